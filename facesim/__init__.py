@@ -1,0 +1,98 @@
+"""facesim: train and compare face-verification systems honestly.
+
+The names below are the public ones: what a plugin author and a notebook user import.
+They are resolved on first use, so that ``import facesim`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facesim.errors import FacesimError
+    from facesim.interfaces import (
+        IMAGENET,
+        Backbone,
+        DataError,
+        FaceTable,
+        Loss,
+        Normalization,
+        PairBatch,
+        ParameterGroups,
+        Sampler,
+        Tracker,
+        Transform,
+        backbones,
+        datasets,
+        heads,
+        losses,
+        optimizers,
+        samplers,
+        schedulers,
+        trackers,
+        transforms,
+    )
+    from facesim.registry import PluginError, Registry, Spec
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "facesim.errors": ("FacesimError",),
+    "facesim.registry": ("PluginError", "Registry", "Spec"),
+    "facesim.interfaces": (
+        "IMAGENET",
+        "Backbone",
+        "DataError",
+        "FaceTable",
+        "Loss",
+        "Normalization",
+        "PairBatch",
+        "ParameterGroups",
+        "Sampler",
+        "Tracker",
+        "Transform",
+        "backbones",
+        "datasets",
+        "heads",
+        "losses",
+        "optimizers",
+        "samplers",
+        "schedulers",
+        "trackers",
+        "transforms",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "IMAGENET",
+    "Backbone",
+    "DataError",
+    "FaceTable",
+    "FacesimError",
+    "Loss",
+    "Normalization",
+    "PairBatch",
+    "ParameterGroups",
+    "PluginError",
+    "Registry",
+    "Sampler",
+    "Spec",
+    "Tracker",
+    "Transform",
+    "__version__",
+    "backbones",
+    "datasets",
+    "heads",
+    "losses",
+    "optimizers",
+    "samplers",
+    "schedulers",
+    "trackers",
+    "transforms",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'facesim' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)

@@ -1,0 +1,1 @@
+"""Tables, decoding, the loader, pair sets."""

@@ -1,0 +1,226 @@
+"""What each kind of plugin must offer, and the registries that hold them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from facesim.errors import FacesimError
+from facesim.registry import Registry
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FaceTable:
+    """The images of one split: one row per image; paths and identities, no pixels.
+
+    Attributes:
+        root: the folder that holds the images.
+        files: str [N], paths relative to ``root``; none may leave it.
+        identities: int64 [N], class indices from 0 to ``len(labels) - 1``.
+        labels: str [I], the dataset's own label of each identity.
+        attributes: N rows, one column per extra attribute; may have no column.
+        notes: what was left out or is odd, counted, one sentence each.
+    """
+
+    root: Path
+    files: npt.NDArray[Any]
+    identities: Int64Array
+    labels: npt.NDArray[Any]
+    attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.files) != len(self.identities):
+            raise ValueError(f"{len(self.files)} files but {len(self.identities)} identities")
+        if self.attributes.columns.size and len(self.attributes) != len(self.files):
+            raise ValueError(f"{len(self.files)} files but {len(self.attributes)} attribute rows")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, row: int) -> Path:
+        """The image file of one row."""
+        return self.root / str(self.files[row])
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """What flows through training: some images, each once, and the pairs among them.
+
+    Attributes:
+        images: int64 [B], rows of the table, no row twice.
+        identities: int64 [B], the identity of each image.
+        pairs: int64 [P, 2], positions in ``images``; the two of a pair differ.
+        same: bool [P], True where the two images show one identity (genuine).
+    """
+
+    images: Tensor
+    identities: Tensor
+    pairs: Tensor
+    same: Tensor
+
+    @classmethod
+    def of_pairs(cls, rows: Int64Array, identities: Int64Array) -> "PairBatch":
+        """Gather pairs of table rows into a batch that holds each image once.
+
+        Args:
+            rows: int64 [P, 2], rows of the table.
+            identities: int64 [N], the identity of every row of the table.
+        """
+        images, positions = np.unique(rows, return_inverse=True)
+        pairs = positions.reshape(rows.shape).astype(np.int64)
+        of_images = identities[images]
+        same = of_images[pairs[:, 0]] == of_images[pairs[:, 1]]
+        arrays = (images, of_images, pairs, same)
+        return cls(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+
+    def to(self, device: torch.device) -> "PairBatch":
+        """The same batch on another device."""
+        tensors = (self.images, self.identities, self.pairs, self.same)
+        return PairBatch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws the pairs of each epoch: a pure function of ``(seed, epoch)``."""
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        """The batches of one epoch, the same ones however often it is asked."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Per-channel ``(pixel / 255 - mean) / std`` that a backbone's weights expect."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+class Backbone(nn.Module):
+    """A frozen trunk, a trainable tail, and the normalisation that the weights expect.
+
+    The trunk runs in ``eval()`` mode and without gradients whatever mode the network is in, so
+    that neither its weights nor its BatchNorm statistics ever move. The tail ends with pooling.
+
+    Args:
+        trunk: normalised images float32 [B, 3, H, W] -> any tensor [B, ...]; ``nn.Identity()`` if
+            nothing is frozen.
+        tail: the trunk's output -> float [B, features]; ``nn.Identity()`` if all is frozen.
+        features: width of the tail's output.
+        normalization: applied to uint8 RGB pixels before the trunk.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, trunk: nn.Module, tail: nn.Module, features: int, normalization: Normalization
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk.requires_grad_(False).eval()
+        self.tail = tail
+        self.features = features
+        for name, values in (("mean", normalization.mean), ("std", normalization.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1) * 255, False)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Set the mode of the tail; the trunk stays in ``eval()``."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def run_trunk(self, images: Tensor) -> Tensor:
+        """Uint8 pixels [B, 3, H, W] -> the trunk's output, detached."""
+        with torch.no_grad():
+            output: Tensor = self.trunk((images.float() - self.mean) / self.std)
+        return output
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Uint8 pixels [B, 3, H, W] -> features [B, features]."""
+        features: Tensor = self.tail(self.run_trunk(images))
+        return features
+
+
+class Loss(nn.Module, ABC):
+    """A training loss together with the score by which the trained system compares two faces."""
+
+    @abstractmethod
+    def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+        """Embeddings float [B, D] of ``batch.images`` -> a scalar that is finite for any batch."""
+
+    @abstractmethod
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        """Similarity [P] of embeddings [P, D] and [P, D]: higher is more alike, symmetric."""
+
+
+class Tracker(ABC):
+    """Receives what a run logs. The JSON-lines log is always written besides."""
+
+    @abstractmethod
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        """The run begins, or goes on after a resume."""
+
+    @abstractmethod
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Scalars by name (``train.loss``) at a global step."""
+
+    @abstractmethod
+    def finish(self, status: str) -> None:
+        """The run ends: ``finished``, ``interrupted`` or ``failed``."""
+
+
+Transform = Callable[[Tensor], Tensor]
+"""A random augmentation of one image, uint8 [3, H, W] -> uint8 [3, H, W].
+
+It draws from torch's global generator, which the engine seeds for each (seed, epoch, image).
+"""
+
+datasets: Registry[FaceTable] = Registry("dataset", "datasets")
+transforms: Registry[Transform] = Registry("transform", "transforms")
+backbones: Registry[Backbone] = Registry("backbone", "backbones")
+heads: Registry[nn.Module] = Registry("head", "heads", ("features",))
+samplers: Registry[Sampler] = Registry("sampler", "samplers", ("identities", "batch_size", "seed"))
+losses: Registry[Loss] = Registry("loss", "losses", ("embedding_dim", "num_identities"))
+optimizers: Registry[torch.optim.Optimizer] = Registry(
+    "optimizer", "optimizers", ("parameter_groups",)
+)
+schedulers: Registry[LRScheduler] = Registry(
+    "scheduler", "schedulers", ("optimizer", "total_steps")
+)
+trackers: Registry[Tracker] = Registry("tracker", "trackers")
+
+REGISTRIES: tuple[Registry[Any], ...] = (
+    datasets,
+    transforms,
+    backbones,
+    heads,
+    samplers,
+    losses,
+    optimizers,
+    schedulers,
+    trackers,
+)
+
+ParameterGroups = Iterable[dict[str, Any]]
+
+
+class DataError(FacesimError):
+    """Data that cannot be used: a bad row, a missing image, an unreadable file."""

@@ -1,0 +1,11 @@
+"""Where facesim keeps what can be made again."""
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_dir() -> Path:
+    """``$FACESIM_CACHE``, or the user's cache folder of the platform; it need not exist yet."""
+    return Path(os.environ.get("FACESIM_CACHE") or user_cache_path("facesim")).absolute()

@@ -1,0 +1,1 @@
+"""The built-in plugins, found through the entry point that anybody else's use too."""

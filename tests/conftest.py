@@ -1,0 +1,23 @@
+"""Fixtures that several test folders share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def celeba() -> Path:
+    """The folder of real faces; a test that asks for it skips where there is none."""
+    folder = os.environ.get("FACESIM_CELEBA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("FACESIM_CELEBA names no folder of real faces")
+    return Path(folder).absolute()
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path_factory.getbasetemp() / "facesim-cache"))
