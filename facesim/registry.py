@@ -24,9 +24,7 @@ from facesim.errors import FacesimError, did_you_mean
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PARAMETERS = ConfigDict(
-    extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
-)
+_PARAMETERS = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class PluginError(FacesimError):
@@ -99,8 +97,10 @@ class Spec(Generic[T]):
         return self.plugin.factory(*engine_arguments, **self.arguments)
 
     def as_node(self) -> dict[str, Any]:
-        """The node as plain JSON data with every default written out."""
-        return self.parameters.model_dump(mode="json")
+        """The node as plain JSON data: every default written out, every path absolute."""
+        node = self.parameters.model_dump(mode="json")
+        paths = {k: str(v.absolute()) for k, v in self.arguments.items() if isinstance(v, Path)}
+        return {**node, **paths}
 
 
 @dataclass
@@ -188,14 +188,23 @@ class Registry(Generic[T]):
         return message
 
     @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Undo, if the block raises, every registration made inside."""
+        kept = dict(self._plugins)
+        try:
+            yield
+        except BaseException:
+            self._plugins = kept
+            raise
+
+    @contextmanager
     def isolated(self) -> Iterator[None]:
-        """Forget, on leaving, every registration made inside. For tests and notebooks."""
+        """Undo, on leaving, every registration made inside. For tests and notebooks."""
         kept = dict(self._plugins)
         try:
             yield
         finally:
-            self._plugins.clear()
-            self._plugins.update(kept)
+            self._plugins = kept
 
     # The registry as a pydantic type: Annotated[Spec[Loss], losses]
 

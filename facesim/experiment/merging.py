@@ -1,0 +1,138 @@
+"""Laying one tree over another: ``extends:`` and ``--set``."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from facesim.experiment.scalars import resolve
+from facesim.experiment.source import (
+    ExperimentError,
+    Mark,
+    Node,
+    Problem,
+    Scalar,
+    parse,
+    read_source,
+)
+
+
+def read_with_bases(path: Path) -> tuple[Node, list[Problem]]:
+    """Read a file and lay it over what it ``extends``, which may extend another in turn.
+
+    Raises:
+        ExperimentError: one of the files cannot be read, or a file extends itself.
+    """
+    return _read_with_bases(path, (), None)
+
+
+def _read_with_bases(
+    path: Path, above: tuple[Path, ...], named_at: Mark | None
+) -> tuple[Node, list[Problem]]:
+    if path.resolve() in above:
+        chain = " -> ".join(str(name.name) for name in (*above, path))
+        raise ExperimentError(
+            [Problem(named_at or Mark(str(path), 1, 1), ("extends",), f"a circle: {chain}")]
+        )
+    try:
+        node, problems = read_source(path)
+    except ExperimentError as error:
+        if named_at is None:
+            raise
+        reason = "; ".join(str(problem) for problem in error.problems)
+        raise ExperimentError([Problem(named_at, ("extends",), reason)]) from None
+    extends = node.child("extends")
+    if extends is None:
+        return node, problems
+    node = replace(node, value={k: v for k, v in _entries(node).items() if k != "extends"})
+    base_name, unset = resolve(extends, os.environ)
+    if unset or not isinstance(base_name, str):
+        unset = unset or [Problem(extends.mark, ("extends",), "must be the path of one file")]
+        raise ExperimentError([*problems, *unset])
+    base, base_problems = _read_with_bases(
+        path.parent / base_name, (*above, path.resolve()), extends.mark
+    )
+    return merge(base, node), [*base_problems, *problems]
+
+
+def merge(base: Node, over: Node, *, root: bool = True) -> Node:
+    """Lay ``over`` on ``base``: mappings merge key by key, anything else is replaced.
+
+    A plugin's node is replaced as a whole where its ``name`` changes, because the parameters of
+    one plugin mean nothing to another.
+    """
+    if not isinstance(over.value, dict):
+        return over
+    beneath = base if root else _as_plugin_node(base)
+    if not isinstance(beneath.value, dict):
+        return over
+    if not root and _another_plugin(beneath, over):
+        return over
+    merged = dict(beneath.value)
+    for key, node in over.value.items():
+        merged[key] = merge(merged[key], node, root=False) if key in merged else node
+    return Node(merged, over.mark, over.key_mark)
+
+
+def override(root: Node, assignment: str) -> tuple[Node, list[Problem]]:
+    """Apply one ``--set a.b.c=value``; the value is read as YAML.
+
+    Raises:
+        ExperimentError: the assignment has no ``=``, an empty key, or a value that is no YAML.
+    """
+    dotted, equals, text = assignment.partition("=")
+    note = f"--set {assignment}"
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        mark = replace(root.mark, note=note)
+        raise ExperimentError(
+            [Problem(mark, (), "write it as --set key.key=value, such as --set train.epochs=5")]
+        )
+    nearest, _ = root.nearest(tuple(keys))
+    mark = replace(nearest.key_mark, note=note)
+    value, problems = parse(text, mark)
+    return _placed(root, keys, _moved(value, mark), mark), problems
+
+
+def _placed(base: Node, keys: list[str], value: Node, mark: Mark, *, root: bool = True) -> Node:
+    """``base`` with ``value`` at ``keys``; a position in a sequence is a number."""
+    here, *rest = keys
+    below = base.child(here)
+    if isinstance(base.value, list):
+        if below is None:
+            known = f"0 to {len(base.value) - 1}" if base.value else "none, it is empty"
+            raise ExperimentError(
+                [Problem(mark, (), f"{here!r} is no position in that list (known: {known})")]
+            )
+        items = list(base.value)
+        items[int(here)] = _placed(below, rest, value, mark, root=False) if rest else value
+        return replace(base, value=items)
+    if rest:
+        empty = Node({}, mark, mark)
+        value = _placed(_as_plugin_node(below or empty), rest, value, mark, root=False)
+    return merge(base, Node({here: value}, base.mark, base.key_mark), root=root)
+
+
+def _entries(node: Node) -> dict[str, Node]:
+    return dict(node.value) if isinstance(node.value, dict) else {}
+
+
+def _moved(node: Node, mark: Mark) -> Node:
+    """The same tree with every place replaced by that of the override."""
+    if isinstance(node.value, dict):
+        value = {key: _moved(below, mark) for key, below in node.value.items()}
+        return Node(value, mark, mark)
+    if isinstance(node.value, list):
+        return Node([_moved(below, mark) for below in node.value], mark, mark)
+    return Node(node.value, mark, mark)
+
+
+def _as_plugin_node(node: Node) -> Node:
+    """A bare plugin name as the mapping that it stands for."""
+    if isinstance(node.value, Scalar) and node.value.text:
+        return Node({"name": node}, node.mark, node.key_mark)
+    return node
+
+
+def _another_plugin(base: Node, over: Node) -> bool:
+    before, after = base.child("name"), over.child("name")
+    return before is not None and after is not None and before.value != after.value

@@ -1,0 +1,153 @@
+"""What an experiment file may say."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from facesim import interfaces
+from facesim.interfaces import Backbone, FaceTable, Loss, Sampler, Tracker, Transform
+from facesim.registry import Spec
+
+Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """The three splits, which should not share an identity."""
+
+    train: Dataset = Field(description="images to train on")
+    val: Dataset = Field(description="images that thresholds and the best checkpoint come from")
+    test: Dataset = Field(description="images for the final figures only")
+    workers: int = Field(default=2, ge=0, le=256, description="processes that decode images")
+
+
+class Image(Section):
+    """What happens to a picture between the file and the network."""
+
+    size: tuple[Positive, Positive] = Field(
+        default=(218, 178), description="height and width in pixels that the network sees"
+    )
+    crop: (
+        tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Positive, Positive] | None
+    ) = Field(default=None, description="left, top, width, height in the file's pixels")
+
+    @field_validator("size")
+    @classmethod
+    def _bounded(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if max(size) > 4096:
+            raise ValueError("at most 4096 pixels a side")
+        return size
+
+
+class Train(Section):
+    """How long, in which steps, and what is kept."""
+
+    epochs: int = Field(gt=0, description="passes over the sampler's epoch")
+    batch_size: int = Field(gt=0, description="pairs or images a batch, as the sampler counts them")
+    checkpoint_every: Positive | None = Field(
+        default=None, description="also write a checkpoint every so many batches"
+    )
+    keep_checkpoints: int = Field(
+        default=3, ge=0, description="how many of these periodic checkpoints stay on disk"
+    )
+    checkpoint_name: str = Field(
+        default="step-{step:08d}",
+        description="file name of a periodic checkpoint, from {name}, {epoch} and {step}",
+    )
+    best: str = Field(
+        default="accuracy", description="the metric on val by which the best checkpoint is kept"
+    )
+    log_every: Positive = Field(default=10, description="batches between two logged losses")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto is bfloat16 autocast on CUDA and float32 elsewhere"
+    )
+    deterministic: bool = Field(
+        default=True, description="use deterministic algorithms, so that a resumed run is identical"
+    )
+
+    @field_validator("checkpoint_name")
+    @classmethod
+    def _formats(cls, template: str) -> str:
+        try:
+            first = template.format(name="n", epoch=1, step=1)
+            second = template.format(name="n", epoch=1, step=2)
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise ValueError(f"cannot be filled in ({error!r}); known: name, epoch, step") from None
+        if first == second:
+            raise ValueError("must contain {step}, or one checkpoint overwrites another")
+        if "/" in first or "\\" in first or first in ("last", "best") or first.startswith("."):
+            raise ValueError("must be a plain file name other than `last` and `best`")
+        return template
+
+
+class Evaluate(Section):
+    """How a trained system is measured."""
+
+    pairs_per_image: float = Field(
+        default=1.0, gt=0, description="pairs drawn, per image of a split"
+    )
+    same_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of genuine pairs")
+    batch_size: int = Field(default=64, gt=0, description="images embedded at a time")
+    resamples: int = Field(
+        default=1000, ge=1000, description="bootstrap resamples of the identities, for intervals"
+    )
+
+
+class Experiment(Section):
+    """One experiment: what is trained on what, how, and how it is measured."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="names the run's folder",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="everything random follows from it")
+    plugins: tuple[str, ...] = Field(
+        default=(), description="modules, or ./file.py relative to this file, that bring plugins"
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto takes CUDA, then Apple's mps, then the processor",
+    )
+    data: Data
+    image: Image = Image()
+    transforms: tuple[Annotated[Spec[Transform], interfaces.transforms], ...] = Field(
+        default=(), description="random augmentations of the training images, in order"
+    )
+    backbone: Annotated[Spec[Backbone], interfaces.backbones]
+    head: Annotated[Spec[nn.Module], interfaces.heads]
+    sampler: Annotated[Spec[Sampler], interfaces.samplers]
+    loss: Annotated[Spec[Loss], interfaces.losses]
+    optimizer: Annotated[Spec[Optimizer], interfaces.optimizers]
+    scheduler: Annotated[Spec[LRScheduler], interfaces.schedulers] = Field(
+        default="constant", validate_default=True, description="learning rate over the steps"
+    )
+    trackers: tuple[Annotated[Spec[Tracker], interfaces.trackers], ...] = Field(
+        default=(), description="besides metrics.jsonl, which is always written"
+    )
+    train: Train
+    evaluate: Evaluate = Evaluate()
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON data with every default written out and every path absolute."""
+        return self.model_dump(mode="json")
+
+    def as_yaml(self) -> str:
+        """A file that reads back as this experiment."""
+        return yaml.safe_dump(self.as_data(), sort_keys=False, allow_unicode=True, width=100)
+
+    def save(self, path: Path) -> None:
+        """Write :meth:`as_yaml`."""
+        path.write_text(self.as_yaml(), encoding="utf-8")
