@@ -84,6 +84,15 @@ class PairBatch:
         arrays = (images, of_images, pairs, same)
         return cls(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
+    def gather(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings [B, D] of the images -> [P, D] and [P, D], those of either side of the pairs.
+
+        On several CPU threads ``embeddings[pairs]`` sums its gradient in an order that changes
+        from call to call; this one repeats bit for bit.
+        """
+        first, second = self.pairs.unbind(1)
+        return embeddings.index_select(0, first), embeddings.index_select(0, second)
+
     def to(self, device: torch.device) -> "PairBatch":
         """The same batch on another device."""
         tensors = (self.images, self.identities, self.pairs, self.same)
