@@ -1,0 +1,52 @@
+"""A loss that learns how to compare: a small classifier on the two embeddings of a pair."""
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facesim import Loss, PairBatch, losses
+
+
+@losses("learned")
+class Learned(Loss):
+    """Cross-entropy of a multi-layer perceptron that tells genuine pairs from impostors.
+
+    The perceptron sees the two embeddings side by side, in both orders, and the mean of its two
+    outputs is the logit of "same identity": the pair has no first and second. That logit is the
+    score. The loss is the mean over the pairs, and 0 where there are none.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_identities: int,
+        *,
+        hidden: Annotated[
+            tuple[Annotated[int, Field(gt=0)], ...],
+            Field(description="Width of each hidden layer; none makes the comparison linear."),
+        ] = (64, 64),
+    ) -> None:
+        super().__init__()
+        widths = (2 * embedding_dim, *hidden)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self.classifier = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+    def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+        """Embeddings float [B, D] of ``batch.images`` -> the mean cross-entropy of a pair."""
+        logits = self.score(*batch.gather(embeddings))
+        costs = functional.binary_cross_entropy_with_logits(
+            logits, batch.same.float(), reduction="sum"
+        )
+        return costs / max(len(logits), 1)
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        """The logit [P] of "same identity" for embeddings [P, D] and [P, D]."""
+        forth: Tensor = self.classifier(torch.cat((a, b), dim=1))
+        back: Tensor = self.classifier(torch.cat((b, a), dim=1))
+        return (forth.float() + back.float()).squeeze(1) / 2
