@@ -1,0 +1,139 @@
+"""One picture file -> uint8 RGB pixels of a stated size, or a DataError that names the file."""
+
+import io
+import stat
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from facesim.interfaces import DataError
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+"""What is decoded. Pillow knows more, some of which would start other programs."""
+
+MAX_PIXELS = 64 * 2**20
+"""A header that announces more is refused before anything is decoded."""
+
+MAX_FILE_BYTES = 256 * 2**20
+"""A larger file is refused unread."""
+
+_GREY16 = ("I;16", "I;16B", "I;16L", "I;16N")
+_CONVERTED_BY_PILLOW = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
+
+
+def decode_image(
+    path: Path, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
+) -> Tensor:
+    """Decode one picture, turn it upright, crop it and bring it to a size.
+
+    Every picture becomes 8-bit RGB: grey is repeated, palettes are looked up, CMYK is converted
+    without its colour profile, 16-bit grey is scaled to 8 bits, and what is transparent is laid
+    over white. Animations and pixels without a fixed range (32-bit, floating point) are refused.
+
+    Args:
+        path: the file.
+        size: (height, width) of the result, in pixels. Bilinear with antialiasing; a picture that
+            has the size already is not touched.
+        crop: (left, top, width, height) in the upright picture, before the resize.
+
+    Returns:
+        uint8 [3, height, width]; in memory the channels of a pixel lie together (channels last),
+        as decoders write them and convolutions read them fastest.
+
+    Raises:
+        DataError: unreadable, damaged, of a refused kind, or too large; or the crop leaves it.
+    """
+    data = _read(path)
+    try:
+        image = _crop(_as_rgb(_open(data)), crop)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    height, width = size
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path}: not a file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise DataError(
+                f"{path}: {status.st_size:,} bytes; a picture may have {MAX_FILE_BYTES:,} at most"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """Decode, after the header has been judged, and turn upright."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _judge(image)
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return image
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        reason = "it is empty" if not data else "its header is not that of a picture"
+        raise DataError(f"{reason}; facesim reads {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"refused before decoding: {error}") from None
+    except Exception as error:
+        # Pillow's codecs raise whatever the damaged bytes happen to lead them to.
+        raise DataError(f"damaged: {type(error).__name__}: {error}") from error
+
+
+def _judge(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"refused before decoding: its header announces {width} x {height} pixels; "
+            f"{MAX_PIXELS:,} are allowed"
+        )
+    # The further frames of a JPEG (MPO) are previews and stereo partners of the first.
+    frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise DataError(f"it holds {frames} pictures; save the one that is meant by itself")
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in _GREY16:
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        with_alpha = image.convert("RGBA")
+        white = Image.new("RGBA", with_alpha.size, "white")
+        return Image.alpha_composite(white, with_alpha).convert("RGB")
+    if image.mode in _CONVERTED_BY_PILLOW:
+        return image.convert("RGB")
+    raise DataError(
+        f"its pixels are of Pillow's mode {image.mode!r}, which has no fixed range or is not "
+        "RGB; save it as 8-bit RGB or grey"
+    )
+
+
+def _to_8_bits(grey: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """0..65535 -> 0..255, rounded; Pillow's own conversion would clip."""
+    return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _crop(image: Image.Image, crop: tuple[int, int, int, int] | None) -> Image.Image:
+    if crop is None:
+        return image
+    left, top, width, height = crop
+    if left + width > image.width or top + height > image.height:
+        raise DataError(
+            f"the crop (left {left}, top {top}, width {width}, height {height}) leaves the "
+            f"picture, which is {image.width} wide and {image.height} high"
+        )
+    return image.crop((left, top, left + width, top + height))
