@@ -1,0 +1,122 @@
+"""Faces drawn procedurally: the data set that needs no download."""
+
+import hashlib
+import inspect
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import PIL
+from filelock import FileLock
+from PIL import Image
+from pydantic import Field
+
+from facesim import FaceTable, datasets
+from facesim.paths import cache_dir
+from facesim_plugins.datasets import _face, _face_parts, _face_rendering
+from facesim_plugins.datasets._face import face_of, view_of
+from facesim_plugins.datasets._face_rendering import render_face
+
+
+@datasets("synthetic_faces")
+def synthetic_faces(
+    *,
+    identities: Annotated[int, Field(description="number of identities", gt=0)] = 200,
+    images_per_identity: Annotated[int, Field(description="images of each", gt=0)] = 10,
+    first_identity: Annotated[
+        int, Field(description="number of the first; give splits ranges that do not meet", ge=0)
+    ] = 0,
+    seed: Annotated[int, Field(description="another seed draws other people", ge=0)] = 0,
+    size: Annotated[int, Field(description="width and height in pixels", ge=16, le=1024)] = 64,
+    root: Annotated[
+        Path | None,
+        Field(description="folder that keeps the drawn images; by default in facesim's cache"),
+    ] = None,
+) -> FaceTable:
+    """Draw faces: an identity is a set of face parameters, an image one view of it.
+
+    A face depends on ``(seed, identity)`` alone and an image on ``(seed, identity, image)``, so a
+    larger data set holds the smaller one. Images are drawn once, as PNG files, and found again;
+    the attributes say what an identity looks like (skin, hair, glasses, ...).
+
+    Returns:
+        A table whose label of an identity is its number, and whose ``root`` is a subfolder for
+        this seed, this size and this version of the drawing.
+
+    Raises:
+        OSError: the images cannot be written.
+    """
+    folder = (root or cache_dir() / "synthetic_faces") / _version(seed, size)
+    numbers = range(first_identity, first_identity + identities)
+    for number in _incomplete(folder, numbers, images_per_identity):
+        _draw(folder, seed, number, images_per_identity, size)
+    looks = pd.DataFrame([face_of(seed, number).attributes for number in numbers])
+    of_rows = np.repeat(np.arange(identities), images_per_identity)
+    return FaceTable(
+        root=folder,
+        files=np.array(
+            [
+                f"{_folder(number)}/{_file(image)}"
+                for number in numbers
+                for image in range(images_per_identity)
+            ]
+        ),
+        identities=of_rows,
+        labels=np.array([str(number) for number in numbers]),
+        attributes=looks.iloc[of_rows].reset_index(drop=True),
+    )
+
+
+def _version(seed: int, size: int) -> str:
+    """A folder name that changes with everything that decides the pixels."""
+    digest = hashlib.sha256(f"numpy {np.__version__}, Pillow {PIL.__version__}".encode())
+    for module in (_face, _face_parts, _face_rendering):
+        digest.update(inspect.getsource(module).encode())
+    return f"seed{seed}-size{size}-{digest.hexdigest()[:12]}"
+
+
+def _folder(number: int) -> str:
+    return f"{number:07d}"
+
+
+def _file(image: int) -> str:
+    return f"{image:05d}.png"
+
+
+def _incomplete(folder: Path, numbers: Sequence[int], images: int) -> list[int]:
+    """The identities of which some image does not exist yet."""
+    return [number for number in numbers if _missing(folder, number, images)]
+
+
+def _missing(folder: Path, number: int, images: int) -> list[int]:
+    """The images of one identity that do not exist, or are empty as a power cut leaves them."""
+    try:
+        with os.scandir(folder / _folder(number)) as entries:
+            present = {entry.name for entry in entries if entry.stat().st_size}
+    except FileNotFoundError:
+        return list(range(images))
+    return [image for image in range(images) if _file(image) not in present]
+
+
+def _draw(folder: Path, seed: int, number: int, images: int, size: int) -> None:
+    """Draw what is missing of one identity; of two processes, one draws and the other waits."""
+    own = folder / _folder(number)
+    own.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        face = face_of(seed, number)
+        for image in _missing(folder, number, images):
+            pixels = render_face(face, view_of(seed, number, image), size)
+            _write(own / _file(image), Image.fromarray(pixels))
+
+
+def _write(path: Path, image: Image.Image) -> None:
+    """Write a PNG file that nobody ever sees half-written.
+
+    Uncompressed: the noise in it would hardly shrink, and reading takes half the time.
+    """
+    partial = path.with_suffix(".partial")
+    image.save(partial, "PNG", compress_level=0)
+    partial.replace(path)
