@@ -1,0 +1,52 @@
+"""Random augmentation that repeats exactly: keyed by (seed, epoch, row) and nothing else."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.interfaces import Transform
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The transforms of one epoch, applied in order.
+
+    Attributes:
+        transforms: each uint8 [3, H, W] -> uint8 [3, H, W], drawing from torch's global generator.
+        seed: the experiment's seed, at least 0.
+        epoch: from 0.
+    """
+
+    transforms: tuple[Transform, ...]
+    seed: int
+    epoch: int
+
+    def __call__(self, image: Tensor, row: int) -> Tensor:
+        """Augment the image of one table row; the caller's random state is left as it was.
+
+        Raises:
+            FacesimError: a transform changed the shape or the type.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.key(row))
+            for transform in self.transforms:
+                image = _same_kind(transform, image, transform(image))
+        return image
+
+    def key(self, row: int) -> int:
+        """The 64-bit seed of one row in this epoch."""
+        sequence = np.random.SeedSequence((self.seed, self.epoch, row))
+        return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def _same_kind(transform: Transform, before: Tensor, after: Tensor) -> Tensor:
+    if after.dtype == before.dtype and after.shape == before.shape:
+        return after
+    name = getattr(transform, "__qualname__", type(transform).__qualname__)
+    raise FacesimError(
+        f"the transform {name} made {after.dtype} {list(after.shape)} of {before.dtype} "
+        f"{list(before.shape)}; it must keep both"
+    )

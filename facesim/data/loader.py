@@ -1,0 +1,146 @@
+"""Pixels of table rows, in order, decoded ahead of time in worker processes."""
+
+import re
+import signal
+import traceback
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from facesim.data.augmentation import Augmentation
+from facesim.data.decoding import decode_image
+from facesim.data.framing import Framing
+from facesim.errors import FacesimError
+from facesim.interfaces import FaceTable, Int64Array, PairBatch
+
+
+def load_batches(
+    table: FaceTable,
+    batches: Iterable[PairBatch],
+    framing: Framing,
+    *,
+    augmentation: Augmentation | None = None,
+    workers: int = 0,
+) -> Iterator[tuple[PairBatch, Tensor]]:
+    """Pair each batch with the pixels of its images.
+
+    The same tensors come whatever the number of workers. Batches are drawn as they are needed, a
+    few ahead of the caller. An iterator that is closed or dropped midway ends its workers.
+
+    Args:
+        table: where the rows of a batch are found.
+        batches: as a sampler yields them; consumed in this process.
+        framing: crop and size.
+        augmentation: the epoch's, or None.
+        workers: processes that decode; 0 decodes in this one.
+
+    Yields:
+        The batch, and the pixels of ``batch.images``: uint8 [B, 3, H, W], channels last in memory,
+        pinned where there is CUDA.
+
+    Raises:
+        DataError: an image cannot be used; the text names its file.
+        FacesimError: a transform breaks its promise, or a worker was killed.
+    """
+    drawn: deque[PairBatch] = deque()
+
+    def rows() -> Iterator[Int64Array]:
+        for batch in batches:
+            drawn.append(batch)
+            yield batch.images.numpy()
+
+    images = _Images(table.root, table.files, framing, augmentation)
+    with closing(_decode_ahead(images, rows(), workers)) as decoded:
+        for pixels in decoded:
+            yield drawn.popleft(), pixels
+
+
+def load_images(
+    table: FaceTable, rows: Int64Array, framing: Framing, *, batch_size: int, workers: int = 0
+) -> Iterator[Tensor]:
+    """The pixels of some rows, in order and without augmentation.
+
+    Yields:
+        uint8 [B, 3, H, W] as in :func:`load_batches`; B is ``batch_size`` but for the last.
+
+    Raises:
+        DataError: an image cannot be used; the text names its file.
+    """
+    parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    images = _Images(table.root, table.files, framing, None)
+    with closing(_decode_ahead(images, parts, workers)) as decoded:
+        yield from decoded
+
+
+@dataclass(frozen=True)
+class _Images(Dataset[Tensor | FacesimError]):
+    """What a worker holds: an array of rows is the index, their pixels the item."""
+
+    root: Path
+    files: npt.NDArray[Any]
+    framing: Framing
+    augmentation: Augmentation | None
+
+    def __getitem__(self, rows: Int64Array) -> Tensor | FacesimError:
+        # torch would wrap a raised error in the worker's traceback; the user needs its text only.
+        try:
+            return self._pixels(rows)
+        except FacesimError as error:
+            return error
+
+    def _pixels(self, rows: Int64Array) -> Tensor:
+        shape = (len(rows), 3, *self.framing.size)
+        pixels = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+        for position, row in enumerate(rows.tolist()):
+            path = self.root / str(self.files[row])
+            image = decode_image(path, self.framing.size, self.framing.crop)
+            pixels[position] = self.augmentation(image, row) if self.augmentation else image
+        return pixels
+
+
+def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> Generator[Tensor]:
+    decoded = iter(
+        DataLoader(
+            images,
+            batch_size=None,
+            sampler=rows,
+            num_workers=workers,
+            worker_init_fn=_ignore_interrupts,
+            pin_memory=torch.cuda.is_available(),
+            # Else the loader would draw its workers' seed from the caller's global generator.
+            generator=torch.Generator(),
+        )
+    )
+    try:
+        for item in decoded:
+            yield _pixels_or_raise(item)
+    except BaseException as error:
+        # torch's frames in the traceback would keep the workers alive as long as the error is.
+        traceback.clear_frames(error.__traceback__)
+        if isinstance(error, RuntimeError) and re.match(r"DataLoader worker \(pid", str(error)):
+            raise FacesimError(
+                f"a process that decodes images was killed ({error}); if nobody did it, memory "
+                "or shared memory (/dev/shm) ran out: use fewer workers or smaller batches"
+            ) from error
+        raise
+    finally:
+        del decoded  # which ends the workers
+
+
+def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
+    if isinstance(item, FacesimError):
+        raise item
+    return item
+
+
+def _ignore_interrupts(_worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal; the main one decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

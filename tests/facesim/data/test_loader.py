@@ -1,0 +1,215 @@
+"""Pixels come in order, the same for any number of workers, and nothing is left behind."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facesim.data.augmentation import Augmentation
+from facesim.data.decoding import decode_image
+from facesim.data.framing import Framing
+from facesim.data.loader import load_batches, load_images
+from facesim.errors import FacesimError
+from facesim.interfaces import DataError, FaceTable, PairBatch
+
+FRAMING = Framing(size=(8, 6), crop=(1, 0, 6, 8))
+WORKERS = pytest.mark.parametrize("workers", [0, 2])
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FaceTable:
+    """Twenty pictures of noise, two of each identity."""
+    generator = np.random.default_rng(0)
+    for row in range(20):
+        noise = generator.integers(0, 256, (8, 9, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{row}.png")
+    files = np.array([f"{row}.png" for row in range(20)])
+    return FaceTable(tmp_path, files, np.arange(20) // 2, np.array(list("abcdefghij")))
+
+
+def _batches(table: FaceTable, count: int = 5) -> Iterator[PairBatch]:
+    generator = np.random.default_rng(1)
+    for _ in range(count):
+        yield PairBatch.of_pairs(
+            generator.permutation(len(table))[:6].reshape(3, 2), table.identities
+        )
+
+
+def _noise(image: Tensor) -> Tensor:
+    return torch.randint(0, 256, image.shape, dtype=torch.uint8)
+
+
+def _die(image: Tensor) -> Tensor:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return image
+
+
+def _fail(image: Tensor) -> Tensor:
+    raise ZeroDivisionError("a bug in a transform")
+
+
+@WORKERS
+def test_each_batch_comes_with_the_pixels_of_its_images(table: FaceTable, workers: int) -> None:
+    loaded = list(load_batches(table, _batches(table), FRAMING, workers=workers))
+    assert len(loaded) == 5
+    for expected, (batch, pixels) in zip(_batches(table), loaded, strict=True):
+        assert torch.equal(batch.images, expected.images)
+        assert torch.equal(batch.pairs, expected.pairs)
+        assert pixels.dtype == torch.uint8
+        assert pixels.is_contiguous(memory_format=torch.channels_last)
+        for row, image in zip(batch.images.tolist(), pixels, strict=True):
+            assert torch.equal(image, decode_image(table.path(row), FRAMING.size, FRAMING.crop))
+
+
+def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None:
+    augmentation = Augmentation((_noise,), seed=0, epoch=0)
+    here, there = (
+        [
+            p
+            for _, p in load_batches(
+                table, _batches(table), FRAMING, augmentation=augmentation, workers=n
+            )
+        ]
+        for n in (0, 2)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
+
+
+def test_an_image_is_augmented_alike_in_any_batch_of_an_epoch(table: FaceTable) -> None:
+    augmentation = Augmentation((_noise,), seed=0, epoch=0)
+    batches = [PairBatch.of_pairs(np.array([pair]), table.identities) for pair in [(3, 5), (3, 9)]]
+    (_, first), (_, second) = load_batches(table, batches, FRAMING, augmentation=augmentation)
+    assert torch.equal(first[0], second[0])
+    assert not torch.equal(first[1], second[1])
+
+
+@WORKERS
+def test_rows_are_loaded_in_order_and_the_last_part_is_smaller(
+    table: FaceTable, workers: int
+) -> None:
+    rows = np.array([7, 3, 19, 0, 3])
+    parts = list(load_images(table, rows, FRAMING, batch_size=2, workers=workers))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    for row, image in zip(rows, torch.cat(parts), strict=True):
+        assert torch.equal(image, decode_image(table.path(row), FRAMING.size, FRAMING.crop))
+
+
+def test_no_rows_give_no_tensors(table: FaceTable) -> None:
+    assert list(load_images(table, np.empty(0, np.int64), FRAMING, batch_size=2)) == []
+
+
+@WORKERS
+def test_batches_are_drawn_only_a_few_ahead(table: FaceTable, workers: int) -> None:
+    drawn = []
+
+    def endless() -> Iterator[PairBatch]:
+        while True:
+            drawn.append(1)
+            yield from _batches(table, 1)
+
+    loaded = load_batches(table, endless(), FRAMING, workers=workers)
+    next(loaded)
+    assert len(drawn) <= 1 + 2 * workers
+    loaded.close()
+
+
+@WORKERS
+def test_the_callers_random_states_are_left_as_they_were(table: FaceTable, workers: int) -> None:
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    augmentation = Augmentation((_noise,), seed=0, epoch=0)
+    list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=workers))
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate()
+    assert np.array_equal(before[2], np.random.get_state()[1])  # noqa: NPY002
+
+
+@WORKERS
+def test_a_damaged_image_is_a_data_error_with_its_own_text_only(
+    table: FaceTable, workers: int
+) -> None:
+    table.path(4).write_bytes(b"damaged")
+    with pytest.raises(DataError) as caught:
+        list(load_images(table, np.arange(20), FRAMING, batch_size=3, workers=workers))
+    assert str(caught.value).startswith(f"{table.path(4)}: its header is not that of a picture")
+    assert "Traceback" not in str(caught.value)
+    assert not multiprocessing.active_children()
+
+
+@WORKERS
+def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> None:
+    augmentation = Augmentation((_fail,), seed=0, epoch=0)
+    with pytest.raises(ZeroDivisionError, match="a bug in a transform") as caught:
+        list(
+            load_batches(
+                table, _batches(table), FRAMING, augmentation=augmentation, workers=workers
+            )
+        )
+    assert caught.value
+    assert not multiprocessing.active_children()
+
+
+def test_a_killed_worker_is_said_to_be_one(table: FaceTable) -> None:
+    augmentation = Augmentation((_die,), seed=0, epoch=0)
+    with pytest.raises(FacesimError, match="a process that decodes images was killed"):
+        list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=1))
+
+
+def test_an_iterator_that_is_dropped_midway_ends_its_workers(table: FaceTable) -> None:
+    loaded = load_batches(table, _batches(table), FRAMING, workers=2)
+    next(loaded)
+    assert len(multiprocessing.active_children()) == 2
+    del loaded
+    assert not multiprocessing.active_children()
+
+
+def test_an_error_of_the_consumer_ends_the_workers(table: FaceTable) -> None:
+    def consume() -> None:
+        for _ in load_batches(table, _batches(table), FRAMING, workers=2):
+            raise KeyError
+
+    with pytest.raises(KeyError) as caught:
+        consume()
+    del caught
+    assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable) -> None:
+    script = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from facesim.data.framing import Framing
+        from facesim.data.loader import load_images
+        from facesim.interfaces import FaceTable
+
+        files = np.array([f"{row}.png" for row in range(20)])
+        table = FaceTable(Path(sys.argv[1]), files, np.arange(20), files)
+        framing = Framing(size=(8, 6))
+        try:
+            for _ in load_images(table, np.arange(20), framing, batch_size=1, workers=2):
+                print("decoded", flush=True)
+                sys.stdin.readline()
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    command = [sys.executable, "-c", script, str(table.root)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout.readline() == "decoded\n"
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert out == "interrupted\n"
+    assert err == ""
