@@ -1,0 +1,188 @@
+"""Draw genuine and impostor pairs from identities, by number and without listing all of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.errors import FacesimError
+from facesim.interfaces import Int64Array
+
+
+@dataclass(frozen=True)
+class PairSpace:
+    """Every unordered pair of two different rows of a table, numbered.
+
+    The numbers from 0 to ``genuine - 1`` are the pairs of one identity, the ``impostor`` numbers
+    after them the pairs of two. Each pair has exactly one number, so different numbers are
+    different pairs and equally likely numbers are equally likely pairs. What is stored grows with
+    the rows, not with the pairs.
+
+    Attributes:
+        order: int64 [N], the rows sorted by identity, rows of one identity in table order.
+        bounds: int64 [I + 1], identity ``i`` holds ``order[bounds[i]:bounds[i + 1]]``.
+        genuine_before: int64 [I + 1], genuine pairs of the identities before ``i``.
+        impostor_before: int64 [I + 1], impostor pairs whose first row is of an identity before
+            ``i``; the second row is always of a later identity.
+    """
+
+    order: Int64Array
+    bounds: Int64Array
+    genuine_before: Int64Array
+    impostor_before: Int64Array
+
+    @classmethod
+    def of(cls, identities: Int64Array) -> "PairSpace":
+        """Number the pairs of a table with these identities, int64 [N], any integers."""
+        order = np.argsort(identities, kind="stable")
+        ordered = identities[order]
+        changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+        bounds = np.unique(np.concatenate(([0], changes, [len(order)])))
+        images = np.diff(bounds)
+        return cls(
+            order=order,
+            bounds=bounds,
+            genuine_before=_before(images * (images - 1) // 2),
+            impostor_before=_before(images * (len(order) - bounds[1:])),
+        )
+
+    @property
+    def genuine(self) -> int:
+        """The number of genuine pairs."""
+        return int(self.genuine_before[-1])
+
+    @property
+    def impostor(self) -> int:
+        """The number of impostor pairs."""
+        return int(self.impostor_before[-1])
+
+    def same(self, numbers: Int64Array) -> npt.NDArray[np.bool_]:
+        """Which of the numbered pairs are genuine: int64 [P] -> bool [P]."""
+        return np.less(numbers, self.genuine)
+
+    def rows(self, numbers: Int64Array) -> Int64Array:
+        """The rows of the numbered pairs: int64 [P] -> int64 [P, 2]."""
+        positions = np.empty((len(numbers), 2), np.int64)
+        same = self.same(numbers)
+        positions[same] = self._genuine(numbers[same])
+        positions[~same] = self._impostor(numbers[~same] - self.genuine)
+        rows: Int64Array = self.order[positions]
+        return rows
+
+    def _genuine(self, numbers: Int64Array) -> Int64Array:
+        """Pair ``n`` of an identity is (i, j) with ``i < j`` and ``n = j (j - 1) / 2 + i``."""
+        identity, local = _locate(self.genuine_before, numbers)
+        # exact in float64 up to 8 * local = 2**53: an identity of 47 million images
+        second = ((1 + np.sqrt(8 * local + 1)) / 2).astype(np.int64)
+        first = local - second * (second - 1) // 2
+        start = self.bounds[identity]
+        return np.stack([start + first, start + second], axis=1)
+
+    def _impostor(self, numbers: Int64Array) -> Int64Array:
+        """Pair ``n`` of an identity is one of its rows with one row of the identities after it."""
+        identity, local = _locate(self.impostor_before, numbers)
+        after = self.bounds[identity + 1]
+        first, second = np.divmod(local, self.bounds[-1] - after)
+        return np.stack([self.bounds[identity] + first, after + second], axis=1)
+
+
+def count_pairs(images: int, pairs_per_image: float, same_fraction: float) -> tuple[int, int]:
+    """How many pairs are asked for, to the nearest whole pair: (genuine, impostor).
+
+    Raises:
+        FacesimError: fewer than two images, or so small a ``pairs_per_image`` that no pair is.
+    """
+    if images < 2:
+        raise FacesimError(f"a pair needs two images; the table has {images}")
+    pairs = round(images * pairs_per_image)
+    if pairs < 1:
+        raise FacesimError(
+            f"pairs_per_image {pairs_per_image:g} over {images} images asks for no pair; "
+            f"use {1 / images:.2g} or more"
+        )
+    genuine = round(pairs * same_fraction)
+    return genuine, pairs - genuine
+
+
+def draw_pair_numbers(
+    space: PairSpace, genuine: int, impostor: int, generator: np.random.Generator
+) -> Int64Array:
+    """Draw pairs of both classes and shuffle them together.
+
+    Within a class every *pair* is equally likely, so an identity with ``n`` images is met in
+    proportion to its ``n (n - 1) / 2`` genuine pairs: the mean over the drawn pairs is an unbiased
+    estimate of the mean over all pairs of the table. No pair is drawn twice while another of its
+    class is left; where more are asked for than there are, each is drawn ``asked // there`` times
+    and the rest, again without repetition, once more.
+
+    Args:
+        space: the pairs of the table.
+        genuine: how many pairs of one identity.
+        impostor: how many pairs of two identities.
+        generator: the only source of randomness.
+
+    Returns:
+        int64 [genuine + impostor], numbers of ``space``.
+
+    Raises:
+        FacesimError: a class is asked for that the table has no pair of.
+    """
+    require_pairs(space, genuine, impostor)
+    numbers = np.concatenate(
+        [
+            _draw(space.genuine, genuine, generator),
+            _draw(space.impostor, impostor, generator) + space.genuine,
+        ]
+    )
+    generator.shuffle(numbers)
+    return numbers
+
+
+def require_pairs(space: PairSpace, genuine: int, impostor: int) -> None:
+    """Raise FacesimError if pairs of a class are asked for and the table has none of them."""
+    rows, identities = len(space.order), len(space.bounds) - 1
+    if genuine and not space.genuine:
+        raise FacesimError(
+            f"no genuine pair can be drawn: each of the {identities} identities has one image; "
+            "use a table with at least two images of an identity, or ask for no genuine pairs"
+        )
+    if impostor and not space.impostor:
+        raise FacesimError(
+            f"no impostor pair can be drawn: all {rows} images show one identity; use a table "
+            "with at least two identities, or ask for no impostor pairs"
+        )
+
+
+def _draw(total: int, size: int, generator: np.random.Generator) -> Int64Array:
+    """Draw ``size`` numbers below ``total``, each ``size // total`` times or once more."""
+    if size == 0:
+        return np.empty(0, np.int64)
+    rounds, rest = divmod(size, total)
+    whole = np.arange(rounds * total) % total
+    return np.concatenate([whole, _distinct(total, rest, generator)])
+
+
+def _distinct(total: int, size: int, generator: np.random.Generator) -> Int64Array:
+    """Draw ``size`` different numbers below ``total``, every set of them equally likely.
+
+    Memory is proportional to ``size``: where few of many are drawn, numpy hashes them; where many
+    are, one byte a number marks the drawn ones, or the left-out ones if those are fewer.
+    """
+    if 20 * size < total:
+        return generator.choice(total, size, replace=False, shuffle=False)
+    fewer = min(size, total - size)
+    marked = np.zeros(total, bool)
+    while missing := fewer - np.count_nonzero(marked):
+        marked[generator.integers(total, size=missing)] = True
+    return np.flatnonzero(marked if fewer == size else ~marked)
+
+
+def _before(counts: Int64Array) -> Int64Array:
+    """Cumulative sums with a leading zero."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+
+def _locate(before: Int64Array, numbers: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The identity that each number falls into, and its place there."""
+    identity = np.searchsorted(before, numbers, side="right") - 1
+    return identity, numbers - before[identity]

@@ -1,0 +1,67 @@
+"""Genuine and impostor pairs drawn at random from the whole table."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from facesim import PairBatch, Sampler, samplers
+from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
+from facesim.interfaces import Int64Array
+
+
+@samplers("random_pairs")
+class RandomPairs(Sampler):
+    """Pairs drawn anew each epoch, every genuine and every impostor pair equally likely.
+
+    No pair comes twice in an epoch while another of its class is left. An identity with one image
+    takes part in impostor pairs only. An epoch is held as one number a pair, eight bytes.
+
+    Args:
+        identities: int64 [N], the identity of every row of the table.
+        batch_size: pairs a batch; the last batch of an epoch may hold fewer.
+        seed: together with the epoch it decides every pair.
+        pairs_per_image: pairs in an epoch, as a multiple of the images.
+        same_fraction: share of genuine pairs.
+
+    Raises:
+        FacesimError: no pair is asked for, or a class of pairs that the table has none of.
+    """
+
+    def __init__(
+        self,
+        identities: Int64Array,
+        batch_size: int,
+        seed: int,
+        *,
+        pairs_per_image: Annotated[
+            float,
+            Field(
+                gt=0,
+                allow_inf_nan=False,
+                description="Pairs in an epoch, as a multiple of the images.",
+            ),
+        ],
+        same_fraction: Annotated[
+            float, Field(ge=0, le=1, description="Share of the pairs that show one identity.")
+        ] = 0.5,
+    ) -> None:
+        self._identities = identities
+        self._batch_size = batch_size
+        self._seed = seed
+        self._space = PairSpace.of(identities)
+        self._genuine, self._impostor = count_pairs(len(identities), pairs_per_image, same_fraction)
+        require_pairs(self._space, self._genuine, self._impostor)
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        """The batches of one epoch, each made when it is asked for."""
+        generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
+        numbers = draw_pair_numbers(self._space, self._genuine, self._impostor, generator)
+        for start in range(0, len(numbers), self._batch_size):
+            rows = self._space.rows(numbers[start : start + self._batch_size])
+            yield PairBatch.of_pairs(rows, self._identities)
+
+    def __len__(self) -> int:
+        return math.ceil((self._genuine + self._impostor) / self._batch_size)
