@@ -1,0 +1,38 @@
+"""Half a cosine, after a linear warm-up."""
+
+from math import cos, pi
+from typing import Annotated
+
+from pydantic import Field
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from facesim import schedulers
+
+
+@schedulers("cosine")
+def cosine(
+    optimizer: Optimizer,
+    total_steps: int,
+    *,
+    warmup: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the steps that climb to the optimizer's lr.")
+    ] = 0.0,
+    final: Annotated[
+        float, Field(ge=0, le=1, description="Share of the optimizer's lr that remains at the end.")
+    ] = 0.0,
+) -> LRScheduler:
+    """Climb linearly to the optimizer's learning rate, then fall along half a cosine.
+
+    Reference:
+        Loshchilov, Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts (2017).
+    """
+    warmup_steps = round(warmup * total_steps)
+
+    def share_of_lr(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / (warmup_steps + 1)  # never 0: the first step must move something
+        progress = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1)
+        return final + (1 - final) * (1 + cos(pi * progress)) / 2
+
+    return LambdaLR(optimizer, share_of_lr)
