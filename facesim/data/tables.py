@@ -1,0 +1,157 @@
+"""Columns of files and labels -> a FaceTable whose images exist."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path, PureWindowsPath
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from facesim.interfaces import DataError, FaceTable
+
+Missing = Literal["error", "drop"]
+"""What to do about a row whose image is not on disk."""
+
+
+def build_table(
+    root: Path,
+    files: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    *,
+    attributes: pd.DataFrame | None = None,
+    missing: Missing = "error",
+    place: Callable[[int], str] = "row {}".format,
+    notes: tuple[str, ...] = (),
+) -> FaceTable:
+    """Check the columns of a table and code its identities.
+
+    Folders are listed once and the columns are hashed by pandas, so that ten million rows stay
+    well under a minute.
+
+    Args:
+        root: the folder that holds the images.
+        files: str [N], paths relative to ``root`` with ``/`` between folders.
+        labels: str [N], the identity of each; codes follow their sorted order.
+        attributes: N rows of further columns.
+        missing: ``error``, or ``drop`` the rows whose image does not exist and note their number.
+        place: says where a row was read, for errors: ``train.csv:17``.
+        notes: what the caller has to say already.
+
+    Raises:
+        DataError: a path that is absolute or leaves ``root``, an image twice, an image that does
+            not exist, no image at all.
+    """
+    folders = _folders(files)
+    _refuse_outside(folders, files, place)
+    index = pd.Index(files, dtype=object)
+    if not index.is_unique:
+        raise _twice(index, place)
+    present = _present(index, _listing(root, folders))
+    if missing == "error":
+        _refuse_missing(present, root, files, place)
+    kept = np.flatnonzero(present)
+    if not len(kept):
+        raise DataError(f"{root}: none of the {len(files):,} images of the table is there")
+    identities, names = pd.factorize(labels[kept], sort=True)
+    return FaceTable(
+        root=root,
+        files=files[kept].astype(str),
+        identities=identities.astype(np.int64),
+        labels=np.asarray(names, dtype=str),
+        attributes=pd.DataFrame() if attributes is None else _rows(attributes, kept),
+        notes=(*notes, *_note_dropped(present, root, files, labels), *_note_single(identities)),
+    )
+
+
+def _folders(files: npt.NDArray[Any]) -> set[str]:
+    """The distinct folders, each with its last slash; ``""`` is the root."""
+    return {file[: file.rfind("/") + 1] for file in files}
+
+
+def _refuse_outside(
+    folders: set[str], files: npt.NDArray[Any], place: Callable[[int], str]
+) -> None:
+    for folder in sorted(folders):
+        names = folder.split("/")[:-1]
+        if not {"", ".", ".."}.isdisjoint(names) or PureWindowsPath(folder).drive:
+            row = next(row for row, file in enumerate(files) if file.startswith(folder))
+            raise DataError(
+                f"{place(row)}: the path {files[row]!r} is not a plain one below the images' "
+                "folder; write it relative to that, without '..', '.' or '//'"
+            )
+
+
+def _twice(index: "pd.Index[str]", place: Callable[[int], str]) -> DataError:
+    row = int(index.duplicated().argmax())
+    first = int((index == index[row]).argmax())
+    return DataError(
+        f"{place(row)}: the image {index[row]!r} stands in {place(first)} already; an image may "
+        "stand in one row only, else a pair could hold it twice"
+    )
+
+
+def _present(index: "pd.Index[str]", listing: list[str]) -> npt.NDArray[np.bool_]:
+    """Which rows are listed; the index was hashed for the check of duplicates already."""
+    rows = index.get_indexer(pd.Index(listing, dtype=object))
+    present = np.zeros(len(index), dtype=bool)
+    present[rows[rows >= 0]] = True
+    return present
+
+
+def _listing(root: Path, folders: set[str]) -> list[str]:
+    """Every file in these folders, as a table would write it."""
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder of images")
+    return [name for folder in folders for name in _names(root, folder)]
+
+
+def _names(root: Path, folder: str) -> Iterator[str]:
+    try:
+        with os.scandir(root / folder) as entries:
+            yield from (folder + entry.name for entry in entries if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise DataError(f"{root / folder}: cannot be listed: {error.strerror}") from error
+
+
+def _refuse_missing(
+    present: npt.NDArray[np.bool_], root: Path, files: npt.NDArray[Any], place: Callable[[int], str]
+) -> None:
+    if not present.all():
+        row = int(present.argmin())
+        raise DataError(
+            f"{place(row)}: {root / files[row]} does not exist; of {len(files):,} images "
+            f"{np.count_nonzero(~present):,} are missing. Correct the folder or the table, or "
+            "write `missing: drop` to go on without them"
+        )
+
+
+def _rows(attributes: pd.DataFrame, kept: npt.NDArray[np.intp]) -> pd.DataFrame:
+    return attributes.iloc[kept].reset_index(drop=True)
+
+
+def _note_dropped(
+    present: npt.NDArray[np.bool_],
+    root: Path,
+    files: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+) -> Iterator[str]:
+    if not present.all():
+        lost = len(pd.unique(labels)) - len(pd.unique(labels[present]))
+        yield (
+            f"Dropped because they are not in {root}: {np.count_nonzero(~present):,} of "
+            f"{len(files):,} images (the first: {files[present.argmin()]}), and with them all "
+            f"images of {lost:,} identities."
+        )
+
+
+def _note_single(identities: npt.NDArray[Any]) -> Iterator[str]:
+    images = np.bincount(identities)
+    if (images == 1).any():
+        yield (
+            "Identities with one image only, which can stand in impostor pairs but in no genuine "
+            f"one: {np.count_nonzero(images == 1):,} of {len(images):,}."
+        )

@@ -1,0 +1,104 @@
+"""A FaceTable holds images that exist, inside its folder, each once, and says what it dropped."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facesim.data.tables import build_table
+from facesim.interfaces import DataError
+
+
+def _column(*values: str) -> np.ndarray:
+    return np.array(values, dtype=object)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("b.jpg", "a.jpg", "deep/er/c.jpg", "deep/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_identities_are_coded_by_the_sorted_order_of_their_labels(root: Path) -> None:
+    table = build_table(
+        root, _column("b.jpg", "a.jpg", "deep/er/c.jpg"), _column("zoe", "Ann", "zoe")
+    )
+    assert table.identities.tolist() == [1, 0, 1]
+    assert table.identities.dtype == np.int64
+    assert table.labels.tolist() == ["Ann", "zoe"]
+    assert table.files.tolist() == ["b.jpg", "a.jpg", "deep/er/c.jpg"]
+    assert table.path(2) == root / "deep/er/c.jpg"
+
+
+OUTSIDE = ["/etc/a.jpg", "/a.jpg", "../a.jpg", "deep/../a.jpg", "deep/../../a.jpg", "C:/a.jpg"]
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, "./a.jpg", "deep//d.jpg", "deep/./d.jpg"])
+def test_a_path_that_is_not_plainly_below_the_root_is_refused(root: Path, path: str) -> None:
+    with pytest.raises(DataError, match=r"row 1: the path '.*' is not a plain one"):
+        build_table(root, _column("a.jpg", path), _column("1", "2"))
+
+
+@pytest.mark.parametrize("path", ["deep", "deep/..", "deep/er", "..", "deep\\d.jpg", "a.jpg/x"])
+def test_what_is_no_file_below_the_root_is_missing(root: Path, path: str) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        build_table(root, _column("a.jpg", path), _column("1", "2"))
+
+
+def test_an_image_twice_names_both_rows(root: Path) -> None:
+    with pytest.raises(DataError, match=r"row 2: the image 'b.jpg' stands in row 0 already"):
+        build_table(root, _column("b.jpg", "a.jpg", "b.jpg"), _column("1", "2", "2"))
+
+
+def test_a_missing_image_is_an_error_that_says_where_and_how_many(root: Path) -> None:
+    files = _column("a.jpg", "gone.jpg", "nowhere/e.jpg")
+    with pytest.raises(DataError, match=r"t\.csv:3: .*gone\.jpg does not exist; of 3 images 2"):
+        build_table(root, files, _column("1", "2", "3"), place=lambda row: f"t.csv:{row + 2}")
+
+
+def test_dropped_images_are_counted_and_their_identities_too(root: Path) -> None:
+    files = _column("gone.jpg", "b.jpg", "gone2.jpg", "a.jpg")
+    attributes = pd.DataFrame({"age": [1, 2, 3, 4]})
+    table = build_table(
+        root, files, _column("x", "y", "y", "y"), attributes=attributes, missing="drop"
+    )
+    assert table.files.tolist() == ["b.jpg", "a.jpg"]
+    assert table.labels.tolist() == ["y"]
+    assert table.attributes["age"].tolist() == [2, 4]
+    assert table.attributes.index.tolist() == [0, 1]
+    [note] = table.notes
+    assert "2 of 4 images (the first: gone.jpg)" in note
+    assert "all images of 1 identities" in note
+
+
+def test_identities_with_one_image_are_kept_and_counted(root: Path) -> None:
+    table = build_table(
+        root, _column("b.jpg", "a.jpg", "deep/d.jpg"), _column("1", "2", "2"), notes=("Before.",)
+    )
+    assert len(table) == 3
+    assert table.notes[0] == "Before."
+    assert "in no genuine one: 1 of 2" in table.notes[1]
+
+
+def test_a_table_with_nothing_to_say_has_no_notes(root: Path) -> None:
+    assert build_table(root, _column("b.jpg", "a.jpg"), _column("1", "1")).notes == ()
+
+
+def test_dropping_everything_is_an_error(root: Path) -> None:
+    with pytest.raises(DataError, match="none of the 1 images"):
+        build_table(root, _column("gone.jpg"), _column("1"), missing="drop")
+
+
+def test_a_root_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere: there is no such folder"):
+        build_table(tmp_path / "nowhere", _column("a.jpg"), _column("1"))
+
+
+def test_a_linked_image_and_a_linked_folder_count_as_present(root: Path, tmp_path: Path) -> None:
+    (root / "link.jpg").symlink_to(root / "a.jpg")
+    (root / "linked").symlink_to(root / "deep")
+    table = build_table(root, _column("link.jpg", "linked/d.jpg"), _column("1", "1"))
+    assert len(table) == 2
