@@ -1,0 +1,133 @@
+"""What image files were found to contain, remembered from run to run."""
+
+import logging
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock
+
+from facesim.errors import FacesimError
+
+log = logging.getLogger(__name__)
+
+_BUSY_SECONDS = 60.0
+
+_CREATE = """
+    CREATE TABLE IF NOT EXISTS files (
+        folder BLOB NOT NULL, name BLOB NOT NULL,
+        signature BLOB NOT NULL, digest BLOB NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (folder, name)
+    ) WITHOUT ROWID
+"""
+
+
+class RememberedFile(NamedTuple):
+    """One file's content as it was when it was last read.
+
+    Attributes:
+        name: the file's name in its folder, in the file system's bytes.
+        signature: what ``stat`` said of it; another signature means that it must be read again.
+        digest: 16 bytes, of its content.
+    """
+
+    name: bytes
+    signature: bytes
+    digest: bytes
+
+    @property
+    def checksum(self) -> int:
+        """SQLite has no checksums of its own: a flipped bit would come back as a digest."""
+        return zlib.crc32(self.name + self.signature + self.digest)
+
+
+class DigestMemo:
+    """A SQLite database of :class:`RememberedFile`, by folder.
+
+    Several processes may read and write it at once (write-ahead log, with a busy timeout), and a
+    kill loses at most the last batch of :meth:`remember`. All of it can be made again: a database
+    in which anything is damaged is thrown away, with a warning, and started anew.
+
+    Args:
+        path: the database file; made, with its folder, where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def recall(self, folder: Path) -> dict[bytes, RememberedFile]:
+        """Everything known of the files of one folder, by name.
+
+        Raises:
+            FacesimError: the database cannot be opened or stays locked.
+        """
+        query = "SELECT name, signature, digest, checksum FROM files WHERE folder = ?"
+        try:
+            with self._connection() as connection:
+                rows = connection.execute(query, (os.fsencode(folder),)).fetchall()
+            return {row[0]: _checked(*row) for row in rows}
+        except _DamagedError as damage:
+            self._start_anew(damage)
+            return {}
+
+    def remember(self, folder: Path, files: Iterable[RememberedFile]) -> None:
+        """Keep what is known of some files of a folder, in one transaction.
+
+        Raises:
+            FacesimError: the database cannot be written or stays locked.
+        """
+        statement = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
+        encoded = os.fsencode(folder)
+        rows = [(encoded, f.name, f.signature, f.digest, f.checksum) for f in files]
+        try:
+            with self._connection() as connection, connection:
+                connection.executemany(statement, rows)
+        except _DamagedError as damage:
+            self._start_anew(damage)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A power cut may lose the last transactions; the files are then read once more.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_CREATE)
+            yield connection
+        except (sqlite3.OperationalError, OSError) as error:
+            raise FacesimError(
+                f"{self.path}: the memo of image digests cannot be used: {error}; check the disk "
+                "and the permissions, or let FACESIM_CACHE name another folder"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise _DamagedError(str(error)) from error
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _start_anew(self, damage: "_DamagedError") -> None:
+        log.warning("%s is damaged (%s); it is started anew", self.path, damage)
+        with FileLock(f"{self.path}.lock"):
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+
+class _DamagedError(Exception):
+    """The database holds something that was never written to it."""
+
+
+def _checked(name: bytes, signature: bytes, digest: bytes, checksum: int) -> RememberedFile:
+    try:
+        file = RememberedFile(name, signature, digest)
+        intact = len(digest) == 16 and file.checksum == checksum
+    except TypeError as error:
+        raise _DamagedError(f"a row holds another type: {error}") from None
+    if not intact:
+        raise _DamagedError(f"the checksum of {os.fsdecode(name)!r} does not match")
+    return file

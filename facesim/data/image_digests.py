@@ -1,0 +1,119 @@
+"""Content digests of image files: each file is read once, and remembered while it is unchanged."""
+
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.data.digest_memo import DigestMemo, RememberedFile
+from facesim.interfaces import DataError, FaceTable
+from facesim.paths import cache_dir
+
+Digests = npt.NDArray[np.uint8]
+"""uint8 [N, 16], one digest per row."""
+
+DIGEST_BYTES = 16
+
+_FILES_AT_A_TIME = 2048
+
+_SETTLED_NS = 2_000_000_000
+"""A file may change again within one tick of its clock, at most two seconds, and look the same."""
+
+
+def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None = None) -> Digests:
+    """The BLAKE2b digest of every image file of a table.
+
+    A file is read again only if its size, modification time, change time or inode has changed; an
+    unchanged one costs a ``stat``. What is known is kept in :func:`facesim.paths.cache_dir`.
+
+    Args:
+        table: the images; a file may stand in several rows.
+        progress: called with (files done, files) as the work goes on.
+
+    Returns:
+        uint8 [N, 16], the digest of the file of each row.
+
+    Raises:
+        DataError: a file cannot be read; the text names it.
+        FacesimError: the memo cannot be opened or written.
+    """
+    memo = DigestMemo(cache_dir() / "image-digests-1.sqlite")
+    digests = np.empty((len(table), DIGEST_BYTES), dtype=np.uint8)
+    done = 0
+    with ThreadPoolExecutor() as pool:
+        for folder, rows in _rows_by_folder(table).items():
+            known = memo.recall(folder)
+            for start in range(0, len(rows), _FILES_AT_A_TIME):
+                part = rows[start : start + _FILES_AT_A_TIME]
+                names = [os.fsencode(table.files[row].rpartition("/")[2]) for row in part]
+                files = _digest_files(folder, names, known, pool, memo)
+                found = b"".join(file.digest for file in files)
+                digests[part] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
+                done += len(part)
+                if progress is not None:
+                    progress(done, len(table))
+    return digests
+
+
+def _rows_by_folder(table: FaceTable) -> dict[Path, list[int]]:
+    folders: dict[str, list[int]] = {}
+    for row, file in enumerate(table.files.tolist()):
+        folders.setdefault(file.rpartition("/")[0], []).append(row)
+    return {table.root.absolute() / inside: rows for inside, rows in folders.items()}
+
+
+def _digest_files(
+    folder: Path,
+    names: list[bytes],
+    known: dict[bytes, RememberedFile],
+    pool: ThreadPoolExecutor,
+    memo: DigestMemo,
+) -> list[RememberedFile]:
+    """The content of some files of one folder, from the memo where it still holds."""
+    prefix = os.fsencode(folder) + b"/"
+    unread = {name for name in names if not _unchanged(prefix + name, known.get(name))}
+    if unread:
+        fresh = list(pool.map(lambda name: _read(prefix, name), sorted(unread)))
+        known.update((file.name, file) for file, _ in fresh)
+        memo.remember(folder, [file for file, settled in fresh if settled])
+    return [known[name] for name in names]
+
+
+def _unchanged(path: bytes, known: RememberedFile | None) -> bool:
+    try:
+        # A Path a file would cost several times the stat.
+        return known is not None and _signature(os.stat(path)) == known.signature  # noqa: PTH116
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _read(prefix: bytes, name: bytes) -> tuple[RememberedFile, bool]:
+    """A file's content, and whether it is old enough that a later change must show."""
+    path = prefix + name
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            before = os.fstat(file.fileno())
+            digest = hashlib.blake2b(file.read(), digest_size=DIGEST_BYTES).digest()
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if _signature(before) != _signature(after):
+        raise DataError(f"{os.fsdecode(path)}: it was being written to while it was read")
+    settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
+    return RememberedFile(name, _signature(after), digest), settled
+
+
+def _signature(status: os.stat_result) -> bytes:
+    # The change time cannot be set back, as `cp -p` and `rsync -t` do with the modification time.
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return struct.pack("<qqqQ", status.st_size, *times, status.st_ino)
+
+
+def _unreadable(path: bytes, error: OSError) -> DataError:
+    return DataError(f"{os.fsdecode(path)}: cannot be read: {error.strerror}")

@@ -1,0 +1,257 @@
+"""Content digests of images: right after every change, and cheap where nothing changed."""
+
+import hashlib
+import logging
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesim.data import image_digests as module
+from facesim.data.image_digests import image_digests
+from facesim.interfaces import DataError, FaceTable
+from facesim.paths import cache_dir
+
+NAMES = ["a.jpg", "deep/b.jpg", "deep/c.jpg", "deep/er/d.jpg"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FaceTable:
+    root = tmp_path / "images"
+    for name in NAMES:
+        _write_old(root / name, name.encode() * 100)
+    return _table(root, NAMES)
+
+
+def _table(root: Path, names: list[str]) -> FaceTable:
+    identities = np.zeros(len(names), dtype=np.int64)
+    return FaceTable(root, np.array(names), identities, np.array(["one"]))
+
+
+def _write_old(path: Path, content: bytes) -> None:
+    """Write a file; files count as old in these tests, see ``settled_at_once``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SETTLED_NS", -1)
+
+
+def _expected(table: FaceTable) -> list[bytes]:
+    paths = [table.path(row) for row in range(len(table))]
+    return [hashlib.blake2b(path.read_bytes(), digest_size=16).digest() for path in paths]
+
+
+def _digests(table: FaceTable) -> list[bytes]:
+    return [row.tobytes() for row in image_digests(table)]
+
+
+def _reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Collects the names of the files that are read from now on."""
+    names: list[bytes] = []
+    original = module._read
+
+    def counting(prefix: bytes, name: bytes) -> object:
+        names.append(name)
+        return original(prefix, name)
+
+    monkeypatch.setattr(module, "_read", counting)
+    return names
+
+
+def test_every_row_gets_the_digest_of_its_file(table: FaceTable) -> None:
+    digests = image_digests(table)
+
+    assert digests.shape == (4, 16)
+    assert digests.dtype == np.uint8
+    assert [row.tobytes() for row in digests] == _expected(table)
+
+
+def test_a_file_in_two_rows_is_read_once(table: FaceTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = _reads(monkeypatch)
+    twice = _table(table.root, ["a.jpg", "a.jpg"])
+
+    first, second = _digests(twice)
+
+    assert first == second
+    assert reads == [b"a.jpg"]
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_an_unchanged_file_is_not_read_again(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _digests(table)
+    reads = _reads(monkeypatch)
+
+    assert _digests(table) == first
+    assert reads == []
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_a_changed_file_is_read_again(table: FaceTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    image_digests(table)
+    table.path(1).write_bytes(b"something longer than before" * 100)
+    reads = _reads(monkeypatch)
+
+    assert _digests(table) == _expected(table)
+    assert reads == [b"b.jpg"]
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_a_change_that_keeps_size_and_modification_time_is_seen(table: FaceTable) -> None:
+    image_digests(table)
+    path = table.path(0)
+    status = path.stat()
+    time.sleep(0.02)
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert _digests(table) == _expected(table)
+
+
+def test_a_file_that_was_just_written_is_not_yet_remembered(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_digests(table)
+    reads = _reads(monkeypatch)
+
+    image_digests(table)
+
+    assert len(reads) == len(NAMES)
+
+
+def test_progress_ends_at_the_number_of_files(table: FaceTable) -> None:
+    calls: list[tuple[int, int]] = []
+
+    image_digests(table, lambda done, total: calls.append((done, total)))
+
+    assert calls[-1] == (4, 4)
+    assert calls == sorted(calls)
+
+
+@pytest.mark.usefixtures("settled_at_once")
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_missing_file_is_named(table: FaceTable, known_before: bool) -> None:
+    if known_before:
+        image_digests(table)
+    table.path(2).unlink()
+
+    with pytest.raises(DataError, match=r"deep.c\.jpg: cannot be read: No such file"):
+        image_digests(table)
+
+
+def test_a_name_that_is_not_unicode_is_no_obstacle(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    try:
+        (tmp_path / name).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system wants UTF-8 names")
+    table = FaceTable(
+        tmp_path, np.array([name], dtype=object), np.zeros(1, np.int64), np.array(["one"])
+    )
+
+    assert _digests(table) == _expected(table)
+
+
+def _memo_file() -> Path:
+    return cache_dir() / "image-digests-1.sqlite"
+
+
+@pytest.mark.usefixtures("settled_at_once")
+@pytest.mark.parametrize("damage", ["garbage", "header"])
+def test_a_damaged_memo_is_started_anew_with_a_warning(
+    table: FaceTable, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_digests(table)
+    whole = _memo_file().read_bytes()
+    damaged = {"garbage": b"no database " * 1000, "header": b"\0" * 100 + whole[100:]}
+    _memo_file().write_bytes(damaged[damage])
+
+    with caplog.at_level(logging.WARNING):
+        assert _digests(table) == _expected(table)
+    assert "is damaged" in caplog.text
+    assert _digests(table) == _expected(table)
+
+
+@pytest.mark.usefixtures("settled_at_once")
+@pytest.mark.parametrize("kept", [0, 50, 3000, 5000])
+def test_a_truncated_memo_costs_no_more_than_reading_again(table: FaceTable, kept: int) -> None:
+    image_digests(table)
+    _memo_file().write_bytes(_memo_file().read_bytes()[:kept])
+
+    assert _digests(table) == _expected(table)
+    assert _digests(table) == _expected(table)
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_a_digest_that_was_altered_in_the_memo_is_not_believed(
+    table: FaceTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_digests(table)
+    with sqlite3.connect(_memo_file()) as connection:
+        connection.execute("UPDATE files SET digest = ? WHERE name = ?", (b"\0" * 16, b"b.jpg"))
+    connection.close()
+
+    with caplog.at_level(logging.WARNING):
+        assert _digests(table) == _expected(table)
+    assert "checksum of 'b.jpg'" in caplog.text
+
+
+def _digest_and_report(root: Path, names: list[str], results: "multiprocessing.Queue[str]") -> None:
+    digests = image_digests(_table(root, names))
+    results.put(digests.tobytes().hex())
+
+
+def _many(tmp_path: Path, count: int) -> FaceTable:
+    names = [f"{number:04d}.jpg" for number in range(count)]
+    for name in names:
+        _write_old(tmp_path / "many" / name, name.encode())
+    return _table(tmp_path / "many", names)
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_processes_that_start_together_all_get_the_same(tmp_path: Path) -> None:
+    table = _many(tmp_path, 300)
+    context = multiprocessing.get_context("fork")
+    results: multiprocessing.Queue[str] = context.Queue()
+    arguments = (table.root, table.files.tolist(), results)
+    processes = [context.Process(target=_digest_and_report, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = {results.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join()
+
+    assert found == {b"".join(_expected(table)).hex()}
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_a_kill_at_any_moment_leaves_a_memo_that_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FILES_AT_A_TIME", 10)
+    table = _many(tmp_path, 300)
+    context = multiprocessing.get_context("fork")
+    for delay in (0.01, 0.03, 0.06):
+        results: multiprocessing.Queue[str] = context.Queue()
+        arguments = (table.root, table.files.tolist(), results)
+        process = context.Process(target=_digest_and_report, args=arguments)
+        process.start()
+        time.sleep(delay)
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+
+        assert _digests(table) == _expected(table)
