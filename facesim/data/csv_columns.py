@@ -1,0 +1,144 @@
+"""A CSV file -> its columns as text, or a DataError that names file and line."""
+
+import csv
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+from pandas.errors import ParserError, ParserWarning
+
+from facesim.data.text_files import read_text
+from facesim.errors import did_you_mean
+from facesim.interfaces import DataError
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """The rows of a CSV file.
+
+    Attributes:
+        path: the file.
+        text: all of it, to find the line of a row when one is asked for.
+        frame: the columns as text; required ones without surrounding spaces and never empty.
+    """
+
+    path: Path
+    text: str
+    frame: pd.DataFrame
+
+    def place(self, row: int) -> str:
+        """Where a row stands: ``train.csv:17``. Reads the text up to it."""
+        line, _ = next(islice(_records(self.text), row + 1, None))
+        return f"{self.path}:{line}"
+
+
+def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
+    """Read a CSV file with a header, UTF-8, separated by commas.
+
+    Args:
+        path: the file; with or without byte-order mark, any line ends, blank lines ignored.
+        required: columns that must be there, without an empty cell.
+
+    Raises:
+        DataError: unreadable, not UTF-8, no rows, a column missing or twice, a row with too many
+            or too few cells, an empty cell in a required column.
+    """
+    text = read_text(path)
+    try:
+        line, header = next(_records(text), (1, []))
+    except csv.Error as error:
+        raise DataError(f"{path}:1: {error}") from error
+    if not header:
+        raise DataError(f"{path}: it is empty; its first line must be `{','.join(required)}`")
+    _check_header(f"{path}:{line}", header, required)
+    columns = CsvColumns(path, text, _parse(path, text, header, line))
+    for name in required:
+        columns.frame[name] = columns.frame[name].str.strip()
+        _refuse_empty(columns, name)
+    return columns
+
+
+def as_attributes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text columns -> numbers where every cell that is not empty is one; else left as text."""
+    return frame.apply(_as_numbers)
+
+
+def _as_numbers(column: "pd.Series[str]") -> "pd.Series[str] | pd.Series[float]":
+    try:
+        return pd.to_numeric(column.astype(object).where(column != "", None))
+    except ValueError:
+        return column
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line it begins on, the header first."""
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    begin = 1
+    for cells in reader:
+        if len(cells) > 1 or (cells and cells[0].strip()):
+            yield begin, cells
+        begin = reader.line_num + 1
+
+
+def _check_header(place: str, header: list[str], required: Sequence[str]) -> None:
+    found = ", ".join(repr(name) for name in header)
+    for name in required:
+        if name not in header:
+            raise DataError(
+                f"{place}: there is no column {name!r}{did_you_mean(name, header)}; the header "
+                f"has {found}, read with commas between the columns"
+            )
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise DataError(f"{place}: the column {min(twice)!r} stands twice in the header")
+
+
+def _parse(path: Path, text: str, header: list[str], header_line: int) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ParserWarning)
+            frame = pd.read_csv(
+                io.StringIO(text),
+                header=None,
+                names=header,
+                index_col=False,
+                skiprows=header_line,
+                dtype=str,
+                keep_default_na=False,
+                skipinitialspace=True,
+            )
+    except (ParserError, ParserWarning) as error:
+        _refuse_irregular(path, text, len(header))
+        raise DataError(f"{path}: {error}") from error
+    # pandas fills up rows that are too short. Commas tell, unless quotes may hide some.
+    if '"' in text or text.count(",") != (len(frame) + 1) * (len(header) - 1):
+        _refuse_irregular(path, text, len(header))
+    if frame.empty:
+        raise DataError(f"{path}: it has a header and no rows")
+    return frame
+
+
+def _refuse_irregular(path: Path, text: str, columns: int) -> None:
+    """Go through the file row by row, which only happens where something looks wrong."""
+    last = 1
+    try:
+        for line, cells in _records(text):
+            if len(cells) != columns:
+                raise DataError(
+                    f"{path}:{line}: {len(cells)} cells where the header has {columns}; write "
+                    "one per column, in double quotes where it holds a comma"
+                )
+            last = line
+    except csv.Error as error:
+        raise DataError(f"{path}:{last + 1}: {error}; is a double quote left open?") from error
+
+
+def _refuse_empty(columns: CsvColumns, name: str) -> None:
+    empty = (columns.frame[name] == "").to_numpy()
+    if empty.any():
+        place = columns.place(int(empty.argmax()))
+        raise DataError(f"{place}: the cell of the column {name!r} is empty")

@@ -1,0 +1,42 @@
+"""A table of images and identities in a CSV file."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from facesim import FaceTable, datasets
+from facesim.data.csv_columns import as_attributes, read_csv_columns
+from facesim.data.tables import Missing, build_table
+
+
+@datasets("csv")
+def csv(
+    *,
+    images: Annotated[Path, Field(description="folder that holds the images")],
+    table: Annotated[Path, Field(description="CSV file with a header, one row per image")],
+    image_column: Annotated[
+        str, Field(description="column of paths relative to `images`", min_length=1)
+    ] = "img",
+    identity_column: Annotated[
+        str, Field(description="column of the identities; any text", min_length=1)
+    ] = "ids",
+    missing: Annotated[
+        Missing, Field(description="what to do about a row whose image does not exist")
+    ] = "error",
+) -> FaceTable:
+    """Read images and identities from a CSV file; further columns become attributes.
+
+    Raises:
+        DataError: a row, a column or an image that cannot be used, with file and line.
+    """
+    columns = read_csv_columns(table, (image_column, identity_column))
+    frame = columns.frame
+    return build_table(
+        images,
+        frame[image_column].to_numpy(dtype=object),
+        frame[identity_column].to_numpy(dtype=object),
+        attributes=as_attributes(frame.drop(columns=[image_column, identity_column])),
+        missing=missing,
+        place=columns.place,
+    )

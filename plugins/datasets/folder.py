@@ -1,0 +1,78 @@
+"""One folder of images per identity."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from facesim import DataError, FaceTable, datasets
+from facesim.data.tables import build_table
+
+EXTENSIONS = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
+
+@datasets("folder")
+def folder(
+    *,
+    root: Annotated[Path, Field(description="folder with one subfolder of images per identity")],
+) -> FaceTable:
+    """Take each subfolder for one identity and the images in it for its faces.
+
+    Deeper folders belong to the identity that they lie under. Files whose extension is not an
+    image's are left out and counted, and so are folders without an image; hidden files and those
+    beside the subfolders are ignored.
+
+    Raises:
+        DataError: no such folder, or no image in any subfolder.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder; it must hold one folder per identity")
+    of_identity = {label: sorted(_files(root / label)) for label in _subfolders(root)}
+    images = {label: [f for f in files if _is_image(f)] for label, files in of_identity.items()}
+    rows = [(f"{label}/{image}", label) for label, found in images.items() for image in found]
+    if not rows:
+        raise DataError(
+            f"{root}: no image lies in a subfolder of it; it must hold <identity>/<image>, the "
+            f"image's extension one of {' '.join(sorted(EXTENSIONS))}"
+        )
+    files, labels = np.array(rows, dtype=object).T
+    return build_table(
+        root, files, labels, notes=(*_note_other_files(of_identity), *_note_empty(images))
+    )
+
+
+def _subfolders(root: Path) -> list[str]:
+    with os.scandir(root) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Every file that is not hidden, relative to the folder, with ``/`` between folders."""
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(path).relative_to(folder)
+        yield from ((inside / name).as_posix() for name in names if not name.startswith("."))
+
+
+def _is_image(file: str) -> bool:
+    return file[file.rfind(".") :].lower() in EXTENSIONS
+
+
+def _note_other_files(of_identity: dict[str, list[str]]) -> Iterator[str]:
+    others = [
+        f"{label}/{f}" for label, files in of_identity.items() for f in files if not _is_image(f)
+    ]
+    if others:
+        first = others[0]
+        yield f"Left out because they are no images: {len(others):,} files (the first: {first})."
+
+
+def _note_empty(images: dict[str, list[str]]) -> Iterator[str]:
+    empty = [label for label, found in images.items() if not found]
+    if empty:
+        yield f"Folders without an image: {len(empty):,} (the first: {empty[0]})."

@@ -1,0 +1,91 @@
+"""A CSV file is read as it stands, or refused with its line and what to write."""
+
+from pathlib import Path
+
+import pytest
+
+from facesim.data.csv_columns import as_attributes, read_csv_columns
+from facesim.interfaces import DataError
+
+
+def _write(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def _read(tmp_path: Path, text: str | bytes) -> dict[str, list[str]]:
+    return read_csv_columns(_write(tmp_path, text), ("img", "ids")).frame.to_dict("list")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "img,ids\na.jpg,01\nb.jpg,NA\n",
+        "img,ids\na.jpg,01\nb.jpg,NA",
+        "img,ids\r\na.jpg,01\r\nb.jpg,NA\r\n",
+        "\ufeffimg,ids\na.jpg,01\nb.jpg,NA\n",
+        "\n\nimg,ids\n\na.jpg,01\n   \nb.jpg,NA\n\n",
+        "img, ids\na.jpg, 01\n b.jpg ,NA \n",
+        '"img","ids"\n"a.jpg","01"\nb.jpg,"NA"\n',
+    ],
+)
+def test_the_same_rows_in_any_dress_read_the_same(tmp_path: Path, text: str) -> None:
+    assert _read(tmp_path, text) == {"img": ["a.jpg", "b.jpg"], "ids": ["01", "NA"]}
+
+
+def test_quoted_cells_hold_commas_and_line_ends(tmp_path: Path) -> None:
+    text = 'img,ids,note\n"a,1.jpg",1,"two\nlines"\nb.jpg,2,\n'
+    assert _read(tmp_path, text)["img"] == ["a,1.jpg", "b.jpg"]
+    assert _read(tmp_path, text)["note"] == ["two\nlines", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"t\.csv: it is empty; its first line must be `img,ids`"),
+        ("\n  \n", r"t\.csv: it is empty"),
+        ("img,ids\n", r"t\.csv: it has a header and no rows"),
+        ("img,idz\na,1\n", r"t\.csv:1: there is no column 'ids' \(did you mean 'idz'\?\)"),
+        ("img;ids\na;1\n", r"t\.csv:1: there is no column 'img'.*with commas"),
+        ("\nimg,ids,img\na,1,b\n", r"t\.csv:2: the column 'img' stands twice"),
+        ("img,ids\na,1\nb\n", r"t\.csv:3: 1 cells where the header has 2"),
+        ("img,ids\na,1,9\nb,1,9\n", r"t\.csv:2: 3 cells where the header has 2"),
+        ("img,ids\na,1,9\nb\n", r"t\.csv:2: 3 cells where the header has 2"),
+        ("img,ids\na,1\nb,2\nc,3,4\n", r"t\.csv:4: 3 cells"),
+        ("img,ids,x\na,1,2\n\nb,2\n", r"t\.csv:4: 2 cells where the header has 3"),
+        ('img,ids,x\n"a\nb",1,2\nb,2\n', r"t\.csv:4: 2 cells where the header has 3"),
+        ("img,ids\r\na,1\r\nb, \r\n", r"t\.csv:3: the cell of the column 'ids' is empty"),
+        ("img,ids\n,1\n", r"t\.csv:2: the cell of the column 'img' is empty"),
+        ('img,ids\na,1\n"b,2\nc,3\n', r"t\.csv:3: .*is a double quote left open"),
+        ('"img,ids\na,1\n', r"t\.csv:1: "),
+        (b"img,ids\na,1\nb,\xff\n", r"t\.csv:3: not UTF-8 .*save it as UTF-8"),
+        ("img,ids\na,1\n".encode("utf-16"), r"t\.csv:1: not UTF-8"),
+        ("img,ids\na,1\n".encode("utf-16-le"), r"t\.csv:1: a zero byte"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        _read(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.csv: cannot be read: No such file"):
+        read_csv_columns(tmp_path / "gone.csv", ("img",))
+
+
+def test_the_line_of_a_row_counts_blank_lines_and_quoted_line_ends(tmp_path: Path) -> None:
+    path = _write(tmp_path, 'img,ids\n"a\nb",1\n\nc,2\n')
+    columns = read_csv_columns(path, ("img", "ids"))
+    assert columns.place(0) == f"{path}:2"
+    assert columns.place(1) == f"{path}:5"
+
+
+def test_attributes_that_are_all_numbers_become_numbers(tmp_path: Path) -> None:
+    path = _write(tmp_path, "img,age,young,hair\na,1,,red\nb,2.5,-1,\n")
+    attributes = as_attributes(read_csv_columns(path, ("img",)).frame)
+    assert attributes["age"].tolist() == [1, 2.5]
+    assert attributes["young"].isna().tolist() == [True, False]
+    assert attributes["hair"].tolist() == ["red", ""]
