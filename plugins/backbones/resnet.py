@@ -1,0 +1,81 @@
+"""ResNet, as torchvision has it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlparse
+
+import torch
+import torchvision
+from pydantic import Field
+from torch import nn
+
+from facesim import IMAGENET, Backbone, FacesimError, backbones
+from facesim_plugins.backbones._stages import cut
+from facesim_plugins.backbones._weights import load_weights
+
+
+@backbones("resnet")
+def resnet(
+    *,
+    depth: Annotated[
+        Literal[18, 34, 50, 101, 152], Field(description="number of layers, which names the model")
+    ],
+    weights: Annotated[
+        Literal["imagenet", "none"] | Path,
+        Field(description="imagenet (downloaded once), none, or the file of a state dict"),
+    ] = "imagenet",
+    frozen_stages: Annotated[
+        int,
+        Field(ge=0, le=4, description="stem and so many stages stay frozen; 4 is everything"),
+    ] = 0,
+    last_stage_blocks: Annotated[
+        int | None,
+        Field(gt=0, description="keep only so many first blocks of the fourth stage"),
+    ] = None,
+) -> Backbone:
+    """A residual network in four stages, ending with global average pooling.
+
+    Reference:
+        He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition (2016).
+
+    Raises:
+        FacesimError: the weights cannot be had or do not fit, or the fourth stage has fewer blocks.
+    """
+    model = torchvision.models.get_model(f"resnet{depth}", weights=None)
+    features = model.fc.in_features
+    if weights != "none":
+        file = imagenet_file(depth) if weights == "imagenet" else weights
+        load_weights(model, file, classifier="fc")
+    blocks = len(model.layer4)
+    if last_stage_blocks is not None and last_stage_blocks > blocks:
+        raise FacesimError(
+            f"backbone resnet: last_stage_blocks is {last_stage_blocks}, but the fourth stage of "
+            f"ResNet-{depth} has {blocks} blocks; write a number from 1 to {blocks}"
+        )
+    stem = nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool)
+    stages = (model.layer1, model.layer2, model.layer3, model.layer4[:last_stage_blocks])
+    pooling = nn.Sequential(model.avgpool, nn.Flatten())
+    return Backbone(*cut(stem, stages, pooling, frozen_stages), features, IMAGENET)
+
+
+def imagenet_file(depth: int) -> Path:
+    """The file of torchvision's ImageNet weights (V1), downloaded if it is not there yet.
+
+    Raises:
+        FacesimError: the download failed; the message says where to put the file by hand.
+    """
+    weights = torchvision.models.get_model_weights(f"resnet{depth}")["IMAGENET1K_V1"]
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / Path(urlparse(weights.url).path).name
+    if file.is_file():
+        return file
+    try:
+        weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise FacesimError(
+            f"backbone resnet: the ImageNet weights of ResNet-{depth} cannot be downloaded "
+            f"({error}); put torchvision's {file.name} into {folder}, or give its path as "
+            "`weights: FILE`, or write `weights: none` to start from random weights"
+        ) from None
+    return file
