@@ -12,7 +12,7 @@ from facesim import heads
 def linear(
     features: int,
     *,
-    out_dim: Annotated[int, Field(gt=0, description="Width of the embedding.")] = 16,
+    out_dim: Annotated[int, Field(gt=0, description="width of the embedding")] = 16,
 ) -> nn.Module:
     """Project the backbone's features to the embedding: ``features -> out_dim``."""
     return nn.Linear(features, out_dim)

@@ -12,8 +12,8 @@ from facesim import heads
 def mlp(
     features: int,
     *,
-    fc_dim: Annotated[int, Field(gt=0, description="Width of the two hidden layers.")] = 128,
-    out_dim: Annotated[int, Field(gt=0, description="Width of the embedding.")] = 16,
+    fc_dim: Annotated[int, Field(gt=0, description="width of the two hidden layers")] = 128,
+    out_dim: Annotated[int, Field(gt=0, description="width of the embedding")] = 16,
 ) -> nn.Module:
     """A multi-layer perceptron: ``features -> fc_dim -> fc_dim -> out_dim``, ReLU between."""
     return nn.Sequential(

@@ -26,7 +26,7 @@ class Contrastive(Loss):
         num_identities: int,
         *,
         margin: Annotated[
-            float, Field(gt=0, description="Distance from which on an impostor pair costs nothing.")
+            float, Field(gt=0, description="distance from which on an impostor pair costs nothing")
         ] = 2.0,
     ) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ class Learned(Loss):
         *,
         hidden: Annotated[
             tuple[Annotated[int, Field(gt=0)], ...],
-            Field(description="Width of each hidden layer; none makes the comparison linear."),
+            Field(description="width of each hidden layer; none makes the comparison linear"),
         ] = (64, 64),
     ) -> None:
         super().__init__()

@@ -12,11 +12,11 @@ from facesim import FacesimError, ParameterGroups, optimizers
 def sgd(
     parameter_groups: ParameterGroups,
     *,
-    lr: Annotated[float, Field(gt=0, description="Learning rate.")],
+    lr: Annotated[float, Field(gt=0, description="learning rate")],
     momentum: Annotated[float, Field(ge=0, lt=1, description="0 is plain descent.")] = 0.9,
-    nesterov: Annotated[bool, Field(description="Look ahead along the momentum.")] = False,
+    nesterov: Annotated[bool, Field(description="look ahead along the momentum")] = False,
     weight_decay: Annotated[
-        float, Field(ge=0, description="L2 penalty, added to the gradient.")
+        float, Field(ge=0, description="pull of the weights to 0, added to the gradient")
     ] = 0.0,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent, with momentum if asked.

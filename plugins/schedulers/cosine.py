@@ -16,10 +16,10 @@ def cosine(
     total_steps: int,
     *,
     warmup: Annotated[
-        float, Field(ge=0, lt=1, description="Share of the steps that climb to the optimizer's lr.")
+        float, Field(ge=0, lt=1, description="share of the steps that climb to the optimizer's lr")
     ] = 0.0,
     final: Annotated[
-        float, Field(ge=0, le=1, description="Share of the optimizer's lr that remains at the end.")
+        float, Field(ge=0, le=1, description="share of the optimizer's lr that remains at the end")
     ] = 0.0,
 ) -> LRScheduler:
     """Climb linearly to the optimizer's learning rate, then fall along half a cosine.

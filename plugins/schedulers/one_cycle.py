@@ -16,13 +16,13 @@ def one_cycle(
     total_steps: int,
     *,
     rise: Annotated[
-        float, Field(gt=0, lt=1, description="Share of the steps before the peak.")
+        float, Field(gt=0, lt=1, description="share of the steps before the peak")
     ] = 0.3,
     start: Annotated[
-        float, Field(gt=0, le=1, description="Share of the peak that the first step has.")
+        float, Field(gt=0, le=1, description="share of the peak that the first step has")
     ] = 0.04,
     final: Annotated[
-        float, Field(ge=0, le=1, description="Share of the peak that remains at the end.")
+        float, Field(ge=0, le=1, description="share of the peak that remains at the end")
     ] = 0.0,
 ) -> LRScheduler:
     """Rise along half a cosine to the optimizer's learning rate, the peak, then fall to the end.
