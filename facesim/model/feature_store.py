@@ -1,0 +1,302 @@
+"""Features of images on disk, found by the digest of the image: the storage of the trunk cache."""
+
+import errno
+import logging
+import shutil
+import threading
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.data.image_digests import Digests
+from facesim.errors import FacesimError
+from facesim.interfaces import Int64Array
+from facesim.model.feature_chunk import (
+    FOOTER_BYTES,
+    INDEX_BYTES,
+    SUFFIX,
+    Chunk,
+    ChunkDamagedError,
+    Rows,
+    write_chunk,
+)
+
+log = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 64 * 2**20
+_CHUNK_ROWS = 512
+"""A chunk under way is what a kill loses; small rows must not make that many images."""
+
+_ROW_BITS = 32
+_ROW_MASK = (1 << _ROW_BITS) - 1
+
+
+class MissingFeaturesError(Exception):
+    """Features that were asked for and are not, or no longer, in the store.
+
+    Attributes:
+        indices: int64 [m], which of the positions that were asked for.
+    """
+
+    def __init__(self, indices: Int64Array) -> None:
+        super().__init__(f"the features of {len(indices)} images are not in the store")
+        self.indices = indices
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What :meth:`FeatureStore.verify` found.
+
+    Attributes:
+        chunks: how many are whole.
+        rows: how many rows they hold.
+        dropped: names of the chunks that this store has found damaged, and removed, so far.
+    """
+
+    chunks: int
+    rows: int
+    dropped: tuple[str, ...]
+
+
+class FeatureStore:
+    """A folder of chunks, each a file that appears whole and never changes.
+
+    The listing of the folder is the only index, so that there is nothing else that an interruption
+    could leave half-written. Any number of processes may append while others read: each sees the
+    chunks of the others after :meth:`refresh`. A chunk that is found damaged is removed with a
+    warning, and its rows are missing from then on; a wrong row is never returned. Threads may
+    share a store.
+
+    Args:
+        folder: made where there is none.
+        row_shape: of the features of one image.
+        dtype: of the features, float16 or float32.
+    """
+
+    def __init__(self, folder: Path, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self.folder = folder
+        self.row_shape = row_shape
+        self.dtype = np.dtype(dtype)
+        self.row_bytes = int(np.prod(row_shape, dtype=np.int64)) * self.dtype.itemsize
+        self._lock = threading.Lock()
+        self._chunks: list[Chunk | None] = []
+        self._numbers: dict[str, int] = {}
+        self._dropped: list[str] = []
+        self._index = _Index([])
+        self._make_folder()
+        self.refresh()
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """The most rows that :meth:`append` takes at once."""
+        return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // self.row_bytes))
+
+    def __len__(self) -> int:
+        """The number of images whose features are here, as of the last refresh."""
+        return len(self._index)
+
+    def refresh(self) -> None:
+        """See what other processes have added or removed."""
+        with self._lock:
+            names = {path.name for path in self.folder.glob(f"*{SUFFIX}")}
+            gone = self._numbers.keys() - names
+            new = sorted(names - self._numbers.keys())
+            for name in gone:
+                self._chunks[self._numbers.pop(name)] = None
+            for name in new:
+                self._open(name)
+            if gone or new:
+                self._index = _Index(self._chunks)
+
+    def locate(self, digests: Digests) -> Int64Array:
+        """Where the features of images are.
+
+        Args:
+            digests: uint8 [N, 16].
+
+        Returns:
+            int64 [N], positions for :meth:`read`, -1 where there are none. A position stays valid
+            as long as this object lives, or becomes missing; it never means another image.
+        """
+        return self._index.locate(digests)
+
+    def missing(self, digests: Digests) -> Int64Array:
+        """Refresh, and find which images have no features yet.
+
+        Args:
+            digests: uint8 [N, 16], in which one image may stand several times.
+
+        Returns:
+            int64 [M], ascending: the first row of each missing image.
+        """
+        self.refresh()
+        absent = np.flatnonzero(self.locate(digests) < 0)
+        _, first = np.unique(_sortable(digests[absent]), return_index=True)
+        return absent[np.sort(first)]
+
+    def read(self, positions: Int64Array, out: Rows | None = None) -> Rows:
+        """Gather features.
+
+        Args:
+            positions: int64 [B], from :meth:`locate`.
+            out: [B, *row_shape], filled and returned; a new array by default. Fresh memory costs
+                more than the copying, so that a caller in a hurry passes the same one again.
+
+        Raises:
+            MissingFeaturesError: some are not there, or were damaged and have been dropped. All
+                other rows of ``out`` are right.
+        """
+        if out is None:
+            out = np.empty((len(positions), *self.row_shape), self.dtype)
+        order = np.argsort(positions)
+        wanted = zip(order.tolist(), positions[order].tolist(), strict=True)
+        missing = [index for index, position in wanted if not self._copy(position, out[index])]
+        if missing:
+            raise MissingFeaturesError(np.array(sorted(missing), dtype=np.int64))
+        return out
+
+    def append(self, digests: Digests, rows: Rows) -> None:
+        """Add one chunk; it is on the disk when this returns.
+
+        Args:
+            digests: uint8 [n, 16], n at least 1 and at most :attr:`rows_per_chunk`.
+            rows: [n, *row_shape] of the store's dtype.
+
+        Raises:
+            FacesimError: the disk is full or cannot be written. What was there stays right.
+        """
+        if rows.dtype != self.dtype or rows.shape != (len(digests), *self.row_shape):
+            raise ValueError(f"{rows.dtype} {rows.shape} into {self.dtype} {self.row_shape}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_chunk(self.folder / f"{uuid.uuid4().hex}{SUFFIX}", digests, rows)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.refresh()
+
+    def bytes_needed(self, images: int) -> int:
+        """What the features of so many images take on disk."""
+        chunks = -(-images // self.rows_per_chunk)
+        return images * (self.row_bytes + INDEX_BYTES) + chunks * FOOTER_BYTES
+
+    def require_space(self, images: int) -> None:
+        """Make sure, before the first image, that the features of all will fit.
+
+        Raises:
+            FacesimError: they will not.
+        """
+        needed = self.bytes_needed(images)
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise FacesimError(
+                f"{self.folder}: the features of {images:,} images take {needed / 1e9:.2f} GB and "
+                f"the disk has {free / 1e9:.2f} GB left; free some (`facesim cache prune`), or let "
+                "FACESIM_CACHE name a folder on a larger disk"
+            )
+
+    def size_bytes(self) -> int:
+        """What the store takes on disk."""
+        return sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}"))
+
+    def verify(self) -> Verification:
+        """Compare everything with its checksums; damaged chunks are dropped."""
+        self.refresh()
+        for chunk in list(self._chunks):
+            if chunk is not None:
+                self._verify(chunk)
+        whole = [chunk for chunk in self._chunks if chunk is not None]
+        return Verification(len(whole), sum(map(len, whole)), tuple(self._dropped))
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FacesimError(f"{self.folder}: cannot be made: {error.strerror}") from error
+
+    def _copy(self, position: int, out: Rows) -> bool:
+        chunk = self._chunks[position >> _ROW_BITS] if position >= 0 else None
+        if chunk is None:
+            return False
+        try:
+            chunk.copy_row(position & _ROW_MASK, out)
+        except ChunkDamagedError as damage:
+            self._remove(chunk.path, damage)
+            self.refresh()
+        except FileNotFoundError:
+            self.refresh()
+        else:
+            return True
+        return False
+
+    def _verify(self, chunk: Chunk) -> None:
+        try:
+            chunk.verify()
+        except ChunkDamagedError as damage:
+            self._remove(chunk.path, damage)
+            self.refresh()
+        except FileNotFoundError:
+            self.refresh()
+
+    def _open(self, name: str) -> None:
+        """Take a chunk that has appeared; the lock is held."""
+        path = self.folder / name
+        try:
+            chunk = Chunk(path, self.row_shape, self.dtype)
+        except ChunkDamagedError as damage:
+            self._remove(path, damage)
+        except FileNotFoundError:
+            return
+        else:
+            self._numbers[name] = len(self._chunks)
+            self._chunks.append(chunk)
+
+    def _remove(self, path: Path, damage: ChunkDamagedError) -> None:
+        log.warning("%s is damaged (%s); its images are computed anew", path, damage)
+        self._dropped.append(path.name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FacesimError(
+                f"{path}: is damaged ({damage}) and cannot be removed: {error.strerror}"
+            ) from error
+
+    def _cannot_write(self, error: OSError) -> FacesimError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return FacesimError(
+                f"{self.folder}: the disk is full; the features of {len(self):,} images are kept, "
+                "and the next run goes on from there. Free some space (`facesim cache prune`), or "
+                "let FACESIM_CACHE name a folder on a larger disk"
+            )
+        return FacesimError(f"{self.folder}: cannot be written: {error.strerror}")
+
+
+class _Index:
+    """Digests, sorted, and where each one's features are. It never changes."""
+
+    def __init__(self, chunks: list[Chunk | None]) -> None:
+        present = [(n, chunk) for n, chunk in enumerate(chunks) if chunk is not None]
+        digests = [chunk.digests for _, chunk in present]
+        positions = [np.arange(len(chunk)) + (n << _ROW_BITS) for n, chunk in present]
+        sortable = _sortable(np.concatenate(digests)) if digests else np.empty(0, "S16")
+        # An image that two processes computed stands in two chunks; the first one will do.
+        self._digests, first = np.unique(sortable, return_index=True)
+        self._positions = np.concatenate(positions)[first] if positions else np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def locate(self, digests: Digests) -> Int64Array:
+        if not len(self):
+            return np.full(len(digests), -1, dtype=np.int64)
+        wanted = _sortable(digests)
+        nearest = np.minimum(np.searchsorted(self._digests, wanted), len(self) - 1)
+        found: Int64Array = np.where(self._digests[nearest] == wanted, self._positions[nearest], -1)
+        return found
+
+
+def _sortable(digests: Digests) -> npt.NDArray[np.bytes_]:
+    """The same bytes as numpy's strings of fixed width: those it sorts and searches."""
+    return np.ascontiguousarray(digests).view("S16").reshape(-1)

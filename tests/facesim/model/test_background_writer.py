@@ -1,0 +1,77 @@
+"""The writing thread: everything arrives in order, and its errors reach the caller."""
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesim.data.image_digests import Digests
+from facesim.model.background_writer import BackgroundWriter
+from facesim.model.feature_chunk import Rows
+from facesim.model.feature_store import FeatureStore
+
+
+def _batch(count: int, seed: int) -> tuple[Digests, Rows]:
+    generator = np.random.default_rng(seed)
+    digests = generator.integers(0, 256, (count, 16), dtype=np.uint8)
+    return digests, generator.random((count, 4), dtype=np.float32)
+
+
+def test_batches_of_any_size_become_chunks_of_one_size(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, (4,), np.float32)
+    batches = [_batch(count, seed) for seed, count in enumerate([1, 300, 700, 40])]
+    published: list[int] = []
+
+    with BackgroundWriter(store, lambda digests: published.append(len(digests))) as writer:
+        for digests, rows in batches:
+            writer.add(digests, partial(np.array, rows))
+
+    everything = np.concatenate([digests for digests, _ in batches])
+    features = np.concatenate([rows for _, rows in batches])
+    np.testing.assert_array_equal(store.read(store.locate(everything)), features)
+    assert published == [512, 512, 17]
+
+
+def test_features_are_fetched_on_the_writing_thread(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, (4,), np.float32)
+    digests, rows = _batch(3, 0)
+    threads: list[threading.Thread] = []
+
+    def fetch() -> Rows:
+        threads.append(threading.current_thread())
+        return rows
+
+    with BackgroundWriter(store, lambda _: None) as writer:
+        writer.add(digests, fetch)
+    assert threads[0] is not threading.current_thread()
+
+
+def test_what_was_added_before_an_interruption_is_kept(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, (4,), np.float32)
+    digests, rows = _batch(3, 0)
+
+    with pytest.raises(KeyboardInterrupt), BackgroundWriter(store, lambda _: None) as writer:
+        writer.add(digests, lambda: rows)
+        raise KeyboardInterrupt
+
+    assert len(store.missing(digests)) == 0
+
+
+def test_an_error_while_fetching_reaches_the_caller(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, (4,), np.float32)
+    digests, _ = _batch(3, 0)
+
+    def fail() -> Rows:
+        raise RuntimeError("no features")
+
+    with (
+        pytest.raises(RuntimeError, match="no features"),
+        BackgroundWriter(store, lambda _: None) as writer,
+    ):
+        writer.add(digests, fail)
+        for seed in range(100):
+            more, features = _batch(2, seed + 1)
+            writer.add(more, partial(np.array, features))
+    assert len(store.missing(digests)) == 3
