@@ -1,0 +1,188 @@
+"""Evaluation pairs: drawn once from a seed, kept as CSV, read back identically."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, repeat
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.atomic import replacing
+from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers
+from facesim.data.pair_set_problems import describe_problems, is_whole_number
+from facesim.errors import FacesimError
+from facesim.interfaces import DataError, FaceTable, Int64Array
+
+_COLUMNS = ["file1", "file2", "same"]
+_WITH_FOLD = [*_COLUMNS, "fold"]
+_RECORDS_AT_ONCE = 1 << 11  # Python's collector makes longer lists of rows slower to read
+
+
+@dataclass(frozen=True, eq=False)
+class PairSet:
+    """The pairs that an evaluation is made on.
+
+    Attributes:
+        rows: int64 [P, 2], rows of the table; the two of a pair differ.
+        same: bool [P], True where both show one identity (genuine).
+        fold: int64 [P], the fold of each pair, or None if there are no folds.
+    """
+
+    rows: Int64Array
+    same: npt.NDArray[np.bool_]
+    fold: Int64Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def draw_pair_set(
+    table: FaceTable, pairs_per_image: float, same_fraction: float, seed: int
+) -> PairSet:
+    """Draw distinct pairs, every genuine and every impostor pair of the table equally likely.
+
+    Args:
+        table: the images of one split.
+        pairs_per_image: pairs to draw, as a multiple of the images.
+        same_fraction: share of genuine pairs, from 0 to 1.
+        seed: decides every pair.
+
+    Raises:
+        FacesimError: no pair is asked for, or more of a class than the table has: a pair that
+            counted twice would make the evaluation look surer than it is.
+    """
+    space = PairSpace.of(table.identities)
+    genuine, impostor = count_pairs(len(table), pairs_per_image, same_fraction)
+    _require_distinct("genuine", genuine, space.genuine, len(table) * same_fraction)
+    _require_distinct("impostor", impostor, space.impostor, len(table) * (1 - same_fraction))
+    numbers = draw_pair_numbers(space, genuine, impostor, np.random.default_rng(seed))
+    return PairSet(space.rows(numbers), space.same(numbers))
+
+
+def write_pair_set(path: Path, table: FaceTable, pairs: PairSet) -> None:
+    """Write ``file1,file2,same[,fold]``, whole or not at all, the same bytes each time.
+
+    Raises:
+        DataError: the table lists a file twice, or a file name holds a carriage return.
+    """
+    _row_of_each_file(table)
+    with replacing(path) as file:
+        for text in _csv_parts(table, pairs):
+            if "\r" in text:
+                raise DataError(f"{path}: a file name with a carriage return cannot be kept in CSV")
+            file.write(text.encode(errors="surrogateescape"))
+
+
+def read_pair_set(path: Path, table: FaceTable) -> PairSet:
+    """Read ``file1,file2,same[,fold]``: paths as in ``table.files``, 1 for genuine, 0 for impostor.
+
+    The columns may stand in any order; ``fold`` is a whole number from 0.
+
+    Raises:
+        DataError: there is no such file, it holds no pair, or rows with fields missing or left
+            over, a file that the table does not list, a file paired with itself, or a ``same``
+            that contradicts the table's identities; the first few are named by line.
+    """
+    row_of = _row_of_each_file(table)
+    parts: list[PairSet] = []
+    wrong: list[Int64Array] = []
+    try:
+        # errors: a name that is no UTF-8 is compared byte by byte with those in the table
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = _checked_header(path, next(reader, []))
+            while records := list(islice(reader, _RECORDS_AT_ONCE)):
+                pairs, bad = _parse(records, header, table.identities, row_of)
+                wrong.append(len(parts) * _RECORDS_AT_ONCE + np.flatnonzero(bad))
+                parts.append(pairs)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: no CSV: {error}") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file of pairs") from None
+    if not parts:
+        raise DataError(f"{path}: no pair stands below the header")
+    if any(len(records) for records in wrong):
+        raise DataError(describe_problems(path, np.concatenate(wrong), table, row_of))
+    return _joined(parts)
+
+
+def _require_distinct(kind: str, asked: int, there: int, asked_per_unit: float) -> None:
+    if asked <= there or there == 0:  # drawing names a class that is not there at all
+        return
+    most = 0.99 * there / asked_per_unit
+    raise FacesimError(
+        f"{asked} {kind} pairs are asked for and the table has {there}; an evaluation counts no "
+        f"pair twice: lower pairs_per_image to {most:.3g}, or the share of {kind} pairs"
+    )
+
+
+def _row_of_each_file(table: FaceTable) -> dict[str, int]:
+    files = table.files.tolist()
+    row_of = dict(zip(files, range(len(files)), strict=True))
+    if len(row_of) == len(files):
+        return row_of
+    row, file = next((row, file) for row, file in enumerate(files) if row_of[file] != row)
+    raise DataError(
+        f"the table lists {file!r} twice, in rows {row} and {row_of[file]}; keep one of them, so "
+        "that a pair can name it"
+    )
+
+
+def _csv_parts(table: FaceTable, pairs: PairSet) -> Iterator[str]:
+    """The text of the file, in parts of bounded size."""
+    columns = [*pairs.rows.T, pairs.same] + ([] if pairs.fold is None else [pairs.fold])
+    yield ",".join(_COLUMNS if pairs.fold is None else _WITH_FOLD) + "\n"
+    for start in range(0, len(pairs), _RECORDS_AT_ONCE):
+        first, second, same, *fold = (part[start : start + _RECORDS_AT_ONCE] for part in columns)
+        fields = [table.files[first], table.files[second], same.astype(np.int8), *fold]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows(zip(*(field.tolist() for field in fields), strict=True))
+        yield text.getvalue()
+
+
+def _checked_header(path: Path, header: list[str]) -> list[str]:
+    if sorted(header) in (sorted(_COLUMNS), sorted(_WITH_FOLD)):
+        return header
+    raise DataError(
+        f"{path}:1: the columns are {','.join(header) or 'missing'}; a file of pairs has "
+        f"{','.join(_COLUMNS)} or {','.join(_WITH_FOLD)}"
+    )
+
+
+def _parse(
+    records: list[list[str]], header: list[str], identities: Int64Array, row_of: dict[str, int]
+) -> tuple[PairSet, npt.NDArray[np.bool_]]:
+    """The pairs of some records, and bool [P], which of them are wrong."""
+    if set(map(len, records)) != {len(header)}:
+        missing = [""] * len(header)
+        records = [record if len(record) == len(header) else missing for record in records]
+    fields = dict(zip(header, zip(*records, strict=True), strict=True))
+    first, second = (_looked_up(row_of, fields[column]) for column in ("file1", "file2"))
+    flag = _looked_up({"0": 0, "1": 1}, fields["same"])
+    bad = (first < 0) | (second < 0) | (first == second) | (flag < 0)
+    same = flag == 1
+    bad |= same != (identities[first] == identities[second])
+    rows = np.stack([first, second], axis=1)
+    if "fold" not in fields:
+        return PairSet(rows, same), bad
+    folds = {text: int(text) for text in set(fields["fold"]) if is_whole_number(text)}
+    fold = _looked_up(folds, fields["fold"])
+    return PairSet(rows, same, fold), bad | (fold < 0)
+
+
+def _looked_up(numbers: dict[str, int], texts: tuple[str, ...]) -> Int64Array:
+    """The number of each text, -1 where it has none."""
+    return np.fromiter(map(numbers.get, texts, repeat(-1)), np.int64, len(texts))
+
+
+def _joined(parts: list[PairSet]) -> PairSet:
+    folds = [part.fold for part in parts if part.fold is not None]
+    return PairSet(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.same for part in parts]),
+        np.concatenate(folds) if folds else None,
+    )
