@@ -1,0 +1,110 @@
+"""Text files of cells separated by spaces or commas, as data sets of faces come in."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+from pandas.errors import EmptyDataError, ParserError, ParserWarning
+
+from facesim.data.text_files import read_text
+from facesim.interfaces import DataError
+
+
+@dataclass(frozen=True)
+class SpacedFile:
+    """Such a file: UTF-8, any line ends, no quotes, blank lines ignored.
+
+    Attributes:
+        path: where it is.
+        text: all of it, commas replaced by spaces.
+    """
+
+    path: Path
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> "SpacedFile":
+        """Read the whole file; raises DataError where that fails."""
+        return cls(path, read_text(path).replace(",", " "))
+
+    def lines(self, after: int = 0) -> Iterator[tuple[int, list[str]]]:
+        """The number and the cells of each line that is not blank, below line ``after``."""
+        for number, line in enumerate(StringIO(self.text), start=1):
+            cells = line.split()
+            if number > after and cells:
+                yield number, cells
+
+    def first(self, after: int = 0) -> tuple[int, list[str]]:
+        """The first of these lines; without cells where there is none."""
+        return next(self.lines(after), (after + 1, []))
+
+
+@dataclass(frozen=True)
+class SpacedRows:
+    """The rows of such a file, below its header.
+
+    Attributes:
+        file: what they were read from.
+        above: how many lines stand above them.
+        frame: the cells as text, one column per name; none is empty.
+    """
+
+    file: SpacedFile
+    above: int
+    frame: pd.DataFrame
+
+    @classmethod
+    def parse(cls, file: SpacedFile, columns: Sequence[str], *, above: int) -> "SpacedRows":
+        """Read rows of exactly as many cells as there are columns.
+
+        Raises:
+            DataError: no rows, or one of another length; the text names the line.
+        """
+        frame = _parse(file, columns, above)
+        if frame is None:
+            _refuse_irregular(file, columns, above)
+            raise DataError(f"{file.path}: it has no rows")
+        return cls(file, above, frame)
+
+    def place(self, row: int) -> str:
+        """Where a row stands: ``identity_CelebA.txt:17``. Goes through the text up to it."""
+        line, _ = next(islice(self.file.lines(self.above), row, None))
+        return f"{self.file.path}:{line}"
+
+
+def _parse(file: SpacedFile, columns: Sequence[str], above: int) -> pd.DataFrame | None:
+    """The rows, or None if there are none or any is too long or too short."""
+    # One column more than there should be, to show the rows that are too long.
+    names = [*columns, "too long"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ParserWarning)
+            frame = pd.read_csv(
+                StringIO(file.text),
+                sep=r"\s+",
+                header=None,
+                names=names,
+                index_col=False,
+                skiprows=above,
+                dtype=str,
+                keep_default_na=False,
+                quoting=3,
+            ).fillna("")
+    except (EmptyDataError, ParserError, ParserWarning):
+        return None
+    regular = not frame.pop("too long").any() and frame[columns[-1]].all() and len(frame) > 0
+    return frame if regular else None
+
+
+def _refuse_irregular(file: SpacedFile, columns: Sequence[str], above: int) -> None:
+    for line, cells in file.lines(above):
+        if len(cells) != len(columns):
+            expected = ", ".join(columns[:3]) + (", ..." if len(columns) > 3 else "")
+            raise DataError(
+                f"{file.path}:{line}: {len(cells)} cells where {len(columns)} are expected "
+                f"({expected})"
+            )

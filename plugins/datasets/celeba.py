@@ -1,0 +1,51 @@
+"""CelebA in its official layout."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from facesim import DataError, FaceTable, datasets
+from facesim.data.celeba import PARTITIONS, how_to_get, read_celeba
+from facesim.data.tables import Missing, build_table
+
+
+@datasets("celeba")
+def celeba(
+    *,
+    root: Annotated[Path, Field(description="folder of identity_CelebA.txt and img_align_celeba/")],
+    split: Annotated[
+        Literal["train", "val", "test", "all"], Field(description="official partition, or all")
+    ],
+    missing: Annotated[
+        Missing, Field(description="what to do about a row whose image does not exist")
+    ] = "error",
+) -> FaceTable:
+    """Read CelebA from its official files; its 40 attributes come along where their file is.
+
+    Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015.
+
+    Raises:
+        DataError: another folder, a malformed line, or images that are not there.
+    """
+    data = read_celeba(root)
+    if not data.images.is_dir():
+        raise DataError(f"{data.images}: there is no such folder. {how_to_get(root)}")
+    rows = np.arange(len(data.files))
+    if split != "all":
+        rows = np.flatnonzero(data.partition == PARTITIONS.index(split))
+    if not len(rows):
+        raise DataError(
+            f"{root}: no image belongs to the partition {split!r}; list_eval_partition.txt must "
+            "stand beside identity_CelebA.txt with lines like `000001.jpg 0`"
+        )
+    return build_table(
+        data.images,
+        data.files[rows],
+        data.labels[rows],
+        attributes=data.attributes.iloc[rows] if len(data.attributes) else None,
+        missing=missing,
+        place=lambda row: data.place(int(rows[row])),
+        notes=data.notes,
+    )
