@@ -1,0 +1,129 @@
+"""What decides a trunk's output for an image, besides the image: the key of its features."""
+
+import hashlib
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import PIL.features
+import torch
+from torch import Tensor, nn
+
+from facesim.data import decoding
+from facesim.data.framing import Framing
+from facesim.errors import FacesimError
+from facesim.interfaces import Backbone
+
+_FORMAT = 1
+"""To be raised when the same key would stand for other features, or for another file format."""
+
+_LIBRARIES = ("torch", "builtins", "abc", "typing")
+"""Their classes do not change from day to day."""
+
+
+@dataclass(frozen=True)
+class TrunkRecipe:
+    """How images become features, the trunk itself apart.
+
+    Attributes:
+        framing: crop and size of the pixels.
+        flipped: whether the pixels are mirrored left to right.
+        dtype: in which the features are kept.
+        precision: in which the trunk computes; bfloat16 is autocast.
+    """
+
+    framing: Framing
+    flipped: bool = False
+    dtype: Literal["float16", "float32"] = "float16"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
+    """32 hexadecimal digits that change with anything that the features depend on.
+
+    That is: the trunk's modules, their settings, weights and buffers, the source files of those of
+    their classes that are not torch's, the normalisation, the recipe, the decoder's source file and
+    libraries. Where the trunk runs is not in it: devices differ by rounding only.
+
+    Raises:
+        FacesimError: the source of a class cannot be found.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (_FORMAT, recipe, decoder(), *_structure(backbone.trunk)):
+        digest.update(repr(part).encode())
+    # In an order that does not depend on where the files lie.
+    files = {Path(decoding.__file__), *_source_files(backbone.trunk)}
+    for source in sorted(file.read_bytes() for file in files):
+        digest.update(source)
+    for name, tensor in _tensors(backbone):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        # numpy has no bfloat16.
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def decoder() -> str:
+    """The libraries that turn files into pixels; another version may round otherwise."""
+    jpeg = PIL.features.version("libjpeg_turbo") or PIL.features.version("jpg")
+    return f"Pillow {PIL.__version__}, JPEG {jpeg}"
+
+
+def _structure(trunk: nn.Module) -> list[str]:
+    """Every module's name, class and settings; a repr alone leaves plain attributes out."""
+    return [repr(trunk)] + [
+        f"{name}: {_class_name(module)} {_settings(module)}"
+        for name, module in trunk.named_modules(remove_duplicate=False)
+    ]
+
+
+def _class_name(module: nn.Module) -> str:
+    """A plugin file may lie anywhere, and its module's name follows; its text is in the key."""
+    name = type(module).__qualname__
+    return name if _is_ours(type(module)) else f"{type(module).__module__}.{name}"
+
+
+def _settings(module: nn.Module) -> list[tuple[str, str]]:
+    return sorted(
+        (name, getattr(value, "__qualname__", None) or repr(value))
+        for name, value in vars(module).items()
+        if name != "training" and (_is_plain(value) or inspect.isroutine(value))
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _tensors(backbone: Backbone) -> list[tuple[str, Tensor]]:
+    trunk = backbone.trunk
+    return [
+        ("mean", backbone.mean),
+        ("std", backbone.std),
+        *trunk.named_parameters(remove_duplicate=False),
+        *trunk.named_buffers(remove_duplicate=False),
+    ]
+
+
+def _source_files(trunk: nn.Module) -> set[Path]:
+    """The files in which the classes of a trunk are written, torch's own left out."""
+    classes = {base for module in trunk.modules() for base in type(module).__mro__}
+    return {_source_file(found) for found in classes if _is_ours(found)}
+
+
+def _is_ours(found: type) -> bool:
+    return found.__module__.split(".")[0] not in _LIBRARIES
+
+
+def _source_file(found: type) -> Path:
+    file = getattr(sys.modules.get(found.__module__), "__file__", None)
+    if file is None or not Path(file).is_file():
+        raise FacesimError(
+            f"the trunk's features cannot be cached: there is no source file of its part "
+            f"{found.__module__}.{found.__qualname__}, so that nothing would show when its code "
+            "changes; define it in a file"
+        )
+    return Path(file)

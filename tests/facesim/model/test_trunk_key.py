@@ -1,0 +1,154 @@
+"""The key of features: it changes with all that they depend on, and with nothing else."""
+
+import copy
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+from facesim.data.framing import Framing
+from facesim.errors import FacesimError
+from facesim.interfaces import IMAGENET, Backbone, Normalization
+from facesim.model import trunk_key as module
+from facesim.model.trunk_key import TrunkRecipe, trunk_key
+
+RECIPE = TrunkRecipe(Framing((8, 8)))
+
+
+class Scaled(nn.Module):
+    """A trunk with a setting that its repr does not show."""
+
+    def __init__(self, factor: float = 2.0) -> None:
+        super().__init__()
+        self.factor = factor
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.normalization = nn.BatchNorm2d(4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.normalization(self.convolution(images)) * self.factor
+        return output
+
+
+def _backbone(
+    trunk: Callable[[], nn.Module] = Scaled, normalization: Normalization = IMAGENET
+) -> Backbone:
+    torch.manual_seed(0)
+    return Backbone(trunk(), nn.Flatten(), 4, normalization)
+
+
+KEY = trunk_key(_backbone(), RECIPE)
+
+
+def test_the_same_trunk_has_the_same_key() -> None:
+    assert trunk_key(_backbone(), RECIPE) == KEY
+    assert len(KEY) == 32
+
+
+def test_neither_mode_nor_memory_format_nor_tail_matters() -> None:
+    backbone = _backbone().train().to(memory_format=torch.channels_last)
+    backbone.tail = nn.Linear(4, 4)
+
+    assert trunk_key(backbone, RECIPE) == KEY
+
+
+def test_one_bit_of_one_weight_matters() -> None:
+    backbone = _backbone()
+    weight = backbone.trunk.get_parameter("convolution.bias")
+    weight.view(torch.int32)[0] ^= 1
+
+    assert trunk_key(backbone, RECIPE) != KEY
+
+
+def test_a_statistic_of_batch_normalization_matters() -> None:
+    backbone = _backbone()
+    backbone.trunk.get_buffer("normalization.running_mean")[0] += 1
+
+    assert trunk_key(backbone, RECIPE) != KEY
+
+
+def test_a_setting_that_the_repr_does_not_show_matters() -> None:
+    assert trunk_key(_backbone(lambda: Scaled(3.0)), RECIPE) != KEY
+
+
+def test_the_order_of_modules_matters() -> None:
+    def forwards() -> nn.Module:
+        return nn.Sequential(nn.ReLU(), nn.Sigmoid())
+
+    def backwards() -> nn.Module:
+        return nn.Sequential(nn.Sigmoid(), nn.ReLU())
+
+    assert trunk_key(_backbone(forwards), RECIPE) != trunk_key(_backbone(backwards), RECIPE)
+
+
+def test_the_normalization_matters() -> None:
+    other = replace(IMAGENET, mean=(0.5, 0.5, 0.5))
+
+    assert trunk_key(_backbone(normalization=other), RECIPE) != KEY
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        replace(RECIPE, framing=Framing((8, 9))),
+        replace(RECIPE, framing=Framing((8, 8), (0, 0, 8, 8))),
+        replace(RECIPE, flipped=True),
+        replace(RECIPE, dtype="float32"),
+        replace(RECIPE, precision="bfloat16"),
+    ],
+)
+def test_every_part_of_the_recipe_matters(recipe: TrunkRecipe) -> None:
+    assert trunk_key(_backbone(), recipe) != KEY
+
+
+def test_the_decoder_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "decoder", lambda: "another")
+
+    assert trunk_key(_backbone(), RECIPE) != KEY
+
+
+def _module_of(path: Path, text: str) -> ModuleType:
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("a_trunk_of_the_user", path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules["a_trunk_of_the_user"] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+TRUNK = """
+from torch import nn
+def activation(x):
+    return x + 1
+class Trunk(nn.Module):
+    def forward(self, x):
+        return activation(x)
+"""
+
+
+def test_an_edit_of_the_trunks_code_matters(tmp_path: Path) -> None:
+    path = tmp_path / "trunk.py"
+    before = trunk_key(_backbone(_module_of(path, TRUNK).Trunk), RECIPE)
+    same = trunk_key(_backbone(_module_of(path, TRUNK).Trunk), RECIPE)
+    edited = TRUNK.replace("x + 1", "x + 2")
+    after = trunk_key(_backbone(_module_of(path, edited).Trunk), RECIPE)
+
+    assert before == same
+    assert before != after
+
+
+def test_a_trunk_without_a_source_is_refused() -> None:
+    backbone = _backbone()
+    trunk = copy.copy(backbone.trunk)
+    trunk.__class__ = type("Typed", (Scaled,), {"__module__": "__nowhere__"})
+    backbone.trunk = trunk
+
+    with pytest.raises(FacesimError, match=r"__nowhere__\.Typed.*define it in a file"):
+        trunk_key(backbone, RECIPE)
