@@ -1,0 +1,53 @@
+"""Curves for TensorBoard."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facesim import FacesimError, Tracker, trackers
+
+
+@trackers("tensorboard")
+class TensorBoard(Tracker):
+    """Write the run's numbers to ``tensorboard/`` in its directory.
+
+    A run that is resumed goes on from its last checkpoint and logs some steps again; what the
+    interrupted run had logged from there on is marked as void, so that no step shows twice.
+
+    Raises:
+        FacesimError: the package tensorboard is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise FacesimError(
+                "tracker tensorboard needs the package tensorboard; "
+                'pip install "facesim[tensorboard]"'
+            ) from None
+        self._open = SummaryWriter
+        self._writer: SummaryWriter | None = None
+
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        """Note where to write; the files begin with the first numbers."""
+        self._folder = run_dir / "tensorboard"
+        text = yaml.safe_dump(experiment, sort_keys=False, allow_unicode=True)
+        # Markdown shows as it stands what is indented by four.
+        self._experiment = f"{name}\n\n" + "".join(f"    {line}\n" for line in text.splitlines())
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Scalars at a step; ``train.loss`` is shown as ``loss`` in the group ``train``."""
+        if self._writer is None:
+            # Only now is it known where a resumed run goes on.
+            self._writer = self._open(str(self._folder), purge_step=step)
+            self._writer.add_text("experiment", self._experiment, step)
+        for name, value in values.items():
+            self._writer.add_scalar(name.replace(".", "/", 1), value, step)
+        self._writer.flush()  # a run that is killed resumes after these steps, not before
+
+    def finish(self, status: str) -> None:
+        """Close the files; ``status`` stands in the run's own log."""
+        if self._writer is not None:
+            self._writer.close()
