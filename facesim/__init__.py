@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facesim.errors import FacesimError
+    from facesim.errors import FacesimError, PluginError
     from facesim.interfaces import (
         IMAGENET,
         Backbone,
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
         trackers,
         transforms,
     )
-    from facesim.registry import PluginError, Registry, Spec
+    from facesim.registry import Registry, Spec
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "facesim.errors": ("FacesimError",),
-    "facesim.registry": ("PluginError", "Registry", "Spec"),
+    "facesim.errors": ("FacesimError", "PluginError"),
+    "facesim.registry": ("Registry", "Spec"),
     "facesim.interfaces": (
         "IMAGENET",
         "Backbone",

@@ -1,28 +1,32 @@
 """Finds plugins: installed distributions by entry point, and what an experiment names.
 
-Every module is imported on its own: one that fails is recorded in ``registry.failures`` and takes
-none of the others with it.
+Every module is imported on its own: one that fails is noted in ``failures`` and takes none of the
+others with it.
 """
 
-import ast
-import hashlib
 import importlib.util
 import pkgutil
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 
-from facesim.errors import FacesimError
+from facesim import plugin_file
+from facesim.errors import FacesimError, PluginError, did_you_mean
+from facesim.failures import PluginFailure, failures
 from facesim.interfaces import REGISTRIES
-from facesim.registry import PluginError, PluginFailure, failures
 
 ENTRY_POINT_GROUP = "facesim.plugins"
+
+_REGISTRATION = re.compile(
+    rf"\b({'|'.join(registry.plural for registry in REGISTRIES)})\(\s*['\"]([\w.-]+)['\"]\s*\)"
+)
 
 
 @cache
@@ -32,90 +36,99 @@ def load_installed_plugins() -> None:
     The entry point names a module; of a package, every module below it is imported as well.
     """
     for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=_built_in_first):
-        origin = _distribution(entry_point)
-        package = _import_or_record(entry_point.value, origin)
-        for module in _modules_below(package):
-            _import_or_record(module, origin)
+        _import_with_all_below(entry_point.value, _distribution(entry_point))
 
 
-def load_named_plugin(name: str) -> None:
-    """Import one entry of an experiment's ``plugins:``, a dotted module or the path of a file.
+def load_named_plugin(name: str, folder: Path) -> str:
+    """Import one entry of an experiment's ``plugins:``.
+
+    Args:
+        name: a dotted module, or the path of a file (``./my_loss.py``).
+        folder: what a relative path is relative to.
+
+    Returns:
+        The entry as it can be read from any folder: the path of a file becomes absolute.
 
     Raises:
         PluginError: there is no such file or module, or importing it failed; with its traceback.
     """
-    before = len(failures)
     if name.endswith(".py"):
-        path = Path(name)
-        if not path.is_file():
-            raise PluginError(f"there is no plugin file {path}")
-        _recorded(lambda: _import_file(path), name, "named by the experiment", path)
+        path = (folder / name).absolute()
+        _check_file(path)
+        entry, load = str(path), partial(plugin_file.import_plugin_file, path)
     else:
-        _import_or_record(name, "named by the experiment")
-    if len(failures) > before:
-        failure = failures.pop()
-        raise PluginError(
-            f"the plugin {failure.module} failed to import: {failure.reason}\n{failure.traceback}"
-        )
+        entry, load = name, partial(_import_module, name, folder)
+    failed = _attempt(load, entry, "named by the experiment")
+    if failed:
+        # The traceback is in the error; a plugin that is missed on its account need not repeat it.
+        failures[entry] = replace(failed, traceback="")
+        raise PluginError(failed.with_traceback())
+    failures.pop(entry, None)
+    return entry
 
 
-def _import_or_record(module: str, origin: str) -> ModuleType | None:
-    return _recorded(lambda: import_module(module), module, origin, None)
+def _import_with_all_below(module: str, origin: str) -> None:
+    failed = _attempt(partial(import_module, module), module, origin)
+    if failed:
+        failures[module] = failed
+        return
+    for found in pkgutil.iter_modules(getattr(sys.modules[module], "__path__", ()), f"{module}."):
+        if not found.name.endswith(".__main__"):  # a program, not a part of the package
+            _import_with_all_below(found.name, origin)
 
 
-def _recorded(
-    load: Callable[[], ModuleType], module: str, origin: str, path: Path | None
-) -> ModuleType | None:
-    """Run an import; if it fails, undo what it registered and record why."""
+def _attempt(load: Callable[[], object], module: str, origin: str) -> PluginFailure | None:
+    """Run an import; if it fails, undo what it registered and say why."""
     try:
         with ExitStack() as registrations:
             for registry in REGISTRIES:
                 registrations.enter_context(registry.transaction())
-            return load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's code may raise anything
-        source = path or _source_of(module)
-        failures.append(
-            PluginFailure(
-                module=module,
-                origin=origin,
-                reason=str(error) if isinstance(error, FacesimError) else _one_line(error),
-                traceback="" if isinstance(error, FacesimError) else _traceback(error),
-                declared=_declared_names(source) if source else frozenset(),
-            )
-        )
-        return None
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a file once, under a name of its own, so that no installed module is hidden."""
-    name = "facesim_local_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
+            load()
+    except _NoSuchModuleError:
         raise
-    return module
+    except FacesimError as error:
+        return PluginFailure(module, origin, str(error), declared=_declared(module))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's code may raise anything
+        return PluginFailure(module, origin, _one_line(error), _traceback(error), _declared(module))
+    return None
 
 
-def _modules_below(package: ModuleType | None) -> Iterator[str]:
-    """Names of all modules in a package, found without importing one."""
-    for folder in getattr(package, "__path__", ()):
-        prefix = f"{package.__name__}."  # type: ignore[union-attr]
-        yield from _modules_in(Path(folder), prefix)
+class _NoSuchModuleError(PluginError):
+    """An experiment names a module that is not there."""
 
 
-def _modules_in(folder: Path, prefix: str) -> Iterator[str]:
-    for found in pkgutil.iter_modules([str(folder)], prefix):
-        yield found.name
-        if found.ispkg:
-            yield from _modules_in(folder / found.name.rpartition(".")[2], f"{found.name}.")
+def _import_module(name: str, folder: Path) -> None:
+    missing = not all(part.isidentifier() for part in name.split("."))
+    try:
+        if not missing:
+            import_module(name)
+    except ModuleNotFoundError as error:
+        missing = f"{name}.".startswith(f"{error.name}.")
+        if not missing:
+            raise
+    if missing:
+        raise _NoSuchModuleError(_no_such_module(name, folder))
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if not path.is_file():
+            others = [other.name for other in path.parent.glob("*.py")]
+            raise PluginError(
+                f"there is no plugin file {path}{did_you_mean(path.name, others)}; "
+                "a relative path begins at the folder of the experiment file"
+            )
+    except OSError as error:
+        raise PluginError(f"the plugin file {path} cannot be read: {error.strerror}") from None
+
+
+def _no_such_module(name: str, folder: Path) -> str:
+    if (folder / f"{name}.py").is_file():
+        return f"there is no module {name!r}; for the file write ./{Path(name).name}.py"
+    return (
+        f"there is no module {name!r}; install the package that has it, "
+        "or name a file as ./file.py, relative to the experiment"
+    )
 
 
 def _built_in_first(entry_point: EntryPoint) -> tuple[bool, str, str]:
@@ -129,54 +142,37 @@ def _distribution(entry_point: EntryPoint) -> str:
     return f"{entry_point.dist.name} {entry_point.dist.version}"
 
 
-def _source_of(module: str) -> Path | None:
-    """The file of a module that may be broken, found without running it if at all possible."""
+def _declared(module: str) -> frozenset[tuple[str, str]]:
+    """The (plural of the kind, name) pairs that a module's source would register, by its text."""
     try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-def _declared_names(path: Path) -> frozenset[tuple[str, str]]:
-    """The (kind, name) pairs that a file's decorators would register, read without running it."""
-    kinds = {registry.plural: registry.kind for registry in REGISTRIES}
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        return frozenset(_REGISTRATION.findall(_source(module).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
         return frozenset()
-    decorators = (
-        decorator
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-        for decorator in node.decorator_list
-        if isinstance(decorator, ast.Call) and decorator.args
-    )
-    return frozenset(
-        (kinds[plural], str(decorator.args[0].value))
-        for decorator in decorators
-        if (plural := _last_name(decorator.func)) in kinds
-        and isinstance(decorator.args[0], ast.Constant)
-    )
 
 
-def _last_name(expression: ast.expr) -> str:
-    if isinstance(expression, ast.Attribute):
-        return expression.attr
-    return expression.id if isinstance(expression, ast.Name) else ""
+def _source(module: str) -> Path:
+    """The file of a module that failed; an empty path if finding it would run its package again."""
+    if module.endswith(".py"):
+        return Path(module)
+    parent = module.rpartition(".")[0]
+    if parent and parent not in sys.modules:
+        return Path()
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec and spec.origin else Path()
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    # TracebackException survives an exception that cannot say what it is.
+    text = str(traceback.TracebackException.from_exception(error))
+    return f"{type(error).__name__}: {' '.join(text.split())}"
 
 
 def _traceback(error: BaseException) -> str:
-    """The traceback from the plugin's own frames on: those of facesim and importlib say nothing."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
+    """The traceback of the plugin's own frames: those of facesim and importlib say nothing."""
+    machinery = (__file__, plugin_file.__file__, importlib.__file__)
+    frames = [
         frame
-        for frame in frames
-        if "importlib" not in frame.filename and Path(frame.filename) != Path(__file__)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in machinery and not frame.filename.startswith("<frozen importlib")
     ]
-    lines = traceback.format_list(own) + traceback.format_exception_only(error)
-    return "".join(lines).rstrip()
+    return "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).rstrip()

@@ -11,10 +11,17 @@ class FacesimError(Exception):
     """
 
 
+class PluginError(FacesimError):
+    """A plugin that breaks the rules of registration, cannot be imported, or is not there."""
+
+
 def did_you_mean(wrong: str, known: Sequence[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest of ``known``, or an empty string."""
+    close = nearest(wrong, known)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def nearest(wrong: str, known: Sequence[str]) -> list[str]:
+    """Up to three of ``known`` that look like ``wrong`` in any case of letters, nearest first."""
     lowered = {name.lower(): name for name in known}
-    close = get_close_matches(wrong.lower(), lowered, n=3, cutoff=0.6)
-    if not close:
-        return ""
-    return " (did you mean " + " or ".join(repr(lowered[name]) for name in close) + "?)"
+    return [lowered[name] for name in get_close_matches(wrong.lower(), lowered)]

@@ -1,53 +1,29 @@
 """Registry and Spec: a plugin's name becomes validated parameters, and those become an object."""
 
-import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import currentframe
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationError,
-    create_model,
-)
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
+from pydantic_core import (
+    CoreSchema,
+    PydanticCustomError,
+    core_schema,
+    to_json,
+    to_jsonable_python,
+)
 
-from facesim.errors import FacesimError, did_you_mean
+from facesim.errors import PluginError, did_you_mean
+from facesim.failures import failures
+from facesim.signature import parameters_model, summary
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-_PARAMETERS = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class PluginError(FacesimError):
-    """A plugin that breaks the rules of registration."""
-
-
-@dataclass(frozen=True)
-class PluginFailure:
-    """A module that should have brought plugins and could not be imported.
-
-    Attributes:
-        module: the module or file that failed.
-        origin: the distribution or experiment that named it.
-        reason: one line, the exception's own.
-        traceback: the whole traceback, as text.
-        declared: the (kind, name) pairs that its source registers, as far as they can be read.
-    """
-
-    module: str
-    origin: str
-    reason: str
-    traceback: str
-    declared: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,6 +36,7 @@ class Plugin(Generic[T]):
         factory: takes the engine's positional arguments and the YAML parameters as keywords.
         parameters: pydantic model of the YAML parameters; the field ``name`` holds the name.
         origin: ``file:line`` of the registration.
+        module: the import name of the module that registered it.
     """
 
     kind: str
@@ -67,11 +44,12 @@ class Plugin(Generic[T]):
     factory: Callable[..., T]
     parameters: type[BaseModel]
     origin: str
+    module: str
 
     @property
     def summary(self) -> str:
         """First paragraph of the factory's docstring, on one line."""
-        return " ".join((inspect.getdoc(self.factory) or "").split("\n\n")[0].split())
+        return summary(self.factory)
 
 
 @dataclass(frozen=True)
@@ -98,12 +76,11 @@ class Spec(Generic[T]):
 
     def as_node(self) -> dict[str, Any]:
         """The node as plain JSON data: every default written out, every path absolute."""
-        node = self.parameters.model_dump(mode="json")
-        paths = {k: str(v.absolute()) for k, v in self.arguments.items() if isinstance(v, Path)}
-        return {**node, **paths}
+        node: dict[str, Any] = to_jsonable_python(_absolute(self.parameters.model_dump()))
+        return node
 
 
-@dataclass
+@dataclass(eq=False)
 class Registry(Generic[T]):
     """All plugins of one kind: the decorator that registers, and the type of the file's node.
 
@@ -128,20 +105,23 @@ class Registry(Generic[T]):
     def __call__(self, name: str) -> Callable[[F], F]:
         """Register a factory under ``name``.
 
+        What a module registered it may register again: a reloaded module does, and a notebook's
+        cell that runs twice.
+
         Raises:
             PluginError: the name is taken, or the factory's signature does not fit the kind.
         """
+        module, origin = _caller()
 
         def register(factory: F) -> F:
-            origin = _origin(factory)
             taken = self._plugins.get(name)
-            if taken is not None and taken.origin != origin:
+            if taken is not None and not _again(taken, module, factory):
                 raise PluginError(
                     f"{origin}: the {self.kind} {name!r} is registered already, by {taken.origin}; "
                     "give one of the two another name"
                 )
-            parameters = _parameters_model(self, name, factory, origin)
-            self._plugins[name] = Plugin(self.kind, name, factory, parameters, origin)
+            parameters = parameters_model(factory, self.kind, name, self.positional, origin)
+            self._plugins[name] = Plugin(self.kind, name, factory, parameters, origin, module)
             return factory
 
         return register
@@ -170,41 +150,40 @@ class Registry(Generic[T]):
         return Spec(plugin, plugin.parameters.model_validate({"name": name, **parameters}))
 
     def _why_not(self, name: str) -> str:
-        failed = [f for f in failures if (self.kind, name) in f.declared]
-        if failed:
-            return f"the {self.kind} {name!r} cannot be used: " + "; ".join(
-                f"{f.module} ({f.origin}) failed to import: {f.reason}\n{f.traceback}"
-                for f in failed
-            )
+        guilty = [f for f in failures.values() if (self.plural, name) in f.declared]
+        if guilty:
+            reasons = "; ".join(failure.with_traceback() for failure in guilty)
+            return f"the {self.kind} {name!r} cannot be used: {reasons}"
         message = (
             f"there is no {self.kind} {name!r}{did_you_mean(name, self.names())}; "
             f"`facesim plugins {self.plural}` lists all"
         )
-        for failure in failures:
-            message += (
-                f"\nnote: {failure.module} ({failure.origin}) failed to import and may have "
-                f"brought it: {failure.reason}"
-            )
-        return message
+        suspects = [failure for failure in failures.values() if not failure.declared]
+        return "\n    ".join([message, *(f"{suspect}; was it in there?" for suspect in suspects)])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Undo, if the block raises, every registration made inside."""
-        kept = dict(self._plugins)
+        """Undo, if the block raises, the registrations of the modules that failed with it.
+
+        A module that was imported on the way without an error keeps its plugins, since Python
+        would not run it a second time.
+        """
+        before = dict(self._plugins)
         try:
             yield
         except BaseException:
-            self._plugins = kept
+            survivors = {n: p for n, p in self._plugins.items() if p.module in sys.modules}
+            self._plugins = {**survivors, **before}
             raise
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
         """Undo, on leaving, every registration made inside. For tests and notebooks."""
-        kept = dict(self._plugins)
+        before = dict(self._plugins)
         try:
             yield
         finally:
-            self._plugins = kept
+            self._plugins = before
 
     # The registry as a pydantic type: Annotated[Spec[Loss], losses]
 
@@ -219,46 +198,48 @@ class Registry(Generic[T]):
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        branches: list[JsonSchemaValue] = []
-        for plugin in self:
-            node = handler(plugin.parameters.__pydantic_core_schema__)
-            branches.append(node)
+        nodes = [handler(plugin.parameters.__pydantic_core_schema__) for plugin in self]
         bare = [plugin.name for plugin in self if not _required(plugin)]
-        if bare:
-            branches.append({"type": "string", "enum": bare})
-        return {"anyOf": branches, "title": self.kind.capitalize()}
+        return {"anyOf": [*nodes, {"type": "string", "enum": bare}] if bare else nodes}
 
     def _validate_node(self, node: Any) -> Spec[T]:
-        if isinstance(node, Spec):
+        if isinstance(node, Spec) and node.plugin.kind == self.kind:
             return node
         if isinstance(node, str):
             node = {"name": node}
         if not isinstance(node, dict) or not isinstance(node.get("name"), str):
-            raise PydanticCustomError(
-                "plugin_node",
-                "{message}",
-                {
-                    "message": f"a {self.kind} is a name or a mapping with `name:`; known are "
-                    + ", ".join(self.names())
-                },
+            known = ", ".join(self.names()) or "none"
+            raise _custom(
+                f"must be a {self.kind}'s name, or a mapping with `name:` (known: {known})"
             )
         try:
             plugin = self.get(node["name"])
         except PluginError as error:
-            raise _located("unknown_plugin", str(error), node["name"]) from None
-        return Spec(plugin, plugin.parameters.model_validate_json(to_json(node), strict=True))
+            unknown: Any = {"type": _custom(str(error)), "loc": ("name",), "input": node["name"]}
+            raise ValidationError.from_exception_data("plugin", [unknown]) from None
+        text = to_json(node, inf_nan_mode="constants")
+        return Spec(plugin, plugin.parameters.model_validate_json(text, strict=True))
 
 
-failures: list[PluginFailure] = []
-"""What discovery could not import, in this process."""
+def _caller() -> tuple[str, str]:
+    """Module and ``file:line`` of whoever called the function that calls this one."""
+    here = currentframe()
+    frame = here and here.f_back and here.f_back.f_back
+    if frame is None:
+        return "__main__", "unknown:0"
+    return frame.f_globals.get(
+        "__name__", "__main__"
+    ), f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _located(kind: str, message: str, value: Any) -> ValidationError:
-    """A validation error that points at the node's ``name``."""
-    custom = PydanticCustomError("facesim_" + kind, "{message}", {"message": message})
-    return ValidationError.from_exception_data(
-        "plugin", [{"type": custom, "loc": ("name",), "input": value}]
-    )
+def _again(taken: Plugin[Any], module: str, factory: Callable[..., Any]) -> bool:
+    """Whether a module registers the very function or class that it registered before."""
+    before, now = (getattr(it, "__qualname__", None) for it in (taken.factory, factory))
+    return taken.module == module and before == now is not None
+
+
+def _custom(message: str) -> PydanticCustomError:
+    return PydanticCustomError("facesim_plugin", "{message}", {"message": message})
 
 
 def _required(plugin: Plugin[Any]) -> list[str]:
@@ -266,51 +247,12 @@ def _required(plugin: Plugin[Any]) -> list[str]:
     return [name for name, info in fields.items() if info.is_required() and name != "name"]
 
 
-def _origin(factory: Callable[..., Any]) -> str:
-    try:
-        path = Path(inspect.getsourcefile(factory) or "?")
-        line = inspect.getsourcelines(factory)[1]
-    except (OSError, TypeError):
-        return f"{factory.__module__}.{factory.__qualname__}"
-    return f"{path}:{line}"
-
-
-def _parameters_model(
-    registry: Registry[Any], name: str, factory: Callable[..., Any], origin: str
-) -> type[BaseModel]:
-    """The pydantic model that a factory's keyword-only parameters describe."""
-    initializer = getattr(factory, "__init__") if isinstance(factory, type) else factory  # noqa: B009
-    hints = get_type_hints(initializer, include_extras=True)
-    positional = []
-    fields: dict[str, Any] = {"name": (Literal[name], ...)}
-    for parameter in inspect.signature(factory).parameters.values():
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            positional.append(parameter.name)
-            continue
-        where = f"{origin}: {registry.kind} {name!r}, parameter {parameter.name!r}"
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            raise PluginError(f"{where}: *args and **kwargs cannot become a schema; spell them out")
-        if parameter.name == "name":
-            raise PluginError(f"{where}: `name` is the plugin's own name; call it otherwise")
-        if parameter.name not in hints:
-            raise PluginError(f"{where}: it needs a type annotation, which becomes its schema")
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (hints[parameter.name], default)
-    if len(positional) != len(registry.positional):
-        wanted = ", ".join((*registry.positional, "*", "..."))
-        raise PluginError(
-            f"{origin}: a {registry.kind} takes ({wanted}); {name!r} takes "
-            f"({', '.join(positional)}) before its keyword-only parameters"
-        )
-    try:
-        return create_model(
-            f"{name}_{registry.kind}",
-            __config__=_PARAMETERS,
-            __doc__=(inspect.getdoc(factory) or "").split("\n\n")[0] or None,
-            **fields,
-        )
-    except PydanticSchemaGenerationError as error:
-        raise PluginError(
-            f"{origin}: {registry.kind} {name!r}: {error.message}; annotate it with a type that "
-            "YAML can hold"
-        ) from None
+def _absolute(value: Any) -> Any:
+    """The same data with every path in it absolute."""
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, dict):
+        return {key: _absolute(below) for key, below in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_absolute(below) for below in value]
+    return value

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from facesim import discovery
+from facesim.errors import PluginError
 from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.problems import problems_of
-from facesim.experiment.scalars import resolve
+from facesim.experiment.scalars import escaped, resolve
 from facesim.experiment.schema import Experiment
 from facesim.experiment.source import ExperimentError, Node, Problem, Scalar
-from facesim.registry import PluginError
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -43,14 +44,14 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     try:
         experiment = _validate(resolve(root, os.environ)[0])
     except ValidationError as error:
-        broken = [problem.path for problem in problems]
+        broken = {problem.path for problem in problems}
         problems += [
             problem
             for problem in problems_of(error, root, data, Experiment)
             if problem.path not in broken
         ]
     if problems:
-        raise ExperimentError(problems)
+        raise ExperimentError(sorted(problems, key=partial(_place, path)))
     return experiment
 
 
@@ -65,16 +66,29 @@ def _load_named_plugins(root: Node, data: Any) -> tuple[Node, list[Problem]]:
     if entries is None or not isinstance(entries.value, list):
         return root, []
     problems: list[Problem] = []
-    absolute: list[Node] = []
-    for index, node in enumerate(entries.value):
-        name = str(data["plugins"][index])
-        if name.endswith(".py"):
-            name = str((Path(node.mark.file).parent / name).absolute())
-        absolute.append(replace(node, value=Scalar(name.replace("${", "$${"), plain=False)))
+    loaded: list[Node] = []
+    for (index, node), name in zip(entries.children(), data["plugins"], strict=True):
         try:
-            discovery.load_named_plugin(name)
+            loaded.append(_load_named_plugin(node, name))
         except PluginError as error:
+            loaded.append(node)
             problems.append(Problem(node.mark, ("plugins", index), str(error)))
     listed = {str(key): node for key, node in root.children()}
-    listed["plugins"] = replace(entries, value=absolute)
+    listed["plugins"] = replace(entries, value=loaded)
     return replace(root, value=listed), problems
+
+
+def _load_named_plugin(node: Node, name: Any) -> Node:
+    """Import one entry; a name that is no text is left for the validation to find."""
+    if not isinstance(name, str):
+        return node
+    # What stands in a file is relative to that file, what is typed is relative to the shell.
+    folder = Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent
+    entry = discovery.load_named_plugin(name, folder)
+    return replace(node, value=Scalar(escaped(entry), plain=False))
+
+
+def _place(path: Path, problem: Problem) -> tuple[bool, str, int, int]:
+    """The order of the problems: that of the file, after it those of the files it extends."""
+    mark = problem.mark
+    return mark.file != str(path), mark.file, mark.line, mark.column

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from facesim.experiment.reading import MAX_DEPTH, parse, read_source
 from facesim.experiment.scalars import resolve
 from facesim.experiment.source import (
     ExperimentError,
@@ -11,8 +12,6 @@ from facesim.experiment.source import (
     Node,
     Problem,
     Scalar,
-    parse,
-    read_source,
 )
 
 
@@ -58,16 +57,18 @@ def merge(base: Node, over: Node, *, root: bool = True) -> Node:
     """Lay ``over`` on ``base``: mappings merge key by key, anything else is replaced.
 
     A plugin's node is replaced as a whole where its ``name`` changes, because the parameters of
-    one plugin mean nothing to another.
+    one plugin mean nothing to another. A bare plugin name is the mapping that it stands for.
     """
-    if not isinstance(over.value, dict):
+    if not root:
+        if isinstance(over.value, dict):
+            base = _as_plugin_node(base)
+        elif base.child("name") is not None:
+            over = _as_plugin_node(over)
+    if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
-    beneath = base if root else _as_plugin_node(base)
-    if not isinstance(beneath.value, dict):
+    if not root and _another_plugin(base, over):
         return over
-    if not root and _another_plugin(beneath, over):
-        return over
-    merged = dict(beneath.value)
+    merged = dict(base.value)
     for key, node in over.value.items():
         merged[key] = merge(merged[key], node, root=False) if key in merged else node
     return Node(merged, over.mark, over.key_mark)
@@ -81,15 +82,20 @@ def override(root: Node, assignment: str) -> tuple[Node, list[Problem]]:
     """
     dotted, equals, text = assignment.partition("=")
     note = f"--set {assignment}"
-    keys = dotted.strip().split(".")
-    if not equals or not all(keys):
-        mark = replace(root.mark, note=note)
-        raise ExperimentError(
-            [Problem(mark, (), "write it as --set key.key=value, such as --set train.epochs=5")]
-        )
+    keys = [key.strip() for key in dotted.split(".")]
+    if not equals or not all(keys) or len(keys) > MAX_DEPTH:
+        message = "write it as --set key.key=value, such as --set train.epochs=5"
+        raise ExperimentError([Problem(replace(root.mark, note=note), (), message)])
+    if keys == ["extends"]:
+        message = "`extends` is read from the file alone; name another file instead"
+        raise ExperimentError([Problem(replace(root.mark, note=note), (), message)])
     nearest, _ = root.nearest(tuple(keys))
     mark = replace(nearest.key_mark, note=note)
-    value, problems = parse(text, mark)
+    try:
+        value, problems = parse(text, mark)
+    except ExperimentError as error:
+        raise ExperimentError([replace(each, mark=mark) for each in error.problems]) from None
+    problems = [replace(each, mark=mark, path=(*keys, *each.path)) for each in problems]
     return _placed(root, keys, _moved(value, mark), mark), problems
 
 
@@ -128,11 +134,13 @@ def _moved(node: Node, mark: Mark) -> Node:
 
 def _as_plugin_node(node: Node) -> Node:
     """A bare plugin name as the mapping that it stands for."""
-    if isinstance(node.value, Scalar) and node.value.text:
+    if isinstance(node.value, Scalar) and isinstance(resolve(node, os.environ)[0], str):
         return Node({"name": node}, node.mark, node.key_mark)
     return node
 
 
 def _another_plugin(base: Node, over: Node) -> bool:
     before, after = base.child("name"), over.child("name")
-    return before is not None and after is not None and before.value != after.value
+    if before is None or after is None:
+        return False
+    return bool(resolve(before, os.environ)[0] != resolve(after, os.environ)[0])

@@ -3,51 +3,150 @@
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
-from facesim.errors import did_you_mean
-from facesim.experiment.known_keys import known_keys
-from facesim.experiment.source import Node, Problem
+from facesim.errors import did_you_mean, nearest
+from facesim.experiment.scalars import typed
+from facesim.experiment.schema_lookup import elsewhere, keys_at, type_at
+from facesim.experiment.source import KeyPath, Mark, Node, Problem, Scalar
+from facesim.registry import Registry
+from facesim.type_words import has_any_length, in_words, literals, peeled
 
-_MAX_VALUE = 80
+_MAX_SHOWN = 80
+_OWN_MESSAGE = ("value_error", "assertion_error", "facesim_plugin")
+_BOOLEANS_OF_OLD = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def problems_of(
     error: ValidationError, root: Node, data: Any, model: type[BaseModel]
 ) -> list[Problem]:
-    """One problem per wrong place of the file, in the order of the file.
+    """One problem per wrong place of the file.
 
-    The alternatives of a union fail one by one in pydantic; here they are one problem.
+    The alternatives of a union fail one by one in pydantic; here they are one problem, because a
+    value of the wrong type is told all that the schema accepts in its place.
+
+    Args:
+        error: what validating ``data`` raised.
+        root: the tree that ``data`` came from.
+        data: the file's plain data.
+        model: the root of the schema.
     """
-    messages: dict[tuple[Any, tuple[str | int, ...]], list[str]] = {}
-    for detail in error.errors(include_url=False):
-        located = _locate(detail, root, data, model)
-        messages.setdefault(located[:2], []).append(located[2])
-    problems = [
-        Problem(mark, path, " or ".join(dict.fromkeys(texts)))
-        for (mark, path), texts in messages.items()
+    at_place: dict[tuple[Mark, KeyPath], list[Problem]] = {}
+    details = error.errors(include_url=False, include_context=False)
+    misspelt = _misspelt([detail["loc"] for detail in details if _is_unknown(detail)], data, model)
+    for detail in details:
+        if detail["type"] == "missing" and detail["loc"] in misspelt:
+            continue
+        problem = _problem(detail, root, data, model)
+        at_place.setdefault((problem.mark, problem.path), []).append(problem)
+    return [problem for problems in at_place.values() for problem in _longest(problems)]
+
+
+def _is_unknown(detail: Any) -> bool:
+    return bool(detail["type"] == "extra_forbidden")
+
+
+def _misspelt(unknown: list[KeyPath], data: Any, model: type[BaseModel]) -> set[KeyPath]:
+    """What the unknown keys were probably meant to be; such a key is not missing besides."""
+    return {
+        (*path[:-1], key)
+        for path in unknown
+        for key in nearest(str(path[-1]), keys_at(model, path[:-1], data))[:1]
+    }
+
+
+def _longest(problems: list[Problem]) -> list[Problem]:
+    """Without those of which another one says the same and more, such as how to mend it."""
+    return [
+        problem
+        for problem in dict.fromkeys(problems)
+        if not any(
+            problem != other and other.message.startswith(problem.message) for other in problems
+        )
     ]
-    return sorted(problems, key=lambda problem: (problem.mark.file, problem.mark.line))
 
 
-def _locate(detail: Any, root: Node, data: Any, model: type[BaseModel]) -> tuple[Any, Any, str]:
+def _problem(detail: Any, root: Node, data: Any, model: type[BaseModel]) -> Problem:
     node, path = root.nearest(detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        known = known_keys(model, path[:-1], data)
-        guess = did_you_mean(str(path[-1]), known)
-        listed = "" if guess else f"; known here: {', '.join(known)}"
-        return node.key_mark, path, f"unknown key{guess}{listed}"
-    if detail["type"] == "missing":
-        missing = detail["loc"][len(path)]
-        where = node.key_mark if path else node.mark
-        return where, path, f"the key `{missing}` is missing"
-    if detail["type"].startswith("facesim_") or detail["type"] == "plugin_node":
-        return node.mark, path, str(detail["msg"])
-    return node.mark, path, _sentence(detail)
+    if _is_unknown(detail):
+        return Problem(node.key_mark, path, _unknown_key(path, data, model))
+    if detail["type"] == "missing" and isinstance(node.value, dict | Scalar):
+        mark = node.key_mark if path else node.mark
+        return Problem(mark, path, _missing_key(detail["loc"][: len(path) + 1], data, model))
+    if detail["type"] in _OWN_MESSAGE:
+        return Problem(node.mark, path, _own_message(detail))
+    wanted = type_at(model, path, data)
+    if wanted is None:
+        return Problem(node.mark, path, f"{detail['msg']}, not {_shown(detail['input'])}")
+    return Problem(node.mark, path, _wrong_value(node, wanted, detail))
 
 
-def _sentence(detail: Any) -> str:
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    shown = repr(detail["input"])
-    if len(shown) > _MAX_VALUE:
-        shown = shown[:_MAX_VALUE] + "..."
-    return f"{message[:1].lower()}{message[1:]}, not {shown}"
+def _unknown_key(path: KeyPath, data: Any, model: type[BaseModel]) -> str:
+    key, known = str(path[-1]), keys_at(model, path[:-1], data)
+    guess = did_you_mean(key, known)
+    others = elsewhere(model, key, data)
+    if not guess and others:
+        guess = f" (did you mean {' or '.join(map(repr, others))}?)"
+    return f"unknown key{guess}" if guess else f"unknown key (known here: {', '.join(known)})"
+
+
+def _missing_key(path: KeyPath, data: Any, model: type[BaseModel]) -> str:
+    wanted = type_at(model, path, data)
+    registries = [item for item in peeled(wanted)[1] if isinstance(item, Registry)]
+    if registries:
+        meant = f"; `facesim plugins {registries[0].plural}` lists what it may be"
+    else:
+        meant = f" ({in_words(wanted)})" if wanted else ""
+    return f"the key `{path[-1]}` is missing{meant}"
+
+
+def _own_message(detail: Any) -> str:
+    message = str(detail["msg"]).partition(", ")[2] if detail["type"] in _OWN_MESSAGE[:2] else ""
+    if not message:
+        return str(detail["msg"])
+    return (
+        message
+        if isinstance(detail["input"], dict)
+        else f"{message} (it is {_shown(detail['input'])})"
+    )
+
+
+def _wrong_value(node: Node, wanted: Any, detail: Any) -> str:
+    value = detail["input"]
+    message = f"must be {in_words(wanted)}, not {_shown(value)}"
+    if isinstance(value, str):
+        message += did_you_mean(value, literals(wanted))
+    hint = _hint(node, wanted, str(detail["type"]))
+    return f"{message} ({hint})" if hint else message
+
+
+def _hint(node: Node, wanted: Any, error: str) -> str:
+    """How to write what was probably meant."""
+    if not isinstance(node.value, Scalar):
+        return ""
+    text = node.value.text
+    if error == "bool_type" and text.lower() in _BOOLEANS_OF_OLD:
+        return f"write {_BOOLEANS_OF_OLD[text.lower()]}"
+    if error == "finite_number":
+        return "write a finite number"
+    if error in ("int_type", "float_type", "bool_type") and not isinstance(typed(text), str):
+        return "" if node.value.plain else "take the quotes away"
+    if error in ("string_type", "path_type") and text and node.value.plain:
+        return f"write it in quotes: '{text}'"
+    if error in ("tuple_type", "list_type") and text and has_any_length(wanted):
+        return f"write [{text}]"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    """A value as the file has it, cut if it is long."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    text = (
+        repr(value) if isinstance(value, str) else to_json(value, inf_nan_mode="constants").decode()
+    )
+    if isinstance(value, float):
+        text = {"Infinity": ".inf", "-Infinity": "-.inf", "NaN": ".nan"}.get(text, text)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

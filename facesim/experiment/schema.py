@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim import interfaces
+from facesim.experiment.writing import to_yaml
 from facesim.interfaces import Backbone, FaceTable, Loss, Sampler, Tracker, Transform
 from facesim.registry import Spec
 
@@ -20,7 +20,7 @@ Positive = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     """A part of the file: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -146,7 +146,7 @@ class Experiment(Section):
 
     def as_yaml(self) -> str:
         """A file that reads back as this experiment."""
-        return yaml.safe_dump(self.as_data(), sort_keys=False, allow_unicode=True, width=100)
+        return to_yaml(self.as_data())
 
     def save(self, path: Path) -> None:
         """Write :meth:`as_yaml`."""

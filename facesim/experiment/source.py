@@ -1,20 +1,12 @@
-"""YAML text as a tree that remembers where each value was written."""
+"""The tree of an experiment file, in which each value remembers where it was written."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
-
-import yaml
+from dataclasses import dataclass
 
 from facesim.errors import FacesimError
 
-MAX_BYTES = 1_000_000
-MAX_NODES = 100_000
-MAX_DEPTH = 50
-
-_STR_TAG = "tag:yaml.org,2002:str"
-_PLAIN_TAGS = (_STR_TAG, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+KeyPath = tuple[str | int, ...]
+"""Keys of mappings and positions of sequences, from the root."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +25,14 @@ class Mark:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}"
         return f"{place}: {self.note}" if self.note else place
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be UTF-8 text and a file's name: no lone surrogate, no NUL."""
+    try:
+        return b"\0" not in value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,23 @@ class Node:
     mark: Mark
     key_mark: Mark
 
-    def children(self) -> "Iterator[tuple[str | int, Node]]":
+    def children(self) -> Iterator[tuple[str | int, "Node"]]:
         """Keys or positions with their nodes; nothing for a scalar."""
         if isinstance(self.value, dict):
             yield from self.value.items()
         elif isinstance(self.value, list):
             yield from enumerate(self.value)
 
-    def child(self, key: "str | int") -> "Node | None":
+    def child(self, key: str | int) -> "Node | None":
         """The node at a key of a mapping or at a position of a sequence."""
         if isinstance(self.value, dict):
             return self.value.get(str(key))
-        if isinstance(self.value, list) and str(key).isdigit() and int(key) < len(self.value):
-            return self.value[int(key)]
+        position = str(key)
+        if isinstance(self.value, list) and position.isdecimal() and len(position) < 10:
+            return self.value[int(position)] if int(position) < len(self.value) else None
         return None
 
-    def nearest(self, path: "tuple[str | int, ...]") -> "tuple[Node, tuple[str | int, ...]]":
+    def nearest(self, path: KeyPath) -> "tuple[Node, tuple[str | int, ...]]":
         """The deepest existing node along ``path`` and the part of the path that leads to it."""
         node = self
         for depth, key in enumerate(path):
@@ -88,140 +89,27 @@ class Problem:
     """One thing that is wrong with an experiment file."""
 
     mark: Mark
-    path: "tuple[str | int, ...]"
+    path: KeyPath
     message: str
 
     def __str__(self) -> str:
         dotted = ".".join(str(key) for key in self.path)
-        return (
-            f"{self.mark}: {dotted}: {self.message}" if dotted else f"{self.mark}: {self.message}"
-        )
+        return ": ".join(filter(None, (str(self.mark), dotted, self.message)))
 
 
 class ExperimentError(FacesimError):
-    """An experiment file that cannot be used; its text has one line per problem."""
+    """An experiment file that cannot be used; its text begins a line for each problem.
 
-    def __init__(self, problems: "list[Problem]") -> None:
-        super().__init__("\n".join(dict.fromkeys(str(problem) for problem in problems)))
+    Attributes:
+        problems: all of them; the text shows the first ``MOST_SHOWN``.
+    """
+
+    MOST_SHOWN = 50
+
+    def __init__(self, problems: list[Problem]) -> None:
+        lines = list(dict.fromkeys(str(problem) for problem in problems))
+        more = len(lines) - self.MOST_SHOWN
+        if more > 0:
+            lines = [*lines[: self.MOST_SHOWN], f"... and {more} more problems"]
+        super().__init__("\n".join(lines))
         self.problems = problems
-
-
-def read_source(path: Path) -> "tuple[Node, list[Problem]]":
-    """Parse a file.
-
-    Raises:
-        ExperimentError: the file cannot be read, or is no YAML mapping.
-    """
-    start = Mark(str(path), 1, 1)
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ExperimentError(
-            [Problem(replace(start, line=line), (), "not UTF-8 text; save the file as UTF-8")]
-        ) from None
-    except OSError as error:
-        raise ExperimentError([Problem(start, (), _cannot_read(path, error))]) from None
-    if len(content) > MAX_BYTES:
-        raise ExperimentError([Problem(start, (), f"larger than {MAX_BYTES} bytes")])
-    node, problems = parse(text, start)
-    if not isinstance(node.value, dict):
-        raise ExperimentError(
-            [*problems, Problem(node.mark, (), "an experiment is a mapping of `key: value` lines")]
-        )
-    return node, problems
-
-
-def parse(text: str, start: Mark) -> "tuple[Node, list[Problem]]":
-    """Parse one YAML document whose first character stands at ``start``.
-
-    Returns:
-        The tree, and the problems that do not keep the rest from being read (duplicate keys, tags).
-
-    Raises:
-        ExperimentError: the text is no YAML, or is too large or too deep when aliases are expanded.
-    """
-    try:
-        root = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = _mark(error.problem_mark, start) if error.problem_mark else start
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        if "${" in text.splitlines()[mark.line - start.line : mark.line - start.line + 1][0]:
-            what += '; inside { } or [ ] a variable must be quoted: "${NAME}"'
-        raise ExperimentError([Problem(mark, (), f"not valid YAML: {what}")]) from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ExperimentError([Problem(start, (), f"not valid YAML: {reason}")]) from None
-    except RecursionError:
-        raise ExperimentError([Problem(start, (), f"nested deeper than {MAX_DEPTH}")]) from None
-    if root is None:
-        return Node(Scalar("", True), start, start), []
-    builder = _Builder(start)
-    return builder.build(root, (), start), builder.problems
-
-
-class _Loader(yaml.SafeLoader):
-    """Composes nodes and leaves plain scalars alone; YAML 1.2's types are given later."""
-
-    yaml_implicit_resolvers: "dict[str, Any]" = {}  # noqa: RUF012  the base class's own name
-
-
-@dataclass
-class _Builder:
-    start: Mark
-    problems: "list[Problem]" = field(default_factory=list)
-    nodes: int = 0
-
-    def build(self, node: Any, path: "tuple[str | int, ...]", key_mark: Mark) -> Node:
-        mark = _mark(node.start_mark, self.start)
-        self.nodes += 1
-        if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise ExperimentError(
-                [Problem(mark, path[:3], "too large or too deep once its aliases are expanded")]
-            )
-        if node.tag not in _PLAIN_TAGS:
-            self.problems.append(
-                Problem(mark, path, f"the tag {node.tag!r} is not supported; write a plain value")
-            )
-        if isinstance(node, yaml.MappingNode):
-            return Node(self._mapping(node, path), mark, key_mark)
-        if isinstance(node, yaml.SequenceNode):
-            items = [
-                self.build(item, (*path, index), _mark(item.start_mark, self.start))
-                for index, item in enumerate(node.value)
-            ]
-            return Node(items, mark, key_mark)
-        return Node(Scalar(node.value, node.style is None), mark, key_mark)
-
-    def _mapping(self, node: Any, path: "tuple[str | int, ...]") -> "dict[str, Node]":
-        built: dict[str, Node] = {}
-        for key, value in node.value:
-            mark = _mark(key.start_mark, self.start)
-            if not isinstance(key, yaml.ScalarNode):
-                self.problems.append(Problem(mark, path, "a key must be a plain word"))
-                continue
-            if key.value in built:
-                first = built[key.value].key_mark
-                self.problems.append(
-                    Problem(
-                        mark,
-                        (*path, key.value),
-                        f"duplicate key; the first one stands in line {first.line}, keep one",
-                    )
-                )
-                continue
-            built[key.value] = self.build(value, (*path, key.value), mark)
-        return built
-
-
-def _mark(mark: Any, start: Mark) -> Mark:
-    return replace(start, line=start.line + mark.line, column=mark.column + 1)
-
-
-def _cannot_read(path: Path, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        siblings = sorted(path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        known = ", ".join(sibling.name for sibling in siblings[:10])
-        return "no such file" + (f"; this folder has {known}" if known else "")
-    return f"cannot be read: {error.strerror}"

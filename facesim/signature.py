@@ -1,0 +1,166 @@
+"""A factory's signature as a pydantic model: keyword-only parameters are the YAML parameters."""
+
+import functools
+import inspect
+import re
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+
+from facesim.errors import PluginError
+
+_CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+_PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+def parameters_model(
+    factory: Callable[..., Any], kind: str, name: str, positional: tuple[str, ...], where: str
+) -> type[BaseModel]:
+    """Turn a factory's keyword-only parameters into the schema of its node in the file.
+
+    Args:
+        factory: a function, a class or a ``functools.partial``.
+        kind: of plugin, in the singular.
+        name: of the plugin; the only value that the model's field ``name`` accepts.
+        positional: what the engine passes, in order.
+        where: begins every message.
+
+    Raises:
+        PluginError: the name or the signature is not one that an experiment file could use.
+    """
+    if not _PLUGIN_NAME.fullmatch(name):
+        raise PluginError(
+            f"{where}: {name!r} is no {kind}'s name; "
+            "write a letter, then letters, digits, '_', '-' or '.'"
+        )
+    if inspect.isabstract(factory):
+        missing = ", ".join(sorted(getattr(factory, "__abstractmethods__")))  # noqa: B009
+        raise PluginError(f"{where}: the {kind} {name!r} has to define {missing}")
+    parameters = _signature(factory, where).parameters.values()
+    _check_positional(parameters, kind, name, positional, where)
+    fields: dict[str, Any] = {"name": (Literal[name], ...)}
+    for parameter in parameters:
+        if parameter.kind not in _POSITIONAL:
+            of_parameter = f"{where}: {kind} {name!r}, parameter {parameter.name!r}"
+            fields[parameter.name] = _field(parameter, factory, of_parameter)
+    model = _model(f"{name}_{kind}", summary(factory), fields, f"{where}: {kind} {name!r}")
+    _check_defaults(model, name, f"{where}: {kind} {name!r}")
+    return model
+
+
+def summary(factory: Callable[..., Any]) -> str:
+    """First paragraph of a factory's own docstring on one line; of no base class's."""
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    texts = [factory.__doc__]
+    if isinstance(factory, type):
+        texts = [
+            vars(factory).get("__doc__"),
+            getattr(vars(factory).get("__init__"), "__doc__", ""),
+        ]
+    text = next((text for text in texts if text), "")
+    return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _signature(factory: Callable[..., Any], where: str) -> inspect.Signature:
+    try:
+        return inspect.signature(factory)
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"{where}: its parameters cannot be read ({error}); wrap it in a function"
+        ) from None
+
+
+def _check_positional(
+    parameters: Any, kind: str, name: str, wanted: tuple[str, ...], where: str
+) -> None:
+    given = [parameter.name for parameter in parameters if parameter.kind in _POSITIONAL]
+    if len(given) != len(wanted):
+        raise PluginError(
+            f"{where}: the {kind} {name!r} must take ({', '.join((*wanted, '*', '...'))}), not "
+            f"({', '.join((*given, '*', '...'))}); what the YAML file gives stands behind the `*`"
+        )
+
+
+def _field(
+    parameter: inspect.Parameter, factory: Callable[..., Any], where: str
+) -> tuple[Any, Any]:
+    """Annotation and default of a keyword-only parameter, as ``create_model`` takes them."""
+    if parameter.kind is not parameter.KEYWORD_ONLY:
+        raise PluginError(f"{where}: *args and **kwargs cannot become a schema; spell them out")
+    if parameter.name == "name":
+        raise PluginError(f"{where}: `name` is the plugin's own name; call it otherwise")
+    if parameter.name.startswith("_") or (
+        parameter.name.startswith("model_") and hasattr(BaseModel, parameter.name)
+    ):
+        raise PluginError(f"{where}: pydantic keeps this name for itself; call it otherwise")
+    if parameter.annotation is parameter.empty:
+        raise PluginError(f"{where}: it needs a type annotation, which becomes its schema")
+    default = ... if parameter.default is parameter.empty else parameter.default
+    return _resolved(parameter.annotation, factory, where), default
+
+
+def _resolved(annotation: Any, factory: Callable[..., Any], where: str) -> Any:
+    """An annotation without forward references.
+
+    Only those of the YAML's parameters are resolved: what the engine passes may well be annotated
+    with names that are imported for the type checker alone.
+    """
+    alone = SimpleNamespace(__annotations__={"it": annotation})
+    known = getattr(_function_behind(factory), "__globals__", {})
+    try:
+        return get_type_hints(alone, globalns=known, include_extras=True)["it"]
+    except Exception as error:  # noqa: BLE001  an annotation is code, it may raise anything
+        raise PluginError(
+            f"{where}: its annotation {annotation!r} cannot be resolved: {error}"
+        ) from None
+
+
+def _function_behind(factory: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    if isinstance(factory, type):
+        factory = getattr(factory, "__init__")  # noqa: B009  mypy forbids the plain access
+    unwrapped: Callable[..., Any] = inspect.unwrap(factory)
+    return unwrapped
+
+
+def _model(title: str, doc: str, fields: dict[str, Any], where: str) -> type[BaseModel]:
+    try:
+        with warnings.catch_warnings():
+            # pydantic warns of parameters that are called like a method of its models: copy, json.
+            warnings.simplefilter("ignore", UserWarning)
+            return create_model(title, __config__=_CONFIG, __doc__=doc or None, **fields)
+    except (PydanticUserError, TypeError, ValueError) as error:
+        if len(fields) > 1:
+            for key, field in fields.items():
+                _model(title, doc, {key: field}, f"{where}, parameter {key!r}")
+        reason = str(error).split(". ")[0].split("\n")[0]
+        raise PluginError(
+            f"{where}: {reason}; annotate it with a type that YAML can hold"
+        ) from None
+
+
+def _check_defaults(model: type[BaseModel], name: str, where: str) -> None:
+    defaults = {
+        key: info.get_default(call_default_factory=True, validated_data={})
+        for key, info in model.model_fields.items()
+        if not info.is_required()
+    }
+    try:
+        model.model_validate({"name": name, **defaults}, strict=True)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            parameter = detail["loc"][0]
+            if parameter in defaults:
+                raise PluginError(
+                    f"{where}, parameter {parameter!r}: its default {defaults[parameter]!r} "
+                    f"does not fit its annotation: {detail['msg']}"
+                ) from None

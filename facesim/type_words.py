@@ -1,0 +1,142 @@
+"""A parameter's type in plain words: for the listing of plugins and for errors."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+_SIMPLE: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    None: "null",
+    NoneType: "null",
+    Any: "anything",
+}
+_BOUNDS = {
+    "gt": "> {}",
+    "ge": ">= {}",
+    "lt": "< {}",
+    "le": "<= {}",
+    "multiple_of": "a multiple of {}",
+    "min_length": "at least {} long",
+    "max_length": "at most {} long",
+    "pattern": "matching {}",
+}
+
+
+def in_words(annotation: Any) -> str:
+    """``Annotated[int, Field(gt=0)] | None`` -> ``"a whole number > 0 or null"``."""
+    alternatives: list[str] = []
+    for alternative in union_members(annotation):
+        alternatives += _alternative(alternative)
+    return _one_of(alternatives)
+
+
+def type_in_words(annotation: Any) -> str:
+    """The same without the bounds of the value itself (those of a list's items remain)."""
+    return in_words(peeled(annotation)[0])
+
+
+def bounds_in_words(annotation: Any) -> str:
+    """``Annotated[float, Field(gt=0, lt=1)]`` -> ``"> 0 and < 1"``; empty without bounds."""
+    return _bounds(peeled(annotation)[1])
+
+
+def literals(annotation: Any) -> list[str]:
+    """The words that a type spells out, to guess at the meaning of a wrong one."""
+    members = [peeled(member)[0] for member in union_members(annotation)]
+    words = [_values(member) for member in members]
+    return [word for values in words for word in values if isinstance(word, str)]
+
+
+def has_any_length(annotation: Any) -> bool:
+    """Whether a type is a list that one value alone could fill."""
+    members = [peeled(member)[0] for member in union_members(annotation)]
+    return any(get_origin(it) is list or get_args(it)[1:] == (Ellipsis,) for it in members)
+
+
+def peeled(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its ``Annotated``, and the metadata that was in there."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, ()
+    inner, *metadata = get_args(annotation)
+    return inner, tuple(metadata)
+
+
+def union_members(annotation: Any) -> Iterator[Any]:
+    """The alternatives of a union; the type itself where it is none."""
+    inner, metadata = peeled(annotation)
+    if get_origin(inner) in (Union, UnionType) and not _bounds(metadata):
+        for member in get_args(inner):
+            yield from union_members(member)
+    else:
+        yield annotation
+
+
+def _alternative(annotation: Any) -> list[str]:
+    inner, metadata = peeled(annotation)
+    kinds = [item.kind for item in metadata if hasattr(item, "kind") and hasattr(item, "plural")]
+    if kinds:
+        return [f"{'an' if kinds[0][0] in 'aeiou' else 'a'} {kinds[0]}"]
+    values = _values(inner)
+    if values:
+        return [_shown(value) for value in values]
+    return [f"{_type(inner)} {_bounds(metadata)}".rstrip()]
+
+
+def _type(inner: Any) -> str:
+    if inner in _SIMPLE:
+        return _SIMPLE[inner]
+    origin, arguments = get_origin(inner) or inner, get_args(inner)
+    if not isinstance(origin, type):
+        return in_words(inner) if arguments else str(inner)
+    if origin is tuple and arguments and arguments[-1] is not Ellipsis:
+        return _fixed_list([in_words(argument) for argument in arguments])
+    if issubclass(origin, BaseModel | Mapping):
+        return "a mapping"
+    if issubclass(origin, Sequence | Set) and not issubclass(origin, str | bytes):
+        return "a list" + (f", each {in_words(arguments[0])}" if arguments else "")
+    return f"a {origin.__name__}"
+
+
+def _fixed_list(items: list[str]) -> str:
+    if len(set(items)) == 1:
+        return f"a list of {len(items)}, each {items[0]}"
+    return f"a list of {len(items)} ({', '.join(items)})"
+
+
+def _values(inner: Any) -> list[Any]:
+    if get_origin(inner) is Literal:
+        return list(get_args(inner))
+    if isinstance(inner, type) and issubclass(inner, Enum):
+        return [member.value for member in inner]
+    return []
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _bounds(metadata: tuple[Any, ...]) -> str:
+    items: list[Any] = []
+    for item in metadata:
+        items += item.metadata if isinstance(item, FieldInfo) else [item]
+    found = [
+        words.format(getattr(item, key))
+        for item in items
+        for key, words in _BOUNDS.items()
+        if getattr(item, key, None) is not None
+    ]
+    return " and ".join(found)
+
+
+def _one_of(alternatives: list[str]) -> str:
+    *most, last = dict.fromkeys(alternatives)
+    return f"{', '.join(most)} or {last}" if most else last

@@ -1,0 +1,121 @@
+"""A small world of plugins, so that these tests depend on no built-in one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+
+from facesim import discovery, interfaces
+from facesim.failures import failures
+
+WHOLE = """\
+name: whole
+data:
+  train: {name: csv, table: train.csv}
+  val: {name: csv, table: val.csv}
+  test: {name: csv, table: test.csv}
+backbone: {name: resnet, depth: 18}
+head: mlp
+sampler: {name: random_pairs, pairs_per_image: 0.5}
+loss:
+  name: contrastive
+  margin: 2.0
+optimizer: {name: adam, lr: 5.0e-4}
+train: {epochs: 10, batch_size: 64}
+"""
+
+
+def csv(*, table: Path, columns: tuple[str, str] = ("img", "ids")) -> Any: ...
+
+
+def resnet(
+    *,
+    depth: Literal[18, 50] = 18,
+    weights: Literal["imagenet", "none"] | Path = "imagenet",
+) -> Any: ...
+
+
+def mlp(features: int, *, fc_dim: Annotated[int, Field(gt=0)] = 128) -> Any: ...
+
+
+def random_pairs(
+    identities: Any,
+    batch_size: int,
+    seed: int,
+    *,
+    pairs_per_image: Annotated[float, Field(gt=0, description="Pairs drawn per image.")],
+    same_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+) -> Any: ...
+
+
+def contrastive(
+    embedding_dim: int, num_identities: int, *, margin: Annotated[float, Field(gt=0)] = 2.0
+) -> Any:
+    """Pull together, push apart."""
+
+
+def learned(
+    embedding_dim: int,
+    num_identities: int,
+    *,
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = (64, 64),
+    symmetric: bool = True,
+) -> Any: ...
+
+
+def adam(parameter_groups: Any, *, lr: Annotated[float, Field(gt=0)]) -> Any: ...
+
+
+def constant(optimizer: Any, total_steps: int) -> Any: ...
+
+
+def flip(*, probability: float = 0.5) -> Any: ...
+
+
+@pytest.fixture(autouse=True)
+def _plugins_of_these_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(discovery, "load_installed_plugins", lambda: None)
+    with ExitStack() as stack:
+        for registry in interfaces.REGISTRIES:
+            stack.enter_context(registry.isolated())
+            registry._plugins = {}
+        interfaces.datasets("csv")(csv)
+        interfaces.backbones("resnet")(resnet)
+        interfaces.heads("mlp")(mlp)
+        interfaces.samplers("random_pairs")(random_pairs)
+        interfaces.losses("contrastive")(contrastive)
+        interfaces.losses("learned")(learned)
+        interfaces.optimizers("adam")(adam)
+        interfaces.schedulers("constant")(constant)
+        interfaces.transforms("flip")(flip)
+        before = dict(failures)
+        failures.clear()
+        yield
+        failures.clear()
+        failures.update(before)
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes a file of the test's folder, which is also the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(text: str, name: str = "exp.yaml") -> Path:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return Path(name)
+
+    return write_file
+
+
+@pytest.fixture
+def whole(write: Callable[..., Path]) -> Callable[..., Path]:
+    """Writes a whole experiment, with a piece of it replaced by another."""
+
+    def write_whole(old: str = "", new: str = "", name: str = "exp.yaml") -> Path:
+        assert old in WHOLE
+        return write(WHOLE.replace(old, new) if old else WHOLE + new, name)
+
+    return write_whole
