@@ -1,0 +1,50 @@
+"""A convolutional network small enough to train on a laptop in a minute."""
+
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from facesim import Backbone, Normalization, backbones
+from facesim_plugins.backbones._stages import cut
+
+CENTERED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+
+STAGES = 4
+
+
+@backbones("small_cnn")
+def small_cnn(
+    *,
+    width: Annotated[
+        int, Field(description="channels of the first stage; each further stage doubles them", gt=0)
+    ] = 16,
+    frozen_stages: Annotated[
+        int,
+        Field(
+            description="stages that stay as they were drawn, to try frozen trunks without a "
+            "download",
+            ge=0,
+            le=STAGES,
+        ),
+    ] = 0,
+) -> Backbone:
+    """Four stages of convolution, BatchNorm, ReLU, each at half the resolution of the one before.
+
+    It takes images of any size from 16 x 16 pixels and ends with global average pooling. There
+    are no pretrained weights.
+    """
+    channels = [3, *(width * 2**stage for stage in range(STAGES))]
+    stages = [_stage(inputs, outputs) for inputs, outputs in pairwise(channels)]
+    pooling = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    trunk, tail = cut(nn.Identity(), stages, pooling, frozen_stages)
+    return Backbone(trunk, tail, channels[-1], CENTERED)
+
+
+def _stage(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
