@@ -1,0 +1,26 @@
+"""Shift images at random."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from facesim import transforms
+
+
+@transforms("random_crop")
+@dataclass(frozen=True, kw_only=True)
+class RandomCrop:
+    """Pad the image on every side with copies of its edge, then cut its size out at random."""
+
+    padding: Annotated[int, Field(description="the largest shift, in pixels", gt=0)] = 4
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Shift one image, uint8 [3, H, W]."""
+        from torchvision.transforms import v2
+
+        height, width = image.shape[-2:]
+        crop = v2.RandomCrop((height, width), padding=self.padding, padding_mode="edge")
+        shifted: Tensor = crop(image)
+        return shifted
