@@ -14,4 +14,4 @@ def test_mlp_is_three_layers_with_relu_between() -> None:
 
 
 def test_the_defaults_are_the_published_example() -> None:
-    assert heads.spec("mlp").arguments == {"fc_dim": 128, "out_dim": 16}
+    assert heads.spec("mlp").arguments == {"fc_dim": 128, "out_dim": 16, "normalize": False}
