@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -169,7 +169,14 @@ class Backbone(nn.Module):
 
 
 class Loss(nn.Module, ABC):
-    """A training loss together with the score by which the trained system compares two faces."""
+    """A training loss together with the score by which the trained system compares two faces.
+
+    Attributes:
+        of_training_identities: True where ``forward`` reads a weight per training identity, so
+            that it has no value for other people's faces.
+    """
+
+    of_training_identities: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:

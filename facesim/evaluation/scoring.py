@@ -1,0 +1,123 @@
+"""From a network and a set of pairs to one score a pair."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from facesim.data.pair_sets import PairSet
+from facesim.interfaces import FaceTable, Int64Array, PairBatch
+from facesim.model.inputs import Inputs
+from facesim.model.network import SiameseNetwork
+from facesim.reporter import Reporter
+
+_PAIRS_AT_A_TIME = 65_536
+_PAIRS_PER_LOSS = 4_096
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Pairs with the scores that a network gave them.
+
+    Attributes:
+        pairs: rows of the table and labels.
+        scores: float32 [P], higher is more alike.
+        loss: mean training loss over the pairs; None for a loss that exists only for the
+            identities that were trained on.
+    """
+
+    pairs: PairSet
+    scores: npt.NDArray[np.float32]
+    loss: float | None
+
+
+def score_pairs(
+    network: SiameseNetwork,
+    inputs: Inputs,
+    table: FaceTable,
+    pairs: PairSet,
+    *,
+    batch_size: int,
+    reporter: Reporter,
+    title: str,
+    check: Callable[[], None] = lambda: None,
+) -> ScoredPairs:
+    """Embed each image that the pairs hold once, then score every pair.
+
+    Args:
+        network: left in the mode in which it came.
+        inputs: the table's images.
+        table: for the identities.
+        pairs: which rows to compare.
+        batch_size: images embedded at a time.
+        reporter: shows the embedding's progress under ``title``.
+        title: what is being embedded.
+        check: called after each batch; may raise to stop.
+    """
+    rows, positions = np.unique(pairs.rows, return_inverse=True)
+    positions = positions.reshape(pairs.rows.shape)
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            with reporter.task(title, len(rows)) as advance:
+
+                def embedded(count: int) -> None:
+                    advance(count)
+                    check()
+
+                embeddings = _embed(network, inputs, rows, batch_size, embedded)
+            scores = _scores(network, embeddings, positions)
+            loss = _mean_loss(network, embeddings, positions, table.identities[rows])
+    finally:
+        network.train(was_training)
+    return ScoredPairs(pairs, scores, loss)
+
+
+def _embed(
+    network: SiameseNetwork,
+    inputs: Inputs,
+    rows: Int64Array,
+    batch_size: int,
+    done: Callable[[int], None],
+) -> Tensor:
+    """Embeddings on the CPU, so that the accelerator never holds more than a batch."""
+    device = next(network.parameters()).device
+    embeddings = torch.empty(len(rows), network.embedding_dim)
+    begin = 0
+    for batch in inputs.rows(rows, batch_size):
+        end = begin + len(batch)
+        embeddings[begin:end] = inputs.embed(network, batch.to(device, non_blocking=True)).float()
+        done(end - begin)
+        begin = end
+    return embeddings
+
+
+def _scores(
+    network: SiameseNetwork, embeddings: Tensor, positions: Int64Array
+) -> npt.NDArray[np.float32]:
+    device = next(network.parameters()).device
+    scores = np.empty(len(positions), dtype=np.float32)
+    for begin in range(0, len(positions), _PAIRS_AT_A_TIME):
+        chunk = torch.from_numpy(positions[begin : begin + _PAIRS_AT_A_TIME])
+        first, second = (embeddings[chunk[:, side]].to(device) for side in (0, 1))
+        scores[begin : begin + len(chunk)] = network.loss.score(first, second).float().cpu().numpy()
+    return scores
+
+
+def _mean_loss(
+    network: SiameseNetwork, embeddings: Tensor, positions: Int64Array, identities: Int64Array
+) -> float | None:
+    if network.loss.of_training_identities or not len(positions):
+        return None
+    device = next(network.parameters()).device
+    total = 0.0
+    for begin in range(0, len(positions), _PAIRS_PER_LOSS):
+        chunk = positions[begin : begin + _PAIRS_PER_LOSS]
+        batch = PairBatch.of_pairs(chunk, identities)
+        loss = network.loss(embeddings[batch.images].to(device), batch.to(device))
+        total += float(loss) * len(chunk)
+    return total / len(positions)

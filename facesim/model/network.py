@@ -1,0 +1,99 @@
+"""The Siamese network: backbone, head and loss, trained and kept as one."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from facesim.errors import FacesimError
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import Backbone, Loss
+from facesim.seeds import derive_seed
+
+
+class SiameseNetwork(nn.Module):
+    """Maps faces to embeddings and compares embeddings.
+
+    Both images of a pair go through the same weights, so that each image is embedded once however
+    many pairs hold it.
+
+    Attributes:
+        backbone: frozen trunk and trainable tail.
+        head: features -> embedding.
+        loss: the training loss, whose ``score`` compares two embeddings.
+        embedding_dim: width of an embedding.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Module, loss: Loss, embedding_dim: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.loss = loss
+        self.embedding_dim = embedding_dim
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Uint8 pixels [B, 3, H, W] -> embeddings [B, D]."""
+        return self.embed_trunk_output(self.backbone.run_trunk(images))
+
+    def embed_trunk_output(self, trunk_output: Tensor) -> Tensor:
+        """The trunk's output for B images -> embeddings [B, D]."""
+        embeddings: Tensor = self.head(self.backbone.tail(trunk_output))
+        return embeddings
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The trainable parameters for an optimizer, a group each for tail, head and loss."""
+        parts = {"tail": self.backbone.tail, "head": self.head, "loss": self.loss}
+        groups = {
+            name: [p for p in part.parameters() if p.requires_grad] for name, part in parts.items()
+        }
+        return [{"name": name, "params": found} for name, found in groups.items() if found]
+
+    def count_parameters(self) -> tuple[int, int]:
+        """Numbers of trained and of frozen parameters."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
+        trained = sum(size for size, trains in sizes if trains)
+        return trained, sum(size for size, _ in sizes) - trained
+
+
+def build_network(
+    experiment: Experiment, num_identities: int, device: torch.device
+) -> SiameseNetwork:
+    """Build the network of an experiment, initialised from its seed alone.
+
+    Args:
+        experiment: says which backbone, head and loss.
+        num_identities: identities of the training table, for losses with a weight per identity.
+        device: where the network is put; convolutions in channels-last.
+
+    Raises:
+        FacesimError: a part cannot be built, or does not fit its neighbour.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(experiment.seed, "network"))
+        backbone = experiment.backbone.build()
+        head = experiment.head.build(backbone.features)
+        embedding_dim = _width(experiment, head, backbone.features)
+        loss = experiment.loss.build(embedding_dim, num_identities)
+    network = SiameseNetwork(backbone, head, loss, embedding_dim)
+    return network.to(memory_format=torch.channels_last).to(device)
+
+
+def _width(experiment: Experiment, head: nn.Module, features: int) -> int:
+    """The head's output width, found by running it on zeros."""
+    was_training = head.training
+    try:
+        with torch.no_grad():
+            output = head.eval()(torch.zeros(2, features))
+    except RuntimeError as error:
+        raise FacesimError(
+            f"head {experiment.head.name!r} does not take the {features} features of backbone "
+            f"{experiment.backbone.name!r}: {error}"
+        ) from None
+    finally:
+        head.train(was_training)
+    if output.ndim != 2:
+        raise FacesimError(
+            f"head {experiment.head.name!r} gives a tensor of shape {list(output.shape)} for 2 "
+            "images; an embedding is a row of numbers, [2, D]"
+        )
+    return int(output.shape[1])

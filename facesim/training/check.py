@@ -1,0 +1,87 @@
+"""A rehearsal: every part is built and one batch goes forward and backward; nothing is written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from facesim.experiment.schema import Experiment
+from facesim.model.devices import describe_device
+from facesim.training.determinism import deterministic
+from facesim.training.preparation import Prepared, load_split, prepare
+from facesim.training.step import precision_of, require_finite, seed_step, training_loss
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `facesim check` found; every figure is of the experiment as it would run.
+
+    Attributes:
+        lines: (what, figure) pairs for the reader.
+        notes: what the tables left out or find odd.
+    """
+
+    lines: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def check_experiment(experiment: Experiment, out: Path) -> CheckReport:
+    """Build an experiment and rehearse one training step.
+
+    Raises:
+        FacesimError: something cannot be built or read, or the first loss is no number.
+    """
+    prepared = prepare(experiment)
+    test = load_split(experiment, "test", experiment.data.test)
+    with deterministic(experiment.train.deterministic):
+        loss = _rehearse(prepared)
+    splits = (prepared.train, prepared.val, test)
+    notes = tuple(f"{split.name}: {note}" for split in splits for note in split.table.notes)
+    tables = [
+        (split.name, f"{len(split.table):,} images of {len(split.table.labels):,} identities")
+        for split in splits
+    ]
+    return CheckReport((*tables, *_figures(prepared, loss, out)), notes)
+
+
+def _rehearse(prepared: Prepared) -> float:
+    settings, network = prepared.experiment.train, prepared.network
+    device = next(network.parameters()).device
+    seed_step(prepared.experiment.seed, 0)
+    network.train()
+    one = iter([next(iter(prepared.sampler.batches(0)))])
+    batch, images = next(iter(prepared.train.inputs.batches(one, 0)))
+    loss = training_loss(
+        prepared.trained,
+        prepared.train.inputs,
+        batch.to(device),
+        images.to(device),
+        precision_of(settings.precision, device),
+    )
+    torch.autograd.backward(loss)
+    require_finite(loss.item(), 1, 1, 1)
+    return loss.item()
+
+
+def _figures(prepared: Prepared, loss: float, out: Path) -> Iterator[tuple[str, str]]:
+    experiment, network = prepared.experiment, prepared.network
+    trained, frozen = network.count_parameters()
+    pairs = sum(len(batch.same) for batch in prepared.sampler.batches(0))
+    batches = len(prepared.sampler)
+    yield "parameters", f"{trained:,} trained, {frozen:,} frozen"
+    yield "embedding", f"{network.embedding_dim} numbers"
+    yield "an epoch", f"{pairs:,} pairs in {batches:,} batches"
+    yield "the run", f"{experiment.train.epochs} epochs, {prepared.total_steps:,} steps"
+    yield "first loss", f"{loss:.4f}"
+    yield "device", describe_device(next(network.parameters()).device)
+    yield "would write", f"{out / experiment.name}/<date and time>/"
+    yield "a checkpoint", f"about {_megabytes(prepared):,.1f} MB"
+
+
+def _megabytes(prepared: Prepared) -> float:
+    """Weights once, and the trained ones twice more for an optimizer such as Adam."""
+    tensors = prepared.network.state_dict().values()
+    weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    trained, _ = prepared.network.count_parameters()
+    return (weights + 2 * trained * torch.finfo(torch.float32).bits / 8) / 1e6

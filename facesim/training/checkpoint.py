@@ -1,0 +1,157 @@
+"""Checkpoints: each one whole file with everything that resuming needs."""
+
+import os
+import pickle
+import shutil
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from facesim.atomic import replacing
+from facesim.errors import FacesimError
+from facesim.model.network import SiameseNetwork
+
+FORMAT = 1
+LAST, BEST = "last.pt", "best.pt"
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch: the epoch under way, from 0; the number of epochs once all are done.
+        batch: batches of that epoch that are done.
+        step: batches done since the beginning.
+        best: the best value of the chosen metric on val so far.
+        best_epoch: the epoch that reached it.
+        unlogged_losses: of the steps since the last logged one.
+        log_bytes: length of ``metrics.jsonl`` at this point; what follows is written again.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float | None = None
+    best_epoch: int | None = None
+    unlogged_losses: list[float] = field(default_factory=list)
+    log_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Everything whose state training changes.
+
+    Attributes:
+        network: with its loss.
+        optimizer: over the network's parameter groups.
+        scheduler: of the optimizer's learning rate.
+        num_identities: of the training table; the network is built anew from it.
+    """
+
+    network: SiameseNetwork
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    num_identities: int
+
+
+def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        FacesimError: the disk is full or the folder cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "num_identities": trained.num_identities,
+        "network": trained.network.state_dict(),
+        "optimizer": trained.optimizer.state_dict(),
+        "scheduler": trained.scheduler.state_dict(),
+        "progress": asdict(progress),
+    }
+    try:
+        with replacing(path) as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise FacesimError(f"cannot write the checkpoint {path}: {error}") from None
+
+
+def restore_checkpoint(path: Path, trained: Trained) -> Progress:
+    """Put a checkpoint's state into the parts of a run.
+
+    Raises:
+        FacesimError: the file cannot be read or belongs to another network.
+    """
+    content = read_checkpoint(path)
+    load_network(path, content, trained.network)
+    try:
+        trained.optimizer.load_state_dict(content["optimizer"])
+        trained.scheduler.load_state_dict(content["scheduler"])
+    except (KeyError, ValueError) as error:
+        raise FacesimError(f"{path} does not fit this experiment's optimizer: {error}") from None
+    return Progress(**content["progress"])
+
+
+def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -> None:
+    """Put a checkpoint's weights into a network.
+
+    Raises:
+        FacesimError: the weights are those of another network.
+    """
+    try:
+        network.load_state_dict(content["network"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:400]
+        raise FacesimError(f"{path} does not fit this experiment's network: {reason}") from None
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, tensors on the CPU; nothing of it is executed.
+
+    Raises:
+        FacesimError: no such file, or no checkpoint of facesim's.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.pt")))
+        raise FacesimError(f"there is no checkpoint {path}; known: {known or 'none'}") from None
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FacesimError(f"{path} cannot be read as a checkpoint: {reason}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise FacesimError(f"{path} is no checkpoint that this version of facesim can read")
+    return content
+
+
+def link_checkpoint(source: Path, target: Path) -> None:
+    """Let ``target`` be the same whole file as ``source``, which is never written in place."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Delete all but the newest ``count`` of the periodic checkpoints."""
+    periodic = [path for path in folder.glob("*.pt") if path.name not in (LAST, BEST)]
+    by_age = sorted(periodic, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    for path in by_age[: max(len(by_age) - count, 0)]:
+        path.unlink(missing_ok=True)
+
+
+def checkpoint_digest(path: Path) -> str:
+    """SHA-256 of the file, by which results name the weights that they are of."""
+    with path.open("rb") as file:
+        digest = sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

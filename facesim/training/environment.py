@@ -1,0 +1,61 @@
+"""What a run ran on and with, for whoever wants to repeat it."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from facesim.experiment.schema import Experiment
+from facesim.model.devices import describe_device
+from facesim.registry import Spec
+
+_PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
+
+
+def describe_environment(experiment: Experiment, device: torch.device) -> dict[str, Any]:
+    """Versions, plugin origins, git commit, device and threads, as plain JSON data."""
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "plugins": _origins(experiment),
+        "git_commit": _git_commit(Path.cwd()),
+        "device": describe_device(device),
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _origins(experiment: Experiment) -> dict[str, str]:
+    specs = [value for value in vars(experiment).values() if isinstance(value, Spec)]
+    specs += [experiment.data.train, experiment.data.val, experiment.data.test]
+    specs += [*experiment.transforms, *experiment.trackers]
+    return {f"{spec.plugin.kind} {spec.name}": spec.plugin.origin for spec in specs}
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The commit of the repository around ``folder``, with ``+changes`` if it is not clean."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(folder, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    return finished.stdout.strip()

@@ -1,0 +1,120 @@
+"""From an experiment to the built parts of a run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from facesim.data.framing import Framing
+from facesim.errors import FacesimError
+from facesim.evaluation.metrics import metric_named
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import FaceTable, Sampler
+from facesim.model.devices import pick_device
+from facesim.model.inputs import Inputs, PixelInputs
+from facesim.model.network import SiameseNetwork, build_network
+from facesim.registry import Spec
+from facesim.seeds import derive_seed
+from facesim.training.checkpoint import Trained
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the data.
+
+    Attributes:
+        name: train, val, test, or what an evaluation was called.
+        table: its images.
+        inputs: what the network is fed from them.
+    """
+
+    name: str
+    table: FaceTable
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run needs, built.
+
+    Attributes:
+        experiment: as it was read.
+        train: the training split, with its augmentations.
+        val: the split for thresholds and the best checkpoint.
+        sampler: draws the training pairs.
+        trained: network, optimizer and scheduler.
+        total_steps: batches in all epochs together.
+    """
+
+    experiment: Experiment
+    train: Split
+    val: Split
+    sampler: Sampler
+    trained: Trained
+    total_steps: int
+
+    @property
+    def network(self) -> SiameseNetwork:
+        """The network under training."""
+        return self.trained.network
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Read the tables and build every part.
+
+    Raises:
+        FacesimError: a table cannot be read or a part cannot be built.
+    """
+    metric_named(experiment.train.best)
+    train = load_split(experiment, "train", experiment.data.train)
+    val = load_split(experiment, "val", experiment.data.val)
+    device = pick_device(experiment.device)
+    network = build_network(experiment, len(train.table.labels), device)
+    sampler = _build(
+        experiment.sampler,
+        train.table.identities,
+        experiment.train.batch_size,
+        derive_seed(experiment.seed, "sampler"),
+    )
+    total_steps = len(sampler) * experiment.train.epochs
+    if total_steps == 0:
+        raise FacesimError(
+            f"sampler {experiment.sampler.name!r} draws no batch from the {len(train.table)} "
+            "training images; lower train.batch_size or draw more pairs an image"
+        )
+    groups = network.parameter_groups()
+    if not groups:
+        raise FacesimError("nothing is trainable: backbone, head and loss have no free parameter")
+    optimizer = _build(experiment.optimizer, groups)
+    scheduler = _build(experiment.scheduler, optimizer, total_steps)
+    trained = Trained(network, optimizer, scheduler, len(train.table.labels))
+    return Prepared(experiment, train, val, sampler, trained, total_steps)
+
+
+def load_split(experiment: Experiment, name: str, dataset: "Spec[FaceTable]") -> Split:
+    """Read one split's table; only the split ``train`` is augmented.
+
+    Raises:
+        FacesimError: the table cannot be read or is empty.
+    """
+    try:
+        table: FaceTable = _build(dataset)
+    except FacesimError as error:
+        raise FacesimError(f"data.{name}: {error}") from error
+    if not len(table):
+        raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
+    transforms = tuple(spec.build() for spec in experiment.transforms) if name == "train" else ()
+    inputs = PixelInputs(
+        table,
+        Framing(experiment.image.size, experiment.image.crop),
+        transforms=transforms,
+        seed=derive_seed(experiment.seed, "augmentation"),
+        workers=experiment.data.workers,
+    )
+    return Split(name, table, inputs)
+
+
+def _build(spec: "Spec[Any]", *arguments: Any) -> Any:
+    """Build a plugin; a ValueError that it raises about its parameters is the user's to read."""
+    try:
+        return spec.build(*arguments)
+    except ValueError as error:
+        raise FacesimError(f"{spec.plugin.kind} {spec.name!r}: {error}") from error

@@ -1,0 +1,142 @@
+"""One run from its first step, or from where it was left, to its figures on test."""
+
+import json
+from pathlib import Path
+
+from facesim.atomic import write_text
+from facesim.errors import FacesimError
+from facesim.evaluation.result import EvaluationResult
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import FaceTable, Tracker
+from facesim.reporter import Reporter
+from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
+from facesim.training.determinism import deterministic
+from facesim.training.environment import describe_environment
+from facesim.training.evaluate_run import evaluate_run
+from facesim.training.evaluation_pairs import evaluation_pairs
+from facesim.training.metrics_log import MetricsLog
+from facesim.training.preparation import Prepared, prepare
+from facesim.training.run_directory import RunDirectory
+from facesim.training.run_log import RunLog
+from facesim.training.stop import Stopped, StopRequest, stop_on_signals
+from facesim.training.trainer import Trainer
+
+
+def start_run(
+    experiment: Experiment, out: Path, reporter: Reporter
+) -> tuple[RunDirectory, EvaluationResult]:
+    """Train an experiment in a new run directory and evaluate it.
+
+    Raises:
+        FacesimError: something in the experiment cannot be built or read; nothing is written then.
+        Stopped: a signal came; the run can be resumed.
+    """
+    prepared = prepare(experiment)
+    run = RunDirectory.create(out, experiment)
+    return run, _go_on(run, prepared, reporter)
+
+
+def resume_run(run: RunDirectory, experiment: Experiment, reporter: Reporter) -> EvaluationResult:
+    """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
+
+    Args:
+        run: the run's directory.
+        experiment: must be the one that the run was started with.
+        reporter: hears of the progress.
+
+    Raises:
+        FacesimError: the experiment differs from the run's, with the differences.
+        Stopped: a signal came again.
+    """
+    differences = list(_differences(run.experiment().as_data(), experiment.as_data()))
+    if differences:
+        listed = "\n".join(f"  {line}" for line in differences)
+        raise FacesimError(
+            f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
+        )
+    return _go_on(run, prepare(experiment), reporter)
+
+
+def _go_on(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> EvaluationResult:
+    experiment = prepared.experiment
+    reporter.say(f"run directory: {run.path}")
+    with run.locked(), deterministic(experiment.train.deterministic), stop_on_signals() as stop:
+        for split in (prepared.train, prepared.val):
+            _say_notes(reporter, split.name, split.table)
+        progress = Progress()
+        if (run.checkpoints / LAST).exists():
+            progress = restore_checkpoint(run.checkpoints / LAST, prepared.trained)
+            where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
+            reporter.say(f"resuming at {where} (step {progress.step})")
+        _record_environment(run, prepared)
+        log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _trackers(run, experiment))
+        return _train_and_evaluate(run, prepared, progress, log, reporter, stop)
+
+
+def _train_and_evaluate(
+    run: RunDirectory,
+    prepared: Prepared,
+    progress: Progress,
+    log: RunLog,
+    reporter: Reporter,
+    stop: StopRequest,
+) -> EvaluationResult:
+    try:
+        val_pairs = evaluation_pairs(run, prepared.experiment, prepared.val)
+        trainer = Trainer(
+            prepared,
+            progress,
+            run=run,
+            log=log,
+            val_pairs=val_pairs,
+            reporter=reporter,
+            stop=stop,
+        )
+        trainer.train()
+        best = BEST.removesuffix(".pt")
+        result = evaluate_run(run, checkpoint=best, reporter=reporter, check=stop.check)
+        log.write("test", progress.step, result.values())
+    except Stopped:
+        log.finish("interrupted")
+        raise
+    except BaseException:
+        log.finish("failed")
+        raise
+    log.finish("finished")
+    return result
+
+
+def _trackers(run: RunDirectory, experiment: Experiment) -> list[Tracker]:
+    trackers = [spec.build() for spec in experiment.trackers]
+    for tracker in trackers:
+        tracker.start(run.path, experiment.name, experiment.as_data())
+    return trackers
+
+
+def _record_environment(run: RunDirectory, prepared: Prepared) -> None:
+    """Append this start's surroundings: a resumed run may go on with other versions."""
+    path = run.environment_file
+    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    device = next(prepared.network.parameters()).device
+    starts.append(describe_environment(prepared.experiment, device))
+    write_text(path, json.dumps(starts, indent=2) + "\n")
+
+
+def _say_notes(reporter: Reporter, split: str, table: FaceTable) -> None:
+    reporter.say(f"{split}: {len(table)} images of {len(table.labels)} identities")
+    for note in table.notes:
+        reporter.say(f"{split}: {note}")
+
+
+def _differences(before: object, after: object, path: str = "") -> "list[str]":
+    """Lines ``a.b.c: 1 -> 2`` for what differs between two experiments as data."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = dict.fromkeys([*before, *after])
+        return [
+            line
+            for key in keys
+            for line in _differences(
+                before.get(key), after.get(key), f"{path}.{key}" if path else str(key)
+            )
+        ]
+    return [] if before == after else [f"{path}: {before} -> {after}"]

@@ -1,0 +1,135 @@
+"""The folder of one run: made once, never overwritten, used by one process at a time."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from facesim.errors import FacesimError
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+
+EXPERIMENT_FILE = "experiment.yaml"
+
+
+class RunDirectory:
+    """Where everything of one run is kept.
+
+    Args:
+        path: an existing folder that :meth:`create` made.
+
+    Raises:
+        FacesimError: the folder is not a run directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not self.experiment_file.is_file():
+            raise FacesimError(
+                f"{path} is no run directory: it has no {EXPERIMENT_FILE}; `facesim run` prints "
+                "the directory that it makes"
+            )
+
+    @classmethod
+    def create(cls, out: Path, experiment: Experiment) -> "RunDirectory":
+        """Make ``out/<name>/<run id>`` with the resolved experiment in it.
+
+        Raises:
+            FacesimError: the folder cannot be made.
+        """
+        parent = out / experiment.name
+        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        try:
+            path = _make_new_folder(parent, stamp)
+            for folder in ("checkpoints", "pairs", "eval"):
+                (path / folder).mkdir()
+            experiment.save(path / EXPERIMENT_FILE)
+        except OSError as error:
+            raise FacesimError(f"cannot make a run directory in {parent}: {error}") from None
+        return cls(path)
+
+    @classmethod
+    def latest_unfinished(cls, out: Path, experiment: Experiment) -> "RunDirectory | None":
+        """The newest run of the same resolved experiment that has not finished, if any."""
+        for found in sorted((out / experiment.name).glob(f"*/{EXPERIMENT_FILE}"), reverse=True):
+            run = cls(found.parent)
+            if not run.finished and run.experiment().as_data() == experiment.as_data():
+                return run
+        return None
+
+    @property
+    def experiment_file(self) -> Path:
+        """The resolved experiment."""
+        return self.path / EXPERIMENT_FILE
+
+    @property
+    def environment_file(self) -> Path:
+        """Versions, plugin origins, git commit and device, one entry per start."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics_log(self) -> Path:
+        """One JSON object per logged step, epoch and evaluation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of ``last.pt``, ``best.pt`` and the periodic checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def calibration_file(self) -> Path:
+        """Thresholds chosen on val."""
+        return self.path / "calibration.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has trained all its epochs and evaluated test."""
+        if not self.metrics_log.is_file():
+            return False
+        lines = self.metrics_log.read_bytes().splitlines()
+        return bool(lines) and json.loads(lines[-1]).get("kind") == "finished"
+
+    def pairs_file(self, split: str) -> Path:
+        """The evaluation pairs of a split, as CSV."""
+        return self.path / "pairs" / f"{split}.csv"
+
+    def evaluation(self, name: str) -> Path:
+        """The folder of one evaluation; ``name`` is a plain file name."""
+        return self.path / "eval" / name
+
+    def experiment(self) -> Experiment:
+        """The resolved experiment, validated again."""
+        return load_experiment(self.experiment_file)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the lock goes with the process, however it ends.
+
+        Raises:
+            FacesimError: another process holds it.
+        """
+        lock = FileLock(self.path / ".lock", blocking=False)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise FacesimError(
+                f"{self.path} is in use by another process; wait for it, or start a new run"
+            ) from None
+
+
+def _make_new_folder(parent: Path, stamp: str) -> Path:
+    """Make ``parent/stamp``, or with a counter behind it where two runs start in one second."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for counter in range(1, 1000):
+        path = parent / (stamp if counter == 1 else f"{stamp}-{counter}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(parent / stamp)

@@ -1,0 +1,77 @@
+"""One training step: forward, backward, update."""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.interfaces import PairBatch
+from facesim.model.inputs import Inputs
+from facesim.seeds import derive_seed
+from facesim.training.checkpoint import Trained
+
+
+class NonFiniteLossError(FacesimError):
+    """The loss became infinite or not a number."""
+
+
+def training_loss(
+    trained: Trained, inputs: Inputs, batch: PairBatch, images: Tensor, precision: str
+) -> Tensor:
+    """The loss of a batch, a scalar with its graph; embeddings and loss are float32.
+
+    Args:
+        trained: the network is used in the mode in which it is.
+        inputs: says how ``images`` goes through the network.
+        batch: on the network's device.
+        images: what ``inputs`` gave for the batch, on the network's device.
+        precision: ``float32`` or ``bfloat16``.
+    """
+    with _autocast(images.device, precision):
+        embeddings = inputs.embed(trained.network, images)
+    loss: Tensor = trained.network.loss(embeddings.float(), batch)
+    return loss
+
+
+def update(trained: Trained, loss: Tensor) -> None:
+    """Let the optimizer and the scheduler take one step down the gradient of ``loss``."""
+    trained.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    trained.optimizer.step()
+    trained.scheduler.step()
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed what a step draws (dropout, ...), so that a resumed run draws the same."""
+    torch.manual_seed(derive_seed(seed, "step", step))
+
+
+def require_finite(loss: float, epoch: int, batch: int, step: int) -> None:
+    """Stop a run whose loss is no number.
+
+    Raises:
+        NonFiniteLossError: names the batch and what to try.
+    """
+    if not math.isfinite(loss):
+        raise NonFiniteLossError(
+            f"the loss is {loss} at epoch {epoch}, batch {batch} (step {step}); the weights were "
+            "not updated with it and the last checkpoint is kept; try a lower optimizer.lr"
+        )
+
+
+def precision_of(
+    asked: Literal["auto", "float32", "bfloat16"], device: torch.device
+) -> Literal["float32", "bfloat16"]:
+    """``auto`` is bfloat16 on CUDA, where it is fast, and float32 elsewhere."""
+    if asked == "auto":
+        return "bfloat16" if device.type == "cuda" else "float32"
+    return asked
+
+
+def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    if precision == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

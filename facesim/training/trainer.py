@@ -1,0 +1,214 @@
+"""The training loop: epochs of steps, a validation after each, checkpoints in between."""
+
+import time
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from facesim.data.pair_sets import PairSet
+from facesim.evaluation.evaluate_scores import evaluate_scores
+from facesim.evaluation.metrics import metric_named
+from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.scoring import score_pairs
+from facesim.interfaces import PairBatch
+from facesim.reporter import Reporter
+from facesim.training.checkpoint import (
+    BEST,
+    LAST,
+    Progress,
+    keep_newest,
+    link_checkpoint,
+    save_checkpoint,
+)
+from facesim.training.preparation import Prepared
+from facesim.training.run_directory import RunDirectory
+from facesim.training.run_log import RunLog
+from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
+from facesim.training.stop import Stopped, StopRequest
+
+
+class Trainer:
+    """Trains the parts of a run from where its progress stands to the last epoch.
+
+    What it does at a step depends on the experiment and on the step's number alone, never on
+    what this process did before: that is what makes a resumed run identical.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        progress: Progress,
+        *,
+        run: RunDirectory,
+        log: RunLog,
+        val_pairs: PairSet,
+        reporter: Reporter,
+        stop: StopRequest,
+    ) -> None:
+        self.prepared = prepared
+        self.progress = progress
+        self.run = run
+        self.log = log
+        self.val_pairs = val_pairs
+        self.reporter = reporter
+        self.stop = stop
+        self.settings = prepared.experiment.train
+        self.device = next(prepared.network.parameters()).device
+        self._unread: list[Tensor] = []
+        self.precision = precision_of(self.settings.precision, self.device)
+
+    def train(self) -> None:
+        """Run the remaining epochs.
+
+        Raises:
+            Stopped: a signal came; the checkpoint ``last`` holds everything up to it.
+            NonFiniteLossError: the loss is no number; earlier checkpoints are kept.
+        """
+        self._mend_best()
+        try:
+            while self.progress.epoch < self.settings.epochs:
+                self._train_epoch()
+                self._end_epoch(self._validate())
+        except Stopped:
+            self._save()
+            raise
+
+    def _mend_best(self) -> None:
+        """Renew ``best`` if a kill came between writing ``last`` and linking it."""
+        progress = self.progress
+        if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:
+            link_checkpoint(self.run.checkpoints / LAST, self.run.checkpoints / BEST)
+
+    def _train_epoch(self) -> None:
+        progress, sampler = self.progress, self.prepared.sampler
+        self.prepared.network.train()
+        batches = islice(sampler.batches(progress.epoch), progress.batch, None)
+        title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
+        with self.reporter.task(title, len(sampler), progress.batch) as advance:
+            watch = _Stopwatch()
+            for batch, images in self.prepared.train.inputs.batches(batches, progress.epoch):
+                self._unread.append(self._step(batch, images))
+                watch.images += len(images)
+                note = ""
+                if self._is_due(self.settings.log_every) or progress.batch == len(sampler):
+                    note = (
+                        f"loss {self._log_losses():.4f}, {watch.images_per_second():.0f} images/s"
+                    )
+                advance(1, note)
+                if self._is_due(self.settings.checkpoint_every):
+                    self._save_periodic()
+                self.stop.check()
+
+    def _step(self, batch: PairBatch, images: Tensor) -> Tensor:
+        """One update; returns the loss, which stays on the device unless that is the CPU."""
+        progress, trained = self.progress, self.prepared.trained
+        seed_step(self.prepared.experiment.seed, progress.step)
+        images = images.to(self.device, non_blocking=True)
+        loss = training_loss(
+            trained, self.prepared.train.inputs, batch.to(self.device), images, self.precision
+        )
+        if self.device.type == "cpu":
+            require_finite(loss.item(), progress.epoch + 1, progress.batch + 1, progress.step + 1)
+        update(trained, loss)
+        progress.batch += 1
+        progress.step += 1
+        return loss.detach()
+
+    def _is_due(self, every: int | None) -> bool:
+        return every is not None and self.progress.step % every == 0
+
+    def _read_losses(self) -> None:
+        """Fetch the losses of the latest steps from the device, all at once, and check them."""
+        progress = self.progress
+        losses = torch.stack(self._unread).tolist() if self._unread else []
+        self._unread.clear()
+        for back, loss in enumerate(reversed(losses)):
+            require_finite(loss, progress.epoch + 1, progress.batch - back, progress.step - back)
+        progress.unlogged_losses += losses
+
+    def _log_losses(self) -> float:
+        """Log and return the mean loss of the steps since the last time."""
+        self._read_losses()
+        losses = self.progress.unlogged_losses
+        loss = sum(losses) / len(losses)
+        losses.clear()
+        lr = self.prepared.trained.optimizer.param_groups[0]["lr"]
+        values = {"loss": loss, "lr": float(lr), "epoch": self.progress.epoch + 1}
+        self.log.write("train", self.progress.step, values)
+        return loss
+
+    def _validate(self) -> EvaluationResult:
+        val, settings = self.prepared.val, self.prepared.experiment.evaluate
+        scored = score_pairs(
+            self.prepared.network,
+            val.inputs,
+            val.table,
+            self.val_pairs,
+            batch_size=settings.batch_size,
+            reporter=self.reporter,
+            title="validating",
+            check=self.stop.check,
+        )
+        rows = self.val_pairs.rows
+        identities = val.table.identities
+        return evaluate_scores(
+            scored.scores,
+            self.val_pairs.same,
+            identities[rows[:, 0]],
+            identities[rows[:, 1]],
+            threshold_source="these pairs of val",
+            loss=scored.loss,
+        )
+
+    def _end_epoch(self, result: EvaluationResult) -> None:
+        """Log the validation, keep the best, and write the checkpoint that resuming starts from."""
+        progress, metric = self.progress, metric_named(self.settings.best)
+        values = result.values()
+        value = values[metric.name]
+        self.log.write("val", progress.step, {"epoch": progress.epoch + 1, **values})
+        is_best = metric.better(value, progress.best)
+        if is_best:
+            progress.best, progress.best_epoch = value, progress.epoch
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        self._save()
+        if is_best or not (self.run.checkpoints / BEST).exists():
+            link_checkpoint(self.run.checkpoints / LAST, self.run.checkpoints / BEST)
+        self.reporter.say(
+            f"epoch {progress.epoch}/{self.settings.epochs}: "
+            f"val {metric.name} {_shown(value)}, roc_auc {_shown(values['roc_auc'])}, "
+            f"loss {_shown(values['loss'])}{' (best so far)' if is_best else ''}"
+        )
+
+    def _save(self) -> None:
+        self._read_losses()
+        self.progress.log_bytes = self.log.length
+        save_checkpoint(self.run.checkpoints / LAST, self.prepared.trained, self.progress)
+
+    def _save_periodic(self) -> None:
+        self._save()
+        name = self.settings.checkpoint_name.format(
+            name=self.prepared.experiment.name,
+            epoch=self.progress.epoch + 1,
+            step=self.progress.step,
+        )
+        link_checkpoint(self.run.checkpoints / LAST, self.run.checkpoints / f"{name}.pt")
+        keep_newest(self.run.checkpoints, self.settings.keep_checkpoints)
+
+
+class _Stopwatch:
+    """Images a second since the last reading."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self._began = time.monotonic()
+
+    def images_per_second(self) -> float:
+        now = time.monotonic()
+        rate = self.images / max(now - self._began, 1e-9)
+        self.images, self._began = 0, now
+        return rate
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

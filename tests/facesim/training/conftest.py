@@ -1,0 +1,54 @@
+"""A tiny experiment that trains in a second or two."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+
+TINY = """
+name: tiny
+data:
+  train: {{name: synthetic_faces, identities: 8, images_per_identity: 6, size: 24,
+           root: {root}/train}}
+  val: {{name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 8,
+         size: 24, root: {root}/val}}
+  test: {{name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 12,
+          size: 24, root: {root}/test}}
+  workers: {workers}
+image: {{size: [24, 24]}}
+transforms: [horizontal_flip, color_jitter]
+backbone: {{name: small_cnn, width: 4}}
+head: {{name: mlp, fc_dim: 8, out_dim: 4}}
+sampler: {{name: random_pairs, pairs_per_image: 1.0}}
+loss: contrastive
+optimizer: adam
+scheduler: cosine
+train: {{epochs: 3, batch_size: 8, checkpoint_every: 4, log_every: 2}}
+"""
+
+
+@pytest.fixture(scope="session")
+def write_tiny() -> Callable[[Path, int], Path]:
+    """Writes the tiny experiment's file into a folder, for a number of workers."""
+
+    def write(folder: Path, workers: int) -> Path:
+        path = folder / "tiny.yaml"
+        path.write_text(TINY.format(root=folder / "faces", workers=workers))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_file(
+    tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[[Path, int], Path]
+) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny"), 0)
+
+
+@pytest.fixture
+def tiny(tiny_file: Path) -> Experiment:
+    return load_experiment(tiny_file)

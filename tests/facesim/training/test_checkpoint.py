@@ -1,0 +1,87 @@
+"""A checkpoint is one whole file, read without executing anything in it."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from facesim.errors import FacesimError
+from facesim.experiment.schema import Experiment
+from facesim.training.checkpoint import (
+    Progress,
+    Trained,
+    keep_newest,
+    link_checkpoint,
+    read_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+)
+from facesim.training.preparation import prepare
+
+
+@pytest.fixture
+def trained(tiny: Experiment) -> Trained:
+    return prepare(tiny).trained
+
+
+def test_everything_comes_back(trained: Trained, tiny: Experiment, tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, trained, Progress(1, 2, 9, 0.5, 0, [0.25], 7))
+    fresh = prepare(tiny.model_copy(update={"seed": 5})).trained
+    assert restore_checkpoint(path, fresh) == Progress(1, 2, 9, 0.5, 0, [0.25], 7)
+    for name, tensor in trained.network.state_dict().items():
+        assert torch.equal(tensor, fresh.network.state_dict()[name])
+
+
+def test_a_file_that_would_run_code_is_refused(trained: Trained, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    path = tmp_path / "evil.pt"
+    torch.save({"format": 1, "network": Evil()}, path)
+    with pytest.raises(FacesimError, match="cannot be read as a checkpoint"):
+        read_checkpoint(path)
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(FacesimError, match="cannot be read as a checkpoint"):
+        read_checkpoint(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint at all"])
+def test_a_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(content)
+    with pytest.raises(FacesimError, match=r"last\.pt"):
+        read_checkpoint(path)
+
+
+def test_a_missing_checkpoint_lists_those_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "best.pt").touch()
+    with pytest.raises(FacesimError, match="known: best"):
+        read_checkpoint(tmp_path / "bset.pt")
+
+
+def test_anothers_weights_are_refused(tiny: Experiment, trained: Trained, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "last.pt", trained, Progress())
+    other = tiny.head.plugin.parameters.model_validate({"name": "mlp", "fc_dim": 9, "out_dim": 4})
+    head = type(tiny.head)(tiny.head.plugin, other)
+    wider = prepare(tiny.model_copy(update={"head": head})).trained
+    with pytest.raises(FacesimError, match="does not fit this experiment's network"):
+        restore_checkpoint(tmp_path / "last.pt", wider)
+
+
+def test_only_the_newest_periodic_checkpoints_stay(tmp_path: Path) -> None:
+    for step in range(5):
+        (tmp_path / f"step-{step}.pt").write_text(str(step))
+    link_checkpoint(tmp_path / "step-4.pt", tmp_path / "last.pt")
+    link_checkpoint(tmp_path / "step-0.pt", tmp_path / "best.pt")
+    keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.pt",
+        "last.pt",
+        "step-3.pt",
+        "step-4.pt",
+    ]
+    assert (tmp_path / "best.pt").read_text() == "0"

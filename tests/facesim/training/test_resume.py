@@ -1,0 +1,129 @@
+"""A run that is killed at any moment and resumed ends bit-identical to one that was not."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from facesim.experiment.loading import load_experiment
+from facesim.reporter import SilentReporter
+from facesim.training.checkpoint import read_checkpoint
+from facesim.training.run import resume_run, start_run
+from facesim.training.run_directory import RunDirectory
+from facesim.training.stop import Stopped
+
+# Processes that import torch once and fork for each run: a kill costs no new start.
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(["facesim.training.run", "facesim.discovery"])
+
+
+def start_or_resume(file: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    experiment = load_experiment(file)
+    found = RunDirectory.latest_unfinished(out, experiment)
+    try:
+        if found is None:
+            start_run(experiment, out, SilentReporter())
+        else:
+            resume_run(found, experiment, SilentReporter())
+    except Stopped as stopped:
+        raise SystemExit(stopped.exit_code) from None
+
+
+def in_process(file: Path, out: Path) -> Any:
+    process = FORKSERVER.Process(target=start_or_resume, args=(file, out))
+    process.start()
+    return process
+
+
+def only_run(out: Path) -> RunDirectory:
+    (path,) = (out / "tiny").iterdir()
+    return RunDirectory(path)
+
+
+def equal(left: object, right: object) -> bool:
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return torch.equal(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return left == right
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[[Path, int], Path]
+) -> Callable[[int], tuple[Path, Path, float]]:
+    """The tiny experiment's file, a run of it that nobody disturbed, and how long that took."""
+    done: dict[int, tuple[Path, Path, float]] = {}
+
+    def run(workers: int) -> tuple[Path, Path, float]:
+        if workers not in done:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            file = write_tiny(folder, workers)
+            in_process(file, folder / "first").join()
+            began = time.monotonic()
+            process = in_process(file, folder / "runs")
+            process.join()
+            assert process.exitcode == 0
+            done[workers] = file, folder / "runs", time.monotonic() - began
+        return done[workers]
+
+    return run
+
+
+@pytest.mark.parametrize(("workers", "kills"), [(0, 12), (2, 8)])
+def test_killed_at_random_moments_and_resumed_ends_bit_identical(
+    workers: int,
+    kills: int,
+    undisturbed: Callable[[int], tuple[Path, Path, float]],
+    tmp_path: Path,
+) -> None:
+    file, reference, seconds = undisturbed(workers)
+    moments = random.Random(workers)
+    for _ in range(kills):
+        process = in_process(file, tmp_path)
+        process.join(timeout=moments.uniform(0, seconds))
+        process.kill()
+        process.join()
+    process = in_process(file, tmp_path)
+    process.join()
+    assert process.exitcode == 0
+    for name in ("last.pt", "best.pt"):
+        expected = read_checkpoint(only_run(reference).checkpoints / name)
+        actual = read_checkpoint(only_run(tmp_path).checkpoints / name)
+        assert equal(actual, expected), name
+    assert (only_run(tmp_path).evaluation("test") / "metrics.json").read_text() == (
+        only_run(reference).evaluation("test") / "metrics.json"
+    ).read_text()
+    assert only_run(tmp_path).metrics_log.read_text() == only_run(reference).metrics_log.read_text()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_and_keeps_its_work(
+    number: int,
+    code: int,
+    undisturbed: Callable[[int], tuple[Path, Path, float]],
+    tmp_path: Path,
+) -> None:
+    file, reference, _ = undisturbed(0)
+    process = in_process(file, tmp_path)
+    while not list(tmp_path.glob("tiny/*/metrics.jsonl")):
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    process.join()
+    assert process.exitcode == code
+    assert (only_run(tmp_path).checkpoints / "last.pt").exists()
+    in_process(file, tmp_path).join()
+    assert equal(
+        read_checkpoint(only_run(tmp_path).checkpoints / "last.pt"),
+        read_checkpoint(only_run(reference).checkpoints / "last.pt"),
+    )
