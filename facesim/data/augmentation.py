@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from facesim.errors import FacesimError
 from facesim.interfaces import Transform
+from facesim.seeds import derive_seed
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Augmentation:
 
     Attributes:
         transforms: each uint8 [3, H, W] -> uint8 [3, H, W], drawing from torch's global generator.
-        seed: the experiment's seed, at least 0.
+        seed: the experiment's seed.
         epoch: from 0.
     """
 
@@ -37,9 +37,8 @@ class Augmentation:
         return image
 
     def key(self, row: int) -> int:
-        """The 64-bit seed of one row in this epoch."""
-        sequence = np.random.SeedSequence((self.seed, self.epoch, row))
-        return int(sequence.generate_state(1, np.uint64)[0])
+        """The seed of one row in this epoch."""
+        return derive_seed(self.seed, "augmentation", self.epoch, row)
 
 
 def _same_kind(transform: Transform, before: Tensor, after: Tensor) -> Tensor:

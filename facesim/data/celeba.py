@@ -126,7 +126,7 @@ def _partition(root: Path, files: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int8
     wrong = ~rows.frame["number"].isin(["0", "1", "2"]).to_numpy()
     _refuse(rows, wrong, "number", "0 (train), 1 (val) or 2 (test)")
     numbers = rows.frame.set_index("file")["number"].astype(np.int8)
-    partition = numbers.reindex(files, fill_value=-1).to_numpy(dtype=np.int8)
+    partition = np.asarray(numbers.reindex(files, fill_value=-1), dtype=np.int8)
     notes = (
         _count(f"Rows of {path.name} without an identity, left out", ~numbers.index.isin(files)),
         _count(f"Images with an identity but no row in {path.name}", partition == -1),

@@ -1,6 +1,5 @@
 """Columns of files and labels -> a FaceTable whose images exist."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from facesim.data.listing import folders_of, on_disk
 from facesim.interfaces import DataError, FaceTable
 
 Missing = Literal["error", "drop"]
@@ -43,12 +43,12 @@ def build_table(
         DataError: a path that is absolute or leaves ``root``, an image twice, an image that does
             not exist, no image at all.
     """
-    folders = _folders(files)
+    folders = folders_of(files)
     _refuse_outside(folders, files, place)
     index = pd.Index(files, dtype=object)
     if not index.is_unique:
         raise _twice(index, place)
-    present = _present(index, _listing(root, folders))
+    present = on_disk(root, folders, index)
     if missing == "error":
         _refuse_missing(present, root, files, place)
     kept = np.flatnonzero(present)
@@ -63,11 +63,6 @@ def build_table(
         attributes=pd.DataFrame() if attributes is None else _rows(attributes, kept),
         notes=(*notes, *_note_dropped(present, root, files, labels), *_note_single(identities)),
     )
-
-
-def _folders(files: npt.NDArray[Any]) -> set[str]:
-    """The distinct folders, each with its last slash; ``""`` is the root."""
-    return {file[: file.rfind("/") + 1] for file in files}
 
 
 def _refuse_outside(
@@ -90,31 +85,6 @@ def _twice(index: "pd.Index[str]", place: Callable[[int], str]) -> DataError:
         f"{place(row)}: the image {index[row]!r} stands in {place(first)} already; an image may "
         "stand in one row only, else a pair could hold it twice"
     )
-
-
-def _present(index: "pd.Index[str]", listing: list[str]) -> npt.NDArray[np.bool_]:
-    """Which rows are listed; the index was hashed for the check of duplicates already."""
-    rows = index.get_indexer(pd.Index(listing, dtype=object))
-    present = np.zeros(len(index), dtype=bool)
-    present[rows[rows >= 0]] = True
-    return present
-
-
-def _listing(root: Path, folders: set[str]) -> list[str]:
-    """Every file in these folders, as a table would write it."""
-    if not root.is_dir():
-        raise DataError(f"{root}: there is no such folder of images")
-    return [name for folder in folders for name in _names(root, folder)]
-
-
-def _names(root: Path, folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(root / folder) as entries:
-            yield from (folder + entry.name for entry in entries if entry.is_file())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise DataError(f"{root / folder}: cannot be listed: {error.strerror}") from error
 
 
 def _refuse_missing(
