@@ -1,0 +1,134 @@
+"""The commands: parse, call, print. Packages that take long to import are imported where used."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from facesim.errors import FacesimError
+
+app = typer.Typer(
+    name="facesim",
+    help="Train and compare face-verification systems honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="An experiment in YAML.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=5."),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
+
+
+def main() -> None:
+    """Run the command line; a person's mistake is a message and exit code 2, no traceback."""
+    try:
+        app()
+    except FacesimError as error:
+        Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    out: Out = Path("runs"),
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN_DIR", help="Go on with this run, or `auto`: the latest unfinished one."
+        ),
+    ] = None,
+) -> None:
+    """Train an experiment, evaluate it, and leave a run directory."""
+    from facesim.experiment.loading import load_experiment
+    from facesim.printing import print_result
+    from facesim.reporter import reporter_for
+    from facesim.training.run import resume_run, start_run
+    from facesim.training.run_directory import RunDirectory
+    from facesim.training.stop import Stopped
+
+    experiment = load_experiment(file, overrides or ())
+    console = Console()
+    reporter = reporter_for(console)
+    try:
+        if resume == "auto":
+            found = RunDirectory.latest_unfinished(out, experiment)
+        else:
+            found = RunDirectory(Path(resume)) if resume else None
+        if found is None:
+            directory, result = start_run(experiment, out, reporter)
+        else:
+            directory, result = found, resume_run(found, experiment, reporter)
+    except Stopped as stopped:
+        reporter.say(f"stopped by {stopped}; go on with: facesim run {file} --resume auto")
+        raise typer.Exit(stopped.exit_code) from None
+    print_result(console, "test", result)
+    reporter.say(f"run directory: {directory.path}")
+
+
+@app.command("eval")
+def evaluate(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="What `facesim run` left.")],
+    checkpoint: Annotated[
+        str, typer.Option(help="best, last, or the name of a periodic checkpoint.")
+    ] = "best",
+) -> None:
+    """Measure a trained run: thresholds from val, figures from test."""
+    from facesim.printing import print_result
+    from facesim.reporter import reporter_for
+    from facesim.training.evaluate_run import evaluate_run
+    from facesim.training.run_directory import RunDirectory
+
+    console = Console()
+    directory = RunDirectory(run_dir)
+    reporter = reporter_for(console)
+    with directory.locked():
+        result = evaluate_run(directory, checkpoint=checkpoint, reporter=reporter)
+    print_result(console, "test", result)
+    reporter.say(f"written to {directory.evaluation('test')}")
+
+
+@app.command()
+def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
+    """Validate an experiment, build every part, and rehearse one step; writes nothing."""
+    from facesim.experiment.loading import load_experiment
+    from facesim.printing import print_check
+    from facesim.training.check import check_experiment
+
+    experiment = load_experiment(file, overrides or ())
+    print_check(Console(), experiment.name, check_experiment(experiment, out))
+
+
+@data_app.command("celeba")
+def data_celeba(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="CelebA's official files.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the CSV files go; ROOT by default.")
+    ] = None,
+    ratios: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="TRAIN VAL TEST",
+            help="Shares of the identities, such as 0.8 0.1 0.1, instead of the official partition.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the division by --ratios.")] = 0,
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace CSV files that exist.")] = False,
+) -> None:
+    """Write identity-disjoint train.csv, val.csv and test.csv from CelebA's official files."""
+    from facesim.data.celeba_splits import write_celeba_splits
+
+    report = write_celeba_splits(
+        root, out=out, ratios=ratios, seed=seed, download=download, force=force
+    )
+    typer.echo(str(report))
