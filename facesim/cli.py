@@ -118,7 +118,7 @@ def data_celeba(
         tuple[float, float, float] | None,
         typer.Option(
             metavar="TRAIN VAL TEST",
-            help="Shares of the identities, such as 0.8 0.1 0.1, instead of the official partition.",
+            help="Shares of the identities, such as 0.8 0.1 0.1; else the official partition.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the division by --ratios.")] = 0,
