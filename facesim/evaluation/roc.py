@@ -80,12 +80,12 @@ class Roc:
     def __len__(self) -> int:
         return len(self.thresholds)
 
-    @property
+    @cached_property
     def genuine(self) -> int:
         """The number of genuine pairs."""
         return int(self.true_accepts[-1])
 
-    @property
+    @cached_property
     def impostor(self) -> int:
         """The number of impostor pairs."""
         return int(self.false_accepts[-1])
@@ -138,6 +138,10 @@ class Roc:
         accepted = len(self) - int(np.searchsorted(self.thresholds[::-1], threshold, side="left"))
         return self.point(max(accepted - 1, 0))
 
+    def highest_rejected(self, index: int) -> float:
+        """The highest score that point ``index`` rejects; the last point rejects none."""
+        return float(self.thresholds[index + 1])
+
     def threshold_at(self, index: int) -> float:
         """A threshold for use that accepts exactly what point ``index`` accepts.
 
@@ -150,11 +154,11 @@ class Roc:
         if len(self) == 1:
             return float("nan")
         if index == 0:
-            return float(np.nextafter(self.thresholds[1], np.inf))
+            return float(np.nextafter(self.highest_rejected(0), np.inf))
         lowest_accepted = float(self.thresholds[index])
         if index == len(self) - 1:
             return lowest_accepted
-        highest_rejected = float(self.thresholds[index + 1])
+        highest_rejected = self.highest_rejected(index)
         middle = highest_rejected + (lowest_accepted - highest_rejected) / 2.0
         # Between neighbouring floats the middle may round down to the rejected score.
         return middle if highest_rejected < middle <= lowest_accepted else lowest_accepted
