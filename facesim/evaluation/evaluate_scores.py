@@ -1,7 +1,7 @@
 """From scored pairs to everything that ``metrics.json`` says about them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,9 @@ import numpy.typing as npt
 from facesim.errors import FacesimError
 from facesim.evaluation import metrics
 from facesim.evaluation.equal_error_rate import equal_error_rate
-from facesim.evaluation.metrics import PairMetric
+from facesim.evaluation.estimates import Question, estimate
+from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.evaluation.metrics import ACCURACY, FAR, FNMR, PAIR_METRICS, TAR, PairMetric
 from facesim.evaluation.operating_points import (
     BEST_ACCURACY,
     OperatingPoint,
@@ -23,7 +25,14 @@ from facesim.evaluation.result import (
     TarAtFarEstimate,
 )
 from facesim.evaluation.roc import Roc, SortedPairs, checked_scores
-from facesim.evaluation.tar_at_far import FAR_TARGETS, tar_at_far
+from facesim.evaluation.tar_at_far import tar_at_far
+from facesim.evaluation.wilson import wilson_interval
+
+RESAMPLES = 1000
+"""Resamples behind an interval that is reported."""
+
+_ACHIEVED = (FAR, TAR, ACCURACY)
+"""What is reported of every operating point."""
 
 
 def evaluate_scores(
@@ -35,6 +44,8 @@ def evaluate_scores(
     operating_points: Sequence[OperatingPoint] | None = None,
     threshold_source: str = "these pairs",
     loss: float | None = None,
+    seed: int = 0,
+    resamples: int = 0,
 ) -> EvaluationResult:
     """Evaluate P scored pairs.
 
@@ -47,33 +58,46 @@ def evaluate_scores(
             which flatters them and suits only the pairs of ``val``.
         threshold_source: what the thresholds were chosen on, for the reader.
         loss: mean loss over these pairs, to be recorded with the rest.
+        seed: of the resamples.
+        resamples: how many resamples of the identities the intervals rest on, `RESAMPLES` for
+            figures to be reported; 0 for no intervals, as at the end of an epoch.
 
     Raises:
         FacesimError: lengths differ, a score is NaN or infinite, ``same`` contradicts the
             identities, or ``operating_points`` lacks ``best_accuracy``.
     """
     scores, same = checked_scores(scores, same)
-    first, second = checked_identities(first_identities, second_identities, same)
-    roc = SortedPairs.of(scores, same).roc()
+    bootstrap = IdentityBootstrap.of(
+        *checked_identities(first_identities, second_identities, same), same
+    )
+    pairs = SortedPairs.of(scores, same)
+    roc = pairs.roc()
     points = choose_operating_points(roc) if operating_points is None else operating_points
     headline = _headline(points)
-    eer_threshold = equal_error_rate(roc).threshold
-    single = {metric.name: _estimate(metric, roc, headline) for metric in metrics.SINGLE_METRICS}
+    questions = _questions(points, headline)
+    answers = estimate(questions, pairs, bootstrap, seed=seed, resamples=resamples)
     return EvaluationResult(
         pairs=len(scores),
         genuine=roc.genuine,
         impostor=roc.impostor,
-        identities=len(np.union1d(first, second)),
+        identities=bootstrap.identities,
         threshold=headline.threshold,
         threshold_source=threshold_source,
         loss=_finite(loss),
-        **single,
-        eer_threshold=_finite(eer_threshold),
-        tar_at_far=tuple(_tar_at_far(roc, far) for far in FAR_TARGETS),
-        fnmr_at_fmr=tuple(_fnmr_at_fmr(roc, far) for far in FAR_TARGETS),
-        operating_points=tuple(_achieved(roc, point) for point in points),
-        seed=0,
-        resamples=0,
+        **{metric.name: answers[_ask(metric, headline)] for metric in metrics.SINGLE_METRICS},
+        eer_threshold=_finite(equal_error_rate(roc).threshold),
+        tar_at_far=tuple(
+            _tar_at_far(roc, far, answers[metric, None])
+            for far, metric in metrics.TAR_AT_FAR.items()
+        ),
+        fnmr_at_fmr=tuple(
+            _fnmr_at_fmr(roc, fmr, answers[metric, None])
+            for fmr, metric in metrics.FNMR_AT_FMR.items()
+        ),
+        operating_points=tuple(_achieved(point, answers) for point in points),
+        wilson=_wilson(roc, headline),
+        seed=seed,
+        resamples=resamples,
         reasons=_reasons(roc, headline, loss),
     )
 
@@ -112,50 +136,60 @@ def _headline(points: Sequence[OperatingPoint]) -> OperatingPoint:
     )
 
 
-def _estimate(metric: PairMetric, roc: Roc, point: OperatingPoint) -> Estimate:
-    reason = metric.why_undefined(roc)
-    if metric.at_threshold and point.threshold is None:
-        reason = f"there is no threshold: {point.reason}"
-    if reason is not None:
-        return Estimate(value=None, reason=reason)
-    threshold = math.nan if point.threshold is None else point.threshold
-    return Estimate(value=metric.function(roc, threshold))
+def _ask(metric: PairMetric, point: OperatingPoint) -> Question:
+    return metric, point.threshold if metric.at_threshold else None
 
 
-def _tar_at_far(roc: Roc, far: float) -> TarAtFarEstimate:
-    at, metric = tar_at_far(roc, far), metrics.tar_at_far_metric(far)
-    reason = metric.why_undefined(roc)
+def _questions(points: Sequence[OperatingPoint], headline: OperatingPoint) -> list[Question]:
+    achieved = [_ask(metric, point) for point in points for metric in _ACHIEVED]
+    return list(dict.fromkeys([_ask(metric, headline) for metric in PAIR_METRICS] + achieved))
+
+
+def _tar_at_far(roc: Roc, far: float, answer: Estimate) -> TarAtFarEstimate:
+    at, exists = tar_at_far(roc, far), answer.value is not None
     return TarAtFarEstimate(
         far=far,
-        tar=None if reason else at.tar,
-        achieved_far=None if reason else at.achieved_far,
+        tar=answer.value,
+        achieved_far=at.achieved_far if exists else None,
         false_accepts_allowed=at.false_accepts_allowed,
-        threshold=None if reason else at.threshold,
-        reason=reason,
+        threshold=at.threshold if exists else None,
+        **answer.model_dump(exclude={"value"}),
     )
 
 
-def _fnmr_at_fmr(roc: Roc, fmr: float) -> FnmrAtFmrEstimate:
-    tar = _tar_at_far(roc, fmr)
+def _fnmr_at_fmr(roc: Roc, fmr: float, answer: Estimate) -> FnmrAtFmrEstimate:
+    at, exists = tar_at_far(roc, fmr), answer.value is not None
     return FnmrAtFmrEstimate(
         fmr=fmr,
-        fnmr=None if tar.tar is None else 1.0 - tar.tar,
-        achieved_fmr=tar.achieved_far,
-        false_matches_allowed=tar.false_accepts_allowed,
-        threshold=tar.threshold,
-        reason=tar.reason,
+        fnmr=answer.value,
+        achieved_fmr=at.achieved_far if exists else None,
+        false_matches_allowed=at.false_accepts_allowed,
+        threshold=at.threshold if exists else None,
+        **answer.model_dump(exclude={"value"}),
     )
 
 
-def _achieved(roc: Roc, point: OperatingPoint) -> AchievedPoint:
+def _achieved(point: OperatingPoint, answers: Mapping[Question, Estimate]) -> AchievedPoint:
     return AchievedPoint(
         name=point.name,
         threshold=point.threshold,
-        far=_estimate(metrics.FAR, roc, point),
-        tar=_estimate(metrics.TAR, roc, point),
-        accuracy=_estimate(metrics.ACCURACY, roc, point),
+        **{metric.name: answers[_ask(metric, point)] for metric in _ACHIEVED},
         reason=point.reason,
     )
+
+
+def _wilson(roc: Roc, headline: OperatingPoint) -> dict[str, Estimate]:
+    if headline.threshold is None:
+        return {}
+    trials = {ACCURACY: roc.genuine + roc.impostor, FAR: roc.impostor}
+    trials |= {TAR: roc.genuine, FNMR: roc.genuine}
+    estimates = {}
+    for metric, number in trials.items():
+        if number:
+            value = metric.function(roc, headline.threshold)
+            low, high = wilson_interval(value, number)
+            estimates[metric.name] = Estimate(value=value, low=low, high=high, interval="wilson_95")
+    return estimates
 
 
 def _reasons(roc: Roc, headline: OperatingPoint, loss: float | None) -> dict[str, str]:

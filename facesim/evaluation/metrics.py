@@ -74,11 +74,13 @@ class PairMetric(Metric):
         function: ``(curve, threshold) -> value``; those that need no threshold ignore it.
         why_undefined: ``curve -> reason`` for pairs on which the metric does not exist.
         at_threshold: whether it needs one.
+        is_rate: whether it lies within 0 and 1.
     """
 
     function: Callable[[Roc, float], float]
     why_undefined: Callable[[Roc], str | None] = _needs_both_kinds
     at_threshold: bool = False
+    is_rate: bool = True
 
     def measure(self, roc: Roc, threshold: float = math.nan) -> float:
         """The value; ``nan`` where `why_undefined` has a reason."""
@@ -120,7 +122,7 @@ TAR = PairMetric("tar", True, lambda roc, t: roc.at(t).tar, _needs_genuine, True
 FNMR = PairMetric("fnmr", False, lambda roc, t: roc.at(t).fnmr, _needs_genuine, True)
 ROC_AUC = PairMetric("roc_auc", True, lambda roc, _: roc.area)
 EER = PairMetric("eer", False, lambda roc, _: equal_error_rate(roc).rate)
-D_PRIME = PairMetric("d_prime", True, lambda roc, _: d_prime(roc), _needs_spread)
+D_PRIME = PairMetric("d_prime", True, lambda roc, _: d_prime(roc), _needs_spread, is_rate=False)
 LOSS = Metric("loss", False)
 """The mean training loss over the pairs; the engine measures it."""
 
@@ -136,10 +138,13 @@ SINGLE_METRICS = (
 )
 """The metrics that have one value, not one per target."""
 
+TAR_AT_FAR = {far: tar_at_far_metric(far) for far in FAR_TARGETS}
+FNMR_AT_FMR = {fmr: fnmr_at_fmr_metric(fmr) for fmr in FAR_TARGETS}
+
 PAIR_METRICS: tuple[PairMetric, ...] = (
     *SINGLE_METRICS,
-    *(tar_at_far_metric(far) for far in FAR_TARGETS),
-    *(fnmr_at_fmr_metric(far) for far in FAR_TARGETS),
+    *TAR_AT_FAR.values(),
+    *FNMR_AT_FMR.values(),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (LOSS, *PAIR_METRICS)}
 

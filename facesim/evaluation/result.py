@@ -125,6 +125,8 @@ class EvaluationResult(_Json):
         tar_at_far: one entry per target.
         fnmr_at_fmr: one entry per target.
         operating_points: what each chosen threshold achieves here.
+        wilson: ``accuracy``, ``far``, ``tar`` and ``fnmr`` with Wilson's interval, which takes all
+            pairs for independent and so is too narrow where they share people; for comparison.
         seed: of the resamples behind the intervals.
         resamples: their number; 0 for no intervals.
         reasons: why a number above that stands alone (``threshold``, ``loss``) is null.
@@ -149,6 +151,7 @@ class EvaluationResult(_Json):
     tar_at_far: tuple[TarAtFarEstimate, ...]
     fnmr_at_fmr: tuple[FnmrAtFmrEstimate, ...]
     operating_points: tuple[AchievedPoint, ...]
+    wilson: dict[str, Estimate]
     seed: int
     resamples: NonNegativeInt
     reasons: dict[str, str]

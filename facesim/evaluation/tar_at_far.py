@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -64,12 +65,17 @@ def false_accepts_allowed(far: float, impostor: int) -> int:
     Exact for the decimal number that ``far`` is written as: ``floor(0.29 * 100)`` is 28 in
     floating point, and 29 here.
     """
-    return math.floor(Fraction(repr(float(far))) * impostor)
+    return math.floor(_as_written(far) * impostor)
 
 
 def why_not_measurable(far: float, impostor: int) -> str | None:
     """Why so few impostors say nothing about ``far``, or None where they do."""
     if false_accepts_allowed(far, impostor):
         return None
-    needed = math.ceil(1 / Fraction(repr(float(far))))
+    needed = math.ceil(1 / _as_written(far))
     return f"not measurable with {impostor} impostors; FAR {far:g} needs {needed} or more"
+
+
+@cache
+def _as_written(rate: float) -> Fraction:
+    return Fraction(repr(float(rate)))

@@ -80,7 +80,8 @@ def test_tiny_sets_have_no_invented_number(pairs: int) -> None:
     strict(result.to_json())
     assert (result.roc_auc.value is None) == (pairs < 2)
     if pairs == 0:
-        assert result.accuracy.reason == "there is no threshold: there are no pairs"
+        assert result.accuracy.reason == "there is no threshold"
+        assert result.reasons["threshold"] == "there are no pairs"
     if pairs == 1:
         assert result.accuracy.value == 1
         assert result.roc_auc.reason == "there is no impostor pair"
@@ -103,3 +104,25 @@ def test_pairs_that_contradict_their_identities_are_refused() -> None:
 def test_points_without_the_headline_are_refused() -> None:
     with pytest.raises(FacesimError, match="lack 'best_accuracy'"):
         evaluate_scores(*draw(), operating_points=[OperatingPoint(name="eer", threshold=0.1)])
+
+
+def test_intervals_come_with_resamples_and_hold_the_values() -> None:
+    result = evaluate_scores(*draw(), seed=3, resamples=50)
+    found = result.accuracy
+    assert found.low is not None
+    assert found.value is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+    assert (result.seed, result.resamples) == (3, 50)
+    assert result.tar_at_far[0].low is not None
+    assert result.operating_points[0].accuracy == found
+    assert evaluate_scores(*draw()).accuracy.low is None
+
+
+def test_an_interval_over_identities_is_wider_than_one_over_pairs_where_people_differ() -> None:
+    scores, same, first, second = draw()
+    easy = np.random.default_rng(5).normal(size=20)
+    result = evaluate_scores(scores + easy[first], same, first, second, resamples=200)
+    by_identity, by_pair = result.tar, result.wilson["tar"]
+    assert None not in (by_identity.low, by_pair.low)
+    assert (by_identity.low or 1) < (by_pair.low or 0)
