@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from facesim.data.jpeg import decode_plain_jpeg
 from facesim.interfaces import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
@@ -48,8 +49,12 @@ def decode_image(
         DataError: unreadable, damaged, of a refused kind, or too large; or the crop leaves it.
     """
     data = _read(path)
+    pixels = decode_plain_jpeg(data, MAX_PIXELS)
+    if pixels is not None and crop is None and pixels.shape[:2] == size:
+        return torch.from_numpy(pixels).permute(2, 0, 1)
     try:
-        image = _crop(_as_rgb(_open(data)), crop)
+        upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
+        image = _crop(upright, crop)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     height, width = size
