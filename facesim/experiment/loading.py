@@ -39,7 +39,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     data, unset = resolve(root, os.environ)
     problems += unset
     discovery.load_installed_plugins()
-    root, wrong = _load_named_plugins(root, data)
+    root, wrong = _load_named_plugins(root)
     problems += wrong
     try:
         experiment = _validate(resolve(root, os.environ)[0])
@@ -60,16 +60,16 @@ def _validate(data: Any) -> Experiment:
     return Experiment.model_validate_json(to_json(data, inf_nan_mode="constants"), strict=True)
 
 
-def _load_named_plugins(root: Node, data: Any) -> tuple[Node, list[Problem]]:
+def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:
     """Import what ``plugins:`` names; file names become absolute in the returned tree."""
     entries = root.child("plugins")
     if entries is None or not isinstance(entries.value, list):
         return root, []
     problems: list[Problem] = []
     loaded: list[Node] = []
-    for (index, node), name in zip(entries.children(), data["plugins"], strict=True):
+    for index, node in entries.children():
         try:
-            loaded.append(_load_named_plugin(node, name))
+            loaded.append(_load_named_plugin(node))
         except PluginError as error:
             loaded.append(node)
             problems.append(Problem(node.mark, ("plugins", index), str(error)))
@@ -78,9 +78,10 @@ def _load_named_plugins(root: Node, data: Any) -> tuple[Node, list[Problem]]:
     return replace(root, value=listed), problems
 
 
-def _load_named_plugin(node: Node, name: Any) -> Node:
-    """Import one entry; a name that is no text is left for the validation to find."""
-    if not isinstance(name, str):
+def _load_named_plugin(node: Node) -> Node:
+    """Import one entry; one that is no text, or has an unset variable, is a problem already."""
+    name, unset = resolve(node, os.environ)
+    if unset or not isinstance(name, str):
         return node
     # What stands in a file is relative to that file, what is typed is relative to the shell.
     folder = Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent

@@ -45,8 +45,9 @@ def _read_with_bases(
     node = replace(node, value={k: v for k, v in _entries(node).items() if k != "extends"})
     base_name, unset = resolve(extends, os.environ)
     if unset or not isinstance(base_name, str):
-        unset = unset or [Problem(extends.mark, ("extends",), "must be the path of one file")]
-        raise ExperimentError([*problems, *unset])
+        reasons = [problem.message for problem in unset] or ["must be the path of one file"]
+        unusable = [Problem(extends.mark, ("extends",), reason) for reason in reasons]
+        raise ExperimentError([*problems, *unusable])
     base, base_problems = _read_with_bases(
         path.parent / base_name, (*above, path.resolve()), extends.mark
     )

@@ -11,7 +11,7 @@ from facesim.errors import did_you_mean
 from facesim.experiment.source import ExperimentError, KeyPath, Mark, Node, Problem, Scalar, is_text
 
 MAX_BYTES = 1_000_000
-MAX_NODES = 100_000
+MAX_NODES = 20_000
 MAX_DEPTH = 50
 
 _PLAIN = "plain"

@@ -20,9 +20,15 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Quote what YAML 1.2 would take for a number (PyYAML thinks of 1.1), and escape variables."""
+    """Escape variables, and quote what a reader of YAML 1.2 would take for something else.
+
+    PyYAML writes for YAML 1.1: it leaves ``1e-4`` without quotes, and folds unusual line breaks.
+    """
     node: yaml.ScalarNode = dumper.represent_str(escaped(text))
-    node.style = None if isinstance(typed(text), str) else "'"
+    if not text.isprintable():
+        node.style = '"'
+    elif not isinstance(typed(text), str):
+        node.style = "'"
     return node
 
 
