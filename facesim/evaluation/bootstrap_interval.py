@@ -33,6 +33,10 @@ class Interval:
     high: float | None
     reason: str | None = None
 
+    def excludes(self, value: float) -> bool:
+        """Whether there is an interval and ``value`` lies outside of it."""
+        return self.low is not None and self.high is not None and not self.low <= value <= self.high
+
 
 def bootstrap_interval(
     value: float, resampled: FloatArray, effective_identities: float, *, is_rate: bool

@@ -47,7 +47,7 @@ class IdentityBootstrap:
 
     def values(
         self,
-        statistics: Callable[[IntArray], Sequence[float]],
+        statistics: Callable[[IntArray], Sequence[float] | FloatArray],
         *,
         seed: int,
         resamples: int,

@@ -1,0 +1,169 @@
+"""What is learnt on ``val`` in order to use scores: thresholds and probabilities."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
+
+from facesim.errors import FacesimError
+from facesim.evaluation.calibration_error import expected_calibration_error
+from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
+from facesim.evaluation.platt import Sigmoid, fit_sigmoid
+from facesim.evaluation.roc import BoolArray, FloatArray, Roc, SortedPairs, checked_scores
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Provenance(_Json):
+    """What scores were made with; each entry any text that differs where the thing differs.
+
+    Attributes:
+        preprocessing: from an image file to pixels: cropping, size, normalisation.
+        score: the function that compares two embeddings.
+        checkpoint: the weights.
+    """
+
+    preprocessing: str
+    score: str
+    checkpoint: str
+
+
+class ProbabilityMap(_Json):
+    """From a score to the probability of a genuine pair, by Platt scaling.
+
+    Attributes:
+        slope: of the log-odds per unit of score.
+        offset: the log-odds at score 0.
+        genuine_share: of the pairs of the fit; probabilities hold where genuine pairs are as
+            frequent as that.
+        calibration_error: expected calibration error on the pairs of the fit, which flatters.
+    """
+
+    slope: FiniteFloat
+    offset: FiniteFloat
+    genuine_share: FiniteFloat
+    calibration_error: FiniteFloat
+
+    def probability(self, scores: npt.ArrayLike) -> FloatArray:
+        """Probabilities float64 [P] of scores float [P]."""
+        return Sigmoid(self.slope, self.offset).probability(np.asarray(scores, np.float64))
+
+    def calibration_error_on(self, scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
+        """Expected calibration error on other pairs; ``nan`` of none."""
+        checked, genuine = checked_scores(scores, same)
+        return expected_calibration_error(self.probability(checked), genuine)
+
+
+class Calibration(_Json):
+    """The model of ``calibration.json``.
+
+    Attributes:
+        split: the split that the pairs are of.
+        pairs_sha256: of the file of pairs.
+        pairs: their number.
+        genuine: the genuine ones among them.
+        provenance: what their scores were made with.
+        operating_points: the thresholds, by the name of the rule that chose them.
+        probability: None if these pairs support none; ``probability_reason`` says why.
+        probability_reason: why there is no map.
+    """
+
+    split: str
+    pairs_sha256: str
+    pairs: NonNegativeInt
+    genuine: NonNegativeInt
+    provenance: Provenance
+    operating_points: tuple[OperatingPoint, ...]
+    probability: ProbabilityMap | None
+    probability_reason: str | None = None
+
+    def check_applies_to(self, provenance: Provenance) -> None:
+        """Refuse scores that were made otherwise: these thresholds would mean nothing on them.
+
+        Raises:
+            FacesimError: an entry of ``provenance`` differs; the message says which and how.
+        """
+        ours, theirs = self.provenance.model_dump(), provenance.model_dump()
+        different = [
+            f"its {name} is {ours[name]}, not {theirs[name]}"
+            for name in ours
+            if ours[name] != theirs[name]
+        ]
+        if different:
+            raise FacesimError(
+                f"the calibration, chosen on {self.split}, does not apply to these scores: "
+                + "; ".join(different)
+                + "; calibrate again with what the scores are made with"
+            )
+
+    def to_json(self) -> str:
+        """The text of ``calibration.json``."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def calibrate(
+    scores: npt.ArrayLike,
+    same: npt.ArrayLike,
+    *,
+    split: str,
+    pairs_sha256: str,
+    provenance: Provenance,
+) -> Calibration:
+    """Choose thresholds and fit probabilities on scored pairs.
+
+    Args:
+        scores: float [P], higher is more alike.
+        same: bool [P], True for genuine pairs.
+        split: what the pairs are of, ``val``.
+        pairs_sha256: of the file of pairs.
+        provenance: what the scores were made with.
+
+    Raises:
+        FacesimError: lengths differ, or a score is NaN or infinite.
+    """
+    checked, genuine = checked_scores(scores, same)
+    roc = SortedPairs.of(checked, genuine).roc()
+    reason = _why_no_probability(roc)
+    return Calibration(
+        split=split,
+        pairs_sha256=pairs_sha256,
+        pairs=len(checked),
+        genuine=roc.genuine,
+        provenance=provenance,
+        operating_points=choose_operating_points(roc),
+        probability=None if reason else _fit(checked, genuine),
+        probability_reason=reason,
+    )
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a ``calibration.json``.
+
+    Raises:
+        FacesimError: there is none, or it is damaged.
+    """
+    try:
+        return Calibration.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise FacesimError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise FacesimError(f"{path}: {where}: {first['msg']}; evaluate val again") from None
+
+
+def _why_no_probability(roc: Roc) -> str | None:
+    return roc.missing or ("all scores are equal" if len(roc) == 2 else None)
+
+
+def _fit(scores: FloatArray, same: BoolArray) -> ProbabilityMap:
+    sigmoid = fit_sigmoid(scores, same)
+    return ProbabilityMap(
+        slope=sigmoid.slope,
+        offset=sigmoid.offset,
+        genuine_share=float(same.mean()),
+        calibration_error=expected_calibration_error(sigmoid.probability(scores), same),
+    )

@@ -1,0 +1,75 @@
+"""Platt scaling: from a score to the probability that a pair is genuine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesim.evaluation.roc import BoolArray, FloatArray
+
+_MOST_STEPS = 100
+_SMALL_ENOUGH_STEP = 1e-12
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """``probability = 1 / (1 + exp(-(slope * score + offset)))``.
+
+    Attributes:
+        slope: positive where genuine pairs score higher.
+        offset: the log-odds at score 0.
+    """
+
+    slope: float
+    offset: float
+
+    def probability(self, scores: FloatArray) -> FloatArray:
+        """Probabilities float64 [P] of scores float [P]."""
+        return _logistic(self.slope * scores + self.offset)
+
+
+def fit_sigmoid(scores: FloatArray, same: BoolArray) -> Sigmoid:
+    """The sigmoid of highest likelihood, with Platt's softened targets.
+
+    The targets stand for one more pair of each kind with either outcome, so that the fit exists
+    for separated scores, too. Platt, "Probabilistic outputs for support vector machines", 1999;
+    Newton's method with backtracking as in Lin, Lin and Weng, "A note on Platt's probabilistic
+    outputs for support vector machines", 2007.
+
+    Args:
+        scores: float64 [P], not all equal.
+        same: bool [P], of both kinds.
+    """
+    genuine, impostor = int(same.sum()), int((~same).sum())
+    target = np.where(same, (genuine + 1) / (genuine + 2), 1 / (impostor + 2))
+    centre, scale = float(scores.mean()), float(scores.std())
+    # Standardised scores keep Newton's equations well conditioned whatever the score's unit.
+    features = np.stack([(scores - centre) / scale, np.ones(len(scores))], axis=1)
+    slope, offset = _newton(features, target)
+    return Sigmoid(float(slope / scale), float(offset - slope * centre / scale))
+
+
+def _newton(features: FloatArray, target: FloatArray) -> FloatArray:
+    parameters = np.array([0.0, np.log(target.mean() / (1 - target.mean()))])
+    for _ in range(_MOST_STEPS):
+        probability = _logistic(features @ parameters)
+        gradient = features.T @ (probability - target)
+        curvature = (features.T * (probability * (1 - probability))) @ features
+        step = np.linalg.solve(curvature, gradient)
+        while _loss(features, target, parameters - step) > _loss(features, target, parameters):
+            step = step / 2
+        parameters = parameters - step
+        if np.abs(step).max() < _SMALL_ENOUGH_STEP:
+            break
+    return parameters
+
+
+def _loss(features: FloatArray, target: FloatArray, parameters: FloatArray) -> float:
+    logit = features @ parameters
+    return float((np.logaddexp(0, logit) - target * logit).sum())
+
+
+def _logistic(logit: FloatArray) -> FloatArray:
+    # exp of minus the absolute value cannot overflow.
+    small = np.exp(-np.abs(logit))
+    probability: FloatArray = np.where(logit >= 0, 1, small) / (1 + small)
+    return probability
