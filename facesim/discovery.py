@@ -36,7 +36,8 @@ def load_installed_plugins() -> None:
     The entry point names a module; of a package, every module below it is imported as well.
     """
     for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=_built_in_first):
-        _import_with_all_below(entry_point.value, _distribution(entry_point))
+        module = entry_point.value.partition(":")[0].strip()
+        _import_with_all_below(module, _distribution(entry_point))
 
 
 def load_named_plugin(name: str, folder: Path) -> str:

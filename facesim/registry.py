@@ -218,7 +218,10 @@ class Registry(Generic[T]):
             unknown: Any = {"type": _custom(str(error)), "loc": ("name",), "input": node["name"]}
             raise ValidationError.from_exception_data("plugin", [unknown]) from None
         text = to_json(node, inf_nan_mode="constants")
-        return Spec(plugin, plugin.parameters.model_validate_json(text, strict=True))
+        try:
+            return Spec(plugin, plugin.parameters.model_validate_json(text, strict=True))
+        except TypeError as error:  # a bound that does not apply to the annotated type
+            raise _custom(f"{plugin.origin}: {self.kind} {plugin.name!r}: {error}") from None
 
 
 def _caller() -> tuple[str, str]:

@@ -156,6 +156,8 @@ def _check_defaults(model: type[BaseModel], name: str, where: str) -> None:
     }
     try:
         model.model_validate({"name": name, **defaults}, strict=True)
+    except TypeError as error:  # a bound that does not apply to the annotated type
+        raise PluginError(f"{where}: {error}") from None
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             parameter = detail["loc"][0]

@@ -1,0 +1,42 @@
+"""The nearest names, as a suggestion."""
+
+import pytest
+
+from facesim import FacesimError, PluginError
+from facesim.errors import did_you_mean, nearest
+
+LOSSES = ["arcface", "contrastive", "cosface", "learned", "multi_similarity"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("contrastiv", "contrastive"),
+        ("Contrastive", "contrastive"),
+        ("CONTRASTIVE", "contrastive"),
+        ("constrative", "contrastive"),
+        ("lerned", "learned"),
+        ("multisimilarity", "multi_similarity"),
+    ],
+)
+def test_a_typo_finds_the_name(wrong: str, right: str) -> None:
+    assert did_you_mean(wrong, LOSSES) == f" (did you mean {right!r}?)"
+
+
+def test_several_near_names_are_all_told_nearest_first() -> None:
+    assert nearest("cosfaces", LOSSES) == ["cosface", "arcface"]
+    assert did_you_mean("cosfaces", LOSSES) == " (did you mean 'cosface' or 'arcface'?)"
+
+
+@pytest.mark.parametrize("wrong", ["", "xyz", "optimizer"])
+def test_a_name_like_no_other_suggests_nothing(wrong: str) -> None:
+    assert did_you_mean(wrong, LOSSES) == ""
+    assert did_you_mean(wrong, []) == ""
+
+
+def test_names_keep_their_case() -> None:
+    assert nearest("multisimilarityloss", ["MultiSimilarityLoss"]) == ["MultiSimilarityLoss"]
+
+
+def test_a_plugin_error_is_a_facesim_error() -> None:
+    assert issubclass(PluginError, FacesimError)

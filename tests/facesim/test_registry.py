@@ -1,0 +1,277 @@
+"""A registry: a name becomes validated parameters, and those become an object."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from facesim import PluginError, Registry, Spec
+from facesim.failures import PluginFailure, failures
+
+ENGINE = ("embedding_dim", "num_identities")
+
+
+@pytest.fixture
+def losses() -> Registry[Any]:
+    registry: Registry[Any] = Registry("loss", "losses", ENGINE)
+    registry("contrastive")(contrastive)
+    registry("triplet")(triplet)
+    return registry
+
+
+@pytest.fixture(autouse=True)
+def _no_failures() -> Iterator[None]:
+    before = dict(failures)
+    failures.clear()
+    yield
+    failures.clear()
+    failures.update(before)
+
+
+def contrastive(
+    embedding_dim: int,
+    num_identities: int,
+    *,
+    margin: Annotated[float, Field(gt=0)] = 2.0,
+    weights: Path = Path("weights.pt"),
+    widths: tuple[int, ...] = (64, 64),
+) -> Any:
+    """Pull genuine pairs together
+    and push impostors apart.
+
+    More of it.
+    """
+    return embedding_dim, num_identities, margin, weights, widths
+
+
+def triplet(embedding_dim: int, num_identities: int, *, margin: float) -> Any:
+    return embedding_dim, num_identities, margin
+
+
+def validate(registry: Registry[Any], node: Any) -> Spec[Any]:
+    spec: Spec[Any] = TypeAdapter(Annotated[Spec[Any], registry]).validate_python(node)
+    return spec
+
+
+def refused(registry: Registry[Any], node: Any) -> tuple[Any, str]:
+    with pytest.raises(ValidationError) as caught:
+        validate(registry, node)
+    (detail,) = caught.value.errors()
+    return detail["loc"], detail["msg"]
+
+
+def test_the_decorator_returns_what_it_registers(losses: Registry[Any]) -> None:
+    assert losses("another")(contrastive) is contrastive
+    assert losses.names() == ["another", "contrastive", "triplet"]
+    assert [plugin.name for plugin in losses] == losses.names()
+
+
+def test_a_spec_builds_with_what_the_engine_passes_and_the_parameters(
+    losses: Registry[Any],
+) -> None:
+    spec = losses.spec("contrastive", margin=3.0)
+    assert spec.build(16, 100) == (16, 100, 3.0, Path("weights.pt"), (64, 64))
+    assert spec.arguments == {"margin": 3.0, "weights": Path("weights.pt"), "widths": (64, 64)}
+
+
+@pytest.mark.parametrize("node", ["contrastive", {"name": "contrastive"}])
+def test_a_bare_name_is_a_mapping_with_that_name(losses: Registry[Any], node: Any) -> None:
+    assert validate(losses, node) == losses.spec("contrastive")
+
+
+def test_nodes_are_validated_as_json_strictly(losses: Registry[Any]) -> None:
+    node = {"name": "contrastive", "weights": "w.pt", "widths": [1, 2], "margin": 3}
+    spec = validate(losses, node)
+    assert spec.arguments == {"margin": 3.0, "weights": Path("w.pt"), "widths": (1, 2)}
+    assert refused(losses, {"name": "contrastive", "margin": "3"})[0] == ("margin",)
+    assert refused(losses, {"name": "contrastive", "margin": True})[0] == ("margin",)
+    assert refused(losses, {"name": "contrastive", "widths": [1, 2.5]})[0] == ("widths", 1)
+    assert refused(losses, {"name": "contrastive", "margn": 3})[0] == ("margn",)
+    assert refused(losses, {"name": "triplet"})[0] == ("margin",)
+
+
+@pytest.mark.parametrize("margin", [float("inf"), float("-inf"), float("nan"), 10**400])
+def test_numbers_that_are_not_finite_are_refused(losses: Registry[Any], margin: Any) -> None:
+    assert refused(losses, {"name": "triplet", "margin": margin})[0] == ("margin",)
+
+
+def test_whole_numbers_of_any_size_are_themselves() -> None:
+    registry: Registry[Any] = Registry("dataset", "datasets")
+
+    @registry("counted")
+    def counted(*, rows: int) -> None: ...
+
+    assert validate(registry, {"name": "counted", "rows": 10**100}).arguments == {"rows": 10**100}
+
+
+def test_a_bound_that_does_not_apply_names_the_plugin(losses: Registry[Any]) -> None:
+    @losses("odd")
+    def odd(a: int, b: int, *, word: Annotated[str, Field(gt=2)]) -> None: ...
+
+    _, message = refused(losses, {"name": "odd", "word": "x"})
+    assert message.startswith(f"{__file__}:")
+    assert "loss 'odd': Unable to apply constraint 'gt'" in message
+
+
+@pytest.mark.parametrize("node", [None, 5, [], {}, {"name": None}, {"name": ["x"]}, True])
+def test_what_is_no_plugin_is_told_which_there_are(losses: Registry[Any], node: Any) -> None:
+    message = "must be a loss's name, or a mapping with `name:` (known: contrastive, triplet)"
+    assert refused(losses, node) == ((), message)
+
+
+def test_an_unknown_name_lists_the_nearest_and_the_command(losses: Registry[Any]) -> None:
+    message = (
+        "there is no loss 'tripet' (did you mean 'triplet'?); `facesim plugins losses` lists all"
+    )
+    with pytest.raises(PluginError) as caught:
+        losses.get("tripet")
+    assert str(caught.value) == message
+    assert refused(losses, "tripet") == (("name",), message)
+
+
+def test_a_spec_of_another_kind_is_refused(losses: Registry[Any]) -> None:
+    others: Registry[Any] = Registry("sampler", "samplers", ENGINE)
+    others("contrastive")(contrastive)
+    assert refused(losses, others.spec("contrastive"))[0] == ()
+    assert validate(losses, losses.spec("contrastive")).name == "contrastive"
+
+
+def test_a_plugin_that_failed_to_import_is_never_unknown(losses: Registry[Any]) -> None:
+    declared = frozenset({("losses", "arcface"), ("heads", "gem")})
+    failures["acme"] = PluginFailure("acme", "acme 1.0", "ImportError: x", "File 1", declared)
+    with pytest.raises(PluginError) as caught:
+        losses.get("arcface")
+    assert str(caught.value) == (
+        "the loss 'arcface' cannot be used: acme (acme 1.0) failed to import: ImportError: x\n"
+        "    File 1"
+    )
+    with pytest.raises(PluginError, match=r"^there is no loss 'gem'; `facesim plugins losses`"):
+        losses.get("gem")
+
+
+def test_a_failure_that_may_have_held_the_name_is_told(losses: Registry[Any]) -> None:
+    failures["acme"] = PluginFailure("acme", "acme 1.0", "ImportError: x", "File 1")
+    with pytest.raises(PluginError) as caught:
+        losses.get("arcface")
+    assert str(caught.value).splitlines() == [
+        "there is no loss 'arcface'; `facesim plugins losses` lists all",
+        "    acme (acme 1.0) failed to import: ImportError: x; was it in there?",
+    ]
+
+
+def test_a_taken_name_names_both_places(losses: Registry[Any]) -> None:
+    with pytest.raises(PluginError) as caught:
+        losses("contrastive")(triplet)
+    taken = losses.get("contrastive").origin
+    assert str(caught.value).startswith(f"{__file__}:")
+    assert f"the loss 'contrastive' is registered already, by {taken}; give" in str(caught.value)
+    assert losses.get("contrastive").factory is contrastive
+
+
+def test_a_module_may_register_again_what_it_registered(losses: Registry[Any]) -> None:
+    source = "@losses('mine')\ndef mine(a, b, *, x: int = {}): ..."
+    for default in (1, 2):
+        exec(source.format(default), {"losses": losses, "__name__": "notebook"})
+    assert losses.spec("mine").arguments == {"x": 2}
+    with pytest.raises(PluginError, match="registered already"):
+        exec(source.format(3), {"losses": losses, "__name__": "another"})
+
+
+def test_the_origin_is_the_line_that_registers(losses: Registry[Any]) -> None:
+    source = (
+        "from functools import partial\n"
+        "losses('anonymous')(lambda a, b: a)\n"
+        "losses('part')(partial(print_it, sep=''))\n"
+        "\n"
+        "@losses('spread')\n"
+        "def spread(\n"
+        "    a, b): ...\n"
+    )
+    names = {"losses": losses, "print_it": lambda a, b, *, sep: None, "__name__": "mod"}
+    exec(compile(source.replace("print_it, sep=''", "lambda a, b: b"), "mod.py", "exec"), names)
+    origins = {name: losses.get(name).origin for name in ("anonymous", "part", "spread")}
+    assert origins == {"anonymous": "mod.py:2", "part": "mod.py:3", "spread": "mod.py:5"}
+    assert {losses.get(name).module for name in origins} == {"mod"}
+
+
+def test_a_lambda_is_not_taken_for_another_lambda(losses: Registry[Any]) -> None:
+    losses("first")(lambda a, b: 1)
+    with pytest.raises(PluginError, match="registered already"):
+        losses("contrastive")(lambda a, b: 2)
+
+
+def test_isolated_undoes_what_happened_inside(losses: Registry[Any]) -> None:
+    with losses.isolated():
+        losses("mine")(triplet)
+        assert "mine" in losses.names()
+    assert "mine" not in losses.names()
+    with pytest.raises(ZeroDivisionError), losses.isolated():
+        losses("mine")(triplet)
+        raise ZeroDivisionError
+    assert "mine" not in losses.names()
+
+
+def test_a_transaction_keeps_what_happened_inside_unless_it_fails(losses: Registry[Any]) -> None:
+    with losses.transaction():
+        losses("mine")(triplet)
+    assert "mine" in losses.names()
+
+
+def test_a_failed_transaction_undoes_what_failed_modules_registered(losses: Registry[Any]) -> None:
+    source = "losses('{0}')(lambda a, b: a)"
+    with pytest.raises(ZeroDivisionError), losses.transaction():
+        exec(source.format("lost"), {"losses": losses, "__name__": "not_in_sys_modules"})
+        exec(source.format("kept"), {"losses": losses, "__name__": "json"})
+        raise ZeroDivisionError
+    assert losses.names() == ["contrastive", "kept", "triplet"]
+
+
+def test_a_node_is_plain_data_with_every_default_and_absolute_paths(
+    losses: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert losses.spec("contrastive").as_node() == {
+        "name": "contrastive",
+        "margin": 2.0,
+        "weights": str(tmp_path / "weights.pt"),
+        "widths": [64, 64],
+    }
+    assert validate(losses, losses.spec("contrastive").as_node()).arguments == {
+        "margin": 2.0,
+        "weights": tmp_path / "weights.pt",
+        "widths": (64, 64),
+    }
+
+
+def test_paths_within_lists_and_mappings_become_absolute_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Inner(BaseModel):
+        file: Path
+
+    registry: Registry[Any] = Registry("dataset", "datasets")
+
+    @registry("many")
+    def many(*, files: list[Path], by_name: dict[str, Path | None], inner: Inner) -> None: ...
+
+    monkeypatch.chdir(tmp_path)
+    node = {
+        "name": "many",
+        "files": ["a"],
+        "by_name": {"b": "b", "c": None},
+        "inner": {"file": "d"},
+    }
+    assert validate(registry, node).as_node() == {
+        "name": "many",
+        "files": [str(tmp_path / "a")],
+        "by_name": {"b": str(tmp_path / "b"), "c": None},
+        "inner": {"file": str(tmp_path / "d")},
+    }
+
+
+def test_the_summary_is_the_first_paragraph_on_one_line(losses: Registry[Any]) -> None:
+    summary = "Pull genuine pairs together and push impostors apart."
+    assert losses.get("contrastive").summary == summary
+    assert losses.get("triplet").summary == ""
