@@ -1,10 +1,12 @@
 """The folder of one run: made once, never overwritten, used by one process at a time."""
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
 
@@ -43,10 +45,13 @@ class RunDirectory:
         parent = out / experiment.name
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         try:
-            path = _make_new_folder(parent, stamp)
+            parent.mkdir(parents=True, exist_ok=True)
+            unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
             for folder in ("checkpoints", "pairs", "eval"):
-                (path / folder).mkdir()
-            experiment.save(path / EXPERIMENT_FILE)
+                (unfinished / folder).mkdir()
+            experiment.save(unfinished / EXPERIMENT_FILE)
+            unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
+            path = _rename_to_free(unfinished, parent / stamp)
         except OSError as error:
             raise FacesimError(f"cannot make a run directory in {parent}: {error}") from None
         return cls(path)
@@ -122,14 +127,14 @@ class RunDirectory:
             ) from None
 
 
-def _make_new_folder(parent: Path, stamp: str) -> Path:
-    """Make ``parent/stamp``, or with a counter behind it where two runs start in one second."""
-    parent.mkdir(parents=True, exist_ok=True)
+def _rename_to_free(folder: Path, wanted: Path) -> Path:
+    """Give a folder the wanted name, with a counter behind it where that is taken."""
     for counter in range(1, 1000):
-        path = parent / (stamp if counter == 1 else f"{stamp}-{counter}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-    raise FileExistsError(parent / stamp)
+        path = wanted if counter == 1 else wanted.with_name(f"{wanted.name}-{counter}")
+        if not path.exists():
+            try:
+                return folder.rename(path)
+            except OSError as error:  # another run took the name in between
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+    raise FileExistsError(wanted)

@@ -26,6 +26,8 @@ FORKSERVER.set_forkserver_preload(["facesim.training.run", "facesim.discovery"])
 
 def start_or_resume(file: Path, out: Path) -> None:
     torch.set_num_threads(1)
+    # Inherited from the fork server, and slow: it would start one of its own for the workers.
+    multiprocessing.set_start_method("fork", force=True)
     experiment = load_experiment(file)
     found = RunDirectory.latest_unfinished(out, experiment)
     try:
@@ -44,7 +46,7 @@ def in_process(file: Path, out: Path) -> Any:
 
 
 def only_run(out: Path) -> RunDirectory:
-    (path,) = (out / "tiny").iterdir()
+    (path,) = (out / "tiny").glob("[!.]*")
     return RunDirectory(path)
 
 

@@ -1,0 +1,1 @@
+"""The protocol linter: what makes a verification figure worthless, found before training."""

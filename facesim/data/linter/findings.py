@@ -1,0 +1,115 @@
+"""What the linter looks for, and what it found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from facesim.errors import FacesimError
+
+Rule = Literal[
+    "identity_in_two_splits",
+    "image_in_two_splits",
+    "near_image_in_two_splits",
+    "threshold_from_same_images",
+    "self_pair",
+    "duplicate_pair",
+    "contradictory_pair",
+    "identity_in_two_folds",
+    "too_few_impostors",
+    "dominant_identity",
+]
+Severity = Literal["error", "warning", "off"]
+
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+_WARNINGS: frozenset[Rule] = frozenset(
+    {"near_image_in_two_splits", "too_few_impostors", "dominant_identity"}
+)
+ROWS_SHOWN = 10
+
+
+class Finding(BaseModel):
+    """One rule that does not hold.
+
+    Attributes:
+        rule: which.
+        severity: ``error`` stops a run, ``warning`` goes into the report.
+        message: what was found where, with its count.
+        rows: the offending rows, the first few.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: Rule
+    severity: Literal["error", "warning"]
+    message: str
+    rows: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity}: {self.rule}: {self.message}"]
+        return "\n".join([*lines, *(f"    {row}" for row in self.rows)])
+
+
+class LintReport(BaseModel):
+    """Everything found, the model of ``lint.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    findings: tuple[Finding, ...] = ()
+
+    def require_no_errors(self) -> None:
+        """Stop a run whose protocol does not hold.
+
+        Raises:
+            ProtocolError: with every error, its rows, and how to go on all the same.
+        """
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        if errors:
+            rules = ", ".join(f"{rule}: warning" for rule in dict.fromkeys(e.rule for e in errors))
+            advice = f"mend the data; or, for the report to say so, write `lint: {{{rules}}}`"
+            raise ProtocolError("\n".join([*map(str, errors), advice]))
+
+
+class ProtocolError(FacesimError):
+    """The data breaks a rule without which the figures mean nothing."""
+
+
+class Findings:
+    """Collects findings with the severities that an experiment sets.
+
+    Args:
+        severities: of the rules that differ from the default.
+    """
+
+    def __init__(self, severities: Mapping[Rule, Severity]) -> None:
+        self._severities = severities
+        self._found: list[Finding] = []
+
+    def add(self, rule: Rule, message: str, rows: Sequence[str] = (), more: int = 0) -> None:
+        """Record that a rule does not hold; nothing if the experiment switched it off.
+
+        Args:
+            rule: which.
+            message: what was found, one sentence.
+            rows: offending rows; the first :data:`ROWS_SHOWN` are kept.
+            more: how many there are beyond ``rows``.
+        """
+        severity = self._severities.get(rule, "warning" if rule in _WARNINGS else "error")
+        if severity == "off":
+            return
+        shown = list(rows[:ROWS_SHOWN])
+        left = len(rows) - len(shown) + more
+        if left:
+            shown.append(f"... and {left:,} more")
+        self._found.append(
+            Finding(rule=rule, severity=severity, message=message, rows=tuple(shown))
+        )
+
+    def watches(self, rule: Rule) -> bool:
+        """Whether a rule is on; some take long to look for."""
+        return self._severities.get(rule) != "off"
+
+    def report(self) -> LintReport:
+        """All findings, errors first."""
+        return LintReport(findings=tuple(sorted(self._found, key=lambda f: f.severity)))

@@ -1,0 +1,111 @@
+"""Rules about a set of evaluation pairs."""
+
+import numpy as np
+
+from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.data.pair_sets import PairSet
+from facesim.interfaces import FaceTable, Int64Array
+
+DOMINANT_SHARE = 0.25
+"""An identity in more than this share of the pairs decides the figure on its own."""
+
+
+def lint_pairs(
+    split: str, table: FaceTable, pairs: PairSet, smallest_far: float, findings: Findings
+) -> None:
+    """All rules about one split's pairs.
+
+    Args:
+        split: the split's name, for the messages.
+        table: what the rows of the pairs are of.
+        pairs: the evaluation pairs.
+        smallest_far: the smallest false accept rate that is to be reported.
+        findings: receives what is found.
+    """
+    _self_pairs(split, table, pairs, findings)
+    _repeated_pairs(split, table, pairs, findings)
+    _folds(split, table, pairs, findings)
+    _impostors(split, pairs, smallest_far, findings)
+    _dominance(split, table, pairs, findings)
+
+
+def _self_pairs(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
+    selfs = np.flatnonzero(pairs.rows[:, 0] == pairs.rows[:, 1])
+    if len(selfs):
+        message = f"{len(selfs):,} pairs of {split} are an image with itself"
+        findings.add("self_pair", message, _named(table, pairs, selfs), _more(selfs))
+
+
+def _repeated_pairs(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
+    low, high = pairs.rows.min(axis=1), pairs.rows.max(axis=1)
+    order = np.lexsort((high, low))
+    equal = (np.diff(low[order]) == 0) & (np.diff(high[order]) == 0)
+    earlier, later = order[:-1][equal], order[1:][equal]
+    contradict = pairs.same[earlier] != pairs.same[later]
+    repeated, contradictory = later[~contradict], later[contradict]
+    if len(repeated):
+        message = f"{len(repeated):,} pairs of {split} are there twice, in either order"
+        findings.add("duplicate_pair", message, _named(table, pairs, repeated), _more(repeated))
+    wrong = np.flatnonzero(
+        pairs.same != (table.identities[pairs.rows[:, 0]] == table.identities[pairs.rows[:, 1]])
+    )
+    wrong = np.union1d(wrong, contradictory)
+    if len(wrong):
+        message = f"{len(wrong):,} pairs of {split} contradict the identities or each other"
+        findings.add("contradictory_pair", message, _named(table, pairs, wrong), _more(wrong))
+
+
+def _folds(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
+    if pairs.fold is None:
+        return
+    identities = table.identities[pairs.rows].ravel()
+    folds = np.repeat(pairs.fold, 2)
+    seen = np.unique(np.stack([identities, folds], axis=1), axis=0)
+    people, times = np.unique(seen[:, 0], return_counts=True)
+    shared = people[times > 1]
+    if len(shared):
+        rows = [
+            f"identity {table.labels[person]} in folds "
+            + ", ".join(str(fold) for fold in seen[seen[:, 0] == person, 1])
+            for person in shared[:ROWS_SHOWN]
+        ]
+        message = f"{len(shared):,} identities of {split} are in more than one fold"
+        findings.add("identity_in_two_folds", message, rows, _more(shared))
+
+
+def _impostors(split: str, pairs: PairSet, smallest_far: float, findings: Findings) -> None:
+    impostors = int((~pairs.same).sum())
+    needed = int(np.ceil(1 / smallest_far))
+    if impostors < needed:
+        findings.add(
+            "too_few_impostors",
+            f"{split} has {impostors:,} impostor pairs; FAR {smallest_far:g} needs {needed:,}, so "
+            "the smallest targets will be reported as not measurable",
+        )
+
+
+def _dominance(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
+    sides = table.identities[pairs.rows]
+    once = np.where(sides[:, 0] == sides[:, 1], -1, sides[:, 1])
+    people = np.concatenate([sides[:, 0], once[once >= 0]])
+    counts = np.bincount(people, minlength=len(table.labels))
+    most = int(counts.argmax())
+    share = counts[most] / max(len(pairs.rows), 1)
+    if share > DOMINANT_SHARE and (counts > 0).sum() > 1 / DOMINANT_SHARE:
+        findings.add(
+            "dominant_identity",
+            f"identity {table.labels[most]} is in {share:.0%} of the pairs of {split}, more than "
+            f"{DOMINANT_SHARE:.0%}",
+        )
+
+
+def _named(table: FaceTable, pairs: PairSet, which: Int64Array) -> list[str]:
+    return [
+        f"{table.files[a]} - {table.files[b]} ({'genuine' if pairs.same[number] else 'impostor'})"
+        for number in which[:ROWS_SHOWN]
+        for a, b in [pairs.rows[number]]
+    ]
+
+
+def _more(rows: Int64Array) -> int:
+    return max(len(rows) - ROWS_SHOWN, 0)

@@ -1,0 +1,95 @@
+"""Rules about the splits: nobody and nothing may be in two of them."""
+
+from itertools import combinations
+
+import numpy as np
+
+from facesim.data.image_digests import Digests
+from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.data.near_duplicates import Hashes, near_duplicates
+from facesim.interfaces import FaceTable, Int64Array
+
+Tables = dict[str, FaceTable]
+
+
+def lint_identities(tables: Tables, findings: Findings) -> None:
+    """Identities, by the dataset's own labels, that two splits share."""
+    for (first, left), (second, right) in combinations(tables.items(), 2):
+        shared, of_left, of_right = np.intersect1d(
+            left.labels.astype(str), right.labels.astype(str), return_indices=True
+        )
+        if not len(shared):
+            continue
+        rows = [
+            f"identity {label}: {_example(left, a)} in {first}, {_example(right, b)} in {second}"
+            for label, a, b in zip(
+                shared[:ROWS_SHOWN], of_left[:ROWS_SHOWN], of_right[:ROWS_SHOWN], strict=True
+            )
+        ]
+        findings.add(
+            "identity_in_two_splits",
+            f"{first} and {second} share {len(shared):,} identities",
+            rows,
+            more=len(shared) - len(rows),
+        )
+
+
+def lint_same_images(tables: Tables, digests: dict[str, Digests], findings: Findings) -> None:
+    """Image files with the same content in two splits, whatever they are called."""
+    for first, second in combinations(tables, 2):
+        pairs = _equal_rows(digests[first], digests[second])
+        if not len(pairs):
+            continue
+        message = f"{first} and {second} share {len(pairs):,} images, byte for byte"
+        left, right = tables[first], tables[second]
+        findings.add("image_in_two_splits", message, _named(pairs, left, right), _more(pairs))
+        if {first, second} == {"val", "test"} and len(pairs) == len(right):
+            findings.add(
+                "threshold_from_same_images",
+                "val and test are the same images: the threshold would be chosen on what it is "
+                "reported on",
+            )
+
+
+def lint_near_images(
+    tables: Tables,
+    digests: dict[str, Digests],
+    hashes: dict[str, Hashes],
+    findings: Findings,
+) -> None:
+    """Images that look alike in two splits, such as re-encoded copies."""
+    for first, second in combinations(tables, 2):
+        pairs = near_duplicates(hashes[first], hashes[second])
+        identical = (digests[first][pairs[:, 0]] == digests[second][pairs[:, 1]]).all(axis=1)
+        pairs = pairs[~identical]
+        if len(pairs):
+            findings.add(
+                "near_image_in_two_splits",
+                f"{first} and {second} share {len(pairs):,} images that look the same",
+                _named(pairs, tables[first], tables[second]),
+                _more(pairs),
+            )
+
+
+def _equal_rows(left: Digests, right: Digests) -> Int64Array:
+    """[K, 2] row numbers with equal digests; of several equal ones the first."""
+    as_left, as_right = (_as_scalars(side) for side in (left, right))
+    _, of_left, of_right = np.intersect1d(as_left, as_right, return_indices=True)
+    return np.stack([of_left, of_right], axis=1).astype(np.int64)
+
+
+def _as_scalars(digests: Digests) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    contiguous = np.ascontiguousarray(digests)
+    return contiguous.view([("digest", f"S{contiguous.shape[1]}")])["digest"].ravel()
+
+
+def _named(pairs: Int64Array, left: FaceTable, right: FaceTable) -> list[str]:
+    return [f"{left.files[a]} = {right.files[b]}" for a, b in pairs[:ROWS_SHOWN]]
+
+
+def _more(pairs: Int64Array) -> int:
+    return max(len(pairs) - ROWS_SHOWN, 0)
+
+
+def _example(table: FaceTable, identity: int) -> str:
+    return str(table.files[np.argmax(table.identities == identity)])

@@ -1,0 +1,136 @@
+"""A hash of what a picture looks like, which survives re-encoding and scaling."""
+
+import logging
+import os
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.atomic import replacing
+from facesim.data.decoding import decode_image
+from facesim.data.image_digests import Digests
+from facesim.data.near_duplicates import Hashes
+from facesim.interfaces import FaceTable, Int64Array
+from facesim.paths import cache_dir
+
+log = logging.getLogger(__name__)
+
+_SIDE = 64
+_FREQUENCIES = 16
+_HASH_BYTES = _FREQUENCIES**2 // 8
+_LUMA = np.array([0.299, 0.587, 0.114])
+_FILES_AT_A_TIME = 256
+
+
+def perceptual_hashes(
+    table: FaceTable, digests: Digests, progress: Callable[[int], None]
+) -> Hashes:
+    """The hash of every image of a table; a content that was hashed before is not decoded again.
+
+    Args:
+        table: the images.
+        digests: their contents, uint8 [N, 16].
+        progress: called with the number of rows that have just been done.
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    memo = _Memo(cache_dir() / "perceptual-hashes-1.npz")
+    contents, first_rows, of_rows = np.unique(
+        digests, axis=0, return_index=True, return_inverse=True
+    )
+    hashes, known = memo.recall(contents)
+    progress(int(known[of_rows].sum()))
+    missing = np.flatnonzero(~known)
+    if len(missing):
+        hashes[missing] = _hash_files(table, first_rows[missing], progress)
+        memo.remember(contents[missing], hashes[missing])
+    return hashes[of_rows.ravel()]
+
+
+def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The signs, about their median, of the 16 x 16 lowest frequencies of a picture.
+
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
+
+    Args:
+        pixels: uint8 RGB [3, 64, 64].
+
+    Returns:
+        uint8 [32].
+    """
+    grey = np.tensordot(_LUMA, pixels, axes=1)
+    spectrum = _COSINES @ grey @ _COSINES.T
+    return np.packbits((spectrum > np.median(spectrum)).ravel())
+
+
+def _hash_files(table: FaceTable, rows: Int64Array, progress: Callable[[int], None]) -> Hashes:
+    """Decoding leaves Python's lock, so that threads share the work."""
+    paths = [table.path(int(row)) for row in rows]
+    parts = [paths[i : i + _FILES_AT_A_TIME] for i in range(0, len(paths), _FILES_AT_A_TIME)]
+    hashed = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part in pool.map(_hash_part, parts):
+            hashed.append(part)
+            progress(len(part))
+    return np.concatenate(hashed)
+
+
+def _hash_part(paths: list[Path]) -> Hashes:
+    return np.stack([perceptual_hash(decode_image(path, (_SIDE, _SIDE)).numpy()) for path in paths])
+
+
+def _cosines() -> npt.NDArray[np.float64]:
+    """Rows 1 to 16 of the discrete cosine transform; row 0, the brightness, says nothing."""
+    angles = np.outer(np.arange(1, _FREQUENCIES + 1), 2 * np.arange(_SIDE) + 1)
+    return np.asarray(np.cos(np.pi * angles / (2 * _SIDE)))
+
+
+_COSINES = _cosines()
+
+
+class _Memo:
+    """Hashes by content digest, in one file that is only ever replaced as a whole.
+
+    Of two processes that write at once the last one wins; the other's hashes are computed again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def recall(self, digests: Digests) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+        """Hashes [N, 32] and which of them are known [N]."""
+        known_digests, known_hashes = self._load()
+        hashes = np.zeros((len(digests), _HASH_BYTES), dtype=np.uint8)
+        index = {digest.tobytes(): row for row, digest in enumerate(known_digests)}
+        rows = np.array([index.get(digest.tobytes(), -1) for digest in digests], dtype=np.int64)
+        hashes[rows >= 0] = known_hashes[rows[rows >= 0]]
+        return hashes, rows >= 0
+
+    def remember(self, digests: Digests, hashes: Hashes) -> None:
+        """Add hashes that are not in the file yet."""
+        known_digests, known_hashes = self._load()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path) as file:
+            np.savez(
+                file,
+                digests=np.concatenate([known_digests, digests]),
+                hashes=np.concatenate([known_hashes, hashes]),
+            )
+
+    def _load(self) -> tuple[Digests, Hashes]:
+        nothing = np.zeros((0, 16), np.uint8), np.zeros((0, _HASH_BYTES), np.uint8)
+        if not self._path.exists():
+            return nothing
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                digests, hashes = stored["digests"], stored["hashes"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            log.warning("%s is damaged (%s); the images are hashed again", self._path, error)
+            return nothing
+        fits = digests.shape == (len(hashes), 16) and hashes.shape[1:] == (_HASH_BYTES,)
+        return (digests, hashes) if fits else nothing
