@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -75,8 +76,22 @@ def load_images(
         DataError: an image cannot be used; the text names its file.
     """
     parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    return load_rows(table, parts, framing, workers=workers)
+
+
+def load_rows(
+    table: FaceTable, parts: Iterable[Int64Array], framing: Framing, *, workers: int = 0
+) -> Generator[Tensor]:
+    """The pixels of batches of rows that are drawn as they are needed, without augmentation.
+
+    Yields:
+        uint8 [B, 3, H, W] of each batch, as in :func:`load_batches`.
+
+    Raises:
+        DataError: an image cannot be used; the text names its file.
+    """
     images = _Images(table.root, table.files, framing, None)
-    with closing(_decode_ahead(images, parts, workers)) as decoded:
+    with closing(_decode_ahead(images, iter(parts), workers)) as decoded:
         yield from decoded
 
 
@@ -97,13 +112,16 @@ class _Images(Dataset[Tensor | FacesimError]):
             return error
 
     def _pixels(self, rows: Int64Array) -> Tensor:
-        shape = (len(rows), 3, *self.framing.size)
-        pixels = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+        # numpy, since torch would start its threads for the copy of every single image.
+        pixels = np.empty((len(rows), *self.framing.size, 3), dtype=np.uint8)
         for position, row in enumerate(rows.tolist()):
-            path = self.root / str(self.files[row])
-            image = decode_image(path, self.framing.size, self.framing.crop)
-            pixels[position] = self.augmentation(image, row) if self.augmentation else image
-        return pixels
+            pixels[position] = self._image(row).permute(1, 2, 0).numpy()
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+    def _image(self, row: int) -> Tensor:
+        path = self.root / str(self.files[row])
+        image = decode_image(path, self.framing.size, self.framing.crop)
+        return image if self.augmentation is None else self.augmentation(image, row)
 
 
 def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> Generator[Tensor]:
