@@ -147,7 +147,7 @@ def _declared(module: str) -> frozenset[tuple[str, str]]:
     """The (plural of the kind, name) pairs that a module's source would register, by its text."""
     try:
         return frozenset(_REGISTRATION.findall(_source(module).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ImportError, ValueError):
         return frozenset()
 
 
