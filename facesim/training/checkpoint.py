@@ -17,7 +17,7 @@ from facesim.errors import FacesimError
 from facesim.model.network import SiameseNetwork
 
 FORMAT = 1
-LAST, BEST = "last.pt", "best.pt"
+LAST, BEST = "last", "best"
 
 
 @dataclass
@@ -142,7 +142,7 @@ def link_checkpoint(source: Path, target: Path) -> None:
 
 def keep_newest(folder: Path, count: int) -> None:
     """Delete all but the newest ``count`` of the periodic checkpoints."""
-    periodic = [path for path in folder.glob("*.pt") if path.name not in (LAST, BEST)]
+    periodic = [path for path in folder.glob("*.pt") if path.stem not in (LAST, BEST)]
     by_age = sorted(periodic, key=lambda path: (path.stat().st_mtime_ns, path.name))
     for path in by_age[: max(len(by_age) - count, 0)]:
         path.unlink(missing_ok=True)

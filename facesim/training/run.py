@@ -64,8 +64,8 @@ def _go_on(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Evaluat
         for split in (prepared.train, prepared.val):
             _say_notes(reporter, split.name, split.table)
         progress = Progress()
-        if (run.checkpoints / LAST).exists():
-            progress = restore_checkpoint(run.checkpoints / LAST, prepared.trained)
+        if (run.checkpoint(LAST)).exists():
+            progress = restore_checkpoint(run.checkpoint(LAST), prepared.trained)
             where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
             reporter.say(f"resuming at {where} (step {progress.step})")
         _record_environment(run, prepared)
@@ -93,8 +93,7 @@ def _train_and_evaluate(
             stop=stop,
         )
         trainer.train()
-        best = BEST.removesuffix(".pt")
-        result = evaluate_run(run, checkpoint=best, reporter=reporter, check=stop.check)
+        result = evaluate_run(run, checkpoint=BEST, reporter=reporter, check=stop.check)
         log.write("test", progress.step, result.values())
     except Stopped:
         log.finish("interrupted")

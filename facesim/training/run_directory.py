@@ -85,6 +85,16 @@ class RunDirectory:
         """The folder of ``last.pt``, ``best.pt`` and the periodic checkpoints."""
         return self.path / "checkpoints"
 
+    def checkpoint(self, name: str) -> Path:
+        """The file of a checkpoint: ``last``, ``best`` or a periodic one's name.
+
+        Raises:
+            FacesimError: the name would leave the folder.
+        """
+        if Path(name).name != name:
+            raise FacesimError(f"a checkpoint is named by its file name alone, not {name!r}")
+        return self.checkpoints / f"{name.removesuffix('.pt')}.pt"
+
     @property
     def calibration_file(self) -> Path:
         """Thresholds chosen on val."""

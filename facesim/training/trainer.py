@@ -78,7 +78,7 @@ class Trainer:
         """Renew ``best`` if a kill came between writing ``last`` and linking it."""
         progress = self.progress
         if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:
-            link_checkpoint(self.run.checkpoints / LAST, self.run.checkpoints / BEST)
+            link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
 
     def _train_epoch(self) -> None:
         progress, sampler = self.progress, self.prepared.sampler
@@ -172,8 +172,8 @@ class Trainer:
             progress.best, progress.best_epoch = value, progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
         self._save()
-        if is_best or not (self.run.checkpoints / BEST).exists():
-            link_checkpoint(self.run.checkpoints / LAST, self.run.checkpoints / BEST)
+        if is_best or not (self.run.checkpoint(BEST)).exists():
+            link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
         self.reporter.say(
             f"epoch {progress.epoch}/{self.settings.epochs}: "
             f"val {metric.name} {_shown(value)}, roc_auc {_shown(values['roc_auc'])}, "
@@ -183,7 +183,7 @@ class Trainer:
     def _save(self) -> None:
         self._read_losses()
         self.progress.log_bytes = self.log.length
-        save_checkpoint(self.run.checkpoints / LAST, self.prepared.trained, self.progress)
+        save_checkpoint(self.run.checkpoint(LAST), self.prepared.trained, self.progress)
 
     def _save_periodic(self) -> None:
         self._save()
@@ -192,7 +192,7 @@ class Trainer:
             epoch=self.progress.epoch + 1,
             step=self.progress.step,
         )
-        link_checkpoint(self.run.checkpoints / LAST, self.run.checkpoints / f"{name}.pt")
+        link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(name))
         keep_newest(self.run.checkpoints, self.settings.keep_checkpoints)
 
 
