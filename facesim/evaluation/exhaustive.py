@@ -1,7 +1,11 @@
 """The ROC of every pair of a table, scored in blocks and counted as they pass."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -76,15 +80,13 @@ def exhaustive_roc(
         ],
         dtype=np.float32,
     )
-    counts = ImpostorCounts.at(np.unique(levels))
-    for block in _impostor_blocks(ordered, space.bounds, score):
-        counts.add(block)
+    counts = _impostor_counts(ordered, space.bounds, score, np.unique(levels))
     return _roc(genuine, counts)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class ImpostorCounts:
-    """Where the impostor scores of a stream lie among some levels.
+    """Where impostor scores lie among some levels.
 
     Attributes:
         levels: float32 [L], ascending, from ``-inf`` to ``inf``.
@@ -101,23 +103,27 @@ class ImpostorCounts:
     next_below: Float32Array
 
     @classmethod
-    def at(cls, levels: Float32Array) -> "ImpostorCounts":
-        """Nothing counted yet."""
-        none = np.zeros(len(levels), np.int64)
-        infinity = np.full(len(levels), np.inf, np.float32)
-        return cls(levels, none, none.copy(), infinity, -infinity)
+    def of(cls, levels: Float32Array, scores: Float32Array) -> "ImpostorCounts":
+        """Count scores, one or more, in ascending order."""
+        first = np.searchsorted(scores, levels, side="left")
+        after = np.searchsorted(scores, levels, side="right")
+        last = len(scores) - 1
+        return cls(
+            levels,
+            at_least=len(scores) - first,
+            above=len(scores) - after,
+            next_above=np.where(after > last, np.float32(np.inf), scores[np.minimum(after, last)]),
+            next_below=np.where(first == 0, np.float32(-np.inf), scores[np.maximum(first, 1) - 1]),
+        )
 
-    def add(self, scores: Float32Array) -> None:
-        """Count some more scores; they are sorted in place."""
-        scores.sort()
-        _finite(scores)
-        first = np.searchsorted(scores, self.levels, side="left")
-        after = np.searchsorted(scores, self.levels, side="right")
-        self.at_least += len(scores) - first
-        self.above += len(scores) - after
-        upper, lower = after < len(scores), first > 0
-        self.next_above[upper] = np.minimum(self.next_above[upper], scores[after[upper]])
-        self.next_below[lower] = np.maximum(self.next_below[lower], scores[first[lower] - 1])
+    def __add__(self, other: "ImpostorCounts") -> "ImpostorCounts":
+        return ImpostorCounts(
+            self.levels,
+            self.at_least + other.at_least,
+            self.above + other.above,
+            np.minimum(self.next_above, other.next_above),
+            np.maximum(self.next_below, other.next_below),
+        )
 
 
 def _roc(genuine: Float32Array, counts: ImpostorCounts) -> StreamedRoc:
@@ -163,23 +169,56 @@ def _scores_of(
     return scores
 
 
-def _impostor_blocks(ordered: Tensor, bounds: Int64Array, score: Score) -> Iterator[Float32Array]:
-    """The scores of all impostor pairs; each block is valid until the next is asked for.
+def _impostor_counts(
+    ordered: Tensor, bounds: Int64Array, score: Score, levels: Float32Array
+) -> ImpostorCounts:
+    """Count the scores of all impostor pairs of images that are sorted by identity.
 
-    With the images sorted by identity, the impostors of an image are the slice after its identity:
-    neither is gathered or copied.
+    Each thread scores, sorts and counts a block of its own: calls as short as these would wait
+    for one another longer than they work if each were spread over the threads.
     """
-    block = torch.empty(_SCORES_A_BLOCK)
+    partners_from = np.repeat(bounds[1:], np.diff(bounds))
+    pairs = np.cumsum(len(ordered) - partners_from)
+    cuts = np.searchsorted(pairs, np.arange(0, pairs[-1], _SCORES_A_BLOCK), side="right")
+    blocks = [block for block in np.split(np.arange(len(ordered)), cuts) if len(block)]
+
+    @torch.inference_mode()
+    def count(block: Int64Array) -> ImpostorCounts:
+        scores = _impostor_scores(ordered, block, partners_from[block], score)
+        scores.sort()
+        return ImpostorCounts.of(levels, _finite(scores))
+
+    with _one_thread_a_call() as threads, ThreadPoolExecutor(threads) as executor:
+        return reduce(add, executor.map(count, blocks))
+
+
+def _impostor_scores(
+    ordered: Tensor, rows: Int64Array, partners_from: Int64Array, score: Score
+) -> Float32Array:
+    """The scores of some images with all images of later identities.
+
+    Those are the rows from ``partners_from`` on: neither side is gathered or copied.
+    """
+    scores = torch.empty(int((len(ordered) - partners_from).sum()))
     filled = 0
-    for first, after in enumerate(np.repeat(bounds[1:], np.diff(bounds)).tolist()):
-        for start in range(after, len(ordered), _PAIRS_A_CALL):
+    for row, begin in zip(rows.tolist(), partners_from.tolist(), strict=True):
+        for start in range(begin, len(ordered), _PAIRS_A_CALL):
             second = ordered[start : start + _PAIRS_A_CALL]
-            if filled + len(second) > len(block):
-                yield block[:filled].numpy()
-                filled = 0
-            block[filled : filled + len(second)] = score(ordered[first].expand_as(second), second)
-            filled += len(second)
-    yield block[:filled].numpy()
+            part = score(ordered[row].expand_as(second), second)
+            scores[filled : filled + len(part)] = part
+            filled += len(part)
+    return scores.numpy()
+
+
+@contextmanager
+def _one_thread_a_call() -> Iterator[int]:
+    """Let torch compute each call in the thread that makes it; gives the threads it had."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _next_float32(threshold: float) -> np.float32:
