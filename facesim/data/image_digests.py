@@ -61,6 +61,18 @@ def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None 
     return digests
 
 
+def digest_file(path: Path) -> bytes:
+    """The digest of one file as it is now, 16 bytes.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return _digest(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(os.fsencode(path), error) from None
+
+
 def _rows_by_folder(table: FaceTable) -> dict[Path, list[int]]:
     folders: dict[str, list[int]] = {}
     for row, file in enumerate(table.files.tolist()):
@@ -99,7 +111,7 @@ def _read(prefix: bytes, name: bytes) -> tuple[RememberedFile, bool]:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             before = os.fstat(file.fileno())
-            digest = hashlib.blake2b(file.read(), digest_size=DIGEST_BYTES).digest()
+            digest = _digest(file.read())
             after = os.fstat(file.fileno())
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -107,6 +119,10 @@ def _read(prefix: bytes, name: bytes) -> tuple[RememberedFile, bool]:
         raise DataError(f"{os.fsdecode(path)}: it was being written to while it was read")
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
     return RememberedFile(name, _signature(after), digest), settled
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
 def _signature(status: os.stat_result) -> bytes:

@@ -4,7 +4,9 @@ import errno
 import logging
 import shutil
 import threading
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_ROWS = 512
 """A chunk under way is what a kill loses; small rows must not make that many images."""
+
+_LEFTOVER_SECONDS = 3600.0
+"""A chunk that takes longer to write is nobody's any more."""
 
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
@@ -196,6 +201,13 @@ class FeatureStore:
                 f"the disk has {free / 1e9:.2f} GB left; free some (`facesim cache prune`), or let "
                 "FACESIM_CACHE name a folder on a larger disk"
             )
+
+    def remove_leftovers(self) -> None:
+        """Remove what processes that were killed while writing have left, an hour ago or more."""
+        for path in self.folder.glob("*.tmp"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+                    path.unlink()
 
     def size_bytes(self) -> int:
         """What the store takes on disk."""

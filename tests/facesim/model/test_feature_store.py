@@ -232,6 +232,20 @@ def test_a_store_that_is_removed_while_open_is_missing_and_can_be_filled_again(
     np.testing.assert_array_equal(store.read(store.locate(digests)), _features(digests))
 
 
+def test_only_old_temporary_files_are_leftovers(tmp_path: Path) -> None:
+    store, digests = _filled(tmp_path / "store", 4)
+    old, new = store.folder / ".a.chunk.1.tmp", store.folder / ".b.chunk.2.tmp"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+
+    store.remove_leftovers()
+
+    assert not old.exists()
+    assert new.exists()
+    assert len(store.missing(digests)) == 0
+
+
 def test_bytes_needed_is_what_the_store_then_takes(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "store", SHAPE, np.float16)
     count = store.rows_per_chunk + 3

@@ -1,0 +1,167 @@
+"""The trunk runs once per image: its outputs on disk, computed where they are missing."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.data.image_digests import image_digests
+from facesim.errors import FacesimError
+from facesim.interfaces import Backbone, FaceTable, Int64Array
+from facesim.model.cache_filler import CacheFiller
+from facesim.model.feature_store import FeatureStore, MissingFeaturesError
+from facesim.model.store_description import StoreDescription
+from facesim.model.stores import stores_root
+from facesim.model.trunk_key import TrunkRecipe, trunk_key
+from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images) as the work goes on."""
+
+_POLL_SECONDS = 0.2
+_ATTEMPTS = 3
+
+
+class TrunkCache:
+    """The outputs of a backbone's trunk for the images of a table.
+
+    They are kept on disk and shared by every run whose trunk, preprocessing and images are the
+    same. Any number of processes may fill and read at once, and so may threads of one process.
+
+    Example:
+        >>> cache = TrunkCache(backbone, table, recipe, name="resnet", device=device)
+        >>> cache.fill()
+        >>> features = backbone.tail(cache.features(rows).to(device).float())
+
+    Args:
+        backbone: on ``device``; the trunk's output must be a tensor [B, ...].
+        table: the images.
+        recipe: framing, view, and types of numbers.
+        name: of the backbone, for `facesim cache list`.
+        device: where the trunk runs.
+        workers: processes that decode while the trunk runs; 0 decodes in between.
+        root: the folder of all stores.
+        progress: called as the images' files are looked through.
+
+    Attributes:
+        store: the features on disk.
+
+    Raises:
+        DataError: an image file cannot be read.
+        FacesimError: the trunk's output cannot be cached, or the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        table: FaceTable,
+        recipe: TrunkRecipe,
+        *,
+        name: str,
+        device: torch.device,
+        workers: int = 0,
+        root: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        trunk = TrunkPass(backbone, recipe, device)
+        row_shape = trunk.row_shape()
+        folder = (root or stores_root()) / trunk_key(backbone, recipe)
+        self.store = FeatureStore(folder, row_shape, recipe.dtype)
+        self._description = StoreDescription.of(name, row_shape, recipe)
+        self._description.mark_used(folder)
+        self._digests = image_digests(table, progress)
+        self._filler = CacheFiller(self.store, table, self._digests, recipe.framing, trunk, workers)
+        self._filling = threading.Lock()
+        self._dtype = trunk.dtype
+        self._pinned = device.type == "cuda"
+        self._all_rows = np.arange(len(table))
+        self._positions = self.store.locate(self._digests)
+
+    def missing(self) -> int:
+        """How many different images of the table have no features yet."""
+        return len(self._filler.missing(self._all_rows))
+
+    def bytes_needed(self) -> int:
+        """What :meth:`fill` will add to the disk."""
+        return self.store.bytes_needed(self.missing())
+
+    def fill(self, rows: Int64Array | None = None, progress: Progress | None = None) -> None:
+        """Compute what is missing, together with other processes that do the same.
+
+        It may be interrupted at any moment; what was computed is kept, but for the last images.
+
+        Args:
+            rows: of the table; all by default.
+            progress: called with (images done, images that were missing at first).
+
+        Raises:
+            DataError: an image cannot be used, or has changed since this object was made.
+            FacesimError: the disk is too small or cannot be written, or features are not finite or
+                do not fit into float16.
+        """
+        with self._filling:
+            self.store.remove_leftovers()
+            missing = self._filler.missing(self._all_rows if rows is None else rows)
+            if len(missing):
+                self._description.mark_used(self.store.folder)
+                self.store.require_space(len(missing))
+                self._fill(missing, progress or _silent)
+            self._positions = self.store.locate(self._digests)
+
+    def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:
+        """The trunk's output for some rows of the table.
+
+        What is missing (never filled, pruned, or damaged on disk) is computed first.
+
+        Args:
+            rows: int64 [B].
+            out: what an earlier call returned for as many rows, to be overwritten; fresh memory
+                costs more than the copying.
+
+        Returns:
+            [B, ...] of the recipe's dtype in the CPU's memory, pinned where the device is CUDA;
+            feature maps [B, C, H, W] are channels last in memory.
+
+        Raises:
+            FacesimError: as :meth:`fill` does.
+        """
+        gathered = self._new_rows(len(rows)) if out is None else to_rows(out)
+        for _ in range(_ATTEMPTS):
+            try:
+                self.store.read(self._positions[rows], gathered.numpy())
+            except MissingFeaturesError as missing:
+                self.fill(rows[missing.indices])
+            else:
+                return from_rows(gathered)
+        raise self._vanishing()
+
+    def _fill(self, missing: Int64Array, progress: Progress) -> None:
+        total = len(missing)
+        while len(missing):
+            before = total - len(missing)
+            computed = self._filler.fill(missing, lambda n: progress(before + n, total))  # noqa: B023
+            left = self._filler.missing(missing)
+            if computed and len(left) == len(missing):
+                raise self._vanishing()
+            missing = left
+            progress(total - len(missing), total)
+            if len(missing) and not computed:  # other processes are at it
+                time.sleep(_POLL_SECONDS)
+
+    def _new_rows(self, count: int) -> Tensor:
+        shape = (count, *self.store.row_shape)
+        return torch.empty(shape, dtype=self._dtype, pin_memory=self._pinned)
+
+    def _vanishing(self) -> FacesimError:
+        return FacesimError(
+            f"{self.store.folder}: features are not there any more as soon as they were written; "
+            "check the disk, and whether something else removes files there"
+        )
+
+
+def _silent(_done: int, _total: int) -> None:
+    """No progress is asked for."""

@@ -1,0 +1,520 @@
+"""The trunk cache gives what the trunk gives, whatever happens while it is filled."""
+
+import errno
+import logging
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import time
+from collections import namedtuple
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from facesim.data.framing import Framing
+from facesim.data.loader import load_images, load_rows
+from facesim.errors import FacesimError
+from facesim.interfaces import Backbone, DataError, FaceTable, Int64Array
+from facesim.model import cache_filler, feature_store
+from facesim.model.stores import list_stores, prune, stores_root
+from facesim.model.trunk_blocks import run_trunk_in_blocks
+from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_key import TrunkRecipe
+
+FRAMING = Framing((20, 16))
+FLOAT32 = TrunkRecipe(FRAMING, dtype="float32")
+FLOAT16 = TrunkRecipe(FRAMING)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_store, "_CHUNK_ROWS", 16)
+
+
+def _cache(
+    backbone: Backbone, table: FaceTable, recipe: TrunkRecipe = FLOAT32, workers: int = 0
+) -> TrunkCache:
+    device = torch.device("cpu")
+    return TrunkCache(backbone, table, recipe, name="tiny", device=device, workers=workers)
+
+
+def _pixels(table: FaceTable) -> Tensor:
+    rows = np.arange(len(table))
+    return torch.cat(list(load_images(table, rows, FRAMING, batch_size=32)))
+
+
+def _expected(backbone: Backbone, table: FaceTable) -> Tensor:
+    return run_trunk_in_blocks(backbone, _pixels(table))
+
+
+def _rows(table: FaceTable) -> Int64Array:
+    return np.arange(len(table))
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collects the rows that are decoded for the trunk from now on."""
+    rows: list[int] = []
+
+    def counting(
+        table: FaceTable, parts: Iterable[Int64Array], framing: Framing, *, workers: int
+    ) -> Generator[Tensor]:
+        def counted() -> Generator[Int64Array]:
+            for part in parts:
+                rows.extend(part.tolist())
+                yield part
+
+        return load_rows(table, counted(), framing, workers=workers)
+
+    monkeypatch.setattr(cache_filler, "load_rows", counting)
+    return rows
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_float32_features_are_the_trunks_to_the_last_bit(
+    backbone: Backbone, table: FaceTable, workers: int
+) -> None:
+    cache = _cache(backbone, table, workers=workers)
+    cache.fill()
+    order = np.random.default_rng(0).permutation(70)[:45]
+
+    features = cache.features(order)
+
+    assert torch.equal(features, _expected(backbone, table)[order])
+    assert features.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_float16_features_are_the_trunks_rounded(backbone: Backbone, table: FaceTable) -> None:
+    cache = _cache(backbone, table, FLOAT16)
+    cache.fill()
+
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table).half())
+
+
+def test_features_are_written_into_the_given_tensor(backbone: Backbone, table: FaceTable) -> None:
+    cache = _cache(backbone, table)
+    cache.fill()
+    out = cache.features(np.arange(8))
+
+    again = cache.features(np.arange(8, 16), out)
+
+    assert again.data_ptr() == out.data_ptr()
+    assert torch.equal(out, _expected(backbone, table)[8:16])
+
+
+def test_a_trunk_that_ends_in_a_vector_is_cached_as_vectors(
+    table: FaceTable, backbone: Backbone
+) -> None:
+    backbone.trunk = nn.Sequential(backbone.trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    cache = _cache(backbone, table)
+    cache.fill()
+
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table))
+
+
+def test_the_flipped_view_is_another_store(backbone: Backbone, table: FaceTable) -> None:
+    flipped = TrunkRecipe(FRAMING, flipped=True, dtype="float32")
+    plain_cache, flipped_cache = _cache(backbone, table), _cache(backbone, table, flipped)
+    for cache in (plain_cache, flipped_cache):
+        cache.fill()
+
+    expected = run_trunk_in_blocks(backbone, _pixels(table).flip(3))
+    assert torch.equal(flipped_cache.features(_rows(table)), expected)
+    assert torch.equal(plain_cache.features(_rows(table)), _expected(backbone, table))
+    views = {store.description and store.description.view for store in list_stores(stores_root())}
+    assert views == {"plain", "flipped"}
+
+
+def test_a_trunk_in_bfloat16_is_cached(backbone: Backbone, table: FaceTable) -> None:
+    cache = _cache(backbone, table, TrunkRecipe(FRAMING, precision="bfloat16"))
+    cache.fill()
+
+    features = cache.features(_rows(table)).float()
+    torch.testing.assert_close(features, _expected(backbone, table), rtol=0.05, atol=0.05)
+
+
+def test_the_second_run_computes_nothing(
+    backbone: Backbone, table: FaceTable, computed: list[int]
+) -> None:
+    _cache(backbone, table).fill()
+    assert sorted(computed) == list(range(70))
+    computed.clear()
+
+    again = _cache(backbone, table)
+
+    assert again.missing() == 0
+    assert again.bytes_needed() == 0
+    again.fill()
+    assert torch.equal(again.features(_rows(table)), _expected(backbone, table))
+    assert computed == []
+
+
+def test_only_the_rows_that_are_asked_for_are_computed(
+    backbone: Backbone, table: FaceTable, computed: list[int]
+) -> None:
+    cache = _cache(backbone, table)
+    cache.fill(np.array([3, 60, 7]))
+
+    assert sorted(computed) == [3, 7, 60]
+    assert cache.missing() == 67
+    assert torch.equal(cache.features(np.array([60, 3])), _expected(backbone, table)[[60, 3]])
+
+
+def test_what_was_never_filled_is_computed_when_it_is_asked_for(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    rows = np.array([5, 5, 11])
+
+    assert torch.equal(_cache(backbone, table).features(rows), _expected(backbone, table)[rows])
+
+
+def test_the_same_image_under_two_names_is_computed_once(
+    backbone: Backbone, table: FaceTable, computed: list[int]
+) -> None:
+    shutil.copy(table.path(4), table.path(50))
+    cache = _cache(backbone, table)
+    cache.fill()
+
+    assert len(computed) == 69
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table))
+
+
+def test_progress_goes_up_to_what_was_missing(backbone: Backbone, table: FaceTable) -> None:
+    cache = _cache(backbone, table)
+    cache.fill(np.arange(10))
+    calls: list[tuple[int, int]] = []
+
+    cache.fill(progress=lambda done, total: calls.append((done, total)))
+
+    assert calls == sorted(calls)
+    assert calls[-1] == (60, 60)
+
+
+def test_bytes_needed_is_what_filling_takes(backbone: Backbone, table: FaceTable) -> None:
+    cache = _cache(backbone, table)
+    needed = cache.bytes_needed()
+    cache.fill()
+
+    assert cache.store.size_bytes() == needed
+
+
+def test_an_image_that_changed_between_runs_is_computed_anew(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    _cache(backbone, table).fill()
+    Image.new("RGB", (16, 20), "red").save(table.path(9))
+
+    cache = _cache(backbone, table)
+
+    assert cache.missing() == 1
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table))
+
+
+def test_an_image_that_changes_during_the_run_is_an_error(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    cache = _cache(backbone, table)
+    Image.new("RGB", (16, 20), "red").save(table.path(9))
+
+    with pytest.raises(DataError, match=r"009\.png: it has changed since the run began"):
+        cache.fill()
+    assert torch.equal(_cache(backbone, table).features(_rows(table)), _expected(backbone, table))
+
+
+def test_training_from_the_cache_gives_the_same_weights_as_without(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    cache = _cache(backbone, table)
+    cache.fill()
+    pixels = _pixels(table)
+
+    def trained(trunk_output: Callable[[Int64Array], Tensor]) -> list[Tensor]:
+        torch.manual_seed(1)
+        tail = nn.Sequential(nn.Conv2d(8, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+        optimizer = torch.optim.SGD(tail.parameters(), lr=0.01)
+        generator = np.random.default_rng(0)
+        for _ in range(10):
+            rows = generator.permutation(70)[: int(generator.integers(2, 50))]
+            optimizer.zero_grad()
+            tail(trunk_output(rows)).square().mean().backward()
+            optimizer.step()
+        return [parameter.detach() for parameter in tail.parameters()]
+
+    cached = trained(cache.features)
+    uncached = trained(lambda rows: run_trunk_in_blocks(backbone, pixels[rows]))
+
+    assert all(torch.equal(a, b) for a, b in zip(cached, uncached, strict=True))
+
+
+class Factor(nn.Module):
+    """Multiplies the trunk's output."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * self.factor
+
+
+def test_features_beyond_float16_are_an_error_that_names_float32(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    backbone.trunk = nn.Sequential(backbone.trunk, Factor(1e6))
+
+    with pytest.raises(FacesimError, match=r"\.png reaches .* let the cache keep float32"):
+        _cache(backbone, table, FLOAT16).fill()
+    assert len(_cache(backbone, table, FLOAT16).store) == 0
+    assert torch.equal(
+        _cache(backbone, table, FLOAT32).features(_rows(table)), _expected(backbone, table)
+    )
+
+
+@pytest.mark.parametrize("recipe", [FLOAT16, FLOAT32])
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_features_that_are_not_finite_are_an_error(
+    backbone: Backbone, table: FaceTable, recipe: TrunkRecipe, factor: float
+) -> None:
+    backbone.trunk = nn.Sequential(backbone.trunk, Factor(factor))
+
+    with pytest.raises(FacesimError, match="is not finite"):
+        _cache(backbone, table, recipe).fill()
+
+
+class Pair(nn.Module):
+    """No single tensor."""
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return features, features
+
+
+@pytest.mark.parametrize("last", [Pair(), nn.Flatten(0)])
+def test_a_trunk_that_gives_no_row_per_image_is_refused(
+    backbone: Backbone, table: FaceTable, last: nn.Module
+) -> None:
+    backbone.trunk = nn.Sequential(backbone.trunk, last)
+
+    with pytest.raises(FacesimError, match="cannot be cached"):
+        _cache(backbone, table)
+
+
+def test_a_disk_that_is_too_small_is_an_error_before_the_first_image(
+    backbone: Backbone, table: FaceTable, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = _cache(backbone, table)
+    usage = namedtuple("usage", "total used free")
+    free = cache.bytes_needed() - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, free))
+
+    with pytest.raises(FacesimError, match="70 images take"):
+        cache.fill()
+    assert computed == []
+
+
+def test_a_disk_that_becomes_full_keeps_what_is_there_and_the_next_run_goes_on(
+    backbone: Backbone, table: FaceTable, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = _cache(backbone, table)
+    calls = [0]
+
+    def full(descriptor: int) -> Any:
+        calls[0] += 1
+        if calls[0] > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(FacesimError, match="the disk is full"):
+            cache.fill()
+    computed.clear()
+
+    again = _cache(backbone, table)
+
+    assert again.missing() == 70 - 32
+    assert torch.equal(again.features(_rows(table)), _expected(backbone, table))
+    assert len(computed) == 70 - 32
+
+
+def _chunks() -> list[Path]:
+    return sorted(stores_root().glob("*/*.chunk"))
+
+
+@pytest.mark.parametrize("opened_before", [False, True])
+def test_damaged_chunks_are_computed_anew(
+    backbone: Backbone,
+    table: FaceTable,
+    computed: list[int],
+    opened_before: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = _cache(backbone, table)
+    cache.fill()
+    computed.clear()
+    flipped, cut, *_ = _chunks()
+    content = bytearray(flipped.read_bytes())
+    content[1000] ^= 4
+    flipped.write_bytes(content)
+    cut.write_bytes(cut.read_bytes()[:2000])
+    if not opened_before:
+        cache = _cache(backbone, table)
+
+    with caplog.at_level(logging.WARNING):
+        features = cache.features(_rows(table))
+
+    assert torch.equal(features, _expected(backbone, table))
+    assert caplog.text.count("is damaged") == 2
+    assert 16 < len(computed) <= 32
+    assert sorted(cache.store.verify().dropped) == sorted([flipped.name, cut.name])
+    assert _cache(backbone, table).missing() == 0
+
+
+def test_a_cache_that_is_pruned_while_it_is_used_fills_itself_again(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    filler, reader = _cache(backbone, table), _cache(backbone, table)
+    filler.fill()
+    reader.fill()
+    reader.features(np.arange(3))
+    prune(stores_root(), max_bytes=0)
+
+    assert torch.equal(reader.features(_rows(table)), _expected(backbone, table))
+    (store,) = list_stores(stores_root())
+    assert store.description is not None
+
+
+def test_an_interruption_keeps_what_was_computed(backbone: Backbone, table: FaceTable) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _cache(backbone, table).fill(progress=interrupt)
+
+    cache = _cache(backbone, table)
+    assert cache.missing() == 70 - 32
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table))
+
+
+class Slow(nn.Module):
+    """Takes its time, so that processes meet and kills hit."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        time.sleep(0.03)
+        return features
+
+
+@pytest.fixture
+def slow(backbone: Backbone) -> Backbone:
+    backbone.trunk = nn.Sequential(backbone.trunk, Slow())
+    return backbone
+
+
+@pytest.fixture
+def one_thread() -> Generator[None]:
+    """A forked process must not use the threads that its parent had, and fewer round otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _fill_in_a_process(backbone: Backbone, table: FaceTable, report: Callable[[int], None]) -> None:
+    _cache(backbone, table).fill(progress=lambda done, total: report(done))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
+    slow: Backbone, tables: Callable[[int], FaceTable], computed: list[int]
+) -> None:
+    table = tables(400)
+    expected = _expected(slow, table)
+    context = multiprocessing.get_context("fork")
+    generator = random.Random(0)
+    found = []
+    for images in (32, 64, 32, 96, 64):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_fill_in_a_process, args=(slow, table, theirs.send))
+        process.start()
+        while ours.poll(60) and ours.recv() < images:
+            pass
+        time.sleep(generator.uniform(0, 0.05))
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        store = _cache(slow, table).store
+        positions = store.locate(_cache(slow, table)._digests)
+        present = np.flatnonzero(positions >= 0)
+        kept = torch.from_numpy(store.read(positions[present])).permute(0, 3, 1, 2)
+        assert torch.equal(kept, expected[present])
+        found.append(len(present))
+
+    assert found == sorted(found), "nothing that was kept is lost again"
+    assert 0 < found[-1] < 400
+    cache = _cache(slow, table)
+    assert torch.equal(cache.features(_rows(table)), expected)
+    assert len(computed) == 400 - found[-1]
+    assert cache.store.verify().dropped == ()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_processes_that_fill_at_once_share_the_work(
+    slow: Backbone,
+    tables: Callable[[int], FaceTable],
+    computed: list[int],
+) -> None:
+    table = tables(600)
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(3)
+    results: multiprocessing.Queue[list[int]] = context.Queue()
+
+    def fill() -> None:
+        start.wait()
+        _fill_in_a_process(slow, table, lambda done: None)
+        results.put(computed)
+
+    processes = [context.Process(target=fill) for _ in range(3)]
+    for process in processes:
+        process.start()
+    shares = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+
+    everything = sorted(row for share in shares for row in share)
+    assert everything == list(range(600)), "every image once, by whichever process"
+    assert sum(len(share) > 0 for share in shares) > 1
+    assert torch.equal(_cache(slow, table).features(_rows(table)), _expected(slow, table))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_process_waits_for_what_another_one_computes(
+    slow: Backbone, tables: Callable[[int], FaceTable], computed: list[int]
+) -> None:
+    table = tables(300)
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+    process = context.Process(
+        target=_fill_in_a_process, args=(slow, table, lambda done: begun.set())
+    )
+    process.start()
+    assert begun.wait(60)
+    calls: list[tuple[int, int]] = []
+
+    cache = _cache(slow, table)
+    cache.fill(progress=lambda done, total: calls.append((done, total)))
+    process.join()
+
+    assert process.exitcode == 0
+    assert len(computed) < 300
+    assert calls[-1][0] == calls[-1][1]
+    assert torch.equal(cache.features(_rows(table)), _expected(slow, table))
