@@ -102,10 +102,13 @@ def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("ru
     """Validate an experiment, build every part, and rehearse one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
     from facesim.printing import print_check
+    from facesim.reporter import reporter_for
     from facesim.training.check import check_experiment
 
     experiment = load_experiment(file, overrides or ())
-    print_check(Console(), experiment.name, check_experiment(experiment, out))
+    console = Console()
+    report = check_experiment(experiment, out, reporter_for(console))
+    print_check(console, experiment.name, report)
 
 
 @data_app.command("celeba")

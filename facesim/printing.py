@@ -28,7 +28,7 @@ def print_check(console: Console, name: str, report: CheckReport) -> None:
         table.add_row(what, figure)
     console.print(table)
     for note in report.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 _HEADLINES = {

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim import interfaces
+from facesim.experiment.lint_rules import Rule, Severity
 from facesim.experiment.writing import to_yaml
 from facesim.interfaces import Backbone, FaceTable, Loss, Sampler, Tracker, Transform
 from facesim.registry import Spec
@@ -99,6 +100,12 @@ class Evaluate(Section):
     )
     same_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of genuine pairs")
     batch_size: int = Field(default=64, gt=0, description="images embedded at a time")
+    smallest_far: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="the linter warns where there are too few impostor pairs to measure this FAR",
+    )
     resamples: int = Field(
         default=1000, ge=1000, description="bootstrap resamples of the identities, for intervals"
     )
@@ -139,6 +146,9 @@ class Experiment(Section):
     )
     train: Train
     evaluate: Evaluate = Evaluate()
+    lint: dict[Rule, Severity] = Field(
+        default={}, description="rules of the protocol linter that are to count otherwise"
+    )
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON data with every default written out and every path absolute."""

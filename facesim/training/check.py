@@ -8,8 +8,11 @@ import torch
 
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
+from facesim.reporter import Reporter
 from facesim.training.determinism import deterministic
-from facesim.training.preparation import Prepared, load_split, prepare
+from facesim.training.evaluation_pairs import choose_pairs
+from facesim.training.lint import lint_protocol
+from facesim.training.preparation import Prepared, prepare
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss
 
 
@@ -19,30 +22,35 @@ class CheckReport:
 
     Attributes:
         lines: (what, figure) pairs for the reader.
-        notes: what the tables left out or find odd.
+        notes: what the tables left out or find odd, and the linter's warnings.
     """
 
     lines: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
 
-def check_experiment(experiment: Experiment, out: Path) -> CheckReport:
+def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> CheckReport:
     """Build an experiment and rehearse one training step.
 
     Raises:
         FacesimError: something cannot be built or read, or the first loss is no number.
+        ProtocolError: the linter found an error.
     """
     prepared = prepare(experiment)
-    test = load_split(experiment, "test", experiment.data.test)
+    splits = prepared.splits
+    pairs = {split.name: choose_pairs(experiment, split) for split in splits[1:]}
+    lint = lint_protocol(experiment, splits, pairs, reporter)
+    lint.require_no_errors()
     with deterministic(experiment.train.deterministic):
         loss = _rehearse(prepared)
-    splits = (prepared.train, prepared.val, test)
-    notes = tuple(f"{split.name}: {note}" for split in splits for note in split.table.notes)
+    notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
     tables = [
         (split.name, f"{len(split.table):,} images of {len(split.table.labels):,} identities")
         for split in splits
     ]
-    return CheckReport((*tables, *_figures(prepared, loss, out)), notes)
+    return CheckReport(
+        (*tables, *_figures(prepared, loss, out)), (*notes, *map(str, lint.findings))
+    )
 
 
 def _rehearse(prepared: Prepared) -> float:

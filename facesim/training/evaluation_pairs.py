@@ -15,12 +15,20 @@ def evaluation_pairs(run: RunDirectory, experiment: Experiment, split: Split) ->
     """
     path = run.pairs_file(split.name)
     if not path.exists():
-        settings = experiment.evaluate
-        drawn = draw_pair_set(
-            split.table,
-            settings.pairs_per_image,
-            settings.same_fraction,
-            derive_seed(experiment.seed, "pairs", split.name),
-        )
-        write_pair_set(path, split.table, drawn)
+        write_pair_set(path, split.table, choose_pairs(experiment, split))
     return read_pair_set(path, split.table)
+
+
+def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
+    """Draw the pairs of a split: a function of the experiment's seed and the split's name.
+
+    Raises:
+        DataError: the split allows no pairs.
+    """
+    settings = experiment.evaluate
+    return draw_pair_set(
+        split.table,
+        settings.pairs_per_image,
+        settings.same_fraction,
+        derive_seed(experiment.seed, "pairs", split.name),
+    )

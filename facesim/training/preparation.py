@@ -39,6 +39,7 @@ class Prepared:
         experiment: as it was read.
         train: the training split, with its augmentations.
         val: the split for thresholds and the best checkpoint.
+        test: the split for the final figures; training does not touch it.
         sampler: draws the training pairs.
         trained: network, optimizer and scheduler.
         total_steps: batches in all epochs together.
@@ -47,9 +48,15 @@ class Prepared:
     experiment: Experiment
     train: Split
     val: Split
+    test: Split
     sampler: Sampler
     trained: Trained
     total_steps: int
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Train, val and test."""
+        return self.train, self.val, self.test
 
     @property
     def network(self) -> SiameseNetwork:
@@ -66,6 +73,7 @@ def prepare(experiment: Experiment) -> Prepared:
     metric_named(experiment.train.best)
     train = load_split(experiment, "train", experiment.data.train)
     val = load_split(experiment, "val", experiment.data.val)
+    test = load_split(experiment, "test", experiment.data.test)
     device = pick_device(experiment.device)
     network = build_network(experiment, len(train.table.labels), device)
     sampler = _build(
@@ -86,7 +94,7 @@ def prepare(experiment: Experiment) -> Prepared:
     optimizer = _build(experiment.optimizer, groups)
     scheduler = _build(experiment.scheduler, optimizer, total_steps)
     trained = Trained(network, optimizer, scheduler, len(train.table.labels))
-    return Prepared(experiment, train, val, sampler, trained, total_steps)
+    return Prepared(experiment, train, val, test, sampler, trained, total_steps)
 
 
 def load_split(experiment: Experiment, name: str, dataset: "Spec[FaceTable]") -> Split:

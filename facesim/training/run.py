@@ -13,7 +13,8 @@ from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.environment import describe_environment
 from facesim.training.evaluate_run import evaluate_run
-from facesim.training.evaluation_pairs import evaluation_pairs
+from facesim.training.evaluation_pairs import choose_pairs, evaluation_pairs
+from facesim.training.lint import lint_protocol
 from facesim.training.metrics_log import MetricsLog
 from facesim.training.preparation import Prepared, prepare
 from facesim.training.run_directory import RunDirectory
@@ -29,10 +30,17 @@ def start_run(
 
     Raises:
         FacesimError: something in the experiment cannot be built or read; nothing is written then.
+        ProtocolError: the linter found what would make the figures worthless.
         Stopped: a signal came; the run can be resumed.
     """
     prepared = prepare(experiment)
+    pairs = {split.name: choose_pairs(experiment, split) for split in prepared.splits[1:]}
+    lint = lint_protocol(experiment, prepared.splits, pairs, reporter)
+    for finding in lint.findings:
+        reporter.say(str(finding))
+    lint.require_no_errors()
     run = RunDirectory.create(out, experiment)
+    write_text(run.lint_file, lint.model_dump_json(indent=2) + "\n")
     return run, _go_on(run, prepared, reporter)
 
 
@@ -61,7 +69,7 @@ def _go_on(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Evaluat
     experiment = prepared.experiment
     reporter.say(f"run directory: {run.path}")
     with run.locked(), deterministic(experiment.train.deterministic), stop_on_signals() as stop:
-        for split in (prepared.train, prepared.val):
+        for split in prepared.splits:
             _say_notes(reporter, split.name, split.table)
         progress = Progress()
         if (run.checkpoint(LAST)).exists():

@@ -108,6 +108,11 @@ class RunDirectory:
         lines = self.metrics_log.read_bytes().splitlines()
         return bool(lines) and json.loads(lines[-1]).get("kind") == "finished"
 
+    @property
+    def lint_file(self) -> Path:
+        """What the protocol linter found."""
+        return self.path / "lint.json"
+
     def pairs_file(self, split: str) -> Path:
         """The evaluation pairs of a split, as CSV."""
         return self.path / "pairs" / f"{split}.csv"

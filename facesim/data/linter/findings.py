@@ -1,31 +1,13 @@
 """What the linter looks for, and what it found."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from facesim.errors import FacesimError
+from facesim.experiment.lint_rules import WARNINGS, Rule, Severity
 
-Rule = Literal[
-    "identity_in_two_splits",
-    "image_in_two_splits",
-    "near_image_in_two_splits",
-    "threshold_from_same_images",
-    "self_pair",
-    "duplicate_pair",
-    "contradictory_pair",
-    "identity_in_two_folds",
-    "too_few_impostors",
-    "dominant_identity",
-]
-Severity = Literal["error", "warning", "off"]
-
-RULES: tuple[Rule, ...] = get_args(Rule)
-
-_WARNINGS: frozenset[Rule] = frozenset(
-    {"near_image_in_two_splits", "too_few_impostors", "dominant_identity"}
-)
 ROWS_SHOWN = 10
 
 
@@ -95,7 +77,7 @@ class Findings:
             rows: offending rows; the first :data:`ROWS_SHOWN` are kept.
             more: how many there are beyond ``rows``.
         """
-        severity = self._severities.get(rule, "warning" if rule in _WARNINGS else "error")
+        severity = self._severities.get(rule, "warning" if rule in WARNINGS else "error")
         if severity == "off":
             return
         shown = list(rows[:ROWS_SHOWN])

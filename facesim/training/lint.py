@@ -1,0 +1,63 @@
+"""The protocol linter over an experiment's splits and pairs."""
+
+from collections.abc import Mapping, Sequence
+
+from facesim.data.image_digests import Digests, image_digests
+from facesim.data.linter.findings import Findings, LintReport
+from facesim.data.linter.pairs import lint_pairs
+from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
+from facesim.data.pair_sets import PairSet
+from facesim.data.perceptual_hash import perceptual_hashes
+from facesim.experiment.schema import Experiment
+from facesim.reporter import Reporter
+from facesim.training.preparation import Split
+
+
+def lint_protocol(
+    experiment: Experiment,
+    splits: Sequence[Split],
+    pairs: Mapping[str, PairSet],
+    reporter: Reporter,
+) -> LintReport:
+    """Look for what would make the figures of an experiment worthless.
+
+    Args:
+        experiment: sets how serious each rule is.
+        splits: train, val and test.
+        pairs: the evaluation pairs of val and test.
+        reporter: shows the reading of images that were not seen before.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    findings = Findings(experiment.lint)
+    tables = {split.name: split.table for split in splits}
+    lint_identities(tables, findings)
+    digests = {name: _digests(split, reporter) for name, split in _by_name(splits).items()}
+    lint_same_images(tables, digests, findings)
+    if findings.watches("near_image_in_two_splits"):
+        hashes = {}
+        for split in splits:
+            title = f"hashing the pictures of {split.name}"
+            with reporter.task(title, len(split.table)) as advance:
+                hashes[split.name] = perceptual_hashes(split.table, digests[split.name], advance)
+        lint_near_images(tables, digests, hashes, findings)
+    for name, drawn in pairs.items():
+        lint_pairs(name, tables[name], drawn, experiment.evaluate.smallest_far, findings)
+    return findings.report()
+
+
+def _by_name(splits: Sequence[Split]) -> dict[str, Split]:
+    return {split.name: split for split in splits}
+
+
+def _digests(split: Split, reporter: Reporter) -> Digests:
+    with reporter.task(f"reading the images of {split.name}", len(split.table)) as advance:
+        done_before = 0
+
+        def progress(done: int, _total: int) -> None:
+            nonlocal done_before
+            advance(done - done_before)
+            done_before = done
+
+        return image_digests(split.table, progress)
