@@ -150,6 +150,11 @@ class Backbone(nn.Module):
         for name, values in (("mean", normalization.mean), ("std", normalization.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1) * 255, False)
 
+    @property
+    def has_trunk(self) -> bool:
+        """Whether anything is frozen, so that running it once per image saves work."""
+        return not isinstance(self.trunk, nn.Identity)
+
     def train(self, mode: bool = True) -> "Backbone":
         """Set the mode of the tail; the trunk stays in ``eval()``."""
         super().train(mode)
@@ -206,7 +211,9 @@ class Tracker(ABC):
 Transform = Callable[[Tensor], Tensor]
 """A random augmentation of one image, uint8 [3, H, W] -> uint8 [3, H, W].
 
-It draws from torch's global generator, which the engine seeds for each (seed, epoch, image).
+It draws from torch's global generator, which the engine seeds for each (seed, epoch, image). One
+that either leaves an image as it is or mirrors it left to right may say so by an attribute
+``only_mirrors = True``: the trunk cache then keeps the mirrored image as a second view.
 """
 
 datasets: Registry[FaceTable] = Registry("dataset", "datasets")

@@ -62,6 +62,7 @@ def score_pairs(
     was_training = network.training
     network.eval()
     try:
+        inputs.warm(rows, reporter, check, training=False)
         with torch.inference_mode():
             with reporter.task(title, len(rows)) as advance:
 

@@ -134,6 +134,10 @@ class Experiment(Section):
         default=(), description="random augmentations of the training images, in order"
     )
     backbone: Annotated[Spec[Backbone], interfaces.backbones]
+    trunk_cache: Literal["float16", "float32", "off"] = Field(
+        default="float16",
+        description="how the frozen trunk's output is kept on disk; float32 changes no result",
+    )
     head: Annotated[Spec[nn.Module], interfaces.heads]
     sampler: Annotated[Spec[Sampler], interfaces.samplers]
     loss: Annotated[Spec[Loss], interfaces.losses]

@@ -1,6 +1,6 @@
 """What the network is fed: pixels through the whole of it, or a cached trunk output."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +11,18 @@ from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
 from facesim.interfaces import FaceTable, Int64Array, PairBatch, Transform
 from facesim.model.network import SiameseNetwork
+from facesim.model.trunk_blocks import run_trunk_in_blocks
+from facesim.reporter import Reporter
 
 
 class Inputs(Protocol):
     """The images of one table, in the form in which the network takes them."""
+
+    def warm(
+        self, rows: Int64Array, reporter: Reporter, check: Callable[[], None], *, training: bool
+    ) -> None:
+        """Make ready what these rows need, with progress; ``check`` may raise to stop it."""
+        ...
 
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
@@ -57,6 +65,11 @@ class PixelInputs:
         self.seed = seed
         self.workers = workers
 
+    def warm(
+        self, rows: Int64Array, reporter: Reporter, check: Callable[[], None], *, training: bool
+    ) -> None:
+        """Pixels are decoded as they are needed."""
+
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
     ) -> Iterator[tuple[PairBatch, Tensor]]:
@@ -75,5 +88,4 @@ class PixelInputs:
 
     def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
         """Pixels through trunk, tail and head."""
-        embeddings: Tensor = network(inputs)
-        return embeddings
+        return network.embed_trunk_output(run_trunk_in_blocks(network.backbone, inputs))

@@ -25,6 +25,8 @@ def run_trunk_in_blocks(backbone: Backbone, images: Tensor, block: int = TRUNK_B
     Returns:
         [B, ...], detached.
     """
+    if not backbone.has_trunk:
+        return backbone.run_trunk(images)
     outputs = []
     for part in torch.split(images, block):
         output = backbone.run_trunk(_filled_up(part, block))

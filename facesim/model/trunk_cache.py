@@ -81,13 +81,13 @@ class TrunkCache:
         self._all_rows = np.arange(len(table))
         self._positions = self.store.locate(self._digests)
 
-    def missing(self) -> int:
-        """How many different images of the table have no features yet."""
-        return len(self._filler.missing(self._all_rows))
+    def missing(self, rows: Int64Array | None = None) -> int:
+        """How many different images of these rows, all by default, have no features yet."""
+        return len(self._filler.missing(self._all_rows if rows is None else rows))
 
-    def bytes_needed(self) -> int:
+    def bytes_needed(self, rows: Int64Array | None = None) -> int:
         """What :meth:`fill` will add to the disk."""
-        return self.store.bytes_needed(self.missing())
+        return self.store.bytes_needed(self.missing(rows))
 
     def fill(self, rows: Int64Array | None = None, progress: Progress | None = None) -> None:
         """Compute what is missing, together with other processes that do the same.

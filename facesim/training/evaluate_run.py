@@ -59,8 +59,8 @@ def evaluate_run(
             check=check,
         )
 
-    val = load_split(experiment, "val", experiment.data.val)
-    test = load_split(experiment, "test", experiment.data.test)
+    val = load_split(experiment, "val", network)
+    test = load_split(experiment, "test", network)
     calibration = _calibrate(run, experiment, score(val), checkpoint)
     scored = score(test)
     result = _measure(experiment, calibration, test, scored, checkpoint)

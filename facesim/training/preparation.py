@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from facesim.data.framing import Framing
 from facesim.errors import FacesimError
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Sampler
 from facesim.model.devices import pick_device
-from facesim.model.inputs import Inputs, PixelInputs
+from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork, build_network
 from facesim.registry import Spec
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import Trained
+from facesim.training.choose_inputs import make_inputs
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def prepare(experiment: Experiment) -> Prepared:
         FacesimError: a table cannot be read or a part cannot be built.
     """
     metric_named(experiment.train.best)
-    train = load_split(experiment, "train", experiment.data.train)
-    val = load_split(experiment, "val", experiment.data.val)
-    test = load_split(experiment, "test", experiment.data.test)
     device = pick_device(experiment.device)
-    network = build_network(experiment, len(train.table.labels), device)
+    train_table = _load_table("train", experiment.data.train)
+    network = build_network(experiment, len(train_table.labels), device)
+    train = _make_split(experiment, "train", train_table, network)
+    val, test = (load_split(experiment, name, network) for name in ("val", "test"))
     sampler = _build(
         experiment.sampler,
         train.table.identities,
@@ -97,27 +97,31 @@ def prepare(experiment: Experiment) -> Prepared:
     return Prepared(experiment, train, val, test, sampler, trained, total_steps)
 
 
-def load_split(experiment: Experiment, name: str, dataset: "Spec[FaceTable]") -> Split:
-    """Read one split's table; only the split ``train`` is augmented.
+def load_split(experiment: Experiment, name: str, network: SiameseNetwork) -> Split:
+    """Read the table of ``data.<name>`` and say what ``network`` is fed from it.
 
     Raises:
         FacesimError: the table cannot be read or is empty.
     """
+    return _make_split(experiment, name, _load_table(name, getattr(experiment.data, name)), network)
+
+
+def _load_table(name: str, dataset: "Spec[FaceTable]") -> FaceTable:
     try:
         table: FaceTable = _build(dataset)
     except FacesimError as error:
         raise FacesimError(f"data.{name}: {error}") from error
     if not len(table):
         raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
-    transforms = tuple(spec.build() for spec in experiment.transforms) if name == "train" else ()
-    inputs = PixelInputs(
-        table,
-        Framing(experiment.image.size, experiment.image.crop),
-        transforms=transforms,
-        seed=derive_seed(experiment.seed, "augmentation"),
-        workers=experiment.data.workers,
-    )
-    return Split(name, table, inputs)
+    return table
+
+
+def _make_split(
+    experiment: Experiment, name: str, table: FaceTable, network: SiameseNetwork
+) -> Split:
+    """Only the training split is augmented."""
+    transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
+    return Split(name, table, make_inputs(experiment, network, table, transforms))
 
 
 def _build(spec: "Spec[Any]", *arguments: Any) -> Any:

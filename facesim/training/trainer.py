@@ -3,6 +3,7 @@
 import time
 from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,12 +68,28 @@ class Trainer:
         """
         self._mend_best()
         try:
-            while self.progress.epoch < self.settings.epochs:
-                self._train_epoch()
-                self._end_epoch(self._validate())
+            self._train()
         except Stopped:
             self._save()
             raise
+
+    def _train(self) -> None:
+        try:
+            self._warm()
+            while self.progress.epoch < self.settings.epochs:
+                self._train_epoch()
+                self._end_epoch(self._validate())
+        except Exception:
+            # A signal to the whole process group also ends the workers that decode images, which
+            # then looks like a failure of theirs.
+            self.stop.check()
+            raise
+
+    def _warm(self) -> None:
+        if self.progress.epoch < self.settings.epochs:
+            train = self.prepared.train
+            every = np.arange(len(train.table))
+            train.inputs.warm(every, self.reporter, self.stop.check, training=True)
 
     def _mend_best(self) -> None:
         """Renew ``best`` if a kill came between writing ``last`` and linking it."""

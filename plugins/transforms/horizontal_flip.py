@@ -15,5 +15,7 @@ def horizontal_flip(
     """Mirror the image, left for right."""
     from torchvision.transforms import v2
 
-    transform: Transform = v2.RandomHorizontalFlip(probability)
+    flip = v2.RandomHorizontalFlip(probability)
+    flip.only_mirrors = True
+    transform: Transform = flip
     return transform

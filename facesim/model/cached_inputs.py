@@ -1,0 +1,130 @@
+"""Inputs that skip the trunk: its cached output instead of pixels."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from facesim.data.augmentation import Augmentation
+from facesim.interfaces import Int64Array, PairBatch, Transform
+from facesim.model.network import SiameseNetwork
+from facesim.model.trunk_cache import TrunkCache
+from facesim.reporter import Reporter
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_BATCHES_AHEAD = 2
+_LEFT_AND_RIGHT = torch.tensor([0, 255], dtype=torch.uint8).expand(3, 1, 2)
+
+
+class CachedInputs:
+    """The trunk's output for a table's images, computed once and read ever after.
+
+    Args:
+        plain: the cache of the images as they are.
+        mirrored: the cache of the mirrored images, where a random mirroring is the augmentation.
+        mirroring: that augmentation; it decides per (seed, epoch, row), as it would on pixels.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        plain: TrunkCache,
+        *,
+        mirrored: TrunkCache | None = None,
+        mirroring: tuple[Transform, ...] = (),
+        seed: int = 0,
+    ) -> None:
+        self.plain = plain
+        self.mirrored = mirrored
+        self.mirroring = mirroring
+        self.seed = seed
+
+    def warm(
+        self, rows: Int64Array, reporter: Reporter, check: Callable[[], None], *, training: bool
+    ) -> None:
+        """Compute what the cache lacks for these rows, and say before what that will take.
+
+        Raises:
+            FacesimError: the disk is too small or cannot be written.
+        """
+        caches = [self.plain]
+        if training and self.mirrored is not None:
+            caches.append(self.mirrored)
+        for cache in caches:
+            _fill(cache, rows, reporter, check)
+
+    def batches(
+        self, batches: Iterable[PairBatch], epoch: int
+    ) -> Iterator[tuple[PairBatch, Tensor]]:
+        """Each batch of an epoch with the trunk's output for its images, read ahead."""
+        augmentation = Augmentation(self.mirroring, self.seed, epoch)
+
+        def read(batch: PairBatch) -> tuple[PairBatch, Tensor]:
+            return batch, self._features(batch.images.numpy(), augmentation)
+
+        return _ahead(read, iter(batches))
+
+    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
+        """The trunk's output for some rows, in order, not mirrored."""
+        parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+        return _ahead(self.plain.features, parts)
+
+    def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
+        """The trunk's output through tail and head."""
+        return network.embed_trunk_output(inputs.float())
+
+    def _features(self, rows: Int64Array, augmentation: Augmentation) -> Tensor:
+        if self.mirrored is None:
+            return self.plain.features(rows)
+        flips = _flips(rows, augmentation)
+        features = self.plain.features(rows)
+        if flips.any():
+            features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
+        return features
+
+
+def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:
+    """Which rows the augmentation mirrors in its epoch, seen on a picture two pixels wide."""
+    return np.array(
+        [bool(augmentation(_LEFT_AND_RIGHT, int(row))[0, 0, 0]) for row in rows], dtype=bool
+    )
+
+
+def _fill(
+    cache: TrunkCache, rows: Int64Array, reporter: Reporter, check: Callable[[], None]
+) -> None:
+    missing = cache.missing(rows)
+    if not missing:
+        return
+    megabytes = cache.bytes_needed(rows) / 1e6
+    reporter.say(
+        f"trunk cache: {missing:,} images to compute once, {megabytes:,.0f} MB in "
+        f"{cache.store.folder}"
+    )
+    with reporter.task("filling the trunk cache", missing) as advance:
+        done_before = 0
+
+        def progress(done: int, _total: int) -> None:
+            nonlocal done_before
+            advance(done - done_before)
+            done_before = done
+            check()
+
+        cache.fill(rows, progress)
+
+
+def _ahead(read: Callable[[Item], Result], items: Iterator[Item]) -> Iterator[Result]:
+    """``map(read, items)``, a few items ahead of the caller in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        reading = [pool.submit(read, item) for item in islice(items, _BATCHES_AHEAD)]
+        while reading:
+            result = reading.pop(0).result()
+            reading.extend(pool.submit(read, item) for item in islice(items, 1))
+            yield result
