@@ -25,6 +25,9 @@ from facesim.signature import parameters_model, summary
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
+PLUGINS_OF = "x-facesim-plugins"
+"""Marks, in the JSON Schema of anything that holds a plugin, the node that is one."""
+
 
 @dataclass(frozen=True)
 class Plugin(Generic[T]):
@@ -200,7 +203,9 @@ class Registry(Generic[T]):
     ) -> JsonSchemaValue:
         nodes = [handler(plugin.parameters.__pydantic_core_schema__) for plugin in self]
         bare = [plugin.name for plugin in self if not _required(plugin)]
-        return {"anyOf": [*nodes, {"type": "string", "enum": bare}] if bare else nodes}
+        if bare:
+            nodes.append({"type": "string", "enum": bare})
+        return {"anyOf": nodes or [{"not": {}}], PLUGINS_OF: self.plural}
 
     def _validate_node(self, node: Any) -> Spec[T]:
         if isinstance(node, Spec) and node.plugin.kind == self.kind:

@@ -14,6 +14,7 @@ from facesim.type_words import has_any_length, in_words, literals, peeled
 
 _MAX_SHOWN = 80
 _OWN_MESSAGE = ("value_error", "assertion_error", "facesim_plugin")
+_TYPED = ("int_type", "float_type", "bool_type", "literal_error")
 _BOOLEANS_OF_OLD = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -129,8 +130,10 @@ def _hint(node: Node, wanted: Any, error: str) -> str:
         return f"write {_BOOLEANS_OF_OLD[text.lower()]}"
     if error == "finite_number":
         return "write a finite number"
-    if error in ("int_type", "float_type", "bool_type") and not isinstance(typed(text), str):
-        return "" if node.value.plain else "take the quotes away"
+    if error in _TYPED and not node.value.plain:
+        if "${" in text:
+            return "a variable in quotes is text: write it without them, outside of { } and [ ]"
+        return "" if isinstance(typed(text), str) else "take the quotes away"
     if error in ("string_type", "path_type") and text and node.value.plain:
         return f"write it in quotes: '{text}'"
     if error in ("tuple_type", "list_type") and text and has_any_length(wanted):

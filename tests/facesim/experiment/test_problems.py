@@ -67,6 +67,13 @@ WRONG = [
     ),
     pytest.param(
         "margin: 2.0",
+        'margin: "${MARGIN:-2.0}"',
+        "exp.yaml:11:11: loss.margin: must be a number > 0, not '2.0' "
+        "(a variable in quotes is text: write it without them, outside of { } and [ ])",
+        id="number from a variable in quotes",
+    ),
+    pytest.param(
+        "margin: 2.0",
         "margin: -1",
         "exp.yaml:11:11: loss.margin: must be a number > 0, not -1",
         id="value out of range",

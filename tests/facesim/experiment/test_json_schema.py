@@ -1,0 +1,184 @@
+"""The JSON Schema agrees with what facesim reads, and with what it refuses."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from facesim import interfaces
+from facesim.experiment.json_schema import experiment_json_schema
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.reading import read_source
+from facesim.experiment.scalars import typed
+from facesim.experiment.source import ExperimentError, Node, Scalar
+
+
+def raw(node: Node) -> Any:
+    """What an editor sees: the file's data with its variables as they are written."""
+    if isinstance(node.value, Scalar):
+        return typed(node.value.text) if node.value.plain else node.value.text
+    if isinstance(node.value, dict):
+        return {key: raw(below) for key, below in node.value.items()}
+    return [raw(below) for below in node.value]
+
+
+@cache
+def validator() -> Draft202012Validator:
+    schema = experiment_json_schema()
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def accepts(path: Path) -> bool:
+    return bool(validator().is_valid(raw(read_source(path)[0])))
+
+
+RIGHT = [
+    ("", ""),
+    ("margin: 2.0", "margin: 3"),
+    ("loss:\n  name: contrastive\n  margin: 2.0", "loss: contrastive"),
+    ("loss:\n  name: contrastive\n  margin: 2.0", "loss: {name: learned, hidden: []}"),
+    ("depth: 18", "weights: somewhere/weights.pt"),
+    ("", "transforms: [flip, {name: flip, probability: 0.1}]\nscheduler: constant\n"),
+    ("", "image: {size: [10, 20], crop: null}\nplugins: [json]\n"),
+    ("epochs: 10", "epochs: 10, checkpoint_every: null, precision: float32"),
+    ("name: whole", "name: ${NAME:-whole}"),
+    ("margin: 2.0", "margin: ${MARGIN:-2.0}"),
+    ("epochs: 10", 'epochs: 10, precision: "${PRECISION:-auto}"'),
+    ("{name: resnet, depth: 18}", "\n  name: resnet\n  depth: ${DEPTH:-50}"),
+    ("head: mlp", "head: ${HEAD:-mlp}"),
+    ("name: contrastive", "name: ${LOSS:-contrastive}"),
+    ("", "image:\n  size:\n    - 10\n    - ${WIDTH:-20}\n"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), RIGHT)
+def test_what_facesim_reads_is_accepted(whole: Callable[..., Path], old: str, new: str) -> None:
+    path = whole(old, new)
+    load_experiment(path)
+    assert accepts(path)
+
+
+WRONG = [
+    ("contrastive", "contrastiv"),
+    ("margin", "margn"),
+    ("margin: 2.0", "hidden: [64]"),
+    ("margin: 2.0", "margin: two"),
+    ("margin: 2.0", "margin: '2.0'"),
+    ("margin: 2.0", "margin: -1"),
+    ("margin: 2.0", "margin: 0"),
+    ("margin: 2.0", "margin: true"),
+    ("margin: 2.0", "margin:"),
+    ("margin: 2.0", "margin: {a: 1}"),
+    ("epochs", "epoch"),
+    ("epochs: 10", "epochs: 10.5"),
+    ("epochs: 10", "epochs: 10, precision: float61"),
+    ("epochs: 10, ", ""),
+    ("depth: 18", "depth: 19"),
+    ("depth: 18", "weights: 5"),
+    ("head: mlp", "head: {fc_dim: 4}"),
+    ("head: mlp", "head: {name: mlp, fc_dim: 0}"),
+    ("head: mlp", "head: mpl"),
+    ("head: mlp", "head: contrastive"),
+    ("head: mlp", "head: [mlp]"),
+    ("head: mlp\n", ""),
+    ("sampler: {name: random_pairs, pairs_per_image: 0.5}", "sampler: random_pairs"),
+    ("name: whole", "name: a/b"),
+    ("name: whole", "name: 5"),
+    ("", "learning_rate: 5\n"),
+    ("", "seed: -1\n"),
+    ("", "image: {size: [1]}\n"),
+    ("", "image: {size: [1, 2, 3]}\n"),
+    ("", "image:\n"),
+    ("", "transforms: flip\n"),
+    ("", "transforms: [flop]\n"),
+    ("", "trackers: [tensorboard]\n"),
+    ("", "plugins: ./mine.py\n"),
+    ("", "device: gpu\n"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), WRONG)
+def test_what_facesim_refuses_is_refused(whole: Callable[..., Path], old: str, new: str) -> None:
+    path = whole(old, new)
+    with pytest.raises(ExperimentError):
+        load_experiment(path)
+    assert not accepts(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("", True),
+        ("seed: 1", True),
+        ("loss: {margin: 3}", True),
+        ("loss: learned", True),
+        ("data: {val: {table: x.csv}}", True),
+        ("train: {epochs: '${EPOCHS}'}", True),
+        ("loss: {margin: -3}", False),
+        ("loss: {margn: 3}", False),
+        ("loss: learnd", False),
+        ("los: learned", False),
+        ("train: {epoch: 3}", False),
+        ("plugins: [./mine.py]\nloss: {power: 2}", True),
+        ("plugins: [./mine.py]\nloss: {name: mine, power: 2}", True),
+    ],
+)
+def test_a_file_that_extends_another_may_leave_things_out(
+    write: Callable[..., Path], text: str, right: bool
+) -> None:
+    assert accepts(write(f"extends: base.yaml\n{text}")) is right
+
+
+@pytest.mark.parametrize(
+    ("node", "right"),
+    [
+        ("mine", True),
+        ("{name: mine, power: 2}", True),
+        ("{name: contrastive, margin: 2}", True),
+        ("{name: contrastive, margn: 2}", False),
+        ("{name: contrastive, margin: -2}", False),
+        ("{power: 2}", False),
+        ("5", False),
+    ],
+)
+def test_a_file_with_plugins_may_name_what_is_not_registered(
+    whole: Callable[..., Path], node: str, right: bool
+) -> None:
+    path = whole("loss:\n  name: contrastive\n  margin: 2.0\n", f"loss: {node}\n")
+    path.write_text(path.read_text() + "plugins: [./mine.py]\n")
+    assert accepts(path) is right
+
+
+def test_every_parameter_of_every_plugin_is_there_with_its_description() -> None:
+    definitions = experiment_json_schema()["$defs"]
+    assert set(definitions) >= {registry.plural for registry in interfaces.REGISTRIES}
+    (sampler,) = [it for it in definitions["samplers"]["anyOf"] if it["type"] == "object"]
+    assert set(sampler["properties"]) == {"name", "pairs_per_image", "same_fraction"}
+    assert sampler["properties"]["pairs_per_image"]["description"] == "Pairs drawn per image."
+    assert definitions["losses"]["anyOf"][0]["description"] == "Pull together, push apart."
+
+
+def test_every_key_of_the_engine_is_described() -> None:
+    definitions = experiment_json_schema()["$defs"]
+    undescribed = [
+        f"{section}.{key}"
+        for section in ("Experiment", "Data", "Image", "Train", "Evaluate")
+        for key, schema in definitions[section]["properties"].items()
+        if "description" not in schema and "$ref" not in schema
+    ]
+    assert undescribed == []
+
+
+def test_every_reference_leads_somewhere() -> None:
+    schema = experiment_json_schema()
+
+    def references(part: Any) -> set[str]:
+        below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        own = {part["$ref"]} if isinstance(part, dict) and "$ref" in part else set()
+        return own.union(*map(references, below))
+
+    assert references(schema) <= {f"#/$defs/{name}" for name in schema["$defs"]}
