@@ -12,7 +12,7 @@ from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.metrics import metric_named
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import score_pairs
-from facesim.interfaces import PairBatch
+from facesim.interfaces import Int64Array, PairBatch
 from facesim.reporter import Reporter
 from facesim.training.checkpoint import (
     BEST,
@@ -86,10 +86,19 @@ class Trainer:
             raise
 
     def _warm(self) -> None:
+        """Let the cache compute at once what the remaining epochs will ask of it."""
         if self.progress.epoch < self.settings.epochs:
-            train = self.prepared.train
-            every = np.arange(len(train.table))
-            train.inputs.warm(every, self.reporter, self.stop.check, training=True)
+            inputs = self.prepared.train.inputs
+            inputs.warm(self._rows_ahead(), self.reporter, self.stop.check, training=True)
+
+    def _rows_ahead(self) -> Int64Array:
+        """The rows of the table that the remaining epochs use: where they are many, all."""
+        sampler, images = self.prepared.sampler, len(self.prepared.train.table)
+        epochs = range(self.progress.epoch, self.settings.epochs)
+        if 2 * self.settings.batch_size * len(sampler) * len(epochs) >= images:
+            return np.arange(images)
+        batches = (batch.images.numpy() for epoch in epochs for batch in sampler.batches(epoch))
+        return np.unique(np.concatenate(list(batches)))
 
     def _mend_best(self) -> None:
         """Renew ``best`` if a kill came between writing ``last`` and linking it."""
