@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +12,15 @@ import PIL.features
 import torch
 from torch import Tensor, nn
 
-from facesim.data import decoding
+from facesim.data import decoding, jpeg
 from facesim.data.framing import Framing
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 
 _FORMAT = 1
 """To be raised when the same key would stand for other features, or for another file format."""
+
+_DECODING = (Path(decoding.__file__), Path(jpeg.__file__))
 
 _LIBRARIES = ("torch", "builtins", "abc", "typing")
 """Their classes do not change from day to day."""
@@ -44,8 +47,8 @@ def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
     """32 hexadecimal digits that change with anything that the features depend on.
 
     That is: the trunk's modules, their settings, weights and buffers, the source files of those of
-    their classes that are not torch's, the normalisation, the recipe, the decoder's source file and
-    libraries. Where the trunk runs is not in it: devices differ by rounding only.
+    their classes that are not torch's, the normalisation, the recipe, and the source files and the
+    libraries of the decoder. Where the trunk runs is not in it: devices differ by rounding only.
 
     Raises:
         FacesimError: the source of a class cannot be found.
@@ -54,7 +57,7 @@ def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
     for part in (_FORMAT, recipe, decoder(), *_structure(backbone.trunk)):
         digest.update(repr(part).encode())
     # In an order that does not depend on where the files lie.
-    files = {Path(decoding.__file__), *_source_files(backbone.trunk)}
+    files = {*_DECODING, *_source_files(backbone.trunk)}
     for source in sorted(file.read_bytes() for file in files):
         digest.update(source)
     for name, tensor in _tensors(backbone):
@@ -66,8 +69,8 @@ def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
 
 def decoder() -> str:
     """The libraries that turn files into pixels; another version may round otherwise."""
-    jpeg = PIL.features.version("libjpeg_turbo") or PIL.features.version("jpg")
-    return f"Pillow {PIL.__version__}, JPEG {jpeg}"
+    turbo = PIL.features.version("libjpeg_turbo") or PIL.features.version("jpg")
+    return f"Pillow {PIL.__version__} with JPEG {turbo}, simplejpeg {version('simplejpeg')}"
 
 
 def _structure(trunk: nn.Module) -> list[str]:
