@@ -19,11 +19,12 @@ CAMERA = 6.0
 """Distance of the camera in face units: the nearer, the stronger the perspective."""
 
 
-def render_face(face: Face, view: View, size: int) -> npt.NDArray[np.uint8]:
-    """Draw one image, uint8 RGB [size, size, 3]: a pure function of its arguments."""
+def render_face(face: Face, view: View, size: int) -> Image.Image:
+    """Draw one image, RGB, size x size: a pure function of its arguments."""
     canvas = _background(view, size)
     _paint(canvas, face, view)
-    return _expose(np.asarray(canvas.reduce(SUPERSAMPLING), np.float32), view)
+    pixels = np.asarray(canvas.reduce(SUPERSAMPLING), np.float32)
+    return Image.fromarray(_expose(pixels, view))
 
 
 def _background(view: View, size: int) -> Image.Image:

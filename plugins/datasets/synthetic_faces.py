@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -51,19 +51,20 @@ def synthetic_faces(
     """
     folder = (root or cache_dir() / "synthetic_faces") / _version(seed, size)
     numbers = range(first_identity, first_identity + identities)
-    for number in _incomplete(folder, numbers, images_per_identity):
-        _draw(folder, seed, number, images_per_identity, size)
-    looks = pd.DataFrame([face_of(seed, number).attributes for number in numbers])
+    faces = [face_of(seed, number) for number in numbers]
+    images = range(images_per_identity)
+    files = [f"{number:07d}_{image:05d}.png" for number in numbers for image in images]
+
+    def draw(row: int) -> Image.Image:
+        person, image = divmod(row, images_per_identity)
+        return render_face(faces[person], view_of(seed, numbers[person], image), size)
+
+    _complete(folder, files, draw)
     of_rows = np.repeat(np.arange(identities), images_per_identity)
+    looks = pd.DataFrame([face.attributes for face in faces])
     return FaceTable(
         root=folder,
-        files=np.array(
-            [
-                f"{_folder(number)}/{_file(image)}"
-                for number in numbers
-                for image in range(images_per_identity)
-            ]
-        ),
+        files=np.array(files),
         identities=of_rows,
         labels=np.array([str(number) for number in numbers]),
         attributes=looks.iloc[of_rows].reset_index(drop=True),
@@ -78,38 +79,24 @@ def _version(seed: int, size: int) -> str:
     return f"seed{seed}-size{size}-{digest.hexdigest()[:12]}"
 
 
-def _folder(number: int) -> str:
-    return f"{number:07d}"
+def _complete(folder: Path, files: Sequence[str], draw: Callable[[int], Image.Image]) -> None:
+    """Draw the files that are missing; of two processes, one draws and the other waits."""
+    if not _missing(folder, files):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        for row in _missing(folder, files):
+            _write(folder / files[row], draw(row))
 
 
-def _file(image: int) -> str:
-    return f"{image:05d}.png"
-
-
-def _incomplete(folder: Path, numbers: Sequence[int], images: int) -> list[int]:
-    """The identities of which some image does not exist yet."""
-    return [number for number in numbers if _missing(folder, number, images)]
-
-
-def _missing(folder: Path, number: int, images: int) -> list[int]:
-    """The images of one identity that do not exist, or are empty as a power cut leaves them."""
+def _missing(folder: Path, files: Sequence[str]) -> list[int]:
+    """The rows whose file does not exist, or is empty as a power cut leaves it."""
     try:
-        with os.scandir(folder / _folder(number)) as entries:
+        with os.scandir(folder) as entries:
             present = {entry.name for entry in entries if entry.stat().st_size}
     except FileNotFoundError:
-        return list(range(images))
-    return [image for image in range(images) if _file(image) not in present]
-
-
-def _draw(folder: Path, seed: int, number: int, images: int, size: int) -> None:
-    """Draw what is missing of one identity; of two processes, one draws and the other waits."""
-    own = folder / _folder(number)
-    own.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(folder.name + ".lock")):
-        face = face_of(seed, number)
-        for image in _missing(folder, number, images):
-            pixels = render_face(face, view_of(seed, number, image), size)
-            _write(own / _file(image), Image.fromarray(pixels))
+        present = set()
+    return [row for row, file in enumerate(files) if file not in present]
 
 
 def _write(path: Path, image: Image.Image) -> None:

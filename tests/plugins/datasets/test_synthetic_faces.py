@@ -98,7 +98,7 @@ def test_glasses_are_seen_in_the_pixels() -> None:
     view = view_of(0, 0, 0)
     without = replace(face_of(0, 0), glasses="none", glasses_color=np.full(3, 255.0))
     bare, worn = (
-        render_face(face, view, 64).astype(int)
+        np.asarray(render_face(face, view, 64), int)
         for face in (without, replace(without, glasses="square"))
     )
     changed = np.argwhere(np.abs(bare - worn).max(axis=2) > 40)
@@ -178,7 +178,7 @@ def test_pixels_alone_hardly_tell_who_it_is() -> None:
     people, views = 60, 3
     flat = np.array(
         [
-            render_face(face_of(0, person), view_of(0, person, image), 32).ravel()
+            np.asarray(render_face(face_of(0, person), view_of(0, person, image), 32)).ravel()
             for person in range(people)
             for image in range(views)
         ],
