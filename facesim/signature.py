@@ -52,8 +52,8 @@ def parameters_model(
     return model
 
 
-def summary(factory: Callable[..., Any]) -> str:
-    """First paragraph of a factory's own docstring on one line; of no base class's."""
+def docstring(factory: Callable[..., Any]) -> str:
+    """A factory's own docstring, without its indentation; of no base class's."""
     while isinstance(factory, functools.partial):
         factory = factory.func
     texts = [factory.__doc__]
@@ -62,8 +62,12 @@ def summary(factory: Callable[..., Any]) -> str:
             vars(factory).get("__doc__"),
             getattr(vars(factory).get("__init__"), "__doc__", ""),
         ]
-    text = next((text for text in texts if text), "")
-    return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
+    return inspect.cleandoc(next((text for text in texts if text), ""))
+
+
+def summary(factory: Callable[..., Any]) -> str:
+    """First paragraph of a factory's own docstring, on one line."""
+    return " ".join(docstring(factory).split("\n\n")[0].split())
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

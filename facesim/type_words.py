@@ -71,13 +71,14 @@ def peeled(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def union_members(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a union; the type itself where it is none."""
+    """The alternatives of a union, each with the union's metadata; a type that is none, itself."""
     inner, metadata = peeled(annotation)
-    if get_origin(inner) in (Union, UnionType) and not _bounds(metadata):
-        for member in get_args(inner):
-            yield from union_members(member)
-    else:
+    if get_origin(inner) not in (Union, UnionType):
         yield annotation
+        return
+    for member in get_args(inner):
+        bound = metadata and member is not NoneType
+        yield from union_members(Annotated[(member, *metadata)] if bound else member)
 
 
 def _alternative(annotation: Any) -> list[str]:
@@ -128,13 +129,12 @@ def _bounds(metadata: tuple[Any, ...]) -> str:
     items: list[Any] = []
     for item in metadata:
         items += item.metadata if isinstance(item, FieldInfo) else [item]
-    found = [
-        words.format(getattr(item, key))
-        for item in items
-        for key, words in _BOUNDS.items()
-        if getattr(item, key, None) is not None
-    ]
-    return " and ".join(found)
+    limits = [(key, getattr(item, key, None)) for item in items for key in _BOUNDS]
+    return " and ".join(_bound(key, limit) for key, limit in limits if limit is not None)
+
+
+def _bound(key: str, limit: Any) -> str:
+    return "not empty" if (key, limit) == ("min_length", 1) else _BOUNDS[key].format(limit)
 
 
 def _one_of(alternatives: list[str]) -> str:
