@@ -213,9 +213,9 @@ class Registry(Generic[T]):
         if isinstance(node, str):
             node = {"name": node}
         if not isinstance(node, dict) or not isinstance(node.get("name"), str):
-            known = ", ".join(self.names()) or "none"
+            names = ", ".join(self.names()) or "none"
             raise _custom(
-                f"must be a {self.kind}'s name, or a mapping with `name:` (known: {known})"
+                f"must be a {self.kind}'s name, or a mapping with `name:` (known: {names})"
             )
         try:
             plugin = self.get(node["name"])
@@ -235,9 +235,8 @@ def _caller() -> tuple[str, str]:
     frame = here and here.f_back and here.f_back.f_back
     if frame is None:
         return "__main__", "unknown:0"
-    return frame.f_globals.get(
-        "__name__", "__main__"
-    ), f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return frame.f_globals.get("__name__", "__main__"), origin
 
 
 def _again(taken: Plugin[Any], module: str, factory: Callable[..., Any]) -> bool:

@@ -14,7 +14,8 @@ from facesim.type_words import has_any_length, in_words, literals, peeled
 
 _MAX_SHOWN = 80
 _OWN_MESSAGE = ("value_error", "assertion_error", "facesim_plugin")
-_TYPED = ("int_type", "float_type", "bool_type", "literal_error")
+_NOT_FINITE = {"Infinity": ".inf", "-Infinity": "-.inf", "NaN": ".nan"}
+_NOT_TEXT = ("int_type", "float_type", "bool_type", "literal_error")
 _BOOLEANS_OF_OLD = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -102,14 +103,12 @@ def _missing_key(path: KeyPath, data: Any, model: type[BaseModel]) -> str:
 
 
 def _own_message(detail: Any) -> str:
-    message = str(detail["msg"]).partition(", ")[2] if detail["type"] in _OWN_MESSAGE[:2] else ""
-    if not message:
+    """What a plugin node or a validator of the schema says in its own words."""
+    if detail["type"] == "facesim_plugin":
         return str(detail["msg"])
-    return (
-        message
-        if isinstance(detail["input"], dict)
-        else f"{message} (it is {_shown(detail['input'])})"
-    )
+    message = str(detail["msg"]).partition(", ")[2]  # behind pydantic's "Value error, "
+    about = "" if isinstance(detail["input"], dict) else f" (it is {_shown(detail['input'])})"
+    return message + about
 
 
 def _wrong_value(node: Node, wanted: Any, detail: Any) -> str:
@@ -130,7 +129,7 @@ def _hint(node: Node, wanted: Any, error: str) -> str:
         return f"write {_BOOLEANS_OF_OLD[text.lower()]}"
     if error == "finite_number":
         return "write a finite number"
-    if error in _TYPED and not node.value.plain:
+    if error in _NOT_TEXT and not node.value.plain:
         if "${" in text:
             return "a variable in quotes is text: write it without them, outside of { } and [ ]"
         return "" if isinstance(typed(text), str) else "take the quotes away"
@@ -147,9 +146,6 @@ def _shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict):
         return "a mapping"
-    text = (
-        repr(value) if isinstance(value, str) else to_json(value, inf_nan_mode="constants").decode()
-    )
-    if isinstance(value, float):
-        text = {"Infinity": ".inf", "-Infinity": "-.inf", "NaN": ".nan"}.get(text, text)
+    written = to_json(value, inf_nan_mode="constants").decode()
+    text = repr(value) if isinstance(value, str) else _NOT_FINITE.get(written, written)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
