@@ -19,6 +19,24 @@ from facesim.registry import Registry
 Int64Array = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class PairSet:
+    """The pairs that an evaluation is made on.
+
+    Attributes:
+        rows: int64 [P, 2], rows of the table; the two of a pair differ.
+        same: bool [P], True where both show one identity (genuine).
+        fold: int64 [P], the fold of each pair, or None if there are no folds.
+    """
+
+    rows: Int64Array
+    same: npt.NDArray[np.bool_]
+    fold: Int64Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 @dataclass(frozen=True)
 class FaceTable:
     """The images of one split: one row per image; paths and identities, no pixels.
@@ -30,6 +48,7 @@ class FaceTable:
         labels: str [I], the dataset's own label of each identity.
         attributes: N rows, one column per extra attribute; may have no column.
         notes: what was left out or is odd, counted, one sentence each.
+        pairs: those that the dataset's own protocol compares, or None if it has none.
     """
 
     root: Path
@@ -38,6 +57,7 @@ class FaceTable:
     labels: npt.NDArray[Any]
     attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
+    pairs: PairSet | None = None
 
     def __post_init__(self) -> None:
         if len(self.files) != len(self.identities):

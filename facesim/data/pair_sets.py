@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -14,29 +13,11 @@ from facesim.atomic import replacing
 from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers
 from facesim.data.pair_set_problems import describe_problems, is_whole_number
 from facesim.errors import FacesimError
-from facesim.interfaces import DataError, FaceTable, Int64Array
+from facesim.interfaces import DataError, FaceTable, Int64Array, PairSet
 
 _COLUMNS = ["file1", "file2", "same"]
 _WITH_FOLD = [*_COLUMNS, "fold"]
 _RECORDS_AT_ONCE = 1 << 11  # Python's collector makes longer lists of rows slower to read
-
-
-@dataclass(frozen=True, eq=False)
-class PairSet:
-    """The pairs that an evaluation is made on.
-
-    Attributes:
-        rows: int64 [P, 2], rows of the table; the two of a pair differ.
-        same: bool [P], True where both show one identity (genuine).
-        fold: int64 [P], the fold of each pair, or None if there are no folds.
-    """
-
-    rows: Int64Array
-    same: npt.NDArray[np.bool_]
-    fold: Int64Array | None = None
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def draw_pair_set(

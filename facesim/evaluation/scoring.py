@@ -8,8 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from facesim.data.pair_sets import PairSet
-from facesim.interfaces import FaceTable, Int64Array, PairBatch
+from facesim.interfaces import FaceTable, Int64Array, PairBatch, PairSet
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork
 from facesim.reporter import Reporter

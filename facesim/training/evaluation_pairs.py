@@ -1,7 +1,8 @@
 """The pairs that a run is measured on: drawn once, kept as CSV, read back ever after."""
 
-from facesim.data.pair_sets import PairSet, draw_pair_set, read_pair_set, write_pair_set
+from facesim.data.pair_sets import draw_pair_set, read_pair_set, write_pair_set
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import PairSet
 from facesim.seeds import derive_seed
 from facesim.training.preparation import Split
 from facesim.training.run_directory import RunDirectory

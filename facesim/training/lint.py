@@ -6,9 +6,9 @@ from facesim.data.image_digests import Digests, image_digests
 from facesim.data.linter.findings import Findings, LintReport
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
-from facesim.data.pair_sets import PairSet
 from facesim.data.perceptual_hash import perceptual_hashes
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import PairSet
 from facesim.reporter import Reporter
 from facesim.training.preparation import Split
 

@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facesim.data.pair_sets import PairSet
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.metrics import metric_named
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import score_pairs
-from facesim.interfaces import Int64Array, PairBatch
+from facesim.interfaces import Int64Array, PairBatch, PairSet
 from facesim.reporter import Reporter
 from facesim.training.checkpoint import (
     BEST,

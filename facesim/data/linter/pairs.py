@@ -3,8 +3,7 @@
 import numpy as np
 
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
-from facesim.data.pair_sets import PairSet
-from facesim.interfaces import FaceTable, Int64Array
+from facesim.interfaces import FaceTable, Int64Array, PairSet
 
 DOMINANT_SHARE = 0.25
 """An identity in more than this share of the pairs decides the figure on its own."""
