@@ -55,12 +55,14 @@ def exhaustive_roc(
     Left out are points between two bends, which differ in impostors alone, and never more than
     about one 65,536th of the impostors in a row.
 
-    Memory grows with the images and with the genuine pairs, a few dozen bytes each.
+    Memory grows with the images and the genuine pairs, a few dozen bytes each, beside a block of
+    32 MB a thread.
 
     Args:
         embeddings: float [N, D], on the device that ``score`` works on.
         identities: int64 [N].
-        score: `Loss.score`: [P, D] and [P, D] to similarities [P], compared as float32.
+        score: `Loss.score`: [P, D] and [P, D] to similarities [P], compared as float32. It is
+            called from several threads, and the first may be one row expanded, for reading only.
         thresholds: chosen elsewhere; `Roc.at` is exact at these and at the result's own.
 
     Raises:
