@@ -1,0 +1,173 @@
+"""What a page is made of: sections of blocks, all of it plain text and figures, no HTML."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph.
+
+    Attributes:
+        text: plain text.
+        tone: ``plain``; ``note`` for what is missing; ``warning`` or ``error`` for what speaks
+            against the result.
+    """
+
+    kind: ClassVar[str] = "text"
+
+    text: str
+    tone: str = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names its rows.
+
+    The last cell of a row with fewer cells than columns spans the rest.
+
+    Attributes:
+        caption: what it holds.
+        columns: one heading per column.
+        rows: one text per column.
+        numeric: whether the further columns are numbers, set flush right.
+    """
+
+    kind: ClassVar[str] = "table"
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot, what it shows in words, and the numbers behind it.
+
+    Attributes:
+        name: unique within the page; letters and hyphens.
+        title: heading.
+        description: what a reader who does not see the plot must know.
+        plot: a Plotly figure. Colours are the style sheet's variables, such as
+            ``var(--genuine)``, so that they follow the reader's light or dark mode.
+        numbers: the plot as a table.
+    """
+
+    kind: ClassVar[str] = "figure"
+
+    name: str
+    title: str
+    description: str
+    plot: Any
+    numbers: Table
+
+
+@dataclass(frozen=True)
+class Card:
+    """One headline number.
+
+    Attributes:
+        label: which.
+        value: as text.
+        detail: its interval, or why there is none.
+    """
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Headline numbers side by side."""
+
+    kind: ClassVar[str] = "cards"
+
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One image.
+
+    Attributes:
+        file: path in its table.
+        picture: a data URI; None where faces are left out or the file cannot be read.
+    """
+
+    file: str
+    picture: str | None
+
+
+@dataclass(frozen=True)
+class FacePair:
+    """Two images that were compared.
+
+    Attributes:
+        faces: both.
+        facts: what is known of the pair, such as its score.
+    """
+
+    faces: tuple[Face, Face]
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pairs of faces under a heading."""
+
+    kind: ClassVar[str] = "gallery"
+
+    title: str
+    pairs: tuple[FacePair, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Preformatted text.
+
+    Attributes:
+        caption: what it is.
+        text: the lines.
+        folded: whether it is shown only on demand.
+    """
+
+    kind: ClassVar[str] = "code"
+
+    caption: str
+    text: str
+    folded: bool = False
+
+
+Block = Text | Table | Figure | Cards | Gallery | Code
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with an entry in its contents.
+
+    Attributes:
+        name: unique within the page; letters and hyphens.
+        title: heading.
+        blocks: from top to bottom.
+    """
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page.
+
+    Attributes:
+        title: the browser's title and the heading.
+        subtitle: one line below it.
+        sections: from top to bottom.
+    """
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]

@@ -1,0 +1,150 @@
+"""What a run directory holds for a report; a part that is not there yet is None or empty."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from facesim.data.linter.findings import LintReport
+from facesim.evaluation.calibration import Calibration
+from facesim.evaluation.result import Estimate, EvaluationResult
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import DataError, FaceTable
+from facesim.registry import Spec
+from facesim.report.scored_pairs import NamedPairs, read_scored_pairs
+from facesim.report.training_log import TrainingLog, read_training_log
+from facesim.training.run_directory import EXPERIMENT_FILE, RunDirectory
+
+T = TypeVar("T")
+
+
+class _Read(BaseModel):
+    """Written by this version or a later one, which may say more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Baseline(_Read):
+    """What something that learnt nothing of the task reaches on the same pairs."""
+
+    name: str
+    description: str
+    result: EvaluationResult
+
+
+class Slice(_Read):
+    """The pairs in which an attribute has one value, at the one global threshold."""
+
+    attribute: str
+    value: str
+    pairs: int
+    genuine: int
+    impostor: int
+    accuracy: Estimate
+    fmr: Estimate
+    fnmr: Estimate
+
+
+class Slices(_Read):
+    """The model of ``slices.json``."""
+
+    slices: tuple[Slice, ...]
+
+
+class Start(_Read):
+    """One start of the run: what it ran on and with."""
+
+    command: tuple[str, ...] = ()
+    python: str = ""
+    platform: str = ""
+    packages: dict[str, str | None] = {}
+    plugins: dict[str, str] = {}
+    git_commit: str | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run directory, read.
+
+    Attributes:
+        run: the directory.
+        name: of the evaluation.
+        experiment: as it was resolved.
+        evaluated: the same with what the evaluation changed, such as other data.
+        starts: one entry per start of the run.
+        log: what training logged.
+        result: the evaluation's figures.
+        pairs: the evaluation's scored pairs.
+        baselines: on the same pairs.
+        slices: by attribute.
+        calibration: thresholds and probabilities from val.
+        lint: what the linter found; None if it did not run.
+    """
+
+    run: RunDirectory
+    name: str
+    experiment: Experiment
+    evaluated: Experiment
+    starts: tuple[Start, ...]
+    log: TrainingLog | None
+    result: EvaluationResult | None
+    pairs: NamedPairs | None
+    baselines: tuple[Baseline, ...]
+    slices: Slices | None
+    calibration: Calibration | None
+    lint: LintReport | None
+
+    @property
+    def evaluated_dataset(self) -> Spec[FaceTable]:
+        """The dataset of the evaluation: the run's test split, or what it was made on instead."""
+        return self.evaluated.data.test
+
+    @property
+    def title(self) -> str:
+        """``name/run id``, which tells runs of one experiment apart."""
+        return f"{self.experiment.name} / {self.run.path.absolute().name}"
+
+
+def read_run(run: RunDirectory, name: str) -> RunFiles:
+    """Read all that a report shows of one evaluation of a run.
+
+    Raises:
+        DataError: a file is damaged; the message names it.
+        FacesimError: the experiment does not load, for instance without one of its plugins.
+    """
+    folder = run.evaluation(name)
+    experiment = run.experiment()
+    changed = folder / EXPERIMENT_FILE
+    return RunFiles(
+        run=run,
+        name=name,
+        experiment=experiment,
+        evaluated=load_experiment(changed) if changed.is_file() else experiment,
+        starts=_read(run.environment_file, tuple[Start, ...]) or (),
+        log=read_training_log(run.metrics_log),
+        result=_read(folder / "metrics.json", EvaluationResult),
+        pairs=read_scored_pairs(folder / "scores.csv"),
+        baselines=_read(folder / "baselines.json", tuple[Baseline, ...]) or (),
+        slices=_read(folder / "slices.json", Slices),
+        calibration=_read(run.calibration_file, Calibration),
+        lint=_read(run.path / "lint.json", LintReport),
+    )
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    """A file of JSON as what it should hold; None if there is none."""
+    if not path.is_file():
+        return None
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    try:
+        found: T = adapter.validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise DataError(
+            f"{path}: {where}: {first['msg']}; `facesim eval` writes it again"
+        ) from None
+    return found

@@ -1,0 +1,75 @@
+"""``scores.csv``: the pairs that an evaluation compared, by file name, with their scores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from facesim.evaluation.roc import BoolArray, FloatArray
+from facesim.interfaces import DataError, FaceTable, Int64Array
+
+_COLUMNS = ("file1", "file2", "same", "score")
+
+
+@dataclass(frozen=True, eq=False)
+class NamedPairs:
+    """Scored pairs of files.
+
+    Attributes:
+        files: str [P, 2], paths as in the table.
+        same: bool [P], True for genuine pairs.
+        scores: float64 [P].
+    """
+
+    files: npt.NDArray[np.object_]
+    same: BoolArray
+    scores: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def same_pairs_as(self, other: "NamedPairs") -> bool:
+        """Whether both hold the same pairs in the same order."""
+        return np.array_equal(self.files, other.files) and np.array_equal(self.same, other.same)
+
+
+def read_scored_pairs(path: Path) -> NamedPairs | None:
+    """Read ``file1,file2,same,score``; further columns are left out. None if there is no file.
+
+    Raises:
+        DataError: a column is missing, or ``same`` or ``score`` holds no number.
+    """
+    if not path.is_file():
+        return None
+    kinds = {"file1": str, "file2": str, "same": np.int8, "score": np.float64}
+    try:
+        table = pd.read_csv(
+            path,
+            usecols=list(_COLUMNS),
+            dtype=kinds,
+            keep_default_na=False,
+            encoding_errors="surrogateescape",
+        )
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; `facesim eval` writes it again") from None
+    files = table[["file1", "file2"]].to_numpy(dtype=object)
+    return NamedPairs(files, table["same"].to_numpy(bool), table["score"].to_numpy(np.float64))
+
+
+def rows_of(pairs: NamedPairs, table: FaceTable) -> Int64Array:
+    """The rows int64 [P, 2] of the table that the pairs' files stand in.
+
+    Raises:
+        DataError: a file is not in the table.
+    """
+    index = pd.Index(table.files.astype(object))
+    rows: Int64Array = index.get_indexer(pairs.files.ravel()).astype(np.int64)
+    missing = np.flatnonzero(rows < 0)
+    if missing.size:
+        raise DataError(
+            f"{missing.size} scored files are not in the table any more, the first is "
+            f"{pairs.files.ravel()[missing[0]]!r}; evaluate again"
+        )
+    return rows.reshape(pairs.files.shape)

@@ -1,0 +1,44 @@
+"""How to get this result again."""
+
+import shlex
+from pathlib import PurePath
+
+from facesim.report.page import Block, Code, Section, Table, Text
+from facesim.report.run_files import RunFiles, Start
+
+
+def reproduction_section(files: RunFiles) -> Section:
+    """The command, what it ran with, and the whole experiment."""
+    blocks: list[Block] = [
+        Code("In the run directory", "facesim run experiment.yaml\n"),
+        *([_surroundings(files.starts)] if files.starts else []),
+        Code("experiment.yaml, with every default written out", files.experiment.as_yaml(), True),
+    ]
+    if len(files.starts) > 1:
+        blocks.insert(1, Text(f"The run was resumed: it was started {len(files.starts)} times."))
+    return Section("reproduction", "How to reproduce", tuple(blocks))
+
+
+def _surroundings(starts: tuple[Start, ...]) -> Table:
+    return Table(
+        "What each start of the run ran with",
+        ("What", *(f"Start {number}" for number in range(1, len(starts) + 1))),
+        tuple(
+            (what, *(values.get(what, "") for values in map(_facts, starts)))
+            for what in dict.fromkeys(what for start in starts for what in _facts(start))
+        ),
+        numeric=False,
+    )
+
+
+def _facts(start: Start) -> dict[str, str]:
+    program, *arguments = start.command or ("",)
+    versions = {name: version or "not installed" for name, version in start.packages.items()}
+    return {
+        "command": shlex.join([PurePath(program).name, *arguments]),
+        "git commit": start.git_commit or "not in a repository",
+        "device": start.device,
+        "platform": start.platform,
+        "python": start.python,
+        **versions,
+    }

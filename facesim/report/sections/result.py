@@ -1,0 +1,120 @@
+"""The headline: the figures with their intervals, and what they must be compared with."""
+
+from facesim.evaluation.metrics import far_name
+from facesim.evaluation.result import Estimate, EvaluationResult
+from facesim.report.figures.intervals import Line, interval_plot
+from facesim.report.formatting import (
+    count,
+    estimate,
+    interval,
+    metric_label,
+    metric_value,
+    tar_at_far,
+)
+from facesim.report.page import Block, Card, Cards, Figure, Section, Table, Text
+from facesim.report.run_files import Baseline, RunFiles
+
+_CARDS = ("accuracy", "eer", "roc_auc")
+
+_ALLOWED = 10
+"""The TAR shown first is at the smallest FAR that lets so many impostors pass."""
+
+
+def result_section(files: RunFiles) -> Section:
+    """Accuracy first, then what it has to beat."""
+    if files.result is None:
+        text = (
+            f"This run has no evaluation {files.name!r} yet; "
+            f"`facesim eval` measures a run that has trained."
+        )
+        return Section("result", "Result", (Text(text, "note"),))
+    verdict = Text(_verdict(files.result))
+    return Section(
+        "result",
+        "Result",
+        (
+            verdict,
+            Cards(_cards(files.result)),
+            *_lint_warning(files),
+            _against_baselines(files.result, files.baselines),
+        ),
+    )
+
+
+def _verdict(result: EvaluationResult) -> str:
+    on = (
+        f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')} "
+        f"({result.genuine:,} genuine, {result.impostor:,} impostor)"
+    )
+    accuracy = result.accuracy
+    if accuracy.value is None:
+        return f"Accuracy on {on} is undefined: {accuracy.reason}."
+    text = f"{metric_value('accuracy', accuracy.value)} of {on} are decided correctly"
+    if accuracy.low is not None:
+        between = interval("accuracy", accuracy.low, accuracy.high)
+        text += f"; the 95% interval, from a bootstrap over the identities, is {between}"
+    elif accuracy.reason:
+        text += f"; there is no interval, since {accuracy.reason}"
+    return f"{text}. The threshold comes from {result.threshold_source}."
+
+
+def _cards(result: EvaluationResult) -> tuple[Card, ...]:
+    cards = [_card(name, getattr(result, name)) for name in _CARDS]
+    supported = [at for at in result.tar_at_far if at.false_accepts_allowed >= _ALLOWED]
+    if supported and supported[-1].tar is not None:
+        at = supported[-1]
+        found = Estimate(value=at.tar, low=at.low, high=at.high, reason=at.reason)
+        cards.append(_card(f"tar_at_far_{far_name(at.far)}", found))
+    return tuple(cards)
+
+
+def _card(name: str, found: Estimate) -> Card:
+    metric = "tar" if name.startswith("tar_at_far_") else name
+    detail = interval(metric, found.low, found.high) if found.low is not None else found.reason
+    return Card(metric_label(name), metric_value(metric, found.value), detail or "no interval")
+
+
+def _lint_warning(files: RunFiles) -> tuple[Text, ...]:
+    findings = files.lint.findings if files.lint else ()
+    if not findings:
+        return ()
+    what = ", ".join(dict.fromkeys(found.rule.replace("_", " ") for found in findings))
+    return (Text(f"The protocol linter has objections, listed below: {what}.", "warning"),)
+
+
+def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]) -> Block:
+    if not baselines:
+        return Text("No baselines were scored on these pairs; `facesim eval` scores them.", "note")
+    named = (("this run", result), *((each.name, each.result) for each in baselines))
+    lines = [
+        Line(name, found.accuracy.value, found.accuracy.low, found.accuracy.high)
+        for name, found in named
+        if found.accuracy.value is not None
+    ]
+    plot = interval_plot(lines, "Accuracy")
+    return Figure("baselines", "What training bought", _bought(baselines), plot, _table(named))
+
+
+def _bought(baselines: tuple[Baseline, ...]) -> str:
+    told = "; ".join(f"{each.name}: {each.description.rstrip('.')}" for each in baselines)
+    return (
+        "Accuracy on the same pairs with 95% intervals, each with its own threshold from val. "
+        f"{told}."
+    )
+
+
+def _table(named: tuple[tuple[str, EvaluationResult], ...]) -> Table:
+    return Table(
+        "This run and the baselines on the same pairs, with 95% intervals",
+        ("System", "Accuracy", "Equal error rate", "Area under the ROC curve", "TAR at FAR 1e-2"),
+        tuple(
+            (
+                name,
+                estimate("accuracy", found.accuracy),
+                estimate("eer", found.eer),
+                estimate("roc_auc", found.roc_auc),
+                next((tar_at_far(at) for at in found.tar_at_far if at.far == 1e-2), ""),
+            )
+            for name, found in named
+        ),
+    )

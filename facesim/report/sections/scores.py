@@ -1,0 +1,58 @@
+"""The scores and the curves that follow from them."""
+
+import numpy as np
+
+from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.roc import SortedPairs
+from facesim.evaluation.roc_band import RocBand, roc_band
+from facesim.report.evaluated_images import EvaluatedImages
+from facesim.report.figures.det_curve import det_figure
+from facesim.report.figures.roc_curve import roc_figure
+from facesim.report.figures.score_histogram import score_histogram
+from facesim.report.page import Block, Section, Text
+from facesim.report.run_files import Baseline
+from facesim.report.scored_pairs import NamedPairs
+
+_GRID_POINTS = 40
+_RESAMPLES = 200  # the bands use their standard error only, which 200 give within some 5%
+
+
+def scores_section(
+    result: EvaluationResult,
+    pairs: NamedPairs,
+    images: EvaluatedImages | None,
+    baselines: tuple[Baseline, ...],
+) -> Section:
+    """Histogram, ROC and DET of an evaluation's pairs.
+
+    Args:
+        result: the evaluation's figures.
+        pairs: its pairs, one at least.
+        images: for the identities; None leaves the bands out.
+        baselines: drawn beside the ROC.
+    """
+    blocks: list[Block] = [score_histogram(pairs.scores, pairs.same, result.threshold)]
+    if not (result.genuine and result.impostor):
+        blocks.append(Text("The curves need genuine and impostor pairs.", "note"))
+        return Section("scores", "Scores and curves", tuple(blocks))
+    in_order = SortedPairs.of(pairs.scores, pairs.same)
+    roc = in_order.roc()
+    band = _band(in_order, pairs, images, roc.impostor) if images is not None else None
+    blocks += [roc_figure(roc, band, result, baselines), det_figure(roc, band, result)]
+    return Section("scores", "Scores and curves", tuple(blocks))
+
+
+def _band(
+    in_order: SortedPairs, pairs: NamedPairs, images: EvaluatedImages, impostor: int
+) -> RocBand | None:
+    """Intervals at FARs that the pairs can measure; None for too few identities."""
+    first, second = images.identities.T
+    band = roc_band(
+        in_order,
+        IdentityBootstrap.of(first, second, pairs.same),
+        np.geomspace(1 / impostor, 1.0, _GRID_POINTS, endpoint=False),
+        seed=0,
+        resamples=_RESAMPLES,
+    )
+    return band if np.isfinite(band.low).any() else None
