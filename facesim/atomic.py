@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+_UMASK = os.umask(0)  # it can only be read by setting it, which no thread should see later
+os.umask(_UMASK)
+_NEW_FILE_MODE = 0o666 & ~_UMASK
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -21,7 +25,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(_NEW_FILE_MODE)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -33,12 +37,6 @@ def write_text(path: Path, text: str) -> None:
     """Put UTF-8 text into a file, whole or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,9 +1,6 @@
 """Inputs that skip the trunk: its cached output instead of pixels."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +8,11 @@ import torch
 from torch import Tensor
 
 from facesim.data.augmentation import Augmentation
+from facesim.data.prefetch import prefetched
 from facesim.interfaces import Int64Array, PairBatch, Transform
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
 from facesim.reporter import Reporter
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _BATCHES_AHEAD = 2
 _LEFT_AND_RIGHT = torch.tensor([0, 255], dtype=torch.uint8).expand(3, 1, 2)
@@ -66,15 +61,14 @@ class CachedInputs:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
         augmentation = Augmentation(self.mirroring, self.seed, epoch)
 
-        def read(batch: PairBatch) -> tuple[PairBatch, Tensor]:
-            return batch, self._features(batch.images.numpy(), augmentation)
-
-        return _ahead(read, iter(batches))
+        read = ((batch, self._features(batch.images.numpy(), augmentation)) for batch in batches)
+        # The augmentation seeds torch's global generator, which only one thread may use.
+        return read if self.mirroring else prefetched(read, _BATCHES_AHEAD)
 
     def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
         """The trunk's output for some rows, in order, not mirrored."""
         parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-        return _ahead(self.plain.features, parts)
+        return prefetched(map(self.plain.features, parts), _BATCHES_AHEAD)
 
     def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
         """The trunk's output through tail and head."""
@@ -118,13 +112,3 @@ def _fill(
             check()
 
         cache.fill(rows, progress)
-
-
-def _ahead(read: Callable[[Item], Result], items: Iterator[Item]) -> Iterator[Result]:
-    """``map(read, items)``, a few items ahead of the caller in another thread."""
-    with ThreadPoolExecutor(1) as pool:
-        reading = [pool.submit(read, item) for item in islice(items, _BATCHES_AHEAD)]
-        while reading:
-            result = reading.pop(0).result()
-            reading.extend(pool.submit(read, item) for item in islice(items, 1))
-            yield result
