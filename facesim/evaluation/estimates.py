@@ -1,62 +1,76 @@
 """Metrics with their intervals, all from one pass over the resamples."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from facesim.evaluation.bootstrap_interval import INTERVAL_NAME, bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.metrics import PairMetric
 from facesim.evaluation.result import Estimate
-from facesim.evaluation.roc import IntArray, Roc, SortedPairs
+from facesim.evaluation.roc import FloatArray, IntArray, Roc, SortedPairs
 
 Question = tuple[PairMetric, float | None]
 """A metric, and the threshold that it is asked at; None for a metric that needs none."""
 
 
-def estimate(
-    questions: Sequence[Question],
-    pairs: SortedPairs,
-    bootstrap: IdentityBootstrap,
-    *,
-    seed: int,
-    resamples: int,
-) -> dict[Question, Estimate]:
-    """Answer each question; a metric that does not exist has a reason and no value.
+def answer(questions: Iterable[Question], roc: Roc) -> dict[Question, Estimate]:
+    """Answer each question; a metric that does not exist has a reason and no value."""
+    return {question: _answer(question, roc) for question in questions}
 
-    Args:
-        questions: what to measure.
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """What intervals are made from.
+
+    Attributes:
         pairs: the scored pairs.
         bootstrap: their identities.
         seed: of the resamples.
-        resamples: 0 for no intervals.
+        resamples: their number; 0 for no intervals.
     """
-    roc = pairs.roc()
-    reasons = {question: _why_not(question, roc) for question in questions}
-    answerable = [question for question, reason in reasons.items() if reason is None]
 
-    def measure(weights: IntArray | None = None) -> list[float]:
-        resampled = pairs.roc(weights)
-        return [_measure(question, resampled) for question in answerable]
+    pairs: SortedPairs
+    bootstrap: IdentityBootstrap
+    seed: int
+    resamples: int
 
-    estimates = {
-        question: Estimate(value=None, reason=reason) for question, reason in reasons.items()
-    }
-    values = measure()
-    if not (resamples and answerable):
-        answers = zip(answerable, values, strict=True)
-        return estimates | {question: Estimate(value=value) for question, value in answers}
-    resampled = bootstrap.values(measure, seed=seed, resamples=resamples)
-    n = bootstrap.effective_identities
-    for (metric, threshold), value, spread in zip(answerable, values, resampled.T, strict=True):
-        interval = bootstrap_interval(value, spread, n, is_rate=metric.is_rate)
-        estimates[metric, threshold] = Estimate(
-            value=value,
-            low=interval.low,
-            high=interval.high,
-            interval=None if interval.reason else INTERVAL_NAME,
-            reason=interval.reason,
-        )
-    return estimates
+    def with_intervals(self, answers: Mapping[Question, Estimate]) -> dict[Question, Estimate]:
+        """The same answers, each value with its interval or the reason why there is none."""
+        values = {key: found.value for key, found in answers.items() if found.value is not None}
+        if not (self.resamples and values):
+            return dict(answers)
+
+        def measure(weights: IntArray) -> list[float]:
+            roc = self.pairs.roc(weights)
+            return [_measure(question, roc) for question in values]
+
+        resampled = self.bootstrap.values(measure, seed=self.seed, resamples=self.resamples)
+        identities = self.bootstrap.effective_identities
+        found = {
+            question: _bounded(question, value, spread, identities)
+            for (question, value), spread in zip(values.items(), resampled.T, strict=True)
+        }
+        return {**answers, **found}
+
+
+def _answer(question: Question, roc: Roc) -> Estimate:
+    reason = _why_not(question, roc)
+    return Estimate(value=None if reason else _measure(question, roc), reason=reason)
+
+
+def _bounded(
+    question: Question, value: float, spread: FloatArray, effective_identities: float
+) -> Estimate:
+    metric, _ = question
+    interval = bootstrap_interval(value, spread, effective_identities, is_rate=metric.is_rate)
+    return Estimate(
+        value=value,
+        low=interval.low,
+        high=interval.high,
+        interval=None if interval.reason else INTERVAL_NAME,
+        reason=interval.reason,
+    )
 
 
 def _why_not(question: Question, roc: Roc) -> str | None:

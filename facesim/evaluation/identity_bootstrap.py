@@ -67,8 +67,9 @@ class IdentityBootstrap:
 
         Kish's ``(sum n)^2 / sum n^2`` over the pairs n of each identity: of the genuine pairs, or
         half of that of the impostor pairs, whichever is less. Half, since an identity moves the
-        rate of impostor pairs from both sides of a pair. A kind without pairs does not count.
-        Kish, "Survey sampling", 1965.
+        rate of impostor pairs from both sides of a pair; without it ten to twenty unequal
+        identities hide more spread than the intervals allow for. A kind without pairs does not
+        count. Kish, "Survey sampling", 1965.
         """
         genuine = self.second == self.identities
         sides = (self.first[genuine], np.append(self.first[~genuine], self.second[~genuine]))

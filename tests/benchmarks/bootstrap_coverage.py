@@ -1,0 +1,172 @@
+"""How often do the intervals hold the truth? A simulation with few, unequal people.
+
+Every person has an ease of being recognised (added to the scores of their genuine pairs) and a
+commonness (added to the scores of impostor pairs with them), both normal, and far more photographs
+of some people are in the pairs than of others. So the truth of every metric is known in closed
+form. Each repeat draws new people and new pairs, and asks for 95% intervals twice: with the
+bootstrap over identities, and with one that takes all pairs for independent.
+
+    python tests/benchmarks/bootstrap_coverage.py [--repeats 300] [--resamples 1000]
+
+``covers`` is the share of repeats whose interval holds the truth, and ``width`` that interval's
+mean width in units of what would have sufficed, 3.92 standard deviations of the metric over the
+repeats: above 1 is conservative. Exits with 1 if a bootstrap over identities covers less than 93%
+of the repeats in a scenario that is not marked as beyond it.
+"""
+
+import argparse
+import math
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.evaluation.estimates import Question, Resampling, answer
+from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.evaluation.metrics import ACCURACY, EER, FAR, ROC_AUC, TAR, TAR_AT_FAR
+from facesim.evaluation.roc import SortedPairs
+
+NORMAL = NormalDist()
+ENOUGH = 0.93
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A world to draw people and pairs from.
+
+    Attributes:
+        name: what is special about it.
+        people: how many are drawn.
+        pairs: half of them genuine.
+        separation: mean genuine score minus mean impostor score; a pair's own noise has variance 1.
+        ease: standard deviation of a person's effect on their genuine pairs.
+        commonness: standard deviation of a person's effect on impostor pairs with them.
+        beyond: whether it is known to be more than the intervals can do.
+    """
+
+    name: str
+    people: int
+    pairs: int
+    separation: float
+    ease: float
+    commonness: float
+    beyond: bool = False
+
+    @property
+    def threshold(self) -> float:
+        """Fixed beforehand, as one that was chosen on other people is."""
+        return self.separation / 2
+
+    @property
+    def questions(self) -> list[Question]:
+        """The metrics of the table."""
+        at = [(metric, self.threshold) for metric in (ACCURACY, TAR, FAR)]
+        return [*at, *((metric, None) for metric in (ROC_AUC, EER, TAR_AT_FAR[0.1]))]
+
+    @property
+    def truth(self) -> list[float]:
+        """Each question's answer over all people that could be drawn."""
+        genuine = math.hypot(self.ease, 1)
+        impostor = math.hypot(self.commonness, self.commonness, 1)
+        tar = 1 - NORMAL.cdf((self.threshold - self.separation) / genuine)
+        far = 1 - NORMAL.cdf(self.threshold / impostor)
+        at_far = NORMAL.inv_cdf(1 - 0.1) * impostor
+        return [
+            (tar + 1 - far) / 2,
+            tar,
+            far,
+            NORMAL.cdf(self.separation / math.hypot(genuine, impostor)),
+            NORMAL.cdf(-self.separation / (genuine + impostor)),
+            1 - NORMAL.cdf((at_far - self.separation) / genuine),
+        ]
+
+
+SCENARIOS = (
+    Scenario("20 unequal people", 20, 800, 2.5, 0.7, 0.4),
+    Scenario("20 unequal people, few errors", 20, 800, 4.0, 0.5, 0.4),
+    Scenario("40 unequal people, 3,000 pairs", 40, 3000, 2.5, 0.7, 0.4),
+    Scenario("40 unequal people who are all alike", 40, 1500, 2.5, 0.0, 0.0),
+    Scenario("10 unequal people", 10, 500, 2.5, 0.7, 0.4),
+    Scenario("20 people as different as pairs are", 20, 800, 2.5, 1.0, 0.7),
+    Scenario("40 people, a few of whom make all errors", 40, 3000, 7.0, 1.2, 0.8, beyond=True),
+)
+
+
+def draw(scenario: Scenario, seed: int) -> tuple[SortedPairs, IdentityBootstrap, IdentityBootstrap]:
+    """Scored pairs of new people, and both ways to resample them."""
+    generator = np.random.default_rng(seed)
+    presence = np.minimum(generator.pareto(1.5, scenario.people) + 0.3, 10)
+    presence /= presence.sum()
+
+    def pick(number: int) -> npt.NDArray[np.int64]:
+        return np.asarray(generator.choice(scenario.people, number, p=presence))
+
+    ease = scenario.ease * generator.normal(size=scenario.people)
+    commonness = scenario.commonness * generator.normal(size=scenario.people)
+    half = scenario.pairs // 2
+    shown = pick(half)
+    first, second = pick(20 * half), pick(20 * half)
+    differ = np.flatnonzero(first != second)[:half]
+    first, second = first[differ], second[differ]
+    scores = generator.normal(size=half + len(differ))
+    scores += np.append(scenario.separation + ease[shown], commonness[first] + commonness[second])
+    same = np.arange(len(scores)) < half
+    by_identity = IdentityBootstrap.of(np.append(shown, first), np.append(shown, second), same)
+    return SortedPairs.of(scores, same), by_identity, pairs_as_people(len(scores))
+
+
+def pairs_as_people(pairs: int) -> IdentityBootstrap:
+    """Resample pairs, not people: each pair is drawn by itself."""
+    return IdentityBootstrap(np.arange(pairs), np.full(pairs, pairs), pairs)
+
+
+def repeat(scenario: Scenario, resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Value, low and high, float64 [2 methods, K metrics, 3], of one repeat."""
+    pairs, *methods = draw(scenario, seed)
+    found = []
+    for bootstrap in methods:
+        answers = Resampling(pairs, bootstrap, seed, resamples).with_intervals(
+            answer(scenario.questions, pairs.roc())
+        )
+        found.append([(each.value, each.low, each.high) for each in answers.values()])
+    return np.array(found, np.float64)
+
+
+def report(scenario: Scenario, found: npt.NDArray[np.float64]) -> bool:
+    """Print a scenario's table from float64 [repeats, 2, K, 3]; whether it covers enough."""
+    value, low, high = np.moveaxis(found, -1, 0)
+    truth = np.array(scenario.truth)
+    # Too few people for an interval: nothing is claimed, and nothing can be wrong.
+    claimed = np.isfinite(low)
+    covers = np.nansum((low <= truth) & (truth <= high) & claimed, axis=0) / claimed.sum(axis=0)
+    width = np.nanmean(high - low, axis=0) / (3.92 * value[:, 0].std(axis=0))
+    beyond = " (known to be beyond the intervals)" if scenario.beyond else ""
+    print(f"\n{scenario.name}{beyond}; {claimed[:, 0].mean():.0%} of repeats have an interval")
+    print(f"{'':18s}{'truth':>8s}{'identities':>22s}{'pairs':>22s}")
+    for index, (metric, _) in enumerate(scenario.questions):
+        cells = [f"covers {covers[m, index]:6.1%}, width {width[m, index]:4.2f}" for m in (0, 1)]
+        print(f"{metric.name:18s}{truth[index]:8.3f}  {cells[0]:>26s}  {cells[1]:>26s}")
+    return scenario.beyond or bool((covers[0] >= ENOUGH).all())
+
+
+def main() -> int:
+    """Run every scenario."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--resamples", type=int, default=1000)
+    arguments = parser.parse_args()
+    enough = True
+    with ProcessPoolExecutor() as pool:
+        for scenario in SCENARIOS:
+            one = partial(repeat, scenario, arguments.resamples)
+            found = np.array(list(pool.map(one, range(arguments.repeats), chunksize=5)))
+            enough &= report(scenario, found)
+    return 0 if enough else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
