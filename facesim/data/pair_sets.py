@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers
 from facesim.data.pair_set_problems import describe_problems, is_whole_number
 from facesim.errors import FacesimError
 from facesim.interfaces import DataError, FaceTable, Int64Array, PairSet
+
+BoolArray = npt.NDArray[np.bool_]
+_Judge = Callable[[PairSet, FaceTable], BoolArray]
+"""Which pairs of a table are refused, bool [P]."""
 
 _COLUMNS = ["file1", "file2", "same"]
 _WITH_FOLD = [*_COLUMNS, "fold"]
@@ -67,6 +71,22 @@ def read_pair_set(path: Path, table: FaceTable) -> PairSet:
             over, a file that the table does not list, a file paired with itself, or a ``same``
             that contradicts the table's identities; the first few are named by line.
     """
+    return _read(path, table, refused=_is_self_pair_or_contradictory)
+
+
+def read_pair_list(path: Path, table: FaceTable) -> PairSet:
+    """Read a list that somebody else made, as it stands: to be judged by the protocol linter.
+
+    Like :func:`read_pair_set`, but a file paired with itself and a ``same`` that contradicts the
+    table's identities are kept.
+
+    Raises:
+        DataError: as :func:`read_pair_set` does for all else.
+    """
+    return _read(path, table, refused=_none)
+
+
+def _read(path: Path, table: FaceTable, refused: _Judge) -> PairSet:
     row_of = _row_of_each_file(table)
     parts: list[PairSet] = []
     wrong: list[Int64Array] = []
@@ -76,8 +96,9 @@ def read_pair_set(path: Path, table: FaceTable) -> PairSet:
             reader = csv.reader(file, strict=True)
             header = _checked_header(path, next(reader, []))
             while records := list(islice(reader, _RECORDS_AT_ONCE)):
-                pairs, bad = _parse(records, header, table.identities, row_of)
-                wrong.append(len(parts) * _RECORDS_AT_ONCE + np.flatnonzero(bad))
+                pairs, malformed = _parse(records, header, row_of)
+                bad = np.flatnonzero(malformed | refused(pairs, table))
+                wrong.append(len(parts) * _RECORDS_AT_ONCE + bad)
                 parts.append(pairs)
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: no CSV: {error}") from None
@@ -88,6 +109,16 @@ def read_pair_set(path: Path, table: FaceTable) -> PairSet:
     if any(len(records) for records in wrong):
         raise DataError(describe_problems(path, np.concatenate(wrong), table, row_of))
     return _joined(parts)
+
+
+def _is_self_pair_or_contradictory(pairs: PairSet, table: FaceTable) -> BoolArray:
+    first, second = pairs.rows.T
+    contradicts = pairs.same != (table.identities[first] == table.identities[second])
+    return np.asarray(contradicts | (first == second))
+
+
+def _none(pairs: PairSet, table: FaceTable) -> BoolArray:  # noqa: ARG001
+    return np.zeros(len(pairs), bool)
 
 
 def _require_distinct(kind: str, asked: int, there: int, asked_per_unit: float) -> None:
@@ -135,24 +166,22 @@ def _checked_header(path: Path, header: list[str]) -> list[str]:
 
 
 def _parse(
-    records: list[list[str]], header: list[str], identities: Int64Array, row_of: dict[str, int]
-) -> tuple[PairSet, npt.NDArray[np.bool_]]:
-    """The pairs of some records, and bool [P], which of them are wrong."""
+    records: list[list[str]], header: list[str], row_of: dict[str, int]
+) -> tuple[PairSet, BoolArray]:
+    """The pairs of some records, and bool [P], which of them say nothing that can be used."""
     if set(map(len, records)) != {len(header)}:
         missing = [""] * len(header)
         records = [record if len(record) == len(header) else missing for record in records]
     fields = dict(zip(header, zip(*records, strict=True), strict=True))
     first, second = (_looked_up(row_of, fields[column]) for column in ("file1", "file2"))
     flag = _looked_up({"0": 0, "1": 1}, fields["same"])
-    bad = (first < 0) | (second < 0) | (first == second) | (flag < 0)
-    same = flag == 1
-    bad |= same != (identities[first] == identities[second])
-    rows = np.stack([first, second], axis=1)
+    malformed = (first < 0) | (second < 0) | (flag < 0)
+    rows, same = np.stack([first, second], axis=1), flag == 1
     if "fold" not in fields:
-        return PairSet(rows, same), bad
+        return PairSet(rows, same), malformed
     folds = {text: int(text) for text in set(fields["fold"]) if is_whole_number(text)}
     fold = _looked_up(folds, fields["fold"])
-    return PairSet(rows, same, fold), bad | (fold < 0)
+    return PairSet(rows, same, fold), malformed | (fold < 0)
 
 
 def _looked_up(numbers: dict[str, int], texts: tuple[str, ...]) -> Int64Array:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from facesim.errors import FacesimError
 from facesim.evaluation.roc import BoolArray, IntArray
+from facesim.interfaces import Int64Array, PairSet
 
 
 def checked_identities(
@@ -28,4 +29,24 @@ def checked_identities(
             f"identities {first[wrong[0]]} and {second[wrong[0]]}, "
             f"same = {int(same[wrong[0]])}; same is 1 for one identity and 0 for two"
         )
+    return first, second
+
+
+def listed_identities(pairs: PairSet, identities: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The identities of both sides of P pairs, int64 [P] each, as the pairs themselves have them.
+
+    Where a list contradicts the table, and the linter's rule about that is a warning, the list
+    counts: the second side of a pair that it calls genuine takes the first one's identity, and
+    that of one that it calls impostor becomes an identity of its own.
+
+    Args:
+        pairs: of a table.
+        identities: int64 [N], of every row of the table.
+    """
+    first, second = identities[pairs.rows].T.copy()
+    agree = (first == second) == pairs.same
+    wrongly_told_apart, wrongly_equated = ~agree & pairs.same, ~agree & ~pairs.same
+    second[wrongly_told_apart] = first[wrongly_told_apart]
+    unheard_of = identities.max(initial=-1) + 1
+    second[wrongly_equated] = unheard_of + np.arange(np.count_nonzero(wrongly_equated))
     return first, second

@@ -19,4 +19,4 @@ Severity = Literal["error", "warning", "off"]
 WARNINGS: frozenset[Rule] = frozenset(
     {"near_image_in_two_splits", "too_few_impostors", "dominant_identity"}
 )
-"""Breaking one of these is a warning unless the experiment says otherwise; the others stop a run."""
+"""Breaking one of these is a warning unless the experiment says otherwise; others stop a run."""

@@ -3,7 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -95,6 +102,20 @@ class Train(Section):
 class Evaluate(Section):
     """How a trained system is measured."""
 
+    protocol: Literal["verification", "k_fold", "exhaustive"] = Field(
+        default="verification",
+        description="which pairs of test are compared, and how their threshold is found: a set of "
+        "pairs with the threshold from val; folds, each also with the threshold of the others; or "
+        "every pair of the table",
+    )
+    val_pairs: Path | None = Field(
+        default=None,
+        description="CSV file1,file2,same[,fold] of the pairs of val; otherwise the dataset's own, "
+        "and if it has none they are drawn",
+    )
+    test_pairs: Path | None = Field(
+        default=None, description="the same for test; `fold` is what the k_fold protocol needs"
+    )
     pairs_per_image: float = Field(
         default=1.0, gt=0, description="pairs drawn, per image of a split"
     )
@@ -109,6 +130,16 @@ class Evaluate(Section):
     resamples: int = Field(
         default=1000, ge=1000, description="bootstrap resamples of the identities, for intervals"
     )
+
+    @model_validator(mode="after")
+    def _lists_no_pairs_of_an_exhaustive_protocol(self) -> "Evaluate":
+        if self.protocol == "exhaustive" and self.test_pairs is not None:
+            raise ValueError("the exhaustive protocol compares every pair; leave test_pairs out")
+        return self
+
+    @field_serializer("val_pairs", "test_pairs")
+    def _absolute(self, path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
 
 
 class Experiment(Section):

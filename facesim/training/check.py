@@ -10,7 +10,7 @@ from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.reporter import Reporter
 from facesim.training.determinism import deterministic
-from facesim.training.evaluation_pairs import choose_pairs
+from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
 from facesim.training.preparation import Prepared, prepare
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss
@@ -38,7 +38,7 @@ def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> C
     """
     prepared = prepare(experiment)
     splits = prepared.splits
-    pairs = {split.name: choose_pairs(experiment, split) for split in splits[1:]}
+    pairs = choose_all_pairs(experiment, splits[1:])
     lint = lint_protocol(experiment, splits, pairs, reporter)
     lint.require_no_errors()
     with deterministic(experiment.train.deterministic):

@@ -11,6 +11,7 @@ import pandas as pd
 from facesim.atomic import replacing, write_text
 from facesim.evaluation.calibration import Calibration, Provenance, calibrate
 from facesim.evaluation.evaluate_scores import evaluate_scores
+from facesim.evaluation.pair_identities import listed_identities
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import ScoredPairs, score_pairs
 from facesim.experiment.schema import Experiment
@@ -52,7 +53,7 @@ def evaluate_run(
             network,
             split.inputs,
             split.table,
-            evaluation_pairs(run, experiment, split),
+            evaluation_pairs(run.pairs_file(split.name), experiment, split),
             batch_size=experiment.evaluate.batch_size,
             reporter=reporter,
             title=f"embedding {split.name}",
@@ -106,12 +107,10 @@ def _measure(
     scored: ScoredPairs,
     checkpoint: str,
 ) -> EvaluationResult:
-    first, second = split.table.identities[scored.pairs.rows].T
     return evaluate_scores(
         scored.scores,
         scored.pairs.same,
-        first,
-        second,
+        *listed_identities(scored.pairs, split.table.identities),
         operating_points=calibration.operating_points,
         threshold_source=f"{calibration.pairs:,} pairs of val, checkpoint {checkpoint}",
         loss=scored.loss,

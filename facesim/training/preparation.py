@@ -21,7 +21,7 @@ class Split:
     """One split of the data.
 
     Attributes:
-        name: train, val, test, or what an evaluation was called.
+        name: train, val or test.
         table: its images.
         inputs: what the network is fed from them.
     """

@@ -13,7 +13,7 @@ from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.environment import describe_environment
 from facesim.training.evaluate_run import evaluate_run
-from facesim.training.evaluation_pairs import choose_pairs, evaluation_pairs
+from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.lint import lint_protocol
 from facesim.training.metrics_log import MetricsLog
 from facesim.training.preparation import Prepared, prepare
@@ -34,7 +34,7 @@ def start_run(
         Stopped: a signal came; the run can be resumed.
     """
     prepared = prepare(experiment)
-    pairs = {split.name: choose_pairs(experiment, split) for split in prepared.splits[1:]}
+    pairs = choose_all_pairs(experiment, prepared.splits[1:])
     lint = lint_protocol(experiment, prepared.splits, pairs, reporter)
     for finding in lint.findings:
         reporter.say(str(finding))
@@ -90,7 +90,7 @@ def _train_and_evaluate(
     stop: StopRequest,
 ) -> EvaluationResult:
     try:
-        val_pairs = evaluation_pairs(run, prepared.experiment, prepared.val)
+        val_pairs = evaluation_pairs(run.pairs_file("val"), prepared.experiment, prepared.val)
         trainer = Trainer(
             prepared,
             progress,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.metrics import metric_named
+from facesim.evaluation.pair_identities import listed_identities
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import score_pairs
 from facesim.interfaces import Int64Array, PairBatch, PairSet
@@ -175,13 +176,10 @@ class Trainer:
             title="validating",
             check=self.stop.check,
         )
-        rows = self.val_pairs.rows
-        identities = val.table.identities
         return evaluate_scores(
             scored.scores,
             self.val_pairs.same,
-            identities[rows[:, 0]],
-            identities[rows[:, 1]],
+            *listed_identities(self.val_pairs, val.table.identities),
             threshold_source="these pairs of val",
             loss=scored.loss,
         )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facesim.data.pair_sets import draw_pair_set, read_pair_set, write_pair_set
+from facesim.data.pair_sets import draw_pair_set, read_pair_list, read_pair_set, write_pair_set
 from facesim.errors import FacesimError
 from facesim.interfaces import DataError, FaceTable, PairSet
 
@@ -236,3 +236,22 @@ def test_a_table_that_lists_a_file_twice_cannot_be_named_by_pairs(tmp_path: Path
     table = table_of(["a.jpg", "b.jpg", "a.jpg"], [0, 1, 1])
     with pytest.raises(DataError, match=r"lists 'a\.jpg' twice, in rows 0 and 2"):
         read_text(tmp_path, f"file1,file2,same\n{GOOD}\n", table)
+
+
+def test_a_list_that_somebody_else_made_keeps_what_the_linter_judges(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(
+        "file1,file2,same\nann/1.jpg,ann/1.jpg,1\nann/1.jpg,bob/1.jpg,1\nbob/1.jpg,bob/2.jpg,0\n"
+    )
+    expected = PairSet(np.array([[0, 0], [0, 3], [3, 4]]), np.array([True, True, False]))
+    assert_equal(read_pair_list(path, TABLE), expected)
+
+
+@pytest.mark.parametrize(
+    "row", ["ann/1.jpg,ann/2.jpg", "ann/1.jpg,nobody.jpg,0", "ann/1.jpg,ann/2.jpg,yes"]
+)
+def test_a_list_that_says_nothing_is_refused_whoever_made_it(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"file1,file2,same\n{GOOD}\n{row}\n")
+    with pytest.raises(DataError, match=r"pairs\.csv:3: "):
+        read_pair_list(path, TABLE)
