@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+cache_app = typer.Typer(help="Look after the trunk cache.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="An experiment in YAML.")]
 Overrides = Annotated[
@@ -50,7 +52,7 @@ def run(
 ) -> None:
     """Train an experiment, evaluate it, and leave a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.printing import print_result
+    from facesim.terminal.results import print_result
     from facesim.reporter import reporter_for
     from facesim.training.run import resume_run, start_run
     from facesim.training.run_directory import RunDirectory
@@ -83,7 +85,7 @@ def evaluate(
     ] = "best",
 ) -> None:
     """Measure a trained run: thresholds from val, figures from test."""
-    from facesim.printing import print_result
+    from facesim.terminal.results import print_result
     from facesim.reporter import reporter_for
     from facesim.training.evaluate_run import evaluate_run
     from facesim.training.run_directory import RunDirectory
@@ -101,7 +103,7 @@ def evaluate(
 def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
     """Validate an experiment, build every part, and rehearse one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
-    from facesim.printing import print_check
+    from facesim.terminal.results import print_check
     from facesim.reporter import reporter_for
     from facesim.training.check import check_experiment
 
@@ -109,6 +111,83 @@ def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("ru
     console = Console()
     report = check_experiment(experiment, out, reporter_for(console))
     print_check(console, experiment.name, report)
+
+
+@app.command()
+def schema() -> None:
+    """Print a JSON Schema of experiment files, every registered plugin's parameters included."""
+    import json
+
+    from facesim.discovery import load_installed_plugins
+    from facesim.experiment.json_schema import experiment_json_schema
+
+    load_installed_plugins()
+    typer.echo(json.dumps(experiment_json_schema(), indent=2))
+
+
+@app.command()
+def plugins(
+    kind: Annotated[str | None, typer.Argument(help="losses, samplers, backbones, ...")] = None,
+    name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
+) -> None:
+    """List plugins, or explain one: parameters, defaults, and where it came from."""
+    from facesim.discovery import load_installed_plugins
+    from facesim.explain import explain_kind, explain_plugin, failed_plugins
+    from facesim.interfaces import REGISTRIES
+    from facesim.terminal.plugins import print_failures, print_kind, print_plugin
+
+    load_installed_plugins()
+    console = Console()
+    if kind is not None and name is not None:
+        print_plugin(console, explain_plugin(kind, name))
+        return
+    for one in [kind] if kind is not None else [registry.plural for registry in REGISTRIES]:
+        print_kind(console, one, explain_kind(one))
+    print_failures(console, failed_plugins())
+
+
+@cache_app.command("list")
+def cache_list() -> None:
+    """List what the trunk cache holds, the one used last first."""
+    from facesim.terminal.cache import print_stores
+    from facesim.model.stores import list_stores, stores_root
+
+    print_stores(Console(), stores_root(), list_stores(stores_root()))
+
+
+@cache_app.command("prune")
+def cache_prune(
+    older_than: Annotated[
+        int | None, typer.Option(metavar="DAYS", help="Remove what was not used for so many days.")
+    ] = None,
+    max_gb: Annotated[
+        float | None, typer.Option("--max-gb", help="Then remove the oldest until this is kept.")
+    ] = None,
+) -> None:
+    """Remove features that were not used for long; a run that misses them computes them anew."""
+    from datetime import timedelta
+
+    from facesim.model.stores import prune, stores_root
+
+    if older_than is None and max_gb is None:
+        raise FacesimError("say what may stay: --older-than DAYS or --max-gb SIZE; 0 removes all")
+    removed = prune(
+        stores_root(),
+        older_than=None if older_than is None else timedelta(days=older_than),
+        max_bytes=None if max_gb is None else int(max_gb * 1e9),
+    )
+    freed = sum(store.size_bytes for store in removed)
+    typer.echo(f"removed {len(removed)} stores, {freed / 1e6:,.1f} MB")
+
+
+@cache_app.command("verify")
+def cache_verify() -> None:
+    """Check every checksum; what is damaged is dropped and computed anew when it is needed."""
+    from facesim.terminal.cache import print_verification
+    from facesim.model.stores import list_stores, stores_root
+
+    for store in list_stores(stores_root()):
+        print_verification(Console(), store, store.open().verify())
 
 
 @data_app.command("celeba")

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("data", "model"),
     ("evaluation", "training"),
     ("tuning", "report"),
-    ("printing",),
+    ("terminal",),
     ("cli", "__main__"),
 )
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

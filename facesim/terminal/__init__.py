@@ -1,0 +1,1 @@
+"""Results, plugins and stores as tables on the terminal."""

@@ -1,0 +1,36 @@
+"""The trunk cache as tables on the terminal."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from facesim.model.feature_store import Verification
+from facesim.model.stores import StoredFeatures
+
+
+def print_stores(console: Console, root: Path, stores: Sequence[StoredFeatures]) -> None:
+    """Print what the trunk cache holds."""
+    table = Table(title=f"trunk cache in {root}")
+    for column in ("key", "backbone", "an image", "kept as", "view", "MB", "last used"):
+        table.add_column(column, justify="right" if column == "MB" else "left")
+    for store in stores:
+        about = store.description
+        used = datetime.fromtimestamp(store.last_used).astimezone().strftime("%Y-%m-%d %H:%M")
+        described = (
+            ("unreadable", "", "", "")
+            if about is None
+            else (about.backbone, " x ".join(map(str, about.row_shape)), about.dtype, about.view)
+        )
+        table.add_row(store.folder.name[:8], *described, f"{store.size_bytes / 1e6:,.1f}", used)
+    console.print(table)
+
+
+def print_verification(console: Console, store: StoredFeatures, found: Verification) -> None:
+    """Print whether a store's checksums held."""
+    state = (
+        f"{len(found.dropped)} chunks were damaged and dropped" if found.dropped else "all right"
+    )
+    console.print(f"{store.folder.name[:8]}: {found.rows:,} images, {state}", highlight=False)

@@ -1,0 +1,42 @@
+"""Plugins as tables on the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from facesim.explain import PluginExplanation
+from facesim.failures import PluginFailure
+
+
+def print_kind(console: Console, kind: str, plugins: Sequence[PluginExplanation]) -> None:
+    """One line a plugin."""
+    table = Table(title=kind, title_justify="left", box=None, pad_edge=False, show_header=False)
+    for plugin in plugins:
+        table.add_row(Text(plugin.name, style="bold"), Text(plugin.summary))
+    console.print(table)
+    console.print()
+
+
+def print_plugin(console: Console, plugin: PluginExplanation) -> None:
+    """Everything about one plugin."""
+    console.print(Text(f"{plugin.kind} {plugin.name}", style="bold"))
+    console.print(Text(plugin.text))
+    table = Table("parameter", "type", "default", "meaning", title="", box=None, pad_edge=False)
+    for parameter in plugin.parameters:
+        default = "required" if parameter.default is None else parameter.default
+        type_ = f"{parameter.type} {parameter.bounds}".strip()
+        cells = (parameter.name, type_, default, parameter.description)
+        table.add_row(*(Text(cell) for cell in cells))
+    if plugin.parameters:
+        console.print(table)
+    origin = f"{plugin.origin} ({plugin.distribution})" if plugin.distribution else plugin.origin
+    console.print(Text(f"from {origin}"), soft_wrap=True)
+
+
+def print_failures(console: Console, failures: Sequence[PluginFailure]) -> None:
+    """What could not be imported, and why."""
+    for failure in failures:
+        line = f"broken: {failure.module} ({failure.origin}): {failure.reason}"
+        console.print(Text(line, style="red"), soft_wrap=True)
