@@ -52,8 +52,8 @@ def run(
 ) -> None:
     """Train an experiment, evaluate it, and leave a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.terminal.results import print_result
     from facesim.reporter import reporter_for
+    from facesim.terminal.results import print_result
     from facesim.training.run import resume_run, start_run
     from facesim.training.run_directory import RunDirectory
     from facesim.training.stop import Stopped
@@ -85,8 +85,8 @@ def evaluate(
     ] = "best",
 ) -> None:
     """Measure a trained run: thresholds from val, figures from test."""
-    from facesim.terminal.results import print_result
     from facesim.reporter import reporter_for
+    from facesim.terminal.results import print_result
     from facesim.training.evaluate_run import evaluate_run
     from facesim.training.run_directory import RunDirectory
 
@@ -103,8 +103,8 @@ def evaluate(
 def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
     """Validate an experiment, build every part, and rehearse one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
-    from facesim.terminal.results import print_check
     from facesim.reporter import reporter_for
+    from facesim.terminal.results import print_check
     from facesim.training.check import check_experiment
 
     experiment = load_experiment(file, overrides or ())
@@ -149,8 +149,8 @@ def plugins(
 @cache_app.command("list")
 def cache_list() -> None:
     """List what the trunk cache holds, the one used last first."""
-    from facesim.terminal.cache import print_stores
     from facesim.model.stores import list_stores, stores_root
+    from facesim.terminal.cache import print_stores
 
     print_stores(Console(), stores_root(), list_stores(stores_root()))
 
@@ -183,8 +183,8 @@ def cache_prune(
 @cache_app.command("verify")
 def cache_verify() -> None:
     """Check every checksum; what is damaged is dropped and computed anew when it is needed."""
-    from facesim.terminal.cache import print_verification
     from facesim.model.stores import list_stores, stores_root
+    from facesim.terminal.cache import print_verification
 
     for store in list_stores(stores_root()):
         print_verification(Console(), store, store.open().verify())
