@@ -1,0 +1,230 @@
+"""The commands: what they print, and how they refuse a person's mistake."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facesim.cli import main
+from facesim.interfaces import REGISTRIES
+
+GOOD = """\
+name: mine
+data:
+  train: {name: synthetic_faces, identities: 8, images_per_identity: 6, size: 24}
+  val: {name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 8, size: 24}
+  test: {name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 12, size: 24}
+  workers: 0
+image: {size: [24, 24]}
+backbone: {name: small_cnn, width: 4}
+head: {name: mlp, fc_dim: 8, out_dim: 4}
+sampler: {name: random_pairs, pairs_per_image: 1.0}
+loss: {name: contrastive, margin: 2.0}
+optimizer: {name: adam, lr: 1e-3}
+train: {epochs: 2, batch_size: 8}
+"""
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def facesim(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    """Runs a command in an empty folder; returns its exit code, output and error output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["facesim", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        captured = capsys.readouterr()
+        return int(code or 0), captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_run_leaves_what_the_design_promises_and_eval_measures_it_again(
+    facesim: Command, good: Path, tmp_path: Path
+) -> None:
+    code, output, _ = facesim("run", "mine.yaml")
+    assert code == 0
+    (run,) = (tmp_path / "runs" / "mine").iterdir()
+    assert f"run directory: runs/mine/{run.name}" in output.splitlines()[-1]
+    for name in (
+        "experiment.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "calibration.json",
+        "lint.json",
+        "checkpoints/last.pt",
+        "checkpoints/best.pt",
+        "pairs/val.csv",
+        "pairs/test.csv",
+        "eval/test/metrics.json",
+        "eval/test/scores.csv",
+    ):
+        assert (run / name).is_file(), name
+    first = (run / "eval/test/metrics.json").read_text()
+    figures = json.loads(first)
+    assert figures["pairs"] == figures["genuine"] + figures["impostor"] == 16
+    assert figures["identities"] == 4
+    assert "val" in figures["threshold_source"]
+    assert {"threshold", "accuracy", "roc_auc", "loss"} <= figures.keys()
+    assert facesim("eval", str(run))[0] == 0
+    assert (run / "eval/test/metrics.json").read_text() == first
+
+
+def test_the_resolved_experiment_runs_again_to_the_same_figures(
+    facesim: Command, good: Path, tmp_path: Path
+) -> None:
+    facesim("run", "mine.yaml", "--set", "train.epochs=1")
+    (first,) = (tmp_path / "runs" / "mine").iterdir()
+    facesim("run", str(first / "experiment.yaml"), "--out", "again")
+    (second,) = (tmp_path / "again" / "mine").iterdir()
+    assert (second / "metrics.jsonl").read_text() == (first / "metrics.jsonl").read_text()
+    assert (second / "experiment.yaml").read_text() == (first / "experiment.yaml").read_text()
+
+
+def test_resuming_with_another_experiment_shows_the_difference(
+    facesim: Command, good: Path, tmp_path: Path
+) -> None:
+    facesim("run", "mine.yaml", "--set", "train.epochs=1")
+    (run,) = (tmp_path / "runs" / "mine").iterdir()
+    code, _, error = facesim("run", "mine.yaml", "--resume", str(run))
+    assert code == 2
+    assert "train.epochs: 1 -> 2" in error
+
+
+def test_check_says_what_would_happen_and_writes_nothing(
+    facesim: Command, good: Path, tmp_path: Path
+) -> None:
+    code, output, _ = facesim("check", "mine.yaml")
+    assert code == 0
+    for said in (
+        "48 images of 8 identities",
+        "trained",
+        "frozen",
+        "48 pairs in 6 batches",
+        "runs/mine",
+    ):
+        assert said in output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml"]
+
+
+WRONG = {
+    "typo in a plugin's name": (
+        ("contrastive", "contrastve"),
+        r"mine.yaml:11:\d+: .*'contrastive'",
+    ),
+    "typo in a key": (("margin", "magrin"), r"mine.yaml:11:\d+: loss.magrin: .*'margin'"),
+    "wrong type": (("epochs: 2", "epochs: two"), r"mine.yaml:13:\d+: train.epochs: .*whole number"),
+    "value out of range": (("margin: 2.0", "margin: -1"), r"mine.yaml:11:\d+: loss.margin: .*0"),
+    "duplicate key": (
+        ("\ntrain: {", "\ntrain: {epochs: 1, batch_size: 1}\ntrain: {"),
+        r"mine.yaml:14:\d+: train: .*line 13",
+    ),
+    "two plugins of one name": (
+        ("name: mine", "plugins: [./taken.py]\nname: mine"),
+        r"mine.yaml:1:\d+: plugins.0: (.|\n)*'contrastive'(.|\n)*contrastive.py:\d+",
+    ),
+    "broken plugin": (
+        ("name: mine", "plugins: [./broken.py]\nname: mine"),
+        r"mine.yaml:1:\d+: plugins.0: (.|\n)*no_such_package",
+    ),
+    "unknown variable": (
+        ("lr: 1e-3", 'lr: "${FACESIM_NO_SUCH}"'),
+        r"mine.yaml:12:\d+: optimizer.lr: .*FACESIM_NO_SUCH.*:-",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_wrong_file_is_a_message_with_its_line_and_exit_code_2(
+    command: str, mistake: str, facesim: Command, tmp_path: Path
+) -> None:
+    (right, wrong), message = WRONG[mistake]
+    (tmp_path / "broken.py").write_text("import no_such_package\n")
+    (tmp_path / "taken.py").write_text(
+        "from facesim import losses\n\n\n@losses('contrastive')\n"
+        "def mine(embedding_dim, num_identities): ...\n"
+    )
+    assert right in GOOD
+    (tmp_path / "mine.yaml").write_text(GOOD.replace(right, wrong, 1))
+    code, output, error = facesim(command, "mine.yaml")
+    assert code == 2
+    assert re.search(message, error), error
+    assert "Traceback" not in output + error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_file_names_those_that_there_are(facesim: Command, good: Path) -> None:
+    code, _, error = facesim("run", "mien.yaml")
+    assert code == 2
+    assert re.search(r"mien.yaml:1:1: .*mine.yaml", error), error
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("train.epohcs=3", r"mine.yaml:13:\d+: --set train.epohcs=3: train.epohcs: .*'epochs'"),
+        ("train.epochs", r"mine.yaml:1:\d+: --set train.epochs: .*=value"),
+        ("train.epochs=[", r"mine.yaml:13:\d+: --set train.epochs=\[: .*YAML"),
+    ],
+)
+def test_a_bad_override_points_at_itself_and_at_the_file(
+    assignment: str, message: str, facesim: Command, good: Path
+) -> None:
+    code, _, error = facesim("check", "mine.yaml", "--set", assignment)
+    assert code == 2
+    assert re.search(message, error), error
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.plural)
+def test_every_plugin_is_listed_and_explained(registry: object, facesim: Command) -> None:
+    from facesim.registry import Registry
+
+    assert isinstance(registry, Registry)
+    code, listing, _ = facesim("plugins", registry.plural)
+    assert code == 0
+    for plugin in registry:
+        assert plugin.name in listing
+        code, text, _ = facesim("plugins", registry.kind, plugin.name)
+        assert code == 0
+        assert all(name in text for name in plugin.parameters.model_fields if name != "name")
+
+
+def test_the_schema_is_json(facesim: Command) -> None:
+    code, output, _ = facesim("schema")
+    assert code == 0
+    assert "contrastive" in json.dumps(json.loads(output))
+
+
+def test_help_needs_no_torch() -> None:
+    program = (
+        "import sys; sys.argv = ['facesim', '--help']\n"
+        "from facesim.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "slow = {'torch', 'pandas', 'numpy', 'optuna', 'pydantic', 'torchvision'}\n"
+        "sys.exit(', '.join(slow & sys.modules.keys()) or 0)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "facesim" in finished.stdout
