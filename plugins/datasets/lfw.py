@@ -1,0 +1,112 @@
+"""Labeled Faces in the Wild, and what is laid out like it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from facesim import DataError, FaceTable, PairSet, datasets
+from facesim.data.spaced_rows import SpacedFile
+from facesim.interfaces import Int64Array
+from facesim_plugins.datasets.folder import folder
+
+_GENUINE_CELLS, _IMPOSTOR_CELLS = 3, 4
+"""``name i j`` is two images of one person; ``name i name j`` one of each of two."""
+
+
+@datasets("lfw")
+def lfw(
+    *,
+    root: Annotated[Path, Field(description="folder of Name/Name_0001.jpg")],
+    pairs: Annotated[
+        Path | None,
+        Field(description="pairs.txt, or pairsDevTrain.txt or pairsDevTest.txt; none for no list"),
+    ] = None,
+) -> FaceTable:
+    """Read LFW's folders and one of its lists of pairs.
+
+    ``pairs.txt`` is View 2: its folds, ten of 600 pairs, are those of the ``k_fold`` protocol. The
+    lists of View 1 have no folds. Images may also be in another format than JPEG, as after an
+    alignment.
+
+    Huang, Ramesh, Berg, Learned-Miller: Labeled Faces in the Wild, Technical Report 07-49,
+    University of Massachusetts, Amherst, 2007.
+
+    Raises:
+        DataError: another folder, a malformed line, or a pair whose image is not there.
+    """
+    table = folder(root=root)
+    return table if pairs is None else replace(table, pairs=_read_pairs(pairs, table))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One pair: its place, and the images as ``Name/Name_0001``."""
+
+    number: int
+    first: str
+    second: str
+    same: bool
+
+
+def _read_pairs(path: Path, table: FaceTable) -> PairSet:
+    (header_line, header), *rows = list(SpacedFile.read(path).lines()) or [(1, [])]
+    folds, of_a_kind = _counts(path, header_line, header)
+    if len(rows) != 2 * folds * of_a_kind:
+        raise DataError(
+            f"{path}:{header_line}: it announces {folds} x {of_a_kind} genuine and as many "
+            f"impostor pairs, and {len(rows):,} lines stand below instead of "
+            f"{2 * folds * of_a_kind:,}"
+        )
+    genuine = np.arange(len(rows)) // of_a_kind % 2 == 0
+    lines = [
+        _line(path, number, cells, same=same)
+        for (number, cells), same in zip(rows, genuine.tolist(), strict=True)
+    ]
+    return PairSet(
+        rows=_rows_of(path, lines, table),
+        same=genuine,
+        fold=np.arange(len(rows)) // (2 * of_a_kind) if len(header) > 1 else None,
+    )
+
+
+def _counts(path: Path, line: int, header: Sequence[str]) -> tuple[int, int]:
+    """Folds, and pairs of a kind in each: ``10 300``, or ``1100`` where there are no folds."""
+    if len(header) in (1, 2) and all(cell.isdigit() and int(cell) for cell in header):
+        *folds, of_a_kind = map(int, header)
+        return (folds[0] if folds else 1), of_a_kind
+    raise DataError(
+        f"{path}:{line}: the first line is {' '.join(header)!r}; LFW's lists begin with the number "
+        "of folds and of genuine pairs in each, `10 300`, or with the latter alone"
+    )
+
+
+def _line(path: Path, number: int, cells: Sequence[str], *, same: bool) -> _Line:
+    if len(cells) != (_GENUINE_CELLS if same else _IMPOSTOR_CELLS):
+        expected = "a genuine pair `name i j`" if same else "an impostor pair `name i name j`"
+        raise DataError(f"{path}:{number}: {' '.join(cells)!r} stands where {expected} is expected")
+    first_name, first, *other_name, second = cells
+    if not (first.isdigit() and second.isdigit()):
+        raise DataError(f"{path}:{number}: {first!r} and {second!r} must be the numbers of images")
+    second_name = other_name[0] if other_name else first_name
+    return _Line(number, _image(first_name, first), _image(second_name, second), same)
+
+
+def _image(name: str, number: str) -> str:
+    return f"{name}/{name}_{int(number):04d}"
+
+
+def _rows_of(path: Path, lines: Sequence[_Line], table: FaceTable) -> Int64Array:
+    row_of = {file.rpartition(".")[0]: row for row, file in enumerate(table.files.tolist())}
+    for line in lines:
+        for image in (line.first, line.second):
+            if image not in row_of:
+                raise DataError(
+                    f"{path}:{line.number}: {table.root / image} is not there, with no extension "
+                    "of an image; the list and the folder belong to different data, or some "
+                    "images are missing"
+                )
+    return np.array([[row_of[line.first], row_of[line.second]] for line in lines], np.int64)
