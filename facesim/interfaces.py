@@ -211,6 +211,23 @@ class Loss(nn.Module, ABC):
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """Similarity [P] of embeddings [P, D] and [P, D]: higher is more alike, symmetric."""
 
+    def impostor_margin(self) -> float | None:
+        """The score at and below which an impostor pair costs nothing, if there is one.
+
+        With it the log shows how many impostor pairs there still are to learn from.
+        """
+        return None
+
+    def chance_loss(self, genuine_share: float) -> float | None:  # noqa: ARG002
+        """The least that ``forward`` can be where all pairs have the same score, if that is known.
+
+        With it the log says so if the loss is stuck there.
+
+        Args:
+            genuine_share: of the pairs, from 0 to 1.
+        """
+        return None
+
 
 class Tracker(ABC):
     """Receives what a run logs. The JSON-lines log is always written besides."""

@@ -44,3 +44,11 @@ class Contrastive(Loss):
         # vector_norm, unlike the root of a sum, has a finite gradient (0) where a equals b.
         distance: Tensor = torch.linalg.vector_norm(a.float() - b.float(), dim=1)
         return -distance
+
+    def impostor_margin(self) -> float:
+        """Minus the margin."""
+        return -self.margin
+
+    def chance_loss(self, genuine_share: float) -> float:
+        """With all pairs at the distance ``(1 - genuine_share) * margin``, the best for all."""
+        return genuine_share * (1 - genuine_share) * self.margin**2

@@ -1,5 +1,6 @@
 """A loss that learns how to compare: a small classifier on the two embeddings of a pair."""
 
+import math
 from itertools import pairwise
 from typing import Annotated
 
@@ -50,3 +51,8 @@ class Learned(Loss):
         forth: Tensor = self.classifier(torch.cat((a, b), dim=1))
         back: Tensor = self.classifier(torch.cat((b, a), dim=1))
         return (forth.float() + back.float()).squeeze(1) / 2
+
+    def chance_loss(self, genuine_share: float) -> float:
+        """The entropy of the labels, with the logit of the share of genuine pairs for all."""
+        shares = (genuine_share, 1 - genuine_share)
+        return -sum(share * math.log(share) for share in shares if share)

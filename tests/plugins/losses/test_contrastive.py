@@ -73,3 +73,33 @@ def test_impostors_beyond_the_margin_cost_nothing() -> None:
 def test_the_margin_of_the_paper_is_positive() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         losses.spec("contrastive", margin=0.0)
+
+
+def pairs_at(distance: float, genuine: int, impostors: int) -> tuple[Tensor, PairBatch]:
+    """Pairs of the same two images, told to be genuine or not as often as asked."""
+    same = torch.tensor([True] * genuine + [False] * impostors)
+    pairs = torch.tensor([[0, 1]]).expand(len(same), 2)
+    return torch.tensor([[0.0], [distance]]), PairBatch(
+        torch.arange(2), torch.zeros(2, dtype=torch.int64), pairs, same
+    )
+
+
+@pytest.mark.parametrize(("genuine", "impostors"), [(1, 1), (1, 3), (5, 2), (0, 1), (1, 0)])
+def test_chance_loss_is_the_least_loss_of_pairs_at_one_distance(
+    genuine: int, impostors: int
+) -> None:
+    loss = losses.spec("contrastive", margin=1.5).build(1, 1)
+    least = min(
+        loss(*pairs_at(distance, genuine, impostors)).item()
+        for distance in torch.linspace(0, 2, 81).tolist()
+    )
+    share = genuine / (genuine + impostors)
+    assert loss.chance_loss(share) == pytest.approx(least, abs=1e-3)
+
+
+def test_an_impostor_pair_costs_nothing_at_the_margin_and_something_inside() -> None:
+    loss = losses.spec("contrastive", margin=1.5).build(1, 1)
+    margin = loss.impostor_margin()
+    assert margin is not None
+    assert loss(*pairs_at(-margin, 0, 1)).item() == 0
+    assert loss(*pairs_at(-margin - 0.01, 0, 1)).item() > 0

@@ -62,3 +62,20 @@ def test_score_learns_what_euclidean_distance_cannot_tell() -> None:
         optimizer.step()
     accepted = loss.score(*batch.gather(embeddings)) >= 0
     assert (accepted == same).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("genuine", [0, 1, 3, 10])
+def test_chance_loss_is_the_least_loss_of_pairs_of_one_logit(genuine: int) -> None:
+    loss = losses.spec("learned", hidden=()).build(1, 1)
+    (linear,) = (module for module in loss.modules() if isinstance(module, nn.Linear))
+    same = torch.arange(10) < genuine
+    pairs = torch.tensor([[0, 1]]).expand(10, 2)
+    batch = PairBatch(torch.arange(2), torch.zeros(2, dtype=torch.int64), pairs, same)
+
+    def loss_at(logit: float) -> float:
+        torch.nn.init.constant_(linear.bias, logit)
+        found: float = loss(torch.zeros(2, 1), batch).item()
+        return found
+
+    least = min(map(loss_at, torch.linspace(-8, 8, 81).tolist()))
+    assert loss.chance_loss(genuine / 10) == pytest.approx(least, abs=2e-3)
