@@ -1,0 +1,150 @@
+"""What a run promises besides its result."""
+
+import json
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.evaluation.metrics import metric_named
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import Loss, PairBatch, losses
+from facesim.reporter import SilentReporter
+from facesim.training.checkpoint import read_checkpoint
+from facesim.training.run import resume_run, start_run
+from facesim.training.run_directory import RunDirectory
+from facesim.training.step import NonFiniteLossError
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    out = tmp_path_factory.mktemp("finished")
+    return start_run(load_experiment(tiny_file), out, SilentReporter())[0]
+
+
+def lines(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
+    parsed = [json.loads(line) for line in run.metrics_log.read_text().splitlines()]
+    return [line for line in parsed if line["kind"] == kind]
+
+
+def test_last_best_and_the_newest_periodic_checkpoints_are_kept(finished: RunDirectory) -> None:
+    names = sorted(path.stem for path in finished.checkpoints.iterdir())
+    assert names == ["best", "last", "step-00000008", "step-00000012", "step-00000016"]
+    steps = {name: read_checkpoint(finished.checkpoint(name))["progress"]["step"] for name in names}
+    assert steps["last"] == 18
+    assert steps["step-00000008"] == 8
+
+
+def test_best_is_the_epoch_with_the_best_metric_on_val(finished: RunDirectory) -> None:
+    values = [line["accuracy"] for line in lines(finished, "val")]
+    best = read_checkpoint(finished.checkpoint("best"))["progress"]
+    assert best["epoch"] - 1 == metric_named("accuracy").best(values)
+    assert best["best"] == max(values)
+
+
+def test_the_log_has_every_loss_once_and_ends_with_the_figures(finished: RunDirectory) -> None:
+    assert [line["step"] for line in lines(finished, "train")] == list(range(2, 19, 2))
+    assert [line["epoch"] for line in lines(finished, "val")] == [1, 2, 3]
+    (test,) = lines(finished, "test")
+    figures = json.loads((finished.evaluation("test") / "metrics.json").read_text())
+    assert test["accuracy"] == figures["accuracy"]["value"]
+    assert finished.finished
+
+
+def test_the_environment_names_versions_and_where_each_plugin_came_from(
+    finished: RunDirectory,
+) -> None:
+    (start,) = json.loads(finished.environment_file.read_text())
+    assert start["packages"]["torch"] == version("torch")
+    assert "contrastive.py" in start["plugins"]["loss contrastive"]
+    assert "cpu" in start["device"]
+
+
+def test_a_second_process_on_the_same_run_is_refused(
+    finished: RunDirectory, tiny: Experiment
+) -> None:
+    with finished.locked(), pytest.raises(FacesimError, match="in use by another process"):
+        resume_run(finished, tiny, SilentReporter())
+
+
+def test_resuming_a_finished_run_gives_the_same_result(
+    finished: RunDirectory, tiny: Experiment
+) -> None:
+    before = (finished.evaluation("test") / "metrics.json").read_text()
+    weights = read_checkpoint(finished.checkpoint("last"))["network"]
+    resume_run(finished, tiny, SilentReporter())
+    assert (finished.evaluation("test") / "metrics.json").read_text() == before
+    after = read_checkpoint(finished.checkpoint("last"))["network"]
+    assert all(torch.equal(after[name], weights[name]) for name in weights)
+
+
+def test_the_threshold_is_not_fitted_on_the_pairs_it_is_reported_on(finished: RunDirectory) -> None:
+    calibration = json.loads(finished.calibration_file.read_text())
+    figures = json.loads((finished.evaluation("test") / "metrics.json").read_text())
+    (chosen,) = (p for p in calibration["operating_points"] if p["name"] == "best_accuracy")
+    assert calibration["split"] == "val"
+    assert figures["threshold"] == chosen["threshold"]
+
+
+@pytest.fixture
+def diverging() -> Iterator[None]:
+    """Registers a loss that is no number from the eighth step on."""
+    with losses.isolated():
+
+        @losses("diverging")
+        class Diverging(Loss):
+            def __init__(self, embedding_dim: int, num_identities: int) -> None:
+                super().__init__()
+                self.register_buffer("calls", torch.zeros(()))
+
+            def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+                if self.training:
+                    self.calls += 1
+                return embeddings.sum() * (1.0 if self.calls < 8 else float("nan"))
+
+            def score(self, a: Tensor, b: Tensor) -> Tensor:
+                return -(a - b).norm(dim=1)
+
+        yield
+
+
+@pytest.mark.usefixtures("diverging")
+def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_last_good_checkpoint(
+    tiny_file: Path, tmp_path: Path
+) -> None:
+    experiment = load_experiment(tiny_file, ["loss=diverging"])
+    with pytest.raises(NonFiniteLossError, match="epoch 2, batch 2") as caught:
+        start_run(experiment, tmp_path, SilentReporter())
+    assert "step 8" in str(caught.value)
+    (run,) = (tmp_path / "tiny").glob("[!.]*")
+    kept = read_checkpoint(RunDirectory(run).checkpoint("last"))
+    assert kept["progress"]["step"] == 6
+    assert all(tensor.isfinite().all() for tensor in kept["network"].values())
+
+
+def test_bad_data_is_refused_before_anything_is_written(tiny_file: Path, tmp_path: Path) -> None:
+    missing = "data.val={name: csv, images: nowhere, table: nowhere.csv}"
+    experiment = load_experiment(tiny_file, [missing])
+    with pytest.raises(FacesimError, match=r"data\.val: .*nowhere\.csv"):
+        start_run(experiment, tmp_path, SilentReporter())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tiny: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "tiny").write_text("in the way")
+    with pytest.raises(FacesimError, match="tiny"):
+        start_run(tiny, tmp_path, SilentReporter())
+
+
+def test_the_callers_settings_of_torch_come_back(tiny: Experiment, tmp_path: Path) -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
+    start_run(tiny.model_copy(update={"name": "again"}), tmp_path, SilentReporter())
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
