@@ -27,6 +27,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=5."),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
+EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a folder of eval/.")]
 
 
 def main() -> None:
@@ -97,6 +98,43 @@ def evaluate(
         result = evaluate_run(directory, checkpoint=checkpoint, reporter=reporter)
     print_result(console, "test", result)
     reporter.say(f"written to {directory.evaluation('test')}")
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="What `facesim run` left.")],
+    name: EvaluationName = "test",
+    faces: Annotated[
+        bool, typer.Option("--faces/--no-faces", help="Embed small pictures of faces, or none.")
+    ] = True,
+) -> None:
+    """Write a run's report: one HTML file that opens anywhere, without a network."""
+    from facesim.report.run_report import write_report
+    from facesim.training.run_directory import RunDirectory
+
+    typer.echo(f"written to {write_report(RunDirectory(run_dir), faces=faces, name=name)}")
+
+
+@app.command()
+def compare(
+    run_dirs: Annotated[
+        list[Path], typer.Argument(metavar="RUN_DIR...", help="The first is the reference.")
+    ],
+    name: EvaluationName = "test",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write this HTML file.")
+    ] = None,
+) -> None:
+    """Print what differs between runs, in configuration and in metrics, and what that shows."""
+    from facesim.report.comparison import compare_runs
+    from facesim.report.comparison_report import write_comparison
+    from facesim.terminal.comparison import print_comparison
+    from facesim.training.run_directory import RunDirectory
+
+    comparison = compare_runs([RunDirectory(path) for path in run_dirs], name=name)
+    print_comparison(Console(), comparison)
+    if out is not None:
+        typer.echo(f"written to {write_comparison(comparison, out)}")
 
 
 @app.command()

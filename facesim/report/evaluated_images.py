@@ -4,12 +4,14 @@ import base64
 import io
 from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import Image
 
 from facesim.data.decoding import decode_image
 from facesim.data.framing import Framing
 from facesim.errors import FacesimError
-from facesim.interfaces import DataError, FaceTable, Int64Array
+from facesim.evaluation.pair_identities import listed_identities
+from facesim.interfaces import DataError, FaceTable, Int64Array, PairSet
 from facesim.report.page import Face
 from facesim.report.run_files import RunFiles
 from facesim.report.scored_pairs import NamedPairs, rows_of
@@ -25,20 +27,17 @@ class EvaluatedImages:
     Attributes:
         table: the images.
         rows: int64 [P, 2], the rows of each scored pair.
+        identities: int64 [P, 2], the identities of each scored pair, as the pairs have them.
         framing: the part of an image that the network saw.
         with_pictures: whether :meth:`face` shows them.
     """
 
     table: FaceTable
     rows: Int64Array
+    identities: Int64Array
     framing: Framing
     with_pictures: bool
     _faces: dict[int, Face] = field(default_factory=dict, repr=False)
-
-    @property
-    def identities(self) -> Int64Array:
-        """int64 [P, 2], the identities of each scored pair."""
-        return self.table.identities[self.rows]
 
     def face(self, row: int) -> Face:
         """One image; without a picture if its file cannot be read."""
@@ -74,6 +73,12 @@ def load_images(files: RunFiles, pairs: NamedPairs, *, with_pictures: bool) -> E
     except OSError as error:
         raise FacesimError(f"{error.filename}: {error.strerror}") from error
     image = files.evaluated.image
+    rows = rows_of(pairs, table)
+    identities = listed_identities(PairSet(rows, pairs.same), table.identities)
     return EvaluatedImages(
-        table, rows_of(pairs, table), Framing(image.size, image.crop), with_pictures
+        table,
+        rows,
+        np.stack(identities, axis=1),
+        Framing(image.size, image.crop),
+        with_pictures,
     )

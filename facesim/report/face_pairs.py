@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from facesim.evaluation.calibration import Calibration
 from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.formatting import number
 from facesim.report.page import Face, FacePair
@@ -16,12 +15,10 @@ class PairShower:
     Attributes:
         pairs: the scored pairs.
         images: who and what is on them; None where the table cannot be read.
-        calibration: for probabilities; None leaves them out.
     """
 
     pairs: NamedPairs
     images: EvaluatedImages | None
-    calibration: Calibration | None
 
     def show(self, position: int, *facts: str) -> FacePair:
         """One pair, its score, its probability and further facts."""
@@ -40,7 +37,6 @@ class PairShower:
         return self.images.face(int(self.images.rows[position, side]))
 
     def _chance(self, position: int) -> tuple[str, ...]:
-        if self.calibration is None or self.calibration.probability is None:
+        if self.pairs.probabilities is None:
             return ()
-        chance = float(self.calibration.probability.probability(self.pairs.scores[position]))
-        return (f"one person with probability {chance:.1%}",)
+        return (f"one person with probability {float(self.pairs.probabilities[position]):.1%}",)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from facesim.data.linter.findings import LintReport
+from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.result import Estimate, EvaluationResult
 from facesim.experiment.loading import load_experiment
@@ -113,9 +114,16 @@ def read_run(run: RunDirectory, name: str) -> RunFiles:
 
     Raises:
         DataError: a file is damaged; the message names it.
-        FacesimError: the experiment does not load, for instance without one of its plugins.
+        FacesimError: there is no evaluation of that name, or the experiment does not load, for
+            instance without one of its plugins.
     """
     folder = run.evaluation(name)
+    if name != "test" and not folder.is_dir():
+        known = sorted(path.name for path in folder.parent.iterdir())
+        raise FacesimError(
+            f"{run.path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "
+            f"{', '.join(known) or 'none'}"
+        )
     experiment = run.experiment()
     changed = folder / EXPERIMENT_FILE
     return RunFiles(

@@ -10,7 +10,13 @@ import pandas as pd
 from facesim.evaluation.roc import BoolArray, FloatArray
 from facesim.interfaces import DataError, FaceTable, Int64Array
 
-_COLUMNS = ("file1", "file2", "same", "score")
+_COLUMNS = {
+    "file1": str,
+    "file2": str,
+    "same": np.int8,
+    "score": np.float64,
+    "probability": np.float64,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +27,13 @@ class NamedPairs:
         files: str [P, 2], paths as in the table.
         same: bool [P], True for genuine pairs.
         scores: float64 [P].
+        probabilities: float64 [P], of showing one person; None where val supported no calibration.
     """
 
     files: npt.NDArray[np.object_]
     same: BoolArray
     scores: FloatArray
+    probabilities: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -36,26 +44,34 @@ class NamedPairs:
 
 
 def read_scored_pairs(path: Path) -> NamedPairs | None:
-    """Read ``file1,file2,same,score``; further columns are left out. None if there is no file.
+    """Read ``file1,file2,same,score[,probability]``; None if there is no file.
+
+    Further columns are left out.
 
     Raises:
         DataError: a column is missing, or ``same`` or ``score`` holds no number.
     """
     if not path.is_file():
         return None
-    kinds = {"file1": str, "file2": str, "same": np.int8, "score": np.float64}
     try:
         table = pd.read_csv(
             path,
-            usecols=list(_COLUMNS),
-            dtype=kinds,
+            usecols=lambda column: column in _COLUMNS,
+            dtype=_COLUMNS,
             keep_default_na=False,
             encoding_errors="surrogateescape",
         )
     except ValueError as error:
         raise DataError(f"{path}: {error}; `facesim eval` writes it again") from None
-    files = table[["file1", "file2"]].to_numpy(dtype=object)
-    return NamedPairs(files, table["same"].to_numpy(bool), table["score"].to_numpy(np.float64))
+    missing = [column for column in _COLUMNS if column not in (*table.columns, "probability")]
+    if missing:
+        raise DataError(f"{path}: the column {missing[0]} is missing; `facesim eval` writes it")
+    return NamedPairs(
+        table[["file1", "file2"]].to_numpy(dtype=object),
+        table["same"].to_numpy(bool),
+        table["score"].to_numpy(np.float64),
+        table["probability"].to_numpy(np.float64) if "probability" in table else None,
+    )
 
 
 def rows_of(pairs: NamedPairs, table: FaceTable) -> Int64Array:

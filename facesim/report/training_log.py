@@ -7,7 +7,7 @@ from typing import Any
 
 from facesim.interfaces import DataError
 
-_ENDINGS = ("finished", "interrupted", "failed")
+_ENDINGS = ("finished", "interrupted", "pruned", "failed")
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class TrainingLog:
     Attributes:
         train: one entry per logged step: ``step``, ``epoch``, ``loss``, ``lr``.
         val: one entry per epoch: ``step``, ``epoch`` and every metric by name.
-        status: ``finished``, ``interrupted`` or ``failed``; ``running`` where nothing was logged
-            about an end.
+        status: ``finished``, ``interrupted``, ``pruned`` or ``failed``; ``running`` where nothing
+            was logged about an end.
     """
 
     train: tuple[dict[str, Any], ...]

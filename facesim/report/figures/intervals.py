@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from facesim.report.figures.layout import MUTED, SERIES, SYMBOLS, literal, new_plot, style_axes
-from facesim.report.formatting import percent
 
 
 @dataclass(frozen=True)
@@ -14,9 +13,10 @@ class Line:
 
     Attributes:
         name: at the left.
-        value: the share that is drawn.
+        value: where it is drawn.
         low: lower end of its interval, if there is one.
         high: upper end.
+        text: what hovering shows.
         series: values of one series share colour and symbol.
     """
 
@@ -24,16 +24,20 @@ class Line:
     value: float
     low: float | None
     high: float | None
+    text: str
     series: str = ""
 
 
-def interval_plot(lines: Sequence[Line], x: str, reference: float | None = None) -> Any:
+def interval_plot(
+    lines: Sequence[Line], x: str, *, tickformat: str = ".0%", reference: float | None = None
+) -> Any:
     """Markers with horizontal intervals, from top to bottom in the given order.
 
     Args:
         lines: what to draw.
         x: the axis's title.
-        reference: a share to draw a vertical line at.
+        tickformat: of the axis.
+        reference: where to draw a vertical line.
     """
     names = list(dict.fromkeys(line.name for line in lines))
     series = list(dict.fromkeys(line.series for line in lines))
@@ -42,7 +46,7 @@ def interval_plot(lines: Sequence[Line], x: str, reference: float | None = None)
         plot.add_scatter(**_markers([line for line in lines if line.series == name], name, number))
     plot.update_layout(showlegend=len(series) > 1, scattermode="group")
     style_axes(plot, x, "")
-    plot.update_xaxes(tickformat=".0%", range=_range(lines))
+    plot.update_xaxes(tickformat=tickformat, range=_range(lines))
     plot.update_yaxes(
         categoryorder="array",
         categoryarray=[literal(name) for name in reversed(names)],
@@ -58,7 +62,7 @@ def _range(lines: Sequence[Line]) -> tuple[float, float]:
     """All intervals, with a little room."""
     lowest = min(line.value if line.low is None else line.low for line in lines)
     highest = max(line.value if line.high is None else line.high for line in lines)
-    room = max(0.05 * (highest - lowest), 0.005)
+    room = 0.05 * (highest - lowest) or 0.05
     return lowest - room, highest + room
 
 
@@ -87,10 +91,6 @@ def _markers(lines: Sequence[Line], series: str, number: int) -> dict[str, Any]:
             "thickness": 1.5,
             "width": 5,
         },
-        "text": [
-            f"{percent(line.value)}"
-            + ("" if line.low is None else f"<br>{percent(line.low)} to {percent(line.high)}")
-            for line in lines
-        ],
-        "hovertemplate": "<b>%{y}</b> " + literal(series) + "<br>%{text}<extra></extra>",
+        "text": [literal(line.text) for line in lines],
+        "hovertemplate": f"<b>%{{y}}</b> {literal(series)}<br>%{{text}}<extra></extra>",
     }

@@ -33,6 +33,7 @@ def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None
             plot.data[-1].fillcolor = colour.replace(")", "-fill)")
     style_axes(plot, "Score (higher is more alike)", "Share of the pairs of a kind")
     plot.update_yaxes(tickformat=".0%", rangemode="tozero")
+    plot.update_layout(hovermode="x")
     if threshold is not None:
         top = max(float(trace.y.max()) for trace in plot.data)
         plot.add_scatter(
@@ -43,7 +44,9 @@ def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None
             line={"color": INK, "width": 1.5, "dash": "dot"},
             hovertemplate=f"threshold {number(threshold)}<extra></extra>",
         )
-    return Figure("scores", "Scores", _description(kinds, threshold), plot, _numbers(kinds))
+    return Figure(
+        "score-histogram", "Scores", _description(kinds, threshold), plot, _numbers(kinds)
+    )
 
 
 def _outline(kind: str, values: FloatArray, edges: FloatArray) -> dict[str, Any]:

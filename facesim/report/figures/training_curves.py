@@ -73,6 +73,7 @@ def validation_figure(log: TrainingLog, best: str) -> Figure:
     style_axes(plot, "Epoch", "On val")
     plot.update_yaxes(tickformat=".0%")
     plot.update_xaxes(tickformat="d")
+    plot.update_layout(hovermode="x")
     return Figure(
         "validation",
         "Metrics on val",

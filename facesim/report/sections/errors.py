@@ -1,15 +1,25 @@
 """The most confident errors, as pairs of faces."""
 
+from facesim.evaluation.calibration import Calibration
+from facesim.evaluation.calibration_error import expected_calibration_error
 from facesim.report.confident_errors import confident_errors
 from facesim.report.face_pairs import PairShower
-from facesim.report.formatting import count
+from facesim.report.formatting import count, percent
 from facesim.report.page import Gallery, Section, Text
 
 _SHOWN = 8
 
 
-def errors_section(shower: PairShower, threshold: float) -> Section:
-    """False rejects and false accepts, those farthest from the threshold first."""
+def errors_section(
+    shower: PairShower, threshold: float, calibration: Calibration | None
+) -> Section:
+    """False rejects and false accepts, those farthest from the threshold first.
+
+    Args:
+        shower: of the evaluation's pairs.
+        threshold: the one that decides them.
+        calibration: where their probabilities come from.
+    """
     pairs = shower.pairs
     rejects, accepts = confident_errors(pairs.scores, pairs.same, threshold)
     galleries = [
@@ -23,10 +33,21 @@ def errors_section(shower: PairShower, threshold: float) -> Section:
         )
         if len(positions)
     ]
-    told = Text(
-        "The errors that lie farthest from the threshold come first. The probability is that of "
-        "one person at such a score, as calibrated on val."
-        if galleries
-        else "The threshold decides every pair correctly."
+    told = (
+        _told(shower, calibration) if galleries else "The threshold decides every pair correctly."
     )
-    return Section("errors", "Confident errors", (told, *galleries))
+    return Section("errors", "Confident errors", (Text(told), *galleries))
+
+
+def _told(shower: PairShower, calibration: Calibration | None) -> str:
+    told = "The errors that lie farthest from the threshold come first."
+    pairs = shower.pairs
+    if calibration is None or calibration.probability is None or pairs.probabilities is None:
+        return told
+    here = expected_calibration_error(pairs.probabilities, pairs.same)
+    return (
+        f"{told} The probability that a pair shows one person comes from its score by Platt "
+        f"scaling on {calibration.split}, with {percent(calibration.probability.genuine_share)} "
+        f"genuine pairs. Its expected calibration error is "
+        f"{percent(calibration.probability.calibration_error)} there and {percent(here)} here."
+    )

@@ -87,7 +87,13 @@ def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]
         return Text("No baselines were scored on these pairs; `facesim eval` scores them.", "note")
     named = (("this run", result), *((each.name, each.result) for each in baselines))
     lines = [
-        Line(name, found.accuracy.value, found.accuracy.low, found.accuracy.high)
+        Line(
+            name,
+            found.accuracy.value,
+            found.accuracy.low,
+            found.accuracy.high,
+            estimate("accuracy", found.accuracy),
+        )
         for name, found in named
         if found.accuracy.value is not None
     ]

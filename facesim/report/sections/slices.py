@@ -55,7 +55,7 @@ def slices_section(slices: Slices) -> Section:
         else f"the {count(len(drawn), 'attribute')} with the widest gaps, the table all"
     )
     figure = Figure(
-        "slices",
+        "slice-errors",
         "Errors by attribute",
         f"{_told(gaps[0])} The plot shows {which}. Everyone meets the same threshold.",
         interval_plot(lines, "Share of wrong decisions"),
@@ -104,7 +104,7 @@ def _lines(each: Slice) -> list[Line]:
     name = f"{each.attribute}: {each.value}"
     rates = ((label, _rate(each, rate)) for rate, label in _RATES.items())
     return [
-        Line(name, found.value, found.low, found.high, label)
+        Line(name, found.value, found.low, found.high, estimate("far", found), label)
         for label, found in rates
         if found.value is not None
     ]

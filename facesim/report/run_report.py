@@ -68,10 +68,10 @@ def _evaluation_sections(files: RunFiles, *, faces: bool) -> list[Section]:
     if pairs is None or not len(pairs):
         return sections
     images, why_not = _images(files, faces=faces)
-    shower = PairShower(pairs, images, files.calibration)
+    shower = PairShower(pairs, images)
     sections.insert(0, scores_section(result, pairs, images, files.baselines))
     if result.threshold is not None:
-        sections.append(errors_section(shower, result.threshold))
+        sections.append(errors_section(shower, result.threshold, files.calibration))
     if images is not None:
         sections.append(label_noise_section(shower, images))
     else:

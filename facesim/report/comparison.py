@@ -1,0 +1,148 @@
+"""Several runs beside the first of them: what differs, and which differences show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from facesim.errors import FacesimError
+from facesim.evaluation.metrics import SINGLE_METRICS, far_name
+from facesim.evaluation.paired_difference import ScoredRun, paired_differences
+from facesim.evaluation.result import Estimate, EvaluationResult
+from facesim.report.configuration_differences import (
+    ConfigurationDifference,
+    configuration_differences,
+)
+from facesim.report.evaluated_images import load_images
+from facesim.report.metric_difference import MetricDifference
+from facesim.report.run_files import RunFiles, read_run
+from facesim.report.scored_pairs import NamedPairs
+from facesim.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One of the runs.
+
+    Attributes:
+        label: what it is called on the page.
+        files: the run directory, read.
+        result: its evaluation.
+        estimates: the metrics that are compared, by name.
+        differences: to the first run, by metric; empty for the first run itself.
+        why_unpaired: why the differences are not paired, if they are not.
+    """
+
+    label: str
+    files: RunFiles
+    result: EvaluationResult
+    estimates: dict[str, Estimate]
+    differences: dict[str, MetricDifference]
+    why_unpaired: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs or more.
+
+    Attributes:
+        name: of the evaluation.
+        runs: the first is what the others are compared with.
+        configuration: the keys that differ.
+    """
+
+    name: str
+    runs: tuple[ComparedRun, ...]
+    configuration: tuple[ConfigurationDifference, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are compared."""
+        return tuple(self.runs[0].estimates)
+
+
+def compare_runs(runs: Sequence[RunDirectory], *, name: str = "test") -> Comparison:
+    """Compare runs with the first of them.
+
+    Runs on the same pairs are compared on the same resamples of the identities; other runs as if
+    independent, which shows fewer differences.
+
+    Args:
+        runs: two or more.
+        name: of the evaluation.
+
+    Raises:
+        FacesimError: fewer than two runs, or one that has no such evaluation or does not load.
+    """
+    if len(runs) < 2:
+        raise FacesimError("a comparison needs two run directories or more")
+    read = [read_run(run, name) for run in runs]
+    results = [_result(files) for files in read]
+    compared = [ComparedRun(read[0].title, read[0], results[0], _estimates(results[0]), {})]
+    for files, result in zip(read[1:], results[1:], strict=True):
+        why_unpaired = None
+        estimates = _estimates(result)
+        try:
+            paired = _paired(read[0], results[0], files, result)
+            differences = {name: paired[name] for name in estimates}
+        except FacesimError as error:
+            why_unpaired = str(error)
+            differences = _independent(compared[0].estimates, estimates)
+        compared.append(
+            ComparedRun(files.title, files, result, estimates, differences, why_unpaired)
+        )
+    configuration = configuration_differences([files.experiment for files in read])
+    return Comparison(name, tuple(compared), configuration)
+
+
+def _result(files: RunFiles) -> EvaluationResult:
+    if files.result is None:
+        raise FacesimError(
+            f"{files.run.path} has no evaluation {files.name!r}; `facesim eval` makes one"
+        )
+    return files.result
+
+
+def _estimates(result: EvaluationResult) -> dict[str, Estimate]:
+    """Every metric but those that say the same as another."""
+    single = {metric.name: getattr(result, metric.name) for metric in SINGLE_METRICS}
+    at_far = {
+        f"tar_at_far_{far_name(at.far)}": Estimate(
+            value=at.tar, low=at.low, high=at.high, interval=at.interval, reason=at.reason
+        )
+        for at in result.tar_at_far
+    }
+    return {name: found for name, found in (single | at_far).items() if name != "fnmr"}
+
+
+def _paired(
+    first: RunFiles, first_result: EvaluationResult, second: RunFiles, result: EvaluationResult
+) -> dict[str, MetricDifference]:
+    """Raises a FacesimError that says why the runs cannot be paired."""
+    before, after = _scored(first), _scored(second)
+    if not before.same_pairs_as(after):
+        raise FacesimError("it was evaluated on other pairs")
+    images = load_images(first, before, with_pictures=False)
+    found = paired_differences(
+        ScoredRun(before.scores, first_result.threshold),
+        ScoredRun(after.scores, result.threshold),
+        before.same,
+        *images.identities.T,
+        seed=first_result.seed,
+        resamples=first.experiment.evaluate.resamples,
+    )
+    return {each.metric: MetricDifference.of_paired(each) for each in found}
+
+
+def _scored(files: RunFiles) -> NamedPairs:
+    if files.pairs is None:
+        raise FacesimError(f"the scores of single pairs of {files.title} were not kept")
+    return files.pairs
+
+
+def _independent(
+    first: dict[str, Estimate], second: dict[str, Estimate]
+) -> dict[str, MetricDifference]:
+    return {
+        name: MetricDifference.of_independent(name, first[name], second[name])
+        for name in first
+        if name in second
+    }

@@ -1,0 +1,129 @@
+"""Several runs side by side, as a page and as tables."""
+
+from pathlib import Path
+
+from facesim.atomic import write_text
+from facesim.errors import FacesimError
+from facesim.report.comparison import ComparedRun, Comparison
+from facesim.report.figures.differences import differences_figure
+from facesim.report.figures.roc_overlay import roc_overlay
+from facesim.report.formatting import (
+    NOTHING,
+    count,
+    estimate,
+    metric_label,
+)
+from facesim.report.page import Block, Page, Section, Table, Text
+from facesim.report.rendering import render
+
+
+def write_comparison(comparison: Comparison, out: Path) -> Path:
+    """Write one self-contained HTML file.
+
+    Args:
+        comparison: of :func:`facesim.report.comparison.compare_runs`.
+        out: the file; an existing one is replaced.
+
+    Raises:
+        FacesimError: it cannot be written.
+    """
+    try:
+        write_text(out, render(comparison_page(comparison)))
+    except OSError as error:
+        raise FacesimError(f"{out}: cannot be written: {error.strerror}") from None
+    return out
+
+
+def comparison_page(comparison: Comparison) -> Page:
+    """What the page says."""
+    first = comparison.runs[0]
+    return Page(
+        f"{count(len(comparison.runs), 'run')} compared",
+        f"on {comparison.name}, each with {first.label}",
+        (
+            Section("result", "Result", (*accuracy_notes(comparison), *_figures(comparison))),
+            Section("metrics", "Metrics", (metrics_table(comparison),)),
+            Section("configuration", "Configuration", (configuration_block(comparison),)),
+            Section("runs", "Runs", (_runs_table(comparison),)),
+        ),
+    )
+
+
+def metrics_table(comparison: Comparison) -> Table:
+    """Each metric of each run, and each difference to the first run."""
+    first, *others = comparison.runs
+    headings = [heading for run in others for heading in (run.label, "difference to the first")]
+    return Table(
+        "Metrics with 95% intervals, and differences to the first run",
+        ("Metric", first.label, *headings),
+        tuple(
+            (
+                metric_label(metric),
+                estimate(metric, first.estimates[metric]),
+                *(cell for run in others for cell in _cells(run, metric)),
+            )
+            for metric in comparison.metrics
+        ),
+    )
+
+
+def configuration_block(comparison: Comparison) -> Table | Text:
+    """What the experiments say differently."""
+    if not comparison.configuration:
+        return Text("The experiments are the same.")
+    return Table(
+        "What the experiments say differently",
+        ("Key", *(run.label for run in comparison.runs)),
+        tuple(
+            (each.key, *(NOTHING if value is None else value for value in each.values))
+            for each in comparison.configuration
+        ),
+        numeric=False,
+    )
+
+
+def _cells(run: ComparedRun, metric: str) -> tuple[str, str]:
+    if metric not in run.estimates:
+        return NOTHING, NOTHING
+    return (
+        estimate(metric, run.estimates[metric]),
+        run.differences[metric].as_text(),
+    )
+
+
+def accuracy_notes(comparison: Comparison) -> list[Text]:
+    """One sentence a run on its accuracy, and a warning where it could not be paired."""
+    notes = []
+    for run in comparison.runs[1:]:
+        if run.why_unpaired is not None:
+            told = (
+                f"{run.label} is compared as if it were independent of the first run: "
+                f"{run.why_unpaired}. That shows fewer differences than pairing does."
+            )
+            notes.append(Text(told, "warning"))
+        found = run.differences.get("accuracy")
+        if found is not None:
+            notes.append(Text(f"Accuracy of {run.label}: {found.as_text()}."))
+    return notes
+
+
+def _figures(comparison: Comparison) -> list[Block]:
+    figures = (differences_figure(comparison), roc_overlay(comparison))
+    return [figure for figure in figures if figure is not None]
+
+
+def _runs_table(comparison: Comparison) -> Table:
+    return Table(
+        "The runs",
+        ("Run", "Directory", "Pairs", "Threshold from"),
+        tuple(
+            (
+                run.label,
+                str(run.files.run.path),
+                f"{run.result.pairs:,}",
+                run.result.threshold_source,
+            )
+            for run in comparison.runs
+        ),
+        numeric=False,
+    )

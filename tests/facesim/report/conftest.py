@@ -1,0 +1,146 @@
+"""Run directories as `facesim run` leaves them, built without training."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facesim.data.pair_sets import draw_pair_set
+from facesim.evaluation.calibration import Provenance, calibrate
+from facesim.evaluation.evaluate_scores import evaluate_scores
+from facesim.evaluation.result import EvaluationResult
+from facesim.experiment.loading import load_experiment
+from facesim.training.run_directory import RunDirectory
+
+EXPERIMENT = """
+name: {name}
+data:
+  train: {{name: synthetic_faces, identities: 4, images_per_identity: 4, size: 16}}
+  val: {{name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 4, size: 16}}
+  test: {{name: synthetic_faces, identities: 24, images_per_identity: 5, first_identity: 8,
+          size: 16}}
+image: {{size: [16, 16]}}
+backbone: {{name: small_cnn, width: 4}}
+head: {{name: mlp, fc_dim: 8, out_dim: {out_dim}}}
+sampler: {{name: random_pairs, pairs_per_image: 1.0}}
+loss: contrastive
+optimizer: adam
+train: {{epochs: 3, batch_size: 8}}
+"""
+
+BuildRun = Callable[..., RunDirectory]
+
+
+@pytest.fixture(scope="session")
+def build_run_in() -> BuildRun:
+    """Builds, in a folder, a finished run of 240 test pairs of 24 drawn people.
+
+    ``skill`` separates its scores; runs with the same ``pairs_seed`` share their test pairs.
+    """
+
+    def build(
+        folder: Path, name: str, skill: float = 1.5, pairs_seed: int = 0, out_dim: int = 4
+    ) -> RunDirectory:
+        file = folder / f"{name}.yaml"
+        file.write_text(EXPERIMENT.format(name=name, out_dim=out_dim))
+        run = RunDirectory.create(folder / "runs", load_experiment(file))
+        _write_log(run)
+        _write_evaluation(run, skill, pairs_seed)
+        return run
+
+    return build
+
+
+@pytest.fixture
+def build_run(tmp_path: Path, build_run_in: BuildRun) -> BuildRun:
+    """The same in the test's own folder; the name may be left out."""
+
+    def build(name: str = "built", *arguments: float, **settings: int) -> RunDirectory:
+        return build_run_in(tmp_path, name, *arguments, **settings)
+
+    return build
+
+
+def _write_log(run: RunDirectory) -> None:
+    entries: list[dict[str, object]] = []
+    for epoch in (1, 2, 3):
+        step = 10 * epoch
+        rate = 0.7 + 0.05 * epoch
+        entries += [
+            {"kind": "train", "step": step - 5, "epoch": epoch, "loss": 2.0 / epoch, "lr": 1e-3},
+            {"kind": "train", "step": step, "epoch": epoch, "loss": 1.8 / epoch, "lr": 1e-3},
+            {"kind": "val", "step": step, "epoch": epoch, "loss": 1.9 / epoch, "accuracy": rate},
+        ]
+    lines = [json.dumps(entry) for entry in [*entries, {"kind": "finished"}]]
+    run.metrics_log.write_text("\n".join(lines) + "\n")
+    start = {"command": ["/somewhere/facesim", "run", "built.yaml"], "python": "3.11.7"}
+    run.environment_file.write_text(json.dumps([start]))
+
+
+def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
+    table = run.experiment().data.test.build()
+    pairs = draw_pair_set(table, 2.0, 0.5, pairs_seed)
+    noise = np.random.default_rng(1).normal(size=len(pairs))
+    scores = skill * pairs.same + noise
+    calibration = calibrate(
+        scores,
+        pairs.same,
+        split="val",
+        pairs_sha256="0" * 64,
+        provenance=Provenance(preprocessing="16 x 16", score="contrastive", checkpoint="best"),
+    )
+    first, second = table.identities[pairs.rows].T
+
+    def evaluated(values: np.ndarray) -> EvaluationResult:
+        return evaluate_scores(
+            values,
+            pairs.same,
+            first,
+            second,
+            operating_points=calibration.operating_points,
+            threshold_source="240 pairs of val",
+            resamples=50,
+        )
+
+    assert calibration.probability is not None
+    probabilities = calibration.probability.probability(scores)
+    folder = run.evaluation("test")
+    folder.mkdir()
+    names = table.files[pairs.rows]
+    columns = {"file1": names[:, 0], "file2": names[:, 1], "same": pairs.same.astype(int)}
+    pd.DataFrame({**columns, "score": scores, "probability": probabilities}).to_csv(
+        folder / "scores.csv", index=False
+    )
+    result = evaluated(scores)
+    (folder / "metrics.json").write_text(result.to_json())
+    run.calibration_file.write_text(calibration.to_json())
+    chance = {
+        "name": "chance",
+        "description": "a random score",
+        "result": evaluated(noise).model_dump(mode="json"),
+    }
+    (folder / "baselines.json").write_text(json.dumps([chance]))
+    slices = [
+        {
+            "attribute": "glasses",
+            "value": value,
+            "pairs": result.pairs,
+            "genuine": result.genuine,
+            "impostor": result.impostor,
+            "accuracy": result.accuracy.model_dump(),
+            "fmr": {"value": fmr, "low": fmr / 2, "high": 2 * fmr},
+            "fnmr": result.fnmr.model_dump(),
+        }
+        for value, fmr in (("yes", 0.3), ("no", 0.1))
+    ]
+    (folder / "slices.json").write_text(json.dumps({"slices": slices, "worst_gap": None}))
+    finding = {
+        "rule": "dominant_identity",
+        "severity": "warning",
+        "message": "one identity holds 30% of the pairs",
+        "rows": ["identity 8"],
+    }
+    (run.path / "lint.json").write_text(json.dumps({"findings": [finding]}))

@@ -1,0 +1,76 @@
+"""Planted label errors are listed, and clean labels are not."""
+
+import math
+
+import numpy as np
+import pytest
+
+from facesim.report.label_suspects import (
+    LabelSuspects,
+    _binomial_tail,
+    find_label_suspects,
+)
+
+IDENTITIES, IMAGES = 20, 8
+
+
+def suspects(swapped: tuple[int, int] | None, merged: tuple[int, int] | None) -> LabelSuspects:
+    """All pairs of a table whose scores follow the truth, not the labels.
+
+    Args:
+        swapped: two images that stand under each other's identity.
+        merged: two identities that are one person.
+    """
+    labels = np.repeat(np.arange(IDENTITIES), IMAGES)
+    truth = labels.copy()
+    if swapped:
+        truth[list(swapped)] = truth[list(swapped)[::-1]]
+    if merged:
+        truth[truth == merged[1]] = merged[0]
+    rows = np.argwhere(np.triu(np.ones((len(labels), len(labels)), bool), k=1)).astype(np.int64)
+    alike = truth[rows[:, 0]] == truth[rows[:, 1]]
+    scores = 4.0 * alike + np.random.default_rng(0).normal(size=len(rows))
+    same = labels[rows[:, 0]] == labels[rows[:, 1]]
+    return find_label_suspects(rows, labels[rows], same, scores)
+
+
+def test_clean_labels_gather_no_suspicion() -> None:
+    found = suspects(None, None)
+    assert found.gathered == ()
+    assert found.genuine == ()
+
+
+def test_two_images_under_each_others_name_are_listed_with_their_identities() -> None:
+    found = suspects((3, 100), None)
+    listed = {(suspect.kind, suspect.subject) for suspect in found.gathered}
+    assert listed == {("image", (3,)), ("image", (100,)), ("two identities", (0, 12))}
+
+
+def test_one_person_under_two_names_is_listed_as_two_identities() -> None:
+    found = suspects(None, (4, 9))
+    couples = [suspect.subject for suspect in found.gathered if suspect.kind == "two identities"]
+    assert couples == [(4, 9)]
+
+
+def test_single_pairs_are_those_beyond_99_percent_of_the_other_kind() -> None:
+    same = np.repeat([True, False], 200)
+    scores = np.concatenate([np.linspace(5, 6, 200), np.linspace(0, 1, 200)])
+    scores[[7, 250]] = -1.0, 7.0
+    rows = np.arange(800).reshape(400, 2)
+    identities = np.where(same[:, None], rows[:, :1], rows)
+    found = find_label_suspects(rows, identities, same, scores)
+    assert (found.genuine, found.impostor) == ((7,), (250,))
+
+
+def test_pairs_of_one_kind_show_nothing() -> None:
+    one = np.zeros((1, 2), np.int64)
+    nothing = LabelSuspects((), (), ())
+    assert find_label_suspects(one, one, np.array([True]), np.array([0.5])) == nothing
+
+
+@pytest.mark.parametrize("share", [0.1, 0.7, 1.0])
+def test_binomial_tail_agrees_with_counting(share: float) -> None:
+    counted = sum(
+        math.comb(9, hits) * share**hits * (1 - share) ** (9 - hits) for hits in range(4, 10)
+    )
+    assert _binomial_tail(4, 9, share) == pytest.approx(counted)

@@ -1,0 +1,172 @@
+"""The report of one run."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from facesim.errors import FacesimError
+from facesim.interfaces import DataError
+from facesim.report.run_report import write_report
+from facesim.training.run_directory import RunDirectory
+
+SECTIONS = [
+    "result",
+    "setup",
+    "training",
+    "scores",
+    "operating-points",
+    "slices",
+    "errors",
+    "label-noise",
+    "linter",
+    "reproduction",
+]
+FIGURES = ["baselines", "loss", "validation", "score-histogram", "roc", "det", "slice-errors"]
+
+
+class Reader(HTMLParser):
+    """Gathers what a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def report(run: RunDirectory, *, faces: bool = True) -> tuple[str, Reader]:
+    text = write_report(run, faces=faces).read_text(encoding="utf-8")
+    return text, Reader(text)
+
+
+def test_a_finished_run_has_every_section_and_figure(build_run) -> None:
+    text, page = report(build_run())
+    assert [section["id"] for section in page.all("section")] == SECTIONS
+    plots = [figure["id"] for figure in page.all("figure") if figure.get("id")]
+    assert plots == FIGURES
+    assert len(text) < 6_000_000
+
+
+def test_nothing_is_loaded_from_anywhere(build_run) -> None:
+    _, page = report(build_run())
+    sources = [attributes.get("src") or attributes.get("href") or "" for _, attributes in page.tags]
+    assert all(source.startswith(("#", "data:")) for source in sources if source)
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe-eval" not in policy
+    assert "script-src 'sha256-" in policy
+
+
+def test_every_figure_says_in_words_and_numbers_what_it_shows(build_run) -> None:
+    text, page = report(build_run())
+    identifiers = {attributes.get("id") for _, attributes in page.tags}
+    plots = [div for div in page.all("div") if div.get("class") == "plot"]
+    assert len(plots) == len(FIGURES)
+    for plot in plots:
+        assert plot["role"] == "img"
+        assert {plot["aria-labelledby"], plot["aria-describedby"]} <= identifiers
+    assert text.count("<caption>") == text.count("<table")
+
+
+def test_headings_skip_no_level(build_run) -> None:
+    _, page = report(build_run())
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_names_from_data_cannot_become_markup(build_run) -> None:
+    run = build_run()
+    evil = "</script><script>alert(1)</script>"
+    for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):
+        path = run.path / file
+        text = path.read_text()
+        for name in ("identity 8", "glasses", "chance"):
+            text = text.replace(f'"{name}"', f'"{evil}"')
+        path.write_text(text)
+    clean, _ = report(build_run("clean"))
+    text, _ = report(run)
+    assert evil not in text
+    assert text.count("<script") == clean.count("<script")
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
+
+
+def test_faces_are_embedded_unless_left_out(build_run) -> None:
+    run = build_run()
+    with_faces, _ = report(run)
+    without, _ = report(run, faces=False)
+    assert "data:image/jpeg;base64," in with_faces
+    assert "data:image/jpeg" not in without
+    assert ".png</figcaption>" in without
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("eval/test/baselines.json",),
+        ("eval/test/slices.json",),
+        ("eval/test/scores.csv",),
+        ("calibration.json",),
+        ("lint.json",),
+        ("metrics.jsonl",),
+        ("environment.json",),
+        ("eval/test/metrics.json",),
+        (
+            "calibration.json",
+            "lint.json",
+            "metrics.jsonl",
+            "environment.json",
+            "eval/test/metrics.json",
+            "eval/test/scores.csv",
+        ),
+    ],
+    ids=lambda files: files[-1] if len(files) == 1 else "all",
+)
+def test_a_part_that_is_not_there_is_left_out(build_run, missing: tuple[str, ...]) -> None:
+    run = build_run()
+    for file in missing:
+        (run.path / file).unlink()
+    _, page = report(run)
+    assert {"result", "setup", "reproduction"} <= {s["id"] for s in page.all("section")}
+
+
+def test_images_that_have_gone_are_said_to_have(build_run, tmp_path: Path) -> None:
+    run = build_run()
+    scores = run.evaluation("test") / "scores.csv"
+    scores.write_text(scores.read_text().replace(".png", ".jpg"))
+    text, page = report(run)
+    assert "are not in the table any more" in text
+    assert "label-noise" not in [section["id"] for section in page.all("section")]
+
+
+def test_a_damaged_file_is_named(build_run) -> None:
+    run = build_run()
+    (run.evaluation("test") / "metrics.json").write_text('{"pairs": "many"}')
+    with pytest.raises(DataError, match=r"metrics\.json"):
+        write_report(run)
+
+
+def test_an_evaluation_on_other_data_gets_a_file_of_its_own(build_run) -> None:
+    run = build_run()
+    run.evaluation("test").rename(run.evaluation("lfw"))
+    assert write_report(run, name="lfw") == run.path / "report-lfw.html"
+    assert not (run.path / "report.html").exists()
+
+
+def test_an_evaluation_that_was_never_made_is_refused(build_run) -> None:
+    with pytest.raises(FacesimError, match=r"no evaluation 'tset' \(did you mean 'test'\?\)"):
+        write_report(build_run(), name="tset")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FacesimError, match="is no run directory"):
+        write_report(RunDirectory(tmp_path))
