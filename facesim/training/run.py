@@ -1,6 +1,9 @@
 """One run from its first step, or from where it was left, to its figures on test."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from facesim.atomic import write_text
@@ -19,12 +22,12 @@ from facesim.training.metrics_log import MetricsLog
 from facesim.training.preparation import Prepared, prepare
 from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
-from facesim.training.stop import Stopped, StopRequest, stop_on_signals
-from facesim.training.trainer import Trainer
+from facesim.training.stop import Pruned, Stopped, StopRequest, stop_on_signals
+from facesim.training.trainer import OnEpoch, Trainer, no_hook
 
 
 def start_run(
-    experiment: Experiment, out: Path, reporter: Reporter
+    experiment: Experiment, out: Path, reporter: Reporter, on_epoch: OnEpoch = no_hook
 ) -> tuple[RunDirectory, EvaluationResult]:
     """Train an experiment in a new run directory and evaluate it.
 
@@ -32,6 +35,19 @@ def start_run(
         FacesimError: something in the experiment cannot be built or read; nothing is written then.
         ProtocolError: the linter found what would make the figures worthless.
         Stopped: a signal came; the run can be resumed.
+    """
+    run, prepared = begin_run(experiment, out, reporter)
+    return run, _train_and_evaluate(run, prepared, reporter, on_epoch)
+
+
+def begin_run(
+    experiment: Experiment, out: Path, reporter: Reporter
+) -> tuple[RunDirectory, Prepared]:
+    """Build an experiment's parts, lint it, and make its run directory; trains nothing yet.
+
+    Raises:
+        FacesimError: something in the experiment cannot be built or read; nothing is written then.
+        ProtocolError: the linter found what would make the figures worthless.
     """
     prepared = prepare(experiment)
     pairs = choose_all_pairs(experiment, prepared.splits[1:])
@@ -41,16 +57,19 @@ def start_run(
     lint.require_no_errors()
     run = RunDirectory.create(out, experiment)
     write_text(run.lint_file, lint.model_dump_json(indent=2) + "\n")
-    return run, _go_on(run, prepared, reporter)
+    return run, prepared
 
 
-def resume_run(run: RunDirectory, experiment: Experiment, reporter: Reporter) -> EvaluationResult:
+def resume_run(
+    run: RunDirectory, experiment: Experiment, reporter: Reporter, on_epoch: OnEpoch = no_hook
+) -> EvaluationResult:
     """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
 
     Args:
         run: the run's directory.
         experiment: must be the one that the run was started with.
         reporter: hears of the progress.
+        on_epoch: hears of every epoch from here on.
 
     Raises:
         FacesimError: the experiment differs from the run's, with the differences.
@@ -62,10 +81,45 @@ def resume_run(run: RunDirectory, experiment: Experiment, reporter: Reporter) ->
         raise FacesimError(
             f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
         )
-    return _go_on(run, prepare(experiment), reporter)
+    return _train_and_evaluate(run, prepare(experiment), reporter, on_epoch)
 
 
-def _go_on(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> EvaluationResult:
+def train_run(run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch) -> None:
+    """Train a run to its last epoch, from where it stands, and leave test alone.
+
+    Raises:
+        Stopped: a signal came; the run can be resumed.
+        Pruned: ``on_epoch`` gave the run up.
+    """
+    with _opened(run, prepared, reporter) as opened:
+        _train(opened, on_epoch)
+
+
+def _train_and_evaluate(
+    run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch
+) -> EvaluationResult:
+    with _opened(run, prepared, reporter) as opened:
+        _train(opened, on_epoch)
+        result = evaluate_run(run, checkpoint=BEST, reporter=reporter, check=opened.stop.check)
+        opened.log.write("test", opened.progress.step, result.values())
+        return result
+
+
+@dataclass(frozen=True)
+class _OpenedRun:
+    """A run that this process holds, standing where its last checkpoint left it."""
+
+    run: RunDirectory
+    prepared: Prepared
+    progress: Progress
+    log: RunLog
+    reporter: Reporter
+    stop: StopRequest
+
+
+@contextmanager
+def _opened(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Iterator[_OpenedRun]:
+    """Hold a run, and log at the end how it ended."""
     experiment = prepared.experiment
     reporter.say(f"run directory: {run.path}")
     with run.locked(), deterministic(experiment.train.deterministic), stop_on_signals() as stop:
@@ -78,39 +132,33 @@ def _go_on(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Evaluat
             reporter.say(f"resuming at {where} (step {progress.step})")
         _record_environment(run, prepared)
         log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _trackers(run, experiment))
-        return _train_and_evaluate(run, prepared, progress, log, reporter, stop)
+        try:
+            yield _OpenedRun(run, prepared, progress, log, reporter, stop)
+        except Stopped:
+            log.finish("interrupted")
+            raise
+        except Pruned:
+            log.finish("pruned")
+            raise
+        except BaseException:
+            log.finish("failed")
+            raise
+        log.finish("finished")
 
 
-def _train_and_evaluate(
-    run: RunDirectory,
-    prepared: Prepared,
-    progress: Progress,
-    log: RunLog,
-    reporter: Reporter,
-    stop: StopRequest,
-) -> EvaluationResult:
-    try:
-        val_pairs = evaluation_pairs(run.pairs_file("val"), prepared.experiment, prepared.val)
-        trainer = Trainer(
-            prepared,
-            progress,
-            run=run,
-            log=log,
-            val_pairs=val_pairs,
-            reporter=reporter,
-            stop=stop,
-        )
-        trainer.train()
-        result = evaluate_run(run, checkpoint=BEST, reporter=reporter, check=stop.check)
-        log.write("test", progress.step, result.values())
-    except Stopped:
-        log.finish("interrupted")
-        raise
-    except BaseException:
-        log.finish("failed")
-        raise
-    log.finish("finished")
-    return result
+def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
+    run, prepared = opened.run, opened.prepared
+    trainer = Trainer(
+        prepared,
+        opened.progress,
+        run=run,
+        log=opened.log,
+        val_pairs=evaluation_pairs(run.pairs_file("val"), prepared.experiment, prepared.val),
+        reporter=opened.reporter,
+        stop=opened.stop,
+        on_epoch=on_epoch,
+    )
+    trainer.train()
 
 
 def _trackers(run: RunDirectory, experiment: Experiment) -> list[Tracker]:

@@ -20,6 +20,10 @@ class Stopped(Exception):  # noqa: N818  an event, not an error
         self.exit_code = 128 + signal_number
 
 
+class Pruned(Exception):  # noqa: N818  an event, not an error
+    """The run was given up after an epoch, because others do better."""
+
+
 class StopRequest:
     """Remembers the first signal; the loop asks for it after each step."""
 

@@ -1,6 +1,7 @@
 """The training loop: epochs of steps, a validation after each, checkpoints in between."""
 
 import time
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 import numpy as np
@@ -28,6 +29,14 @@ from facesim.training.run_log import RunLog
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
 from facesim.training.stop import Stopped, StopRequest
 
+OnEpoch = Callable[[int, Mapping[str, float | None]], None]
+"""Called after each epoch, once its checkpoint is written, with the number of epochs done and val's
+metrics by name; may raise `Pruned` to give the run up."""
+
+
+def no_hook(epochs_done: int, values: Mapping[str, float | None]) -> None:
+    """Let every epoch pass."""
+
 
 class Trainer:
     """Trains the parts of a run from where its progress stands to the last epoch.
@@ -46,6 +55,7 @@ class Trainer:
         val_pairs: PairSet,
         reporter: Reporter,
         stop: StopRequest,
+        on_epoch: OnEpoch = no_hook,
     ) -> None:
         self.prepared = prepared
         self.progress = progress
@@ -54,6 +64,7 @@ class Trainer:
         self.val_pairs = val_pairs
         self.reporter = reporter
         self.stop = stop
+        self.on_epoch = on_epoch
         self.settings = prepared.experiment.train
         self.device = next(prepared.network.parameters()).device
         self._unread: list[Tensor] = []
@@ -65,6 +76,7 @@ class Trainer:
         Raises:
             Stopped: a signal came; the checkpoint ``last`` holds everything up to it.
             NonFiniteLossError: the loss is no number; earlier checkpoints are kept.
+        Pruned: the hook gave the run up.
         """
         self._mend_best()
         try:
@@ -202,6 +214,7 @@ class Trainer:
             f"val {metric.name} {_shown(value)}, roc_auc {_shown(values['roc_auc'])}, "
             f"loss {_shown(values['loss'])}{' (best so far)' if is_best else ''}"
         )
+        self.on_epoch(progress.epoch, values)
 
     def _save(self) -> None:
         self._read_losses()
