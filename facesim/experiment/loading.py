@@ -29,6 +29,15 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         ExperimentError: with every problem that was found, each with file, line and column.
     """
+    return load_with_source(path, overrides)[0]
+
+
+def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Node]:
+    """Like :func:`load_experiment`, together with the merged tree that the experiment came from.
+
+    Raises:
+        ExperimentError: with every problem that was found, each with file, line and column.
+    """
     root, problems = read_with_bases(path)
     for assignment in overrides:
         try:
@@ -42,7 +51,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     root, wrong = _load_named_plugins(root)
     problems += wrong
     try:
-        experiment = _validate(resolve(root, os.environ)[0])
+        experiment = validate(resolve(root, os.environ)[0])
     except ValidationError as error:
         broken = {problem.path for problem in problems}
         problems += [
@@ -52,11 +61,15 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         ]
     if problems:
         raise ExperimentError(sorted(problems, key=partial(_place, path)))
-    return experiment
+    return experiment, root
 
 
-def _validate(data: Any) -> Experiment:
-    """Strictly, as JSON: "5" is no 5 and true is no 1, but a list may be a tuple."""
+def validate(data: Any) -> Experiment:
+    """Strictly, as JSON: "5" is no 5 and true is no 1, but a list may be a tuple.
+
+    Raises:
+        ValidationError: pydantic's.
+    """
     return Experiment.model_validate_json(to_json(data, inf_nan_mode="constants"), strict=True)
 
 

@@ -97,11 +97,22 @@ def override(root: Node, assignment: str) -> tuple[Node, list[Problem]]:
     except ExperimentError as error:
         raise ExperimentError([replace(each, mark=mark) for each in error.problems]) from None
     problems = [replace(each, mark=mark, path=(*keys, *each.path)) for each in problems]
-    return _placed(root, keys, _moved(value, mark), mark), problems
+    return placed(root, keys, _moved(value, mark), mark), problems
 
 
-def _placed(base: Node, keys: list[str], value: Node, mark: Mark, *, root: bool = True) -> Node:
-    """``base`` with ``value`` at ``keys``; a position in a sequence is a number."""
+def placed(base: Node, keys: list[str], value: Node, mark: Mark, *, root: bool = True) -> Node:
+    """``base`` with ``value`` at ``keys``, merged with what is there.
+
+    Args:
+        base: a tree.
+        keys: from its root; a position in a sequence is a number.
+        value: what is to stand there.
+        mark: the place of what has to be made on the way.
+        root: whether ``base`` is the whole file, not a plugin's node.
+
+    Raises:
+        ExperimentError: a sequence has no such position.
+    """
     here, *rest = keys
     below = base.child(here)
     if isinstance(base.value, list):
@@ -111,11 +122,11 @@ def _placed(base: Node, keys: list[str], value: Node, mark: Mark, *, root: bool 
                 [Problem(mark, (), f"{here!r} is no position in that list (known: {known})")]
             )
         items = list(base.value)
-        items[int(here)] = _placed(below, rest, value, mark, root=False) if rest else value
+        items[int(here)] = placed(below, rest, value, mark, root=False) if rest else value
         return replace(base, value=items)
     if rest:
         empty = Node({}, mark, mark)
-        value = _placed(_as_plugin_node(below or empty), rest, value, mark, root=False)
+        value = placed(_as_plugin_node(below or empty), rest, value, mark, root=False)
     return merge(base, Node({here: value}, base.mark, base.key_mark), root=root)
 
 

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     field_serializer,
     field_validator,
@@ -17,18 +15,14 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from facesim import interfaces
 from facesim.experiment.lint_rules import Rule, Severity
+from facesim.experiment.search import Search
+from facesim.experiment.section import Section
 from facesim.experiment.writing import to_yaml
 from facesim.interfaces import Backbone, FaceTable, Loss, Sampler, Tracker, Transform
 from facesim.registry import Spec
 
 Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
 Positive = Annotated[int, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -183,6 +177,10 @@ class Experiment(Section):
     evaluate: Evaluate = Evaluate()
     lint: dict[Rule, Severity] = Field(
         default={}, description="rules of the protocol linter that are to count otherwise"
+    )
+
+    search: Search | None = Field(
+        default=None, description="what `facesim optimize` varies; `facesim run` ignores it"
     )
 
     def as_data(self) -> dict[str, Any]:
