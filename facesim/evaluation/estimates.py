@@ -10,6 +10,9 @@ from facesim.evaluation.metrics import PairMetric
 from facesim.evaluation.result import Estimate
 from facesim.evaluation.roc import FloatArray, IntArray, Roc, SortedPairs
 
+SAMPLED_INTERVAL_NAME = f"{INTERVAL_NAME}_of_sampled_pairs"
+"""What ``metrics.json`` calls an interval from a sample of the pairs that the value is of."""
+
 Question = tuple[PairMetric, float | None]
 """A metric, and the threshold that it is asked at; None for a metric that needs none."""
 
@@ -24,53 +27,77 @@ class Resampling:
     """What intervals are made from.
 
     Attributes:
-        pairs: the scored pairs.
+        pairs: the scored pairs, or a sample of them where they are too many.
         bootstrap: their identities.
         seed: of the resamples.
         resamples: their number; 0 for no intervals.
+        stands_for: int64 [P], how many of all pairs each one of a sample stands for; None if these
+            are all of them.
     """
 
     pairs: SortedPairs
     bootstrap: IdentityBootstrap
     seed: int
     resamples: int
+    stands_for: IntArray | None = None
 
     def with_intervals(self, answers: Mapping[Question, Estimate]) -> dict[Question, Estimate]:
         """The same answers, each value with its interval or the reason why there is none."""
-        values = {key: found.value for key, found in answers.items() if found.value is not None}
-        if not (self.resamples and values):
+        if not self.resamples:
             return dict(answers)
+        without = self._without_interval(answers)
+        values = {
+            question: found.value
+            for question, found in answers.items()
+            if found.value is not None and question not in without
+        }
+        if not values:
+            return {**answers, **without}
 
         def measure(weights: IntArray) -> list[float]:
-            roc = self.pairs.roc(weights)
+            roc = self.pairs.roc(weights if self.stands_for is None else weights * self.stands_for)
             return [_measure(question, roc) for question in values]
 
         resampled = self.bootstrap.values(measure, seed=self.seed, resamples=self.resamples)
-        identities = self.bootstrap.effective_identities
         found = {
-            question: _bounded(question, value, spread, identities)
+            question: self._bounded(question, value, spread)
             for (question, value), spread in zip(values.items(), resampled.T, strict=True)
         }
-        return {**answers, **found}
+        return {**answers, **without, **found}
+
+    def _without_interval(self, answers: Mapping[Question, Estimate]) -> dict[Question, Estimate]:
+        """The values of all pairs that a sample of them is too small for."""
+        if self.stands_for is None:
+            return {}
+        roc = self.pairs.roc()
+        reasons = {question: _why_not(question, roc) for question in answers}
+        return {
+            question: Estimate(
+                value=found.value,
+                reason=f"{reasons[question]} in the sample of "
+                f"{len(self.pairs.order):,} pairs for intervals",
+            )
+            for question, found in answers.items()
+            if found.value is not None and reasons[question] is not None
+        }
+
+    def _bounded(self, question: Question, value: float, spread: FloatArray) -> Estimate:
+        metric, _ = question
+        identities = self.bootstrap.effective_identities
+        interval = bootstrap_interval(value, spread, identities, is_rate=metric.is_rate)
+        name = INTERVAL_NAME if self.stands_for is None else SAMPLED_INTERVAL_NAME
+        return Estimate(
+            value=value,
+            low=interval.low,
+            high=interval.high,
+            interval=None if interval.reason else name,
+            reason=interval.reason,
+        )
 
 
 def _answer(question: Question, roc: Roc) -> Estimate:
     reason = _why_not(question, roc)
     return Estimate(value=None if reason else _measure(question, roc), reason=reason)
-
-
-def _bounded(
-    question: Question, value: float, spread: FloatArray, effective_identities: float
-) -> Estimate:
-    metric, _ = question
-    interval = bootstrap_interval(value, spread, effective_identities, is_rate=metric.is_rate)
-    return Estimate(
-        value=value,
-        low=interval.low,
-        high=interval.high,
-        interval=None if interval.reason else INTERVAL_NAME,
-        reason=interval.reason,
-    )
 
 
 def _why_not(question: Question, roc: Roc) -> str | None:

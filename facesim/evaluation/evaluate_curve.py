@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from facesim.errors import FacesimError
 from facesim.evaluation import metrics
@@ -56,6 +57,9 @@ def evaluate_curve(
     answers = answer(_questions(points, headline), roc)
     if resampling is not None:
         answers = resampling.with_intervals(answers)
+    single: dict[str, Any] = {
+        metric.name: answers[_ask(metric, headline)] for metric in metrics.SINGLE_METRICS
+    }
     return EvaluationResult(
         pairs=roc.genuine + roc.impostor,
         genuine=roc.genuine,
@@ -64,7 +68,7 @@ def evaluate_curve(
         threshold=headline.threshold,
         threshold_source=threshold_source,
         loss=_finite(loss),
-        **{metric.name: answers[_ask(metric, headline)] for metric in metrics.SINGLE_METRICS},
+        **single,
         eer_threshold=_finite(equal_error_rate(roc).threshold),
         tar_at_far=tuple(
             _tar_at_far(roc, far, answers[metric, None])

@@ -37,6 +37,11 @@ class StreamedRoc(Roc):
 
     rejected: FloatArray
 
+    @property
+    def has_every_score(self) -> bool:
+        """False: of a run of impostors between two bends only the number and the ends are kept."""
+        return False
+
     def highest_rejected(self, index: int) -> float:
         """The highest score that point ``index`` rejects, whether it is a point or not."""
         return float(self.rejected[index])
@@ -71,13 +76,13 @@ def exhaustive_roc(
     space = PairSpace.of(identities)
     require_pairs(space, genuine=1, impostor=1)
     ordered = embeddings[torch.from_numpy(space.order).to(embeddings.device)]
-    genuine = _finite(np.sort(_scores_of(space, np.arange(space.genuine), embeddings, score)))
+    genuine = _finite(np.sort(score_numbered(space, np.arange(space.genuine), embeddings, score)))
     landmarks = space.genuine + np.arange(0, space.impostor, -(-space.impostor // _LANDMARKS))
     levels = np.concatenate(
         [
             [-np.inf, np.inf],
             genuine,
-            _scores_of(space, landmarks, embeddings, score),
+            score_numbered(space, landmarks, embeddings, score),
             [_next_float32(threshold) for threshold in thresholds],
         ],
         dtype=np.float32,
@@ -158,10 +163,10 @@ def _descending(over: npt.NDArray[Any], at: npt.NDArray[Any]) -> npt.NDArray[Any
     return np.stack([over, at], axis=1)[::-1].ravel()
 
 
-def _scores_of(
+def score_numbered(
     space: PairSpace, numbers: Int64Array, embeddings: Tensor, score: Score
 ) -> Float32Array:
-    """The scores of numbered pairs, float32 [P]."""
+    """The scores float32 [P] of some pairs, by their numbers in ``space``."""
     scores = np.empty(len(numbers), np.float32)
     for start in range(0, len(numbers), _PAIRS_A_CALL):
         rows = torch.from_numpy(space.rows(numbers[start : start + _PAIRS_A_CALL]))

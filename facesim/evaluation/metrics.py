@@ -62,6 +62,8 @@ def _needs_pairs(roc: Roc) -> str | None:
 
 
 def _needs_spread(roc: Roc) -> str | None:
+    if not roc.has_every_score:
+        return "the scores of so many pairs were counted, not kept"
     no_spread = math.isnan(d_prime(roc))
     return roc.missing or ("the scores of neither kind of pair vary" if no_spread else None)
 

@@ -1,7 +1,10 @@
 """What an evaluation found: the model of ``metrics.json``."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt
 
+from facesim.evaluation.k_fold import KFoldAccuracy
 from facesim.evaluation.metrics import far_name
 
 
@@ -130,6 +133,9 @@ class EvaluationResult(_Json):
         seed: of the resamples behind the intervals.
         resamples: their number; 0 for no intervals.
         reasons: why a number above that stands alone (``threshold``, ``loss``) is null.
+        protocol: which pairs these are, as ``evaluate.protocol`` has it.
+        k_fold: the accuracy with each fold's threshold from the other folds, which is the figure
+            of the ``k_fold`` protocol; all else is with thresholds from val. None otherwise.
     """
 
     pairs: NonNegativeInt
@@ -155,6 +161,8 @@ class EvaluationResult(_Json):
     seed: int
     resamples: NonNegativeInt
     reasons: dict[str, str]
+    protocol: Literal["verification", "k_fold", "exhaustive"] = "verification"
+    k_fold: KFoldAccuracy | None = None
 
     def values(self) -> dict[str, float | None]:
         """Every metric of `facesim.evaluation.metrics.METRICS` by name, for logs and choices."""

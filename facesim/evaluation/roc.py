@@ -91,6 +91,11 @@ class Roc:
         return int(self.false_accepts[-1])
 
     @property
+    def has_every_score(self) -> bool:
+        """Whether each pair's own score is a point; a subclass may leave points out."""
+        return True
+
+    @property
     def missing(self) -> str | None:
         """What the pairs lack for rates of both kinds, in words, or None if nothing."""
         if self.genuine and self.impostor:
