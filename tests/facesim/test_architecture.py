@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("discovery", "explain"),
     ("experiment",),
     ("data", "model"),
-    ("evaluation", "training"),
+    ("evaluation", "testing", "training"),
     ("tuning", "report"),
     ("terminal",),
     ("cli", "__main__"),

@@ -1,0 +1,55 @@
+"""A conformance kit: does a plugin keep what its kind promises?
+
+Example:
+    >>> from facesim import losses
+    >>> from facesim.testing import check_plugin
+    >>> check_plugin(losses.spec("contrastive", margin=1.5))  # raises ContractBrokenError
+
+One pytest class per kind, with a test for each promise, is in ``facesim.testing.suites``.
+"""
+
+from typing import Any
+
+from facesim.registry import Spec
+from facesim.testing.backbone import BACKBONE
+from facesim.testing.contract import (
+    BrokenPromise,
+    Contract,
+    ContractBrokenError,
+    Promise,
+)
+from facesim.testing.dataset import DATASET
+from facesim.testing.head import HEAD
+from facesim.testing.loss import LOSS
+from facesim.testing.optimizer import OPTIMIZER
+from facesim.testing.sampler import SAMPLER
+from facesim.testing.scheduler import SCHEDULER
+from facesim.testing.tracker import TRACKER
+from facesim.testing.transform import TRANSFORM
+
+__all__ = ["CONTRACTS", "BrokenPromise", "ContractBrokenError", "Promise", "check_plugin"]
+
+CONTRACTS: dict[str, Contract[Any]] = {
+    contract.kind: contract
+    for contract in (
+        DATASET,
+        TRANSFORM,
+        BACKBONE,
+        HEAD,
+        SAMPLER,
+        LOSS,
+        OPTIMIZER,
+        SCHEDULER,
+        TRACKER,
+    )
+}
+"""The contract of each kind, by its singular."""
+
+
+def check_plugin(spec: Spec[Any]) -> None:
+    """Check that a plugin, with these parameters, keeps every promise of its kind.
+
+    Raises:
+        ContractBrokenError: says of each promise that is broken what was seen and how to mend it.
+    """
+    CONTRACTS[spec.plugin.kind].check(spec)

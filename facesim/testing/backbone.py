@@ -1,0 +1,174 @@
+"""What a backbone promises."""
+
+import torch
+from torch import Tensor, nn
+
+from facesim.interfaces import Backbone
+from facesim.registry import Spec
+from facesim.testing.contract import Contract, require
+from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.modules import (
+    REGISTER,
+    difference,
+    pickled,
+    require_registered_tensors,
+    through_a_file,
+)
+
+HEIGHT, WIDTH = 50, 42
+
+BACKBONE: Contract[Backbone] = Contract("backbone", promises_of_every_kind())
+
+
+@BACKBONE.promise(
+    mend="end the tail with global pooling and nn.Flatten(), and pass its width as `features`"
+)
+def features_have_the_stated_width(spec: Spec[Backbone]) -> None:
+    """Images of any number become features float32 [B, features]."""
+    backbone = spec.build().eval()
+    require(isinstance(backbone, Backbone), f"it is no Backbone but a {type(backbone).__name__}")
+    for count in (1, 3):
+        features = backbone(_images(count))
+        seen = f"{count} images gave {features.dtype} {list(features.shape)}"
+        stated = (count, backbone.features)
+        require(
+            features.shape == stated and features.dtype == torch.float32,
+            f"{seen}, `features` says {backbone.features}",
+        )
+
+
+@BACKBONE.promise(
+    mend="give Backbone the frozen part as `trunk`, and let no module of it override train() or "
+    "eval(); Backbone keeps it in eval() mode and without gradients"
+)
+def trunk_does_not_move(spec: Spec[Backbone]) -> None:
+    """Nothing in the trunk moves in training, not even the statistics of its BatchNorm."""
+    backbone = spec.build()
+    learning = [name for name, p in backbone.trunk.named_parameters() if p.requires_grad]
+    require(not learning, f"to be trained in the trunk: {', '.join(learning[:3])}")
+    moved = _moved_by_training(backbone, backbone.trunk)
+    require(not moved, f"moved in the trunk: {', '.join(sorted(moved)[:3])}")
+
+
+@BACKBONE.promise(
+    mend="put what is frozen into the trunk; let the modules of trunk and tail share nothing"
+)
+def tail_is_trained(spec: Spec[Backbone]) -> None:
+    """Everything in the tail is trained: each parameter gets a gradient, each statistic moves."""
+    backbone = spec.build()
+    statistics = {
+        name for name, buffer in backbone.tail.named_buffers() if buffer.is_floating_point()
+    } & set(backbone.tail.state_dict())
+    still = statistics - _moved_by_training(backbone, backbone.tail)
+    require(not still, f"unmoved in the tail: {', '.join(sorted(still)[:3])}")
+    gradients = {name: p.grad for name, p in backbone.tail.named_parameters()}
+    idle = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
+    require(not idle, f"no gradient in the tail for {', '.join(idle[:3])}")
+
+
+@BACKBONE.promise(
+    mend="leave the switch of modes to Backbone.train, which keeps the trunk in eval()"
+)
+def trunk_is_the_same_in_training(spec: Spec[Backbone]) -> None:
+    """The trunk gives the same in training as in use, without a graph: its output is cached."""
+    backbone = spec.build()
+    in_use = backbone.eval().run_trunk(_images(3))
+    in_training = backbone.train().run_trunk(_images(3))
+    require(not in_training.requires_grad, "the trunk's output has a graph")
+    require(torch.equal(in_use, in_training), "in training the trunk's output is another one")
+
+
+@BACKBONE.promise(mend="in eval() mode, let nothing be random nor depend on the rest of the batch")
+def features_do_not_depend_on_the_batch(spec: Spec[Backbone]) -> None:
+    """In use an image has the same features each time, in any batch."""
+    backbone = spec.build().eval()
+    images = _images(3)
+    require(torch.equal(backbone(images), backbone(images)), "a second time they are others")
+    alone = torch.cat([backbone(image[None]) for image in images])
+    seen = difference(backbone(images), alone, relative=1e-3, absolute=1e-4)
+    require(not seen, f"alone and in a batch {seen}")
+
+
+@BACKBONE.promise(mend="begin trunk and tail with an operation that is not in place")
+def inputs_stay_as_they_were(spec: Spec[Backbone]) -> None:
+    """Neither the pixels nor the trunk's output, which may come from the cache, are changed."""
+    backbone, images = spec.build(), _images(4)
+    output = backbone.run_trunk(images)
+    kept = output.clone()
+    backbone.train().tail(output)
+    require(torch.equal(images, _images(4)), "the trunk changed the pixels")
+    require(torch.equal(output, kept), "the tail changed the trunk's output")
+
+
+@BACKBONE.promise(mend="draw weights with torch's functions and no generator of your own")
+def weights_follow_from_the_seed(spec: Spec[Backbone]) -> None:
+    """Random weights come from torch's global generator, so that a seed repeats them."""
+    states = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        states.append(spec.build().state_dict())
+    first, second = states
+    moved = [key for key in first if not torch.equal(first[key], second[key])]
+    require(not moved, f"under one seed {', '.join(moved[:3])} came out differently")
+
+
+@BACKBONE.promise(mend=REGISTER)
+def every_tensor_is_registered(spec: Spec[Backbone]) -> None:
+    """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
+    require_registered_tensors(spec.build())
+
+
+@BACKBONE.promise(mend=REGISTER)
+def state_survives_a_checkpoint(spec: Spec[Backbone]) -> None:
+    """A checkpoint holds all of it: restored, it gives the same features."""
+    trained, fresh = spec.build(), spec.build()
+    _train(trained)
+    fresh.load_state_dict(through_a_file(trained.state_dict()))
+    same = torch.equal(trained.eval()(_images(2)), fresh.eval()(_images(2)))
+    require(same, "restored, it gives other features")
+
+
+@BACKBONE.promise(mend="keep functions that modules hold at the top of a file: no lambda in them")
+def it_can_be_pickled(spec: Spec[Backbone]) -> None:
+    """A worker process can be handed it."""
+    backbone = spec.build().eval()
+    same = torch.equal(backbone(_images(2)), pickled(backbone)(_images(2)))
+    require(same, "the copy gives other features")
+
+
+@BACKBONE.promise(
+    mend="let no Python `if` depend on the values of a tensor; torch.export's own message says "
+    "where it gave up"
+)
+def it_can_be_exported(spec: Spec[Backbone]) -> None:
+    """torch.export makes a program of it that gives the same features."""
+    backbone = spec.build().eval()
+    images = _images(2)
+    program = torch.export.export(backbone, (images,)).module()
+    seen = difference(backbone(images), program(images), relative=1e-3, absolute=1e-4)
+    require(not seen, f"exported, {seen}")
+
+
+def _images(count: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, 3, HEIGHT, WIDTH)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def _train(backbone: Backbone, steps: int = 3) -> None:
+    backbone.train()
+    readout = nn.Linear(backbone.features, 1)
+    trained = [p for p in (*backbone.parameters(), *readout.parameters()) if p.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=0.1)
+    for step in range(steps):
+        optimizer.zero_grad()
+        readout(backbone(_images(4, seed=step))).square().mean().backward()
+        optimizer.step()
+
+
+def _moved_by_training(backbone: Backbone, part: nn.Module) -> set[str]:
+    """Names of the parameters and buffers of a part that three training steps change."""
+    before = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+    _train(backbone)
+    after = part.state_dict()
+    return {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}

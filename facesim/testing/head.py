@@ -1,0 +1,76 @@
+"""What a head promises."""
+
+import torch
+from torch import nn
+
+from facesim.registry import Spec
+from facesim.testing.contract import Contract, require
+from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.modules import (
+    REGISTER,
+    difference,
+    require_registered_tensors,
+    through_a_file,
+)
+
+FEATURES = 24
+
+HEAD: Contract[nn.Module] = Contract("head", promises_of_every_kind())
+
+
+@HEAD.promise(mend="give one row of numbers an image, in float32, also for a single image")
+def embeddings_are_one_row_an_image(spec: Spec[nn.Module]) -> None:
+    """Features [B, F] become embeddings float32 [B, D], for any B and always the same D."""
+    head = spec.build(FEATURES).eval()
+    width = head(torch.randn(2, FEATURES)).shape[-1]
+    for count in (1, 2, 7):
+        embeddings = head(torch.randn(count, FEATURES))
+        seen = f"{count} images gave {embeddings.dtype} {list(embeddings.shape)}"
+        require(embeddings.shape == (count, width) and embeddings.dtype == torch.float32, seen)
+
+
+@HEAD.promise(mend="in eval() mode, let nothing depend on the other images of the batch")
+def embedding_does_not_depend_on_the_batch(spec: Spec[nn.Module]) -> None:
+    """In use an image has the same embedding in any batch."""
+    head, features = spec.build(FEATURES).eval(), torch.randn(5, FEATURES)
+    seen = difference(head(features), torch.cat([head(row[None]) for row in features]))
+    require(not seen, f"alone and in a batch {seen}")
+
+
+@HEAD.promise(mend="leave out the parameter, or use it in forward")
+def every_parameter_has_a_gradient(spec: Spec[nn.Module]) -> None:
+    """Every parameter that is to be trained gets a gradient."""
+    head = spec.build(FEATURES)
+    embeddings = head(torch.randn(4, FEATURES))
+    (embeddings * torch.randn(embeddings.shape)).sum().backward()
+    idle = [name for name, p in head.named_parameters() if p.requires_grad and p.grad is None]
+    require(not idle, f"no gradient for {', '.join(idle)}")
+
+
+@HEAD.promise(mend="draw weights with torch's functions and no generator of your own")
+def weights_follow_from_the_seed(spec: Spec[nn.Module]) -> None:
+    """Its first weights are drawn from torch's global generator, so that a seed repeats them."""
+    states = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        states.append(spec.build(FEATURES).state_dict())
+    first, second = states
+    moved = [key for key in first if not torch.equal(first[key], second[key])]
+    require(not moved, f"under one seed {', '.join(moved)} came out differently")
+
+
+@HEAD.promise(mend=REGISTER)
+def every_tensor_is_registered(spec: Spec[nn.Module]) -> None:
+    """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
+    require_registered_tensors(spec.build(FEATURES))
+
+
+@HEAD.promise(mend=REGISTER)
+def state_survives_a_checkpoint(spec: Spec[nn.Module]) -> None:
+    """A checkpoint holds all of it: restored, it embeds the same."""
+    trained, fresh = spec.build(FEATURES), spec.build(FEATURES)
+    trained(torch.randn(8, FEATURES))  # moves the statistics of a BatchNorm
+    fresh.load_state_dict(through_a_file(trained.state_dict()))
+    features = torch.randn(3, FEATURES)
+    same = torch.equal(trained.eval()(features), fresh.eval()(features))
+    require(same, "restored, it embeds otherwise")

@@ -1,0 +1,177 @@
+"""What a loss promises."""
+
+import torch
+from torch import Tensor
+
+from facesim.interfaces import Loss, PairBatch
+from facesim.registry import Spec
+from facesim.testing.contract import Contract, require
+from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.modules import (
+    REGISTER,
+    difference,
+    require_registered_tensors,
+    through_a_file,
+)
+from facesim.testing.pair_batches import (
+    ALL_PAIRS,
+    COMPOSITIONS,
+    batch_of,
+    reordered_pairs,
+    reversed_images,
+)
+
+DIM, IDENTITIES = 8, 4
+
+LOSS: Contract[Loss] = Contract("loss", promises_of_every_kind())
+
+
+@LOSS.promise(
+    mend="divide by max(number of pairs, 1), and clamp what goes into a root, a logarithm or a "
+    "division; an empty sum times 0 keeps the graph"
+)
+def value_and_gradients_are_finite(spec: Spec[Loss]) -> None:
+    """Its value is a finite scalar with finite gradients, whatever pairs the batch holds."""
+    for composition, batch in COMPOSITIONS.items():
+        _require_finite(_build(spec), _embeddings(batch), batch, composition)
+
+
+@LOSS.promise(
+    mend="use torch.linalg.vector_norm, whose gradient at 0 is 0, instead of the root of a sum of "
+    "squares, and functional.normalize instead of dividing by a norm"
+)
+def gradients_are_finite_where_embeddings_are_equal(spec: Spec[Loss]) -> None:
+    """Its gradients are finite where all embeddings are the same, tiny or huge."""
+    for value in (0.0, 1e-30, 1e4):
+        embeddings = torch.full((len(ALL_PAIRS.images), DIM), value, requires_grad=True)
+        _require_finite(_build(spec), embeddings, ALL_PAIRS, f"every embedding {value} throughout")
+
+
+@LOSS.promise(
+    mend="treat every pair alike: no weight by position, and a symmetric score for its two sides"
+)
+def order_of_pairs_does_not_matter(spec: Spec[Loss]) -> None:
+    """It does not depend on the order of the pairs, nor on which image of a pair comes first."""
+    loss, embeddings = _build(spec), _embeddings(ALL_PAIRS)
+    seen = difference(loss(embeddings, ALL_PAIRS), loss(embeddings, reordered_pairs(ALL_PAIRS)))
+    require(not seen, f"with the pairs in another order {seen}")
+
+
+@LOSS.promise(mend="find the images of a pair by batch.pairs, or batch.gather(embeddings)")
+def order_of_images_does_not_matter(spec: Spec[Loss]) -> None:
+    """It does not depend on the order of the images in the batch."""
+    loss, embeddings = _build(spec), _embeddings(ALL_PAIRS)
+    turned = loss(embeddings.flip(0), reversed_images(ALL_PAIRS))
+    seen = difference(loss(embeddings, ALL_PAIRS), turned)
+    require(not seen, f"with the images in reverse order {seen}")
+
+
+@LOSS.promise(mend="work on a copy; leave out the operations that end in an underscore")
+def embeddings_stay_as_they_were(spec: Spec[Loss]) -> None:
+    """It leaves the embeddings that it is given as they were."""
+    embeddings = _embeddings(ALL_PAIRS).detach()
+    before = embeddings.clone()
+    loss = _build(spec)
+    loss(embeddings, ALL_PAIRS)
+    loss.score(embeddings[:3], embeddings[3:])
+    require(torch.equal(embeddings, before), "the embeddings were changed in place")
+
+
+@LOSS.promise(
+    mend="compute the score both ways round and take the mean, or a function of a - b that does "
+    "not see its sign; give one number a pair, also where there is none"
+)
+def score_is_symmetric(spec: Spec[Loss]) -> None:
+    """Its score of P pairs is P numbers, exactly the same with a and b exchanged."""
+    loss = _build(spec).eval()
+    a, b = torch.randn(2, 50, DIM)
+    for pairs in (50, 1, 0):
+        shape = loss.score(a[:pairs], b[:pairs]).shape
+        require(shape == (pairs,), f"the scores of {pairs} pairs have shape {list(shape)}")
+    exchanged = (loss.score(a, b) - loss.score(b, a)).abs().max().item()
+    require(exchanged == 0, f"exchanging a and b changes a score by up to {exchanged:.2g}")
+
+
+@LOSS.promise(
+    mend="negate a distance, so that higher means more alike; check that genuine pairs "
+    "(batch.same is True) are pulled together and not apart"
+)
+def training_tells_genuine_from_impostor(spec: Spec[Loss]) -> None:
+    """After 200 steps on toy embeddings it has fallen, and genuine pairs score above impostors."""
+    batch = batch_of([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    loss, embeddings = _build(spec), _embeddings(batch)
+    optimizer = torch.optim.Adam([embeddings, *loss.parameters()], lr=0.05)
+    first = last = loss(embeddings, batch)
+    for _ in range(200):
+        optimizer.zero_grad()
+        last = loss(embeddings, batch)
+        last.backward()
+        optimizer.step()
+    scores = loss.eval().score(*batch.gather(embeddings))
+    genuine, impostor = scores[batch.same].min().item(), scores[~batch.same].max().item()
+    require(last < first, f"the loss went from {first.item():.4g} to {last.item():.4g}")
+    require(
+        genuine > impostor,
+        f"the lowest genuine score is {genuine:.4g}, the highest impostor score {impostor:.4g}",
+    )
+
+
+@LOSS.promise(mend="begin with embeddings.float(), and leave the sum in float32")
+def half_precision_gives_nearly_the_same(spec: Spec[Loss]) -> None:
+    """Under autocast bfloat16 embeddings give nearly the same loss, in float32."""
+    loss, embeddings = _build(spec), _embeddings(ALL_PAIRS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        halved = loss(embeddings.bfloat16(), ALL_PAIRS)
+    require(halved.dtype == torch.float32, f"the loss is {halved.dtype}")
+    seen = difference(loss(embeddings, ALL_PAIRS), halved, relative=0.05, absolute=0.05)
+    require(not seen, f"in bfloat16 {seen}")
+
+
+@LOSS.promise(mend=REGISTER)
+def every_tensor_is_registered(spec: Spec[Loss]) -> None:
+    """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
+    require_registered_tensors(_build(spec))
+
+
+@LOSS.promise(mend=REGISTER)
+def state_survives_a_checkpoint(spec: Spec[Loss]) -> None:
+    """A checkpoint holds all of it: restored, it scores and costs the same."""
+    trained, fresh = _build(spec).eval(), _build(spec).eval()
+    fresh.load_state_dict(through_a_file(trained.state_dict()))
+    a, b = torch.randn(2, 20, DIM)
+    require(torch.equal(trained.score(a, b), fresh.score(a, b)), "restored, it scores otherwise")
+    embeddings = _embeddings(ALL_PAIRS)
+    same = torch.equal(trained(embeddings, ALL_PAIRS), fresh(embeddings, ALL_PAIRS))
+    require(same, "restored, it costs otherwise")
+
+
+@LOSS.promise(
+    mend="set of_training_identities = True if forward reads a weight per training identity; the "
+    "engine then leaves other people's faces out"
+)
+def other_people_have_a_loss(spec: Spec[Loss]) -> None:
+    """It has a finite value for identities that it was not trained on, or says that it has none."""
+    loss = _build(spec)
+    if not loss.of_training_identities:
+        strangers = batch_of([IDENTITIES + identity for identity in (0, 0, 1, 5)])
+        value = loss(_embeddings(strangers), strangers)
+        require(value.isfinite(), f"the loss of other people's faces is {value.item()}")
+
+
+def _build(spec: Spec[Loss]) -> Loss:
+    return spec.build(DIM, IDENTITIES)
+
+
+def _embeddings(batch: PairBatch) -> Tensor:
+    return torch.randn(len(batch.images), DIM).requires_grad_()
+
+
+def _require_finite(loss: Loss, embeddings: Tensor, batch: PairBatch, what: str) -> None:
+    value = loss(embeddings, batch)
+    require(value.shape == (), f"with {what} the loss has shape {list(value.shape)}")
+    require(value.isfinite(), f"with {what} the loss is {value.item()}")
+    require(value.requires_grad, f"with {what} the loss has no gradient")
+    value.backward()
+    for name, tensor in (("the embeddings", embeddings), *loss.named_parameters()):
+        finite = tensor.grad is None or tensor.grad.isfinite().all()
+        require(finite, f"with {what} the gradient of {name} is not finite")

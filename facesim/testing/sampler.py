@@ -1,0 +1,206 @@
+"""What a sampler promises."""
+
+import time
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.interfaces import Int64Array, PairBatch, Sampler
+from facesim.registry import Spec
+from facesim.testing.contract import Contract, require
+from facesim.testing.every_kind import promises_of_every_kind
+
+BATCH_SIZE, SEED = 16, 5
+
+TABLES: dict[str, Int64Array] = {
+    "30 identities of 6 images": np.repeat(np.arange(30), 6),
+    "identities of 1 to 20 images": np.repeat(np.arange(20), np.arange(20) + 1),
+    "50 identities, most of one image": np.concatenate([np.arange(50), [7, 7, 8]]),
+    "two identities": np.repeat(np.arange(2), [3, 40]),
+    "an unsorted table": np.random.default_rng(0).integers(25, size=300),
+}
+
+SAMPLER: Contract[Sampler] = Contract("sampler", promises_of_every_kind())
+
+
+@SAMPLER.promise(
+    mend="draw from np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,))), made "
+    "anew in batches(), and keep nothing between epochs"
+)
+def epoch_is_a_function_of_seed_and_epoch(spec: Spec[Sampler]) -> None:
+    """Its batches are a pure function of (seed, epoch), on which resuming counts."""
+    for what, identities in TABLES.items():
+        sampler = _build(spec, identities)
+        third = list(sampler.batches(3))
+        list(sampler.batches(4))
+        next(iter(sampler.batches(3)), None)
+        again = _equal(third, list(sampler.batches(3)))
+        require(again, f"{what}: asked again, epoch 3 is another one")
+        fresh = _equal(third, list(_build(spec, identities).batches(3)))
+        require(fresh, f"{what}: a second sampler of the same seed draws another epoch 3")
+
+
+@SAMPLER.promise(
+    mend="draw from SeedSequence(seed, spawn_key=(epoch,)), which keeps the two apart; a sum or a "
+    "list [seed, epoch] lets them run into each other"
+)
+def epochs_and_seeds_differ(spec: Spec[Sampler]) -> None:
+    """Another epoch, or another seed, gives other batches."""
+    identities = TABLES["30 identities of 6 images"]
+    first = list(_build(spec, identities, seed=1).batches(0))
+    later = list(_build(spec, identities, seed=1).batches(1))
+    require(not _equal(first, later), "epochs 0 and 1 are the same")
+    other = list(_build(spec, identities, seed=2).batches(0))
+    require(not _equal(first, other), "seeds 1 and 2 give the same epoch")
+    for seed, epoch in ((1 + 5 * 2**32, 0), (6, 0), (0, 6)):
+        mixed = _equal(
+            list(_build(spec, identities, seed=seed).batches(epoch)),
+            list(_build(spec, identities, seed=1).batches(5)),
+        )
+        require(not mixed, f"epoch {epoch} of seed {seed} is epoch 5 of seed 1")
+
+
+@SAMPLER.promise(mend="count the batches, the last and smaller one included, in __len__")
+def length_is_the_number_of_batches(spec: Spec[Sampler]) -> None:
+    """It has a length, which is the number of batches of every epoch."""
+    for what, identities in TABLES.items():
+        sampler = _build(spec, identities)
+        require(isinstance(sampler, Sampler), "it lacks batches(epoch) or __len__")
+        for epoch in range(3):
+            count = sum(1 for _ in sampler.batches(epoch))
+            seen = f"{what}: the length is {len(sampler)}, epoch {epoch} has {count} batches"
+            require(count == len(sampler) > 0, seen)
+
+
+@SAMPLER.promise(mend="make batches with PairBatch.of_pairs(rows, identities)")
+def image_stands_once_in_a_batch(spec: Spec[Sampler]) -> None:
+    """A batch holds each image once, and only images that stand in a pair."""
+    for what, identities in TABLES.items():
+        for batch in _build(spec, identities).batches(0):
+            images = batch.images.tolist()
+            require(len(set(images)) == len(images), f"{what}: a batch holds an image twice")
+            require(len(images) > 1, f"{what}: a batch holds {len(images)} image")
+            paired = set(batch.pairs.flatten().tolist())
+            seen = f"{what}: of {len(images)} images of a batch {len(paired)} stand in a pair"
+            require(paired == set(range(len(images))), seen)
+
+
+@SAMPLER.promise(mend="make batches with PairBatch.of_pairs(rows, identities)")
+def labels_are_true(spec: Spec[Sampler]) -> None:
+    """The identities are those of the table, and ``same`` says whether a pair shows one of them."""
+    for what, identities in TABLES.items():
+        for batch in _build(spec, identities).batches(0):
+            require_true_labels(batch, identities, what)
+
+
+@SAMPLER.promise(mend="draw the second image of a pair from those that are not the first")
+def no_image_is_paired_with_itself(spec: Spec[Sampler]) -> None:
+    """The two images of a pair differ."""
+    for what, identities in TABLES.items():
+        for batch in _build(spec, identities).batches(0):
+            itself = (batch.images[batch.pairs[:, 0]] == batch.images[batch.pairs[:, 1]]).sum()
+            require(itself == 0, f"{what}: {int(itself)} pairs hold one image twice")
+
+
+@SAMPLER.promise(mend="give int64 tensors, and bool for `same`")
+def types_and_shapes_are_those_of_a_pair_batch(spec: Spec[Sampler]) -> None:
+    """Images and identities are int64 [B], pairs int64 [P, 2], same bool [P]."""
+    for batch in _build(spec, TABLES["an unsorted table"]).batches(0):
+        images, pairs = len(batch.images), len(batch.pairs)
+        shapes = [list(tensor.shape) for tensor in _fields(batch)]
+        require(shapes == [[images], [images], [pairs, 2], [pairs]], f"the shapes are {shapes}")
+        dtypes = [tensor.dtype for tensor in _fields(batch)]
+        require(dtypes == [torch.int64] * 3 + [torch.bool], f"the dtypes are {dtypes}")
+
+
+@SAMPLER.promise(mend="draw pairs of both classes; nothing is learned from one alone")
+def epoch_has_both_classes(spec: Spec[Sampler]) -> None:
+    """An epoch holds genuine and impostor pairs, also where most identities have one image."""
+    for what, identities in TABLES.items():
+        same = torch.cat([batch.same for batch in _build(spec, identities).batches(0)])
+        require(same.any(), f"{what}: there is no genuine pair")
+        require(not same.all(), f"{what}: there is no impostor pair")
+
+
+@SAMPLER.promise(
+    mend="raise FacesimError in the constructor if the table cannot give the pairs that are asked "
+    "for; a loop that waits for such a pair never ends"
+)
+def impossible_table_is_refused(spec: Spec[Sampler]) -> None:
+    """A table of one identity, or of one image each, is refused by a FacesimError or sampled."""
+    tables = {"one identity": np.zeros(20, np.int64), "one image each": np.arange(20)}
+    for what, identities in tables.items():
+        try:
+            batches = list(_build(spec, identities).batches(0))
+        except FacesimError:
+            continue
+        require(bool(batches), f"{what}: the epoch is empty, and nothing says so")
+        for batch in batches:
+            require_true_labels(batch, identities, what)
+
+
+@SAMPLER.promise(mend="draw from a generator of your own, made from (seed, epoch)")
+def global_generators_are_left_alone(spec: Spec[Sampler]) -> None:
+    """It neither reads nor moves numpy's or torch's global generator."""
+    before = str(np.random.get_state()), torch.get_rng_state()  # noqa: NPY002
+    list(_build(spec, TABLES["30 identities of 6 images"]).batches(0))
+    after = str(np.random.get_state()), torch.get_rng_state()  # noqa: NPY002
+    require(before[0] == after[0], "numpy's global generator has moved")
+    require(torch.equal(before[1], after[1]), "torch's global generator has moved")
+
+
+@SAMPLER.promise(
+    mend="hold no list of all pairs, and no Python object a row: sort the identities once with "
+    "numpy, and make each batch when it is asked for"
+)
+def million_images_are_sampled_in_seconds(spec: Spec[Sampler]) -> None:
+    """The first batches of a million images come within half a minute of processor time."""
+    before = 0.0
+    for images, further in ((1_000, 5), (4_000, 4), (16_000, 3), (64_000, 2), (256_000, 1)):
+        seconds = _seconds_to_first_batches(spec, images)
+        # Four times the images in sixteen times the time: do not wait for the million.
+        growth = seconds / before if before > 0.1 else 4.0
+        seen = f"{images:,} images took {seconds:.1f} s, {growth:.0f} times as long as a quarter"
+        require(seconds * growth**further < 600, f"{seen} of them; a million would take hours")
+        before = seconds
+    seconds = _seconds_to_first_batches(spec, 1_000_000)
+    require(seconds < 30, f"a million images took {seconds:.0f} s")
+
+
+def require_true_labels(batch: PairBatch, identities: Int64Array, what: str) -> None:
+    """Break the promise if a batch's identities or labels are not the table's."""
+    images = batch.images.numpy()
+    inside = len(images) == 0 or 0 <= images.min() <= images.max() < len(identities)
+    require(bool(inside), f"{what}: an image is no row of the table")
+    stated = batch.identities.numpy()
+    require(np.array_equal(stated, identities[images]), f"{what}: an identity is not the table's")
+    first, second = batch.identities[batch.pairs].unbind(1)
+    wrong = int((batch.same != (first == second)).sum())
+    require(wrong == 0, f"{what}: `same` is wrong for {wrong} of {len(batch.pairs)} pairs")
+
+
+def _build(spec: Spec[Sampler], identities: Int64Array, seed: int = SEED) -> Sampler:
+    return spec.build(identities, BATCH_SIZE, seed)
+
+
+def _fields(batch: PairBatch) -> tuple[Tensor, ...]:
+    return batch.images, batch.identities, batch.pairs, batch.same
+
+
+def _equal(a: list[PairBatch], b: list[PairBatch]) -> bool:
+    return len(a) == len(b) and all(
+        torch.equal(one, other)
+        for x, y in zip(a, b, strict=True)
+        for one, other in zip(_fields(x), _fields(y), strict=True)
+    )
+
+
+def _seconds_to_first_batches(spec: Spec[Sampler], images: int) -> float:
+    identities = np.random.default_rng(0).integers(images // 10, size=images)
+    began = time.process_time()
+    for _ in islice(_build(spec, identities).batches(0), 10):
+        pass
+    return time.process_time() - began

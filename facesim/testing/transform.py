@@ -1,0 +1,105 @@
+"""What a transform promises."""
+
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.interfaces import Transform
+from facesim.registry import Spec
+from facesim.testing.contract import Contract, require
+from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.modules import pickled
+
+SEEDS = range(10)
+
+TRANSFORM: Contract[Transform] = Contract("transform", promises_of_every_kind())
+
+
+@TRANSFORM.promise(mend="return uint8 pixels of the size that came in: clamp, round, resize back")
+def shape_and_dtype_are_kept(spec: Spec[Transform]) -> None:
+    """An image stays uint8 [3, H, W], whatever H and W."""
+    transform = spec.build()
+    for height, width in ((40, 32), (8, 8), (218, 178)):
+        for seed in SEEDS:
+            changed = _after_seed(transform, seed, _picture(height, width))
+            seen = f"uint8 [3, {height}, {width}] became {changed.dtype} {list(changed.shape)}"
+            require(changed.shape == (3, height, width) and changed.dtype == torch.uint8, seen)
+
+
+@TRANSFORM.promise(mend="draw from torch's global generator alone; keep nothing between images")
+def seed_decides_the_outcome(spec: Spec[Transform]) -> None:
+    """Torch's global generator decides the outcome, so that a resumed run repeats it."""
+    first, second = spec.build(), spec.build()
+    for seed in SEEDS:
+        outcomes = [_after_seed(transform, seed, _picture()) for transform in (first, second)]
+        require(torch.equal(*outcomes), f"under seed {seed} two of them gave different images")
+
+
+@TRANSFORM.promise(mend="draw with torch.rand and the like, not with random or np.random")
+def other_generators_do_not_matter(spec: Spec[Transform]) -> None:
+    """It draws from no generator but torch's."""
+    transform = spec.build()
+    outcomes = []
+    for elsewhere in (1, 2):
+        random.seed(elsewhere)
+        np.random.seed(elsewhere)  # noqa: NPY002
+        outcomes.append(torch.stack([_after_seed(transform, s, _picture()) for s in SEEDS]))
+    require(torch.equal(*outcomes), "another seed of random or np.random changed the outcome")
+
+
+@TRANSFORM.promise(mend="choose defaults that do change images; preprocessing is no augmentation")
+def seeds_lead_to_different_outcomes(spec: Spec[Transform]) -> None:
+    """Among twenty draws there are at least two different outcomes."""
+    transform = spec.build()
+    outcomes = {_after_seed(transform, seed, _picture()).numpy().tobytes() for seed in range(20)}
+    require(len(outcomes) > 1, "twenty draws left the same image")
+
+
+@TRANSFORM.promise(mend="clone the image before changing it in place")
+def image_handed_in_stays_as_it_was(spec: Spec[Transform]) -> None:
+    """The image that it is given stays as it was."""
+    transform, image = spec.build(), _picture()
+    for seed in SEEDS:
+        _after_seed(transform, seed, image)
+        require(torch.equal(image, _picture()), f"under seed {seed} it was changed in place")
+
+
+@TRANSFORM.promise(mend="use reshape instead of view, and no strides")
+def memory_order_does_not_matter(spec: Spec[Transform]) -> None:
+    """Images stored channels last, as decoders hand them out, come out alike."""
+    transform = spec.build()
+    view = _picture().permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    for seed in SEEDS:
+        outcomes = [_after_seed(transform, seed, image) for image in (view, _picture())]
+        require(torch.equal(*outcomes), f"under seed {seed} channels last came out otherwise")
+
+
+@TRANSFORM.promise(mend="return a class's object or a function of the module, not a lambda")
+def it_can_be_pickled(spec: Spec[Transform]) -> None:
+    """A worker process can be handed it."""
+    transform = spec.build()
+    outcomes = [_after_seed(one, 1, _picture()) for one in (pickled(transform), transform)]
+    require(torch.equal(*outcomes), "the copy changes images otherwise")
+
+
+@TRANSFORM.promise(mend="leave only_mirrors out, unless every outcome is the image or its mirror")
+def only_mirrors_is_true(spec: Spec[Transform]) -> None:
+    """If it says ``only_mirrors``, every outcome is the image or its mirror image."""
+    transform = spec.build()
+    if getattr(transform, "only_mirrors", False):
+        for seed in range(20):
+            changed = _after_seed(transform, seed, _picture())
+            mirrored = any(torch.equal(changed, it) for it in (_picture(), _picture().flip(-1)))
+            require(mirrored, f"under seed {seed} it is neither the image nor its mirror")
+
+
+def _picture(height: int = 40, width: int = 32) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def _after_seed(transform: Transform, seed: int, image: Tensor) -> Tensor:
+    torch.manual_seed(seed)
+    return transform(image)

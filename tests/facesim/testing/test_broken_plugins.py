@@ -1,0 +1,547 @@
+"""The kit finds what is broken, names the broken promise, and says how to mend it."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facesim import (
+    IMAGENET,
+    Backbone,
+    FaceTable,
+    Loss,
+    PairBatch,
+    Tracker,
+    backbones,
+    datasets,
+    heads,
+    losses,
+    optimizers,
+    samplers,
+    schedulers,
+    trackers,
+    transforms,
+)
+from facesim.interfaces import REGISTRIES, Int64Array
+from facesim.registry import Spec
+from facesim.testing import CONTRACTS, ContractBrokenError, check_plugin
+from facesim.testing.loss import LOSS
+
+
+@pytest.fixture(autouse=True)
+def _isolated() -> Iterator[None]:
+    with ExitStack() as stack:
+        for registry in REGISTRIES:
+            stack.enter_context(registry.isolated())
+        yield
+
+
+class Contrastive(Loss):
+    """A contrastive loss without a fault, from which the broken ones derive."""
+
+    def __init__(self, embedding_dim: int, num_identities: int) -> None:
+        super().__init__()
+
+    def cost(self, distance: Tensor, same: Tensor) -> Tensor:
+        return torch.where(same, distance, (2 - distance).clamp_min(0)).square()
+
+    def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+        costs = self.cost(-self.score(*batch.gather(embeddings)), batch.same)
+        return costs.sum() / max(len(costs), 1)
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        distance: Tensor = torch.linalg.vector_norm(a.float() - b.float(), dim=1)
+        return -distance
+
+
+def loss_that_divides_by_the_number_of_pairs() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Divides by zero where there is no pair."""
+
+        def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+            return self.cost(-self.score(*batch.gather(embeddings)), batch.same).mean()
+
+    return losses.spec("broken")
+
+
+def loss_with_the_root_of_a_sum() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Has no gradient where two embeddings are equal."""
+
+        def score(self, a: Tensor, b: Tensor) -> Tensor:
+            return -(a.float() - b.float()).square().sum(1).sqrt()
+
+    return losses.spec("broken")
+
+
+def loss_that_scores_a_distance() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Takes the distance for the similarity."""
+
+        def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+            costs = self.cost(self.score(*batch.gather(embeddings)), batch.same)
+            return costs.sum() / max(len(costs), 1)
+
+        def score(self, a: Tensor, b: Tensor) -> Tensor:
+            return -super().score(a, b)
+
+    return losses.spec("broken")
+
+
+def loss_with_a_one_sided_score() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Normalises one side only."""
+
+        def score(self, a: Tensor, b: Tensor) -> Tensor:
+            return super().score(functional.normalize(a), b)
+
+    return losses.spec("broken")
+
+
+def loss_with_a_plain_tensor() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Keeps a tensor that no checkpoint holds."""
+
+        def __init__(self, embedding_dim: int, num_identities: int) -> None:
+            super().__init__(embedding_dim, num_identities)
+            self.center = torch.zeros(embedding_dim)
+
+    return losses.spec("broken")
+
+
+def loss_with_a_weight_per_identity() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Reads proxies, and does not say so."""
+
+        def __init__(self, embedding_dim: int, num_identities: int) -> None:
+            super().__init__(embedding_dim, num_identities)
+            self.proxies = nn.Parameter(torch.randn(num_identities, embedding_dim))
+
+        def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+            pull = (embeddings.float() - self.proxies[batch.identities]).square().mean()
+            return super().forward(embeddings, batch) + 0.1 * pull
+
+    return losses.spec("broken")
+
+
+def loss_that_says_nothing() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        def __init__(self, embedding_dim: int, num_identities: int, *, margin: float = 2.0) -> None:
+            super().__init__(embedding_dim, num_identities)
+
+    return losses.spec("broken")
+
+
+class Pairs:
+    """A sampler of neighbouring rows of a random order, from which the broken ones derive."""
+
+    def __init__(self, identities: Int64Array, batch_size: int, seed: int) -> None:
+        self.identities, self.batch_size, self.seed = identities, batch_size, seed
+
+    def generator(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
+
+    def rows(self, epoch: int) -> Int64Array:
+        order = self.generator(epoch).permutation(len(self.identities))
+        return np.stack([order, np.roll(order, 1)], axis=1)
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        rows = self.rows(epoch)
+        for start in range(0, len(rows), self.batch_size):
+            yield PairBatch.of_pairs(rows[start : start + self.batch_size], self.identities)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.identities) / self.batch_size)
+
+
+def sampler_with_one_generator() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Goes on where the last epoch ended."""
+
+        def __init__(self, identities: Int64Array, batch_size: int, seed: int) -> None:
+            super().__init__(identities, batch_size, seed)
+            self.only = np.random.default_rng(seed)
+
+        def generator(self, epoch: int) -> np.random.Generator:
+            return self.only
+
+    return samplers.spec("broken")
+
+
+def sampler_that_adds_seed_and_epoch() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Draws the second epoch of one seed as the first of the next."""
+
+        def generator(self, epoch: int) -> np.random.Generator:
+            return np.random.default_rng(self.seed + epoch)
+
+    return samplers.spec("broken")
+
+
+def sampler_that_pairs_an_image_with_itself() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Draws both rows independently."""
+
+        def rows(self, epoch: int) -> Int64Array:
+            count = len(self.identities)
+            return self.generator(epoch).integers(count, size=(count, 2))
+
+    return samplers.spec("broken")
+
+
+def sampler_that_forgets_the_last_batch() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Rounds its length down."""
+
+        def __len__(self) -> int:
+            return len(self.identities) // self.batch_size
+
+    return samplers.spec("broken")
+
+
+def sampler_with_exchanged_labels() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Takes 1 for different, as some papers do."""
+
+        def batches(self, epoch: int) -> Iterator[PairBatch]:
+            for batch in super().batches(epoch):
+                yield PairBatch(batch.images, batch.identities, batch.pairs, ~batch.same)
+
+    return samplers.spec("broken")
+
+
+def sampler_of_all_pairs() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Compares every row with every other before the first batch."""
+
+        def rows(self, epoch: int) -> Int64Array:
+            for row in range(len(self.identities)):
+                for _ in range(row):
+                    pass
+            return super().rows(epoch)
+
+    return samplers.spec("broken")
+
+
+class Unfrozen(nn.BatchNorm2d):
+    """A BatchNorm that cannot be put to eval()."""
+
+    def train(self, mode: bool = True) -> "Unfrozen":
+        super().train(True)
+        return self
+
+
+def small(first: nn.Module) -> Backbone:
+    trunk = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), first)
+    tail = nn.Sequential(nn.Conv2d(4, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Backbone(trunk, tail, 8, IMAGENET)
+
+
+def backbone_whose_statistics_move() -> Spec[Any]:
+    @backbones("broken")
+    def broken() -> Backbone:
+        """Freezes the weights and forgets the BatchNorm."""
+        return small(Unfrozen(4))
+
+    return backbones.spec("broken")
+
+
+def backbone_that_is_random_in_use() -> Spec[Any]:
+    class Noise(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return functional.dropout(images, 0.5, training=True)
+
+    @backbones("broken")
+    def broken() -> Backbone:
+        """Leaves dropout on."""
+        return small(Noise())
+
+    return backbones.spec("broken")
+
+
+def backbone_of_another_width() -> Spec[Any]:
+    @backbones("broken")
+    def broken() -> Backbone:
+        """States a width that the tail does not have."""
+        backbone = small(nn.ReLU())
+        backbone.features = 16
+        return backbone
+
+    return backbones.spec("broken")
+
+
+def backbone_that_asks_for_values() -> Spec[Any]:
+    class Branch(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images if images.sum().item() > 0 else -images
+
+    @backbones("broken")
+    def broken() -> Backbone:
+        """Takes a branch by the values of a tensor."""
+        return small(Branch())
+
+    return backbones.spec("broken")
+
+
+def head_with_an_idle_parameter() -> Spec[Any]:
+    @heads("broken")
+    class Broken(nn.Module):
+        """Has a layer that it does not use."""
+
+        def __init__(self, features: int) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Linear(features, 4), nn.Linear(features, 4)
+
+        def forward(self, features: Tensor) -> Tensor:
+            embeddings: Tensor = self.used(features)
+            return embeddings
+
+    return heads.spec("broken")
+
+
+def head_that_drops_a_single_image_s_row() -> Spec[Any]:
+    @heads("broken")
+    class Broken(nn.Linear):
+        """Squeezes too much."""
+
+        def __init__(self, features: int) -> None:
+            super().__init__(features, 4)
+
+        def forward(self, features: Tensor) -> Tensor:
+            return super().forward(features).squeeze()
+
+    return heads.spec("broken")
+
+
+def optimizer_that_makes_one_group_of_all() -> Spec[Any]:
+    @optimizers("broken")
+    def broken(parameter_groups: Any) -> torch.optim.Optimizer:
+        """Forgets which part a parameter is of."""
+        return torch.optim.Adam([p for group in parameter_groups for p in group["params"]], lr=0.01)
+
+    return optimizers.spec("broken")
+
+
+def optimizer_that_keeps_a_counter_to_itself() -> Spec[Any]:
+    @optimizers("broken")
+    class Broken(torch.optim.SGD):
+        """Takes smaller steps by a count that its state does not hold."""
+
+        def __init__(self, parameter_groups: Any) -> None:
+            super().__init__(parameter_groups, lr=0.01)
+            self.steps = 0
+
+        def step(self, closure: Any = None) -> Any:
+            self.steps += 1
+            for group in self.param_groups:
+                group["lr"] = 0.01 / self.steps
+            return super().step(closure)
+
+    return optimizers.spec("broken")
+
+
+def scheduler_that_begins_with_nothing() -> Spec[Any]:
+    @schedulers("broken")
+    def broken(optimizer: Any, total_steps: int) -> Any:
+        """Warms up from 0."""
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / total_steps)
+
+    return schedulers.spec("broken")
+
+
+def transform_that_changes_in_place() -> Spec[Any]:
+    @transforms("broken")
+    def broken() -> Callable[[Tensor], Tensor]:
+        """Overwrites what it is given."""
+        return darken_in_place
+
+    return transforms.spec("broken")
+
+
+def darken_in_place(image: Tensor) -> Tensor:
+    image[:, : int(torch.randint(1, 5, ()))] = 0
+    return image
+
+
+def transform_that_draws_from_numpy() -> Spec[Any]:
+    @transforms("broken")
+    def broken() -> Callable[[Tensor], Tensor]:
+        """Draws where the engine does not seed."""
+        return flip_by_numpy
+
+    return transforms.spec("broken")
+
+
+def flip_by_numpy(image: Tensor) -> Tensor:
+    return image.flip(-1) if np.random.random() < 0.5 else image  # noqa: NPY002
+
+
+def tracker_that_writes_beside_the_run() -> Spec[Any]:
+    @trackers("broken")
+    class Broken(Tracker):
+        """Keeps one file for all runs."""
+
+        def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+            self.path = run_dir.parent / "all.txt"
+
+        def log(self, values: dict[str, float], step: int) -> None:
+            self.path.write_text(str(values))
+
+        def finish(self, status: str) -> None:
+            pass
+
+    return trackers.spec("broken")
+
+
+def tracker_that_fails_without_numbers() -> Spec[Any]:
+    @trackers("broken")
+    class Broken(Tracker):
+        """Opens its file with the first numbers and closes it in any case."""
+
+        def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+            self.path = run_dir / "numbers.txt"
+
+        def log(self, values: dict[str, float], step: int) -> None:
+            self.file = self.path.open("a")
+
+        def finish(self, status: str) -> None:
+            self.file.close()
+
+    return trackers.spec("broken")
+
+
+def dataset_with_labels_left_over(folder: Path) -> Spec[Any]:
+    @datasets("broken")
+    def broken() -> FaceTable:
+        """Leaves out images, but not their identities."""
+        return FaceTable(
+            folder, np.array(["a.png", "b.png"]), np.array([0, 2]), np.array(["p", "q", "r"])
+        )
+
+    return datasets.spec("broken")
+
+
+BROKEN = [
+    (loss_that_divides_by_the_number_of_pairs, "value_and_gradients_are_finite"),
+    (loss_with_the_root_of_a_sum, "gradients_are_finite_where_embeddings_are_equal"),
+    (loss_that_scores_a_distance, "training_tells_genuine_from_impostor"),
+    (loss_with_a_one_sided_score, "score_is_symmetric"),
+    (loss_with_a_plain_tensor, "every_tensor_is_registered"),
+    (loss_with_a_weight_per_identity, "other_people_have_a_loss"),
+    (loss_that_says_nothing, "explains_itself"),
+    (sampler_with_one_generator, "epoch_is_a_function_of_seed_and_epoch"),
+    (sampler_that_adds_seed_and_epoch, "epochs_and_seeds_differ"),
+    (sampler_that_pairs_an_image_with_itself, "no_image_is_paired_with_itself"),
+    (sampler_that_forgets_the_last_batch, "length_is_the_number_of_batches"),
+    (sampler_with_exchanged_labels, "labels_are_true"),
+    (sampler_of_all_pairs, "million_images_are_sampled_in_seconds"),
+    (backbone_whose_statistics_move, "trunk_does_not_move"),
+    (backbone_that_is_random_in_use, "features_do_not_depend_on_the_batch"),
+    (backbone_of_another_width, "features_have_the_stated_width"),
+    (backbone_that_asks_for_values, "it_can_be_exported"),
+    (head_with_an_idle_parameter, "every_parameter_has_a_gradient"),
+    (head_that_drops_a_single_image_s_row, "embeddings_are_one_row_an_image"),
+    (optimizer_that_makes_one_group_of_all, "groups_keep_their_names"),
+    (optimizer_that_keeps_a_counter_to_itself, "restored_it_goes_on_bit_for_bit"),
+    (scheduler_that_begins_with_nothing, "rates_are_at_most_the_optimizers"),
+    (transform_that_changes_in_place, "image_handed_in_stays_as_it_was"),
+    (transform_that_draws_from_numpy, "other_generators_do_not_matter"),
+    (tracker_that_writes_beside_the_run, "nothing_is_written_elsewhere"),
+    (tracker_that_fails_without_numbers, "run_that_logs_nothing_can_end"),
+]
+
+
+@pytest.mark.parametrize(("make", "promise"), BROKEN, ids=lambda it: getattr(it, "__name__", it))
+def test_a_broken_plugin_is_found_and_its_broken_promise_named(
+    make: Callable[[], Spec[Any]], promise: str
+) -> None:
+    spec = make()
+    contract = CONTRACTS[spec.plugin.kind]
+    (checked,) = [one for one in contract.promises if one.name == promise]
+    broken = checked.broken_by(spec)
+    assert broken is not None
+    assert broken.promise == promise
+    assert broken.seen
+    assert broken.mend
+
+
+def test_a_dataset_whose_identities_have_gaps_is_found(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (20, 20)).save(tmp_path / name)
+    with pytest.raises(ContractBrokenError) as caught:
+        check_plugin(dataset_with_labels_left_over(tmp_path))
+    (broken,) = caught.value.broken
+    assert broken.promise == "identities_are_indices_of_labels"
+    assert broken.seen == "3 labels, but identities from 0 to 2, 2 of them"
+
+
+def test_the_message_names_plugin_place_promise_and_remedy() -> None:
+    spec = loss_that_divides_by_the_number_of_pairs()
+    with pytest.raises(ContractBrokenError) as caught:
+        check_plugin(spec)
+    assert str(caught.value).splitlines() == [
+        f"the loss 'broken' ({spec.plugin.origin}) breaks a promise of its kind",
+        "  Its value is a finite scalar with finite gradients, whatever pairs the batch holds.",
+        "      seen: with two images and no pair the loss is nan",
+        f"      mend: {LOSS.promises[2].mend}",
+    ]
+
+
+def test_an_exception_of_the_plugin_breaks_the_promise_and_is_kept() -> None:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Raises."""
+
+        def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+            raise KeyError("gamma")
+
+    promise = CONTRACTS["loss"].promises[-1]
+    with pytest.raises(ContractBrokenError, match="seen: KeyError: 'gamma'") as caught:
+        promise.require(losses.spec("broken"))
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_plugin_without_a_fault_passes_and_torch_s_generator_stays() -> None:
+    losses("faultless")(Contrastive)
+    before = torch.get_rng_state()
+    check_plugin(losses.spec("faultless"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_kind_has_a_contract() -> None:
+    assert set(CONTRACTS) == {registry.kind for registry in REGISTRIES}
+
+
+def test_every_promise_is_stated_and_says_how_to_mend_it() -> None:
+    for contract in CONTRACTS.values():
+        names = [promise.name for promise in contract.promises]
+        assert len(set(names)) == len(names)
+        assert all(promise.statement and promise.mend for promise in contract.promises)
+
+
+def test_the_kit_needs_no_pytest() -> None:
+    program = "import facesim.testing, sys; assert 'pytest' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
