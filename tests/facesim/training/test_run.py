@@ -102,15 +102,15 @@ def diverging() -> Iterator[None]:
         class Diverging(Loss):
             def __init__(self, embedding_dim: int, num_identities: int) -> None:
                 super().__init__()
-                self.register_buffer("calls", torch.zeros(()))
+                self.calls = 0
 
             def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-                if self.training:
-                    self.calls += 1
+                self.calls += self.training
                 return embeddings.sum() * (1.0 if self.calls < 8 else float("nan"))
 
             def score(self, a: Tensor, b: Tensor) -> Tensor:
-                return -(a - b).norm(dim=1)
+                distance: Tensor = torch.linalg.vector_norm(a - b, dim=1)
+                return -distance
 
         yield
 
