@@ -52,7 +52,8 @@ def _of_spread(spread: EmbeddingSpread) -> Iterator[str]:
         yield (
             "all faces get nearly the same embedding: its variance is "
             f"{spread.relative_variance:.1e} of its squared length. The network has collapsed to "
-            "a point; try a lower optimizer.lr, and a sampler that shows more identities a batch"
+            "a point, or not left the one where it began; try a lower optimizer.lr, or a higher "
+            "one if the loss has hardly moved, and a sampler that shows more identities a batch"
         )
     elif spread.dimensions > 1 and spread.effective_rank < LINE_RANK:
         yield (

@@ -26,11 +26,13 @@ class ScoredPairs:
         scores: float32 [P], higher is more alike.
         loss: mean training loss over the pairs; None for a loss that exists only for the
             identities that were trained on.
+        embeddings: float32 [N, D], those of the images that the pairs hold, each once.
     """
 
     pairs: PairSet
     scores: npt.NDArray[np.float32]
     loss: float | None
+    embeddings: npt.NDArray[np.float32]
 
 
 def score_pairs(
@@ -74,7 +76,7 @@ def score_pairs(
             loss = _mean_loss(network, embeddings, positions, table.identities[rows])
     finally:
         network.train(was_training)
-    return ScoredPairs(pairs, scores, loss)
+    return ScoredPairs(pairs, scores, loss, embeddings.numpy())
 
 
 def _embed(
@@ -85,7 +87,7 @@ def _embed(
     done: Callable[[int], None],
 ) -> Tensor:
     """Embeddings on the CPU, so that the accelerator never holds more than a batch."""
-    device = next(network.parameters()).device
+    device = network.device
     embeddings = torch.empty(len(rows), network.embedding_dim)
     begin = 0
     for batch in inputs.rows(rows, batch_size):
@@ -99,7 +101,7 @@ def _embed(
 def _scores(
     network: SiameseNetwork, embeddings: Tensor, positions: Int64Array
 ) -> npt.NDArray[np.float32]:
-    device = next(network.parameters()).device
+    device = network.device
     scores = np.empty(len(positions), dtype=np.float32)
     for begin in range(0, len(positions), _PAIRS_AT_A_TIME):
         chunk = torch.from_numpy(positions[begin : begin + _PAIRS_AT_A_TIME])
@@ -113,7 +115,7 @@ def _mean_loss(
 ) -> float | None:
     if network.loss.of_training_identities or not len(positions):
         return None
-    device = next(network.parameters()).device
+    device = network.device
     total = 0.0
     for begin in range(0, len(positions), _PAIRS_PER_LOSS):
         chunk = positions[begin : begin + _PAIRS_PER_LOSS]

@@ -31,6 +31,11 @@ class SiameseNetwork(nn.Module):
         self.loss = loss
         self.embedding_dim = embedding_dim
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.backbone.mean.device
+
     def forward(self, images: Tensor) -> Tensor:
         """Uint8 pixels [B, 3, H, W] -> embeddings [B, D]."""
         return self.embed_trunk_output(self.backbone.run_trunk(images))

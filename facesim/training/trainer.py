@@ -8,11 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.metrics import metric_named
-from facesim.evaluation.pair_identities import listed_identities
-from facesim.evaluation.result import EvaluationResult
-from facesim.evaluation.scoring import score_pairs
 from facesim.interfaces import Int64Array, PairBatch, PairSet
 from facesim.reporter import Reporter
 from facesim.training.checkpoint import (
@@ -28,6 +24,7 @@ from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
 from facesim.training.stop import Stopped, StopRequest
+from facesim.training.validation import Validation, validate
 
 OnEpoch = Callable[[int, Mapping[str, float | None]], None]
 """Called after each epoch, once its checkpoint is written, with the number of epochs done and val's
@@ -176,32 +173,32 @@ class Trainer:
         self.log.write("train", self.progress.step, values)
         return loss
 
-    def _validate(self) -> EvaluationResult:
-        val, settings = self.prepared.val, self.prepared.experiment.evaluate
-        scored = score_pairs(
+    def _validate(self) -> Validation:
+        return validate(
             self.prepared.network,
-            val.inputs,
-            val.table,
+            self.prepared.val,
             self.val_pairs,
-            batch_size=settings.batch_size,
+            batch_size=self.prepared.experiment.evaluate.batch_size,
             reporter=self.reporter,
-            title="validating",
             check=self.stop.check,
         )
-        return evaluate_scores(
-            scored.scores,
-            self.val_pairs.same,
-            *listed_identities(self.val_pairs, val.table.identities),
-            threshold_source="these pairs of val",
-            loss=scored.loss,
-        )
 
-    def _end_epoch(self, result: EvaluationResult) -> None:
+    def _end_epoch(self, validation: Validation) -> None:
         """Log the validation, keep the best, and write the checkpoint that resuming starts from."""
         progress, metric = self.progress, metric_named(self.settings.best)
-        values = result.values()
+        values = validation.result.values()
         value = values[metric.name]
-        self.log.write("val", progress.step, {"epoch": progress.epoch + 1, **values})
+        warnings = validation.warnings(progress.epoch + 1, self.settings.epochs)
+        self.log.write(
+            "val",
+            progress.step,
+            {
+                "epoch": progress.epoch + 1,
+                **values,
+                **validation.health.values(),
+                "warnings": warnings,
+            },
+        )
         is_best = metric.better(value, progress.best)
         if is_best:
             progress.best, progress.best_epoch = value, progress.epoch
@@ -214,6 +211,8 @@ class Trainer:
             f"val {metric.name} {_shown(value)}, roc_auc {_shown(values['roc_auc'])}, "
             f"loss {_shown(values['loss'])}{' (best so far)' if is_best else ''}"
         )
+        for warning in warnings:
+            self.reporter.say(f"epoch {progress.epoch}: warning: {warning}")
         self.on_epoch(progress.epoch, values)
 
     def _save(self) -> None:
