@@ -76,8 +76,9 @@ def compare_runs(runs: Sequence[RunDirectory], *, name: str = "test") -> Compari
         raise FacesimError("a comparison needs two run directories or more")
     read = [read_run(run, name) for run in runs]
     results = [_result(files) for files in read]
-    compared = [ComparedRun(read[0].title, read[0], results[0], _estimates(results[0]), {})]
-    for files, result in zip(read[1:], results[1:], strict=True):
+    labels = _labels(read)
+    compared = [ComparedRun(labels[0], read[0], results[0], _estimates(results[0]), {})]
+    for label, files, result in zip(labels[1:], read[1:], results[1:], strict=True):
         why_unpaired = None
         estimates = _estimates(result)
         try:
@@ -86,11 +87,20 @@ def compare_runs(runs: Sequence[RunDirectory], *, name: str = "test") -> Compari
         except FacesimError as error:
             why_unpaired = str(error)
             differences = _independent(compared[0].estimates, estimates)
-        compared.append(
-            ComparedRun(files.title, files, result, estimates, differences, why_unpaired)
-        )
+        compared.append(ComparedRun(label, files, result, estimates, differences, why_unpaired))
     configuration = configuration_differences([files.experiment for files in read])
     return Comparison(name, tuple(compared), configuration)
+
+
+def _labels(read: Sequence[RunFiles]) -> list[str]:
+    """The shortest of experiment, run id and both together that tells the runs apart."""
+    names = [files.experiment.name for files in read]
+    run_ids = [files.run.path.absolute().name for files in read]
+    if len(set(names)) == len(names):
+        return names
+    if len(set(run_ids)) == len(run_ids):
+        return run_ids
+    return [files.title for files in read]
 
 
 def _result(files: RunFiles) -> EvaluationResult:

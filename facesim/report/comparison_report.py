@@ -4,7 +4,7 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.report.comparison import ComparedRun, Comparison
+from facesim.report.comparison import Comparison
 from facesim.report.figures.differences import differences_figure
 from facesim.report.figures.roc_overlay import roc_overlay
 from facesim.report.formatting import (
@@ -52,18 +52,11 @@ def comparison_page(comparison: Comparison) -> Page:
 def metrics_table(comparison: Comparison) -> Table:
     """Each metric of each run, and each difference to the first run."""
     first, *others = comparison.runs
-    headings = [heading for run in others for heading in (run.label, "difference to the first")]
+    headings = [heading for run in others for heading in (run.label, "Difference to the first")]
     return Table(
         "Metrics with 95% intervals, and differences to the first run",
         ("Metric", first.label, *headings),
-        tuple(
-            (
-                metric_label(metric),
-                estimate(metric, first.estimates[metric]),
-                *(cell for run in others for cell in _cells(run, metric)),
-            )
-            for metric in comparison.metrics
-        ),
+        tuple(_row(comparison, metric) for metric in comparison.metrics),
     )
 
 
@@ -82,13 +75,15 @@ def configuration_block(comparison: Comparison) -> Table | Text:
     )
 
 
-def _cells(run: ComparedRun, metric: str) -> tuple[str, str]:
-    if metric not in run.estimates:
-        return NOTHING, NOTHING
-    return (
-        estimate(metric, run.estimates[metric]),
-        run.differences[metric].as_text(),
-    )
+def _row(comparison: Comparison, metric: str) -> tuple[str, ...]:
+    """The metric of each run; why there is none, where no run has it."""
+    found = [run.estimates[metric] for run in comparison.runs]
+    if all(each.value is None for each in found):
+        return metric_label(metric), estimate(metric, found[0])
+    cells = [estimate(metric, found[0])]
+    for run, each in zip(comparison.runs[1:], found[1:], strict=True):
+        cells += [estimate(metric, each), run.differences[metric].as_text()]
+    return metric_label(metric), *cells
 
 
 def accuracy_notes(comparison: Comparison) -> list[Text]:

@@ -54,11 +54,9 @@ def metric_value(metric: str, value: float | None) -> str:
     return percent(value) if is_percentage(metric) else number(value)
 
 
-def points(metric: str, difference: float) -> str:
-    """A difference with its sign, of percentages in percentage points."""
-    if is_percentage(metric):
-        return f"{100 * difference:+.2f} points"
-    return f"{difference:+.4g}"
+def signed(metric: str, difference: float) -> str:
+    """A difference with its sign, of percentages in percentage points, without a unit."""
+    return f"{100 * difference:+.2f}" if is_percentage(metric) else f"{difference:+.4g}"
 
 
 def interval(metric: str, low: float | None, high: float | None) -> str:

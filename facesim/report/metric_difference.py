@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 from facesim.evaluation.metrics import metric_named
 from facesim.evaluation.paired_difference import PairedDifference
 from facesim.evaluation.result import Estimate
-from facesim.report.formatting import points
+from facesim.report.formatting import is_percentage, signed
 
 
 class MetricDifference(BaseModel):
@@ -69,13 +69,14 @@ class MetricDifference(BaseModel):
         )
 
     def as_text(self) -> str:
-        """``+1.20 points (+0.31 points to +2.10 points): better`` and the like."""
+        """``+1.20 points (+0.31 to +2.10): better`` and the like."""
         if self.difference is None:
             return self.reason or "not measured"
-        value = points(self.metric, self.difference)
+        unit = " points" if is_percentage(self.metric) else ""
+        value = signed(self.metric, self.difference) + unit
         if self.low is None or self.high is None:
             return f"{value}, without an interval: {self.reason}"
-        between = f"{points(self.metric, self.low)} to {points(self.metric, self.high)}"
+        between = f"{signed(self.metric, self.low)} to {signed(self.metric, self.high)}"
         return f"{value} ({between}): {self.verdict}"
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.report.evaluated_images import EvaluatedImages, load_images
+from facesim.evaluation.result import EvaluationResult
+from facesim.report.evaluated_images import load_images
 from facesim.report.face_pairs import PairShower
 from facesim.report.page import Page, Section, Text
 from facesim.report.rendering import render
 from facesim.report.run_files import RunFiles, read_run
 from facesim.report.sections.errors import errors_section
+from facesim.report.sections.folds import folds_section
 from facesim.report.sections.label_noise import label_noise_section
 from facesim.report.sections.linter import linter_section
 from facesim.report.sections.operating_points import operating_points_section
@@ -50,41 +52,37 @@ def report_page(files: RunFiles, *, faces: bool) -> Page:
         result_section(files),
         setup_section(files),
         training_section(files),
-        *_evaluation_sections(files, faces=faces),
+        *(_evaluation_sections(files, files.result, faces=faces) if files.result else ()),
         linter_section(files.lint),
         reproduction_section(files),
     ]
     return Page(files.title, summary_line(files), tuple(sections))
 
 
-def _evaluation_sections(files: RunFiles, *, faces: bool) -> list[Section]:
-    """What needs figures, and further what needs scores."""
-    result, pairs = files.result, files.pairs
-    if result is None:
-        return []
-    sections = [operating_points_section(result)]
+def _evaluation_sections(
+    files: RunFiles, result: EvaluationResult, *, faces: bool
+) -> list[Section]:
+    """What needs an evaluation; part of it needs the scores of its pairs, or its images, too."""
+    pairs = files.pairs
+    try:
+        images = load_images(files, pairs, with_pictures=faces) if pairs is not None else None
+        why_no_images = ""
+    except FacesimError as error:  # data may have moved since
+        images, why_no_images = None, str(error)
+    sections = [
+        scores_section(result, pairs, images, files.baselines),
+        operating_points_section(result),
+    ]
+    if result.k_fold is not None:
+        sections.append(folds_section(result.k_fold))
     if files.slices is not None:
         sections.append(slices_section(files.slices))
-    if pairs is None or not len(pairs):
-        return sections
-    images, why_not = _images(files, faces=faces)
-    shower = PairShower(pairs, images)
-    sections.insert(0, scores_section(result, pairs, images, files.baselines))
-    if result.threshold is not None:
+    if pairs is not None and result.threshold is not None:
+        shower = PairShower(pairs, images)
         sections.append(errors_section(shower, result.threshold, files.calibration))
-    if images is not None:
-        sections.append(label_noise_section(shower, images))
-    else:
-        told = f"Faces, intervals on curves and suspected labels need the images: {why_not}"
+    if pairs is not None and images is not None:
+        sections.append(label_noise_section(PairShower(pairs, images), images))
+    if why_no_images:
+        told = f"Faces, intervals of curves and suspected labels need the images: {why_no_images}"
         sections.append(Section("images", "Images", (Text(told, "note"),)))
     return sections
-
-
-def _images(files: RunFiles, *, faces: bool) -> tuple[EvaluatedImages | None, str]:
-    """The images of the scored pairs, or why there are none: data may have moved since."""
-    if files.pairs is None:
-        return None, "no scores were kept"
-    try:
-        return load_images(files, files.pairs, with_pictures=faces), ""
-    except FacesimError as error:
-        return None, str(error)

@@ -40,7 +40,7 @@ def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Figu
     plot.add_scatter(
         x=[smallest, 1],
         y=[smallest, 1],
-        name="equal errors",
+        showlegend=False,
         mode="lines",
         line={"color": MUTED, "width": 1, "dash": "dot"},
         hoverinfo="skip",
@@ -59,7 +59,7 @@ def _description(result: EvaluationResult) -> str:
         if each.fnmr
     ]
     text = f"The false non-match rate is {', '.join(at)}. " if at else ""
-    return f"{text}The equal error rate is {estimate('eer', result.eer)}."
+    return f"{text}The dotted line is where both are equal: {estimate('eer', result.eer)}."
 
 
 def _numbers(result: EvaluationResult) -> Table:

@@ -130,7 +130,7 @@ def _add_chance(plot: Any, smallest: float) -> None:
     plot.add_scatter(
         x=far,
         y=far,
-        name="guessing",
+        showlegend=False,
         mode="lines",
         line={"color": MUTED, "width": 1, "dash": "dot"},
         hoverinfo="skip",
@@ -144,6 +144,7 @@ def _description(result: EvaluationResult, band: RocBand | None) -> str:
     text = f"The true accept rate is {', '.join(at)}." if at else "No FAR target is measurable."
     area = result.roc_auc.value
     text += f" The area under the curve is {number(area)}." if area is not None else ""
+    text += " The dotted line is guessing."
     how = "The band is a 95% interval at each FAR, from a bootstrap over identities."
     return f"{text} {how}" if band is not None else text
 

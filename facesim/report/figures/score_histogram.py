@@ -33,6 +33,7 @@ def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None
             plot.data[-1].fillcolor = colour.replace(")", "-fill)")
     style_axes(plot, "Score (higher is more alike)", "Share of the pairs of a kind")
     plot.update_yaxes(tickformat=".0%", rangemode="tozero")
+    plot.update_xaxes(hoverformat=".4~g")
     plot.update_layout(hovermode="x")
     if threshold is not None:
         top = max(float(trace.y.max()) for trace in plot.data)

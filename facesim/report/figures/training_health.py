@@ -9,7 +9,7 @@ from facesim.report.training_log import TrainingLog
 
 HEALTH = {
     "effective_rank": "Effective rank",
-    "embedding_variance": "Variance",
+    "embedding_relative_variance": "Variance relative to squared length",
     "impostors_inside_margin": "Impostors inside the margin",
 }
 

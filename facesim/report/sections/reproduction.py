@@ -16,7 +16,7 @@ def reproduction_section(files: RunFiles) -> Section:
     ]
     if len(files.starts) > 1:
         blocks.insert(1, Text(f"The run was resumed: it was started {len(files.starts)} times."))
-    return Section("reproduction", "How to reproduce", tuple(blocks))
+    return Section("reproduction", "Reproduce", tuple(blocks))
 
 
 def _surroundings(starts: tuple[Start, ...]) -> Table:

@@ -1,5 +1,6 @@
 """The headline: the figures with their intervals, and what they must be compared with."""
 
+from facesim.evaluation.k_fold import KFoldAccuracy
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import Estimate, EvaluationResult
 from facesim.report.figures.intervals import Line, interval_plot
@@ -9,6 +10,7 @@ from facesim.report.formatting import (
     interval,
     metric_label,
     metric_value,
+    percent,
     tar_at_far,
 )
 from facesim.report.page import Block, Card, Cards, Figure, Section, Table, Text
@@ -60,12 +62,22 @@ def _verdict(result: EvaluationResult) -> str:
 
 def _cards(result: EvaluationResult) -> tuple[Card, ...]:
     cards = [_card(name, getattr(result, name)) for name in _CARDS]
+    if result.k_fold is not None:
+        cards.insert(0, _k_fold_card(result.k_fold))
     supported = [at for at in result.tar_at_far if at.false_accepts_allowed >= _ALLOWED]
     if supported and supported[-1].tar is not None:
         at = supported[-1]
         found = Estimate(value=at.tar, low=at.low, high=at.high, reason=at.reason)
         cards.append(_card(f"tar_at_far_{far_name(at.far)}", found))
     return tuple(cards)
+
+
+def _k_fold_card(found: KFoldAccuracy) -> Card:
+    return Card(
+        f"Accuracy over {len(found.folds)} folds",
+        percent(found.mean_accuracy),
+        f"standard error {percent(found.standard_error)}",
+    )
 
 
 def _card(name: str, found: Estimate) -> Card:

@@ -10,6 +10,7 @@ from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.figures.det_curve import det_figure
 from facesim.report.figures.roc_curve import roc_figure
 from facesim.report.figures.score_histogram import score_histogram
+from facesim.report.figures.tar_at_far import tar_at_far_figure
 from facesim.report.page import Block, Section, Text
 from facesim.report.run_files import Baseline
 from facesim.report.scored_pairs import NamedPairs
@@ -20,7 +21,7 @@ _RESAMPLES = 200  # the bands use their standard error only, which 200 give with
 
 def scores_section(
     result: EvaluationResult,
-    pairs: NamedPairs,
+    pairs: NamedPairs | None,
     images: EvaluatedImages | None,
     baselines: tuple[Baseline, ...],
 ) -> Section:
@@ -28,10 +29,14 @@ def scores_section(
 
     Args:
         result: the evaluation's figures.
-        pairs: its pairs, one at least.
+        pairs: its pairs; None where there were too many to keep.
         images: for the identities; None leaves the bands out.
         baselines: drawn beside the ROC.
     """
+    if pairs is None:
+        return Section("scores", "Scores and curves", (_without_scores(result),))
+    if not len(pairs):
+        return Section("scores", "Scores and curves", (Text("There is no pair.", "note"),))
     blocks: list[Block] = [score_histogram(pairs.scores, pairs.same, result.threshold)]
     if not (result.genuine and result.impostor):
         blocks.append(Text("The curves need genuine and impostor pairs.", "note"))
@@ -41,6 +46,11 @@ def scores_section(
     band = _band(in_order, pairs, images, roc.impostor) if images is not None else None
     blocks += [roc_figure(roc, band, result, baselines), det_figure(roc, band, result)]
     return Section("scores", "Scores and curves", tuple(blocks))
+
+
+def _without_scores(result: EvaluationResult) -> Block:
+    figure = tar_at_far_figure(result)
+    return figure or Text("The scores of single pairs were not kept.", "note")
 
 
 def _band(

@@ -1,5 +1,6 @@
 """How training went."""
 
+from facesim.report.figures.score_quantiles import score_quantiles_figure
 from facesim.report.figures.training_curves import loss_figure, validation_figure
 from facesim.report.figures.training_health import HEALTH, health_figure
 from facesim.report.page import Block, Section, Text
@@ -17,6 +18,8 @@ def training_section(files: RunFiles) -> Section:
     blocks.append(loss_figure(log))
     if log.val:
         blocks.append(validation_figure(log, files.experiment.train.best))
+    if (quantiles := score_quantiles_figure(log)) is not None:
+        blocks.append(quantiles)
     if any(entry.get(name) is not None for entry in log.val for name in HEALTH):
         blocks.append(health_figure(log))
     return Section("training", "Training", tuple(blocks))

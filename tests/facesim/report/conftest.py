@@ -12,6 +12,7 @@ from facesim.data.pair_sets import draw_pair_set
 from facesim.evaluation.calibration import Provenance, calibrate
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.training_health import QUANTILES
 from facesim.experiment.loading import load_experiment
 from facesim.training.run_directory import RunDirectory
 
@@ -72,7 +73,19 @@ def _write_log(run: RunDirectory) -> None:
         entries += [
             {"kind": "train", "step": step - 5, "epoch": epoch, "loss": 2.0 / epoch, "lr": 1e-3},
             {"kind": "train", "step": step, "epoch": epoch, "loss": 1.8 / epoch, "lr": 1e-3},
-            {"kind": "val", "step": step, "epoch": epoch, "loss": 1.9 / epoch, "accuracy": rate},
+            {
+                "kind": "val",
+                "step": step,
+                "epoch": epoch,
+                "loss": 1.9 / epoch,
+                "accuracy": rate,
+                "effective_rank": 2.0 + epoch,
+                "embedding_relative_variance": 0.2 * epoch,
+                "impostors_inside_margin": 0.9 / epoch,
+                **{f"genuine_score_q{end:02d}": end / 50 - 1 for end in QUANTILES},
+                **{f"impostor_score_q{end:02d}": end / 50 - 2 for end in QUANTILES},
+                "warnings": [],
+            },
         ]
     lines = [json.dumps(entry) for entry in [*entries, {"kind": "finished"}]]
     run.metrics_log.write_text("\n".join(lines) + "\n")

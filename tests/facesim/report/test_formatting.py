@@ -11,7 +11,7 @@ from facesim.report.formatting import (
     metric_value,
     number,
     percent,
-    points,
+    signed,
 )
 
 
@@ -35,8 +35,8 @@ def test_rates_are_in_percent_and_other_metrics_are_not() -> None:
 
 
 def test_a_difference_has_a_sign_and_of_percentages_is_in_points() -> None:
-    assert points("accuracy", 0.012) == "+1.20 points"
-    assert points("d_prime", -0.25) == "-0.25"
+    assert signed("accuracy", 0.012) == "+1.20"
+    assert signed("d_prime", -0.25) == "-0.25"
 
 
 def test_a_value_without_interval_stands_alone_and_a_missing_one_gives_its_reason() -> None:

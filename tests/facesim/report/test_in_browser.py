@@ -72,7 +72,7 @@ def test_every_figure_is_drawn_without_a_complaint_or_a_request(
 ) -> None:
     visit = Visit(browser, files[which], color_scheme=scheme)
     plots = visit.page.query_selector_all(PLOTS)
-    assert len(plots) == (7, 2)[which]
+    assert len(plots) == (9, 2)[which]
     assert all(plot.query_selector(".trace") for plot in plots)
     assert visit.complaints == []
     assert visit.requests == [files[which].as_uri()]

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from facesim.errors import FacesimError
+from facesim.evaluation.k_fold import Fold, KFoldAccuracy
+from facesim.evaluation.result import EvaluationResult
 from facesim.interfaces import DataError
 from facesim.report.run_report import write_report
 from facesim.training.run_directory import RunDirectory
@@ -24,7 +26,17 @@ SECTIONS = [
     "linter",
     "reproduction",
 ]
-FIGURES = ["baselines", "loss", "validation", "score-histogram", "roc", "det", "slice-errors"]
+FIGURES = [
+    "baselines",
+    "loss",
+    "validation",
+    "score-quantiles",
+    "health",
+    "score-histogram",
+    "roc",
+    "det",
+    "slice-errors",
+]
 
 
 class Reader(HTMLParser):
@@ -137,6 +149,32 @@ def test_a_part_that_is_not_there_is_left_out(build_run, missing: tuple[str, ...
         (run.path / file).unlink()
     _, page = report(run)
     assert {"result", "setup", "reproduction"} <= {s["id"] for s in page.all("section")}
+
+
+def test_a_collapse_that_training_warned_of_is_shown(build_run) -> None:
+    run = build_run()
+    log = run.metrics_log.read_text()
+    run.metrics_log.write_text(log.replace('"warnings": []', '"warnings": ["all faces are one"]'))
+    assert "Epoch 3: all faces are one" in report(run)[0]
+
+
+def test_a_k_fold_protocol_shows_its_folds(build_run) -> None:
+    run = build_run()
+    path = run.evaluation("test") / "metrics.json"
+    found = EvaluationResult.model_validate_json(path.read_bytes())
+    folds = [Fold(fold=k, pairs=24, threshold=0.5, accuracy=0.8 + k / 100) for k in range(3)]
+    k_fold = KFoldAccuracy(folds=tuple(folds), mean_accuracy=0.81, standard_error=0.0058)
+    path.write_text(found.model_copy(update={"k_fold": k_fold}).to_json())
+    text, page = report(run)
+    assert "folds" in [section["id"] for section in page.all("section")]
+    assert "standard error 0.58%" in text
+
+
+def test_scores_that_were_too_many_to_keep_leave_the_rates(build_run) -> None:
+    run = build_run()
+    (run.evaluation("test") / "scores.csv").unlink()
+    _, page = report(run)
+    assert "tar-at-far" in [figure.get("id") for figure in page.all("figure")]
 
 
 def test_images_that_have_gone_are_said_to_have(build_run, tmp_path: Path) -> None:
