@@ -1,5 +1,7 @@
 """The Siamese network: backbone, head and loss, trained and kept as one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -73,14 +75,30 @@ def build_network(
     Raises:
         FacesimError: a part cannot be built, or does not fit its neighbour.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(experiment.seed, "network"))
+    with _initialised_from(experiment.seed):
         backbone = experiment.backbone.build()
         head = experiment.head.build(backbone.features)
         embedding_dim = _width(experiment, head, backbone.features)
         loss = experiment.loss.build(embedding_dim, num_identities)
     network = SiameseNetwork(backbone, head, loss, embedding_dim)
     return network.to(memory_format=torch.channels_last).to(device)
+
+
+def build_backbone(experiment: Experiment) -> Backbone:
+    """The backbone of an experiment as training finds it: the one in :func:`build_network`.
+
+    Raises:
+        FacesimError: it cannot be built.
+    """
+    with _initialised_from(experiment.seed):
+        return experiment.backbone.build()
+
+
+@contextmanager
+def _initialised_from(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "network"))
+        yield
 
 
 def _width(experiment: Experiment, head: nn.Module, features: int) -> int:
