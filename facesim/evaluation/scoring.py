@@ -8,7 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from facesim.evaluation.embedding import embed_rows, evaluating
 from facesim.interfaces import FaceTable, Int64Array, PairBatch, PairSet
+from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork
 from facesim.reporter import Reporter
@@ -45,6 +47,7 @@ def score_pairs(
     reporter: Reporter,
     title: str,
     check: Callable[[], None] = lambda: None,
+    cache: EmbeddingCache | None = None,
 ) -> ScoredPairs:
     """Embed each image that the pairs hold once, then score every pair.
 
@@ -57,45 +60,24 @@ def score_pairs(
         reporter: shows the embedding's progress under ``title``.
         title: what is being embedded.
         check: called after each batch; may raise to stop.
+        cache: of the embeddings, for a network that is trained.
     """
     rows, positions = np.unique(pairs.rows, return_inverse=True)
     positions = positions.reshape(pairs.rows.shape)
-    was_training = network.training
-    network.eval()
-    try:
-        inputs.warm(rows, reporter, check, training=False)
-        with torch.inference_mode():
-            with reporter.task(title, len(rows)) as advance:
-
-                def embedded(count: int) -> None:
-                    advance(count)
-                    check()
-
-                embeddings = _embed(network, inputs, rows, batch_size, embedded)
-            scores = _scores(network, embeddings, positions)
-            loss = _mean_loss(network, embeddings, positions, table.identities[rows])
-    finally:
-        network.train(was_training)
+    embeddings = embed_rows(
+        network,
+        inputs,
+        rows,
+        batch_size=batch_size,
+        reporter=reporter,
+        title=title,
+        check=check,
+        cache=cache,
+    )
+    with evaluating(network), torch.inference_mode():
+        scores = _scores(network, embeddings, positions)
+        loss = _mean_loss(network, embeddings, positions, table.identities[rows])
     return ScoredPairs(pairs, scores, loss, embeddings.numpy())
-
-
-def _embed(
-    network: SiameseNetwork,
-    inputs: Inputs,
-    rows: Int64Array,
-    batch_size: int,
-    done: Callable[[int], None],
-) -> Tensor:
-    """Embeddings on the CPU, so that the accelerator never holds more than a batch."""
-    device = network.device
-    embeddings = torch.empty(len(rows), network.embedding_dim)
-    begin = 0
-    for batch in inputs.rows(rows, batch_size):
-        end = begin + len(batch)
-        embeddings[begin:end] = inputs.embed(network, batch.to(device, non_blocking=True)).float()
-        done(end - begin)
-        begin = end
-    return embeddings
 
 
 def _scores(

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -53,14 +54,22 @@ def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
     Raises:
         FacesimError: the source of a class cannot be found.
     """
+    normalisation = (("mean", backbone.mean), ("std", backbone.std))
+    return modules_key(backbone.trunk, recipe, normalisation)
+
+
+def modules_key(
+    modules: nn.Module, recipe: TrunkRecipe, further: Iterable[tuple[str, Tensor]] = ()
+) -> str:
+    """The same of any modules that images go through, and of further tensors by name."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (_FORMAT, recipe, decoder(), *_structure(backbone.trunk)):
+    for part in (_FORMAT, recipe, decoder(), *_structure(modules)):
         digest.update(repr(part).encode())
     # In an order that does not depend on where the files lie.
-    files = {*_DECODING, *_source_files(backbone.trunk)}
+    files = {*_DECODING, *_source_files(modules)}
     for source in sorted(file.read_bytes() for file in files):
         digest.update(source)
-    for name, tensor in _tensors(backbone):
+    for name, tensor in (*further, *_tensors(modules)):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         # numpy has no bfloat16.
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
@@ -101,13 +110,10 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _tensors(backbone: Backbone) -> list[tuple[str, Tensor]]:
-    trunk = backbone.trunk
+def _tensors(modules: nn.Module) -> list[tuple[str, Tensor]]:
     return [
-        ("mean", backbone.mean),
-        ("std", backbone.std),
-        *trunk.named_parameters(remove_duplicate=False),
-        *trunk.named_buffers(remove_duplicate=False),
+        *modules.named_parameters(remove_duplicate=False),
+        *modules.named_buffers(remove_duplicate=False),
     ]
 
 

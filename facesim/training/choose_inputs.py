@@ -23,29 +23,25 @@ def make_inputs(
     transforms: tuple[Transform, ...],
 ) -> Inputs:
     """Cached trunk output where the trunk is frozen and sees the same pixels every time."""
-    framing = Framing(experiment.image.size, experiment.image.crop)
     seed = derive_seed(experiment.seed, "augmentation")
     reason = why_not_cached(experiment, network, transforms)
     if reason is not None:
         log.info("no trunk cache: %s", reason)
         return PixelInputs(
-            table, framing, transforms=transforms, seed=seed, workers=experiment.data.workers
+            table,
+            framing_of(experiment),
+            transforms=transforms,
+            seed=seed,
+            workers=experiment.data.workers,
         )
 
     def cache(*, flipped: bool) -> TrunkCache:
-        device = next(network.parameters()).device
-        recipe = TrunkRecipe(
-            framing,
-            flipped=flipped,
-            dtype="float32" if experiment.trunk_cache == "float32" else "float16",
-            precision=precision_of(experiment.train.precision, device),
-        )
         return TrunkCache(
             network.backbone,
             table,
-            recipe,
+            _cached_recipe(experiment, network, flipped=flipped),
             name=experiment.backbone.name,
-            device=device,
+            device=network.device,
             workers=experiment.data.workers,
         )
 
@@ -54,6 +50,29 @@ def make_inputs(
         mirrored=cache(flipped=True) if transforms else None,
         mirroring=transforms,
         seed=seed,
+    )
+
+
+def embedding_recipe(experiment: Experiment, network: SiameseNetwork) -> TrunkRecipe:
+    """How an image that is not augmented becomes the trunk's output that the tail is given."""
+    if why_not_cached(experiment, network, ()) is None:
+        return _cached_recipe(experiment, network, flipped=False)
+    return TrunkRecipe(framing_of(experiment), dtype="float32")
+
+
+def framing_of(experiment: Experiment) -> Framing:
+    """The part of a picture that the network sees, and its size."""
+    return Framing(experiment.image.size, experiment.image.crop)
+
+
+def _cached_recipe(
+    experiment: Experiment, network: SiameseNetwork, *, flipped: bool
+) -> TrunkRecipe:
+    return TrunkRecipe(
+        framing_of(experiment),
+        flipped=flipped,
+        dtype="float32" if experiment.trunk_cache == "float32" else "float16",
+        precision=precision_of(experiment.train.precision, network.device),
     )
 
 

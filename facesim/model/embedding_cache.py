@@ -1,0 +1,100 @@
+"""Embeddings that a trained network gave images, on disk: a second evaluation runs no network."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facesim.data.image_digests import digest_file, image_digests
+from facesim.interfaces import DataError, FaceTable, Int64Array
+from facesim.model.feature_store import FeatureStore
+from facesim.model.network import SiameseNetwork
+from facesim.model.store_description import StoreDescription
+from facesim.model.trunk_key import TrunkRecipe, modules_key
+from facesim.paths import cache_dir
+
+
+def embeddings_root() -> Path:
+    """Where the stores of embeddings are, a folder for each key."""
+    return cache_dir() / "embeddings"
+
+
+class EmbeddingCache:
+    """The embeddings of a table's images by one network with the weights that it has now.
+
+    They are found by the image's content in a store whose key changes with anything else that they
+    depend on: weights, code, preprocessing, number types. Not for a network under training, whose
+    weights change from use to use.
+
+    Args:
+        network: trained.
+        table: the images.
+        recipe: how they become the trunk's output.
+        name: of the network, for people who look at the store.
+
+    Raises:
+        DataError: an image file cannot be read.
+    """
+
+    def __init__(
+        self, network: SiameseNetwork, table: FaceTable, recipe: TrunkRecipe, name: str
+    ) -> None:
+        # The loss is not in it: it compares embeddings and makes none.
+        key = modules_key(nn.ModuleList([network.backbone, network.head]), recipe)
+        shape = (network.embedding_dim,)
+        self.store = FeatureStore(embeddings_root() / key, shape, np.float32)
+        StoreDescription.of(name, shape, recipe).mark_used(self.store.folder)
+        self._table = table
+        self._digests = image_digests(table)
+        self._rows = np.empty(0, np.int64)
+        self._embeddings = np.empty((0, *shape), np.float32)
+
+    def incomplete(self, rows: Int64Array, batch_size: int) -> Int64Array:
+        """The rows of all batches of which an embedding is missing.
+
+        Of whole batches, because an embedding may depend in its last bit on how many stand in its
+        batch: so it is the same whether or not an earlier evaluation was interrupted.
+
+        Args:
+            rows: int64 [N], of the table.
+            batch_size: how they are cut into batches.
+        """
+        self.store.refresh()
+        absent = self.store.locate(self._digests[rows]) < 0
+        batch = np.arange(len(rows)) // batch_size
+        return rows[np.isin(batch, batch[absent])]
+
+    def keep(self, rows: Int64Array, embeddings: Tensor) -> None:
+        """Take embeddings float32 [B, D] of some rows; they are on the disk after :meth:`flush`.
+
+        Raises:
+            DataError: an image has changed since its content was looked at.
+            FacesimError: the disk is full.
+        """
+        self._rows = np.concatenate([self._rows, rows])
+        self._embeddings = np.concatenate([self._embeddings, embeddings.numpy()])
+        while len(self._rows) >= self.store.rows_per_chunk:
+            self._append(self.store.rows_per_chunk)
+
+    def flush(self) -> None:
+        """Put on the disk what was taken and is not there yet."""
+        if len(self._rows):
+            self._append(len(self._rows))
+
+    def read(self, rows: Int64Array) -> Tensor:
+        """Embeddings float32 [N, D].
+
+        Raises:
+            MissingFeaturesError: some are not there, or no longer.
+        """
+        return torch.from_numpy(self.store.read(self.store.locate(self._digests[rows])))
+
+    def _append(self, count: int) -> None:
+        rows, self._rows = np.split(self._rows, [count])
+        embeddings, self._embeddings = np.split(self._embeddings, [count])
+        for row in rows.tolist():
+            path = self._table.path(row)
+            if digest_file(path) != self._digests[row].tobytes():
+                raise DataError(f"{path}: it has changed while it was evaluated; evaluate again")
+        self.store.append(self._digests[rows], embeddings)

@@ -1,0 +1,224 @@
+"""Embeddings of a trained network, computed once."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facesim.data.framing import Framing
+from facesim.errors import FacesimError
+from facesim.evaluation.embedding import embed_rows
+from facesim.interfaces import Backbone, DataError, FaceTable, Int64Array, Loss, PairBatch
+from facesim.model.embedding_cache import EmbeddingCache, embeddings_root
+from facesim.model.inputs import PixelInputs
+from facesim.model.network import SiameseNetwork
+from facesim.model.trunk_key import TrunkRecipe
+from facesim.reporter import SilentReporter
+
+FRAMING = Framing((20, 16))
+RECIPE = TrunkRecipe(FRAMING, dtype="float32")
+
+
+class Distance(Loss):
+    def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+        return embeddings.sum()
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        distance: Tensor = (a - b).norm(dim=1)
+        return -distance
+
+
+class CountingInputs(PixelInputs):
+    """Counts the images that go through the network, and may fail after some batches."""
+
+    def __init__(self, table: FaceTable, fails_after: int | None = None) -> None:
+        super().__init__(table, FRAMING)
+        self.embedded: list[int] = []
+        self.fails_after = fails_after
+
+    def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
+        if len(self.embedded) == self.fails_after:
+            raise KeyboardInterrupt
+        self.embedded.append(len(inputs))
+        return super().embed(network, inputs)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def network(backbone: Backbone) -> SiameseNetwork:
+    torch.manual_seed(1)
+    return SiameseNetwork(backbone, nn.Linear(4, 3), Distance(), 3).eval()
+
+
+def embedded(
+    network: SiameseNetwork,
+    inputs: CountingInputs,
+    rows: Int64Array,
+    *,
+    cached: bool = True,
+    recipe: TrunkRecipe = RECIPE,
+    **settings: Any,
+) -> Tensor:
+    cache = EmbeddingCache(network, inputs.table, recipe, "net") if cached else None
+    return embed_rows(
+        network,
+        inputs,
+        rows,
+        batch_size=8,
+        reporter=SilentReporter(),
+        title="embedding",
+        cache=cache,
+        **settings,
+    )
+
+
+ROWS = np.array([60, 3, *range(10, 40)])
+
+
+def test_embeddings_are_the_same_with_and_without_a_cache(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    plain = embedded(network, CountingInputs(table), ROWS, cached=False)
+    assert plain.shape == (32, 3)
+    for _ in range(2):
+        torch.testing.assert_close(
+            embedded(network, CountingInputs(table), ROWS), plain, rtol=0, atol=0
+        )
+
+
+def test_a_second_time_no_image_goes_through_the_network(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    first, second = CountingInputs(table), CountingInputs(table)
+    embedded(network, first, ROWS)
+    embedded(network, second, ROWS[::-1].copy())
+    assert (first.embedded, second.embedded) == ([8] * 4, [])
+
+
+def test_only_batches_with_something_new_are_computed(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    embedded(network, CountingInputs(table), np.arange(20))
+    inputs = CountingInputs(table)
+    embedded(network, inputs, np.arange(36))  # batches of 8: the third is half known
+    assert inputs.embedded == [8, 8, 4]
+
+
+def test_the_network_stays_in_its_mode(network: SiameseNetwork, table: FaceTable) -> None:
+    embedded(network.train(), CountingInputs(table), ROWS)
+    assert network.training
+
+
+def change_weight(network: SiameseNetwork) -> None:
+    with torch.no_grad():
+        next(network.head.parameters()).add_(1e-6)
+
+
+def change_buffer(network: SiameseNetwork) -> None:
+    network.backbone.mean.add_(1)
+
+
+def change_settings(network: SiameseNetwork) -> None:
+    convolution = network.backbone.get_submodule("tail.0")
+    assert isinstance(convolution, nn.Conv2d)
+    convolution.padding = (1, 1)
+
+
+@pytest.mark.parametrize("change", [change_weight, change_buffer, change_settings])
+def test_another_network_has_other_embeddings(
+    network: SiameseNetwork, table: FaceTable, change: Callable[[SiameseNetwork], None]
+) -> None:
+    embedded(network, CountingInputs(table), ROWS)
+    change(network)
+    inputs = CountingInputs(table)
+    embedded(network, inputs, ROWS)
+    assert sum(inputs.embedded) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        TrunkRecipe(Framing((20, 16), (0, 0, 10, 10)), dtype="float32"),
+        TrunkRecipe(FRAMING, dtype="float16"),
+        TrunkRecipe(FRAMING, dtype="float32", precision="bfloat16"),
+    ],
+)
+def test_another_preprocessing_has_other_embeddings(
+    network: SiameseNetwork, table: FaceTable, recipe: TrunkRecipe
+) -> None:
+    embedded(network, CountingInputs(table), ROWS)
+    inputs = CountingInputs(table)
+    embedded(network, inputs, ROWS, recipe=recipe)
+    assert sum(inputs.embedded) == len(ROWS)
+
+
+def test_another_loss_changes_no_embedding(network: SiameseNetwork, table: FaceTable) -> None:
+    embedded(network, CountingInputs(table), ROWS)
+    network.loss = type("Other", (Distance,), {})()
+    inputs = CountingInputs(table)
+    embedded(network, inputs, ROWS)
+    assert inputs.embedded == []
+
+
+def test_what_was_computed_before_an_interruption_is_kept_and_the_rest_is_the_same(
+    network: SiameseNetwork, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesim.model.feature_store._CHUNK_ROWS", 10)
+    with pytest.raises(KeyboardInterrupt):
+        embedded(network, CountingInputs(table, fails_after=3), ROWS)
+    inputs = CountingInputs(table)
+    resumed = embedded(network, inputs, ROWS)
+    assert inputs.embedded == [8] * 2  # of 24 computed, two chunks of 10 were written
+    plain = embedded(network, CountingInputs(table), ROWS, cached=False)
+    torch.testing.assert_close(resumed, plain, rtol=0, atol=0)
+
+
+def test_embeddings_that_are_damaged_on_disk_are_computed_again(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    expected = embedded(network, CountingInputs(table), ROWS)
+    (chunk,) = embeddings_root().glob("*/*.chunk")
+    content = bytearray(chunk.read_bytes())
+    content[5] ^= 0xFF
+    chunk.write_bytes(content)
+    torch.testing.assert_close(embedded(network, CountingInputs(table), ROWS), expected)
+
+
+def test_embeddings_that_always_vanish_end_in_an_error(
+    network: SiameseNetwork, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddingCache, "flush", lambda self: None)
+    with pytest.raises(FacesimError, match="not there any more as soon as they were written"):
+        embedded(network, CountingInputs(table), ROWS)
+
+
+def test_an_image_that_changes_in_between_is_refused(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    class Changing(CountingInputs):
+        def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
+            yield from super().rows(rows, batch_size)
+            table.path(3).write_bytes(table.path(4).read_bytes())
+
+    with pytest.raises(DataError, match=r"003\.png: it has changed while it was evaluated"):
+        embedded(network, Changing(table), ROWS)
+
+
+def test_one_content_in_two_rows_is_embedded(network: SiameseNetwork, table: FaceTable) -> None:
+    table.path(3).write_bytes(table.path(60).read_bytes())
+    embeddings = embedded(network, CountingInputs(table), ROWS)
+    torch.testing.assert_close(embeddings[0], embeddings[1])
+
+
+def test_no_rows_are_no_embeddings(network: SiameseNetwork, table: FaceTable) -> None:
+    nothing = np.empty(0, np.int64)
+    for cached in (True, False):
+        assert embedded(network, CountingInputs(table), nothing, cached=cached).shape == (0, 3)
