@@ -12,6 +12,21 @@ bootstrap over identities, and with one that takes all pairs for independent.
 mean width in units of what would have sufficed, 3.92 standard deviations of the metric over the
 repeats: above 1 is conservative. Exits with 1 if a bootstrap over identities covers less than 93%
 of the repeats in a scenario that is not marked as beyond it.
+
+Seen with 300 repeats of 200 resamples, over the six metrics; a coverage of 95% is known to within
+2.5 points with so many repeats. The intervals are built to be conservative:
+
+    scenario                                   identities: covers, width     pairs: covers
+    20 unequal people                           99.0 - 99.7%, 1.35 - 1.49     41 - 59%
+    20 unequal people, few errors               98.7 - 100%,  1.63 - 2.89     65 - 85%
+    40 unequal people, 3,000 pairs              95.0 - 96.3%, 1.13 - 1.20     36 - 46%
+    40 unequal people who are all alike         98.0 - 100%,  1.26 - 2.15     92 - 96%
+    10 unequal people (56% have an interval)    99.4 - 100%,  1.32 - 1.71     44 - 55%
+    20 people as different as pairs are         98.3 - 99.0%, 1.06 - 1.36     28 - 48%
+    40 people, a few of whom make all errors    85.7 - 98.3%                  35 - 89%
+
+The last one is what they cannot do: where one error in a hundred is made by two or three people,
+other people may well make more, and nothing in the pairs tells so.
 """
 
 import argparse
