@@ -27,6 +27,14 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=5."),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="Know the plugins of ./my_loss.py, of a module, or of an experiment as well.",
+    ),
+]
 EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a folder of eval/.")]
 
 
@@ -152,14 +160,17 @@ def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("ru
 
 
 @app.command()
-def schema() -> None:
+def schema(more: Plugins = None) -> None:
     """Print a JSON Schema of experiment files, every registered plugin's parameters included."""
     import json
 
     from facesim.discovery import load_installed_plugins
     from facesim.experiment.json_schema import experiment_json_schema
+    from facesim.experiment.loading import load_plugins_of
 
     load_installed_plugins()
+    for named in more or ():
+        load_plugins_of(named)
     typer.echo(json.dumps(experiment_json_schema(), indent=2))
 
 
@@ -167,14 +178,18 @@ def schema() -> None:
 def plugins(
     kind: Annotated[str | None, typer.Argument(help="losses, samplers, backbones, ...")] = None,
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
+    more: Plugins = None,
 ) -> None:
     """List plugins, or explain one: parameters, defaults, and where it came from."""
     from facesim.discovery import load_installed_plugins
+    from facesim.experiment.loading import load_plugins_of
     from facesim.explain import explain_kind, explain_plugin, failed_plugins
     from facesim.interfaces import REGISTRIES
     from facesim.terminal.plugins import print_failures, print_kind, print_plugin
 
     load_installed_plugins()
+    for named in more or ():
+        load_plugins_of(named)
     console = Console()
     if kind is not None and name is not None:
         print_plugin(console, explain_plugin(kind, name))

@@ -64,6 +64,26 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
     return experiment, root
 
 
+def load_plugins_of(name: str) -> None:
+    """Import the plugins that somebody names on the command line.
+
+    Args:
+        name: an experiment file, whose ``plugins:`` are imported however wrong the rest of it is;
+            or what could stand there, relative to the working directory.
+
+    Raises:
+        ExperimentError: the experiment cannot be read, or a plugin that it names be imported.
+        PluginError: there is no such module or file, or importing it failed.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        discovery.load_named_plugin(name, Path.cwd())
+        return
+    root, problems = read_with_bases(Path(name))
+    problems += _load_named_plugins(root)[1]
+    if problems:
+        raise ExperimentError(sorted(problems, key=partial(_place, Path(name))))
+
+
 def validate(data: Any) -> Experiment:
     """Strictly, as JSON: "5" is no 5 and true is no 1, but a list may be a tuple.
 

@@ -97,7 +97,10 @@ def score_is_symmetric(spec: Spec[Loss]) -> None:
     "(batch.same is True) are pulled together and not apart"
 )
 def training_tells_genuine_from_impostor(spec: Spec[Loss]) -> None:
-    """After 200 steps on toy embeddings it has fallen, and genuine pairs score above impostors."""
+    """After 200 steps on toy embeddings it has fallen, and nine in ten genuine scores are higher.
+
+    That is, higher than that of an impostor pair; chance is one in two.
+    """
     batch = batch_of([0, 0, 0, 1, 1, 1, 2, 2, 2])
     loss, embeddings = _build(spec), _embeddings(batch)
     optimizer = torch.optim.Adam([embeddings, *loss.parameters()], lr=0.05)
@@ -108,12 +111,10 @@ def training_tells_genuine_from_impostor(spec: Spec[Loss]) -> None:
         last.backward()
         optimizer.step()
     scores = loss.eval().score(*batch.gather(embeddings))
-    genuine, impostor = scores[batch.same].min().item(), scores[~batch.same].max().item()
     require(last < first, f"the loss went from {first.item():.4g} to {last.item():.4g}")
-    require(
-        genuine > impostor,
-        f"the lowest genuine score is {genuine:.4g}, the highest impostor score {impostor:.4g}",
-    )
+    higher = scores[batch.same, None] > scores[~batch.same]
+    share = higher.float().mean().item()
+    require(share > 0.9, f"a genuine score is the higher one in {share:.0%} of the comparisons")
 
 
 @LOSS.promise(mend="begin with embeddings.float(), and leave the sum in float32")
