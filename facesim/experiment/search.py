@@ -98,7 +98,7 @@ class Search(Section):
         default="median",
         description="when a trial is given up early: median, hyperband, none, ...",
     )
-    winner_seeds: Annotated[Whole, Field(ge=2)] = Field(
+    winner_seeds: Annotated[Whole, Field(ge=3)] = Field(
         default=3,
         description="fresh seeds with which the winner and this experiment are trained again and "
         "scored on test",

@@ -37,7 +37,7 @@ def start_run(
         Stopped: a signal came; the run can be resumed.
     """
     run, prepared = begin_run(experiment, out, reporter)
-    return run, _train_and_evaluate(run, prepared, reporter, on_epoch)
+    return run, train_and_evaluate(run, prepared, reporter, on_epoch)
 
 
 def begin_run(
@@ -81,7 +81,7 @@ def resume_run(
         raise FacesimError(
             f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
         )
-    return _train_and_evaluate(run, prepare(experiment), reporter, on_epoch)
+    return train_and_evaluate(run, prepare(experiment), reporter, on_epoch)
 
 
 def train_run(run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch) -> None:
@@ -95,9 +95,15 @@ def train_run(run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoc
         _train(opened, on_epoch)
 
 
-def _train_and_evaluate(
-    run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch
+def train_and_evaluate(
+    run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch = no_hook
 ) -> EvaluationResult:
+    """Train a run to its last epoch, from where it stands, and measure it on test.
+
+    Raises:
+        Stopped: a signal came; the run can be resumed.
+        Pruned: ``on_epoch`` gave the run up.
+    """
     with _opened(run, prepared, reporter) as opened:
         _train(opened, on_epoch)
         result = evaluate_run(run, checkpoint=BEST, reporter=reporter, check=opened.stop.check)

@@ -1,0 +1,127 @@
+"""A study on the terminal: one live table over all workers, and in the end the summary."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from facesim.tuning.progress import StudyProgress
+from facesim.tuning.summary import Retrained, Summary
+
+
+class StudyView:
+    """Shows a study: a table that changes on a terminal, a line for each ended trial elsewhere.
+
+    Args:
+        console: where to.
+        live: the changing table; None where the console is no terminal.
+    """
+
+    def __init__(self, console: Console, live: Live | None) -> None:
+        self._console = console
+        self._live = live
+        self._said: tuple[str, int] | None = None
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, progress: StudyProgress) -> None:
+        """Renew the table, or print a line if a trial has ended since the last one."""
+        if self._live is not None:
+            self._live.update(_table(progress))
+        elif self._said != (progress.title, progress.ended):
+            self._said = progress.title, progress.ended
+            self.say(_line(progress))
+
+
+@contextmanager
+def study_view(console: Console) -> Iterator[StudyView]:
+    """A view that leaves the terminal as it was."""
+    if not console.is_terminal:
+        yield StudyView(console, None)
+        return
+    with Live(console=console, transient=True, refresh_per_second=2) as live:
+        yield StudyView(console, live)
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """Print what the search is worth."""
+    count = len(summary.seeds)
+    table = Table(title=f"{summary.study}: {summary.metric}, {count} fresh seeds")
+    table.add_column("")
+    for column in ("val, in the search", "val, trained again", "test"):
+        table.add_column(column, justify="right")
+    winner = f"winner (trial {summary.winning_trial})"
+    table.add_row(winner, f"{summary.winning_value:.4f}", *_spreads(summary, summary.winner))
+    if summary.base is not None:
+        base = "" if summary.base_value is None else f"{summary.base_value:.4f}"
+        table.add_row("base experiment", base, *_spreads(summary, summary.base))
+    console.print(table)
+    console.print(_verdict(summary), highlight=False, soft_wrap=True)
+    if summary.winners_scored > 1:
+        console.print(
+            f"test has been looked at for {summary.winners_scored} winners of this study: its "
+            "figures are no longer those of untouched data",
+            soft_wrap=True,
+        )
+
+
+def _spreads(summary: Summary, system: Retrained) -> tuple[str, str]:
+    shown = []
+    for values in (system.val, system.test):
+        spread = values.get(summary.metric)
+        shown.append(f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}" if spread else "")
+    return shown[0], shown[1]
+
+
+def _verdict(summary: Summary) -> str:
+    difference = summary.difference
+    if difference is None:
+        return "nothing that was tried beat the base experiment on val"
+    figures = (
+        f"winner minus base experiment on test: {difference.mean:+.4f}, 95% interval "
+        f"{difference.low:+.4f} to {difference.high:+.4f} over {len(summary.seeds)} paired seeds"
+    )
+    if difference.better is None:
+        return f"{figures}: no difference is shown"
+    better = "the winner" if difference.better == "winner" else "the base experiment"
+    return f"{figures}: {better} is better"
+
+
+def _table(progress: StudyProgress) -> Group:
+    table = Table(title=_line(progress), title_justify="left")
+    for column in ("running trial", "epochs", "seconds", "worker"):
+        table.add_column(column, justify="left" if column == "worker" else "right")
+    for trial in progress.running:
+        table.add_row(
+            str(trial.number), str(trial.epochs_done), f"{trial.seconds:.0f}", trial.where
+        )
+    return Group(table, Text(f"best so far: {progress.best or 'none yet'}"))
+
+
+def _line(progress: StudyProgress) -> str:
+    counts = {
+        "running": len(progress.running),
+        "done": progress.done,
+        "pruned": progress.pruned,
+        "failed": progress.failed,
+        "lost and tried again": progress.lost,
+    }
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    best = f"; best {progress.best}" if progress.best else ""
+    left = (
+        "" if progress.seconds_left is None else f"; about {_duration(progress.seconds_left)} left"
+    )
+    return f"{progress.title}: {progress.ended}/{progress.total} ({listed or 'begins'}){best}{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""The search for a better experiment, on top of Optuna."""

@@ -1,0 +1,278 @@
+"""What a search is worth: its winner trained again, beside the base experiment, on test."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel, ConfigDict
+
+from facesim.errors import FacesimError
+from facesim.evaluation.metrics import METRICS, SINGLE_METRICS, Metric
+from facesim.evaluation.student_t import student_t_quantile
+from facesim.report.comparison import compare_runs
+from facesim.training.run_directory import RunDirectory
+from facesim.tuning.attributes import IS_BASE, RUN
+from facesim.tuning.objectives import VAL
+from facesim.tuning.plan import Plan
+from facesim.tuning.storage import open_storage
+from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winner_study_name
+
+INTERVAL = "paired_t_95_over_seeds"
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class Spread(_Json):
+    """A metric over the fresh seeds.
+
+    Attributes:
+        mean: over the seeds.
+        standard_deviation: over the seeds, with K - 1.
+        values: one per seed.
+    """
+
+    mean: float
+    standard_deviation: float
+    values: tuple[float, ...]
+
+
+class Retrained(_Json):
+    """A system that was trained again.
+
+    Attributes:
+        val: of the best epoch of each run, by metric.
+        test: by metric, with thresholds from val.
+        runs: the run directories, one per seed.
+    """
+
+    val: dict[str, Spread]
+    test: dict[str, Spread]
+    runs: tuple[str, ...]
+
+
+class SeedDifference(_Json):
+    """Winner minus base experiment with one seed, on the same pairs of test.
+
+    Attributes:
+        seed: of both.
+        difference: of the metric.
+        low: lower end of the paired interval over the identities; None where there is none.
+        high: upper end.
+    """
+
+    seed: int
+    difference: float
+    low: float | None
+    high: float | None
+
+
+class Difference(_Json):
+    """Winner minus base experiment, paired by seed.
+
+    Attributes:
+        metric: which.
+        mean: over the seeds.
+        low: lower end of the interval of the mean, which is about the luck of training.
+        high: upper end.
+        interval: its method and level.
+        better: ``winner`` or ``base`` if the interval leaves 0 out; None if no difference is shown.
+        per_seed: each seed's difference with its interval over the people in test.
+    """
+
+    metric: str
+    mean: float
+    low: float
+    high: float
+    interval: str
+    better: Literal["winner", "base"] | None
+    per_seed: tuple[SeedDifference, ...]
+
+
+class Summary(_Json):
+    """What ``summary.json`` holds.
+
+    Attributes:
+        study: its name.
+        metric: by which winner and base experiment are compared.
+        trials: how many ended, by state.
+        winning_trial: its number.
+        winning_parameters: by path.
+        winning_value: what won the search, on val, with the experiment's own seed.
+        base_value: what the base experiment reached there.
+        seeds: the fresh ones.
+        winner: trained again with them.
+        base: the same for the base experiment; None where it is the winner itself.
+        difference: on test; None where the base experiment is the winner.
+        winners_scored: how many winners of this study have been scored on test so far: with more
+            than one, test has taken part in a choice.
+    """
+
+    study: str
+    metric: str
+    trials: dict[str, int]
+    winning_trial: int
+    winning_parameters: dict[str, Any]
+    winning_value: float
+    base_value: float | None
+    seeds: tuple[int, ...]
+    winner: Retrained
+    base: Retrained | None
+    difference: Difference | None
+    winners_scored: int
+
+
+def summarise(
+    plan: Plan, study: optuna.Study, winner: FrozenTrial, retrained: optuna.Study
+) -> Summary:
+    """Summarise a search whose winner has been trained again.
+
+    Raises:
+        FacesimError: fewer than two of the trainings succeeded.
+    """
+    metric = plan.compared_by
+    is_base = bool(winner.user_attrs.get(IS_BASE))
+    winners = _by_seed(retrained, BOTH if is_base else WINNER)
+    bases = {} if is_base else _by_seed(retrained, BASE)
+    seeds = sorted(winners if is_base else winners.keys() & bases.keys())
+    if len(seeds) < 2:
+        raise FacesimError(
+            f"the winner, trial {winner.number}, could not be trained again with two seeds or "
+            f"more: {_reasons(retrained)}"
+        )
+    names = open_storage(plan.storage, plan.folder).get_all_studies()
+    return Summary(
+        study=plan.name,
+        metric=metric.name,
+        trials=_states(study),
+        winning_trial=winner.number,
+        winning_parameters=dict(winner.params),
+        winning_value=_value(winner, metric, plan),
+        base_value=_base_value(plan, study, metric),
+        seeds=tuple(seeds),
+        winner=_retrained([winners[seed] for seed in seeds]),
+        base=None if is_base else _retrained([bases[seed] for seed in seeds]),
+        difference=None if is_base else _difference(metric, seeds, winners, bases),
+        winners_scored=sum(
+            each.study_name.startswith(winner_study_name(plan, winner).rpartition("-")[0] + "-")
+            for each in names
+        ),
+    )
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, and the ends of its 95% interval by Student's t."""
+    mean, n = statistics.fmean(values), len(values)
+    reach = student_t_quantile(0.975, n - 1) * statistics.stdev(values) / math.sqrt(n)
+    return mean, mean - reach, mean + reach
+
+
+def _difference(
+    metric: Metric,
+    seeds: Sequence[int],
+    winners: dict[int, FrozenTrial],
+    bases: dict[int, FrozenTrial],
+) -> Difference:
+    per_seed = tuple(_of_seed(metric, seed, winners[seed], bases[seed]) for seed in seeds)
+    mean, low, high = mean_interval([each.difference for each in per_seed])
+    better: Literal["winner", "base"] | None = None
+    if not low <= 0 <= high:
+        better = "winner" if metric.better(mean, than=0.0) else "base"
+    return Difference(
+        metric=metric.name,
+        mean=mean,
+        low=low,
+        high=high,
+        interval=INTERVAL,
+        better=better,
+        per_seed=per_seed,
+    )
+
+
+def _of_seed(metric: Metric, seed: int, winner: FrozenTrial, base: FrozenTrial) -> SeedDifference:
+    difference = winner.user_attrs[TEST][metric.name] - base.user_attrs[TEST][metric.name]
+    low, high = _over_identities(metric, winner, base)
+    return SeedDifference(seed=seed, difference=difference, low=low, high=high)
+
+
+def _over_identities(
+    metric: Metric, winner: FrozenTrial, base: FrozenTrial
+) -> tuple[float | None, float | None]:
+    """The paired interval over the people in test; none where the runs lie on another machine."""
+    if metric not in SINGLE_METRICS:
+        return None, None
+    try:
+        runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
+        compared = compare_runs(runs).runs[1]
+    except FacesimError:
+        return None, None
+    found = compared.differences.get(metric.name)
+    if found is None or compared.why_unpaired:
+        return None, None
+    return found.low, found.high
+
+
+def _by_seed(retrained: optuna.Study, system: str) -> dict[int, FrozenTrial]:
+    complete = retrained.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return {int(each.params[SEED]): each for each in complete if each.params[SYSTEM] == system}
+
+
+def _retrained(trials: Sequence[FrozenTrial]) -> Retrained:
+    prefix = f"{VAL}."
+    on_val = [
+        {name.removeprefix(prefix): value for name, value in trial.user_attrs[VAL].items()}
+        for trial in trials
+    ]
+    return Retrained(
+        val=_spreads(on_val),
+        test=_spreads([trial.user_attrs[TEST] for trial in trials]),
+        runs=tuple(str(trial.user_attrs[RUN]) for trial in trials),
+    )
+
+
+def _spreads(values: Sequence[dict[str, Any]]) -> dict[str, Spread]:
+    """Metrics that exist with every seed."""
+    found = {name: [each.get(name) for each in values] for name in METRICS}
+    whole = {name: [v for v in each if v is not None] for name, each in found.items()}
+    return {
+        name: Spread(
+            mean=statistics.fmean(each),
+            standard_deviation=statistics.stdev(each),
+            values=tuple(each),
+        )
+        for name, each in whole.items()
+        if len(each) == len(values)
+    }
+
+
+def _states(study: optuna.Study) -> dict[str, int]:
+    trials = study.get_trials(deepcopy=False)
+    return {
+        state.name.lower(): count
+        for state in TrialState
+        if (count := sum(trial.state == state for trial in trials))
+    }
+
+
+def _value(trial: FrozenTrial, metric: Metric, plan: Plan) -> float:
+    names = [each.name for each in plan.objectives]
+    name = f"{VAL}.{metric.name}"
+    return float(trial.values[names.index(name) if name in names else 0])
+
+
+def _base_value(plan: Plan, study: optuna.Study, metric: Metric) -> float | None:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    bases = [trial for trial in complete if trial.user_attrs.get(IS_BASE)]
+    return _value(bases[0], metric, plan) if bases else None
+
+
+def _reasons(study: optuna.Study) -> str:
+    found = {
+        str(trial.user_attrs["reason"]) for trial in study.trials if "reason" in trial.user_attrs
+    }
+    return "; ".join(sorted(found)) or "no reason is known"

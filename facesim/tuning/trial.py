@@ -1,0 +1,140 @@
+"""One trial of a search: a run like any other, in its own directory, that test takes no part in."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from facesim.errors import FacesimError
+from facesim.evaluation.metrics import metric_named
+from facesim.experiment.schema import Experiment
+from facesim.reporter import SilentReporter
+from facesim.training.checkpoint import LAST, read_checkpoint
+from facesim.training.preparation import Prepared, prepare
+from facesim.training.run import begin_run, train_run
+from facesim.training.run_directory import RunDirectory
+from facesim.training.stop import Pruned, StopRequest
+from facesim.tuning.attributes import EPOCHS, IS_BASE, RUN
+from facesim.tuning.costs import costs_of
+from facesim.tuning.epochs import epochs_of
+from facesim.tuning.objectives import COST, VAL, values_of
+from facesim.tuning.plan import Plan
+
+
+class SearchTrial:
+    """Trains the point of the space that a trial stands for.
+
+    Args:
+        plan: what the study is about.
+        trial: Optuna's, just begun.
+        stop: asked before the first epoch and after each; within, the run's own catches signals.
+    """
+
+    def __init__(self, plan: Plan, trial: optuna.Trial, stop: StopRequest) -> None:
+        self.plan = plan
+        self.trial = trial
+        self.stop = stop
+        self.experiment = plan.space.suggest(trial)
+
+    def make(self) -> Sequence[float]:
+        """Train, from the lost trial's checkpoint where there is one, and return the objectives.
+
+        The objectives are those of the epoch whose checkpoint is kept as ``best``.
+
+        Raises:
+            Pruned: others do better.
+            Stopped: a signal came.
+            FacesimError: the loss is no number, or an objective does not exist.
+        """
+        run, prepared = begin_or_continue(
+            self.trial, self.experiment, self.plan.trial_folder(self.trial.number)
+        )
+        for epoch in epochs_before(run):
+            self._report(int(epoch["epoch"]), epoch)
+        self.stop.check()
+        try:
+            train_run(run, prepared, SilentReporter(), self._on_epoch)
+        except Pruned:
+            forget_checkpoints(run)
+            raise
+        return self._objectives(run, prepared)
+
+    def _on_epoch(self, epochs_done: int, values: Mapping[str, float | None]) -> None:
+        self._report(epochs_done, values)
+        self.stop.check()
+        goes_on = epochs_done < self.experiment.train.epochs
+        if goes_on and self._is_prunable and self.trial.should_prune():
+            raise Pruned
+
+    @property
+    def _is_prunable(self) -> bool:
+        """The base experiment is what the others are compared with, so it is trained to its end."""
+        reports = len(self.plan.objectives) == 1 and self.plan.objectives[0].source == VAL
+        return reports and not self.trial.user_attrs.get(IS_BASE)
+
+    def _report(self, epochs_done: int, values: Mapping[str, Any]) -> None:
+        first, *others = self.plan.objectives
+        value = values.get(first.metric.name)
+        if not others and first.source == VAL and value is not None:
+            self.trial.report(float(value), epochs_done)
+        self.trial.set_user_attr(EPOCHS, epochs_done)
+
+    def _objectives(self, run: RunDirectory, prepared: Prepared) -> list[float]:
+        costs = {each.metric.name for each in self.plan.objectives if each.source == COST}
+        measured = {**best_of_val(run, self.experiment), **costs_of(prepared, costs)}
+        found = values_of(self.plan.objectives, measured)
+        if found is None:
+            wanted = ", ".join(each.name for each in self.plan.objectives)
+            raise FacesimError(f"these pairs of val do not allow {wanted}")
+        return found
+
+
+def begin_or_continue(
+    trial: optuna.Trial, experiment: Experiment, folder: Path
+) -> tuple[RunDirectory, Prepared]:
+    """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
+    left = _left_behind(trial, experiment)
+    if left is not None:
+        return left, prepare(experiment)
+    run, prepared = begin_run(experiment, folder, SilentReporter())
+    trial.set_user_attr(RUN, str(run.path.absolute()))
+    return run, prepared
+
+
+def _left_behind(trial: optuna.Trial, experiment: Experiment) -> RunDirectory | None:
+    """The run that a lost trial left, if it lies on this machine and nobody holds it."""
+    path = trial.user_attrs.get(RUN)
+    if path is None:
+        return None
+    try:
+        run = RunDirectory(Path(path))
+        with run.locked():
+            same = run.experiment().as_data() == experiment.as_data()
+    except FacesimError:
+        return None
+    return run if same else None
+
+
+def epochs_before(run: RunDirectory) -> list[dict[str, Any]]:
+    """The validations of the epochs that a run's last checkpoint has behind it."""
+    if not run.checkpoint(LAST).exists():
+        return []
+    done = read_checkpoint(run.checkpoint(LAST))["progress"]["epoch"]
+    return [epoch for epoch in epochs_of(run) if epoch["epoch"] <= done]
+
+
+def best_of_val(run: RunDirectory, experiment: Experiment) -> dict[str, float | None]:
+    """The validation, as ``val.NAME``, of the epoch whose checkpoint is the best."""
+    epochs = epochs_of(run)
+    best = metric_named(experiment.train.best)
+    index = best.best([epoch.get(best.name) for epoch in epochs])
+    chosen = epochs[index or 0] if epochs else {}
+    numbers = {key: value for key, value in chosen.items() if isinstance(value, int | float)}
+    return {f"{VAL}.{key}": float(value) for key, value in numbers.items()}
+
+
+def forget_checkpoints(run: RunDirectory) -> None:
+    """Delete what a run would be continued from: a pruned trial's weights serve nobody."""
+    for path in run.checkpoints.glob("*.pt"):
+        path.unlink(missing_ok=True)
