@@ -267,3 +267,45 @@ def data_celeba(
         root, out=out, ratios=ratios, seed=seed, download=download, force=force
     )
     typer.echo(str(report))
+
+
+@app.command()
+def optimize(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the study's folder is made.")
+    ] = Path("studies"),
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of the study in all, over every worker and machine."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A database, as in sqlite:///study.db or postgresql+psycopg://host/name; a journal "
+            "in the study's folder by default. The same command on another machine joins in.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a study, which must be there already.")
+    ] = False,
+) -> None:
+    """Search the space that an experiment declares, and train the winner again before test."""
+    from facesim.terminal.study import print_summary, study_view
+    from facesim.training.stop import Stopped
+    from facesim.tuning.optimize import Request
+    from facesim.tuning.optimize import optimize as search
+
+    request = Request(file, overrides or (), out, storage, trials, workers, resume)
+    console = Console()
+    try:
+        with study_view(console) as view:
+            folder, summary = search(request, view)
+    except Stopped as stopped:
+        typer.echo(f"stopped by {stopped}; the same command goes on")
+        raise typer.Exit(stopped.exit_code) from None
+    print_summary(console, summary)
+    typer.echo(f"written to {folder}; run the winner with: facesim run {folder / 'best.yaml'}")
