@@ -285,7 +285,7 @@ def optimize(
         str | None,
         typer.Option(
             metavar="URL",
-            help="A database, as in sqlite:///study.db or postgresql+psycopg://host/name; a journal "
+            help="A database, as in sqlite:///study.db or postgresql+psycopg://host/db; a journal "
             "in the study's folder by default. The same command on another machine joins in.",
         ),
     ] = None,
