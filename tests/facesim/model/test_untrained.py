@@ -28,7 +28,7 @@ def naive_correlation(first: Tensor, second: Tensor) -> float:
         rows.append([value - mean for value in grey])
     a, b = rows
     product = sum(x * y for x, y in zip(a, b, strict=True))
-    return product / (math.hypot(*a) * math.hypot(*b))
+    return float(product / (math.hypot(*a) * math.hypot(*b)))
 
 
 def test_raw_pixels_score_by_the_correlation_of_grey_values() -> None:
