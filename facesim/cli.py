@@ -1,5 +1,6 @@
 """The commands: parse, call, print. Packages that take long to import are imported where used."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,8 @@ EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a f
 
 def main() -> None:
     """Run the command line; a person's mistake is a message and exit code 2, no traceback."""
+    # Threads that wait for each other must not keep a busy core from them; read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except FacesimError as error:
@@ -89,23 +92,47 @@ def run(
 @app.command("eval")
 def evaluate(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="What `facesim run` left.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Measure something else: --set 'data.test={name: lfw, root: lfw}'.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Of the folder in eval/; needed where --set changes what is measured."),
+    ] = None,
     checkpoint: Annotated[
         str, typer.Option(help="best, last, or the name of a periodic checkpoint.")
     ] = "best",
+    recalibrate: Annotated[
+        bool,
+        typer.Option("--recalibrate", help="Choose thresholds on val anew, not the run's own."),
+    ] = False,
 ) -> None:
-    """Measure a trained run: thresholds from val, figures from test."""
+    """Measure a trained run: thresholds from val, figures from test, or from other data."""
     from facesim.reporter import reporter_for
     from facesim.terminal.results import print_result
-    from facesim.training.evaluate_run import evaluate_run
+    from facesim.training.evaluate_run import evaluate
+    from facesim.training.evaluation_plan import plan_evaluation
     from facesim.training.run_directory import RunDirectory
 
     console = Console()
-    directory = RunDirectory(run_dir)
     reporter = reporter_for(console)
+    directory = RunDirectory(run_dir)
     with directory.locked():
-        result = evaluate_run(directory, checkpoint=checkpoint, reporter=reporter)
-    print_result(console, "test", result)
-    reporter.say(f"written to {directory.evaluation('test')}")
+        plan = plan_evaluation(
+            directory,
+            overrides=overrides or (),
+            name=name,
+            checkpoint=checkpoint,
+            recalibrate=recalibrate,
+        )
+        result = evaluate(plan, reporter)
+    print_result(console, plan.name, result)
+    reporter.say(f"written to {plan.folder}")
 
 
 @app.command()
@@ -176,21 +203,33 @@ def schema(more: Plugins = None) -> None:
 
 @app.command()
 def plugins(
-    kind: Annotated[str | None, typer.Argument(help="losses, samplers, backbones, ...")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="losses, samplers, backbones, ...; or `doctor`: what is installed, and what is "
+            "wrong with it."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
     more: Plugins = None,
 ) -> None:
     """List plugins, or explain one: parameters, defaults, and where it came from."""
     from facesim.discovery import load_installed_plugins
+    from facesim.doctor import examine_installed
     from facesim.experiment.loading import load_plugins_of
     from facesim.explain import explain_kind, explain_plugin, failed_plugins
     from facesim.interfaces import REGISTRIES
+    from facesim.terminal.doctor import print_examinations
     from facesim.terminal.plugins import print_failures, print_kind, print_plugin
 
+    console = Console()
+    if kind == "doctor":
+        examinations = examine_installed()
+        print_examinations(console, examinations)
+        raise typer.Exit(not all(examined.is_well for examined in examinations))
     load_installed_plugins()
     for named in more or ():
         load_plugins_of(named)
-    console = Console()
     if kind is not None and name is not None:
         print_plugin(console, explain_plugin(kind, name))
         return

@@ -12,6 +12,11 @@ def print_result(console: Console, title: str, result: EvaluationResult) -> None
     table = Table(title=f"{title}: {result.pairs:,} pairs of {result.identities:,} identities")
     for column in ("metric", "value", "95% interval"):
         table.add_column(column, justify="left" if column == "metric" else "right")
+    if result.k_fold is not None:
+        folds = result.k_fold
+        spread = f"standard error {folds.standard_error:.4f}"
+        label = f"accuracy over {len(folds.folds)} folds"
+        table.add_row(label, f"{folds.mean_accuracy:.4f}", spread)
     for name, label in _HEADLINES.items():
         estimate = getattr(result, name)
         table.add_row(label, _value(estimate), _interval(estimate))

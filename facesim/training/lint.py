@@ -10,6 +10,7 @@ from facesim.data.perceptual_hash import perceptual_hashes
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.reporter import Reporter
+from facesim.training.evaluation_plan import EvaluationPlan
 from facesim.training.preparation import Split
 
 
@@ -44,6 +45,29 @@ def lint_protocol(
         lint_near_images(tables, digests, hashes, findings)
     for name, drawn in pairs.items():
         lint_pairs(name, tables[name], drawn, experiment.evaluate.smallest_far, findings)
+    return findings.report()
+
+
+def lint_evaluation(plan: EvaluationPlan, test: Split, pairs: PairSet | None) -> LintReport:
+    """Look for what would make the figures of one evaluation of a run worthless.
+
+    Whether its images were trained on is not looked for: the training data may be elsewhere.
+
+    Args:
+        plan: what is evaluated.
+        test: the split.
+        pairs: those to be compared, which lie in the plan's file; None for all.
+    """
+    experiment = plan.experiment
+    findings = Findings(experiment.lint)
+    if experiment.data.val == experiment.data.test:
+        findings.add(
+            "threshold_from_same_images",
+            f"val and {plan.name} are the same data: the threshold would be chosen on what it is "
+            "reported on",
+        )
+    if pairs is not None:
+        lint_pairs(plan.name, test.table, pairs, experiment.evaluate.smallest_far, findings)
     return findings.report()
 
 

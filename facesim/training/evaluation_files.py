@@ -1,0 +1,48 @@
+"""The files that an evaluation leaves."""
+
+import numpy as np
+import pandas as pd
+
+from facesim.atomic import replacing, write_text
+from facesim.data.linter.findings import LintReport
+from facesim.evaluation.calibration import Calibration
+from facesim.training.evaluation_plan import OWN, EvaluationPlan
+from facesim.training.protocols import Measured
+from facesim.training.run_directory import EXPERIMENT_FILE
+
+
+def begin_files(plan: EvaluationPlan) -> None:
+    """Make the folder, with what is evaluated where that is not what the run's experiment says."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    if plan.name != OWN:
+        write_text(plan.folder / EXPERIMENT_FILE, plan.experiment.as_yaml())
+
+
+def write_files(
+    plan: EvaluationPlan, lint: LintReport, calibration: Calibration, measured: Measured
+) -> None:
+    """Write the figures, what they rest on, and every pair with its score and probability."""
+    if plan.recalibrates:
+        write_text(plan.calibration_file, calibration.to_json())
+    write_text(plan.folder / "lint.json", lint.model_dump_json(indent=2) + "\n")
+    _write_scores(plan, calibration, measured)
+    write_text(plan.folder / "metrics.json", measured.result.to_json())
+
+
+def _write_scores(plan: EvaluationPlan, calibration: Calibration, measured: Measured) -> None:
+    scored = measured.scored
+    if scored is None:  # all pairs of 20,000 images would fill ten gigabytes
+        return
+    files = np.asarray(measured.test.table.files)[scored.pairs.rows]
+    columns = {
+        "file1": files[:, 0],
+        "file2": files[:, 1],
+        "same": scored.pairs.same.astype(int),
+        "score": scored.scores,
+    }
+    if scored.pairs.fold is not None:
+        columns["fold"] = scored.pairs.fold
+    if calibration.probability is not None:
+        columns["probability"] = calibration.probability.probability(scored.scores)
+    with replacing(plan.folder / "scores.csv") as file:
+        pd.DataFrame(columns).to_csv(file, index=False, lineterminator="\n")

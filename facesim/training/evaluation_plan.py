@@ -1,0 +1,155 @@
+"""What an evaluation of a run measures: its own test data, or other data under another name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesim.errors import FacesimError
+from facesim.experiment.differences import differences, is_within
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.training.run_directory import EXPERIMENT_FILE, RunDirectory
+
+OWN = "test"
+"""The name of the evaluation that every run ends with."""
+
+_MAY_CHANGE = ("data.val", "data.test", "data.workers", "image", "evaluate", "lint", "device")
+_CHANGE_NO_FIGURE = (
+    "data.workers",
+    "evaluate.batch_size",
+    "evaluate.smallest_far",
+    "lint",
+    "device",
+)
+_OF_VAL = ("data.val", "evaluate.val_pairs")
+_DRAWS_VAL = (*_OF_VAL, "evaluate.pairs_per_image", "evaluate.same_fraction")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """One evaluation of a run.
+
+    Attributes:
+        run: the run.
+        name: of its folder in ``eval/`` and of its pairs.
+        experiment: the run's, with what this evaluation changes.
+        checkpoint: ``best``, ``last`` or the name of a periodic one.
+        recalibrates: whether thresholds are chosen on val anew, rather than taken from the run.
+    """
+
+    run: RunDirectory
+    name: str
+    experiment: Experiment
+    checkpoint: str
+    recalibrates: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go."""
+        return self.run.evaluation(self.name)
+
+    @property
+    def pairs_file(self) -> Path:
+        """The pairs of test."""
+        return self.run.pairs_file(self.name)
+
+    @property
+    def val_pairs_file(self) -> Path:
+        """The pairs of val: the run's own, unless this evaluation chooses others."""
+        if any(is_within(key, _DRAWS_VAL) for key in self.changes):
+            return self.folder / "val_pairs.csv"
+        return self.run.pairs_file("val")
+
+    @property
+    def calibration_file(self) -> Path:
+        """Where thresholds go that are chosen anew."""
+        if self.name == OWN:
+            return self.run.calibration_file
+        return self.folder / "calibration.json"
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """What differs from the run's experiment, ``old -> new`` by dotted key."""
+        return differences(self.run.experiment(), self.experiment)
+
+
+def own_plan(run: RunDirectory, checkpoint: str) -> EvaluationPlan:
+    """The evaluation of a run on the test data of its experiment."""
+    return EvaluationPlan(run, OWN, run.experiment(), checkpoint, recalibrates=True)
+
+
+def plan_evaluation(
+    run: RunDirectory,
+    *,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    checkpoint: str,
+    recalibrate: bool = False,
+) -> EvaluationPlan:
+    """An evaluation that may differ from what the run's experiment says.
+
+    Args:
+        run: the run.
+        overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint and device.
+        name: None for :data:`OWN`, which suits what changes no figure.
+        checkpoint: which weights.
+        recalibrate: whether to choose thresholds on val anew.
+
+    Raises:
+        FacesimError: an assignment is wrong or touches what was trained, the name is missing or
+            belongs to another evaluation, or val is changed and not evaluated.
+    """
+    experiment = load_experiment(run.experiment_file, overrides)
+    chosen = OWN if name is None else name
+    plan = EvaluationPlan(run, chosen, experiment, checkpoint, recalibrate or chosen == OWN)
+    changes = plan.changes
+    _refuse_changes_of_the_training(changes)
+    _refuse_another_meaning_of_the_name(plan, changes, named=name is not None)
+    unused = [key for key in changes if is_within(key, _OF_VAL)]
+    if unused and not plan.recalibrates:
+        raise FacesimError(
+            f"{unused[0]} changes, but val is not evaluated: the thresholds are those of the run; "
+            "add --recalibrate to choose them on val anew"
+        )
+    return plan
+
+
+def _refuse_changes_of_the_training(changes: dict[str, str]) -> None:
+    refused = [
+        f"{key} ({change})" for key, change in changes.items() if not is_within(key, _MAY_CHANGE)
+    ]
+    if refused:
+        raise FacesimError(
+            f"an evaluation cannot change {', '.join(refused)}: the run is trained. What it can "
+            f"change is {', '.join(_MAY_CHANGE)}"
+        )
+
+
+def _refuse_another_meaning_of_the_name(
+    plan: EvaluationPlan, changes: dict[str, str], *, named: bool
+) -> None:
+    """One name is one evaluation, so that nothing is overwritten with something else."""
+    if not _NAME.fullmatch(plan.name) or plan.name == "val":
+        raise FacesimError(
+            f"an evaluation cannot be named {plan.name!r}; use letters, digits, '.', '_' and '-', "
+            "and not `val`"
+        )
+    other = [key for key in changes if not is_within(key, _CHANGE_NO_FIGURE)]
+    if plan.name == OWN and other:
+        raise FacesimError(
+            f"{', '.join(other)} differ from the run's experiment, of which eval/{OWN} is the "
+            f"evaluation; give this one {'another' if named else 'a'} name: --name NAME"
+        )
+    file = plan.folder / EXPERIMENT_FILE
+    if not file.is_file():
+        return
+    before = differences(load_experiment(file), plan.experiment)
+    listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_FIGURE)]
+    if listed:
+        lines = "\n".join(listed)
+        raise FacesimError(
+            f"{plan.folder} holds an evaluation with other settings; choose another --name, or "
+            f"undo:\n{lines}"
+        )
