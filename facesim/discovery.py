@@ -5,6 +5,7 @@ others with it.
 """
 
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -14,15 +15,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from facesim import plugin_file
+from facesim import __version__, plugin_file
+from facesim.entry_points import Offer, installed_offers
 from facesim.errors import FacesimError, PluginError, did_you_mean
 from facesim.failures import PluginFailure, failures
-from facesim.interfaces import REGISTRIES
-
-ENTRY_POINT_GROUP = "facesim.plugins"
+from facesim.interfaces import INTERFACE_VERSION, REGISTRIES
 
 _REGISTRATION = re.compile(
     rf"\b({'|'.join(registry.plural for registry in REGISTRIES)})\(\s*['\"]([\w.-]+)['\"]\s*\)"
@@ -34,10 +33,26 @@ def load_installed_plugins() -> None:
     """Import what every installed distribution offers under the entry point, once a process.
 
     The entry point names a module; of a package, every module below it is imported as well.
+    A distribution that is made for a newer interface is left alone and noted in ``failures``, and
+    so is any but facesim's own if they are switched off.
     """
-    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=_built_in_first):
-        module = entry_point.value.partition(":")[0].strip()
-        _import_with_all_below(module, _distribution(entry_point))
+    for offer in installed_offers():
+        refused = _why_refused(offer)
+        if refused:
+            failures[offer.module] = PluginFailure(
+                offer.module, offer.origin, refused, attempted=False
+            )
+        else:
+            _import_with_all_below(offer.module, offer.origin)
+
+
+def third_party_disabled() -> bool:
+    """Whether ``FACESIM_PLUGINS_DISABLE`` is set, to anything but 0.
+
+    It switches off what other distributions than facesim offer. The built-in plugins stay, and so
+    does what an experiment names itself.
+    """
+    return os.environ.get("FACESIM_PLUGINS_DISABLE", "") not in ("", "0")
 
 
 def load_named_plugin(name: str, folder: Path) -> str:
@@ -132,15 +147,16 @@ def _no_such_module(name: str, folder: Path) -> str:
     )
 
 
-def _built_in_first(entry_point: EntryPoint) -> tuple[bool, str, str]:
-    distribution = entry_point.dist.name if entry_point.dist else ""
-    return distribution != "facesim", distribution, entry_point.name
-
-
-def _distribution(entry_point: EntryPoint) -> str:
-    if entry_point.dist is None:
-        return f"entry point {entry_point.name}"
-    return f"{entry_point.dist.name} {entry_point.dist.version}"
+def _why_refused(offer: Offer) -> str:
+    """Why nothing of a distribution is imported; empty if it is."""
+    if offer.third_party and third_party_disabled():
+        return "plugins of other distributions are switched off by FACESIM_PLUGINS_DISABLE"
+    if offer.interface > INTERFACE_VERSION:
+        return (
+            f"it is made for version {offer.interface} of the plugin interface, and facesim "
+            f"{__version__} has version {INTERFACE_VERSION}; pip install --upgrade facesim"
+        )
+    return ""
 
 
 def _declared(module: str) -> frozenset[tuple[str, str]]:

@@ -15,6 +15,7 @@ class PluginFailure:
         traceback: the plugin's own frames, as text; empty where the reason says all.
         declared: the (plural of the kind, name) pairs that its source registers, as far as they
             can be read without running it.
+        attempted: whether importing it was tried at all.
     """
 
     module: str
@@ -22,9 +23,11 @@ class PluginFailure:
     reason: str
     traceback: str = ""
     declared: frozenset[tuple[str, str]] = frozenset()
+    attempted: bool = True
 
     def __str__(self) -> str:
-        return f"{self.module} ({self.origin}) failed to import: {self.reason}"
+        what = "failed to import" if self.attempted else "was not imported"
+        return f"{self.module} ({self.origin}) {what}: {self.reason}"
 
     def with_traceback(self) -> str:
         """The failure and, in the lines below it, the traceback."""

@@ -16,6 +16,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from facesim.errors import FacesimError
 from facesim.registry import Registry
 
+INTERFACE_VERSION = 1
+"""Version of what this module promises plugins and asks of them.
+
+It rises by one when a plugin that follows it would have to be changed; additions leave it. What is
+to go warns for at least one minor release of facesim before, and says what to write instead.
+"""
+
 Int64Array = npt.NDArray[np.int64]
 
 

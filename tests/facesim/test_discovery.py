@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from facesim import PluginError, discovery, heads, interfaces, losses
+from facesim.entry_points import installed_offers
 from facesim.failures import PluginFailure, failures
 
 LOSS = """
@@ -23,11 +23,10 @@ def {name}(embedding_dim, num_identities, *, margin: float = {margin}): ...
 @pytest.fixture(autouse=True)
 def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No plugins, no failures, no modules that stay, and no distributions but the tests' own."""
-    real = metadata.entry_points
     monkeypatch.setattr(
         discovery,
-        "entry_points",
-        lambda group: [e for e in real(group=group) if e.dist and e.dist.name.startswith("acme")],
+        "installed_offers",
+        lambda: [offer for offer in installed_offers() if offer.distribution.startswith("acme")],
     )
     modules, failed = set(sys.modules), dict(failures)
     failures.clear()
@@ -47,7 +46,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     """Installs a distribution: metadata with an entry point, and files."""
 
     def install_distribution(
-        files: dict[str, str], entry: str = "acme", distribution: str = "acme-losses"
+        files: dict[str, str],
+        entry: str = "acme",
+        distribution: str = "acme-losses",
+        groups: tuple[str, ...] = ("facesim.plugins",),
     ) -> Path:
         folder = tmp_path / distribution
         info = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"
@@ -55,7 +57,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
         )
-        (info / "entry_points.txt").write_text(f"[facesim.plugins]\nit = {entry}\n")
+        offered = "".join(f"[{group}]\nit = {entry}\n" for group in groups)
+        (info / "entry_points.txt").write_text(offered)
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(dedent(text))
@@ -213,6 +216,62 @@ def test_a_taken_name_is_reported_with_both_places(install: Callable[..., Path])
     )
     assert failure.traceback == ""
     assert losses.spec("a").arguments == {"margin": 1.0}
+
+
+def test_a_distribution_for_a_newer_interface_is_left_alone(install: Callable[..., Path]) -> None:
+    install({"acme/__init__.py": loss("a")}, groups=("facesim.plugins.v2", "facesim.plugins.v3"))
+    (failure,) = discover()
+    assert (failure.module, failure.origin) == ("acme", "acme-losses 1.2")
+    assert failure.reason.startswith(
+        "it is made for version 2 of the plugin interface, and facesim"
+    )
+    assert "acme" not in sys.modules
+    with pytest.raises(PluginError, match=r"acme \(acme-losses 1.2\) was not imported: it is made"):
+        losses.get("a")
+
+
+def test_a_distribution_for_several_interfaces_gives_the_known_one(
+    install: Callable[..., Path],
+) -> None:
+    install({"acme/__init__.py": loss("a")}, groups=("facesim.plugins", "facesim.plugins.v2"))
+    assert discover() == []
+    assert losses.names() == ["a"]
+
+
+@pytest.mark.parametrize("group", ["facesim.plugins.v", "facesim.plugins.v01", "facesim.pluginss"])
+def test_another_group_is_none_of_our_business(install: Callable[..., Path], group: str) -> None:
+    install({"acme/__init__.py": loss("a")}, groups=(group,))
+    assert discover() == []
+    assert losses.names() == []
+
+
+@pytest.mark.parametrize(("value", "names"), [("1", []), ("yes", []), ("0", ["a"]), ("", ["a"])])
+def test_other_distributions_can_be_switched_off(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, value: str, names: list[str]
+) -> None:
+    monkeypatch.setenv("FACESIM_PLUGINS_DISABLE", value)
+    install({"acme/__init__.py": loss("a")})
+    discover()
+    assert losses.names() == names
+
+
+def test_what_is_switched_off_is_named_where_a_plugin_is_missing(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_PLUGINS_DISABLE", "1")
+    install({"acme/__init__.py": loss("a")})
+    discover()
+    with pytest.raises(PluginError, match="switched off by FACESIM_PLUGINS_DISABLE"):
+        losses.get("a")
+
+
+def test_what_an_experiment_names_is_imported_although_others_are_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_PLUGINS_DISABLE", "1")
+    (tmp_path / "mine.py").write_text(loss("a"))
+    discovery.load_named_plugin("mine.py", tmp_path)
+    assert losses.names() == ["a"]
 
 
 def test_an_interrupt_is_no_failure_of_a_plugin(install: Callable[..., Path]) -> None:

@@ -1,0 +1,58 @@
+"""What installed distributions bring and what is wrong with them: `facesim plugins doctor`."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from facesim.discovery import load_installed_plugins, third_party_disabled
+from facesim.entry_points import Offer, installed_offers
+from facesim.failures import PluginFailure, failures
+from facesim.interfaces import REGISTRIES
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One distribution.
+
+    Attributes:
+        origin: its name and version.
+        interface: the version of the plugin interface that it is made for.
+        plugins: the name of each plugin that it brought, by the plural of its kind.
+        failures: what of it could not be imported, and why.
+        switched_off: whether nothing of it was imported because somebody wished so.
+    """
+
+    origin: str
+    interface: int
+    plugins: dict[str, tuple[str, ...]]
+    failures: tuple[PluginFailure, ...]
+    switched_off: bool
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all of it can be used, or is not meant to be."""
+        return self.switched_off or not self.failures
+
+
+def examine_installed() -> tuple[Examination, ...]:
+    """Examine every installed distribution that offers plugins, facesim itself first."""
+    load_installed_plugins()
+    of_each = groupby(installed_offers(), key=lambda offer: offer.origin)
+    return tuple(_examination(origin, list(offers)) for origin, offers in of_each)
+
+
+def _examination(origin: str, offers: list[Offer]) -> Examination:
+    found = {
+        registry.plural: tuple(p.name for p in registry if _is_of(p.module, offers))
+        for registry in REGISTRIES
+    }
+    return Examination(
+        origin=origin,
+        interface=offers[0].interface,
+        plugins={kind: names for kind, names in found.items() if names},
+        failures=tuple(failure for failure in failures.values() if failure.origin == origin),
+        switched_off=offers[0].third_party and third_party_disabled(),
+    )
+
+
+def _is_of(module: str, offers: list[Offer]) -> bool:
+    return any(f"{module}.".startswith(f"{offer.module}.") for offer in offers)
