@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread a process: the tests run in as many processes as there are cores. Torch reads it when
+# it is imported, which is after this file.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def celeba() -> Path:

@@ -1,0 +1,167 @@
+"""Training from a warm cache, against a bare loop over the same tail on tensors in memory.
+
+Run: ``python tests/benchmarks/cached_training.py``. The reference's tail and head (the first
+bottleneck of ResNet-50's fourth stage, an MLP) on 1024 x 14 x 12 features, which a cheap
+convolution makes here: what is timed never runs the trunk. Bare and engine steps take turns.
+"""
+
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from facesim import IMAGENET, Backbone, PairBatch, backbones
+from facesim.experiment.loading import load_experiment
+from facesim.model.cached_inputs import CachedInputs
+from facesim.reporter import SilentReporter
+from facesim.training.checkpoint import Progress
+from facesim.training.evaluation_pairs import choose_pairs
+from facesim.training.metrics_log import MetricsLog
+from facesim.training.preparation import Prepared, prepare
+from facesim.training.run_directory import RunDirectory
+from facesim.training.run_log import RunLog
+from facesim.training.step import update
+from facesim.training.stop import StopRequest
+from facesim.training.trainer import Trainer
+from facesim_plugins.backbones.resnet import resnet
+
+ROUNDS = 3
+STEPS = 4
+
+EXPERIMENT = """
+name: benchmark
+data:
+  train: {{name: synthetic_faces, identities: {identities}, images_per_identity: 12, size: 32}}
+  val: {{name: synthetic_faces, identities: 8, images_per_identity: 4, first_identity: 5000,
+         size: 32}}
+  test: {{name: synthetic_faces, identities: 8, images_per_identity: 4, first_identity: 6000,
+          size: 32}}
+  workers: 0
+image: {{size: {size}}}
+backbone: {backbone}
+head: {{name: mlp, fc_dim: 128, out_dim: 16}}
+sampler: {{name: random_pairs, pairs_per_image: 1.0}}
+loss: {{name: contrastive, margin: 2.0}}
+optimizer: {{name: adam, lr: 5e-4}}
+train: {{epochs: 1000, batch_size: 64}}
+"""
+
+
+@backbones("benchmark_resnet_tail")
+def benchmark_resnet_tail() -> Backbone:
+    """The reference's tail behind a trunk that costs next to nothing."""
+    whole = resnet(depth=50, weights="none", frozen_stages=3, last_stage_blocks=1)
+    trunk = nn.Conv2d(3, 1024, kernel_size=16, stride=16, padding=8)
+    return Backbone(trunk, whole.tail, whole.features, IMAGENET)
+
+
+@backbones("benchmark_all_frozen")
+def benchmark_all_frozen() -> Backbone:
+    """2,048 pooled features an image, as a ResNet-50 with everything frozen gives them."""
+    trunk = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, 2048), nn.ReLU())
+    return Backbone(trunk, nn.Identity(), 2048, IMAGENET)
+
+
+@contextmanager
+def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trainer]:
+    """A trainer whose cache is warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "benchmark.yaml"
+        file.write_text(EXPERIMENT.format(backbone=backbone, size=size, identities=identities))
+        experiment = load_experiment(file)
+        prepared = prepare(experiment)
+        run = RunDirectory.create(Path(folder), experiment)
+        log = RunLog(MetricsLog(run.metrics_log), [])
+        pairs = choose_pairs(experiment, prepared.val)
+        trainer = Trainer(
+            prepared,
+            Progress(),
+            run=run,
+            log=log,
+            val_pairs=pairs,
+            reporter=SilentReporter(),
+            stop=StopRequest(),
+        )
+        trainer._warm()
+        yield trainer
+
+
+def measure() -> dict[str, float]:
+    """Medians over rounds."""
+    with prepared_trainer("benchmark_resnet_tail", "[218, 178]", 64) as trainer:
+        figures = _against_bare_steps(trainer)
+    with prepared_trainer("benchmark_all_frozen", "[32, 32]", 293) as trainer:
+        trainer._train_epoch()
+        seconds = []
+        for _ in range(ROUNDS):
+            trainer.progress.batch = 0
+            seconds.append(_seconds_of(trainer._train_epoch))
+        figures["all_frozen_epoch_images"] = len(trainer.prepared.train.table)
+        figures["all_frozen_epoch_s"] = statistics.median(seconds)
+    return {**figures, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _against_bare_steps(trainer: Trainer) -> dict[str, float]:
+    """Engine and bare steps on the same batches in turn, a few steps at a time."""
+    prepared = trainer.prepared
+    in_memory = list(islice(_batches(prepared), STEPS))
+    images = sum(len(features) for _, features in in_memory)
+    _bare(prepared, in_memory)
+    ratios, overheads = [], []
+    for _ in range(ROUNDS):
+        bare = _seconds_of(lambda: _bare(prepared, in_memory))
+        engine = _seconds_of(lambda: _engine(trainer))
+        ratios.append(bare / engine)
+        overheads.append((engine - bare) / STEPS * 1000)
+    return {
+        "images_a_step": images / STEPS,
+        "cached_step_against_bare_ratio": statistics.median(ratios),
+        "engine_ms_a_step_reading_included": statistics.median(overheads),
+    }
+
+
+def _batches(prepared: Prepared) -> Iterator[tuple[PairBatch, Tensor]]:
+    inputs = prepared.train.inputs
+    assert isinstance(inputs, CachedInputs)
+    for batch, features in inputs.batches(prepared.sampler.batches(0), 0):
+        yield batch, features.float()
+
+
+def _bare(prepared: Prepared, in_memory: list[tuple[PairBatch, Tensor]]) -> None:
+    prepared.network.train()
+    for batch, features in in_memory:
+        embeddings = prepared.network.embed_trunk_output(features)
+        update(prepared.trained, prepared.network.loss(embeddings, batch))
+
+
+def _engine(trainer: Trainer) -> None:
+    """The engine's own loop over the same first batches of the epoch, to its end."""
+    prepared, progress = trainer.prepared, trainer.progress
+    progress.batch = progress.step = 0
+    prepared.network.train()
+    batches = islice(prepared.sampler.batches(0), STEPS)
+    for batch, features in prepared.train.inputs.batches(batches, 0):
+        trainer._unread.append(trainer._step(batch, features))
+    trainer._read_losses()
+
+
+def _seconds_of(work: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    print(json.dumps({name: round(value, 4) for name, value in measure().items()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What the README shows is true: its snippets load, its commands and its keys exist."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from facesim.cli import app
+from facesim.errors import FacesimError
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.experiment.schema_lookup import keys_at
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_every_experiment_shown_loads(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    path = tmp_path / "shown.yaml"
+    path.write_text(text, encoding="utf-8")
+    load_experiment(path)
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"`facesim ([a-z]+(?: [a-z]+)?)", README)))
+)
+def test_every_command_named_exists(command: str) -> None:
+    words = command.split()
+    listed = CliRunner().invoke(app, ["--help"]).output
+    assert words[0] in listed
+    group = CliRunner().invoke(app, [words[0], "--help"])
+    assert group.exit_code == 0
+    if "COMMAND" in group.output and len(words) > 1:
+        assert words[1] in group.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [line for block in blocks("sh") for line in block.splitlines() if "facesim run" in line],
+)
+def test_every_experiment_named_is_there(command: str) -> None:
+    for name in re.findall(r"experiments/\w+\.yaml", command):
+        assert (ROOT / name).is_file()
+
+
+def test_the_tables_keys_are_keys_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESIM_CELEBA", "data/celeba")
+    path = ROOT / "experiments" / "celeba_contrastive.yaml"
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    table = README[README.index("| there | here |") :]
+    keys = set(re.findall(r"`((?:head|data|sampler|evaluate|train)\.\w+)`", table))
+    assert len(keys) >= 10
+    for key in keys:
+        section, name = key.split(".")
+        known = keys_at(Experiment, (section,), data)
+        assert name in known, f"{key}: known are {known}"
+
+
+def test_the_mistakes_shown_are_reported_as_shown(tmp_path: Path) -> None:
+    (shown,) = (block for block in blocks("text") if "unknown key" in block)
+    lines = ["name: my"] + [""] * 13
+    lines[9] = "loss: {name: contrastive,    magrin: 1}"
+    lines[13] = 'train: {        epochs: "10", batch_size: 8}'
+    (tmp_path / "my.yaml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(FacesimError) as error:
+        load_experiment(tmp_path / "my.yaml")
+    said = str(error.value).replace(f"{tmp_path}/", "")
+    for line in shown.strip().splitlines():
+        message = re.sub(r":\d+:\d+:", ":", line.strip())
+        assert message in re.sub(r":\d+:\d+:", ":", said), f"{message}\n{said}"
+
+
+def test_both_commands_work_on_a_fresh_machine_with_python_and_pip() -> None:
+    install, test = blocks("sh")[:2]
+    for command in (install, test):
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ")
+        assert len(command.strip().splitlines()) == 1
+    assert sys.version_info >= (3, 11)
