@@ -12,10 +12,17 @@ from facesim.training.run_directory import EXPERIMENT_FILE
 
 
 def begin_files(plan: EvaluationPlan) -> None:
-    """Make the folder, with what is evaluated where that is not what the run's experiment says."""
+    """Make the folder, with what is evaluated where that is not what the run's experiment says.
+
+    Pairs of an earlier attempt that came to no end go: its settings may have been others.
+    """
     plan.folder.mkdir(parents=True, exist_ok=True)
-    if plan.name != OWN:
-        write_text(plan.folder / EXPERIMENT_FILE, plan.experiment.as_yaml())
+    if plan.name == OWN:
+        return
+    if not plan.is_done:
+        plan.pairs_file.unlink(missing_ok=True)
+        (plan.folder / "val_pairs.csv").unlink(missing_ok=True)
+    write_text(plan.folder / EXPERIMENT_FILE, plan.experiment.as_yaml())
 
 
 def write_files(

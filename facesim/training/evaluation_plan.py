@@ -19,6 +19,8 @@ _CHANGE_NO_FIGURE = (
     "data.workers",
     "evaluate.batch_size",
     "evaluate.smallest_far",
+    "evaluate.baselines",
+    "evaluate.slices",
     "lint",
     "device",
 )
@@ -68,6 +70,11 @@ class EvaluationPlan:
         if self.name == OWN:
             return self.run.calibration_file
         return self.folder / "calibration.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether an evaluation of this name has come to its end."""
+        return (self.folder / "metrics.json").is_file()
 
     @property
     def changes(self) -> dict[str, str]:
@@ -143,7 +150,7 @@ def _refuse_another_meaning_of_the_name(
             f"evaluation; give this one {'another' if named else 'a'} name: --name NAME"
         )
     file = plan.folder / EXPERIMENT_FILE
-    if not file.is_file():
+    if not (plan.is_done and file.is_file()):
         return
     before = differences(load_experiment(file), plan.experiment)
     listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_FIGURE)]

@@ -270,6 +270,13 @@ def test_a_list_with_contradictory_pairs_is_refused_with_the_rows(
     assert not (run.evaluation("listed") / "metrics.json").exists()
 
 
+def test_a_name_whose_evaluation_came_to_no_end_is_free(run: RunDirectory, tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError):
+        measured(run, listed(tmp_path, *ODD), name="listed")
+    assert len(run.pairs_file("listed").read_text().splitlines()) == 5
+    assert measured(run, listed(tmp_path, ODD[0], ODD[3]), name="listed").pairs == 2
+
+
 def test_a_rule_that_is_a_warning_lets_the_list_count_as_it_stands(
     run: RunDirectory, tmp_path: Path
 ) -> None:
@@ -329,7 +336,6 @@ def test_val_may_be_other_images_that_the_changed_preprocessing_fits(
     changes = (f"data.test={{name: folder, root: {tmp_path}/test}}", "image.crop=[20, 20, 9, 9]")
     with pytest.raises(DataError, match=r"the crop .* leaves the picture"):
         measured(run, *changes, name="framed", recalibrate=True)
-    shutil.rmtree(run.evaluation("framed"))
     val = f"data.val={{name: folder, root: {tmp_path}/val}}"
     with pytest.raises(FacesimError, match=r"data\.val\.root changes, but val is not evaluated"):
         measured(run, *changes, val, name="framed")

@@ -21,9 +21,10 @@ def plan(run: RunDirectory, *overrides: str, **settings: Any) -> EvaluationPlan:
 
 
 def keep(found: EvaluationPlan) -> None:
-    """What carrying the plan out leaves first."""
+    """What carrying the plan out leaves."""
     found.folder.mkdir(parents=True, exist_ok=True)
     found.experiment.save(found.folder / "experiment.yaml")
+    (found.folder / "metrics.json").touch()
 
 
 def test_with_nothing_changed_it_is_the_run_s_own_evaluation(run: RunDirectory) -> None:
