@@ -28,11 +28,11 @@ def near_duplicates(left: Hashes, right: Hashes) -> Int64Array:
     Returns:
         int64 [K, 2], sorted.
     """
-    found = [_candidates(*bands) for bands in zip(_bands(left), _bands(right), strict=True)]
-    candidates = np.unique(np.concatenate(found), axis=0)
-    distance = np.bitwise_count(left[candidates[:, 0]] ^ right[candidates[:, 1]]).sum(axis=1)
-    near: Int64Array = candidates[distance <= MAX_DISTANCE]
-    return near
+    found = [
+        _near(left, right, _candidates(*bands))
+        for bands in zip(_bands(left), _bands(right), strict=True)
+    ]
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def _bands(hashes: Hashes) -> list[Int64Array]:
@@ -42,6 +42,12 @@ def _bands(hashes: Hashes) -> list[Int64Array]:
         band.astype(np.int64) @ (1 << np.arange(band.shape[1], dtype=np.int64))
         for band in np.array_split(bits, MAX_DISTANCE + 1, axis=1)
     ]
+
+
+def _near(left: Hashes, right: Hashes, candidates: Int64Array) -> Int64Array:
+    differing = np.bitwise_count(left[candidates[:, 0]] ^ right[candidates[:, 1]])
+    near: Int64Array = candidates[differing.sum(axis=1) <= MAX_DISTANCE]
+    return near
 
 
 def _candidates(left: Int64Array, right: Int64Array) -> Int64Array:

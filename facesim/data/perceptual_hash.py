@@ -14,7 +14,7 @@ from facesim.atomic import replacing
 from facesim.data.decoding import decode_image
 from facesim.data.image_digests import Digests
 from facesim.data.near_duplicates import Hashes
-from facesim.interfaces import FaceTable, Int64Array
+from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,19 @@ def perceptual_hashes(
         DataError: an image cannot be decoded.
     """
     memo = _Memo(cache_dir() / "perceptual-hashes-1.npz")
-    contents, first_rows, of_rows = np.unique(
-        digests, axis=0, return_index=True, return_inverse=True
+    contents, first_rows, of_rows, rows_each = np.unique(
+        digests, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
     hashes, known = memo.recall(contents)
-    progress(int(known[of_rows].sum()))
+    progress(int(rows_each[known].sum()))
     missing = np.flatnonzero(~known)
     if len(missing):
-        hashes[missing] = _hash_files(table, first_rows[missing], progress)
+        parts = np.split(missing, np.arange(_FILES_AT_A_TIME, len(missing), _FILES_AT_A_TIME))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python's lock
+            paths = [[table.path(int(row)) for row in first_rows[part]] for part in parts]
+            for part, found in zip(parts, pool.map(_hash_files, paths), strict=True):
+                hashes[part] = found
+                progress(int(rows_each[part].sum()))
         memo.remember(contents[missing], hashes[missing])
     return hashes[of_rows.ravel()]
 
@@ -68,19 +73,7 @@ def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.packbits((spectrum > np.median(spectrum)).ravel())
 
 
-def _hash_files(table: FaceTable, rows: Int64Array, progress: Callable[[int], None]) -> Hashes:
-    """Decoding leaves Python's lock, so that threads share the work."""
-    paths = [table.path(int(row)) for row in rows]
-    parts = [paths[i : i + _FILES_AT_A_TIME] for i in range(0, len(paths), _FILES_AT_A_TIME)]
-    hashed = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for part in pool.map(_hash_part, parts):
-            hashed.append(part)
-            progress(len(part))
-    return np.concatenate(hashed)
-
-
-def _hash_part(paths: list[Path]) -> Hashes:
+def _hash_files(paths: list[Path]) -> Hashes:
     return np.stack([perceptual_hash(decode_image(path, (_SIDE, _SIDE)).numpy()) for path in paths])
 
 
@@ -129,7 +122,7 @@ class _Memo:
         try:
             with np.load(self._path, allow_pickle=False) as stored:
                 digests, hashes = stored["digests"], stored["hashes"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("%s is damaged (%s); the images are hashed again", self._path, error)
             return nothing
         fits = digests.shape == (len(hashes), 16) and hashes.shape[1:] == (_HASH_BYTES,)
