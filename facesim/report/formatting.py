@@ -80,6 +80,11 @@ def tar_at_far(found: TarAtFarEstimate) -> str:
     return estimate("tar", as_estimate)
 
 
+def words(name: str) -> str:
+    """``raw_pixels`` -> ``raw pixels``."""
+    return name.replace("_", " ")
+
+
 def count(number_of: int, noun: str) -> str:
     """``1 pair``, ``6,000 pairs``, ``12 identities``."""
     if number_of == 1:

@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError, did_you_mean
+from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.result import Estimate, EvaluationResult
+from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.slice_result import Slices
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import DataError, FaceTable
@@ -21,47 +23,15 @@ from facesim.training.run_directory import EXPERIMENT_FILE, RunDirectory
 T = TypeVar("T")
 
 
-class _Read(BaseModel):
-    """Written by this version or a later one, which may say more."""
+class Start(BaseModel):
+    """One start of the run: what it ran on and with, as far as the report shows it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Baseline(_Read):
-    """What something that learnt nothing of the task reaches on the same pairs."""
-
-    name: str
-    description: str
-    result: EvaluationResult
-
-
-class Slice(_Read):
-    """The pairs in which an attribute has one value, at the one global threshold."""
-
-    attribute: str
-    value: str
-    pairs: int
-    genuine: int
-    impostor: int
-    accuracy: Estimate
-    fmr: Estimate
-    fnmr: Estimate
-
-
-class Slices(_Read):
-    """The model of ``slices.json``."""
-
-    slices: tuple[Slice, ...]
-
-
-class Start(_Read):
-    """One start of the run: what it ran on and with."""
 
     command: tuple[str, ...] = ()
     python: str = ""
     platform: str = ""
     packages: dict[str, str | None] = {}
-    plugins: dict[str, str] = {}
     git_commit: str | None = None
     device: str = ""
 
@@ -82,7 +52,7 @@ class RunFiles:
         baselines: on the same pairs.
         slices: by attribute.
         calibration: thresholds and probabilities from val.
-        lint: what the linter found; None if it did not run.
+        lint: what the linter found of the run and of the evaluation; None if it did not run.
     """
 
     run: RunDirectory
@@ -137,9 +107,19 @@ def read_run(run: RunDirectory, name: str) -> RunFiles:
         pairs=read_scored_pairs(folder / "scores.csv"),
         baselines=_read(folder / "baselines.json", tuple[Baseline, ...]) or (),
         slices=_read(folder / "slices.json", Slices),
-        calibration=_read(run.calibration_file, Calibration),
-        lint=_read(run.path / "lint.json", LintReport),
+        calibration=_read(folder / run.calibration_file.name, Calibration)
+        or _read(run.calibration_file, Calibration),
+        lint=_read_lint(run.path / "lint.json", folder / "lint.json"),
     )
+
+
+def _read_lint(*paths: Path) -> LintReport | None:
+    """What all of them found, each finding once."""
+    reports = [report for path in paths if (report := _read(path, LintReport)) is not None]
+    if not reports:
+        return None
+    findings = dict.fromkeys(finding for report in reports for finding in report.findings)
+    return LintReport(findings=tuple(findings))
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
@@ -20,9 +21,8 @@ from facesim.report.figures.layout import (
     new_plot,
     style_axes,
 )
-from facesim.report.formatting import number, percent, tar_at_far
+from facesim.report.formatting import number, percent, tar_at_far, words
 from facesim.report.page import Figure, Table
-from facesim.report.run_files import Baseline
 
 
 def roc_figure(
@@ -113,7 +113,7 @@ def _add_baselines(plot: Any, baselines: Sequence[Baseline]) -> None:
         measured = [
             at for at in baseline.result.tar_at_far if at.tar is not None and at.achieved_far
         ]
-        name = literal(baseline.name)
+        name = literal(words(baseline.name))
         plot.add_scatter(
             x=[at.achieved_far for at in measured],
             y=[at.tar for at in measured],

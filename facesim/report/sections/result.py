@@ -1,5 +1,6 @@
 """The headline: the figures with their intervals, and what they must be compared with."""
 
+from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.k_fold import KFoldAccuracy
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import Estimate, EvaluationResult
@@ -11,10 +12,11 @@ from facesim.report.formatting import (
     metric_label,
     metric_value,
     percent,
-    tar_at_far,
+    words,
 )
+from facesim.report.metric_difference import MetricDifference
 from facesim.report.page import Block, Card, Cards, Figure, Section, Table, Text
-from facesim.report.run_files import Baseline, RunFiles
+from facesim.report.run_files import RunFiles
 
 _CARDS = ("accuracy", "eer", "roc_auc")
 
@@ -96,8 +98,8 @@ def _lint_warning(files: RunFiles) -> tuple[Text, ...]:
 
 def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]) -> Block:
     if not baselines:
-        return Text("No baselines were scored on these pairs; `facesim eval` scores them.", "note")
-    named = (("this run", result), *((each.name, each.result) for each in baselines))
+        return Text("No baselines were scored on these pairs.", "note")
+    named = {"this run": result, **{words(each.name): each.result for each in baselines}}
     lines = [
         Line(
             name,
@@ -106,33 +108,31 @@ def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]
             found.accuracy.high,
             estimate("accuracy", found.accuracy),
         )
-        for name, found in named
+        for name, found in named.items()
         if found.accuracy.value is not None
     ]
-    plot = interval_plot(lines, "Accuracy")
-    return Figure("baselines", "What training bought", _bought(baselines), plot, _table(named))
-
-
-def _bought(baselines: tuple[Baseline, ...]) -> str:
-    told = "; ".join(f"{each.name}: {each.description.rstrip('.')}" for each in baselines)
-    return (
-        "Accuracy on the same pairs with 95% intervals, each with its own threshold from val. "
-        f"{told}."
+    return Figure(
+        "baselines",
+        "What training bought",
+        " ".join(_gain(each) for each in baselines),
+        interval_plot(lines, "Accuracy, with 95% intervals"),
+        _table(named),
     )
 
 
-def _table(named: tuple[tuple[str, EvaluationResult], ...]) -> Table:
+def _gain(baseline: Baseline) -> str:
+    added = MetricDifference.of_paired(baseline.gain("accuracy")).as_text()
+    described = baseline.description.rstrip(".")
+    return f"Over {words(baseline.name)} ({described}), training added {added}."
+
+
+def _table(named: dict[str, EvaluationResult]) -> Table:
+    metrics = ("accuracy", "eer", "roc_auc")
     return Table(
-        "This run and the baselines on the same pairs, with 95% intervals",
-        ("System", "Accuracy", "Equal error rate", "Area under the ROC curve", "TAR at FAR 1e-2"),
+        "This run and the baselines on the same pairs, each with a threshold of its own from val",
+        ("System", *map(metric_label, metrics)),
         tuple(
-            (
-                name,
-                estimate("accuracy", found.accuracy),
-                estimate("eer", found.eer),
-                estimate("roc_auc", found.roc_auc),
-                next((tar_at_far(at) for at in found.tar_at_far if at.far == 1e-2), ""),
-            )
-            for name, found in named
+            (name, *(estimate(metric, getattr(found, metric)) for metric in metrics))
+            for name, found in named.items()
         ),
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import SortedPairs
@@ -12,7 +13,6 @@ from facesim.report.figures.roc_curve import roc_figure
 from facesim.report.figures.score_histogram import score_histogram
 from facesim.report.figures.tar_at_far import tar_at_far_figure
 from facesim.report.page import Block, Section, Text
-from facesim.report.run_files import Baseline
 from facesim.report.scored_pairs import NamedPairs
 
 _GRID_POINTS = 40

@@ -2,46 +2,32 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import Literal
 
 from facesim.evaluation.result import Estimate
+from facesim.evaluation.slice_result import Gap, Slice, Slices
 from facesim.report.figures.intervals import Line, interval_plot
-from facesim.report.formatting import count, estimate, percent
-from facesim.report.page import Figure, Section, Table, Text
-from facesim.report.run_files import Slice, Slices
+from facesim.report.formatting import count, estimate
+from facesim.report.page import Block, Figure, Section, Table, Text
 
 _DRAWN = 16
-"""Values of attributes, of whole attributes only."""
-_RATES = {"fnmr": "FNMR", "fmr": "FMR"}
+"""Values of attributes in the plot, of whole attributes only."""
 
-
-@dataclass(frozen=True)
-class Gap:
-    """The widest difference of one error rate between two values of an attribute.
-
-    Attributes:
-        attribute: which.
-        rate: ``fnmr`` or ``fmr``.
-        best: the slice of the lowest rate.
-        worst: the slice of the highest rate.
-        size: the difference of both.
-    """
-
-    attribute: str
-    rate: str
-    best: Slice
-    worst: Slice
-    size: float
+_RATES: tuple[Literal["fmr", "fnmr"], ...] = ("fmr", "fnmr")
 
 
 def slices_section(slices: Slices) -> Section:
-    """The attributes of widest gap as a plot, all of them as a table."""
-    gaps = _gaps(slices.slices)
-    if not gaps:
-        text = "The table that was evaluated has no attribute with two values or more."
-        return Section("slices", "Slices", (Text(text, "note"),))
-    drawn = _drawn(gaps, slices.slices)
+    """The worst gap in words, the attributes of widest gap as a plot, all of them as a table."""
+    blocks: list[Block] = [Text(note, "note") for note in slices.notes]
+    attributes = _by_gap(slices.slices)
+    if attributes:
+        blocks.insert(0, _figure(slices, attributes))
+    return Section("slices", "Slices", tuple(blocks))
+
+
+def _figure(slices: Slices, attributes: Sequence[str]) -> Figure:
+    drawn = _fitting(attributes, slices.slices)
     lines = [
         line
         for attribute in drawn
@@ -49,60 +35,63 @@ def slices_section(slices: Slices) -> Section:
         if each.attribute == attribute
         for line in _lines(each)
     ]
-    which = (
-        "all attributes"
-        if len(drawn) == len(gaps)
-        else f"the {count(len(drawn), 'attribute')} with the widest gaps, the table all"
+    told = (
+        f"{_told(slices.worst_gap)} A pair counts for a value that both of its images have; the "
+        "threshold is the same for everyone."
     )
-    figure = Figure(
+    if len(drawn) < len(attributes):
+        told += f" The plot shows the {count(len(drawn), 'attribute')} with the widest gaps."
+    return Figure(
         "slice-errors",
         "Errors by attribute",
-        f"{_told(gaps[0])} The plot shows {which}. Everyone meets the same threshold.",
-        interval_plot(lines, "Share of wrong decisions"),
+        told,
+        interval_plot(lines, "Share of wrong decisions, with 95% intervals"),
         _table(slices.slices),
     )
-    return Section("slices", "Slices", (figure,))
 
 
-def _drawn(gaps: Sequence[Gap], slices: Sequence[Slice]) -> list[str]:
-    """The attributes of widest gap whose values fit the plot, one at least."""
-    values = Counter(each.attribute for each in slices)
-    needed = list(accumulate(values[gap.attribute] for gap in gaps))
-    fit = sum(number <= _DRAWN for number in needed)
-    return [gap.attribute for gap in gaps[: max(fit, 1)]]
-
-
-def _gaps(slices: Sequence[Slice]) -> list[Gap]:
-    """The wider of both rates' gaps of each attribute, the widest attribute first."""
-    found = []
-    for attribute in dict.fromkeys(each.attribute for each in slices):
-        own = [each for each in slices if each.attribute == attribute]
-        gaps = [gap for rate in _RATES if (gap := _gap(attribute, rate, own)) is not None]
-        found += [max(gaps, key=lambda gap: gap.size)] if gaps else []
-    return sorted(found, key=lambda gap: -gap.size)
-
-
-def _gap(attribute: str, rate: str, own: Sequence[Slice]) -> Gap | None:
-    measured = [(value, each) for each in own if (value := _rate(each, rate).value) is not None]
-    if len(measured) < 2:
-        return None
-    measured.sort(key=lambda pair: pair[0])
-    (lowest, best), (highest, worst) = measured[0], measured[-1]
-    return Gap(attribute, rate, best, worst, highest - lowest)
-
-
-def _told(gap: Gap) -> str:
-    worst, best = (_rate(each, gap.rate) for each in (gap.worst, gap.best))
-    return (
-        f"The widest gap: where {gap.attribute} is {gap.worst.value}, the {_RATES[gap.rate]} is "
-        f"{estimate('fnmr', worst)}, where it is {gap.best.value}, {estimate('fnmr', best)}: "
-        f"a gap of {percent(gap.size)}."
+def _told(gap: Gap | None) -> str:
+    if gap is None:
+        return "No attribute has two values with enough pairs to be compared."
+    beyond_luck = gap.difference.low is not None and gap.difference.low > 0
+    told = (
+        f"The widest gap of {gap.compared:,}: the {gap.rate.upper()} is higher where "
+        f"{gap.attribute} is {gap.worst} than where it is {gap.best}, by "
+        f"{estimate('far', gap.difference)}."
     )
+    return told if beyond_luck else f"{told} No gap is shown to be more than luck."
+
+
+def _by_gap(slices: Sequence[Slice]) -> list[str]:
+    """The attributes that can be drawn, that of the widest gap first."""
+    drawable = [each for each in slices if _lines(each)]
+    gaps = {
+        attribute: _widest_gap([each for each in drawable if each.attribute == attribute])
+        for attribute in dict.fromkeys(each.attribute for each in drawable)
+    }
+    return sorted(gaps, key=lambda attribute: -gaps[attribute])
+
+
+def _widest_gap(slices: Sequence[Slice]) -> float:
+    """Of one attribute and both rates."""
+    rates = ([_rate(each, rate).value for each in slices] for rate in _RATES)
+    measured = [[value for value in values if value is not None] for values in rates]
+    return max((max(values) - min(values) for values in measured if values), default=0.0)
+
+
+def _fitting(attributes: Sequence[str], slices: Sequence[Slice]) -> Sequence[str]:
+    """The first attributes whose values fit the plot, one at least."""
+    values = Counter(each.attribute for each in slices)
+    needed = accumulate(values[attribute] for attribute in attributes)
+    return attributes[: max(sum(number <= _DRAWN for number in needed), 1)]
 
 
 def _lines(each: Slice) -> list[Line]:
+    """Both rates of a slice that has pairs enough."""
+    if each.few_pairs:
+        return []
     name = f"{each.attribute}: {each.value}"
-    rates = ((label, _rate(each, rate)) for rate, label in _RATES.items())
+    rates = ((rate.upper(), _rate(each, rate)) for rate in _RATES)
     return [
         Line(name, found.value, found.low, found.high, estimate("far", found), label)
         for label, found in rates
@@ -118,7 +107,7 @@ def _table(slices: Sequence[Slice]) -> Table:
             (
                 each.attribute,
                 each.value,
-                f"{each.pairs:,}",
+                f"{each.pairs:,}{', too few' if each.few_pairs else ''}",
                 estimate("accuracy", each.accuracy),
                 estimate("far", each.fmr),
                 estimate("fnmr", each.fnmr),
@@ -128,6 +117,5 @@ def _table(slices: Sequence[Slice]) -> Table:
     )
 
 
-def _rate(each: Slice, rate: str) -> Estimate:
-    found: Estimate = getattr(each, rate)
-    return found
+def _rate(each: Slice, rate: Literal["fmr", "fnmr"]) -> Estimate:
+    return each.fmr if rate == "fmr" else each.fnmr

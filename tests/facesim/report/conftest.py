@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 
 from facesim.data.pair_sets import draw_pair_set
+from facesim.evaluation.attribute_values import choose_attributes
+from facesim.evaluation.baseline import baselines_to_json, measure_baseline
 from facesim.evaluation.calibration import Provenance, calibrate
 from facesim.evaluation.evaluate_scores import evaluate_scores
-from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.paired_difference import ScoredRun
+from facesim.evaluation.slices import measure_slices
 from facesim.evaluation.training_health import QUANTILES
 from facesim.experiment.loading import load_experiment
 from facesim.training.run_directory import RunDirectory
@@ -37,7 +40,7 @@ BuildRun = Callable[..., RunDirectory]
 
 @pytest.fixture(scope="session")
 def build_run_in() -> BuildRun:
-    """Builds, in a folder, a finished run of 240 test pairs of 24 drawn people.
+    """Builds, in a folder, a finished run of 360 test pairs of 24 drawn people.
 
     ``skill`` separates its scores; runs with the same ``pairs_seed`` share their test pairs.
     """
@@ -95,7 +98,7 @@ def _write_log(run: RunDirectory) -> None:
 
 def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
     table = run.experiment().data.test.build()
-    pairs = draw_pair_set(table, 2.0, 0.5, pairs_seed)
+    pairs = draw_pair_set(table, 3.0, 0.5, pairs_seed)
     noise = np.random.default_rng(1).normal(size=len(pairs))
     scores = skill * pairs.same + noise
     calibration = calibrate(
@@ -107,17 +110,15 @@ def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
     )
     first, second = table.identities[pairs.rows].T
 
-    def evaluated(values: np.ndarray) -> EvaluationResult:
-        return evaluate_scores(
-            values,
-            pairs.same,
-            first,
-            second,
-            operating_points=calibration.operating_points,
-            threshold_source="240 pairs of val",
-            resamples=50,
-        )
-
+    result = evaluate_scores(
+        scores,
+        pairs.same,
+        first,
+        second,
+        operating_points=calibration.operating_points,
+        threshold_source="240 pairs of val",
+        resamples=50,
+    )
     assert calibration.probability is not None
     probabilities = calibration.probability.probability(scores)
     folder = run.evaluation("test")
@@ -127,29 +128,34 @@ def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
     pd.DataFrame({**columns, "score": scores, "probability": probabilities}).to_csv(
         folder / "scores.csv", index=False
     )
-    result = evaluated(scores)
     (folder / "metrics.json").write_text(result.to_json())
     run.calibration_file.write_text(calibration.to_json())
-    chance = {
-        "name": "chance",
-        "description": "a random score",
-        "result": evaluated(noise).model_dump(mode="json"),
-    }
-    (folder / "baselines.json").write_text(json.dumps([chance]))
-    slices = [
-        {
-            "attribute": "glasses",
-            "value": value,
-            "pairs": result.pairs,
-            "genuine": result.genuine,
-            "impostor": result.impostor,
-            "accuracy": result.accuracy.model_dump(),
-            "fmr": {"value": fmr, "low": fmr / 2, "high": 2 * fmr},
-            "fnmr": result.fnmr.model_dump(),
-        }
-        for value, fmr in (("yes", 0.3), ("no", 0.1))
-    ]
-    (folder / "slices.json").write_text(json.dumps({"slices": slices, "worst_gap": None}))
+    chance = measure_baseline(
+        "chance",
+        "a random score",
+        val_scores=noise,
+        val_same=pairs.same,
+        scores=noise,
+        trained=ScoredRun(scores, result.threshold),
+        same=pairs.same,
+        first_identities=first,
+        second_identities=second,
+        seed=0,
+        resamples=50,
+    )
+    (folder / "baselines.json").write_text(baselines_to_json([chance]))
+    slices = measure_slices(
+        choose_attributes(table.attributes[["freckles"]], True)[0],
+        pairs.rows,
+        scores,
+        pairs.same,
+        first,
+        second,
+        threshold=result.threshold or 0.0,
+        seed=0,
+        resamples=50,
+    )
+    (folder / "slices.json").write_text(slices.to_json())
     finding = {
         "rule": "dominant_identity",
         "severity": "warning",

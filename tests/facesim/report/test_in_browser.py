@@ -136,7 +136,7 @@ def test_nothing_in_the_data_runs(browser: Any, tmp_path: Path, build_run_in) ->
     evil = "</script><img src=x onerror=alert(1)><script>alert(1)</script>"
     for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):
         path = run.path / file
-        path.write_text(path.read_text().replace('"glasses"', f'"{evil}"'))
+        path.write_text(path.read_text().replace('"freckles"', f'"{evil}"'))
         path.write_text(path.read_text().replace('"chance"', f'"{evil}"'))
         path.write_text(path.read_text().replace('"identity 8"', f'"{evil}"'))
     visit = Visit(browser, write_report(run))

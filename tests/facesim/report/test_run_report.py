@@ -102,7 +102,7 @@ def test_names_from_data_cannot_become_markup(build_run) -> None:
     for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):
         path = run.path / file
         text = path.read_text()
-        for name in ("identity 8", "glasses", "chance"):
+        for name in ("identity 8", "freckles", "chance"):
             text = text.replace(f'"{name}"', f'"{evil}"')
         path.write_text(text)
     clean, _ = report(build_run("clean"))
