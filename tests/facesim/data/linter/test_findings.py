@@ -1,0 +1,69 @@
+"""How serious a finding is, and what a person reads about it."""
+
+from typing import get_args
+
+import pytest
+
+from facesim.data.linter.findings import ROWS_SHOWN, Findings, LintReport, ProtocolError
+from facesim.experiment.lint_rules import WARNINGS, Rule
+
+
+def test_a_rule_is_as_serious_as_it_is_by_default() -> None:
+    findings = Findings({})
+    for rule in get_args(Rule):
+        findings.add(rule, "broken")
+    found = {finding.rule: finding.severity for finding in findings.report().findings}
+    assert found == {rule: "warning" if rule in WARNINGS else "error" for rule in get_args(Rule)}
+
+
+def test_an_experiment_may_count_a_rule_otherwise() -> None:
+    findings = Findings(
+        {"self_pair": "warning", "duplicate_pair": "off", "dominant_identity": "error"}
+    )
+    for rule in get_args(Rule):
+        findings.add(rule, "broken")
+    found = {finding.rule: finding.severity for finding in findings.report().findings}
+    assert found["self_pair"] == "warning"
+    assert found["dominant_identity"] == "error"
+    assert "duplicate_pair" not in found
+    assert findings.watches("self_pair")
+    assert not findings.watches("duplicate_pair")
+
+
+def test_errors_come_first_and_the_report_survives_json() -> None:
+    findings = Findings({})
+    findings.add("too_few_impostors", "few")
+    findings.add("self_pair", "one", ["a - a"])
+    report = findings.report()
+    assert [finding.severity for finding in report.findings] == ["error", "warning"]
+    assert LintReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_rows_are_shown_up_to_a_number_and_the_rest_is_counted() -> None:
+    findings = Findings({})
+    findings.add("self_pair", "many", [f"row {n}" for n in range(ROWS_SHOWN + 2)], more=3)
+    (finding,) = findings.report().findings
+    assert finding.rows[:-1] == tuple(f"row {n}" for n in range(ROWS_SHOWN))
+    assert finding.rows[-1] == "... and 5 more"
+    assert str(finding).splitlines()[:2] == ["error: self_pair: many", "    row 0"]
+
+
+def test_errors_stop_with_their_rows_and_how_to_go_on() -> None:
+    findings = Findings({})
+    findings.add("self_pair", "two pairs are an image with itself", ["a - a", "b - b"])
+    findings.add("image_in_two_splits", "one image", ["x = y"])
+    findings.add("dominant_identity", "one person")
+    with pytest.raises(ProtocolError) as error:
+        findings.report().require_no_errors()
+    assert str(error.value) == (
+        "error: self_pair: two pairs are an image with itself\n    a - a\n    b - b\n"
+        "error: image_in_two_splits: one image\n    x = y\n"
+        "mend the data; or, for the report to say so, write "
+        "`lint: {self_pair: warning, image_in_two_splits: warning}`"
+    )
+
+
+def test_warnings_do_not_stop() -> None:
+    findings = Findings({})
+    findings.add("dominant_identity", "one person")
+    findings.report().require_no_errors()

@@ -1,0 +1,169 @@
+"""The linter over whole splits of pictures: what it must find, and that it stops the run."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesim.data.linter.findings import Finding, ProtocolError
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.reporter import SilentReporter
+from facesim.training.evaluation_pairs import choose_all_pairs
+from facesim.training.lint import lint_protocol
+from facesim.training.preparation import prepare
+from facesim.training.run import start_run
+
+EXPERIMENT = """
+name: linted
+data:
+  train: {{name: csv, images: {root}, table: {root}/train.csv}}
+  val: {{name: csv, images: {root}, table: {root}/val.csv}}
+  test: {{name: csv, images: {root}, table: {root}/test.csv}}
+  workers: 0
+image: {{size: [24, 24]}}
+backbone: {{name: small_cnn, width: 4}}
+head: {{name: mlp, fc_dim: 8, out_dim: 4}}
+sampler: {{name: random_pairs, pairs_per_image: 1.0}}
+loss: contrastive
+optimizer: adam
+train: {{epochs: 1, batch_size: 8}}
+evaluate: {{pairs_per_image: 0.5}}
+"""
+
+PEOPLE, IMAGES = 12, 4
+
+
+def picture(seed: int) -> Image.Image:
+    generator = np.random.default_rng(seed)
+    coarse, fine = (
+        Image.fromarray(generator.integers(0, 256, (side, side, 3)).astype(np.uint8)).resize(
+            (96, 96), Image.Resampling.BICUBIC
+        )
+        for side in (10, 40)
+    )
+    return Image.blend(coarse, fine, 0.4)
+
+
+class Data:
+    """Twelve people in three splits, which a test then spoils."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.rows: dict[str, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
+        for person in range(PEOPLE):
+            split = "train" if person < 6 else "val" if person < 9 else "test"
+            for number in range(IMAGES):
+                file = f"{person:02d}-{number}.png"
+                picture(IMAGES * person + number).save(root / file)
+                self.rows[split].append((file, f"person {person}"))
+
+    def experiment(self, *overrides: str) -> Experiment:
+        for split, rows in self.rows.items():
+            lines = ["img,ids", *(f"{file},{person}" for file, person in rows)]
+            (self.root / f"{split}.csv").write_text("\n".join(lines) + "\n")
+        file = self.root / "linted.yaml"
+        file.write_text(EXPERIMENT.format(root=self.root))
+        return load_experiment(file, overrides)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Data:
+    return Data(tmp_path)
+
+
+def linted(experiment: Experiment) -> tuple[Finding, ...]:
+    splits = prepare(experiment).splits
+    pairs = choose_all_pairs(experiment, splits[1:])
+    return lint_protocol(experiment, splits, pairs, SilentReporter()).findings
+
+
+def test_clean_splits_have_no_error_and_no_near_image(data: Data) -> None:
+    assert {finding.rule for finding in linted(data.experiment())} <= {
+        "too_few_impostors",
+        "dominant_identity",
+    }
+
+
+def move_an_identity(data: Data) -> None:
+    moved = data.rows["train"].pop()
+    data.rows["val"].append(moved)
+
+
+def copy_an_image(data: Data) -> None:
+    content = (data.root / "01-2.png").read_bytes()
+    (data.root / "copy.png").write_bytes(content)
+    data.rows["val"].append(("copy.png", "person 6"))
+
+
+def encode_an_image_again(data: Data) -> None:
+    file = io.BytesIO()
+    Image.open(data.root / "03-1.png").save(file, "JPEG", quality=60)
+    (data.root / "again.jpg").write_bytes(file.getvalue())
+    data.rows["val"].append(("again.jpg", "person 7"))
+
+
+SPOILED: dict[str, tuple[Callable[[Data], None], str, str]] = {
+    "moved": (
+        move_an_identity,
+        "identity_in_two_splits",
+        "identity person 5: 05-0.png in train, 05-3.png in val",
+    ),
+    "copied": (copy_an_image, "image_in_two_splits", "01-2.png = copy.png"),
+    "encoded again": (encode_an_image_again, "near_image_in_two_splits", "03-1.png = again.jpg"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_each_leak_between_train_and_val_is_named(data: Data, what: str) -> None:
+    spoil, rule, row = SPOILED[what]
+    before = {finding.rule for finding in linted(data.experiment())}
+    spoil(data)
+    (finding,) = (found for found in linted(data.experiment()) if found.rule not in before)
+    assert (finding.rule, finding.rows) == (rule, (row,))
+    assert finding.message.startswith("train and val share 1 ")
+
+
+def test_all_leaks_at_once_are_all_named_and_stop_the_run(data: Data, tmp_path: Path) -> None:
+    for spoil, _, _ in SPOILED.values():
+        spoil(data)
+    rows = {finding.rule: finding.rows for finding in linted(data.experiment())}
+    for _, rule, row in SPOILED.values():
+        assert rows[rule] == (row,)  # type: ignore[index]
+    with pytest.raises(ProtocolError) as error:
+        start_run(data.experiment(), tmp_path / "runs", SilentReporter())
+    for what in ("moved", "copied"):
+        assert SPOILED[what][2] in str(error.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_goes_on_with_what_is_only_warned_of_and_keeps_it(data: Data, tmp_path: Path) -> None:
+    copy_an_image(data)
+    experiment = data.experiment("lint.image_in_two_splits=warning")
+    run, _ = start_run(experiment, tmp_path / "runs", SilentReporter())
+    assert "01-2.png = copy.png" in run.lint_file.read_text()
+
+
+def test_pictures_are_not_decoded_where_nobody_asks_for_near_ones(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a picture was hashed")
+
+    monkeypatch.setattr("facesim.training.lint.perceptual_hashes", refuse)
+    linted(data.experiment("lint.near_image_in_two_splits=off"))
+
+
+def test_pairs_of_val_and_test_are_judged(data: Data) -> None:
+    experiment = data.experiment()
+    splits = prepare(experiment).splits
+    pairs = choose_all_pairs(experiment, splits[1:])
+    rows = pairs["val"].rows.copy()
+    rows[0] = rows[0, 0]
+    spoiled = {**pairs, "val": replace(pairs["val"], rows=rows, same=pairs["val"].same | True)}
+    findings = lint_protocol(experiment, splits, spoiled, SilentReporter()).findings
+    assert {"self_pair", "contradictory_pair"} <= {finding.rule for finding in findings}
