@@ -1,6 +1,7 @@
 """The commands: parse, call, print. Packages that take long to import are imported where used."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,8 @@ data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 cache_app = typer.Typer(help="Look after the trunk cache.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
+new_app = typer.Typer(help="Write files to begin with.", no_args_is_help=True)
+app.add_typer(new_app, name="new")
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="An experiment in YAML.")]
 Overrides = Annotated[
@@ -64,6 +67,7 @@ def run(
 ) -> None:
     """Train an experiment, evaluate it, and leave a run directory."""
     from facesim.experiment.loading import load_experiment
+    from facesim.report.run_report import write_report
     from facesim.reporter import reporter_for
     from facesim.terminal.results import print_result
     from facesim.training.run import resume_run, start_run
@@ -83,9 +87,12 @@ def run(
         else:
             directory, result = found, resume_run(found, experiment, reporter)
     except Stopped as stopped:
-        reporter.say(f"stopped by {stopped}; go on with: facesim run {file} --resume auto")
+        again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
+        reporter.say(f"stopped by {stopped}; go on with:")
+        reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None
     print_result(console, "test", result)
+    reporter.say(f"report: {write_report(directory)}")
     reporter.say(f"run directory: {directory.path}")
 
 
@@ -280,6 +287,45 @@ def cache_verify() -> None:
 
     for store in list_stores(stores_root()):
         print_verification(Console(), store, store.open().verify())
+
+
+@new_app.command("plugin")
+def new_plugin(
+    kind: Annotated[str, typer.Argument(help="loss, sampler, backbone, ...")],
+    name: Annotated[str, typer.Argument(help="What experiments will call it.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to write; here by default.")
+    ] = Path(),
+    package: Annotated[
+        bool, typer.Option("--package", help="Write a distribution that pip can install.")
+    ] = False,
+) -> None:
+    """Write a plugin that works, with its test, to be changed into what you have in mind."""
+    from facesim.scaffold.plugin import write_package, write_plugin
+
+    for path in (write_package if package else write_plugin)(kind, name, out):
+        typer.echo(path)
+
+
+@new_app.command("experiment")
+def new_experiment(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: mine.yaml.")],
+    faces: Annotated[
+        str | None, typer.Option(help="synthetic, folder, csv or celeba; where faces come from.")
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Their folder, as seen from the file.")
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="A backbone's name.")] = None,
+    loss: Annotated[str | None, typer.Option(help="A loss's name.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+) -> None:
+    """Write a commented experiment; asks on a terminal for what no option says."""
+    from facesim.scaffold.experiment import write_experiment
+    from facesim.terminal.questions import ask
+
+    given = {"faces": faces, "root": root, "backbone": backbone, "loss": loss, "epochs": epochs}
+    typer.echo(f"written: {write_experiment(ask(file.stem, given), file)}")
 
 
 @data_app.command("celeba")
