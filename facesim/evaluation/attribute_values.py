@@ -1,5 +1,6 @@
 """From a column of a table to a few values that images can be told apart by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.roc import FloatArray, IntArray
 
 MOST_VALUES = 20
@@ -28,6 +30,44 @@ class AttributeValues:
     name: str
     values: tuple[str, ...]
     codes: IntArray
+
+
+def choose_attributes(
+    table: pd.DataFrame, asked: bool | Sequence[str]
+) -> tuple[list[AttributeValues], list[str]]:
+    """The attributes of a table's images that pairs are to be told apart by.
+
+    Args:
+        table: N rows, one column per attribute.
+        asked: the columns' names; True for all of them, False for none.
+
+    Returns:
+        The attributes, and why any that was asked for is not among them.
+
+    Raises:
+        FacesimError: there is no column of a name.
+    """
+    require_attributes(table, asked)
+    names = [] if asked is False else table.columns if asked is True else asked
+    found = [attribute_values(str(name), table[name]) for name in names]
+    attributes = [each for each in found if isinstance(each, AttributeValues)]
+    return attributes, [each for each in found if isinstance(each, str)]
+
+
+def require_attributes(table: pd.DataFrame, asked: bool | Sequence[str]) -> None:
+    """Refuse names of attributes that a table does not have.
+
+    Raises:
+        FacesimError: it names the attribute, and those that there are.
+    """
+    known = [str(name) for name in table.columns]
+    for name in () if isinstance(asked, bool) else asked:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise FacesimError(
+                f"evaluate.slices: the test table has no attribute {name!r}"
+                f"{did_you_mean(name, known)}; it has {there}"
+            )
 
 
 def attribute_values(name: str, column: "pd.Series[Any]") -> AttributeValues | str:

@@ -124,6 +124,14 @@ class Evaluate(Section):
     resamples: int = Field(
         default=1000, ge=1000, description="bootstrap resamples of the identities, for intervals"
     )
+    baselines: bool = Field(
+        default=True,
+        description="also score chance, raw pixels and the untouched backbone on the same pairs",
+    )
+    slices: bool | tuple[str, ...] = Field(
+        default=True,
+        description="errors by the attributes of test's images: all of them, none, or those named",
+    )
 
     @model_validator(mode="after")
     def _lists_no_pairs_of_an_exhaustive_protocol(self) -> "Evaluate":

@@ -7,6 +7,8 @@ from facesim.experiment.schema import Experiment
 from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork, build_network
 from facesim.reporter import Reporter
+from facesim.training.attribute_slices import write_slices
+from facesim.training.baselines import write_baselines
 from facesim.training.checkpoint import load_network, read_checkpoint
 from facesim.training.evaluation_files import begin_files, write_files
 from facesim.training.evaluation_pairs import evaluation_pairs, is_exhaustive
@@ -66,6 +68,8 @@ def evaluate(
     lint.require_no_errors()
     calibration = thresholds_for(plan, scorer)
     measured = measure(plan, test, pairs, calibration, scorer)
+    write_baselines(plan, measured, scorer)
+    write_slices(plan, measured)
     write_files(plan, lint, calibration, measured)
     return measured.result
 

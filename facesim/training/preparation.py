@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facesim.errors import FacesimError
+from facesim.evaluation.attribute_values import require_attributes
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Sampler
@@ -101,9 +102,13 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork) -> Sp
     """Read the table of ``data.<name>`` and say what ``network`` is fed from it.
 
     Raises:
-        FacesimError: the table cannot be read or is empty.
+        FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
+            its errors are asked for.
     """
-    return _make_split(experiment, name, _load_table(name, getattr(experiment.data, name)), network)
+    table = _load_table(name, getattr(experiment.data, name))
+    if name == "test":
+        require_attributes(table.attributes, experiment.evaluate.slices)
+    return _make_split(experiment, name, table, network)
 
 
 def _load_table(name: str, dataset: "Spec[FaceTable]") -> FaceTable:

@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facesim.evaluation.attribute_values import AttributeValues, attribute_values
+from facesim.errors import FacesimError
+from facesim.evaluation.attribute_values import (
+    AttributeValues,
+    attribute_values,
+    choose_attributes,
+)
 
 
 def numbered(cells: Any) -> AttributeValues:
@@ -64,3 +69,22 @@ def test_a_column_that_tells_nothing_apart_is_refused_with_the_reason(
     cells: list[object], reason: str
 ) -> None:
     assert attribute_values("a", pd.Series(cells)) == reason
+
+
+TABLE = pd.DataFrame({"Male": [1, -1, 1], "photographer": ["x", "x", "x"]})
+
+
+def test_all_columns_some_or_none_are_chosen() -> None:
+    attributes, notes = choose_attributes(TABLE, asked=True)
+    assert [found.name for found in attributes] == ["Male"]
+    assert notes == ["photographer has one value only"]
+    assert [found.name for found in choose_attributes(TABLE, asked=("Male",))[0]] == ["Male"]
+    assert choose_attributes(TABLE, asked=False) == ([], [])
+    assert choose_attributes(pd.DataFrame(), asked=True) == ([], [])
+
+
+def test_an_attribute_that_is_not_there_is_named_with_its_neighbour() -> None:
+    with pytest.raises(FacesimError, match=r"no attribute 'male' \(did you mean 'Male'\?\)"):
+        choose_attributes(TABLE, asked=("male",))
+    with pytest.raises(FacesimError, match="it has none"):
+        choose_attributes(pd.DataFrame(), asked=("Male",))

@@ -193,6 +193,7 @@ def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
     after = contents(run.path)
     assert {name for name in after if name not in before} == {
         "pairs/lfw.csv",
+        "eval/lfw/baselines.json",
         "eval/lfw/experiment.yaml",
         "eval/lfw/lint.json",
         "eval/lfw/metrics.json",
