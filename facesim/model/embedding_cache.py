@@ -1,7 +1,5 @@
 """Embeddings that a trained network gave images, on disk: a second evaluation runs no network."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -11,20 +9,16 @@ from facesim.interfaces import DataError, FaceTable, Int64Array
 from facesim.model.feature_store import FeatureStore
 from facesim.model.network import SiameseNetwork
 from facesim.model.store_description import StoreDescription
+from facesim.model.stores import stores_root
 from facesim.model.trunk_key import TrunkRecipe, modules_key
-from facesim.paths import cache_dir
-
-
-def embeddings_root() -> Path:
-    """Where the stores of embeddings are, a folder for each key."""
-    return cache_dir() / "embeddings"
 
 
 class EmbeddingCache:
     """The embeddings of a table's images by one network with the weights that it has now.
 
     They are found by the image's content in a store whose key changes with anything else that they
-    depend on: weights, code, preprocessing, number types. Not for a network under training, whose
+    depend on: weights, code, preprocessing, number types. The stores lie beside those of the trunk
+    cache, so that the same commands look after them. Not for a network under training, whose
     weights change from use to use.
 
     Args:
@@ -43,8 +37,8 @@ class EmbeddingCache:
         # The loss is not in it: it compares embeddings and makes none.
         key = modules_key(nn.ModuleList([network.backbone, network.head]), recipe)
         shape = (network.embedding_dim,)
-        self.store = FeatureStore(embeddings_root() / key, shape, np.float32)
-        StoreDescription.of(name, shape, recipe).mark_used(self.store.folder)
+        self.store = FeatureStore(stores_root() / key, shape, np.float32)
+        StoreDescription.of(f"{name}, embeddings", shape, recipe).mark_used(self.store.folder)
         self._table = table
         self._digests = image_digests(table)
         self._rows = np.empty(0, np.int64)

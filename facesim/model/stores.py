@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def stores_root() -> Path:
-    """Where the trunk cache keeps its stores, a folder for each key."""
+    """Where all stores are, of trunks' outputs and of embeddings, a folder for each key."""
     return cache_dir() / "trunk"
 
 

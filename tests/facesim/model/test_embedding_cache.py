@@ -13,9 +13,10 @@ from facesim.data.framing import Framing
 from facesim.errors import FacesimError
 from facesim.evaluation.embedding import embed_rows
 from facesim.interfaces import Backbone, DataError, FaceTable, Int64Array, Loss, PairBatch
-from facesim.model.embedding_cache import EmbeddingCache, embeddings_root
+from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import PixelInputs
 from facesim.model.network import SiameseNetwork
+from facesim.model.stores import list_stores, prune, stores_root
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.reporter import SilentReporter
 
@@ -185,7 +186,7 @@ def test_embeddings_that_are_damaged_on_disk_are_computed_again(
     network: SiameseNetwork, table: FaceTable
 ) -> None:
     expected = embedded(network, CountingInputs(table), ROWS)
-    (chunk,) = embeddings_root().glob("*/*.chunk")
+    (chunk,) = stores_root().glob("*/*.chunk")
     content = bytearray(chunk.read_bytes())
     content[5] ^= 0xFF
     chunk.write_bytes(content)
@@ -222,3 +223,15 @@ def test_no_rows_are_no_embeddings(network: SiameseNetwork, table: FaceTable) ->
     nothing = np.empty(0, np.int64)
     for cached in (True, False):
         assert embedded(network, CountingInputs(table), nothing, cached=cached).shape == (0, 3)
+
+
+def test_the_commands_that_look_after_the_trunk_cache_see_them(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    embedded(network, CountingInputs(table), ROWS)
+    (store,) = list_stores(stores_root())
+    assert store.description is not None
+    assert store.description.backbone == "net, embeddings"
+    assert store.open().verify().rows == len(ROWS)
+    prune(stores_root(), max_bytes=0)
+    assert list_stores(stores_root()) == []

@@ -1,5 +1,6 @@
 """The built-in datasets keep the promises of datasets."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,34 @@ def drawn(root: Path) -> dict[str, Any]:
     return {"identities": 3, "images_per_identity": 2, "size": 24, "root": root}
 
 
+def as_lfw(root: Path) -> dict[str, Any]:
+    draw(root, [f"{name}/{name}_000{number}.jpg" for name in ("Ann", "Bob") for number in (1, 2)])
+    (root / "pairs.txt").write_text("1\nAnn\t1\t2\nAnn\t1\tBob\t2\n")
+    return {"root": root, "pairs": root / "pairs.txt"}
+
+
+def as_calfw(root: Path) -> dict[str, Any]:
+    draw(root, ["Ann_0001.jpg", "Ann_0002.jpg", "Bob_0001.jpg"])
+    lines = ["Ann_0001.jpg 1", "Ann_0002.jpg 1", "Ann_0001.jpg 0", "Bob_0001.jpg 0"]
+    (root / "pairs.txt").write_text("\n".join(lines))
+    return {"root": root, "pairs": root / "pairs.txt"}
+
+
+def as_insightface(root: Path) -> dict[str, Any]:
+    draw(root, ["1.jpg", "2.jpg", "3.jpg"])
+    first, second, third = ((root / f"{number}.jpg").read_bytes() for number in (1, 2, 3))
+    content = ([first, second, first, third], [True, False])
+    (root / "set.bin").write_bytes(pickle.dumps(content, 4))
+    return {"file": root / "set.bin"}
+
+
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "celeba": as_celeba,
+    "cross_lfw": as_calfw,
     "csv": in_a_csv_file,
     "folder": in_a_folder,
+    "insightface_bin": as_insightface,
+    "lfw": as_lfw,
     "synthetic_faces": drawn,
 }
 
