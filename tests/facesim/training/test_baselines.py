@@ -1,0 +1,184 @@
+"""Every evaluation says what systems that learnt nothing reach on its pairs."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facesim.data.decoding import decode_image
+from facesim.errors import FacesimError
+from facesim.evaluation.baseline import Baseline, read_baselines
+from facesim.evaluation.roc import Roc
+from facesim.experiment.loading import load_experiment
+from facesim.interfaces import IMAGENET, Backbone, backbones
+from facesim.model.network import build_network
+from facesim.reporter import SilentReporter
+from facesim.training.evaluate_run import evaluate
+from facesim.training.evaluation_plan import plan_evaluation
+from facesim.training.run import start_run
+from facesim.training.run_directory import RunDirectory
+
+SHORT = ("train.epochs=1", "sampler.pairs_per_image=0.4")
+
+
+@pytest.fixture(scope="module")
+def run(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    out = tmp_path_factory.mktemp("baselines")
+    return start_run(load_experiment(tiny_file, SHORT), out, SilentReporter())[0]
+
+
+def baselines(run: RunDirectory) -> dict[str, Baseline]:
+    found = read_baselines(run.evaluation("test") / "baselines.json")
+    return {baseline.name: baseline for baseline in found}
+
+
+def area_of(run: RunDirectory, embed: Callable[[Path], Tensor]) -> float:
+    """Area under the ROC of test's pairs by the cosine of what ``embed`` gives, pair by pair."""
+    pairs = pd.read_csv(run.pairs_file("test"))
+    root = run.experiment().data.test.build().root
+    scores = []
+    for first, second in zip(pairs["file1"], pairs["file2"], strict=True):
+        a, b = (embed(root / name).double().flatten() for name in (first, second))
+        scores.append(float(a @ b / (a.norm() * b.norm())))
+    return Roc.of_scores(scores, pairs["same"]).area
+
+
+def test_there_are_three_on_the_pairs_of_the_evaluation(run: RunDirectory) -> None:
+    figures = json.loads((run.evaluation("test") / "metrics.json").read_text())
+    found = baselines(run)
+    assert list(found) == ["chance", "raw_pixels", "untouched_backbone"]
+    for baseline in found.values():
+        assert (baseline.result.pairs, baseline.result.genuine) == (16, 8)
+        assert baseline.result.threshold_source == "16 pairs of val"
+        gain = baseline.gain("roc_auc").difference
+        area = baseline.result.roc_auc.value
+        assert area is not None
+        assert gain == pytest.approx(figures["roc_auc"]["value"] - area)
+
+
+def test_raw_pixels_are_grey_mean_centred_and_small(run: RunDirectory) -> None:
+    def embed(path: Path) -> Tensor:
+        image = decode_image(path, (32, 32)).double()
+        grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+        return grey - grey.mean()
+
+    found = baselines(run)["raw_pixels"].result.roc_auc.value
+    assert found == pytest.approx(area_of(run, embed))
+
+
+def test_the_untouched_backbone_is_not_the_trained_one(run: RunDirectory) -> None:
+    untouched = build_network(run.experiment(), 8, torch.device("cpu")).backbone.eval()
+
+    def embed(path: Path) -> Tensor:
+        with torch.no_grad():
+            features: Tensor = untouched(decode_image(path, (24, 24))[None])
+        return features
+
+    found = baselines(run)["untouched_backbone"].result.roc_auc.value
+    assert found == pytest.approx(area_of(run, embed))
+
+
+def test_they_can_be_left_out_and_leave_no_old_file(run: RunDirectory) -> None:
+    file = run.evaluation("test") / "baselines.json"
+    before = file.read_bytes()
+    evaluate(
+        plan_evaluation(run, overrides=["evaluate.baselines=false"], checkpoint="best"),
+        SilentReporter(),
+    )
+    assert not file.exists()
+    evaluate(plan_evaluation(run, checkpoint="best"), SilentReporter())
+    assert file.read_bytes() == before
+
+
+class Trunk(nn.Module):
+    """Counts the pictures that it sees."""
+
+    seen = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        Trunk.seen += len(images)
+        features: Tensor = self.conv(images)
+        return features
+
+
+@pytest.fixture
+def counting_backbone() -> Iterator[None]:
+    """Registers a backbone whose frozen trunk is `Trunk`."""
+    with backbones.isolated():
+
+        @backbones("counting")
+        def counting() -> Backbone:
+            tail = nn.Sequential(nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            return Backbone(Trunk(), tail, 4, IMAGENET)
+
+        yield
+
+
+@pytest.mark.usefixtures("counting_backbone")
+def test_the_untouched_backbone_costs_no_pass_of_the_trunk(
+    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = []
+    for asked in ("false", "true"):
+        monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / asked))
+        Trunk.seen = 0
+        overrides = [*SHORT, "backbone=counting", "transforms=[]", f"evaluate.baselines={asked}"]
+        start_run(load_experiment(tiny_file, overrides), tmp_path / "runs", SilentReporter())
+        pictures.append(Trunk.seen)
+    without, with_baselines = pictures
+    # Val is opened once more, for which the shape of the trunk's output is looked up on a picture.
+    assert without <= with_baselines < without + 4
+
+
+def slices(run: RunDirectory) -> Any:
+    return json.loads((run.evaluation("test") / "slices.json").read_text())
+
+
+def test_errors_are_told_by_attribute_at_the_threshold_of_the_result(run: RunDirectory) -> None:
+    found = slices(run)
+    figures = json.loads((run.evaluation("test") / "metrics.json").read_text())
+    assert found["threshold"] == figures["threshold"]
+    scores = pd.read_csv(run.evaluation("test") / "scores.csv")
+    table = run.experiment().data.test.build()
+    glasses = pd.Series(table.attributes["glasses"].to_numpy(), index=table.files)
+    for part in found["slices"]:
+        if part["attribute"] == "glasses":
+            has = (glasses[scores["file1"]].to_numpy() == part["value"]) & (
+                glasses[scores["file2"]].to_numpy() == part["value"]
+            )
+            genuine = scores[has & (scores["same"] == 1).to_numpy()]
+            assert part["genuine"] == len(genuine)
+            rejected = genuine["score"].astype(np.float32) < np.float32(found["threshold"])
+            assert part["fnmr"]["value"] == pytest.approx(rejected.mean())
+
+
+def test_slices_can_be_chosen_and_left_out(run: RunDirectory) -> None:
+    def measure(asked: str) -> None:
+        overrides = [f"evaluate.slices={asked}", "evaluate.baselines=false"]
+        evaluate(plan_evaluation(run, overrides=overrides, checkpoint="best"), SilentReporter())
+
+    measure("[skin, beard]")
+    assert {part["attribute"] for part in slices(run)["slices"]} <= {"skin", "beard"}
+    measure("false")
+    assert not (run.evaluation("test") / "slices.json").exists()
+    measure("true")
+    assert len(slices(run)["slices"]) > 2
+
+
+def test_an_attribute_that_test_does_not_have_is_refused_before_anything_is_written(
+    tiny_file: Path, tmp_path: Path
+) -> None:
+    experiment = load_experiment(tiny_file, ["evaluate.slices=[bread]"])
+    with pytest.raises(FacesimError, match=r"no attribute 'bread' \(did you mean 'beard'"):
+        start_run(experiment, tmp_path, SilentReporter())
+    assert list(tmp_path.iterdir()) == []
