@@ -14,6 +14,8 @@ from facesim.evaluation.paired_difference import PairedDifference, ScoredRun, pa
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
 
+FILE = "baselines.json"
+
 
 class Baseline(BaseModel):
     """One entry of ``baselines.json``.
@@ -100,12 +102,13 @@ def baselines_to_json(baselines: Sequence[Baseline]) -> str:
     return _BASELINES.dump_json(tuple(baselines), indent=2).decode() + "\n"
 
 
-def read_baselines(path: Path) -> tuple[Baseline, ...]:
-    """Read a ``baselines.json``; none where there is no such file.
+def read_baselines(folder: Path) -> tuple[Baseline, ...]:
+    """Read the ``baselines.json`` of an evaluation's folder; none where there is no such file.
 
     Raises:
         FacesimError: it is damaged.
     """
+    path = folder / FILE
     if not path.is_file():
         return ()
     try:

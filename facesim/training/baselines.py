@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.evaluation.baseline import Baseline, baselines_to_json, measure_baseline
+from facesim.evaluation.baseline import FILE, Baseline, baselines_to_json, measure_baseline
 from facesim.evaluation.pair_identities import listed_identities
 from facesim.evaluation.paired_difference import ScoredRun
 from facesim.evaluation.scoring import ScoredPairs
@@ -22,8 +22,6 @@ from facesim.training.evaluation_plan import EvaluationPlan
 from facesim.training.preparation import Split, load_split
 from facesim.training.protocols import Measured
 from facesim.training.scorer import Scorer
-
-FILE = "baselines.json"
 
 Scores = npt.NDArray[np.floating]
 

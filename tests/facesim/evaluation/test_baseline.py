@@ -73,13 +73,13 @@ def test_folds_give_the_k_fold_accuracy_as_well() -> None:
 
 def test_the_file_reads_back(tmp_path: Path) -> None:
     file = tmp_path / "baselines.json"
-    assert read_baselines(file) == ()
+    assert read_baselines(tmp_path) == ()
     file.write_text(baselines_to_json([measured()]))
-    assert read_baselines(file) == (measured(),)
+    assert read_baselines(tmp_path) == (measured(),)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "baselines.json"
     file.write_text('[{"name": "chance"}]')
     with pytest.raises(FacesimError, match=r"baselines\.json: 0\.description: Field required"):
-        read_baselines(file)
+        read_baselines(tmp_path)

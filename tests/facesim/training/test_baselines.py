@@ -34,7 +34,7 @@ def run(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirecto
 
 
 def baselines(run: RunDirectory) -> dict[str, Baseline]:
-    found = read_baselines(run.evaluation("test") / "baselines.json")
+    found = read_baselines(run.evaluation("test"))
     return {baseline.name: baseline for baseline in found}
 
 
