@@ -51,6 +51,8 @@ def number(value: float | None) -> str:
 
 def metric_value(metric: str, value: float | None) -> str:
     """A metric's value in percent or as a number, whichever is usual."""
+    if metric == "roc_auc" and value is not None:
+        return f"{value:.4f}"
     return percent(value) if is_percentage(metric) else number(value)
 
 

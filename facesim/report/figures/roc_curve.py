@@ -24,6 +24,8 @@ from facesim.report.figures.layout import (
 from facesim.report.formatting import number, percent, tar_at_far, words
 from facesim.report.page import Figure, Table
 
+_BELOW_ALL_AXES = 1e-9
+
 
 def roc_figure(
     roc: Roc, band: RocBand | None, result: EvaluationResult, baselines: Sequence[Baseline] = ()
@@ -71,7 +73,9 @@ def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
     """Draw pointwise intervals of TAR, or of FNMR where ``rejects``."""
     if band is None:
         return
-    low, high = (1 - band.high, 1 - band.low) if rejects else (band.low, band.high)
+    low, high = band.low, band.high
+    if rejects:  # a logarithmic axis cannot show 0
+        low, high = np.maximum(1 - band.high, _BELOW_ALL_AXES), 1 - band.low
     there = np.isfinite(low)
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     plot.add_scatter(x=band.far[there], y=low[there], showlegend=False, **edge)

@@ -105,7 +105,12 @@ def _loss_description(losses: Sequence[float], val_losses: Sequence[float]) -> s
         for what, values in (("of the training batches", losses), ("on val", val_losses))
         if values
     ]
-    return f"The loss {' and '.join(parts)}." if parts else "No loss was logged."
+    if not parts:
+        return "No loss was logged."
+    return (
+        f"The loss {' and '.join(parts)}. Batches and val hold other shares of genuine pairs, so "
+        "that the two need not meet."
+    )
 
 
 def _best_epoch(log: TrainingLog, best: str) -> str:

@@ -114,8 +114,8 @@ def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]
     return Figure(
         "baselines",
         "What training bought",
-        " ".join(_gain(each) for each in baselines),
-        interval_plot(lines, "Accuracy, with 95% intervals"),
+        " ".join(["Lines are 95% intervals.", *map(_gain, baselines)]),
+        interval_plot(lines, "Accuracy"),
         _table(named),
     )
 

@@ -3,18 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Literal
 
 from facesim.evaluation.result import Estimate
 from facesim.evaluation.slice_result import Gap, Slice, Slices
+from facesim.evaluation.worst_gap import FEWEST_PAIRS
 from facesim.report.figures.intervals import Line, interval_plot
-from facesim.report.formatting import count, estimate
+from facesim.report.formatting import count, estimate, signed
 from facesim.report.page import Block, Figure, Section, Table, Text
 
 _DRAWN = 16
 """Values of attributes in the plot, of whole attributes only."""
-
-_RATES: tuple[Literal["fmr", "fnmr"], ...] = ("fmr", "fnmr")
 
 
 def slices_section(slices: Slices) -> Section:
@@ -37,7 +35,7 @@ def _figure(slices: Slices, attributes: Sequence[str]) -> Figure:
     ]
     told = (
         f"{_told(slices.worst_gap)} A pair counts for a value that both of its images have; the "
-        "threshold is the same for everyone."
+        "threshold is the same for everyone. Lines are 95% intervals."
     )
     if len(drawn) < len(attributes):
         told += f" The plot shows the {count(len(drawn), 'attribute')} with the widest gaps."
@@ -45,7 +43,7 @@ def _figure(slices: Slices, attributes: Sequence[str]) -> Figure:
         "slice-errors",
         "Errors by attribute",
         told,
-        interval_plot(lines, "Share of wrong decisions, with 95% intervals"),
+        interval_plot(lines, "Share of wrong decisions"),
         _table(slices.slices),
     )
 
@@ -57,26 +55,33 @@ def _told(gap: Gap | None) -> str:
     told = (
         f"The widest gap of {gap.compared:,}: the {gap.rate.upper()} is higher where "
         f"{gap.attribute} is {gap.worst} than where it is {gap.best}, by "
-        f"{estimate('far', gap.difference)}."
+        f"{_points(gap.difference)}."
     )
     return told if beyond_luck else f"{told} No gap is shown to be more than luck."
 
 
+def _points(difference: Estimate) -> str:
+    if difference.value is None:
+        return difference.reason or "an unknown share"
+    told = f"{signed('far', difference.value)} points"
+    if difference.low is None or difference.high is None:
+        return told
+    return f"{told} ({signed('far', difference.low)} to {signed('far', difference.high)})"
+
+
 def _by_gap(slices: Sequence[Slice]) -> list[str]:
     """The attributes that can be drawn, that of the widest gap first."""
-    drawable = [each for each in slices if _lines(each)]
-    gaps = {
-        attribute: _widest_gap([each for each in drawable if each.attribute == attribute])
-        for attribute in dict.fromkeys(each.attribute for each in drawable)
-    }
-    return sorted(gaps, key=lambda attribute: -gaps[attribute])
+    lines: dict[str, list[Line]] = {each.attribute: [] for each in slices}
+    for each in slices:
+        lines[each.attribute] += _lines(each)
+    drawable = [attribute for attribute, own in lines.items() if own]
+    return sorted(drawable, key=lambda attribute: -_widest_gap(lines[attribute]))
 
 
-def _widest_gap(slices: Sequence[Slice]) -> float:
-    """Of one attribute and both rates."""
-    rates = ([_rate(each, rate).value for each in slices] for rate in _RATES)
-    measured = [[value for value in values if value is not None] for values in rates]
-    return max((max(values) - min(values) for values in measured if values), default=0.0)
+def _widest_gap(lines: Sequence[Line]) -> float:
+    """Of one attribute and either rate."""
+    rates = [[line.value for line in lines if line.series == rate] for rate in ("FMR", "FNMR")]
+    return max(max(values) - min(values) for values in rates if values)
 
 
 def _fitting(attributes: Sequence[str], slices: Sequence[Slice]) -> Sequence[str]:
@@ -87,15 +92,13 @@ def _fitting(attributes: Sequence[str], slices: Sequence[Slice]) -> Sequence[str
 
 
 def _lines(each: Slice) -> list[Line]:
-    """Both rates of a slice that has pairs enough."""
-    if each.few_pairs:
-        return []
+    """The rates of a slice that stand on enough pairs."""
     name = f"{each.attribute}: {each.value}"
-    rates = ((rate.upper(), _rate(each, rate)) for rate in _RATES)
+    rates = (("FMR", each.fmr, each.impostor), ("FNMR", each.fnmr, each.genuine))
     return [
         Line(name, found.value, found.low, found.high, estimate("far", found), label)
-        for label, found in rates
-        if found.value is not None
+        for label, found, pairs in rates
+        if found.value is not None and pairs >= FEWEST_PAIRS
     ]
 
 
@@ -115,7 +118,3 @@ def _table(slices: Sequence[Slice]) -> Table:
             for each in slices
         ),
     )
-
-
-def _rate(each: Slice, rate: Literal["fmr", "fnmr"]) -> Estimate:
-    return each.fmr if rate == "fmr" else each.fnmr

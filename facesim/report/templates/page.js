@@ -4,7 +4,6 @@
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)");
-  const narrow = matchMedia("(max-width: 30rem)");
 
   // "var(--name)" anywhere in a plot -> the style sheet's value of --name.
   const coloured = (value, styles) => {
@@ -26,7 +25,6 @@
     const { data, layout } = coloured(JSON.parse(source), getComputedStyle(document.documentElement));
     // A finger that scrolls the page must not zoom the plot; the buttons still do.
     if (touch.matches) layout.dragmode = false;
-    if (narrow.matches) layout.legend.entrywidth = 115;
     return Plotly.react(element, data, layout, {
       responsive: true,
       displaylogo: false,
