@@ -316,8 +316,10 @@ def new_experiment(
     root: Annotated[
         str | None, typer.Option(metavar="DIR", help="Their folder, as seen from the file.")
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="A backbone's name.")] = None,
-    loss: Annotated[str | None, typer.Option(help="A loss's name.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="small_cnn, or '{name: resnet, depth: 50}'.")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="contrastive, or with parameters.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
 ) -> None:
     """Write a commented experiment; asks on a terminal for what no option says."""

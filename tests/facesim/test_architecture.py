@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("experiment",),
     ("data", "model"),
     ("evaluation", "testing", "training"),
-    ("tuning", "report"),
+    ("tuning", "report", "scaffold"),
     ("terminal",),
     ("cli", "__main__"),
 )

@@ -1,0 +1,32 @@
+"""Templates filled in and written where nothing is yet."""
+
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from facesim.errors import FacesimError
+
+
+def filled(template: str, **values: str) -> str:
+    """The text of a template of this package with its ``$names`` filled in."""
+    text = files("facesim.scaffold").joinpath("templates", f"{template}.txt").read_text("utf-8")
+    return Template(text).substitute(values)
+
+
+def write_new(texts: dict[Path, str]) -> tuple[Path, ...]:
+    """Write files with the folders that they lie in; all of them or, if one exists, none.
+
+    Raises:
+        FacesimError: a file exists already, or cannot be written.
+    """
+    for path in texts:
+        if path.exists() or path.is_symlink():
+            raise FacesimError(f"{path} exists already; remove it, or choose another name")
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise FacesimError(f"{path} cannot be written: {error.strerror}") from None
+    return tuple(texts)
