@@ -66,6 +66,7 @@ def run(
     ] = None,
 ) -> None:
     """Train an experiment, evaluate it, and leave a run directory."""
+    from facesim.evaluation.baseline import read_baselines
     from facesim.experiment.loading import load_experiment
     from facesim.report.run_report import write_report
     from facesim.reporter import reporter_for
@@ -91,7 +92,7 @@ def run(
         reporter.say(f"stopped by {stopped}; go on with:")
         reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None
-    print_result(console, "test", result)
+    print_result(console, "test", result, read_baselines(directory.evaluation("test")))
     reporter.say(f"report: {write_report(directory)}")
     reporter.say(f"run directory: {directory.path}")
 
@@ -120,6 +121,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure a trained run: thresholds from val, figures from test, or from other data."""
+    from facesim.evaluation.baseline import read_baselines
     from facesim.reporter import reporter_for
     from facesim.terminal.results import print_result
     from facesim.training.evaluate_run import evaluate
@@ -138,7 +140,7 @@ def evaluate(
             recalibrate=recalibrate,
         )
         result = evaluate(plan, reporter)
-    print_result(console, plan.name, result)
+    print_result(console, plan.name, result, read_baselines(plan.folder))
     reporter.say(f"written to {plan.folder}")
 
 

@@ -76,6 +76,8 @@ def test_a_run_leaves_what_the_design_promises_and_eval_measures_it_again(
         "pairs/test.csv",
         "eval/test/metrics.json",
         "eval/test/scores.csv",
+        "eval/test/baselines.json",
+        "eval/test/slices.json",
         "report.html",
     ):
         assert (run / name).is_file(), name
