@@ -159,6 +159,44 @@ def other_people_have_a_loss(spec: Spec[Loss]) -> None:
         require(value.isfinite(), f"the loss of other people's faces is {value.item()}")
 
 
+@LOSS.promise(
+    mend="impostor_margin is a score, so of a distance the negative; name none if the cost of an "
+    "impostor pair depends on anything but its score"
+)
+def impostors_beyond_the_margin_cost_nothing(spec: Spec[Loss]) -> None:
+    """If it names a margin, an impostor pair costs something exactly if its score is higher."""
+    loss, pair = _build(spec), batch_of([0, 1])
+    margin = loss.impostor_margin()
+    if margin is None:
+        return
+    for scale in (0.01, 0.1, 0.3, 1.0, 3.0, 10.0):
+        embeddings = scale * _embeddings(pair)
+        score, cost = loss.score(*pair.gather(embeddings)).item(), loss(embeddings, pair).item()
+        require(
+            (cost > 0) == (score > margin),
+            f"an impostor pair of score {score:.4g} costs {cost:.4g}; the margin is {margin:.4g}",
+        )
+
+
+@LOSS.promise(
+    mend="chance_loss is the lowest value of forward over all scores that are the same for every "
+    "pair, with that share of genuine pairs; name none if it is not known"
+)
+def equal_faces_cost_at_least_the_chance_loss(spec: Spec[Loss]) -> None:
+    """If it names a chance loss, it is not below that where all embeddings are the same."""
+    loss = _build(spec)
+    for composition, batch in COMPOSITIONS.items():
+        share = batch.same.float().mean().item() if len(batch.same) else 0.0
+        chance = loss.chance_loss(share)
+        if chance is not None and len(batch.same):
+            value = loss(torch.ones(len(batch.images), DIM), batch).item()
+            require(
+                value >= chance - 1e-6,
+                f"with {composition} and equal embeddings the loss is {value:.4g}, and the chance "
+                f"loss {chance:.4g}",
+            )
+
+
 def _build(spec: Spec[Loss]) -> Loss:
     return spec.build(DIM, IDENTITIES)
 

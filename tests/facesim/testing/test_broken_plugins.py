@@ -140,6 +140,28 @@ def loss_with_a_weight_per_identity() -> Spec[Any]:
     return losses.spec("broken")
 
 
+def loss_whose_margin_is_a_distance() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Forgets that a score is minus a distance."""
+
+        def impostor_margin(self) -> float:
+            return 2.0
+
+    return losses.spec("broken")
+
+
+def loss_with_too_high_a_chance_loss() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Takes the loss of impostors at distance 0 for what chance costs."""
+
+        def chance_loss(self, genuine_share: float) -> float:
+            return 4.0
+
+    return losses.spec("broken")
+
+
 def loss_that_says_nothing() -> Spec[Any]:
     @losses("broken")
     class Broken(Contrastive):
@@ -451,6 +473,8 @@ BROKEN = [
     (loss_with_a_one_sided_score, "score_is_symmetric"),
     (loss_with_a_plain_tensor, "every_tensor_is_registered"),
     (loss_with_a_weight_per_identity, "other_people_have_a_loss"),
+    (loss_whose_margin_is_a_distance, "impostors_beyond_the_margin_cost_nothing"),
+    (loss_with_too_high_a_chance_loss, "equal_faces_cost_at_least_the_chance_loss"),
     (loss_that_says_nothing, "explains_itself"),
     (sampler_with_one_generator, "epoch_is_a_function_of_seed_and_epoch"),
     (sampler_that_adds_seed_and_epoch, "epochs_and_seeds_differ"),
