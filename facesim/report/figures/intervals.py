@@ -44,7 +44,7 @@ def interval_plot(
     plot = new_plot(height=110 + 26 * max(len(lines), 3))
     for number, name in enumerate(series):
         plot.add_scatter(**_markers([line for line in lines if line.series == name], name, number))
-    plot.update_layout(showlegend=len(series) > 1, scattermode="group")
+    plot.update_layout(showlegend=any(series), scattermode="group")
     style_axes(plot, x, "")
     plot.update_xaxes(tickformat=tickformat, range=_range(lines))
     plot.update_yaxes(

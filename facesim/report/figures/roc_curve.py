@@ -74,9 +74,10 @@ def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
     if band is None:
         return
     low, high = band.low, band.high
+    there = np.isfinite(low)
     if rejects:  # a logarithmic axis cannot show 0
         low, high = np.maximum(1 - band.high, _BELOW_ALL_AXES), 1 - band.low
-    there = np.isfinite(low)
+        there &= band.tar < 1
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     plot.add_scatter(x=band.far[there], y=low[there], showlegend=False, **edge)
     plot.add_scatter(

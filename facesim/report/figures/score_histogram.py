@@ -46,7 +46,11 @@ def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None
             hovertemplate=f"threshold {number(threshold)}<extra></extra>",
         )
     return Figure(
-        "score-histogram", "Scores", _description(kinds, threshold), plot, _numbers(kinds)
+        "score-histogram",
+        "Distribution of scores",
+        _description(kinds, threshold),
+        plot,
+        _numbers(kinds),
     )
 
 

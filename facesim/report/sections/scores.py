@@ -34,18 +34,18 @@ def scores_section(
         baselines: drawn beside the ROC.
     """
     if pairs is None:
-        return Section("scores", "Scores and curves", (_without_scores(result),))
+        return Section("scores", "Scores", (_without_scores(result),))
     if not len(pairs):
-        return Section("scores", "Scores and curves", (Text("There is no pair.", "note"),))
+        return Section("scores", "Scores", (Text("There is no pair.", "note"),))
     blocks: list[Block] = [score_histogram(pairs.scores, pairs.same, result.threshold)]
     if not (result.genuine and result.impostor):
         blocks.append(Text("The curves need genuine and impostor pairs.", "note"))
-        return Section("scores", "Scores and curves", tuple(blocks))
+        return Section("scores", "Scores", tuple(blocks))
     in_order = SortedPairs.of(pairs.scores, pairs.same)
     roc = in_order.roc()
     band = _band(in_order, pairs, images, roc.impostor) if images is not None else None
     blocks += [roc_figure(roc, band, result, baselines), det_figure(roc, band, result)]
-    return Section("scores", "Scores and curves", tuple(blocks))
+    return Section("scores", "Scores", tuple(blocks))
 
 
 def _without_scores(result: EvaluationResult) -> Block:
