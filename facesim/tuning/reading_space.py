@@ -59,16 +59,18 @@ def read_space(experiment: Experiment, root: Node) -> Space:
     base = experiment.model_copy(update={"search": None})
     plain = {key: node for key, node in _entries(root).items() if key != "search"}
     space = Space(base, replace(root, value=plain), tuple(parameters))
-    problems += _beneath_choices(space)
-    problems += _wrong_references(space)
-    if not problems:
-        problems += _wrong_points(space, space.parameters, [])
+    problems += [*_beneath_choices(space), *_wrong_references(space)]
+    problems += _wrong_points(space, space.parameters, [])
     if not problems:
         space = replace(space, parameters=_ordered(space))
         problems += [*_empty_ranges(space), *problems_of_base(space)]
     if problems:
-        raise ExperimentError(problems)
+        raise ExperimentError(sorted(problems, key=_place))
     return space
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    return problem.mark.file, problem.mark.line, problem.mark.column
 
 
 def _entries(node: Node) -> dict[str, Node]:

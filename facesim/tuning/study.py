@@ -38,7 +38,9 @@ def open_study(plan: Plan) -> optuna.Study:
                     "experiment another `name:`"
                 )
             study.set_user_attr(_DEFINITION, plan.definition)
-            study.set_metric_names([each.name for each in plan.objectives])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names([each.name for each in plan.objectives])
         else:
             require_same_definition(plan.name, before, plan.definition)
         if not study.get_trials(deepcopy=False):

@@ -1,0 +1,137 @@
+"""Workers are killed, and the study ends as if they had not been."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import chown, which
+from tempfile import TemporaryDirectory
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from facesim.training.run_directory import RunDirectory
+from facesim.training.stop import StopRequest
+from facesim.tuning.attributes import EPOCHS, LOST, PRESENCE, REPEATS, RUN
+from facesim.tuning.plan import Plan
+from facesim.tuning.presence import Presence
+from facesim.tuning.study import search_stage
+from facesim.tuning.workers import run_workers
+
+KILLS = int(os.environ.get("FACESIM_KILLS", "2"))
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of a server on loopback that lives as long as this module's tests."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin"), Path(which("initdb") or "").parent]
+    binaries = next((folder for folder in found if (folder / "initdb").is_file()), None)
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    pytest.importorskip("psycopg", reason='no driver: pip install "facesim[postgres]"')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Not below pytest's own folders, which are closed to the user that the server runs as.
+    with TemporaryDirectory(prefix="facesim-postgres-") as folder:
+        if os.geteuid() == 0:  # as root it would refuse to run
+            chown(folder, "postgres")
+        server = Server(binaries, Path(folder) / "data", port)
+        server.begin()
+        try:
+            yield f"postgresql+psycopg://facesim@127.0.0.1:{port}/postgres"
+        finally:
+            server.end()
+
+
+class Server:
+    def __init__(self, binaries: Path, data: Path, port: int) -> None:
+        self.binaries = binaries
+        self.data = data
+        self.port = port
+
+    def begin(self) -> None:
+        self._run("initdb", "-U", "facesim", "-A", "trust", "-D", str(self.data))
+        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.data}"
+        self._run("pg_ctl", "-D", str(self.data), "-o", options, "-w", "start")
+
+    def end(self) -> None:
+        self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        user = "postgres" if os.geteuid() == 0 else None
+        command = [str(self.binaries / program), *arguments]
+        # Its own output would keep a pipe open for as long as the server runs.
+        subprocess.run(
+            command, check=True, user=user, stdout=subprocess.DEVNULL, cwd=self.data.parent
+        )
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgres"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    if request.param == "journal":
+        return None
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/study.db"
+    url: str = request.getfixturevalue("postgres")
+    return url
+
+
+class Killer:
+    """Kills a worker now and then, once its trial has an epoch behind it."""
+
+    def __init__(self, study: optuna.Study, kills: int) -> None:
+        self.study = study
+        self.kills = kills
+        self.hit: list[int] = []
+
+    def __call__(self) -> None:
+        if len(self.hit) == self.kills:
+            return
+        running = [t for t in self.study.get_trials() if self._is_under_way(t)]
+        if not running:
+            return
+        victim = running[-1]
+        os.kill(victim.user_attrs[PRESENCE]["pid"], signal.SIGKILL)
+        time.sleep(0.2)
+        if self.study.get_trials()[victim.number].state in (TrialState.RUNNING, TrialState.FAIL):
+            self.hit.append(victim.number)
+
+    def _is_under_way(self, trial: FrozenTrial) -> bool:
+        presence = Presence.read(trial.user_attrs.get(PRESENCE))
+        lives = presence is not None and not presence.is_dead
+        return (
+            trial.state == TrialState.RUNNING and lives and 0 < trial.user_attrs.get(EPOCHS, 0) < 10
+        )
+
+
+def test_killed_workers_lose_nothing(
+    write_search: Callable[..., Path],
+    planned: Callable[[Path], Plan],
+    storage: str | None,
+) -> None:
+    file = write_search(changed=("epochs: 3", "epochs: 14"))
+    plan = replace(planned(file), storage=storage)
+    stage = search_stage(plan)
+    killer = Killer(stage.study, KILLS)
+    run_workers(plan.folder, storage, None, 2, StopRequest(), killer)
+    trials = stage.study.get_trials()
+    assert len(killer.hit) == KILLS
+    assert stage.is_done
+    assert len(stage.trials) == 4
+    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in stage.trials)
+    assert [trial.number for trial in trials if LOST in trial.user_attrs] == sorted(killer.hit)
+    for number in killer.hit:
+        (again,) = [trial for trial in trials if trial.user_attrs.get(REPEATS) == number]
+        assert again.params == trials[number].params
+        assert again.user_attrs[RUN] == trials[number].user_attrs[RUN]
+        run = RunDirectory(Path(again.user_attrs[RUN]))
+        assert len(json.loads(run.environment_file.read_text())) >= 2
+        steps = sorted(again.intermediate_values)
+        assert steps == list(range(1, len(steps) + 1))

@@ -1,0 +1,137 @@
+"""A study made by one process: what its trials are, and what ends it."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from facesim.errors import FacesimError
+from facesim.training.run_directory import RunDirectory
+from facesim.training.stop import Stopped, StopRequest
+from facesim.tuning.attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN
+from facesim.tuning.base_point import base_point
+from facesim.tuning.plan import Plan
+from facesim.tuning.stage import Stage
+from facesim.tuning.study import open_study, search_stage
+from facesim.tuning.trial import best_of_val
+from facesim.tuning.worker import work
+
+Write = Callable[..., Path]
+Planned = Callable[[Path], Plan]
+
+
+def made(plan: Plan) -> Stage:
+    stage = search_stage(plan)
+    work(stage, StopRequest())
+    return stage
+
+
+def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
+    stage = made(plan)
+    assert stage.is_done
+    assert len(stage.trials) == 4
+    base = stage.trials[0]
+    assert base.user_attrs[IS_BASE]
+    assert base.params == base_point(plan.space)
+    for trial in stage.trials:
+        run = RunDirectory(Path(trial.user_attrs[RUN]))
+        assert run.finished == (trial.state == TrialState.COMPLETE)
+        assert not run.evaluation("test").exists()
+        assert trial.values == [best_of_val(run, run.experiment())["val.accuracy"]] or (
+            trial.state == TrialState.PRUNED
+        )
+        assert trial.user_attrs[EPOCHS] == len(trial.intermediate_values)
+    assert RunDirectory(Path(base.user_attrs[RUN])).experiment() == plan.space.base
+
+
+def test_a_study_is_continued_until_it_has_as_many_trials_as_asked(
+    write_search: Write, planned: Planned
+) -> None:
+    first = planned(write_search(changed=("trials: 4", "trials: 2")))
+    assert len(made(first).study.trials) == 2
+    more = planned(write_search(changed=("trials: 4", "trials: 3")))
+    assert len(made(more).study.trials) == 3
+    assert len(made(more).study.trials) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[8, 64]", "[8, 32]", r"search\.space\.head\.fc_dim\.int: \[8, 64\] -> \[8, 32\]"),
+        ("width: 4", "width: 8", r"base\.backbone\.width: 4 -> 8"),
+    ],
+)
+def test_a_study_of_something_else_is_refused_with_the_difference(
+    write_search: Write, planned: Planned, old: str, new: str, said: str
+) -> None:
+    open_study(planned(write_search()))
+    changed = planned(write_search(changed=(old, new)))
+    with pytest.raises(FacesimError, match=said):
+        open_study(changed)
+
+
+def test_a_loss_that_is_no_number_fails_its_trial_alone(
+    write_search: Write, planned: Planned
+) -> None:
+    search = "  trials: 2\n  space:\n    optimizer.lr: {choice: [0.001, 1.0e+30]}\n"
+    plan = planned(write_search(search))
+    study = open_study(plan)
+    study.enqueue_trial({"optimizer.lr": 1e30})
+    stage = made(plan)
+    good, bad = stage.trials
+    assert good.state == TrialState.COMPLETE
+    assert bad.state == TrialState.FAIL
+    assert "NonFiniteLossError" in bad.user_attrs[REASON]
+
+
+def test_several_objectives_have_a_pareto_front(write_search: Write, planned: Planned) -> None:
+    search = (
+        "  trials: 3\n  metric: [val.eer, cost.milliseconds_per_image, cost.parameters]\n"
+        "  space:\n    head.fc_dim: {int: [8, 64]}\n"
+    )
+    stage = made(planned(write_search(search)))
+    assert [trial.state for trial in stage.trials] == [TrialState.COMPLETE] * 3
+    assert all(math.isfinite(value) for trial in stage.trials for value in trial.values)
+    assert stage.study.best_trials
+
+
+def test_a_stopped_trial_goes_on_from_its_checkpoint(plan: Plan) -> None:
+    stage = search_stage(plan)
+    stop = StopRequest()
+    attempt = stage.attempt
+
+    def stopped_after_an_epoch(trial: optuna.Trial, request: StopRequest) -> Sequence[float]:
+        report = trial.report
+
+        def reported(value: float, step: int) -> None:
+            report(value, step)
+            request.signal_number = 15
+
+        trial.report = reported  # type: ignore[method-assign]
+        return attempt(trial, request)
+
+    with pytest.raises(Stopped):
+        work(
+            Stage(stage.plan, stage.study, stage.total, attempt=stopped_after_an_epoch),
+            stop,
+        )
+    (lost,) = stage.study.get_trials()
+    assert lost.state == TrialState.FAIL
+    assert lost.user_attrs[LOST] == "stopped"
+    done = made(plan)
+    again = next(trial for trial in done.trials if trial.user_attrs.get(REPEATS) == lost.number)
+    assert again.params == lost.params
+    assert again.user_attrs[RUN] == lost.user_attrs[RUN]
+    assert again.user_attrs[IS_BASE]
+    assert len(again.intermediate_values) == 3
+    assert len(done.trials) == 4
+
+
+def test_another_machine_that_was_a_moment_faster_leaves_no_trial_too_many(plan: Plan) -> None:
+    stage = made(plan)
+    surplus = stage.study.ask()
+    assert stage.is_surplus(surplus.number)
+    assert not any(stage.is_surplus(trial.number) for trial in stage.trials[:4])
