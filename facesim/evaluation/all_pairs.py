@@ -33,8 +33,8 @@ def evaluate_all_pairs(
 
     The values are exact. Intervals come from the identity bootstrap of a random sample, at most
     :data:`SAMPLED_PAIRS` of either kind, around the exact value: the sample's own randomness is in
-    them, so that they are wider than those of all pairs would be, never narrower. A FAR too small
-    to be measured on the sample has a TAR and no interval.
+    them, so that they tend to be wider than those of all pairs would be. A FAR too small to be
+    measured on the sample has a TAR and no interval.
 
     Args:
         embeddings: float [N, D], on the device that ``score`` works on.

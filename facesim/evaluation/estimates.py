@@ -71,12 +71,9 @@ class Resampling:
             return {}
         roc = self.pairs.roc()
         reasons = {question: _why_not(question, roc) for question in answers}
+        sampled = f"intervals are made from {len(self.pairs.order):,} sampled pairs"
         return {
-            question: Estimate(
-                value=found.value,
-                reason=f"{reasons[question]} in the sample of "
-                f"{len(self.pairs.order):,} pairs for intervals",
-            )
+            question: Estimate(value=found.value, reason=f"{sampled}: {reasons[question]}")
             for question, found in answers.items()
             if found.value is not None and reasons[question] is not None
         }
