@@ -8,12 +8,17 @@ from facesim.experiment.schema import Experiment
 
 def differences(before: Experiment, after: Experiment) -> dict[str, str]:
     """Each dotted key whose value is not the same, with ``old -> new``, in the file's order."""
-    old, new = (dict(_leaves(experiment.as_data())) for experiment in (before, after))
+    old, new = values_by_key(before), values_by_key(after)
     return {
         key: f"{old.get(key, 'nothing')} -> {new.get(key, 'nothing')}"
         for key in dict.fromkeys([*old, *new])
         if key not in old or key not in new or old[key] != new[key]
     }
+
+
+def values_by_key(experiment: Experiment) -> dict[str, Any]:
+    """Every value of an experiment by its dotted key, in the file's order."""
+    return dict(_leaves(experiment.as_data()))
 
 
 def is_within(key: str, sections: tuple[str, ...]) -> bool:

@@ -15,6 +15,7 @@ from facesim.report.evaluated_images import load_images
 from facesim.report.metric_difference import MetricDifference
 from facesim.report.run_files import RunFiles, read_run
 from facesim.report.scored_pairs import NamedPairs
+from facesim.training.evaluation_plan import OWN
 from facesim.training.run_directory import RunDirectory
 
 
@@ -59,7 +60,7 @@ class Comparison:
         return tuple(self.runs[0].estimates)
 
 
-def compare_runs(runs: Sequence[RunDirectory], *, name: str = "test") -> Comparison:
+def compare_runs(runs: Sequence[RunDirectory], *, name: str = OWN) -> Comparison:
     """Compare runs with the first of them.
 
     Runs on the same pairs are compared on the same resamples of the identities; other runs as if

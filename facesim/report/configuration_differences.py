@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facesim.experiment.differences import values_by_key
 from facesim.experiment.schema import Experiment
 
 
@@ -25,20 +26,16 @@ def configuration_differences(
     experiments: Sequence[Experiment],
 ) -> tuple[ConfigurationDifference, ...]:
     """Every key whose values differ, in the order of the file."""
-    flat = [dict(_leaves(experiment.as_data())) for experiment in experiments]
-    keys = dict.fromkeys(key for leaves in flat for key in leaves)
-    found = (
-        ConfigurationDifference(key, tuple(leaves.get(key) for leaves in flat)) for key in keys
+    found = [values_by_key(experiment) for experiment in experiments]
+    keys = dict.fromkeys(key for values in found for key in values)
+    rows = (
+        ConfigurationDifference(
+            key, tuple(_as_text(values[key]) if key in values else None for values in found)
+        )
+        for key in keys
     )
-    return tuple(each for each in found if len(set(each.values)) > 1)
+    return tuple(row for row in rows if len(set(row.values)) > 1)
 
 
-def _leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        return [
-            leaf
-            for key, below in value.items()
-            for leaf in _leaves(below, f"{path}.{key}" if path else str(key))
-        ]
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return [(path, text)]
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

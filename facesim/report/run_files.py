@@ -18,6 +18,7 @@ from facesim.interfaces import DataError, FaceTable
 from facesim.registry import Spec
 from facesim.report.scored_pairs import NamedPairs, read_scored_pairs
 from facesim.report.training_log import TrainingLog, read_training_log
+from facesim.training.evaluation_plan import OWN
 from facesim.training.run_directory import EXPERIMENT_FILE, RunDirectory
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def read_run(run: RunDirectory, name: str) -> RunFiles:
             instance without one of its plugins.
     """
     folder = run.evaluation(name)
-    if name != "test" and not folder.is_dir():
+    if name != OWN and not folder.is_dir():
         known = sorted(path.name for path in folder.parent.iterdir())
         raise FacesimError(
             f"{run.path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "

@@ -21,10 +21,11 @@ from facesim.report.sections.scores import scores_section
 from facesim.report.sections.setup import setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
+from facesim.training.evaluation_plan import OWN
 from facesim.training.run_directory import RunDirectory
 
 
-def write_report(run: RunDirectory, *, faces: bool = True, name: str = "test") -> Path:
+def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> Path:
     """Write one self-contained HTML file about a run and one of its evaluations.
 
     A part that the run does not have yet is left out, or the page says what is missing.
@@ -39,10 +40,14 @@ def write_report(run: RunDirectory, *, faces: bool = True, name: str = "test") -
 
     Raises:
         DataError: a file of the run is damaged.
-        FacesimError: the experiment does not load.
+        FacesimError: the experiment does not load, or the file cannot be written.
     """
-    path = run.path / ("report.html" if name == "test" else f"report-{name}.html")
-    write_text(path, render(report_page(read_run(run, name), faces=faces)))
+    path = run.path / ("report.html" if name == OWN else f"report-{name}.html")
+    text = render(report_page(read_run(run, name), faces=faces))
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise FacesimError(f"{path}: cannot be written: {error.strerror}") from None
     return path
 
 

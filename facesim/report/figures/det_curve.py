@@ -6,9 +6,9 @@ from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
 from facesim.evaluation.roc_band import RocBand
+from facesim.report.figures.curve_parts import add_band, add_threshold, log_rate_axis
 from facesim.report.figures.drawn_curve import visible_points
 from facesim.report.figures.layout import MUTED, SERIES, new_plot, style_axes
-from facesim.report.figures.roc_curve import add_band, add_threshold, log_rate_axis
 from facesim.report.formatting import estimate, percent
 from facesim.report.page import Figure, Table
 

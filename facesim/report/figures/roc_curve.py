@@ -1,4 +1,4 @@
-"""The ROC: true accepts against false accepts, on a logarithmic axis."""
+"""The ROC of one run: true accepts against false accepts, on a logarithmic axis."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,14 @@ from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
 from facesim.evaluation.roc_band import RocBand
-from facesim.report.figures.drawn_curve import visible_points
+from facesim.report.figures.curve_parts import (
+    add_band,
+    add_roc,
+    add_threshold,
+    log_rate_axis,
+)
 from facesim.report.figures.layout import (
     DASHES,
-    INK,
     MUTED,
     SERIES,
     SYMBOLS,
@@ -21,10 +25,8 @@ from facesim.report.figures.layout import (
     new_plot,
     style_axes,
 )
-from facesim.report.formatting import number, percent, tar_at_far, words
+from facesim.report.formatting import interval, number, percent, tar_at_far, words
 from facesim.report.page import Figure, Table
-
-_BELOW_ALL_AXES = 1e-9
 
 
 def roc_figure(
@@ -48,69 +50,6 @@ def roc_figure(
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     return Figure("roc", "ROC", _description(result, band), plot, _numbers(band, result))
-
-
-def add_roc(plot: Any, roc: Roc, name: str, series: int) -> None:
-    """Draw a curve, as steps, where the FAR is not 0."""
-    shown = np.flatnonzero(roc.false_accepts > 0)
-    far, tar = roc.far[shown], roc.tar[shown]
-    kept = visible_points(np.log10(far), tar)
-    plot.add_scatter(
-        x=far[kept],
-        y=tar[kept],
-        customdata=roc.thresholds[shown][kept],
-        name=literal(name),
-        mode="lines",
-        line={"color": SERIES[series % 6], "dash": DASHES[series % 6], "width": 2, "shape": "hv"},
-        hovertemplate=(
-            f"<b>{literal(name)}</b><br>TAR %{{y:.2%}}<br>FAR %{{x:.3~%}}"
-            "<br>threshold %{customdata:.4g}<extra></extra>"
-        ),
-    )
-
-
-def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
-    """Draw pointwise intervals of TAR, or of FNMR where ``rejects``."""
-    if band is None:
-        return
-    low, high = band.low, band.high
-    there = np.isfinite(low)
-    if rejects:  # a logarithmic axis cannot show 0
-        low, high = np.maximum(1 - band.high, _BELOW_ALL_AXES), 1 - band.low
-        there &= band.tar < 1
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    plot.add_scatter(x=band.far[there], y=low[there], showlegend=False, **edge)
-    plot.add_scatter(
-        x=band.far[there],
-        y=high[there],
-        name="95% interval",
-        fill="tonexty",
-        fillcolor="var(--series-1-fill)",
-        **edge,
-    )
-
-
-def add_threshold(plot: Any, result: EvaluationResult, *, rejects: bool = False) -> None:
-    """Mark the point that the threshold from val reaches."""
-    far, tar = result.far.value, result.tar.value
-    if not far or tar is None:
-        return
-    plot.add_scatter(
-        x=[far],
-        y=[1 - tar if rejects else tar],
-        name="at the threshold",
-        mode="markers",
-        marker={"symbol": "diamond", "size": 11, "color": INK},
-        hovertemplate=(
-            f"threshold {number(result.threshold)}<br>FAR {percent(far)}"
-            f"<br>TAR {percent(tar)}<extra></extra>"
-        ),
-    )
-
-
-def log_rate_axis(axis: Any, smallest: float) -> None:
-    """A logarithmic axis of rates from ``smallest`` to 1."""
-    axis.update(type="log", range=[np.log10(smallest), 0.02], dtick=1, exponentformat="power")
 
 
 def _add_baselines(plot: Any, baselines: Sequence[Baseline]) -> None:
@@ -155,19 +94,12 @@ def _description(result: EvaluationResult, band: RocBand | None) -> str:
 
 
 def _numbers(band: RocBand | None, result: EvaluationResult) -> Table:
+    """Every fourth point of the band; the FAR targets where there is no band."""
+    caption = "True accept rate at false accept rates"
     if band is None:
-        rows = tuple((far_name(at.far), tar_at_far(at), NO_BAND) for at in result.tar_at_far)
-    else:
-        rows = tuple(
-            (percent(far), percent(tar), f"{percent(low)} to {percent(high)}")
-            for far, tar, low, high in list(
-                zip(
-                    *(each.tolist() for each in (band.far, band.tar, band.low, band.high)),
-                    strict=True,
-                )
-            )[::4]
-        )
-    return Table("True accept rate at false accept rates", ("FAR", "TAR", "95% interval"), rows)
-
-
-NO_BAND = "no interval"
+        targets = ((far_name(at.far), tar_at_far(at)) for at in result.tar_at_far)
+        return Table(caption, ("FAR", "TAR"), tuple(targets))
+    points = np.stack([band.far, band.tar, band.low, band.high], axis=1)
+    shown = points[np.isfinite(points).all(axis=1)][::4].tolist()
+    rows = tuple((percent(far), percent(tar), interval("tar", *ends)) for far, tar, *ends in shown)
+    return Table(caption, ("FAR", "TAR", "95% interval"), rows)

@@ -2,8 +2,8 @@
 
 from facesim.evaluation.roc import Roc
 from facesim.report.comparison import Comparison
+from facesim.report.figures.curve_parts import add_roc, log_rate_axis
 from facesim.report.figures.layout import new_plot, style_axes
-from facesim.report.figures.roc_curve import add_roc, log_rate_axis
 from facesim.report.formatting import metric_label, tar_at_far
 from facesim.report.page import Figure, Table
 

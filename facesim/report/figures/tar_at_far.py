@@ -2,8 +2,8 @@
 
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
+from facesim.report.figures.curve_parts import log_rate_axis
 from facesim.report.figures.layout import SERIES, new_plot, style_axes
-from facesim.report.figures.roc_curve import log_rate_axis
 from facesim.report.formatting import tar_at_far
 from facesim.report.page import Figure, Table
 

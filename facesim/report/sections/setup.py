@@ -15,7 +15,7 @@ def setup_section(files: RunFiles) -> Section:
     parts = {
         "train": _node(trained["data"]["train"]),
         "val": _node(trained["data"]["val"]),
-        "test" if files.name == "test" else files.name: _node(data["data"]["test"]),
+        files.name: _node(data["data"]["test"]),
         "image": _parameters(data["image"]),
         "transforms": "; ".join(_node(node) for node in trained["transforms"]) or "none",
         **{part: _node(trained[part]) for part in _PARTS},
