@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.tuning.progress import StudyProgress
+from facesim.tuning.study_page import verdict
 from facesim.tuning.summary import Retrained, Summary
 
 
@@ -61,7 +62,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         base = "" if summary.base_value is None else f"{summary.base_value:.4f}"
         table.add_row("base experiment", base, *_spreads(summary, summary.base))
     console.print(table)
-    console.print(_verdict(summary), highlight=False, soft_wrap=True)
+    console.print(verdict(summary), highlight=False, soft_wrap=True)
     if summary.winners_scored > 1:
         console.print(
             f"test has been looked at for {summary.winners_scored} winners of this study: its "
@@ -76,20 +77,6 @@ def _spreads(summary: Summary, system: Retrained) -> tuple[str, str]:
         spread = values.get(summary.metric)
         shown.append(f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}" if spread else "")
     return shown[0], shown[1]
-
-
-def _verdict(summary: Summary) -> str:
-    difference = summary.difference
-    if difference is None:
-        return "nothing that was tried beat the base experiment on val"
-    figures = (
-        f"winner minus base experiment on test: {difference.mean:+.4f}, 95% interval "
-        f"{difference.low:+.4f} to {difference.high:+.4f} over {len(summary.seeds)} paired seeds"
-    )
-    if difference.better is None:
-        return f"{figures}: no difference is shown"
-    better = "the winner" if difference.better == "winner" else "the base experiment"
-    return f"{figures}: {better} is better"
 
 
 def _table(progress: StudyProgress) -> Group:

@@ -20,6 +20,7 @@ from facesim.tuning.progress import StudyProgress, progress_of
 from facesim.tuning.reading_space import read_space
 from facesim.tuning.stage import Stage
 from facesim.tuning.study import open_study, quieten, search_stage, study_exists
+from facesim.tuning.study_page import write_study_page
 from facesim.tuning.summary import Summary, summarise
 from facesim.tuning.winner import winner_stage, winning_experiment, winning_trial
 from facesim.tuning.workers import run_workers
@@ -94,6 +95,7 @@ def optimize(request: Request, view: View) -> tuple[Path, Summary]:
     _make(again, winner.number, request.workers, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
     write_text(plan.folder / SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
+    write_study_page(plan, study, summary)
     return plan.folder, summary
 
 
