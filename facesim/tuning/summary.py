@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, ConfigDict
 
 from facesim.errors import FacesimError
-from facesim.evaluation.metrics import METRICS, SINGLE_METRICS, Metric
+from facesim.evaluation.metrics import METRICS, Metric
 from facesim.evaluation.student_t import student_t_quantile
 from facesim.report.comparison import compare_runs
 from facesim.training.run_directory import RunDirectory
@@ -64,12 +64,14 @@ class SeedDifference(_Json):
         difference: of the metric.
         low: lower end of the paired interval over the identities; None where there is none.
         high: upper end.
+        reason: why there is no interval.
     """
 
     seed: int
     difference: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
 
 
 class Difference(_Json):
@@ -196,25 +198,18 @@ def _difference(
 
 def _of_seed(metric: Metric, seed: int, winner: FrozenTrial, base: FrozenTrial) -> SeedDifference:
     difference = winner.user_attrs[TEST][metric.name] - base.user_attrs[TEST][metric.name]
-    low, high = _over_identities(metric, winner, base)
-    return SeedDifference(seed=seed, difference=difference, low=low, high=high)
-
-
-def _over_identities(
-    metric: Metric, winner: FrozenTrial, base: FrozenTrial
-) -> tuple[float | None, float | None]:
-    """The paired interval over the people in test; none where the runs lie on another machine."""
-    if metric not in SINGLE_METRICS:
-        return None, None
     try:
         runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
         compared = compare_runs(runs).runs[1]
-    except FacesimError:
-        return None, None
+    except FacesimError as error:  # they may lie on another machine
+        return SeedDifference(seed=seed, difference=difference, reason=str(error))
     found = compared.differences.get(metric.name)
     if found is None or compared.why_unpaired:
-        return None, None
-    return found.low, found.high
+        reason = compared.why_unpaired or f"{metric.name} has no interval over the identities"
+        return SeedDifference(seed=seed, difference=difference, reason=reason)
+    return SeedDifference(
+        seed=seed, difference=difference, low=found.low, high=found.high, reason=found.reason
+    )
 
 
 def _by_seed(retrained: optuna.Study, system: str) -> dict[int, FrozenTrial]:

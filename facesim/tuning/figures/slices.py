@@ -40,7 +40,7 @@ def _slice(
     values = [trial.values[index] for trial in trials]
     add_marks(plot, trials, [_on_axis(trial, name, kind) for trial in trials], values, objectives)
     style_axes(plot, name, objective.name)
-    plot.update_xaxes(type=kind)
+    plot.update_xaxes(type=kind, exponentformat="power")
     return Figure(
         f"slice-{chr(ord('a') + number // 26)}{chr(ord('a') + number % 26)}",
         name,
