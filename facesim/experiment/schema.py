@@ -74,6 +74,10 @@ class Train(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto is bfloat16 autocast on CUDA and float32 elsewhere"
     )
+    compile: bool = Field(
+        default=False,
+        description="compile tail and head with torch.compile; minutes at the start, faster steps",
+    )
     deterministic: bool = Field(
         default=True, description="use deterministic algorithms, so that a resumed run is identical"
     )

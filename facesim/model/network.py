@@ -47,6 +47,11 @@ class SiameseNetwork(nn.Module):
         embeddings: Tensor = self.head(self.backbone.tail(trunk_output))
         return embeddings
 
+    def compile_trained_part(self) -> None:
+        """Compile tail and head for batches of any size; their weights keep their names."""
+        for part in (self.backbone.tail, self.head):
+            part.compile(dynamic=True)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The trainable parameters for an optimizer, a group each for tail, head and loss."""
         parts = {"tail": self.backbone.tail, "head": self.head, "loss": self.loss}

@@ -89,6 +89,8 @@ def prepare(experiment: Experiment) -> Prepared:
             f"sampler {experiment.sampler.name!r} draws no batch from the {len(train.table)} "
             "training images; lower train.batch_size or draw more pairs an image"
         )
+    if experiment.train.compile:
+        network.compile_trained_part()
     groups = network.parameter_groups()
     if not groups:
         raise FacesimError("nothing is trainable: backbone, head and loss have no free parameter")

@@ -18,6 +18,7 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, losses
 from facesim.reporter import SilentReporter
 from facesim.training.checkpoint import read_checkpoint
+from facesim.training.preparation import prepare
 from facesim.training.run import resume_run, start_run
 from facesim.training.run_directory import RunDirectory
 from facesim.training.step import NonFiniteLossError
@@ -148,3 +149,17 @@ def test_the_callers_settings_of_torch_come_back(tiny: Experiment, tmp_path: Pat
     start_run(tiny.model_copy(update={"name": "again"}), tmp_path, SilentReporter())
     assert not torch.are_deterministic_algorithms_enabled()
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
+
+
+def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weights(
+    tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module, *, dynamic: compiled.append(module)
+    )
+    plain = prepare(load_experiment(tiny_file)).network
+    assert compiled == []
+    network = prepare(load_experiment(tiny_file, ["train.compile=true"])).network
+    assert compiled == [network.backbone.tail, network.head]
+    assert network.state_dict().keys() == plain.state_dict().keys()
