@@ -155,9 +155,12 @@ def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weigh
     tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[torch.nn.Module] = []
-    monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda module, *, dynamic: compiled.append(module)
-    )
+
+    def note(module: torch.nn.Module, *, dynamic: bool) -> None:
+        assert dynamic
+        compiled.append(module)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", note)
     plain = prepare(load_experiment(tiny_file)).network
     assert compiled == []
     network = prepare(load_experiment(tiny_file, ["train.compile=true"])).network
