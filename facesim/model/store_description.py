@@ -80,4 +80,9 @@ class StoreDescription:
             write_text(file, _ADAPTER.dump_json(self, indent=2).decode() + "\n")
 
 
+def is_described(folder: Path) -> bool:
+    """Whether a folder holds the description of a store."""
+    return (folder / FILE).is_file()
+
+
 _ADAPTER = TypeAdapter(StoreDescription)

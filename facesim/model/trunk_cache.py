@@ -14,7 +14,7 @@ from facesim.errors import FacesimError
 from facesim.interfaces import Backbone, FaceTable, Int64Array
 from facesim.model.cache_filler import CacheFiller
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
-from facesim.model.store_description import StoreDescription
+from facesim.model.store_description import StoreDescription, is_described
 from facesim.model.stores import stores_root
 from facesim.model.trunk_key import TrunkRecipe, trunk_key
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
@@ -68,10 +68,11 @@ class TrunkCache:
         progress: Progress | None = None,
     ) -> None:
         trunk = TrunkPass(backbone, recipe, device)
-        row_shape = trunk.row_shape()
         folder = (root or stores_root()) / trunk_key(backbone, recipe)
-        self.store = FeatureStore(folder, row_shape, recipe.dtype)
-        self._description = StoreDescription.of(name, row_shape, recipe)
+        # The key decides the shape, so a store that is there knows it without running the trunk.
+        known = StoreDescription.read(folder) if is_described(folder) else None
+        self._description = known or StoreDescription.of(name, trunk.row_shape(), recipe)
+        self.store = FeatureStore(folder, self._description.row_shape, recipe.dtype)
         self._description.mark_used(folder)
         self._digests = image_digests(table, progress)
         self._filler = CacheFiller(self.store, table, self._digests, recipe.framing, trunk, workers)

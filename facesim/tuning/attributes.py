@@ -25,6 +25,9 @@ REPEATS = "repeats"
 FRUITLESS = "fruitless_attempts"
 """How often in a row the parameters were lost without another epoch."""
 
+EPOCHS_BEFORE = "epochs_done_before"
+"""Epochs that were done when this trial took its parameters over from a lost one."""
+
 IS_BASE = "is_base"
 """Whether this is the experiment as it stands in its file."""
 
@@ -54,7 +57,7 @@ def is_worth_repeating(trial: FrozenTrial) -> bool:
 def fruitless(trial: FrozenTrial) -> int:
     """How often in a row, this time included, the trial's parameters led to no further epoch."""
     attributes = trial.user_attrs
-    progressed = attributes.get(EPOCHS, 0) > attributes.get(f"{EPOCHS}_before", 0)
+    progressed = attributes.get(EPOCHS, 0) > attributes.get(EPOCHS_BEFORE, 0)
     return 0 if progressed else int(attributes.get(FRUITLESS, 0)) + 1
 
 
@@ -63,7 +66,7 @@ def repeat_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
     attributes = {
         REPEATS: trial.number,
         FRUITLESS: fruitless(trial),
-        f"{EPOCHS}_before": trial.user_attrs.get(EPOCHS, 0),
+        EPOCHS_BEFORE: trial.user_attrs.get(EPOCHS, 0),
     }
     carried = {key: trial.user_attrs[key] for key in (IS_BASE, RUN) if key in trial.user_attrs}
     wanted = trial.system_attrs.get("fixed_params", {})

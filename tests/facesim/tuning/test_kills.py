@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import StopRequest
-from facesim.tuning.attributes import EPOCHS, LOST, PRESENCE, REPEATS, RUN
+from facesim.tuning.attributes import EPOCHS, EPOCHS_BEFORE, LOST, PRESENCE, REPEATS, RUN
 from facesim.tuning.plan import Plan
 from facesim.tuning.presence import Presence
 from facesim.tuning.study import search_stage
@@ -105,9 +105,12 @@ class Killer:
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
         presence = Presence.read(trial.user_attrs.get(PRESENCE))
+        before = trial.user_attrs.get(EPOCHS_BEFORE, 0)
         lives = presence is not None and not presence.is_dead
         return (
-            trial.state == TrialState.RUNNING and lives and 0 < trial.user_attrs.get(EPOCHS, 0) < 10
+            trial.state == TrialState.RUNNING
+            and lives
+            and before < trial.user_attrs.get(EPOCHS, 0) < 12
         )
 
 
