@@ -206,10 +206,11 @@ class Trainer:
         self._save()
         if is_best or not (self.run.checkpoint(BEST)).exists():
             link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
+        shown = dict.fromkeys((metric.name, "accuracy", "roc_auc", "loss"))
+        figures = ", ".join(f"{name} {_shown(values[name])}" for name in shown)
         self.reporter.say(
-            f"epoch {progress.epoch}/{self.settings.epochs}: "
-            f"val {metric.name} {_shown(value)}, roc_auc {_shown(values['roc_auc'])}, "
-            f"loss {_shown(values['loss'])}{' (best so far)' if is_best else ''}"
+            f"epoch {progress.epoch}/{self.settings.epochs}: val {figures}"
+            f"{' (best so far)' if is_best else ''}"
         )
         for warning in warnings:
             self.reporter.say(f"epoch {progress.epoch}: warning: {warning}")

@@ -1,5 +1,7 @@
 """Augmentation repeats by (seed, epoch, row) and disturbs nobody's random numbers."""
 
+from types import FunctionType
+
 import pytest
 import torch
 from torch import Tensor
@@ -55,6 +57,8 @@ def test_the_global_random_state_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(("transform", "made"), [(_to_float, "float32"), (_half, r"\[3, 2, 5\]")])
-def test_a_transform_that_changes_type_or_shape_is_named(transform, made: str) -> None:
+def test_a_transform_that_changes_type_or_shape_is_named(
+    transform: FunctionType, made: str
+) -> None:
     with pytest.raises(FacesimError, match=rf"{transform.__name__} made .*{made}"):
         Augmentation((transform,), seed=0, epoch=0)(IMAGE, 0)

@@ -15,7 +15,8 @@ def _write(tmp_path: Path, text: str | bytes) -> Path:
 
 
 def _read(tmp_path: Path, text: str | bytes) -> dict[str, list[str]]:
-    return read_csv_columns(_write(tmp_path, text), ("img", "ids")).frame.to_dict("list")
+    frame = read_csv_columns(_write(tmp_path, text), ("img", "ids")).frame
+    return {str(column): frame[column].tolist() for column in frame}
 
 
 @pytest.mark.parametrize(

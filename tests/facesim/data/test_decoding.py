@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from facesim.interfaces import DataError
 SIZE = (12, 10)
 
 
+Crop = tuple[int, int, int, int]
+
+
 def _photo(height: int = 12, width: int = 10) -> np.ndarray:
     """A smooth picture without symmetry, so that JPEG keeps it and a flip shows."""
     y, x = np.mgrid[0:height, 0:width]
@@ -28,12 +32,12 @@ def _photo(height: int = 12, width: int = 10) -> np.ndarray:
     return np.stack(channels, axis=2).astype(np.uint8)
 
 
-def _save(path: Path, array: np.ndarray, **options: object) -> Path:
+def _save(path: Path, array: np.ndarray, **options: Any) -> Path:
     Image.fromarray(array).save(path, **options)
     return path
 
 
-def _pixels(path: Path, size: tuple[int, int] = SIZE, crop=None) -> np.ndarray:
+def _pixels(path: Path, size: tuple[int, int] = SIZE, crop: Crop | None = None) -> np.ndarray:
     """Height, width, channels: as Pillow and numpy have them."""
     return decode_image(path, size, crop).permute(1, 2, 0).numpy()
 
@@ -158,7 +162,7 @@ def test_the_crop_is_cut_from_the_upright_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crop", [(6, 0, 5, 5), (0, 8, 5, 5)])
-def test_a_crop_that_leaves_the_picture_is_refused(tmp_path: Path, crop) -> None:
+def test_a_crop_that_leaves_the_picture_is_refused(tmp_path: Path, crop: Crop) -> None:
     path = _save(tmp_path / "a.png", _photo())
     with pytest.raises(DataError, match=r"a\.png: the crop .* is 10 wide and 12 high"):
         decode_image(path, SIZE, crop)
@@ -264,7 +268,9 @@ def _encoded(extension: str) -> bytes:
 )
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_bytes_give_pixels_or_a_data_error(tmp_path, extension, data) -> None:
+def test_damaged_bytes_give_pixels_or_a_data_error(
+    tmp_path: Path, extension: str, data: st.DataObject
+) -> None:
     damaged = bytearray(_encoded(extension))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))

@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -121,17 +122,24 @@ def test_batches_are_drawn_only_a_few_ahead(table: FaceTable, workers: int) -> N
     loaded = load_batches(table, endless(), FRAMING, workers=workers)
     next(loaded)
     assert len(drawn) <= 1 + 2 * workers
+    assert isinstance(loaded, Generator)
     loaded.close()
+
+
+def _numpy_state() -> npt.NDArray[np.uint32]:
+    state = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert isinstance(state, dict)
+    return np.array(state["state"]["key"])
 
 
 @WORKERS
 def test_the_callers_random_states_are_left_as_they_were(table: FaceTable, workers: int) -> None:
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before = torch.get_rng_state(), random.getstate(), _numpy_state()
     augmentation = Augmentation((_noise,), seed=0, epoch=0)
     list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=workers))
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
-    assert np.array_equal(before[2], np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before[2], _numpy_state())
 
 
 @WORKERS
@@ -155,7 +163,7 @@ def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> 
                 table, _batches(table), FRAMING, augmentation=augmentation, workers=workers
             )
         )
-    assert caught.value
+    assert str(caught.value)
     assert not multiprocessing.active_children()
 
 
@@ -208,6 +216,7 @@ def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable) -> None:
     with subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     ) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "decoded\n"
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=30)

@@ -1,6 +1,6 @@
 """The report in a browser: what it draws, that it talks to nobody, that it fits a phone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from facesim.report.comparison import compare_runs
 from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report
+from facesim.training.run_directory import RunDirectory
 
 CHROMIUM = Path("/usr/bin/chromium")
 PLOTS = "figure > .plot"
@@ -57,7 +58,9 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, build_run_in) -> tuple[Path, Path]:
+def files(
+    tmp_path_factory: pytest.TempPathFactory, build_run_in: Callable[..., RunDirectory]
+) -> tuple[Path, Path]:
     """A report and a comparison."""
     folder = tmp_path_factory.mktemp("browser")
     first, second = build_run_in(folder, "one"), build_run_in(folder, "two", 2.5)
@@ -131,7 +134,9 @@ def test_plots_follow_the_readers_mode_when_it_changes(
     assert visit.complaints == []
 
 
-def test_nothing_in_the_data_runs(browser: Any, tmp_path: Path, build_run_in) -> None:
+def test_nothing_in_the_data_runs(
+    browser: Any, tmp_path: Path, build_run_in: Callable[..., RunDirectory]
+) -> None:
     run = build_run_in(tmp_path, "evil")
     evil = "</script><img src=x onerror=alert(1)><script>alert(1)</script>"
     for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):

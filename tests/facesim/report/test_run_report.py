@@ -1,6 +1,7 @@
 """The report of one run."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -59,7 +60,9 @@ def report(run: RunDirectory, *, faces: bool = True) -> tuple[str, Reader]:
     return text, Reader(text)
 
 
-def test_a_finished_run_has_every_section_and_figure(build_run) -> None:
+def test_a_finished_run_has_every_section_and_figure(
+    build_run: Callable[..., RunDirectory],
+) -> None:
     text, page = report(build_run())
     assert [section["id"] for section in page.all("section")] == SECTIONS
     plots = [figure["id"] for figure in page.all("figure") if figure.get("id")]
@@ -67,7 +70,7 @@ def test_a_finished_run_has_every_section_and_figure(build_run) -> None:
     assert len(text) < 6_000_000
 
 
-def test_nothing_is_loaded_from_anywhere(build_run) -> None:
+def test_nothing_is_loaded_from_anywhere(build_run: Callable[..., RunDirectory]) -> None:
     _, page = report(build_run())
     sources = [attributes.get("src") or attributes.get("href") or "" for _, attributes in page.tags]
     assert all(source.startswith(("#", "data:")) for source in sources if source)
@@ -78,7 +81,9 @@ def test_nothing_is_loaded_from_anywhere(build_run) -> None:
     assert "script-src 'sha256-" in policy
 
 
-def test_every_figure_says_in_words_and_numbers_what_it_shows(build_run) -> None:
+def test_every_figure_says_in_words_and_numbers_what_it_shows(
+    build_run: Callable[..., RunDirectory],
+) -> None:
     text, page = report(build_run())
     identifiers = {attributes.get("id") for _, attributes in page.tags}
     plots = [div for div in page.all("div") if div.get("class") == "plot"]
@@ -89,14 +94,14 @@ def test_every_figure_says_in_words_and_numbers_what_it_shows(build_run) -> None
     assert text.count("<caption>") == text.count("<table")
 
 
-def test_headings_skip_no_level(build_run) -> None:
+def test_headings_skip_no_level(build_run: Callable[..., RunDirectory]) -> None:
     _, page = report(build_run())
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_names_from_data_cannot_become_markup(build_run) -> None:
+def test_names_from_data_cannot_become_markup(build_run: Callable[..., RunDirectory]) -> None:
     run = build_run()
     evil = "</script><script>alert(1)</script>"
     for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):
@@ -112,7 +117,7 @@ def test_names_from_data_cannot_become_markup(build_run) -> None:
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
 
 
-def test_faces_are_embedded_unless_left_out(build_run) -> None:
+def test_faces_are_embedded_unless_left_out(build_run: Callable[..., RunDirectory]) -> None:
     run = build_run()
     with_faces, _ = report(run)
     without, _ = report(run, faces=False)
@@ -143,7 +148,9 @@ def test_faces_are_embedded_unless_left_out(build_run) -> None:
     ],
     ids=lambda files: files[-1] if len(files) == 1 else "all",
 )
-def test_a_part_that_is_not_there_is_left_out(build_run, missing: tuple[str, ...]) -> None:
+def test_a_part_that_is_not_there_is_left_out(
+    build_run: Callable[..., RunDirectory], missing: tuple[str, ...]
+) -> None:
     run = build_run()
     for file in missing:
         (run.path / file).unlink()
@@ -151,14 +158,16 @@ def test_a_part_that_is_not_there_is_left_out(build_run, missing: tuple[str, ...
     assert {"result", "setup", "reproduction"} <= {s["id"] for s in page.all("section")}
 
 
-def test_a_collapse_that_training_warned_of_is_shown(build_run) -> None:
+def test_a_collapse_that_training_warned_of_is_shown(
+    build_run: Callable[..., RunDirectory],
+) -> None:
     run = build_run()
     log = run.metrics_log.read_text()
     run.metrics_log.write_text(log.replace('"warnings": []', '"warnings": ["all faces are one"]'))
     assert "Epoch 3: all faces are one" in report(run)[0]
 
 
-def test_a_k_fold_protocol_shows_its_folds(build_run) -> None:
+def test_a_k_fold_protocol_shows_its_folds(build_run: Callable[..., RunDirectory]) -> None:
     run = build_run()
     path = run.evaluation("test") / "metrics.json"
     found = EvaluationResult.model_validate_json(path.read_bytes())
@@ -170,14 +179,18 @@ def test_a_k_fold_protocol_shows_its_folds(build_run) -> None:
     assert "standard error 0.58%" in text
 
 
-def test_scores_that_were_too_many_to_keep_leave_the_rates(build_run) -> None:
+def test_scores_that_were_too_many_to_keep_leave_the_rates(
+    build_run: Callable[..., RunDirectory],
+) -> None:
     run = build_run()
     (run.evaluation("test") / "scores.csv").unlink()
     _, page = report(run)
     assert "tar-at-far" in [figure.get("id") for figure in page.all("figure")]
 
 
-def test_images_that_have_gone_are_said_to_have(build_run, tmp_path: Path) -> None:
+def test_images_that_have_gone_are_said_to_have(
+    build_run: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
     run = build_run()
     scores = run.evaluation("test") / "scores.csv"
     scores.write_text(scores.read_text().replace(".png", ".jpg"))
@@ -186,21 +199,25 @@ def test_images_that_have_gone_are_said_to_have(build_run, tmp_path: Path) -> No
     assert "label-noise" not in [section["id"] for section in page.all("section")]
 
 
-def test_a_damaged_file_is_named(build_run) -> None:
+def test_a_damaged_file_is_named(build_run: Callable[..., RunDirectory]) -> None:
     run = build_run()
     (run.evaluation("test") / "metrics.json").write_text('{"pairs": "many"}')
     with pytest.raises(DataError, match=r"metrics\.json"):
         write_report(run)
 
 
-def test_an_evaluation_on_other_data_gets_a_file_of_its_own(build_run) -> None:
+def test_an_evaluation_on_other_data_gets_a_file_of_its_own(
+    build_run: Callable[..., RunDirectory],
+) -> None:
     run = build_run()
     run.evaluation("test").rename(run.evaluation("lfw"))
     assert write_report(run, name="lfw") == run.path / "report-lfw.html"
     assert not (run.path / "report.html").exists()
 
 
-def test_an_evaluation_that_was_never_made_is_refused(build_run) -> None:
+def test_an_evaluation_that_was_never_made_is_refused(
+    build_run: Callable[..., RunDirectory],
+) -> None:
     with pytest.raises(FacesimError, match=r"no evaluation 'tset' \(did you mean 'test'\?\)"):
         write_report(build_run(), name="tset")
 

@@ -1,6 +1,7 @@
 """The celeba dataset: one official partition, or all, of the images that are there."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_it_is_registered() -> None:
     ],
 )
 def test_a_split_holds_the_images_of_its_partition(
-    root: Path, split: str, files: list[str]
+    root: Path, split: Literal["train", "val", "test", "all"], files: list[str]
 ) -> None:
     table = celeba_dataset(root=root, split=split)
     assert table.files.tolist() == files
