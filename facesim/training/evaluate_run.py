@@ -62,10 +62,10 @@ def evaluate(
     if not is_exhaustive(plan.experiment, test):
         pairs = evaluation_pairs(plan.pairs_file, plan.experiment, test)
     lint = lint_evaluation(plan, test, pairs)
+    lint.require_no_errors()
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
             reporter.say(str(line))
-    lint.require_no_errors()
     calibration = thresholds_for(plan, scorer)
     measured = measure(plan, test, pairs, calibration, scorer)
     write_baselines(plan, measured, scorer)

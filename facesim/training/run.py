@@ -52,9 +52,9 @@ def begin_run(
     prepared = prepare(experiment)
     pairs = choose_all_pairs(experiment, prepared.splits[1:])
     lint = lint_protocol(experiment, prepared.splits, pairs, reporter)
-    for finding in lint.findings:
-        reporter.say(str(finding))
     lint.require_no_errors()
+    for warning in lint.findings:
+        reporter.say(str(warning))
     run = RunDirectory.create(out, experiment)
     write_text(run.lint_file, lint.model_dump_json(indent=2) + "\n")
     return run, prepared

@@ -44,13 +44,13 @@ class LintReport(BaseModel):
         """Stop a run whose protocol does not hold.
 
         Raises:
-            ProtocolError: with every error, its rows, and how to go on all the same.
+            ProtocolError: with all that was found, errors first, and how to go on all the same.
         """
         errors = [finding for finding in self.findings if finding.severity == "error"]
         if errors:
             rules = ", ".join(f"{rule}: warning" for rule in dict.fromkeys(e.rule for e in errors))
             advice = f"mend the data; or, for the report to say so, write `lint: {{{rules}}}`"
-            raise ProtocolError("\n".join([*map(str, errors), advice]))
+            raise ProtocolError("\n".join([*map(str, self.findings), advice]))
 
 
 class ProtocolError(FacesimError):

@@ -48,7 +48,7 @@ def test_rows_are_shown_up_to_a_number_and_the_rest_is_counted() -> None:
     assert str(finding).splitlines()[:2] == ["error: self_pair: many", "    row 0"]
 
 
-def test_errors_stop_with_their_rows_and_how_to_go_on() -> None:
+def test_errors_stop_with_all_that_was_found_and_how_to_go_on() -> None:
     findings = Findings({})
     findings.add("self_pair", "two pairs are an image with itself", ["a - a", "b - b"])
     findings.add("image_in_two_splits", "one image", ["x = y"])
@@ -58,6 +58,7 @@ def test_errors_stop_with_their_rows_and_how_to_go_on() -> None:
     assert str(error.value) == (
         "error: self_pair: two pairs are an image with itself\n    a - a\n    b - b\n"
         "error: image_in_two_splits: one image\n    x = y\n"
+        "warning: dominant_identity: one person\n"
         "mend the data; or, for the report to say so, write "
         "`lint: {self_pair: warning, image_in_two_splits: warning}`"
     )
