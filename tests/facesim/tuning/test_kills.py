@@ -25,6 +25,7 @@ from facesim.tuning.study import search_stage
 from facesim.tuning.workers import run_workers
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))
+TRIALS = KILLS + 2
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,7 @@ def test_killed_workers_lose_nothing(
     storage: str | None,
 ) -> None:
     file = write_search(changed=("epochs: 3", "epochs: 14"))
+    file.write_text(file.read_text().replace("trials: 4", f"trials: {TRIALS}"))
     plan = replace(planned(file), storage=storage)
     stage = search_stage(plan)
     killer = Killer(stage.study, KILLS)
@@ -127,7 +129,7 @@ def test_killed_workers_lose_nothing(
     trials = stage.study.get_trials()
     assert len(killer.hit) == KILLS
     assert stage.is_done
-    assert len(stage.trials) == 4
+    assert len(stage.trials) == TRIALS
     assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in stage.trials)
     assert [trial.number for trial in trials if LOST in trial.user_attrs] == sorted(killer.hit)
     for number in killer.hit:
