@@ -542,7 +542,7 @@ def test_an_exception_of_the_plugin_breaks_the_promise_and_is_kept() -> None:
         def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
             raise KeyError("gamma")
 
-    promise = CONTRACTS["loss"].promises[-1]
+    promise = CONTRACTS["loss"].promises[0]
     with pytest.raises(ContractBrokenError, match="seen: KeyError: 'gamma'") as caught:
         promise.require(losses.spec("broken"))
     assert isinstance(caught.value.__cause__, KeyError)
