@@ -154,26 +154,39 @@ class Backbone(nn.Module):
     """A frozen trunk, a trainable tail, and the normalisation that the weights expect.
 
     The trunk runs in ``eval()`` mode and without gradients whatever mode the network is in, so
-    that neither its weights nor its BatchNorm statistics ever move. The tail ends with pooling.
+    that neither its weights nor its BatchNorm statistics ever move. The tail ends with pooling,
+    unless the feature maps are left to a head that pools them.
 
     Args:
         trunk: normalised images float32 [B, 3, H, W] -> any tensor [B, ...]; ``nn.Identity()`` if
             nothing is frozen.
-        tail: the trunk's output -> float [B, features]; ``nn.Identity()`` if all is frozen.
+        tail: the trunk's output -> float [B, features], or maps [B, features, h, w] if it is not
+            ``pooled``; ``nn.Identity()`` if all is frozen.
         features: width of the tail's output.
         normalization: applied to uint8 RGB pixels before the trunk.
+        pooled: whether the output is a row of features an image, and not maps.
+        image_size: the only height and width of images that it takes; None takes any.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, trunk: nn.Module, tail: nn.Module, features: int, normalization: Normalization
+        self,
+        trunk: nn.Module,
+        tail: nn.Module,
+        features: int,
+        normalization: Normalization,
+        *,
+        pooled: bool = True,
+        image_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.trunk = trunk.requires_grad_(False).eval()
         self.tail = tail
         self.features = features
+        self.pooled = pooled
+        self.image_size = image_size
         for name, values in (("mean", normalization.mean), ("std", normalization.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1) * 255, False)
 
@@ -195,7 +208,7 @@ class Backbone(nn.Module):
         return output
 
     def forward(self, images: Tensor) -> Tensor:
-        """Uint8 pixels [B, 3, H, W] -> features [B, features]."""
+        """Uint8 pixels [B, 3, H, W] -> features [B, features], or maps [B, features, h, w]."""
         features: Tensor = self.tail(self.run_trunk(images))
         return features
 
@@ -264,6 +277,11 @@ datasets: Registry[FaceTable] = Registry("dataset", "datasets")
 transforms: Registry[Transform] = Registry("transform", "transforms")
 backbones: Registry[Backbone] = Registry("backbone", "backbones")
 heads: Registry[nn.Module] = Registry("head", "heads", ("features",))
+"""A head maps a backbone's features [B, features] to embeddings [B, D].
+
+One that pools feature maps [B, features, h, w] itself says so by a class attribute
+``pools: ClassVar[bool] = True``; its backbone must then leave them unpooled.
+"""
 samplers: Registry[Sampler] = Registry("sampler", "samplers", ("identities", "batch_size", "seed"))
 losses: Registry[Loss] = Registry("loss", "losses", ("embedding_dim", "num_identities"))
 optimizers: Registry[torch.optim.Optimizer] = Registry(

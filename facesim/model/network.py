@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone, Loss
+from facesim.model.fit import require_image_size, width_of_embedding
 from facesim.seeds import derive_seed
 
 
@@ -82,8 +82,9 @@ def build_network(
     """
     with _initialised_from(experiment.seed):
         backbone = experiment.backbone.build()
+        require_image_size(experiment, backbone)
         head = experiment.head.build(backbone.features)
-        embedding_dim = _width(experiment, head, backbone.features)
+        embedding_dim = width_of_embedding(experiment, backbone, head)
         loss = experiment.loss.build(embedding_dim, num_identities)
     network = SiameseNetwork(backbone, head, loss, embedding_dim)
     return network.to(memory_format=torch.channels_last).to(device)
@@ -104,24 +105,3 @@ def _initialised_from(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "network"))
         yield
-
-
-def _width(experiment: Experiment, head: nn.Module, features: int) -> int:
-    """The head's output width, found by running it on zeros."""
-    was_training = head.training
-    try:
-        with torch.no_grad():
-            output = head.eval()(torch.zeros(2, features))
-    except RuntimeError as error:
-        raise FacesimError(
-            f"head {experiment.head.name!r} does not take the {features} features of backbone "
-            f"{experiment.backbone.name!r}: {error}"
-        ) from None
-    finally:
-        head.train(was_training)
-    if output.ndim != 2:
-        raise FacesimError(
-            f"head {experiment.head.name!r} gives a tensor of shape {list(output.shape)} for 2 "
-            "images; an embedding is a row of numbers, [2, D]"
-        )
-    return int(output.shape[1])

@@ -53,9 +53,13 @@ def raw_pixels(device: torch.device) -> SiameseNetwork:
 def untouched_backbone(experiment: Experiment, device: torch.device) -> SiameseNetwork:
     """A network whose embedding is the pooled features of the backbone before any training.
 
+    Where the backbone leaves the pooling to the head, they are averaged over the picture.
+
     Raises:
         FacesimError: the backbone cannot be built.
     """
     backbone = build_backbone(experiment)
-    network = SiameseNetwork(backbone, nn.Identity(), Cosine(), backbone.features)
+    average = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    head = nn.Identity() if backbone.pooled else average
+    network = SiameseNetwork(backbone, head, Cosine(), backbone.features)
     return network.to(memory_format=torch.channels_last).to(device)

@@ -21,20 +21,22 @@ BACKBONE: Contract[Backbone] = Contract("backbone", promises_of_every_kind())
 
 
 @BACKBONE.promise(
-    mend="end the tail with global pooling and nn.Flatten(), and pass its width as `features`"
+    mend="end the tail with global pooling and nn.Flatten(), and pass its width as `features`; one "
+    "that gives feature maps passes `pooled=False`"
 )
 def features_have_the_stated_width(spec: Spec[Backbone]) -> None:
-    """Images of any number become features float32 [B, features]."""
+    """Images of any number become features float32 [B, features], or unpooled ones with h and w."""
     backbone = spec.build().eval()
     require(isinstance(backbone, Backbone), f"it is no Backbone but a {type(backbone).__name__}")
     for count in (1, 3):
-        features = backbone(_images(count))
+        features = backbone(_images(backbone, count))
         seen = f"{count} images gave {features.dtype} {list(features.shape)}"
         stated = (count, backbone.features)
         require(
-            features.shape == stated and features.dtype == torch.float32,
+            features.shape[:2] == stated and features.dtype == torch.float32,
             f"{seen}, `features` says {backbone.features}",
         )
+        require(features.ndim == (2 if backbone.pooled else 4), f"{seen}, pooled={backbone.pooled}")
 
 
 @BACKBONE.promise(
@@ -72,8 +74,9 @@ def tail_is_trained(spec: Spec[Backbone]) -> None:
 def trunk_is_the_same_in_training(spec: Spec[Backbone]) -> None:
     """The trunk gives the same in training as in use, without a graph: its output is cached."""
     backbone = spec.build()
-    in_use = backbone.eval().run_trunk(_images(3))
-    in_training = backbone.train().run_trunk(_images(3))
+    images = _images(backbone, 3)
+    in_use = backbone.eval().run_trunk(images)
+    in_training = backbone.train().run_trunk(images)
     require(not in_training.requires_grad, "the trunk's output has a graph")
     require(torch.equal(in_use, in_training), "in training the trunk's output is another one")
 
@@ -82,7 +85,7 @@ def trunk_is_the_same_in_training(spec: Spec[Backbone]) -> None:
 def features_do_not_depend_on_the_batch(spec: Spec[Backbone]) -> None:
     """In use an image has the same features each time, in any batch."""
     backbone = spec.build().eval()
-    images = _images(3)
+    images = _images(backbone, 3)
     require(torch.equal(backbone(images), backbone(images)), "a second time they are others")
     alone = torch.cat([backbone(image[None]) for image in images])
     seen = difference(backbone(images), alone, relative=1e-3, absolute=1e-4)
@@ -92,11 +95,12 @@ def features_do_not_depend_on_the_batch(spec: Spec[Backbone]) -> None:
 @BACKBONE.promise(mend="begin trunk and tail with an operation that is not in place")
 def inputs_stay_as_they_were(spec: Spec[Backbone]) -> None:
     """Neither the pixels nor the trunk's output, which may come from the cache, are changed."""
-    backbone, images = spec.build(), _images(4)
+    backbone = spec.build()
+    images = _images(backbone, 4)
     output = backbone.run_trunk(images)
     kept = output.clone()
     backbone.train().tail(output)
-    require(torch.equal(images, _images(4)), "the trunk changed the pixels")
+    require(torch.equal(images, _images(backbone, 4)), "the trunk changed the pixels")
     require(torch.equal(output, kept), "the tail changed the trunk's output")
 
 
@@ -124,7 +128,8 @@ def state_survives_a_checkpoint(spec: Spec[Backbone]) -> None:
     trained, fresh = spec.build(), spec.build()
     _train(trained)
     fresh.load_state_dict(through_a_file(trained.state_dict()))
-    same = torch.equal(trained.eval()(_images(2)), fresh.eval()(_images(2)))
+    images = _images(fresh, 2)
+    same = torch.equal(trained.eval()(images), fresh.eval()(images))
     require(same, "restored, it gives other features")
 
 
@@ -132,7 +137,8 @@ def state_survives_a_checkpoint(spec: Spec[Backbone]) -> None:
 def it_can_be_pickled(spec: Spec[Backbone]) -> None:
     """A worker process can be handed it."""
     backbone = spec.build().eval()
-    same = torch.equal(backbone(_images(2)), pickled(backbone)(_images(2)))
+    images = _images(backbone, 2)
+    same = torch.equal(backbone(images), pickled(backbone)(images))
     require(same, "the copy gives other features")
 
 
@@ -143,15 +149,15 @@ def it_can_be_pickled(spec: Spec[Backbone]) -> None:
 def it_can_be_exported(spec: Spec[Backbone]) -> None:
     """torch.export makes a program of it that gives the same features."""
     backbone = spec.build().eval()
-    images = _images(2)
+    images = _images(backbone, 2)
     program = torch.export.export(backbone, (images,)).module()
     seen = difference(backbone(images), program(images), relative=1e-3, absolute=1e-4)
     require(not seen, f"exported, {seen}")
 
 
-def _images(count: int, seed: int = 0) -> Tensor:
+def _images(backbone: Backbone, count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    shape = (count, 3, HEIGHT, WIDTH)
+    shape = (count, 3, *(backbone.image_size or (HEIGHT, WIDTH)))
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
@@ -162,7 +168,8 @@ def _train(backbone: Backbone, steps: int = 3) -> None:
     optimizer = torch.optim.SGD(trained, lr=0.1)
     for step in range(steps):
         optimizer.zero_grad()
-        readout(backbone(_images(4, seed=step))).square().mean().backward()
+        features = backbone(_images(backbone, 4, seed=step))
+        readout(features.movedim(1, -1)).square().mean().backward()
         optimizer.step()
 
 

@@ -1,7 +1,7 @@
 """What a head promises."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, require
@@ -14,17 +14,21 @@ from facesim.testing.modules import (
 )
 
 FEATURES = 24
+MAP_SIZE = (5, 4)
 
 HEAD: Contract[nn.Module] = Contract("head", promises_of_every_kind())
 
 
 @HEAD.promise(mend="give one row of numbers an image, in float32, also for a single image")
 def embeddings_are_one_row_an_image(spec: Spec[nn.Module]) -> None:
-    """Features [B, F] become embeddings float32 [B, D], for any B and always the same D."""
+    """Features [B, F] become embeddings float32 [B, D], for any B and always the same D.
+
+    So do feature maps [B, F, h, w], if it says that it pools them.
+    """
     head = spec.build(FEATURES).eval()
-    width = head(torch.randn(2, FEATURES)).shape[-1]
+    width = head(_features(head, 2)).shape[-1]
     for count in (1, 2, 7):
-        embeddings = head(torch.randn(count, FEATURES))
+        embeddings = head(_features(head, count))
         seen = f"{count} images gave {embeddings.dtype} {list(embeddings.shape)}"
         require(embeddings.shape == (count, width) and embeddings.dtype == torch.float32, seen)
 
@@ -32,7 +36,8 @@ def embeddings_are_one_row_an_image(spec: Spec[nn.Module]) -> None:
 @HEAD.promise(mend="in eval() mode, let nothing depend on the other images of the batch")
 def embedding_does_not_depend_on_the_batch(spec: Spec[nn.Module]) -> None:
     """In use an image has the same embedding in any batch."""
-    head, features = spec.build(FEATURES).eval(), torch.randn(5, FEATURES)
+    head = spec.build(FEATURES).eval()
+    features = _features(head, 5)
     seen = difference(head(features), torch.cat([head(row[None]) for row in features]))
     require(not seen, f"alone and in a batch {seen}")
 
@@ -41,7 +46,7 @@ def embedding_does_not_depend_on_the_batch(spec: Spec[nn.Module]) -> None:
 def every_parameter_has_a_gradient(spec: Spec[nn.Module]) -> None:
     """Every parameter that is to be trained gets a gradient."""
     head = spec.build(FEATURES)
-    embeddings = head(torch.randn(4, FEATURES))
+    embeddings = head(_features(head, 4))
     (embeddings * torch.randn(embeddings.shape)).sum().backward()
     idle = [name for name, p in head.named_parameters() if p.requires_grad and p.grad is None]
     require(not idle, f"no gradient for {', '.join(idle)}")
@@ -69,8 +74,13 @@ def every_tensor_is_registered(spec: Spec[nn.Module]) -> None:
 def state_survives_a_checkpoint(spec: Spec[nn.Module]) -> None:
     """A checkpoint holds all of it: restored, it embeds the same."""
     trained, fresh = spec.build(FEATURES), spec.build(FEATURES)
-    trained(torch.randn(8, FEATURES))  # moves the statistics of a BatchNorm
+    trained(_features(trained, 8))  # moves the statistics of a BatchNorm
     fresh.load_state_dict(through_a_file(trained.state_dict()))
-    features = torch.randn(3, FEATURES)
+    features = _features(fresh, 3)
     same = torch.equal(trained.eval()(features), fresh.eval()(features))
     require(same, "restored, it embeds otherwise")
+
+
+def _features(head: nn.Module, count: int) -> Tensor:
+    """What a backbone could give it; maps for a head that pools them."""
+    return torch.randn(count, FEATURES, *(MAP_SIZE if getattr(head, "pools", False) else ()))

@@ -60,7 +60,7 @@ class TransformContract(_PluginContract):
 
 
 class BackboneContract(_PluginContract):
-    """The tests of a backbone, on images of 50 x 42 pixels."""
+    """The tests of a backbone, on images of 50 x 42 pixels, or of the only size that it takes."""
 
     kind = "backbone"
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from facesim import Backbone, FacesimError, Normalization, backbones
+from facesim_plugins.backbones._pooling import Pooling
 from facesim_plugins.backbones._stages import cut
 from facesim_plugins.backbones._weights import load_weights
 
@@ -37,6 +38,7 @@ def efficientnet_lite(
             "the 1 x 1 convolution to 1280 features; 8 is everything",
         ),
     ] = 0,
+    pooling: Pooling = "average",
 ) -> Backbone:
     """EfficientNet without squeeze-and-excitation and with ReLU6, made for small processors.
 
@@ -59,13 +61,14 @@ def efficientnet_lite(
     activation = layers["_swish"]
     stem = nn.Sequential(layers["_conv_stem"], layers["_bn0"], activation)
     widen = nn.Sequential(layers["_conv_head"], layers["_bn1"], activation)
-    pooling = nn.Sequential(layers["_avg_pooling"], nn.Flatten())
+    average = nn.Sequential(layers["_avg_pooling"], nn.Flatten())
+    pool = average if pooling == "average" else None
     stages = [
         nn.Sequential(*blocks) for _, blocks in groupby(layers["_blocks"].children(), _channels)
     ]
     features = layers["_conv_head"].out_channels
-    parts = cut(stem, [*stages, widen], pooling, frozen_stages)
-    return Backbone(*parts, features, PIXELS_FROM_127_BY_128)
+    parts = cut(stem, [*stages, widen], pool, frozen_stages)
+    return Backbone(*parts, features, PIXELS_FROM_127_BY_128, pooled=pool is not None)
 
 
 def imagenet_file(variant: int) -> Path:

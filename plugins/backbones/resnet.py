@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import nn
 
 from facesim import IMAGENET, Backbone, FacesimError, backbones
+from facesim_plugins.backbones._pooling import Pooling
 from facesim_plugins.backbones._stages import cut
 from facesim_plugins.backbones._weights import load_weights
 
@@ -33,8 +34,9 @@ def resnet(
         int | None,
         Field(gt=0, description="keep only so many first blocks of the fourth stage"),
     ] = None,
+    pooling: Pooling = "average",
 ) -> Backbone:
-    """A residual network in four stages, ending with global average pooling.
+    """A residual network in four stages.
 
     Reference:
         He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition (2016).
@@ -55,8 +57,9 @@ def resnet(
         )
     stem = nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool)
     stages = (model.layer1, model.layer2, model.layer3, model.layer4[:last_stage_blocks])
-    pooling = nn.Sequential(model.avgpool, nn.Flatten())
-    return Backbone(*cut(stem, stages, pooling, frozen_stages), features, IMAGENET)
+    pool = nn.Sequential(model.avgpool, nn.Flatten()) if pooling == "average" else None
+    parts = cut(stem, stages, pool, frozen_stages)
+    return Backbone(*parts, features, IMAGENET, pooled=pool is not None)
 
 
 def imagenet_file(depth: int) -> Path:

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from facesim import Backbone, Normalization, backbones
+from facesim_plugins.backbones._pooling import Pooling
 from facesim_plugins.backbones._stages import cut
 
 CENTERED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -29,17 +30,18 @@ def small_cnn(
             le=STAGES,
         ),
     ] = 0,
+    pooling: Pooling = "average",
 ) -> Backbone:
     """Four stages of convolution, BatchNorm, ReLU, each at half the resolution of the one before.
 
-    It takes images of any size from 16 x 16 pixels and ends with global average pooling. There
-    are no pretrained weights.
+    It takes images of any size from 16 x 16 pixels. There are no pretrained weights.
     """
     channels = [3, *(width * 2**stage for stage in range(STAGES))]
     stages = [_stage(inputs, outputs) for inputs, outputs in pairwise(channels)]
-    pooling = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    trunk, tail = cut(nn.Identity(), stages, pooling, frozen_stages)
-    return Backbone(trunk, tail, channels[-1], CENTERED)
+    average = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    pool = average if pooling == "average" else None
+    trunk, tail = cut(nn.Identity(), stages, pool, frozen_stages)
+    return Backbone(trunk, tail, channels[-1], CENTERED, pooled=pool is not None)
 
 
 def _stage(inputs: int, outputs: int) -> nn.Sequential:

@@ -315,6 +315,15 @@ def backbone_of_another_width() -> Spec[Any]:
     return backbones.spec("broken")
 
 
+def backbone_that_forgets_to_pool() -> Spec[Any]:
+    @backbones("broken")
+    def broken() -> Backbone:
+        """Ends with feature maps and does not say so."""
+        return Backbone(nn.Identity(), nn.Conv2d(3, 8, 3), 8, IMAGENET)
+
+    return backbones.spec("broken")
+
+
 def backbone_that_asks_for_values() -> Spec[Any]:
     class Branch(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
@@ -485,6 +494,7 @@ BROKEN = [
     (backbone_whose_statistics_move, "trunk_does_not_move"),
     (backbone_that_is_random_in_use, "features_do_not_depend_on_the_batch"),
     (backbone_of_another_width, "features_have_the_stated_width"),
+    (backbone_that_forgets_to_pool, "features_have_the_stated_width"),
     (backbone_that_asks_for_values, "it_can_be_exported"),
     (head_with_an_idle_parameter, "every_parameter_has_a_gradient"),
     (head_that_drops_a_single_image_s_row, "embeddings_are_one_row_an_image"),

@@ -31,15 +31,16 @@ OF_EVERY_CUT = [
 EVERY_BACKBONE = pytest.mark.parametrize("name", sorted(STAGES))
 
 
-def spec_of(name: str, frozen: str = "half") -> Spec[Backbone]:
+def spec_of(name: str, frozen: str = "half", **parameters: Any) -> Spec[Backbone]:
     stages = STAGES[name]
     counts = dict(zip(CUTS, (0, stages // 2, stages - 1, stages), strict=True))
-    return backbones.spec(name, **PARAMETERS.get(name, {}), frozen_stages=counts[frozen])
+    given = {**PARAMETERS.get(name, {}), **parameters}
+    return backbones.spec(name, **given, frozen_stages=counts[frozen])
 
 
-def build(name: str, frozen: str) -> Backbone:
+def build(name: str, frozen: str, **parameters: Any) -> Backbone:
     torch.manual_seed(0)
-    return spec_of(name, frozen).build()
+    return spec_of(name, frozen, **parameters).build()
 
 
 def images(count: int) -> Tensor:
@@ -74,3 +75,17 @@ def test_all_parts_are_kept_wherever_the_network_is_cut(name: str) -> None:
         for frozen in CUTS
     }
     assert len(sizes) == 1
+
+
+@EVERY_BACKBONE
+@pytest.mark.parametrize("frozen", sorted(CUTS))
+def test_unpooled_features_are_those_that_the_pooling_averages(name: str, frozen: str) -> None:
+    maps = build(name, frozen, pooling="none").eval()(images(2))
+    assert maps.ndim == 4
+    torch.testing.assert_close(build(name, frozen).eval()(images(2)), maps.mean((2, 3)))
+
+
+@EVERY_BACKBONE
+def test_unpooled_it_keeps_the_promises_too(name: str) -> None:
+    for promise in OF_EVERY_CUT:
+        promise.require(spec_of(name, pooling="none"))

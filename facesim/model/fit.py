@@ -1,0 +1,75 @@
+"""Whether the parts of a network fit each other, and the pictures."""
+
+import torch
+from torch import nn
+
+from facesim.errors import FacesimError
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import Backbone
+
+_MAP_SIDE = 4
+
+
+def require_image_size(experiment: Experiment, backbone: Backbone) -> None:
+    """Refuse pictures of a size that the backbone does not take.
+
+    Raises:
+        FacesimError: says which size to write.
+    """
+    if backbone.image_size not in (None, experiment.image.size):
+        height, width = backbone.image_size
+        raise FacesimError(
+            f"backbone {experiment.backbone.name!r} takes pictures of {height} x {width} pixels "
+            f"only, and image.size is {list(experiment.image.size)}; write "
+            f"`image: {{size: [{height}, {width}]}}`, to which pictures are then resized"
+        )
+
+
+def width_of_embedding(experiment: Experiment, backbone: Backbone, head: nn.Module) -> int:
+    """The head's output width, found by running it on zeros.
+
+    Raises:
+        FacesimError: the head does not take what the backbone gives, or gives no embedding.
+    """
+    _require_pooling_once(experiment, backbone, head)
+    shape = (2, backbone.features) if backbone.pooled else (2, backbone.features, *[_MAP_SIDE] * 2)
+    was_training = head.training
+    try:
+        with torch.no_grad():
+            output = head.eval()(torch.zeros(shape))
+    except RuntimeError as error:
+        raise FacesimError(
+            f"head {experiment.head.name!r} does not take the {backbone.features} features of "
+            f"backbone {experiment.backbone.name!r}: {error}"
+        ) from None
+    finally:
+        head.train(was_training)
+    if output.ndim != 2:
+        raise FacesimError(
+            f"head {experiment.head.name!r} gives a tensor of shape {list(output.shape)} for 2 "
+            "images; an embedding is a row of numbers, [2, D]"
+        )
+    return int(output.shape[1])
+
+
+def _require_pooling_once(experiment: Experiment, backbone: Backbone, head: nn.Module) -> None:
+    pools = bool(getattr(head, "pools", False))
+    if pools != backbone.pooled:
+        return
+    names = experiment.backbone.name, experiment.head.name
+    has_choice = "pooling" in experiment.backbone.arguments
+    if pools:
+        remedy = (
+            "write `pooling: none` under backbone"
+            if has_choice
+            else "take a backbone that can leave them"
+        )
+        raise FacesimError(
+            f"head {names[1]!r} pools feature maps itself, and backbone {names[0]!r} gives pooled "
+            f"features; {remedy}, or choose a head that takes pooled features (linear)"
+        )
+    remedy = "write `pooling: average` under backbone" if has_choice else "take another backbone"
+    raise FacesimError(
+        f"head {names[1]!r} takes pooled features, and backbone {names[0]!r} gives feature maps; "
+        f"{remedy}, or choose a head that pools them itself (gem)"
+    )
