@@ -6,11 +6,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from facesim import Loss, PairBatch, losses
+from facesim import PairBatch, losses
+from facesim_plugins.losses._euclidean import EuclideanLoss, paired_distance
 
 
 @losses("contrastive")
-class Contrastive(Loss):
+class Contrastive(EuclideanLoss):
     """Pull genuine pairs together and push impostors apart until a margin lies between them.
 
     A genuine pair at distance ``d`` costs ``d ** 2``, an impostor ``max(0, margin - d) ** 2``; the
@@ -34,16 +35,10 @@ class Contrastive(Loss):
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
         """Embeddings float [B, D] of ``batch.images`` -> the mean cost of a pair."""
-        distance = -self.score(*batch.gather(embeddings))
+        distance = paired_distance(*batch.gather(embeddings))
         shortfall = (self.margin - distance).clamp_min(0)
         costs = torch.where(batch.same, distance, shortfall).square()
         return costs.sum() / max(len(costs), 1)
-
-    def score(self, a: Tensor, b: Tensor) -> Tensor:
-        """Minus the Euclidean distance [P] of embeddings [P, D] and [P, D]."""
-        # vector_norm, unlike the root of a sum, has a finite gradient (0) where a equals b.
-        distance: Tensor = torch.linalg.vector_norm(a.float() - b.float(), dim=1)
-        return -distance
 
     def impostor_margin(self) -> float:
         """Minus the margin."""

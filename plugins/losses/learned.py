@@ -1,19 +1,18 @@
 """A loss that learns how to compare: a small classifier on the two embeddings of a pair."""
 
-import math
 from itertools import pairwise
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
-from facesim import Loss, PairBatch, losses
+from facesim import losses
+from facesim_plugins.losses._logistic import LogisticLoss
 
 
 @losses("learned")
-class Learned(Loss):
+class Learned(LogisticLoss):
     """Cross-entropy of a multi-layer perceptron that tells genuine pairs from impostors.
 
     The perceptron sees the two embeddings side by side, in both orders, and the mean of its two
@@ -38,21 +37,8 @@ class Learned(Loss):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         self.classifier = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
-    def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> the mean cross-entropy of a pair."""
-        logits = self.score(*batch.gather(embeddings))
-        costs = functional.binary_cross_entropy_with_logits(
-            logits, batch.same.float(), reduction="sum"
-        )
-        return costs / max(len(logits), 1)
-
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """The logit [P] of "same identity" for embeddings [P, D] and [P, D]."""
         forth: Tensor = self.classifier(torch.cat((a, b), dim=1))
         back: Tensor = self.classifier(torch.cat((b, a), dim=1))
         return (forth.float() + back.float()).squeeze(1) / 2
-
-    def chance_loss(self, genuine_share: float) -> float:
-        """The entropy of the labels, with the logit of the share of genuine pairs for all."""
-        shares = (genuine_share, 1 - genuine_share)
-        return -sum(share * math.log(share) for share in shares if share)

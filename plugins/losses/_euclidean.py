@@ -1,0 +1,32 @@
+"""The Euclidean distance between embeddings, in float32 whatever the autocast."""
+
+import torch
+from torch import Tensor
+
+from facesim import Loss
+
+
+class EuclideanLoss(Loss):
+    """A loss whose score is minus the Euclidean distance between two embeddings."""
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        """Minus the Euclidean distance [P] of embeddings [P, D] and [P, D]."""
+        return -paired_distance(a, b)
+
+
+def paired_distance(a: Tensor, b: Tensor) -> Tensor:
+    """The distance [P], float32, of each row of ``a`` [P, D] to the same row of ``b`` [P, D]."""
+    # vector_norm, unlike the root of a sum, has a finite gradient (0) where a equals b.
+    distance: Tensor = torch.linalg.vector_norm(a.float() - b.float(), dim=1)
+    return distance
+
+
+def distance_matrix(embeddings: Tensor) -> Tensor:
+    """The distance [B, B], float32, of every two of the embeddings [B, D]; without gradient.
+
+    It says which pairs matter; what these cost, ``paired_distance`` gives, with its gradient.
+    """
+    with torch.no_grad():
+        points = embeddings.float()
+        # By a matrix product it would be faster, and wrong where two embeddings nearly agree.
+        return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
