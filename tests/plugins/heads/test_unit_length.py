@@ -5,7 +5,7 @@ from facesim import heads
 from facesim_plugins.heads._unit_length import UnitLength
 
 
-@pytest.mark.parametrize("name", ["linear", "mlp"])
+@pytest.mark.parametrize("name", ["bnneck", "linear", "mlp"])
 def test_normalize_keeps_the_direction_and_makes_the_length_1(name: str) -> None:
     features = torch.randn(6, 24)
     torch.manual_seed(0)

@@ -1,0 +1,52 @@
+"""A head that ends with a batch normalisation."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facesim import heads
+from facesim_plugins.heads._unit_length import UnitLength
+
+
+@heads("bnneck")
+def bnneck(
+    features: int,
+    *,
+    out_dim: Annotated[int, Field(gt=0, description="width of the embedding")] = 16,
+    normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
+) -> nn.Module:
+    """Project the features, then make every dimension of the embedding centred and equally wide.
+
+    The batch normalisation has a trained scale and no shift, so that the embeddings stay centred at
+    the origin, where a cosine measures from. The paper sets it between the features of the triplet
+    loss and the classifier; here every loss gets what comes after it, which is also what the paper
+    compares faces by.
+
+    In training a batch of one image is normalised by the running statistics, and leaves them as
+    they are: a single image has no variance.
+
+    Reference:
+        Luo, Gu, Liao, Lai, Jiang: Bag of Tricks and A Strong Baseline for Deep Person
+        Re-Identification (2019).
+    """
+    neck = (nn.Linear(features, out_dim, bias=False), _Neck(out_dim))
+    return nn.Sequential(*neck, UnitLength()) if normalize else nn.Sequential(*neck)
+
+
+class _Neck(nn.BatchNorm1d):
+    """Batch normalisation whose shift stays 0, for any number of images."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.bias.requires_grad_(False)
+
+    def forward(self, projected: Tensor) -> Tensor:
+        """Float [B, D] -> float32 [B, D]."""
+        projected = projected.float()
+        if self.training and len(projected) < 2:
+            return functional.batch_norm(
+                projected, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(projected)
