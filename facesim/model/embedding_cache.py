@@ -10,7 +10,7 @@ from facesim.model.feature_store import FeatureStore
 from facesim.model.network import SiameseNetwork
 from facesim.model.store_description import StoreDescription
 from facesim.model.stores import stores_root
-from facesim.model.trunk_key import TrunkRecipe, modules_key
+from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 
 
 class EmbeddingCache:
@@ -35,7 +35,8 @@ class EmbeddingCache:
         self, network: SiameseNetwork, table: FaceTable, recipe: TrunkRecipe, name: str
     ) -> None:
         # The loss is not in it: it compares embeddings and makes none.
-        key = modules_key(nn.ModuleList([network.backbone, network.head]), recipe)
+        modules = nn.ModuleList([network.backbone, network.head])
+        key = Fingerprint.of(modules).key(recipe)
         shape = (network.embedding_dim,)
         self.store = FeatureStore(stores_root() / key, shape, np.float32)
         StoreDescription.of(f"{name}, embeddings", shape, recipe).mark_used(self.store.folder)

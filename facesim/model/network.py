@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,7 +11,10 @@ from torch import Tensor, nn
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone, Loss
 from facesim.model.fit import require_image_size, width_of_embedding
+from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
 from facesim.seeds import derive_seed
+
+_TRUNK = "backbone.trunk."
 
 
 class SiameseNetwork(nn.Module):
@@ -37,6 +41,44 @@ class SiameseNetwork(nn.Module):
     def device(self) -> torch.device:
         """Where the network is."""
         return self.backbone.mean.device
+
+    @cached_property
+    def trunk_digest(self) -> str:
+        """Of the trunk's weights; taken once, because the trunk is frozen."""
+        return trunk_digest(self.backbone)
+
+    @cached_property
+    def trunk_fingerprint(self) -> Fingerprint:
+        """What the trunk's output depends on.
+
+        Raises:
+            FacesimError: the source of one of its classes cannot be found.
+        """
+        return Fingerprint(self.trunk_digest, code_digest(self.backbone.trunk))
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The state without the trunk's, which training does not change."""
+        state = self.state_dict()
+        return {name: tensor for name, tensor in state.items() if not name.startswith(_TRUNK)}
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`trained_state` gave.
+
+        Raises:
+            RuntimeError: it is that of another network.
+        """
+        trunk = {f"{_TRUNK}{name}": each for name, each in self.backbone.trunk.state_dict().items()}
+        self.load_state_dict({**state, **trunk})
+
+    def load_trunk_state(self, state: dict[str, Tensor]) -> None:
+        """Take over the state of a trunk of the same architecture.
+
+        Raises:
+            RuntimeError: it is that of another trunk.
+        """
+        self.backbone.trunk.load_state_dict(state)
+        for known in ("trunk_digest", "trunk_fingerprint"):
+            self.__dict__.pop(known, None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Uint8 pixels [B, 3, H, W] -> embeddings [B, D]."""

@@ -16,7 +16,7 @@ from facesim.model.cache_filler import CacheFiller
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
 from facesim.model.store_description import StoreDescription, is_described
 from facesim.model.stores import stores_root
-from facesim.model.trunk_key import TrunkRecipe, trunk_key
+from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
 
 Progress = Callable[[int, int], None]
@@ -46,6 +46,7 @@ class TrunkCache:
         workers: processes that decode while the trunk runs; 0 decodes in between.
         root: the folder of all stores.
         progress: called as the images' files are looked through.
+        fingerprint: of the trunk, if it is known already.
 
     Attributes:
         store: the features on disk.
@@ -66,9 +67,13 @@ class TrunkCache:
         workers: int = 0,
         root: Path | None = None,
         progress: Progress | None = None,
+        fingerprint: Fingerprint | None = None,
     ) -> None:
         trunk = TrunkPass(backbone, recipe, device)
-        folder = (root or stores_root()) / trunk_key(backbone, recipe)
+        fingerprint = fingerprint or Fingerprint(
+            trunk_digest(backbone), code_digest(backbone.trunk)
+        )
+        folder = (root or stores_root()) / fingerprint.key(recipe)
         # The key decides the shape, so a store that is there knows it without running the trunk.
         known = StoreDescription.read(folder) if is_described(folder) else None
         self._description = known or StoreDescription.of(name, trunk.row_shape(), recipe)

@@ -44,35 +44,65 @@ class TrunkRecipe:
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
-def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
-    """32 hexadecimal digits that change with anything that the features depend on.
+@dataclass(frozen=True)
+class Fingerprint:
+    """What modules make of an image depends on, the recipe apart.
 
-    That is: the trunk's modules, their settings, weights and buffers, the source files of those of
-    their classes that are not torch's, the normalisation, the recipe, and the source files and the
-    libraries of the decoder. Where the trunk runs is not in it: devices differ by rounding only.
+    Attributes:
+        weights: of parameters and buffers.
+        code: of the modules, their settings, the source files of those of their classes that are
+            not torch's, and the source files and the libraries of the decoder.
+    """
+
+    weights: str
+    code: str
+
+    @classmethod
+    def of(cls, modules: nn.Module, further: Iterable[tuple[str, Tensor]] = ()) -> "Fingerprint":
+        """That of modules that images go through, and of further tensors by name.
+
+        Raises:
+            FacesimError: the source of a class cannot be found.
+        """
+        return cls(weights_digest(modules, further), code_digest(modules))
+
+    def key(self, recipe: TrunkRecipe) -> str:
+        """32 hexadecimal digits that change with anything that the features depend on.
+
+        Where the modules run is not in it: devices differ by rounding only.
+        """
+        parts = repr((_FORMAT, recipe, self.weights, self.code))
+        return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+
+
+def trunk_digest(backbone: Backbone) -> str:
+    """The digest of a trunk's weights and of the normalisation before it."""
+    return weights_digest(backbone.trunk, (("mean", backbone.mean), ("std", backbone.std)))
+
+
+def weights_digest(modules: nn.Module, further: Iterable[tuple[str, Tensor]] = ()) -> str:
+    """32 hexadecimal digits of parameters and buffers, with their names, shapes and types."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in (*further, *_tensors(modules)):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        # numpy has no bfloat16.
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def code_digest(modules: nn.Module) -> str:
+    """32 hexadecimal digits of everything but weights: see :class:`Fingerprint`.
 
     Raises:
         FacesimError: the source of a class cannot be found.
     """
-    normalisation = (("mean", backbone.mean), ("std", backbone.std))
-    return modules_key(backbone.trunk, recipe, normalisation)
-
-
-def modules_key(
-    modules: nn.Module, recipe: TrunkRecipe, further: Iterable[tuple[str, Tensor]] = ()
-) -> str:
-    """The same of any modules that images go through, and of further tensors by name."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (_FORMAT, recipe, decoder(), *_structure(modules)):
+    for part in (decoder(), *_structure(modules)):
         digest.update(repr(part).encode())
     # In an order that does not depend on where the files lie.
     files = {*_DECODING, *_source_files(modules)}
     for source in sorted(file.read_bytes() for file in files):
         digest.update(source)
-    for name, tensor in (*further, *_tensors(modules)):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        # numpy has no bfloat16.
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

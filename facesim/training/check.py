@@ -56,7 +56,7 @@ def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> C
 def _rehearse(prepared: Prepared) -> float:
     settings, network = prepared.experiment.train, prepared.network
     device = next(network.parameters()).device
-    seed_step(prepared.experiment.seed, 0)
+    seed_step(prepared.experiment.seed, 0, device)
     network.train()
     one = iter([next(iter(prepared.sampler.batches(0)))])
     batch, images = next(iter(prepared.train.inputs.batches(one, 0)))
@@ -88,8 +88,8 @@ def _figures(prepared: Prepared, loss: float, out: Path) -> Iterator[tuple[str, 
 
 
 def _megabytes(prepared: Prepared) -> float:
-    """Weights once, and the trained ones twice more for an optimizer such as Adam."""
-    tensors = prepared.network.state_dict().values()
+    """Weights but the trunk's, and the trained ones twice more for an optimizer such as Adam."""
+    tensors = prepared.network.trained_state().values()
     weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     trained, _ = prepared.network.count_parameters()
     return (weights + 2 * trained * torch.finfo(torch.float32).bits / 8) / 1e6

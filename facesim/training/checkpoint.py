@@ -1,4 +1,4 @@
-"""Checkpoints: each one whole file with everything that resuming needs."""
+"""Checkpoints: each one whole file with everything that training changes."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from facesim.atomic import replacing
 from facesim.errors import FacesimError
 from facesim.model.network import SiameseNetwork
 
-FORMAT = 1
+FORMAT = 2
 LAST, BEST = "last", "best"
 
 
@@ -61,7 +61,7 @@ class Trained:
 
 
 def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint, whole or not at all; of the frozen trunk it holds a digest.
 
     Raises:
         FacesimError: the disk is full or the folder cannot be written.
@@ -69,7 +69,8 @@ def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
     content = {
         "format": FORMAT,
         "num_identities": trained.num_identities,
-        "network": trained.network.state_dict(),
+        "network": trained.network.trained_state(),
+        "trunk": trained.network.trunk_digest,
         "optimizer": trained.optimizer.state_dict(),
         "scheduler": trained.scheduler.state_dict(),
         "progress": asdict(progress),
@@ -98,16 +99,20 @@ def restore_checkpoint(path: Path, trained: Trained) -> Progress:
 
 
 def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -> None:
-    """Put a checkpoint's weights into a network.
+    """Put a checkpoint's weights into a network that has the trunk of the checkpoint's run.
 
     Raises:
-        FacesimError: the weights are those of another network.
+        FacesimError: the weights are those of another network, or were trained on another trunk.
     """
     try:
-        network.load_state_dict(content["network"])
+        network.load_trained_state(content["network"])
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:400]
         raise FacesimError(f"{path} does not fit this experiment's network: {reason}") from None
+    if content["trunk"] != network.trunk_digest:
+        raise FacesimError(
+            f"{path} was trained on a trunk with other weights; the run's own are in trunk.pt"
+        )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

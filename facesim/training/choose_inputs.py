@@ -43,6 +43,7 @@ def make_inputs(
             name=experiment.backbone.name,
             device=network.device,
             workers=experiment.data.workers,
+            fingerprint=network.trunk_fingerprint,
         )
 
     return CachedInputs(

@@ -19,6 +19,7 @@ from facesim.training.protocols import measure
 from facesim.training.run_directory import RunDirectory
 from facesim.training.scorer import Scorer
 from facesim.training.thresholds import thresholds_for
+from facesim.training.trunk_file import load_trunk
 
 
 def evaluate_run(
@@ -83,5 +84,6 @@ def load_trained(run: RunDirectory, experiment: Experiment, checkpoint: str) -> 
     path = run.checkpoint(checkpoint)
     content = read_checkpoint(path)
     network = build_network(experiment, content["num_identities"], pick_device(experiment.device))
+    load_trunk(run.trunk_file, network)
     load_network(path, content, network)
     return network

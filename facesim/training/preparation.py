@@ -1,6 +1,7 @@
 """From an experiment to the built parts of a run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from facesim.errors import FacesimError
@@ -15,6 +16,7 @@ from facesim.registry import Spec
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import Trained
 from facesim.training.choose_inputs import make_inputs
+from facesim.training.trunk_file import load_trunk
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ class Prepared:
         return self.trained.network
 
 
-def prepare(experiment: Experiment) -> Prepared:
+def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
     """Read the tables and build every part.
+
+    Args:
+        experiment: names the parts.
+        trunk: the file of a run that is taken up again, with its frozen weights.
 
     Raises:
         FacesimError: a table cannot be read or a part cannot be built.
@@ -75,6 +81,8 @@ def prepare(experiment: Experiment) -> Prepared:
     device = pick_device(experiment.device)
     train_table = _load_table("train", experiment.data.train)
     network = build_network(experiment, len(train_table.labels), device)
+    if trunk is not None:
+        load_trunk(trunk, network)
     train = _make_split(experiment, "train", train_table, network)
     val, test = (load_split(experiment, name, network) for name in ("val", "test"))
     sampler = _build(

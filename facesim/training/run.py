@@ -24,6 +24,7 @@ from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
 from facesim.training.stop import Pruned, Stopped, StopRequest, stop_on_signals
 from facesim.training.trainer import OnEpoch, Trainer, no_hook
+from facesim.training.trunk_file import save_trunk
 
 
 def start_run(
@@ -81,7 +82,16 @@ def resume_run(
         raise FacesimError(
             f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
         )
-    return train_and_evaluate(run, prepare(experiment), reporter, on_epoch)
+    return train_and_evaluate(run, prepare_again(run, experiment), reporter, on_epoch)
+
+
+def prepare_again(run: RunDirectory, experiment: Experiment) -> Prepared:
+    """Build the parts of a run that was begun before, on the trunk that it began with.
+
+    Raises:
+        FacesimError: a table cannot be read or a part cannot be built.
+    """
+    return prepare(experiment, run.trunk_file if run.trunk_file.exists() else None)
 
 
 def train_run(run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch) -> None:
@@ -136,6 +146,8 @@ def _opened(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Iterat
             progress = restore_checkpoint(run.checkpoint(LAST), prepared.trained)
             where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
             reporter.say(f"resuming at {where} (step {progress.step})")
+        if not run.trunk_file.exists():
+            save_trunk(run.trunk_file, prepared.network)
         _record_environment(run, prepared)
         log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _trackers(run, experiment))
         try:

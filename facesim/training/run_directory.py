@@ -81,6 +81,11 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     @property
+    def trunk_file(self) -> Path:
+        """The weights of the frozen trunk, which the checkpoints leave out."""
+        return self.path / "trunk.pt"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of ``last.pt``, ``best.pt`` and the periodic checkpoints."""
         return self.path / "checkpoints"

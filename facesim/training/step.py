@@ -44,9 +44,18 @@ def update(trained: Trained, loss: Tensor) -> None:
     trained.scheduler.step()
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Seed what a step draws (dropout, ...), so that a resumed run draws the same."""
-    torch.manual_seed(derive_seed(seed, "step", step))
+def seed_step(seed: int, step: int, device: torch.device) -> None:
+    """Seed what a step draws (dropout, ...), so that a resumed run draws the same.
+
+    Only the generators that a step on ``device`` can use: `torch.manual_seed` walks through every
+    kind of device, and where CUDA is not in use keeps a stack trace of each call.
+    """
+    derived = derive_seed(seed, "step", step)
+    torch.default_generator.manual_seed(derived)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(derived)
+    elif device.type == "mps":
+        torch.mps.manual_seed(derived)
 
 
 def require_finite(loss: float, epoch: int, batch: int, step: int) -> None:

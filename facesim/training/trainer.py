@@ -73,7 +73,7 @@ class Trainer:
         Raises:
             Stopped: a signal came; the checkpoint ``last`` holds everything up to it.
             NonFiniteLossError: the loss is no number; earlier checkpoints are kept.
-        Pruned: the hook gave the run up.
+            Pruned: the hook gave the run up.
         """
         self._mend_best()
         try:
@@ -138,7 +138,7 @@ class Trainer:
     def _step(self, batch: PairBatch, images: Tensor) -> Tensor:
         """One update; returns the loss, which stays on the device unless that is the CPU."""
         progress, trained = self.progress, self.prepared.trained
-        seed_step(self.prepared.experiment.seed, progress.step)
+        seed_step(self.prepared.experiment.seed, progress.step, self.device)
         images = images.to(self.device, non_blocking=True)
         loss = training_loss(
             trained, self.prepared.train.inputs, batch.to(self.device), images, self.precision

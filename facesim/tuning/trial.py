@@ -11,8 +11,8 @@ from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
 from facesim.training.checkpoint import LAST, read_checkpoint
-from facesim.training.preparation import Prepared, prepare
-from facesim.training.run import begin_run, train_run
+from facesim.training.preparation import Prepared
+from facesim.training.run import begin_run, prepare_again, train_run
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Pruned, StopRequest
 from facesim.tuning.attributes import EPOCHS, IS_BASE, RUN
@@ -96,7 +96,7 @@ def begin_or_continue(
     """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
     left = _left_behind(trial, experiment)
     if left is not None:
-        return left, prepare(experiment)
+        return left, prepare_again(left, experiment)
     run, prepared = begin_run(experiment, folder, SilentReporter())
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run, prepared
@@ -136,5 +136,5 @@ def best_of_val(run: RunDirectory, experiment: Experiment) -> dict[str, float | 
 
 def forget_checkpoints(run: RunDirectory) -> None:
     """Delete what a run would be continued from: a pruned trial's weights serve nobody."""
-    for path in run.checkpoints.glob("*.pt"):
+    for path in (*run.checkpoints.glob("*.pt"), run.trunk_file):
         path.unlink(missing_ok=True)

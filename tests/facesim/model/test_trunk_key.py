@@ -16,7 +16,7 @@ from facesim.data.framing import Framing
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Normalization
 from facesim.model import trunk_key as module
-from facesim.model.trunk_key import TrunkRecipe, trunk_key
+from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 
 RECIPE = TrunkRecipe(Framing((8, 8)))
 
@@ -40,6 +40,10 @@ def _backbone(
 ) -> Backbone:
     torch.manual_seed(0)
     return Backbone(trunk(), nn.Flatten(), 4, normalization)
+
+
+def trunk_key(backbone: Backbone, recipe: TrunkRecipe) -> str:
+    return Fingerprint(trunk_digest(backbone), code_digest(backbone.trunk)).key(recipe)
 
 
 KEY = trunk_key(_backbone(), RECIPE)

@@ -40,7 +40,7 @@ def test_a_file_that_would_run_code_is_refused(trained: Trained, tmp_path: Path)
             return (Path.touch, (tmp_path / "ran",))
 
     path = tmp_path / "evil.pt"
-    torch.save({"format": 1, "network": Evil()}, path)
+    torch.save({"format": 2, "network": Evil()}, path)
     with pytest.raises(FacesimError, match="cannot be read as a checkpoint"):
         read_checkpoint(path)
     path.write_bytes(pickle.dumps(Evil()))

@@ -1,0 +1,45 @@
+"""The frozen trunk of a run: kept once, because no checkpoint changes it."""
+
+import pickle
+from pathlib import Path
+
+import torch
+
+from facesim.atomic import replacing
+from facesim.errors import FacesimError
+from facesim.model.network import SiameseNetwork
+
+
+def save_trunk(path: Path, network: SiameseNetwork) -> None:
+    """Write the state of a network's trunk, whole or not at all; nothing if nothing is frozen.
+
+    Raises:
+        FacesimError: the disk is full or the folder cannot be written.
+    """
+    if not network.backbone.has_trunk:
+        return
+    try:
+        with replacing(path) as file:
+            torch.save(network.backbone.trunk.state_dict(), file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise FacesimError(f"cannot write the trunk's weights to {path}: {error}") from None
+
+
+def load_trunk(path: Path, network: SiameseNetwork) -> None:
+    """Put a run's trunk into a network that is built for it; nothing if nothing is frozen.
+
+    Raises:
+        FacesimError: the file cannot be read or holds another trunk.
+    """
+    if not network.backbone.has_trunk:
+        return
+    try:
+        network.load_trunk_state(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise FacesimError(f"there is no {path}, which holds the run's frozen weights") from None
+    except (OSError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FacesimError(f"{path} cannot be read: {reason}") from None
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:400]
+        raise FacesimError(f"{path} does not fit this experiment's trunk: {reason}") from None
