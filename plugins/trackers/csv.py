@@ -1,0 +1,86 @@
+"""One table for spreadsheets and pandas."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from facesim import Tracker, trackers
+from facesim.atomic import write_text
+
+
+@trackers("csv")
+class Csv(Tracker):
+    """Write the run's numbers to ``metrics.csv`` in its directory: a row a step, a column a name.
+
+    A cell is empty where nothing was logged. A run that is resumed goes on from its last
+    checkpoint: rows of later steps are taken out, since those steps come again.
+    """
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._columns: dict[str, str] = {}
+        self._row: dict[str, str] = {}
+        self._offset = self._end = 0  # of the last row
+
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        """Note where to write; the file begins with the first numbers."""
+        self._path = run_dir / "metrics.csv"
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Add to the row of a step; every row is on its way to the disk before this returns."""
+        if self._file is None:
+            # Only now is it known where a resumed run goes on.
+            self._begin([row for row in _rows(self._path) if int(row["step"]) <= step])
+        if self._row["step"] != str(step):
+            self._row, self._offset = {"step": str(step)}, self._end
+        self._row |= {name: repr(value) for name, value in values.items()}
+        if not self._row.keys() <= self._columns.keys():
+            rows = [row for row in _rows(self._path) if row["step"] != str(step)]
+            self._begin([*rows, self._row])
+        self._write_row()
+
+    def finish(self, status: str) -> None:
+        """Close the file; ``status`` stands in the run's own log."""
+        if self._file is not None:
+            self._file.close()
+
+    def _begin(self, rows: list[dict[str, str]]) -> None:
+        """Write these rows alone, with a column for every name in them, and go on at the last."""
+        self._columns = {name: name for name in ["step", *(name for row in rows for name in row)]}
+        self._row = rows[-1] if rows else {"step": ""}
+        before = _lines([self._columns, *rows[:-1]], self._columns)
+        last = _lines(rows[-1:], self._columns)
+        write_text(self._path, before + last)
+        if self._file is not None:
+            self._file.close()
+        self._file = self._path.open("r+b")
+        self._offset, self._end = len(before.encode()), len((before + last).encode())
+
+    def _write_row(self) -> None:
+        assert self._file is not None  # noqa: S101  opened by the first numbers
+        self._file.seek(self._offset)
+        self._file.write(_lines([self._row], self._columns).encode())
+        self._file.truncate()
+        self._file.flush()
+        self._end = self._file.tell()
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of the file, without empty cells, and without a line that a kill cut short."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    header, *records = csv.reader(io.StringIO(whole)) if whole else [[]]
+    return [
+        {name: cell for name, cell in zip(header, record, strict=True) if cell}
+        for record in records
+        if len(record) == len(header)
+    ]
+
+
+def _lines(rows: Iterable[dict[str, str]], columns: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, list(columns), lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,160 @@
+"""Runs for MLflow."""
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from facesim import FacesimError, Tracker, trackers
+from facesim_plugins.trackers._flat_parameters import flat_parameters
+from facesim_plugins.trackers._remote_run import RemoteRun
+
+_SECONDS_BETWEEN_ATTEMPTS = 60
+_MOST_PARAMETERS = 100  # that MLflow takes in one request
+_MOST_METRICS = 1000
+_LONGEST_VALUE = 6000
+_STATUS = {"interrupted": "KILLED", "failed": "FAILED"}
+
+log = logging.getLogger(__name__)
+
+
+def _without_password(uri: str | None) -> str | None:
+    if uri is not None and urlsplit(uri).password is not None:
+        raise ValueError(
+            "a password would be written to the run directory; leave it out and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or give the whole address in "
+            "MLFLOW_TRACKING_URI"
+        )
+    return uri
+
+
+@trackers("mlflow")
+class MLflow(Tracker):
+    """Log the run's numbers and its parameters to an MLflow store.
+
+    A run that is resumed goes on in the same run of the store, and steps that are trained again
+    are not logged again. A store that cannot be reached at the start is an error. One that is lost
+    later never ends the run: what could not be sent is kept in memory and tried again every
+    minute and at the end, and a warning says so; ``metrics.jsonl`` has everything in any case.
+
+    Nothing of the environment is sent. Passwords belong into MLflow's own variables.
+
+    Raises:
+        FacesimError: the package mlflow-skinny is not installed, or, when the run starts, the
+            store cannot be reached.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracking_uri: Annotated[
+            str | None,
+            AfterValidator(_without_password),
+            Field(
+                description="the store: http://host:port, or sqlite:////absolute/path.db for all "
+                "runs of this machine; null: $MLFLOW_TRACKING_URI, and without that mlflow.db in "
+                "the folder mlflow of the run directory"
+            ),
+        ] = None,
+        experiment: Annotated[
+            str | None,
+            Field(min_length=1, description="MLflow's experiment; null: the experiment's name"),
+        ] = None,
+    ) -> None:
+        try:
+            import mlflow.entities
+            import mlflow.exceptions
+            import mlflow.tracking
+        except ImportError:
+            raise FacesimError(
+                'tracker mlflow needs the package mlflow-skinny; pip install "facesim[mlflow]"'
+            ) from None
+        self._mlflow = mlflow
+        self._uri = tracking_uri
+        self._experiment = experiment
+        self._unsent: list[Any] = []
+        self._next_attempt = 0.0
+
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        """Begin a run in the store, or go on with the one that was begun."""
+        folder = run_dir / "mlflow"
+        folder.mkdir(exist_ok=True)
+        local = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+        uri = self._uri or os.environ.get("MLFLOW_TRACKING_URI") or local
+        self._run = RemoteRun(folder / "run.json")
+        try:
+            self._client = self._mlflow.tracking.MlflowClient(tracking_uri=uri)
+            if self._run.id is None:
+                # Below the run directory even where the store would have them in this folder.
+                artifacts = (folder / "artifacts").as_uri() if uri == local else None
+                self._begin(self._experiment or name, artifacts, run_dir.name, experiment)
+            else:
+                self._client.update_run(self._run.id, status="RUNNING")
+        except (self._mlflow.exceptions.MlflowException, OSError) as error:
+            raise FacesimError(
+                f"tracker mlflow: the store cannot be used: {_first_line(error)}; start it, or "
+                "leave tracking_uri out to log into the run directory"
+            ) from None
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Send what the store does not have yet."""
+        news = self._run.news(values, step)
+        now = int(time.time() * 1000)
+        metric = self._mlflow.entities.Metric
+        self._unsent += [metric(name, value, now, step) for name, value in news.items()]
+        if time.monotonic() >= self._next_attempt:
+            self._send()
+
+    def finish(self, status: str) -> None:
+        """Send what is left and give the run its status."""
+        self._send()
+        if self._run.id is not None:
+            self._attempt(
+                self._client.set_terminated, self._run.id, _STATUS.get(status, "FINISHED")
+            )
+        if self._unsent:
+            log.warning(
+                "mlflow: %d numbers could not be sent; metrics.jsonl has them", len(self._unsent)
+            )
+
+    def _begin(
+        self, title: str, artifacts: str | None, run_name: str, experiment: dict[str, Any]
+    ) -> None:
+        found = self._client.get_experiment_by_name(title)
+        ours = found.experiment_id if found else self._client.create_experiment(title, artifacts)
+        run_id = self._client.create_run(ours, run_name=run_name).info.run_id
+        entity = self._mlflow.entities.Param
+        parameters = [
+            entity(key, str(value)[:_LONGEST_VALUE])
+            for key, value in flat_parameters(experiment).items()
+        ]
+        for start in range(0, len(parameters), _MOST_PARAMETERS):
+            self._client.log_batch(run_id, params=parameters[start : start + _MOST_PARAMETERS])
+        self._run.begin(run_id)
+
+    def _send(self) -> None:
+        while self._unsent:
+            some = self._unsent[:_MOST_METRICS]
+            if not self._attempt(self._client.log_batch, self._run.id, some):
+                return
+            del self._unsent[: len(some)]
+            for metric in some:
+                self._run.sent({metric.key: metric.value}, metric.step)
+
+    def _attempt(self, send: Any, *arguments: Any) -> bool:
+        """Whether the store took it; if not, the next attempt waits."""
+        try:
+            send(*arguments)
+        except (self._mlflow.exceptions.MlflowException, OSError) as error:
+            log.warning("mlflow: the store cannot be reached: %s", _first_line(error))
+            self._next_attempt = time.monotonic() + _SECONDS_BETWEEN_ATTEMPTS
+            return False
+        return True
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
