@@ -68,7 +68,7 @@ def _require_pooling_once(experiment: Experiment, backbone: Backbone, head: nn.M
             f"head {names[1]!r} pools feature maps itself, and backbone {names[0]!r} gives pooled "
             f"features; {remedy}, or choose a head that takes pooled features (linear)"
         )
-    remedy = "write `pooling: average` under backbone" if has_choice else "take another backbone"
+    remedy = "leave `pooling: none` out under backbone" if has_choice else "take another backbone"
     raise FacesimError(
         f"head {names[1]!r} takes pooled features, and backbone {names[0]!r} gives feature maps; "
         f"{remedy}, or choose a head that pools them itself (gem)"

@@ -1,7 +1,8 @@
 """Reading pretrained weights from a file, and saying clearly why they do not fit."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -14,6 +15,9 @@ from facesim.errors import did_you_mean
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict; nothing but tensors and plain data is unpickled.
 
+    Args:
+        path: written by ``torch.save``, or named ``.safetensors``.
+
     Raises:
         FacesimError: there is no such file, or it holds something else.
     """
@@ -21,8 +25,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         hint = did_you_mean(path.name, ("imagenet", "none"))
         raise FacesimError(
             f"weights: there is no file {path}{hint}; write imagenet, none, or the path of a "
-            "state dict written by torch.save"
+            "state dict written by torch.save or as safetensors"
         )
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as e:
@@ -45,15 +51,29 @@ def load_weights(model: nn.Module, file: Path, classifier: str) -> None:
     Args:
         model: the whole network; ``classifier`` becomes ``nn.Identity()`` in it.
         file: a state dict of that network; the entries of ``classifier`` may be missing.
-        classifier: name of the final layer.
+        classifier: path of the final layer.
 
     Raises:
         FacesimError: the file cannot be read, or entries are missing, unknown or of another shape;
             the first few are named.
     """
-    model.add_module(classifier, nn.Identity())
-    whole = read_weights(file)
-    state = {k: v for k, v in whole.items() if not k.startswith(f"{classifier}.")}
+    model.set_submodule(classifier, nn.Identity())
+    fit_weights(model, file, dropped=(classifier,))
+
+
+def fit_weights(model: nn.Module, file: Path, dropped: Sequence[str]) -> None:
+    """Load the weights of a file into a model, in which some of the file's modules are not.
+
+    Args:
+        model: a network.
+        file: a state dict of that network.
+        dropped: modules whose entries are left out.
+
+    Raises:
+        FacesimError: as of :func:`load_weights`.
+    """
+    prefixes = tuple(f"{module}." for module in dropped)
+    state = {k: v for k, v in read_weights(file).items() if not k.startswith(prefixes)}
     expected = model.state_dict()
     # Files from before torch 0.4.1 have no such counter, and nothing in inference reads it.
     required = [name for name in expected if not name.endswith("num_batches_tracked")]
@@ -70,6 +90,20 @@ def load_weights(model: nn.Module, file: Path, classifier: str) -> None:
         found = "; ".join(f"{what}: {_first_few(names)}" for what, names in faults.items() if names)
         raise FacesimError(f"weights: {file} does not fit this backbone; {found}")
     model.load_state_dict(state, strict=False)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        library = import_module("safetensors.torch")
+    except ModuleNotFoundError:
+        raise FacesimError(f"weights: to read {path}, pip install safetensors") from None
+    try:
+        state: dict[str, Tensor] = library.load_file(path)
+    except (OSError, import_module("safetensors").SafetensorError) as error:
+        raise FacesimError(
+            f"weights: {path} cannot be read as safetensors ({error}); it may be damaged or torn"
+        ) from None
+    return state
 
 
 def _first_few(names: list[str], shown: int = 3) -> str:

@@ -42,7 +42,7 @@ def test_a_head_that_pools_needs_maps(tmp_path: Path) -> None:
 
 def test_maps_need_a_head_that_pools(tmp_path: Path) -> None:
     unpooled = {"name": "small_cnn", "width": 4, "pooling": "none"}
-    with pytest.raises(FacesimError, match=r"`pooling: average` under backbone, .* \(gem\)"):
+    with pytest.raises(FacesimError, match=r"leave `pooling: none` out under backbone, .* \(gem\)"):
         build_network(experiment(tmp_path, backbone=unpooled), 2, CPU)
 
 

@@ -14,8 +14,9 @@ from facesim.testing.suites import BackboneContract
 PARAMETERS: dict[str, dict[str, Any]] = {
     "resnet": {"depth": 18, "weights": "none"},
     "efficientnet_lite": {"weights": "none"},
+    "timm": {"model": "resnet10t", "weights": "none"},
 }
-STAGES = {"resnet": 4, "efficientnet_lite": 8, "small_cnn": 4}
+STAGES = {"resnet": 4, "efficientnet_lite": 8, "small_cnn": 4, "timm": 5}
 CUTS = ("nothing", "half", "all but one stage", "everything")
 OF_EVERY_CUT = [
     promise

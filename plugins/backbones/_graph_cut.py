@@ -1,0 +1,143 @@
+"""Cutting a network of any making in two, by following what its forward does."""
+
+from collections.abc import Sequence
+from inspect import Parameter, signature
+
+from torch import fx, nn
+
+from facesim import FacesimError
+
+
+def cut_network(
+    model: nn.Module, stages: Sequence[str], frozen_stages: int, who: str
+) -> tuple[nn.Module, nn.Module]:
+    """Put all up to the end of stage number ``frozen_stages`` into the trunk, the rest in the tail.
+
+    With 0 the whole network is the tail. The last stage reaches to the network's output, so that
+    with all of them the whole network is the trunk.
+
+    Args:
+        model: takes one tensor and gives one; its modules are used, not copied.
+        stages: paths of the modules at which the stages end, in order; for the last any text.
+        frozen_stages: from 0 to the number of stages.
+        who: names the network in errors.
+
+    Returns:
+        Trunk and tail; an empty one is ``nn.Identity()``.
+
+    Raises:
+        FacesimError: there are fewer stages, or the tail would need more than the output of the
+            last frozen stage.
+    """
+    if frozen_stages > len(stages):
+        raise FacesimError(
+            f"{who} has {len(stages)} stages ({', '.join(stages)}), so frozen_stages is at most "
+            f"{len(stages)}, not {frozen_stages}"
+        )
+    if frozen_stages == 0:
+        return nn.Identity(), model
+    if frozen_stages == len(stages):
+        return model, nn.Identity()
+    parts = _parts(model, stages[:-1])
+    chosen = stages[frozen_stages - 1]
+    if chosen not in parts:
+        possible = [number for number, stage in enumerate(stages, start=1) if stage in parts]
+        numbers = ", ".join(map(str, [0, *possible, len(stages)]))
+        raise FacesimError(
+            f"{who} cannot be cut after stage {frozen_stages} ({chosen}): its forward cannot be "
+            "followed there, or what comes after needs more than that stage's output; possible "
+            f"values of frozen_stages: {numbers}"
+        )
+    return parts[chosen]
+
+
+def _parts(model: nn.Module, stages: Sequence[str]) -> dict[str, tuple[nn.Module, nn.Module]]:
+    """Trunk and tail for each stage after which the network can be cut; none if it is opaque."""
+    graph = _outline(model, stages)
+    if graph is None:
+        return {}
+    result = next(node for node in graph.nodes if node.op == "output").args[0]
+    found: dict[str, tuple[nn.Module, nn.Module]] = {}
+    for node in graph.nodes:
+        if node.op == "call_module" and node.target in stages and isinstance(result, fx.Node):
+            before, after = _needed(node, None), _needed(result, node)
+            if not _shared(model, before, after):
+                trunk = _network(model, before, node, None)
+                found[str(node.target)] = trunk, _network(model, after, result, node)
+    return found
+
+
+class _Outline(fx.Tracer):
+    """Records the calls of a network's parts, and looks only into those that hold a stage.
+
+    So whatever a part does within, on values or in training, it goes on doing.
+    """
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        super().__init__()
+        self._stages = stages
+
+    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
+        """Whether a part is called as a whole."""
+        return not any(stage.startswith(f"{path}.") for stage in self._stages)
+
+
+def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
+    """The graph of a network's forward; None if it depends on values, shapes or the mode."""
+    optional = {
+        name: parameter.default
+        for name, parameter in signature(model.forward).parameters.items()
+        if parameter.default is not Parameter.empty
+    }
+    was_training = model.training
+    try:
+        graphs = [
+            _Outline(stages).trace(model.train(mode), concrete_args=optional)
+            for mode in (True, False)
+        ]
+    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError):
+        return None  # the values are not there yet, and code that asks for them raises anything
+    finally:
+        model.train(was_training)
+    in_training, in_use = (graph.python_code("self").src for graph in graphs)
+    return graphs[0] if in_training == in_use else None
+
+
+def _needed(result: fx.Node, given: fx.Node | None) -> list[fx.Node]:
+    """The nodes that a result is computed from, in order, if one of them is given."""
+    needed: set[fx.Node] = set()
+    waiting = [result]
+    while waiting:
+        node = waiting.pop()
+        if node is not given and node not in needed:
+            needed.add(node)
+            waiting += node.all_input_nodes
+    return [node for node in result.graph.nodes if node in needed]
+
+
+def _shared(model: nn.Module, before: list[fx.Node], after: list[fx.Node]) -> bool:
+    """Whether the later part needs the images too, or a parameter of the earlier one."""
+    if any(node.op == "placeholder" for node in after):
+        return True
+    used = [
+        {parameter for name, parameter in model.named_parameters() if _is_of(name, nodes)}
+        for nodes in (before, after)
+    ]
+    return bool(used[0] & used[1])
+
+
+def _is_of(name: str, nodes: list[fx.Node]) -> bool:
+    targets = (node.target for node in nodes if node.op in ("call_module", "get_attr"))
+    return any(name == target or name.startswith(f"{target}.") for target in targets)
+
+
+def _network(
+    model: nn.Module, nodes: list[fx.Node], result: fx.Node, given: fx.Node | None
+) -> fx.GraphModule:
+    """A network of some nodes, which computes ``result``, from ``given`` if that is not None."""
+    graph = fx.Graph()
+    copies = {} if given is None else {given: graph.placeholder("features")}
+    for node in nodes:
+        copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.output(copies[result])
+    return fx.GraphModule(model, graph)
