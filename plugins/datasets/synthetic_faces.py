@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from pydantic import Field
 from facesim import FaceTable, datasets
 from facesim.paths import cache_dir
 from facesim_plugins.datasets import _face, _face_parts, _face_rendering
-from facesim_plugins.datasets._face import face_of, view_of
+from facesim_plugins.datasets._face import Face, face_of, view_of
 from facesim_plugins.datasets._face_rendering import render_face
 
 
@@ -51,7 +52,7 @@ def synthetic_faces(
     """
     folder = (root or cache_dir() / "synthetic_faces") / _version(seed, size)
     numbers = range(first_identity, first_identity + identities)
-    faces = [face_of(seed, number) for number in numbers]
+    faces = [_known_face(seed, number) for number in numbers]
     images = range(images_per_identity)
     files = [f"{number:07d}_{image:05d}.png" for number in numbers for image in images]
 
@@ -69,6 +70,12 @@ def synthetic_faces(
         labels=np.array([str(number) for number in numbers]),
         attributes=looks.iloc[of_rows].reset_index(drop=True),
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _known_face(seed: int, identity: int) -> Face:
+    """A search builds the same tables for each of its trials."""
+    return face_of(seed, identity)
 
 
 def _version(seed: int, size: int) -> str:

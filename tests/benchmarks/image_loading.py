@@ -50,7 +50,6 @@ def measure() -> dict[str, float]:
         baseline = "decode_pillow" if name.startswith("decode_") else "bare_pillow"
         figures[f"{name}_ratio"] = rates[name] / rates[baseline]
     figures |= {f"decode_{name}_same_pixels": share for name, share in same.items()}
-    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures["peak_mb_of_a_worker"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return figures
 

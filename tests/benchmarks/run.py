@@ -6,6 +6,7 @@ Run: ``python tests/benchmarks/run.py [NAME ...] [--json FILE]``. Every figure t
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +22,17 @@ NAMES = sorted(
 
 
 def run_one(name: str) -> dict[str, float]:
-    """The figures of one benchmark, which prints them as JSON."""
+    """The figures of one benchmark, which prints them as JSON, and its peak memory."""
     command = [sys.executable, str(HERE / f"{name}.py")]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, float] = json.loads(finished.stdout)
-    return figures
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{name} failed")
+    figures: dict[str, float] = json.loads(printed)
+    return {**figures, "process_peak_mb": usage.ru_maxrss / 1024}
 
 
 def main() -> None:
