@@ -165,7 +165,7 @@ def _train(backbone: Backbone, steps: int = 3) -> None:
     backbone.train()
     readout = nn.Linear(backbone.features, 1)
     trained = [p for p in (*backbone.parameters(), *readout.parameters()) if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=0.1)
+    optimizer = torch.optim.SGD(trained, lr=1e-3)  # random weights are easily blown up
     for step in range(steps):
         optimizer.zero_grad()
         features = backbone(_images(backbone, 4, seed=step))

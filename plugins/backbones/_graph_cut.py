@@ -53,17 +53,17 @@ def cut_network(
 
 def _parts(model: nn.Module, stages: Sequence[str]) -> dict[str, tuple[nn.Module, nn.Module]]:
     """Trunk and tail for each stage after which the network can be cut; none if it is opaque."""
-    graph = _outline(model, stages)
+    graph = outline(model, stages)
     if graph is None:
         return {}
     result = next(node for node in graph.nodes if node.op == "output").args[0]
     found: dict[str, tuple[nn.Module, nn.Module]] = {}
     for node in graph.nodes:
         if node.op == "call_module" and node.target in stages and isinstance(result, fx.Node):
-            before, after = _needed(node, None), _needed(result, node)
+            before, after = needed_nodes(node, None), needed_nodes(result, node)
             if not _shared(model, before, after):
-                trunk = _network(model, before, node, None)
-                found[str(node.target)] = trunk, _network(model, after, result, node)
+                trunk = network_of(model, before, node, None)
+                found[str(node.target)] = trunk, network_of(model, after, result, node)
     return found
 
 
@@ -82,7 +82,7 @@ class _Outline(fx.Tracer):
         return not any(stage.startswith(f"{path}.") for stage in self._stages)
 
 
-def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
+def outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
     """The graph of a network's forward; None if it depends on values, shapes or the mode."""
     optional = {
         name: parameter.default
@@ -103,7 +103,7 @@ def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
     return graphs[0] if in_training == in_use else None
 
 
-def _needed(result: fx.Node, given: fx.Node | None) -> list[fx.Node]:
+def needed_nodes(result: fx.Node, given: fx.Node | None) -> list[fx.Node]:
     """The nodes that a result is computed from, in order, if one of them is given."""
     needed: set[fx.Node] = set()
     waiting = [result]
@@ -131,7 +131,7 @@ def _is_of(name: str, nodes: list[fx.Node]) -> bool:
     return any(name == target or name.startswith(f"{target}.") for target in targets)
 
 
-def _network(
+def network_of(
     model: nn.Module, nodes: list[fx.Node], result: fx.Node, given: fx.Node | None
 ) -> fx.GraphModule:
     """A network of some nodes, which computes ``result``, from ``given`` if that is not None."""

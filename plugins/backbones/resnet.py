@@ -1,11 +1,8 @@
 """ResNet, as torchvision has it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlparse
 
-import torch
 import torchvision
 from pydantic import Field
 from torch import nn
@@ -13,6 +10,7 @@ from torch import nn
 from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim_plugins.backbones._pooling import Pooling
 from facesim_plugins.backbones._stages import cut
+from facesim_plugins.backbones._torchvision_weights import imagenet_file
 from facesim_plugins.backbones._weights import load_weights
 
 
@@ -47,7 +45,7 @@ def resnet(
     model = torchvision.models.get_model(f"resnet{depth}", weights=None)
     features = model.fc.in_features
     if weights != "none":
-        file = imagenet_file(depth) if weights == "imagenet" else weights
+        file = _imagenet_file(depth) if weights == "imagenet" else weights
         load_weights(model, file, classifier="fc")
     blocks = len(model.layer4)
     if last_stage_blocks is not None and last_stage_blocks > blocks:
@@ -62,23 +60,7 @@ def resnet(
     return Backbone(*parts, features, IMAGENET, pooled=pool is not None)
 
 
-def imagenet_file(depth: int) -> Path:
-    """The file of torchvision's ImageNet weights (V1), downloaded if it is not there yet.
-
-    Raises:
-        FacesimError: the download failed; the message says where to put the file by hand.
-    """
-    weights = torchvision.models.get_model_weights(f"resnet{depth}")["IMAGENET1K_V1"]
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    file = folder / Path(urlparse(weights.url).path).name
-    if file.is_file():
-        return file
-    try:
-        weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise FacesimError(
-            f"backbone resnet: the ImageNet weights of ResNet-{depth} cannot be downloaded "
-            f"({error}); put torchvision's {file.name} into {folder}, or give its path as "
-            "`weights: FILE`, or write `weights: none` to start from random weights"
-        ) from None
-    return file
+def _imagenet_file(depth: int) -> Path:
+    """The first version: those of the papers that followed."""
+    offered = torchvision.models.get_model_weights(f"resnet{depth}")
+    return imagenet_file(offered["IMAGENET1K_V1"], "resnet", f"ResNet-{depth}")

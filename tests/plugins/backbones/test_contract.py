@@ -15,8 +15,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "resnet": {"depth": 18, "weights": "none"},
     "efficientnet_lite": {"weights": "none"},
     "timm": {"model": "resnet10t", "weights": "none"},
+    "torchvision": {"model": "shufflenet_v2_x0_5", "weights": "none"},
 }
-STAGES = {"resnet": 4, "efficientnet_lite": 8, "small_cnn": 4, "timm": 5}
+STAGES = {"resnet": 4, "efficientnet_lite": 8, "small_cnn": 4, "timm": 5, "torchvision": 3}
 CUTS = ("nothing", "half", "all but one stage", "everything")
 OF_EVERY_CUT = [
     promise
