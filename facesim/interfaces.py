@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -221,7 +221,7 @@ class Loss(nn.Module, ABC):
             that it has no value for other people's faces.
     """
 
-    of_training_identities: ClassVar[bool] = False
+    of_training_identities: bool = False
 
     @abstractmethod
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:

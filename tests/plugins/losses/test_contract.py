@@ -16,6 +16,13 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "cosface": [{}, {"margin": 0.1, "scale": 16.0}],
     "learned": [{}, {"hidden": (8,)}],
     "multi_similarity": [{}, {"epsilon": 0.0, "base": 1.0}],
+    "pml": [
+        {"loss": "MultiSimilarityLoss"},
+        {"loss": {"name": "TripletMarginLoss", "margin": 0.2}, "miner": "BatchHardMiner"},
+        {"loss": "ContrastiveLoss", "distance": {"name": "LpDistance", "p": 1}},
+        {"loss": "ProxyAnchorLoss"},
+        {"loss": "AngularLoss", "reducer": "AvgNonZeroReducer"},
+    ],
     "supcon": [{}, {"temperature": 0.01}],
     "triplet": [
         {"mining": mining, "margin": margin}
