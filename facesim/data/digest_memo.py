@@ -30,11 +30,13 @@ class RememberedFile(NamedTuple):
     """One file's content as it was when it was last read.
 
     Attributes:
+        folder: the folder's path, in the file system's bytes.
         name: the file's name in its folder, in the file system's bytes.
         signature: what ``stat`` said of it; another signature means that it must be read again.
         digest: 16 bytes, of its content.
     """
 
+    folder: bytes
     name: bytes
     signature: bytes
     digest: bytes
@@ -59,30 +61,30 @@ class DigestMemo:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def recall(self, folder: Path) -> dict[bytes, RememberedFile]:
-        """Everything known of the files of one folder, by name.
+    def recall(self, folders: Iterable[bytes]) -> dict[tuple[bytes, bytes], RememberedFile]:
+        """Everything known of the files of some folders, by folder and name.
 
         Raises:
             FacesimError: the database cannot be opened or stays locked.
         """
-        query = "SELECT name, signature, digest, checksum FROM files WHERE folder = ?"
+        query = "SELECT * FROM files WHERE folder = ?"
         try:
             with self._connection() as connection:
-                rows = connection.execute(query, (os.fsencode(folder),)).fetchall()
-            return {row[0]: _checked(*row) for row in rows}
+                found = (row for each in folders for row in connection.execute(query, (each,)))
+                files = [_checked(*row) for row in found]
+            return {(file.folder, file.name): file for file in files}
         except _DamagedError as damage:
             self._start_anew(damage)
             return {}
 
-    def remember(self, folder: Path, files: Iterable[RememberedFile]) -> None:
-        """Keep what is known of some files of a folder, in one transaction.
+    def remember(self, files: Iterable[RememberedFile]) -> None:
+        """Keep what is known of some files, in one transaction.
 
         Raises:
             FacesimError: the database cannot be written or stays locked.
         """
         statement = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
-        encoded = os.fsencode(folder)
-        rows = [(encoded, f.name, f.signature, f.digest, f.checksum) for f in files]
+        rows = [(*file, file.checksum) for file in files]
         try:
             with self._connection() as connection, connection:
                 connection.executemany(statement, rows)
@@ -122,9 +124,11 @@ class _DamagedError(Exception):
     """The database holds something that was never written to it."""
 
 
-def _checked(name: bytes, signature: bytes, digest: bytes, checksum: int) -> RememberedFile:
+def _checked(
+    folder: bytes, name: bytes, signature: bytes, digest: bytes, checksum: int
+) -> RememberedFile:
     try:
-        file = RememberedFile(name, signature, digest)
+        file = RememberedFile(folder, name, signature, digest)
         intact = len(digest) == 16 and file.checksum == checksum
     except TypeError as error:
         raise _DamagedError(f"a row holds another type: {error}") from None

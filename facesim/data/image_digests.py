@@ -4,7 +4,7 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,14 +47,15 @@ def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None 
     digests = np.empty((len(table), DIGEST_BYTES), dtype=np.uint8)
     done = 0
     with ThreadPoolExecutor() as pool:
-        for folder, rows in _rows_by_folder(table).items():
-            known = memo.recall(folder)
+        for folders in _groups(_rows_by_folder(table)):
+            known = memo.recall(folders)
+            rows = [(folder, row) for folder, inside in folders.items() for row in inside]
             for start in range(0, len(rows), _FILES_AT_A_TIME):
                 part = rows[start : start + _FILES_AT_A_TIME]
-                names = [os.fsencode(table.files[row].rpartition("/")[2]) for row in part]
-                files = _digest_files(folder, names, known, pool, memo)
-                found = b"".join(file.digest for file in files)
-                digests[part] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
+                files = [(folder, _name_of(table.files[row])) for folder, row in part]
+                found = b"".join(file.digest for file in _digest_files(files, known, pool, memo))
+                positions = [row for _, row in part]
+                digests[positions] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
                 done += len(part)
                 if progress is not None:
                     progress(done, len(table))
@@ -73,28 +74,45 @@ def digest_file(path: Path) -> bytes:
         raise _unreadable(os.fsencode(path), error) from None
 
 
-def _rows_by_folder(table: FaceTable) -> dict[Path, list[int]]:
+def _name_of(file: str) -> bytes:
+    return os.fsencode(file.rpartition("/")[2])
+
+
+def _rows_by_folder(table: FaceTable) -> dict[bytes, list[int]]:
     folders: dict[str, list[int]] = {}
     for row, file in enumerate(table.files.tolist()):
         folders.setdefault(file.rpartition("/")[0], []).append(row)
-    return {table.root.absolute() / inside: rows for inside, rows in folders.items()}
+    root = table.root.absolute()
+    return {os.fsencode(root / inside): rows for inside, rows in folders.items()}
+
+
+def _groups(folders: dict[bytes, list[int]]) -> Iterator[dict[bytes, list[int]]]:
+    """Small folders together: a data set may have one for each of a hundred thousand people."""
+    group: dict[bytes, list[int]] = {}
+    rows = 0
+    for folder, inside in folders.items():
+        group[folder] = inside
+        rows += len(inside)
+        if rows >= _FILES_AT_A_TIME:
+            yield group
+            group, rows = {}, 0
+    if group:
+        yield group
 
 
 def _digest_files(
-    folder: Path,
-    names: list[bytes],
-    known: dict[bytes, RememberedFile],
+    files: list[tuple[bytes, bytes]],
+    known: dict[tuple[bytes, bytes], RememberedFile],
     pool: ThreadPoolExecutor,
     memo: DigestMemo,
 ) -> list[RememberedFile]:
-    """The content of some files of one folder, from the memo where it still holds."""
-    prefix = os.fsencode(folder) + b"/"
-    unread = {name for name in names if not _unchanged(prefix + name, known.get(name))}
+    """The content of some files by folder and name, from the memo where it still holds."""
+    unread = {file for file in files if not _unchanged(b"/".join(file), known.get(file))}
     if unread:
-        fresh = list(pool.map(lambda name: _read(prefix, name), sorted(unread)))
-        known.update((file.name, file) for file, _ in fresh)
-        memo.remember(folder, [file for file, settled in fresh if settled])
-    return [known[name] for name in names]
+        fresh = list(pool.map(_read, sorted(unread)))
+        known.update(((file.folder, file.name), file) for file, _ in fresh)
+        memo.remember(file for file, settled in fresh if settled)
+    return [known[file] for file in files]
 
 
 def _unchanged(path: bytes, known: RememberedFile | None) -> bool:
@@ -105,9 +123,9 @@ def _unchanged(path: bytes, known: RememberedFile | None) -> bool:
         raise _unreadable(path, error) from None
 
 
-def _read(prefix: bytes, name: bytes) -> tuple[RememberedFile, bool]:
+def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[RememberedFile, bool]:
     """A file's content, and whether it is old enough that a later change must show."""
-    path = prefix + name
+    path = b"/".join(folder_and_name)
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             before = os.fstat(file.fileno())
@@ -118,7 +136,7 @@ def _read(prefix: bytes, name: bytes) -> tuple[RememberedFile, bool]:
     if _signature(before) != _signature(after):
         raise DataError(f"{os.fsdecode(path)}: it was being written to while it was read")
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
-    return RememberedFile(name, _signature(after), digest), settled
+    return RememberedFile(*folder_and_name, _signature(after), digest), settled
 
 
 def _digest(content: bytes) -> bytes:

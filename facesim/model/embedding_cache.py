@@ -1,5 +1,7 @@
 """Embeddings that a trained network gave images, on disk: a second evaluation runs no network."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -39,7 +41,8 @@ class EmbeddingCache:
         key = Fingerprint.of(modules).key(recipe)
         shape = (network.embedding_dim,)
         self.store = FeatureStore(stores_root() / key, shape, np.float32)
-        StoreDescription.of(f"{name}, embeddings", shape, recipe).mark_used(self.store.folder)
+        kept = replace(recipe, dtype="float32")
+        StoreDescription.of(f"{name}, embeddings", shape, kept).mark_used(self.store.folder)
         self._table = table
         self._digests = image_digests(table)
         self._rows = np.empty(0, np.int64)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from facesim.data.image_digests import image_digests
 from facesim.interfaces import DataError, FaceTable
 from facesim.paths import cache_dir
 
+CONNECT = sqlite3.connect
 NAMES = ["a.jpg", "deep/b.jpg", "deep/c.jpg", "deep/er/d.jpg"]
 
 
@@ -63,12 +65,31 @@ def _reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     names: list[bytes] = []
     original = module._read
 
-    def counting(prefix: bytes, name: bytes) -> object:
-        names.append(name)
-        return original(prefix, name)
+    def counting(folder_and_name: tuple[bytes, bytes]) -> object:
+        names.append(folder_and_name[1])
+        return original(folder_and_name)
 
     monkeypatch.setattr(module, "_read", counting)
     return names
+
+
+def test_many_small_folders_cost_few_openings_of_the_memo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"person{number:03d}/{image}.jpg" for number in range(200) for image in range(2)]
+    for name in names:
+        _write_old(tmp_path / "people" / name, name.encode())
+    opened = []
+
+    def connect(*arguments: Any, **settings: Any) -> sqlite3.Connection:
+        opened.append(arguments)
+        return CONNECT(*arguments, **settings)
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    table = _table(tmp_path / "people", names)
+
+    assert _digests(table) == _expected(table)
+    assert len(opened) == 2
 
 
 def test_every_row_gets_the_digest_of_its_file(table: FaceTable) -> None:

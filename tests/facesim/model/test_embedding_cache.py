@@ -232,6 +232,7 @@ def test_the_commands_that_look_after_the_trunk_cache_see_them(
     (store,) = list_stores(stores_root())
     assert store.description is not None
     assert store.description.backbone == "net, embeddings"
+    assert store.description.dtype == "float32"
     assert store.open().verify().rows == len(ROWS)
     prune(stores_root(), max_bytes=0)
     assert list_stores(stores_root()) == []
