@@ -83,7 +83,8 @@ def test_many_small_folders_cost_few_openings_of_the_memo(
 
     def connect(*arguments: Any, **settings: Any) -> sqlite3.Connection:
         opened.append(arguments)
-        return CONNECT(*arguments, **settings)
+        connection: sqlite3.Connection = CONNECT(*arguments, **settings)
+        return connection
 
     monkeypatch.setattr(sqlite3, "connect", connect)
     table = _table(tmp_path / "people", names)
