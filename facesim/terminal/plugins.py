@@ -8,6 +8,7 @@ from rich.text import Text
 
 from facesim.explain import PluginExplanation
 from facesim.failures import PluginFailure
+from facesim.terminal.docstrings import rewrapped
 
 
 def print_kind(console: Console, kind: str, plugins: Sequence[PluginExplanation]) -> None:
@@ -22,15 +23,17 @@ def print_kind(console: Console, kind: str, plugins: Sequence[PluginExplanation]
 def print_plugin(console: Console, plugin: PluginExplanation) -> None:
     """Everything about one plugin."""
     console.print(Text(f"{plugin.kind} {plugin.name}", style="bold"))
-    console.print(Text(plugin.text))
-    table = Table("parameter", "type", "default", "meaning", title="", box=None, pad_edge=False)
+    console.print(Text(rewrapped(plugin.text, console.width)))
+    table = Table("parameter", "type", "default", "meaning", box=None, pad_edge=False)
     for parameter in plugin.parameters:
         default = "required" if parameter.default is None else parameter.default
         type_ = f"{parameter.type} {parameter.bounds}".strip()
         cells = (parameter.name, type_, default, parameter.description)
         table.add_row(*(Text(cell) for cell in cells))
+    console.print()
     if plugin.parameters:
         console.print(table)
+        console.print()
     origin = f"{plugin.origin} ({plugin.distribution})" if plugin.distribution else plugin.origin
     console.print(Text(f"from {origin}"), soft_wrap=True)
 
