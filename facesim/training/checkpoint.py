@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim.atomic import replacing
 from facesim.errors import FacesimError
+from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
 
 FORMAT = 2
@@ -52,12 +54,14 @@ class Trained:
         optimizer: over the network's parameter groups.
         scheduler: of the optimizer's learning rate.
         num_identities: of the training table; the network is built anew from it.
+        sampler: of the training pairs; one that mines has a state.
     """
 
     network: SiameseNetwork
     optimizer: Optimizer
     scheduler: LRScheduler
     num_identities: int
+    sampler: Sampler
 
 
 def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
@@ -73,6 +77,7 @@ def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
         "trunk": trained.network.trunk_digest,
         "optimizer": trained.optimizer.state_dict(),
         "scheduler": trained.scheduler.state_dict(),
+        "sampler": _mined(trained.sampler),
         "progress": asdict(progress),
     }
     try:
@@ -95,7 +100,13 @@ def restore_checkpoint(path: Path, trained: Trained) -> Progress:
         trained.scheduler.load_state_dict(content["scheduler"])
     except (KeyError, ValueError) as error:
         raise FacesimError(f"{path} does not fit this experiment's optimizer: {error}") from None
+    if isinstance(trained.sampler, MiningSampler):
+        trained.sampler.load_state_dict(content["sampler"])
     return Progress(**content["progress"])
+
+
+def _mined(sampler: Sampler) -> dict[str, Tensor]:
+    return sampler.state_dict() if isinstance(sampler, MiningSampler) else {}
 
 
 def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -> None:

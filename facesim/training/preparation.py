@@ -8,7 +8,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import require_attributes
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import FaceTable, Sampler
+from facesim.interfaces import FaceTable, Sampler, TableSampler
 from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork, build_network
@@ -91,6 +91,8 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
         experiment.train.batch_size,
         derive_seed(experiment.seed, "sampler"),
     )
+    if isinstance(sampler, TableSampler):
+        sampler.read_table(train.table)
     total_steps = len(sampler) * experiment.train.epochs
     if total_steps == 0:
         raise FacesimError(
@@ -104,7 +106,7 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
         raise FacesimError("nothing is trainable: backbone, head and loss have no free parameter")
     optimizer = _build(experiment.optimizer, groups)
     scheduler = _build(experiment.scheduler, optimizer, total_steps)
-    trained = Trained(network, optimizer, scheduler, len(train.table.labels))
+    trained = Trained(network, optimizer, scheduler, len(train.table.labels), sampler)
     return Prepared(experiment, train, val, test, sampler, trained, total_steps)
 
 

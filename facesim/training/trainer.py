@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from facesim.evaluation.metrics import metric_named
-from facesim.interfaces import Int64Array, PairBatch, PairSet
+from facesim.interfaces import Int64Array, MiningSampler, PairBatch, PairSet
 from facesim.reporter import Reporter
 from facesim.training.checkpoint import (
     BEST,
@@ -19,6 +19,7 @@ from facesim.training.checkpoint import (
     link_checkpoint,
     save_checkpoint,
 )
+from facesim.training.mining import mine_epoch
 from facesim.training.preparation import Prepared
 from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
@@ -104,6 +105,8 @@ class Trainer:
         """The rows of the table that the remaining epochs use: where they are many, all."""
         sampler, images = self.prepared.sampler, len(self.prepared.train.table)
         epochs = range(self.progress.epoch, self.settings.epochs)
+        if isinstance(sampler, MiningSampler):  # which is shown them all
+            return np.arange(images)
         if 2 * self.settings.batch_size * len(sampler) * len(epochs) >= images:
             return np.arange(images)
         batches = (batch.images.numpy() for epoch in epochs for batch in sampler.batches(epoch))
@@ -117,6 +120,8 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         progress, sampler = self.progress, self.prepared.sampler
+        if progress.batch == 0:
+            mine_epoch(self.prepared, progress.epoch, self.reporter, self.stop.check)
         self.prepared.network.train()
         batches = islice(sampler.batches(progress.epoch), progress.batch, None)
         title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"

@@ -63,33 +63,38 @@ def equal(left: object, right: object) -> bool:
 @pytest.fixture(scope="module")
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[[Path, int], Path]
-) -> Callable[[int], tuple[Path, Path, float]]:
+) -> Callable[..., tuple[Path, Path, float]]:
     """The tiny experiment's file, a run of it that nobody disturbed, and how long that took."""
-    done: dict[int, tuple[Path, Path, float]] = {}
+    done: dict[tuple[int, str], tuple[Path, Path, float]] = {}
 
-    def run(workers: int) -> tuple[Path, Path, float]:
-        if workers not in done:
+    def run(workers: int, sampler: str = "random_pairs") -> tuple[Path, Path, float]:
+        if (workers, sampler) not in done:
             folder = tmp_path_factory.mktemp("undisturbed")
             file = write_tiny(folder, workers)
+            file.write_text(file.read_text().replace("random_pairs", sampler))
             in_process(file, folder / "first").join()
             began = time.monotonic()
             process = in_process(file, folder / "runs")
             process.join()
             assert process.exitcode == 0
-            done[workers] = file, folder / "runs", time.monotonic() - began
-        return done[workers]
+            done[workers, sampler] = file, folder / "runs", time.monotonic() - began
+        return done[workers, sampler]
 
     return run
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(0, 12), (2, 8)])
+@pytest.mark.parametrize(
+    ("workers", "sampler", "kills"),
+    [(0, "random_pairs", 12), (2, "random_pairs", 8), (0, "hard_pairs", 12)],
+)
 def test_killed_at_random_moments_and_resumed_ends_bit_identical(
     workers: int,
+    sampler: str,
     kills: int,
-    undisturbed: Callable[[int], tuple[Path, Path, float]],
+    undisturbed: Callable[..., tuple[Path, Path, float]],
     tmp_path: Path,
 ) -> None:
-    file, reference, seconds = undisturbed(workers)
+    file, reference, seconds = undisturbed(workers, sampler)
     moments = random.Random(workers)
     for _ in range(kills):
         process = in_process(file, tmp_path)
@@ -116,7 +121,7 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(
 def test_a_signal_finishes_the_step_and_keeps_its_work(
     number: int,
     code: int,
-    undisturbed: Callable[[int], tuple[Path, Path, float]],
+    undisturbed: Callable[..., tuple[Path, Path, float]],
     tmp_path: Path,
 ) -> None:
     file, reference, _ = undisturbed(0)

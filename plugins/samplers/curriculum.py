@@ -1,0 +1,71 @@
+"""From random pairs to hard ones in the course of the epochs."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from facesim import samplers
+from facesim.interfaces import Int64Array
+from facesim_plugins.samplers._mined_pairs import MinedPairs
+
+
+@samplers("curriculum")
+class Curriculum(MinedPairs):
+    """Random pairs at first, and every epoch a larger share of those that the network finds hard.
+
+    The share of hard pairs grows linearly (the pacing function) from 0 in the first epoch to
+    ``hardest_share`` after ``ramp_epochs``, and stays there. Hard are the pairs of ``hard_pairs``:
+    before every epoch but the first all training images are embedded, and each image gets as
+    partners the nearest of a random pool of other people's images and the farthest of its own.
+
+    Reference:
+        Bengio et al.: Curriculum Learning (2009).
+        Hacohen, Weinshall: On The Power of Curriculum Learning in Training Deep Networks (2019).
+    """
+
+    def __init__(
+        self,
+        identities: Int64Array,
+        batch_size: int,
+        seed: int,
+        *,
+        pairs_per_image: Annotated[
+            float,
+            Field(
+                gt=0,
+                allow_inf_nan=False,
+                description="Pairs in an epoch, as a multiple of the images.",
+            ),
+        ],
+        same_fraction: Annotated[
+            float, Field(ge=0, le=1, description="Share of the pairs that show one identity.")
+        ] = 0.5,
+        ramp_epochs: Annotated[
+            int, Field(ge=1, description="Epochs until the share of hard pairs is at its highest.")
+        ] = 5,
+        hardest_share: Annotated[
+            float, Field(gt=0, le=1, description="Share of hard pairs from then on.")
+        ] = 1.0,
+        pool: Annotated[
+            int, Field(ge=1, description="Images that each is compared with, at random.")
+        ] = 100,
+        by: Annotated[
+            Literal["euclidean", "cosine"],
+            Field(description="What near and far are; as the loss compares."),
+        ] = "euclidean",
+    ) -> None:
+        super().__init__(
+            identities,
+            batch_size,
+            seed,
+            pairs_per_image=pairs_per_image,
+            same_fraction=same_fraction,
+            pool=pool,
+            cosine=by == "cosine",
+        )
+        self._ramp_epochs = ramp_epochs
+        self._hardest_share = hardest_share
+
+    def hard_share(self, epoch: int) -> float:
+        """Linear in the epoch, up to the highest."""
+        return self._hardest_share * min(epoch / self._ramp_epochs, 1)
