@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -52,12 +53,21 @@ class Stage:
         return len(trials) >= self.total and all(trial.state.is_finished() for trial in trials)
 
     def is_surplus(self, number: int) -> bool:
-        """Whether a trial was begun though another machine had begun the last one just before."""
+        """Whether another machine was a moment faster: with the last trial, or with the same one.
+
+        Machines share no lock, so that two may begin a last trial each, or both put into the queue
+        what every study begins with.
+        """
         trials = self.trials
         mine = next(trial for trial in trials if trial.number == number)
         earlier = [trial for trial in trials if trial.number < number]
-        repeats = mine.user_attrs.get(REPEATS)
-        twice = repeats is not None and any(
-            trial.user_attrs.get(REPEATS) == repeats for trial in earlier
-        )
-        return twice or len(earlier) >= self.total
+        begun = [_asked_for(trial) for trial in earlier]
+        return (_asked_for(mine) or None) in begun or len(earlier) >= self.total
+
+
+def _asked_for(trial: FrozenTrial) -> dict[str, Any]:
+    """What was put into the queue, and of which lost trial it is the repetition."""
+    queued = trial.system_attrs.get("fixed_params")
+    if queued is None:
+        return {}
+    return {"parameters": queued, "repeats": trial.user_attrs.get(REPEATS)}

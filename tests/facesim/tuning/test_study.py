@@ -7,16 +7,18 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
+from torch import Tensor
 
 from facesim.errors import FacesimError
+from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Stopped, StopRequest
-from facesim.tuning.attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN
+from facesim.tuning.attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
 from facesim.tuning.base_point import base_point
 from facesim.tuning.plan import Plan
 from facesim.tuning.stage import Stage
 from facesim.tuning.study import open_study, search_stage
-from facesim.tuning.trial import best_of_val
+from facesim.tuning.trial import SearchTrial, best_of_val
 from facesim.tuning.worker import work
 
 Write = Callable[..., Path]
@@ -45,6 +47,32 @@ def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
         )
         assert trial.user_attrs[EPOCHS] == len(trial.intermediate_values)
     assert RunDirectory(Path(base.user_attrs[RUN])).experiment() == plan.space.base
+
+
+def test_only_the_first_trial_runs_the_trunk(
+    write_search: Write, planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    passes: list[int] = []
+    start, make = TrunkPass.start, SearchTrial.make
+
+    def counted(trunk: TrunkPass, images: Tensor) -> PendingFeatures:
+        passes.append(len(images))
+        return start(trunk, images)
+
+    begun: list[int] = []
+
+    def noted(trial: SearchTrial) -> Sequence[float]:
+        begun.append(len(passes))
+        return make(trial)
+
+    monkeypatch.setattr(TrunkPass, "start", counted)
+    monkeypatch.setattr(SearchTrial, "make", noted)
+    frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
+    plan = planned(write_search(changed=("{name: small_cnn, width: 4}", frozen)))
+    made(plan)
+    assert begun[0] == 0 < begun[1]
+    assert begun[1:] == [len(passes)] * 3
 
 
 def test_a_study_is_continued_until_it_has_as_many_trials_as_asked(
@@ -135,3 +163,11 @@ def test_another_machine_that_was_a_moment_faster_leaves_no_trial_too_many(plan:
     surplus = stage.study.ask()
     assert stage.is_surplus(surplus.number)
     assert not any(stage.is_surplus(trial.number) for trial in stage.trials[:4])
+
+
+def test_what_two_machines_queue_at_once_is_made_once(plan: Plan) -> None:
+    study = open_study(plan)
+    study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
+    stage = made(plan)
+    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in stage.trials] == [True] + [False] * 3
+    assert [trial.user_attrs.get(LOST) for trial in study.trials].count(SURPLUS) == 1
