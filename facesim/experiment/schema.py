@@ -55,7 +55,9 @@ class Image(Section):
 class Train(Section):
     """How long, in which steps, and what is kept."""
 
-    epochs: int = Field(gt=0, description="passes over the sampler's epoch")
+    epochs: int = Field(
+        ge=0, description="passes over the sampler's epoch; 0 measures the network untrained"
+    )
     batch_size: int = Field(gt=0, description="pairs or images a batch, as the sampler counts them")
     checkpoint_every: Positive | None = Field(
         default=None, description="also write a checkpoint every so many batches"
@@ -194,6 +196,12 @@ class Experiment(Section):
     search: Search | None = Field(
         default=None, description="what `facesim optimize` varies; `facesim run` ignores it"
     )
+
+    @model_validator(mode="after")
+    def _searches_among_what_is_trained(self) -> "Experiment":
+        if self.search is not None and self.train.epochs == 0:
+            raise ValueError("a search needs train.epochs of 1 or more")
+        return self
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON data with every default written out and every path absolute."""

@@ -83,4 +83,5 @@ def state_survives_a_checkpoint(spec: Spec[nn.Module]) -> None:
 
 def _features(head: nn.Module, count: int) -> Tensor:
     """What a backbone could give it; maps for a head that pools them."""
-    return torch.randn(count, FEATURES, *(MAP_SIZE if getattr(head, "pools", False) else ()))
+    shape = (count, FEATURES, *(MAP_SIZE if getattr(head, "pools", False) else ()))
+    return torch.randn(shape, requires_grad=True)

@@ -55,7 +55,7 @@ def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> C
 
 def _rehearse(prepared: Prepared) -> float:
     settings, network = prepared.experiment.train, prepared.network
-    device = next(network.parameters()).device
+    device = network.device
     seed_step(prepared.experiment.seed, 0, device)
     network.train()
     one = iter([next(iter(prepared.sampler.batches(0)))])
@@ -67,7 +67,8 @@ def _rehearse(prepared: Prepared) -> float:
         images.to(device),
         precision_of(settings.precision, device),
     )
-    torch.autograd.backward(loss)
+    if loss.requires_grad:
+        torch.autograd.backward(loss)
     require_finite(loss.item(), 1, 1, 1)
     return loss.item()
 
@@ -82,7 +83,7 @@ def _figures(prepared: Prepared, loss: float, out: Path) -> Iterator[tuple[str, 
     yield "an epoch", f"{pairs:,} pairs in {batches:,} batches"
     yield "the run", f"{experiment.train.epochs} epochs, {prepared.total_steps:,} steps"
     yield "first loss", f"{loss:.4f}"
-    yield "device", describe_device(next(network.parameters()).device)
+    yield "device", describe_device(network.device)
     yield "would write", f"{out / experiment.name}/<date and time>/"
     yield "a checkpoint", f"about {_megabytes(prepared):,.1f} MB"
 

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler
+
 from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import require_attributes
 from facesim.evaluation.metrics import metric_named
@@ -94,20 +98,33 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
     if isinstance(sampler, TableSampler):
         sampler.read_table(train.table)
     total_steps = len(sampler) * experiment.train.epochs
-    if total_steps == 0:
+    if total_steps == 0 and experiment.train.epochs:
         raise FacesimError(
             f"sampler {experiment.sampler.name!r} draws no batch from the {len(train.table)} "
             "training images; lower train.batch_size or draw more pairs an image"
         )
     if experiment.train.compile:
         network.compile_trained_part()
-    groups = network.parameter_groups()
-    if not groups:
-        raise FacesimError("nothing is trainable: backbone, head and loss have no free parameter")
-    optimizer = _build(experiment.optimizer, groups)
-    scheduler = _build(experiment.scheduler, optimizer, total_steps)
+    optimizer, scheduler = _make_updates(experiment, network, total_steps)
     trained = Trained(network, optimizer, scheduler, len(train.table.labels), sampler)
     return Prepared(experiment, train, val, test, sampler, trained, total_steps)
+
+
+def _make_updates(
+    experiment: Experiment, network: SiameseNetwork, total_steps: int
+) -> tuple[Optimizer, LRScheduler]:
+    """Optimizer and scheduler; those of an empty tensor if there is no epoch to train."""
+    if not experiment.train.epochs:
+        optimizer: Optimizer = SGD([torch.zeros(0)], lr=0.0)
+        return optimizer, ConstantLR(optimizer, factor=1.0)
+    groups = network.parameter_groups()
+    if not groups:
+        raise FacesimError(
+            "nothing is trainable: backbone, head and loss have no free parameter; to measure the "
+            "network as it is, write `train: {epochs: 0}`"
+        )
+    optimizer = _build(experiment.optimizer, groups)
+    return optimizer, _build(experiment.scheduler, optimizer, total_steps)
 
 
 def load_split(experiment: Experiment, name: str, network: SiameseNetwork) -> Split:

@@ -190,7 +190,7 @@ def _record_environment(run: RunDirectory, prepared: Prepared) -> None:
     """Append this start's surroundings: a resumed run may go on with other versions."""
     path = run.environment_file
     starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    device = next(prepared.network.parameters()).device
+    device = prepared.network.device
     starts.append(describe_environment(prepared.experiment, device))
     write_text(path, json.dumps(starts, indent=2) + "\n")
 

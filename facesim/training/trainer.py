@@ -64,7 +64,7 @@ class Trainer:
         self.stop = stop
         self.on_epoch = on_epoch
         self.settings = prepared.experiment.train
-        self.device = next(prepared.network.parameters()).device
+        self.device = prepared.network.device
         self._unread: list[Tensor] = []
         self.precision = precision_of(self.settings.precision, self.device)
 
@@ -85,6 +85,8 @@ class Trainer:
 
     def _train(self) -> None:
         try:
+            if not self.settings.epochs:
+                self._keep_untrained()
             self._warm()
             while self.progress.epoch < self.settings.epochs:
                 self._train_epoch()
@@ -94,6 +96,11 @@ class Trainer:
             # then looks like a failure of theirs.
             self.stop.check()
             raise
+
+    def _keep_untrained(self) -> None:
+        """Without an epoch the network as it was built is what is measured."""
+        self._save()
+        link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
 
     def _warm(self) -> None:
         """Let the cache compute at once what the remaining epochs will ask of it."""

@@ -30,7 +30,7 @@ def milliseconds_per_image(network: SiameseNetwork, experiment: Experiment) -> f
     The median of several passes over one batch of noise, after one that does not count. Other
     work on the machine makes it larger.
     """
-    device = next(network.parameters()).device
+    device = network.device
     batch = experiment.evaluate.batch_size
     images = torch.randint(0, 256, (batch, 3, *experiment.image.size), dtype=torch.uint8)
     was_training = network.training

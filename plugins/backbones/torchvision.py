@@ -134,7 +134,7 @@ def _last_layer(network: nn.Module) -> str:
     """The path of the layer that classifies."""
     parts = network.named_modules()
     *_, last = (path for path, part in parts if isinstance(part, nn.Linear | nn.Conv2d))
-    return last
+    return str(last)
 
 
 def _stages(network: nn.Module, family: str) -> tuple[str, ...]:
