@@ -54,7 +54,7 @@ def _problem(record: list[str], header: list[str], table: FaceTable, row_of: dic
             return f"the table lists no file {file!r}{_nearest(file, row_of)}"
     if files[0] == files[1]:
         return f"{files[0]!r} is paired with itself; a pair is two different images"
-    if fields["same"] not in ("0", "1"):
+    if fields.get("same", "0") not in ("0", "1"):
         return f"same is {fields['same']!r}; write 1 for one identity or 0 for two"
     if not is_whole_number(fields.get("fold", "0")):
         return f"fold is {fields['fold']!r}; write a whole number from 0"

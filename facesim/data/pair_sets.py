@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -19,7 +19,8 @@ BoolArray = npt.NDArray[np.bool_]
 _Judge = Callable[[PairSet, FaceTable], BoolArray]
 """Which pairs of a table are refused, bool [P]."""
 
-_COLUMNS = ["file1", "file2", "same"]
+_FILES = ["file1", "file2"]
+_COLUMNS = [*_FILES, "same"]
 _WITH_FOLD = [*_COLUMNS, "fold"]
 _RECORDS_AT_ONCE = 1 << 11  # Python's collector makes longer lists of rows slower to read
 
@@ -86,7 +87,21 @@ def read_pair_list(path: Path, table: FaceTable) -> PairSet:
     return _read(path, table, refused=_none)
 
 
-def _read(path: Path, table: FaceTable, refused: _Judge) -> PairSet:
+def read_training_pairs(path: Path, table: FaceTable) -> PairSet:
+    """Read ``file1,file2[,same]``: a list of pairs to train on; without ``same`` the table decides.
+
+    Raises:
+        DataError: as :func:`read_pair_set` does.
+    """
+    return _read(path, table, refused=_is_self_pair_or_contradictory, headers=(_FILES, _COLUMNS))
+
+
+def _read(
+    path: Path,
+    table: FaceTable,
+    refused: _Judge,
+    headers: Sequence[list[str]] = (_COLUMNS, _WITH_FOLD),
+) -> PairSet:
     row_of = _row_of_each_file(table)
     parts: list[PairSet] = []
     wrong: list[Int64Array] = []
@@ -94,9 +109,9 @@ def _read(path: Path, table: FaceTable, refused: _Judge) -> PairSet:
         # errors: a name that is no UTF-8 is compared byte by byte with those in the table
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = _checked_header(path, next(reader, []))
+            header = _checked_header(path, next(reader, []), headers)
             while records := list(islice(reader, _RECORDS_AT_ONCE)):
-                pairs, malformed = _parse(records, header, row_of)
+                pairs, malformed = _parse(records, header, row_of, table.identities)
                 bad = np.flatnonzero(malformed | refused(pairs, table))
                 wrong.append(len(parts) * _RECORDS_AT_ONCE + bad)
                 parts.append(pairs)
@@ -156,17 +171,17 @@ def _csv_parts(table: FaceTable, pairs: PairSet) -> Iterator[str]:
         yield text.getvalue()
 
 
-def _checked_header(path: Path, header: list[str]) -> list[str]:
-    if sorted(header) in (sorted(_COLUMNS), sorted(_WITH_FOLD)):
+def _checked_header(path: Path, header: list[str], headers: Sequence[list[str]]) -> list[str]:
+    if sorted(header) in map(sorted, headers):
         return header
     raise DataError(
         f"{path}:1: the columns are {','.join(header) or 'missing'}; a file of pairs has "
-        f"{','.join(_COLUMNS)} or {','.join(_WITH_FOLD)}"
+        f"{' or '.join(map(','.join, headers))}"
     )
 
 
 def _parse(
-    records: list[list[str]], header: list[str], row_of: dict[str, int]
+    records: list[list[str]], header: list[str], row_of: dict[str, int], identities: Int64Array
 ) -> tuple[PairSet, BoolArray]:
     """The pairs of some records, and bool [P], which of them say nothing that can be used."""
     if set(map(len, records)) != {len(header)}:
@@ -174,7 +189,10 @@ def _parse(
         records = [record if len(record) == len(header) else missing for record in records]
     fields = dict(zip(header, zip(*records, strict=True), strict=True))
     first, second = (_looked_up(row_of, fields[column]) for column in ("file1", "file2"))
-    flag = _looked_up({"0": 0, "1": 1}, fields["same"])
+    if "same" in fields:
+        flag = _looked_up({"0": 0, "1": 1}, fields["same"])
+    else:
+        flag = (identities[first] == identities[second]).astype(np.int64)
     malformed = (first < 0) | (second < 0) | (flag < 0)
     rows, same = np.stack([first, second], axis=1), flag == 1
     if "fold" not in fields:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from facesim.errors import FacesimError
-from facesim.interfaces import Int64Array, PairBatch, Sampler
+from facesim.interfaces import Int64Array, MiningSampler, PairBatch, Sampler
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, require
 from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.modules import through_a_file
 
 BATCH_SIZE, SEED = 16, 5
 
@@ -170,6 +171,49 @@ def million_images_are_sampled_in_seconds(spec: Spec[Sampler]) -> None:
     require(seconds < 30, f"a million images took {seconds:.0f} s")
 
 
+@SAMPLER.promise(
+    mend="let mine() draw from SeedSequence(seed, spawn_key=(epoch, 1)) and forget what was mined "
+    "before; give all that it leaves behind in state_dict(), as tensors"
+)
+def mined_batches_survive_a_checkpoint(spec: Spec[Sampler]) -> None:
+    """If it mines, its batches follow from seed, epoch and embeddings, and from its state alone."""
+    for what, identities in TABLES.items():
+        sampler, again, restored = (_mining(spec, identities) for _ in range(3))
+        if sampler is None or again is None or restored is None:
+            return
+        for other in (sampler, restored):
+            other.load_state_dict(through_a_file(other.state_dict()))  # before the first time
+        embeddings = torch.randn(len(identities), 4)
+        again.mine(torch.randn(len(identities), 4), 1)
+        for miner in (sampler, again):
+            miner.mine(embeddings.clone(), 2)
+        mined = list(sampler.batches(2))
+        seen = f"{what}: mined a second time, after another epoch, epoch 2 is another one"
+        require(_equal(mined, list(again.batches(2))), seen)
+        restored.load_state_dict(through_a_file(sampler.state_dict()))
+        seen = f"{what}: restored from its state, epoch 2 is another one"
+        require(_equal(mined, list(restored.batches(2))), seen)
+
+
+@SAMPLER.promise(mend="make batches of mined pairs as you make the others, with PairBatch.of_pairs")
+def mined_batches_are_as_good_as_others(spec: Spec[Sampler]) -> None:
+    """If it mines, its batches still have true labels, no image twice and the stated number."""
+    for what, identities in TABLES.items():
+        sampler = _mining(spec, identities)
+        if sampler is None:
+            return
+        sampler.mine(torch.randn(len(identities), 4), 1)
+        batches = list(sampler.batches(1))
+        seen = f"{what}: after mining there are {len(batches)} batches, of {len(sampler)} stated"
+        require(len(batches) == len(sampler), seen)
+        for batch in batches:
+            require_true_labels(batch, identities, what)
+            images = batch.images.tolist()
+            require(len(set(images)) == len(images), f"{what}: a mined batch holds an image twice")
+            itself = (batch.pairs[:, 0] == batch.pairs[:, 1]).any()
+            require(not itself, f"{what}: a mined pair holds one image twice")
+
+
 def require_true_labels(batch: PairBatch, identities: Int64Array, what: str) -> None:
     """Break the promise if a batch's identities or labels are not the table's."""
     images = batch.images.numpy()
@@ -184,6 +228,11 @@ def require_true_labels(batch: PairBatch, identities: Int64Array, what: str) -> 
 
 def _build(spec: Spec[Sampler], identities: Int64Array, seed: int = SEED) -> Sampler:
     return spec.build(identities, BATCH_SIZE, seed)
+
+
+def _mining(spec: Spec[Sampler], identities: Int64Array) -> MiningSampler | None:
+    sampler = _build(spec, identities)
+    return sampler if isinstance(sampler, MiningSampler) else None
 
 
 def _fields(batch: PairBatch) -> tuple[Tensor, ...]:

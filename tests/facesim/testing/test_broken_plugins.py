@@ -254,6 +254,53 @@ def sampler_with_exchanged_labels() -> Spec[Any]:
     return samplers.spec("broken")
 
 
+def sampler_that_keeps_what_it_mined_to_itself() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Pairs neighbours in the first coordinate, and leaves that out of its state."""
+
+        order: Int64Array | None = None
+
+        def mine(self, embeddings: Tensor, epoch: int) -> None:
+            self.order = embeddings[:, 0].argsort().numpy()
+
+        def state_dict(self) -> dict[str, Tensor]:
+            return {}
+
+        def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
+
+        def rows(self, epoch: int) -> Int64Array:
+            if self.order is None:
+                return super().rows(epoch)
+            return np.stack([self.order, np.roll(self.order, 1)], axis=1)
+
+    return samplers.spec("broken")
+
+
+def sampler_that_mines_an_image_with_itself() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """Takes the nearest image of all, which is the image itself."""
+
+        nearest: Tensor | None = None
+
+        def mine(self, embeddings: Tensor, epoch: int) -> None:
+            self.nearest = torch.cdist(embeddings, embeddings).argmin(1)
+
+        def state_dict(self) -> dict[str, Tensor]:
+            return {} if self.nearest is None else {"nearest": self.nearest}
+
+        def load_state_dict(self, state: dict[str, Tensor]) -> None:
+            self.nearest = state.get("nearest")
+
+        def rows(self, epoch: int) -> Int64Array:
+            if self.nearest is None:
+                return super().rows(epoch)
+            return np.stack([np.arange(len(self.nearest)), self.nearest.numpy()], axis=1)
+
+    return samplers.spec("broken")
+
+
 def sampler_of_all_pairs() -> Spec[Any]:
     @samplers("broken")
     class Broken(Pairs):
@@ -490,6 +537,8 @@ BROKEN = [
     (sampler_that_pairs_an_image_with_itself, "no_image_is_paired_with_itself"),
     (sampler_that_forgets_the_last_batch, "length_is_the_number_of_batches"),
     (sampler_with_exchanged_labels, "labels_are_true"),
+    (sampler_that_keeps_what_it_mined_to_itself, "mined_batches_survive_a_checkpoint"),
+    (sampler_that_mines_an_image_with_itself, "mined_batches_are_as_good_as_others"),
     (sampler_of_all_pairs, "million_images_are_sampled_in_seconds"),
     (backbone_whose_statistics_move, "trunk_does_not_move"),
     (backbone_that_is_random_in_use, "features_do_not_depend_on_the_batch"),

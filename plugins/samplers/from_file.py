@@ -1,0 +1,70 @@
+"""The pairs of a list that somebody wrote."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from facesim import DataError, FaceTable, PairBatch, TableSampler, samplers
+from facesim.data.pair_sets import read_training_pairs
+from facesim.interfaces import Int64Array
+
+
+@samplers("from_file")
+class FromFile(TableSampler):
+    """Every pair of a file once an epoch, in an order of each epoch's own.
+
+    The file is a CSV with the columns ``file1,file2``, paths as in the training table, and
+    optionally ``same``: 1 for one identity, 0 for two. The table knows what a pair shows; a
+    ``same`` that contradicts it is an error. The files in a run directory's ``pairs/`` are such.
+
+    Args:
+        identities: int64 [N], the identity of every row of the table.
+        batch_size: pairs a batch; the last batch of an epoch may hold fewer.
+        seed: together with the epoch it decides the order.
+        pairs: the file.
+
+    Raises:
+        DataError: once the table is known: the file cannot be read, a line holds an image that the
+            table does not list, an image twice or a wrong ``same`` (named by line), or all pairs
+            are of one class.
+    """
+
+    def __init__(
+        self,
+        identities: Int64Array,
+        batch_size: int,
+        seed: int,
+        *,
+        pairs: Annotated[Path, Field(description="CSV file1,file2[,same]")],
+    ) -> None:
+        self._identities = identities
+        self._batch_size = batch_size
+        self._seed = seed
+        self._path = pairs
+        self._rows: Int64Array = np.empty((0, 2), np.int64)
+
+    def read_table(self, table: FaceTable) -> None:
+        """Find the images of the pairs in the table."""
+        pairs = read_training_pairs(self._path, table)
+        if pairs.same.all() or not pairs.same.any():
+            there = "genuine" if pairs.same.any() else "impostor"
+            raise DataError(
+                f"{self._path}: all {len(pairs)} pairs are {there} ones; nothing is learned from "
+                "one class alone"
+            )
+        self._rows = pairs.rows
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        """The batches of one epoch, each made when it is asked for."""
+        generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
+        order = generator.permutation(len(self._rows))
+        for start in range(0, len(order), self._batch_size):
+            rows = self._rows[order[start : start + self._batch_size]]
+            yield PairBatch.of_pairs(rows, self._identities)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._rows) / self._batch_size)

@@ -1,0 +1,121 @@
+"""A sampler that mines is shown the training images when it should be, and only then."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from facesim import MiningSampler, PairBatch, Sampler, TableSampler
+from facesim.evaluation.embedding import embed_rows
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import FaceTable, Int64Array, samplers
+from facesim.reporter import SilentReporter
+from facesim.training import trainer
+from facesim.training.checkpoint import LAST, read_checkpoint
+from facesim.training.preparation import Prepared, prepare
+from facesim.training.run import begin_run, resume_run, train_run
+from facesim.training.stop import Stopped
+from facesim.training.trainer import no_hook
+
+SHOWN: list[tuple[int, Tensor]] = []
+
+
+class Recording(MiningSampler, TableSampler):
+    """Pairs neighbouring rows, and notes what it is shown."""
+
+    def __init__(self, identities: Int64Array, batch_size: int, seed: int) -> None:
+        self.identities, self.batch_size = identities, batch_size
+        self.shown = torch.zeros(1)
+        self.files = 0
+
+    def read_table(self, table: FaceTable) -> None:
+        self.files = len(table.files)
+
+    def mine(self, embeddings: Tensor, epoch: int) -> None:
+        SHOWN.append((epoch, embeddings))
+        self.shown = torch.tensor([float(epoch)])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"shown": self.shown}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.shown = state["shown"]
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        rows = np.arange(len(self.identities))
+        pairs = np.stack([rows, np.roll(rows, 1)], axis=1)
+        for start in range(0, len(pairs), self.batch_size):
+            yield PairBatch.of_pairs(pairs[start : start + self.batch_size], self.identities)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.identities) / self.batch_size)
+
+
+@pytest.fixture
+def mining(tiny: Experiment) -> Iterator[Experiment]:
+    SHOWN.clear()
+    with samplers.isolated():
+        samplers("recording")(Recording)
+        yield tiny.model_copy(update={"sampler": samplers.spec("recording")})
+
+
+def embedded(prepared: Prepared) -> Tensor:
+    rows = np.arange(len(prepared.train.table))
+    return embed_rows(
+        prepared.network,
+        prepared.train.inputs,
+        rows,
+        batch_size=64,
+        reporter=SilentReporter(),
+        title="",
+    )
+
+
+def test_it_is_shown_every_image_before_each_epoch_but_the_first(
+    mining: Experiment, tmp_path: Path
+) -> None:
+    run, prepared = begin_run(mining, tmp_path, SilentReporter())
+    after: list[Tensor] = []
+    train_run(run, prepared, SilentReporter(), lambda *_: after.append(embedded(prepared)))
+    assert [epoch for epoch, _ in SHOWN] == [1, 2]
+    for (_, shown), as_it_was in zip(SHOWN, after, strict=False):
+        assert torch.equal(shown, as_it_was)
+    assert read_checkpoint(run.checkpoint(LAST))["sampler"] == {"shown": torch.tensor([2.0])}
+
+
+def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
+    mining: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, prepared = begin_run(mining, tmp_path, SilentReporter())
+    steps = len(prepared.sampler)
+    step = trainer.Trainer._step
+
+    def stopping(self: trainer.Trainer, batch: PairBatch, images: Tensor) -> Tensor:
+        loss = step(self, batch, images)
+        if self.progress.step == steps + 2:
+            raise Stopped(2)
+        return loss
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(trainer.Trainer, "_step", stopping)
+        with pytest.raises(Stopped):
+            train_run(run, prepared, SilentReporter(), no_hook)
+    assert [epoch for epoch, _ in SHOWN] == [1]
+    resume_run(run, mining, SilentReporter())
+    assert [epoch for epoch, _ in SHOWN] == [1, 2]
+
+
+def test_a_sampler_that_asks_for_the_table_gets_it(mining: Experiment) -> None:
+    prepared = prepare(mining)
+    assert isinstance(prepared.sampler, Recording)
+    assert prepared.sampler.files == len(prepared.train.table)
+
+
+def test_others_neither_mine_nor_ask_for_the_table(tiny: Experiment) -> None:
+    sampler = prepare(tiny).sampler
+    assert isinstance(sampler, Sampler)
+    assert not isinstance(sampler, MiningSampler | TableSampler)
