@@ -26,6 +26,10 @@ from facesim.training.checkpoint import LAST, read_checkpoint
 from facesim.training.run import resume_run, start_run
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Stopped
+from facesim.tuning.optimize import Request, optimize
+from facesim.tuning.plan import Plan
+from facesim.tuning.progress import StudyProgress
+from facesim.tuning.study import open_study
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
@@ -151,6 +155,28 @@ def test_a_run_with_it_that_is_interrupted_ends_as_one_that_was_not(
     first, second = (weights(run) for run in (whole, interrupted))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert any(key.startswith("loss.") for key in first) == (loss == "proxy_softmax")
+
+
+def test_a_search_varies_the_parameter_of_the_loss(folder: Path) -> None:
+    search = "search: {trials: 2, space: {loss.ceiling: {float: [0.1, 0.6]}}}\n"
+    lint = 'lint: {too_few_impostors: "off"}\n'
+    (folder / "mine.yaml").write_text(FILES["mine.yaml"] + lint + search, encoding="utf-8")
+    quick = (*SMALL, "train.epochs=1", "backbone.width=4", "evaluate.baselines=false")
+    request = Request(folder / "mine.yaml", quick, folder / "studies", None, None, 1, resume=False)
+    out, _ = optimize(request, SilentView(), SilentReporter())
+    study = open_study(Plan.read(out, None))
+    tried = [trial.params["loss.ceiling"] for trial in study.trials]
+    assert len(tried) == len(set(tried)) == 2
+    best = load_experiment(out / "best.yaml").loss.arguments["ceiling"]
+    assert best in (0.2, *tried)
+
+
+class SilentView:
+    """Listens to a search and shows nothing."""
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, progress: StudyProgress) -> None: ...
 
 
 def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
