@@ -4,20 +4,20 @@ Better than chance is: the lower end of test accuracy's 95% interval over people
 Chance is 0.5; the network of this experiment, untrained, is right about 0.6 of the time.
 """
 
-import pickle
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from facesim import FaceTable
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import REGISTRIES, datasets
+from facesim.interfaces import REGISTRIES
 from facesim.reporter import SilentReporter
 from facesim.training.run import start_run
+from tests.plugins import faces_as_files
+from tests.plugins.faces_as_files import written
+from tests.plugins.thumbnail_model import thumbnail_model
+from tests.plugins.training_pairs import training_pairs
 
 LEAST_ACCURACY = 0.6
 
@@ -42,11 +42,19 @@ train: {epochs: 4, batch_size: 48}
 evaluate: {pairs_per_image: 2.5, baselines: false, slices: false}
 lint: {too_few_impostors: "off"}
 """
-BNNECK = "head={name: bnneck, normalize: true}"
 RANDOM_PAIRS = "sampler={name: random_pairs, pairs_per_image: 4.0}"
 
-# By registry and name, what `--set` would say to train with the plugin instead.
-VARIATIONS: dict[tuple[str, str], Sequence[str]] = {
+Variation = Sequence[str] | Callable[[Path], Sequence[str]]
+"""What `--set` would say, or what writes files into a folder and then says it."""
+
+# By registry and name: how the experiment is varied to train with the plugin.
+VARIATIONS: dict[tuple[str, str], Variation] = {
+    ("datasets", "celeba"): written("celeba", faces_as_files.as_celeba),
+    ("datasets", "cross_lfw"): written("cross_lfw", faces_as_files.as_cross_lfw),
+    ("datasets", "csv"): written("csv", faces_as_files.as_csv),
+    ("datasets", "folder"): written("folder", faces_as_files.as_folder),
+    ("datasets", "insightface_bin"): written("insightface_bin", faces_as_files.as_insightface),
+    ("datasets", "lfw"): written("lfw", faces_as_files.as_lfw),
     ("datasets", "synthetic_faces"): (),
     ("transforms", "color_jitter"): ("transforms=[color_jitter]", "train.epochs=2"),
     ("transforms", "horizontal_flip"): ("transforms=[horizontal_flip]",),
@@ -55,9 +63,11 @@ VARIATIONS: dict[tuple[str, str], Sequence[str]] = {
     ("backbones", "efficientnet_lite"): (
         "backbone={name: efficientnet_lite, weights: imagenet, frozen_stages: 6}",
     ),
+    ("backbones", "onnx"): thumbnail_model,
     ("backbones", "resnet"): (
         "backbone={name: resnet, depth: 18, weights: none, frozen_stages: 4}",
-        BNNECK,
+        "head={name: mlp, normalize: true}",
+        "train.epochs=6",
     ),
     ("backbones", "small_cnn"): (),
     ("backbones", "timm"): (
@@ -65,12 +75,19 @@ VARIATIONS: dict[tuple[str, str], Sequence[str]] = {
     ),
     ("backbones", "torchvision"): (
         "backbone={name: torchvision, model: resnet18, weights: none, frozen_stages: 4}",
-        BNNECK,
+        "head={name: mlp, normalize: true}",
+        "train.epochs=6",
     ),
-    ("heads", "bnneck"): (BNNECK,),
+    ("heads", "bnneck"): ("head={name: bnneck, normalize: true}",),
     ("heads", "gem"): ("head={name: gem, out_dim: 16, normalize: true}", "backbone.pooling=none"),
+    ("heads", "identity"): ("head=identity",),
     ("heads", "linear"): (),
     ("heads", "mlp"): ("head=mlp",),
+    ("samplers", "curriculum"): (
+        "sampler={name: curriculum, pairs_per_image: 4.0, ramp_epochs: 2}",
+    ),
+    ("samplers", "from_file"): training_pairs,
+    ("samplers", "hard_pairs"): ("sampler={name: hard_pairs, pairs_per_image: 4.0}",),
     ("samplers", "identity_balanced"): (),
     ("samplers", "random_pairs"): (RANDOM_PAIRS,),
     ("losses", "arcface"): ("loss=arcface", "optimizer.lr=1e-2"),
@@ -141,18 +158,17 @@ def run(tmp_path: Path) -> Callable[..., EvaluationResult]:
 def test_training_ends_better_than_chance(
     run: Callable[..., EvaluationResult], tmp_path: Path, plugin: tuple[str, str]
 ) -> None:
-    kind, name = plugin
-    written = kind == "datasets" and name in LAYOUTS
-    if not written and plugin not in VARIATIONS:
+    if plugin not in VARIATIONS:
+        kind, name = plugin
         if name.startswith("torch."):
             pytest.skip("it came with a newer torch than these variations were written for")
         pytest.fail(
-            f"add a line to VARIATIONS of {Path(__file__).name} (for a dataset of files, to "
-            f"LAYOUTS) that says how an experiment uses it, such as\n"
-            f'    ("losses", "arcface"): ("loss=arcface", "optimizer.lr=1e-2"),\n'
-            f"with {kind!r} and {name!r}"
+            f"add a line to VARIATIONS of {Path(__file__).name} that says how an experiment uses "
+            f'the plugin, such as\n    ("losses", "arcface"): ("loss=arcface", '
+            f'"optimizer.lr=1e-2"),\nhere for ("{kind}", "{name}")'
         )
-    result = run(list(written_faces(name, tmp_path)) if written else VARIATIONS[plugin])
+    variation = VARIATIONS[plugin]
+    result = run(variation(tmp_path) if callable(variation) else variation)
     assert learned(result), result.accuracy
 
 
@@ -165,102 +181,3 @@ def test_a_network_that_is_not_trained_does_not_pass(
 def learned(result: EvaluationResult) -> bool:
     low = result.accuracy.low
     return low is not None and low > LEAST_ACCURACY
-
-
-# Datasets: the drawn faces of the experiment, written as each of them reads its files.
-
-Pairs = list[tuple[int, int, bool]]
-
-
-def written_faces(name: str, folder: Path) -> Iterator[str]:
-    splits = {"train": (100, 6, 0), "val": (40, 4, 10_000), "test": (40, 4, 20_000)}
-    for split, (identities, images, first) in splits.items():
-        drawn = datasets.spec(
-            "synthetic_faces",
-            identities=identities,
-            images_per_identity=images,
-            first_identity=first,
-            size=32,
-        ).build()
-        (folder / split).mkdir()
-        parameters = LAYOUTS[name](drawn, folder / split)
-        given = "".join(f", {key}: {value}" for key, value in parameters.items())
-        yield f"data.{split}={{name: {name}{given}}}"
-
-
-def pairs_of(table: FaceTable) -> Pairs:
-    """Each image with the next of its identity, and with one of the next identity."""
-    identities = table.identities.tolist()
-    images = identities.count(0)
-    rows = range(len(table) - images)
-    genuine = [(row, row + 1, True) for row in rows if identities[row] == identities[row + 1]]
-    return genuine + [(row, row + images, False) for row in rows]
-
-
-def copied(table: FaceTable, names: Sequence[str], folder: Path) -> None:
-    for row, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(table.path(row), folder / name)
-
-
-def numbered(table: FaceTable) -> list[tuple[str, int]]:
-    """The name of each image's person, and the number of the image among that person's."""
-    people = [f"Person_{table.labels[identity]}" for identity in table.identities]
-    return [(person, people[:row].count(person) + 1) for row, person in enumerate(people)]
-
-
-def as_celeba(table: FaceTable, folder: Path) -> Mapping[str, Any]:
-    copied(table, table.files.tolist(), folder / "img_align_celeba")
-    rows = zip(table.files, table.labels[table.identities], strict=True)
-    lines = [f"{file} {int(label) + 1}\n" for file, label in rows]
-    (folder / "identity_CelebA.txt").write_text("".join(lines))
-    return {"root": folder, "split": "all"}
-
-
-def as_cross_lfw(table: FaceTable, folder: Path) -> Mapping[str, Any]:
-    names = [f"{person}_{number:04d}.png" for person, number in numbered(table)]
-    copied(table, names, folder)
-    lines = [f"{names[row]} {int(same)}\n" for *rows, same in pairs_of(table) for row in rows]
-    (folder / "pairs.txt").write_text("".join(lines))
-    return {"root": folder, "pairs": folder / "pairs.txt"}
-
-
-def as_csv(table: FaceTable, folder: Path) -> Mapping[str, Any]:
-    rows = zip(table.files, table.labels[table.identities], strict=True)
-    lines = ["img,ids\n", *(f"{file},{label}\n" for file, label in rows)]
-    (folder / "table.csv").write_text("".join(lines))
-    return {"images": table.root, "table": folder / "table.csv"}
-
-
-def as_folder(table: FaceTable, folder: Path) -> Mapping[str, Any]:
-    copied(table, [f"{person}/{number}.png" for person, number in numbered(table)], folder)
-    return {"root": folder}
-
-
-def as_insightface(table: FaceTable, folder: Path) -> Mapping[str, Any]:
-    pairs = pairs_of(table)
-    images = [table.path(row).read_bytes() for *rows, _ in pairs for row in rows]
-    (folder / "set.bin").write_bytes(pickle.dumps((images, [same for *_, same in pairs])))
-    return {"file": folder / "set.bin"}
-
-
-def as_lfw(table: FaceTable, folder: Path) -> Mapping[str, Any]:
-    images = numbered(table)
-    copied(table, [f"{person}/{person}_{number:04d}.png" for person, number in images], folder)
-    pairs = pairs_of(table)
-    genuine = [f"{images[a][0]}\t{images[a][1]}\t{images[b][1]}\n" for a, b, same in pairs if same]
-    impostors = ["\t".join(map(str, images[a] + images[b])) for a, b, same in pairs if not same]
-    lines = [f"{len(genuine)}\n", *genuine]
-    lines += [f"{impostor}\n" for impostor in impostors[: len(genuine)]]
-    (folder.parent / f"{folder.name}.txt").write_text("".join(lines))
-    return {"root": folder, "pairs": folder.parent / f"{folder.name}.txt"}
-
-
-LAYOUTS: dict[str, Callable[[FaceTable, Path], Mapping[str, Any]]] = {
-    "celeba": as_celeba,
-    "cross_lfw": as_cross_lfw,
-    "csv": as_csv,
-    "folder": as_folder,
-    "insightface_bin": as_insightface,
-    "lfw": as_lfw,
-}
