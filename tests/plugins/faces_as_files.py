@@ -28,17 +28,29 @@ def written(name: str, layout: Layout) -> Callable[[Path], Sequence[str]]:
 
 
 def _node(name: str, split: str, layout: Layout, folder: Path) -> str:
+    (folder / split).mkdir()
+    parameters = layout(_drawn(split), folder / split)
+    given = "".join(f", {key}: {value}" for key, value in parameters.items())
+    return f"{{name: {name}{given}}}"
+
+
+def _drawn(split: str) -> FaceTable:
     identities, images, first = SPLITS[split]
-    drawn = datasets.spec(
+    return datasets.spec(
         "synthetic_faces",
         identities=identities,
         images_per_identity=images,
         first_identity=first,
         size=32,
     ).build()
-    (folder / split).mkdir()
-    given = "".join(f", {key}: {value}" for key, value in layout(drawn, folder / split).items())
-    return f"{{name: {name}{given}}}"
+
+
+def training_pairs(folder: Path) -> Sequence[str]:
+    """Write pairs of the training images, and give the overrides that train on them."""
+    table = _drawn("train")
+    rows = [f"{table.files[a]},{table.files[b]},{int(same)}\n" for a, b, same in _pairs_of(table)]
+    (folder / "pairs.csv").write_text("file1,file2,same\n" + "".join(rows))
+    return (f"sampler={{name: from_file, pairs: {folder / 'pairs.csv'}}}",)
 
 
 def _pairs_of(table: FaceTable) -> Pairs:
