@@ -45,14 +45,6 @@ def _drawn(split: str) -> FaceTable:
     ).build()
 
 
-def training_pairs(folder: Path) -> Sequence[str]:
-    """Write pairs of the training images, and give the overrides that train on them."""
-    table = _drawn("train")
-    rows = [f"{table.files[a]},{table.files[b]},{int(same)}\n" for a, b, same in _pairs_of(table)]
-    (folder / "pairs.csv").write_text("file1,file2,same\n" + "".join(rows))
-    return (f"sampler={{name: from_file, pairs: {folder / 'pairs.csv'}}}",)
-
-
 def _pairs_of(table: FaceTable) -> Pairs:
     """Each image with the next of its identity, and with one of the next identity."""
     identities = table.identities.tolist()

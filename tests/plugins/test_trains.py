@@ -15,7 +15,7 @@ from facesim.interfaces import REGISTRIES
 from facesim.reporter import SilentReporter
 from facesim.training.run import start_run
 from tests.plugins import faces_as_files
-from tests.plugins.faces_as_files import training_pairs, written
+from tests.plugins.faces_as_files import written
 from tests.plugins.thumbnail_model import thumbnail_model
 from tests.plugins.training_pairs import training_pairs
 
@@ -86,7 +86,6 @@ VARIATIONS: dict[tuple[str, str], Variation] = {
     ("samplers", "curriculum"): (
         "sampler={name: curriculum, pairs_per_image: 4.0, ramp_epochs: 2}",
     ),
-    ("samplers", "from_file"): training_pairs,
     ("samplers", "from_file"): training_pairs,
     ("samplers", "hard_pairs"): ("sampler={name: hard_pairs, pairs_per_image: 4.0}",),
     ("samplers", "identity_balanced"): (),
