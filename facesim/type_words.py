@@ -41,7 +41,9 @@ def in_words(annotation: Any) -> str:
 
 def type_in_words(annotation: Any) -> str:
     """The same without the bounds of the value itself (those of a list's items remain)."""
-    return in_words(peeled(annotation)[0])
+    inner, metadata = peeled(annotation)
+    kinds = tuple(item for item in metadata if _is_registry(item))
+    return in_words(Annotated[(inner, *kinds)] if kinds else inner)
 
 
 def bounds_in_words(annotation: Any) -> str:
@@ -83,13 +85,17 @@ def union_members(annotation: Any) -> Iterator[Any]:
 
 def _alternative(annotation: Any) -> list[str]:
     inner, metadata = peeled(annotation)
-    kinds = [item.kind for item in metadata if hasattr(item, "kind") and hasattr(item, "plural")]
+    kinds = [item.kind for item in metadata if _is_registry(item)]
     if kinds:
         return [f"{'an' if kinds[0][0] in 'aeiou' else 'a'} {kinds[0]}"]
     values = _values(inner)
     if values:
         return [_shown(value) for value in values]
     return [f"{_type(inner)} {_bounds(metadata)}".rstrip()]
+
+
+def _is_registry(item: Any) -> bool:
+    return hasattr(item, "kind") and hasattr(item, "plural")
 
 
 def _type(inner: Any) -> str:

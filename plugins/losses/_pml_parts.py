@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 
 from facesim import PluginError
 from facesim.errors import did_you_mean
-from facesim.registry import PLUGINS_OF, Registry
+from facesim.registry import Registry
 from facesim_plugins._foreign_parameters import yaml_type
 
 UNFIT = {
@@ -99,11 +99,14 @@ class PmlParts(Registry[type[Any]]):
                 self(name)(_with_arguments(cls))
 
     def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+        self,
+        schema: CoreSchema,
+        handler: GetJsonSchemaHandler,
     ) -> JsonSchemaValue:
-        found = super().__get_pydantic_json_schema__(schema, handler)
-        del found[PLUGINS_OF]  # an experiment has no node of this kind but here
-        return found if self.names() else {}
+        """A name, or a mapping with one: with every class's parameters it would double in size."""
+        name: JsonSchemaValue = {"type": "string"}
+        mapping = {"type": "object", "properties": {"name": name}, "required": ["name"]}
+        return {"anyOf": [mapping, name]}
 
 
 def constructor_parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:

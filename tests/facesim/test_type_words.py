@@ -79,6 +79,7 @@ def test_in_words(annotation: Any, words: str) -> None:
             "at least 2 long",
         ),
         (Annotated[int | None, Field(gt=0)], "a whole number or null", "> 0"),
+        (Annotated[Spec[Any], LOSSES, Field(description="Which.")], "a loss", ""),
     ],
 )
 def test_bounds_stand_apart(annotation: Any, type_: str, bounds: str) -> None:
