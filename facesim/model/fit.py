@@ -18,10 +18,12 @@ def require_image_size(experiment: Experiment, backbone: Backbone) -> None:
     """
     if backbone.image_size not in (None, experiment.image.size):
         height, width = backbone.image_size
+        can_be_made = "image_size" in experiment.backbone.arguments
+        remedy = ", or give the backbone an image_size of its own" if can_be_made else ""
         raise FacesimError(
             f"backbone {experiment.backbone.name!r} takes pictures of {height} x {width} pixels "
             f"only, and image.size is {list(experiment.image.size)}; write "
-            f"`image: {{size: [{height}, {width}]}}`, to which pictures are then resized"
+            f"`image: {{size: [{height}, {width}]}}`, to which pictures are then resized{remedy}"
         )
 
 

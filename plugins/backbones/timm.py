@@ -37,7 +37,7 @@ def timm(
         ),
     ] = 0,
     image_size: Annotated[
-        tuple[int, int] | None,
+        tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None,
         Field(
             description="height and width for which a model of fixed image size is made, instead "
             "of its own; the experiment's image.size must be the same"
