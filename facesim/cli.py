@@ -383,6 +383,7 @@ def optimize(
     ] = False,
 ) -> None:
     """Search the space that an experiment declares, and train the winner again before test."""
+    from facesim.reporter import reporter_for
     from facesim.terminal.study import print_summary, study_view
     from facesim.training.stop import Stopped
     from facesim.tuning.optimize import Request
@@ -392,7 +393,7 @@ def optimize(
     console = Console()
     try:
         with study_view(console) as view:
-            folder, summary = search(request, view)
+            folder, summary = search(request, view, reporter_for(console))
     except Stopped as stopped:
         typer.echo(f"stopped by {stopped}; the same command goes on")
         raise typer.Exit(stopped.exit_code) from None

@@ -18,12 +18,11 @@ class StudyView:
 
     Args:
         console: where to.
-        live: the changing table; None where the console is no terminal.
     """
 
-    def __init__(self, console: Console, live: Live | None) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = live
+        self._live = Live(console=console, transient=True, refresh_per_second=2)
         self._said: tuple[str, int] | None = None
 
     def say(self, text: str) -> None:
@@ -32,21 +31,26 @@ class StudyView:
 
     def show(self, progress: StudyProgress) -> None:
         """Renew the table, or print a line if a trial has ended since the last one."""
-        if self._live is not None:
+        if self._console.is_terminal:
+            self._live.start()  # only now: a terminal has room for one changing thing at a time
             self._live.update(_table(progress))
         elif self._said != (progress.title, progress.ended):
             self._said = progress.title, progress.ended
             self.say(_line(progress))
 
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
 
 @contextmanager
 def study_view(console: Console) -> Iterator[StudyView]:
     """A view that leaves the terminal as it was."""
-    if not console.is_terminal:
-        yield StudyView(console, None)
-        return
-    with Live(console=console, transient=True, refresh_per_second=2) as live:
-        yield StudyView(console, live)
+    view = StudyView(console)
+    try:
+        yield view
+    finally:
+        view.close()
 
 
 def print_summary(console: Console, summary: Summary) -> None:

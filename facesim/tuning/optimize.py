@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
-from facesim.reporter import SilentReporter
+from facesim.reporter import Reporter, SilentReporter
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.preparation import prepare
+from facesim.training.preparation import Prepared, prepare
 from facesim.training.stop import stop_on_signals
 from facesim.tuning.choosing import make_pruner, make_sampler
 from facesim.tuning.objectives import objectives_named
@@ -64,8 +66,13 @@ class View(Protocol):
         ...
 
 
-def optimize(request: Request, view: View) -> tuple[Path, Summary]:
+def optimize(request: Request, view: View, reporter: Reporter) -> tuple[Path, Summary]:
     """Search, train the winner again, and leave ``best.yaml``, ``summary.json``, ``study.html``.
+
+    Args:
+        request: what to search.
+        view: shows the study.
+        reporter: shows what is computed once, before the first trial.
 
     Returns:
         The study's folder, and the summary.
@@ -83,9 +90,12 @@ def optimize(request: Request, view: View) -> tuple[Path, Summary]:
         )
     plan.folder.mkdir(parents=True, exist_ok=True)
     study = open_study(plan)
-    _require_sound_base(plan, view)
+    base = _sound_base(plan, view)
     plan.write()
-    _make(search_stage(plan), None, request.workers, "search", view)
+    stage = search_stage(plan)
+    if not stage.is_done:
+        _warm(base, reporter)
+    _make(stage, None, request.workers, "search", view)
     winner = winning_trial(plan, study)
     write_text(plan.folder / BEST_FILE, winning_experiment(plan, winner).as_yaml())
     view.say(
@@ -114,7 +124,7 @@ def _plan(request: Request) -> Plan:
     return Plan(experiment, space, objectives_named(search.metrics), folder, request.storage)
 
 
-def _require_sound_base(plan: Plan, view: View) -> None:
+def _sound_base(plan: Plan, view: View) -> Prepared:
     """Build and lint the base experiment, so that what is wrong with it is said once."""
     prepared = prepare(plan.space.base)
     pairs = choose_all_pairs(plan.space.base, prepared.splits[1:])
@@ -122,6 +132,15 @@ def _require_sound_base(plan: Plan, view: View) -> None:
     for finding in lint.findings:
         view.say(str(finding))
     lint.require_no_errors()
+    return prepared
+
+
+def _warm(base: Prepared, reporter: Reporter) -> None:
+    """Fill the trunk cache where a person sees how long it takes, and not in every worker."""
+    with stop_on_signals() as stop:
+        for split in (base.train, base.val):
+            rows = np.arange(len(split.table))
+            split.inputs.warm(rows, reporter, stop.check, training=split is base.train)
 
 
 def _make(stage: Stage, winner: int | None, workers: int, title: str, view: View) -> None:

@@ -16,8 +16,9 @@ from optuna.storages.journal import JournalFileBackend
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
+from facesim.reporter import SilentReporter
 from facesim.training.run_directory import RunDirectory
-from facesim.tuning.attributes import LOST
+from facesim.tuning.attributes import IS_BASE, LOST, counts
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.plan import Plan
 from facesim.tuning.progress import StudyProgress
@@ -51,7 +52,7 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
 ) -> None:
     file = write_search()
     view = Heard()
-    folder, summary = optimize(asked(file), view)
+    folder, summary = optimize(asked(file), view, SilentReporter())
     plan = Plan.read(folder, None)
     study = open_study(plan)
     winner = study.trials[summary.winning_trial]
@@ -84,7 +85,7 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
     assert "src=" not in page.partition("<script>")[0]
 
     again = Heard()
-    assert optimize(asked(file, resume=True), again) == (folder, summary)
+    assert optimize(asked(file, resume=True), again, SilentReporter()) == (folder, summary)
     assert again.shown == []
 
     plain = optuna.load_study(
@@ -95,14 +96,14 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
 
 def test_there_must_be_a_study_to_resume(write_search: Callable[..., Path]) -> None:
     with pytest.raises(FacesimError, match="there is no study 'tiny' to resume"):
-        optimize(asked(write_search(), resume=True), Heard())
+        optimize(asked(write_search(), resume=True), Heard(), SilentReporter())
 
 
 def test_an_experiment_without_a_search_is_told_so(write_search: Callable[..., Path]) -> None:
     file = write_search("")
     file.write_text(file.read_text().replace("search:\n", ""))
     with pytest.raises(FacesimError, match="declares no search"):
-        optimize(asked(file), Heard())
+        optimize(asked(file), Heard(), SilentReporter())
 
 
 def test_what_is_wrong_with_the_data_is_said_once_before_any_trial(
@@ -112,7 +113,7 @@ def test_what_is_wrong_with_the_data_is_said_once_before_any_trial(
         changed=("{name: synthetic_faces, identities: 8", "{name: folder, path: no")
     )
     with pytest.raises(FacesimError):
-        optimize(asked(file), Heard())
+        optimize(asked(file), Heard(), SilentReporter())
     assert not (file.parent / "studies" / "tiny" / "trials").exists()
 
 
@@ -131,3 +132,52 @@ def test_a_signal_gives_the_trials_back(write_search: Callable[..., Path]) -> No
     begun = [trial for trial in trials if trial.params]
     assert begun
     assert {trial.user_attrs[LOST] for trial in begun} == {"stopped"}
+
+
+class Said(SilentReporter):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_the_trunk_cache_is_filled_before_the_workers_begin(
+    write_search: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    search = "  trials: 1\n  space: {optimizer.lr: {float: [1e-3, 1e-2]}}\n"
+    frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
+    file = write_search(search, changed=("{name: small_cnn, width: 4}", frozen))
+    first, second = Said(), Said()
+    optimize(asked(file, workers=1), Heard(), first)
+    assert [line.split(" in ")[0] for line in first.lines] == [
+        "trunk cache: 48 images to compute once, 0 MB",
+        "trunk cache: 16 images to compute once, 0 MB",
+    ]
+    optimize(asked(file, workers=1), Heard(), second)
+    assert second.lines == []
+
+
+def test_the_same_command_elsewhere_joins_the_study(
+    write_search: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = write_search()
+    command = [sys.executable, "-c", "from facesim.cli import main; main()", "optimize", str(file)]
+    storage = ["--storage", f"sqlite:///{tmp_path}/study.db"]
+    folders = [tmp_path / "here", tmp_path / "there"]
+    both = [
+        subprocess.Popen([*command, *storage, "--out", str(out)], stdout=subprocess.PIPE)
+        for out in folders
+    ]
+    assert [process.wait() for process in both] == [0, 0], [each.stdout for each in both]
+    summaries = [
+        Summary.model_validate_json((out / "tiny" / "summary.json").read_text()) for out in folders
+    ]
+    assert summaries[0] == summaries[1]
+    study = optuna.load_study(study_name="tiny", storage=storage[1])
+    counted = [trial for trial in study.trials if counts(trial)]
+    assert len(counted) == 4
+    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in counted].count(True) == 1
+    for out in folders:
+        assert load_experiment(out / "tiny" / "best.yaml").search is None
