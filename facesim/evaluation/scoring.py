@@ -16,7 +16,8 @@ from facesim.model.network import SiameseNetwork
 from facesim.reporter import Reporter
 
 _PAIRS_AT_A_TIME = 65_536
-_PAIRS_PER_LOSS = 4_096
+_PAIRS_PER_LOSS = 1_024
+"""Some losses compare every image of a batch with every other."""
 
 
 @dataclass(frozen=True)
