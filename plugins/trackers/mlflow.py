@@ -81,9 +81,9 @@ class MLflow(Tracker):
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
         """Begin a run in the store, or go on with the one that was begun."""
-        folder = run_dir / "mlflow"
+        folder = (run_dir / "mlflow").absolute()
         folder.mkdir(exist_ok=True)
-        local = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+        local = f"sqlite:///{folder / 'mlflow.db'}"
         uri = self._uri or os.environ.get("MLFLOW_TRACKING_URI") or local
         self._run = RemoteRun(folder / "run.json")
         try:

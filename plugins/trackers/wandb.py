@@ -91,7 +91,7 @@ class WandB(Tracker):
                 reinit="create_new",
                 project=self._project or name,
                 name=run_dir.name,
-                dir=run_dir,
+                dir=run_dir.absolute(),
                 config=experiment,
                 settings=settings,
                 **self._arguments,

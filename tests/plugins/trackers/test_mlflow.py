@@ -52,6 +52,15 @@ def test_numbers_parameters_and_status_reach_the_store_in_the_run_directory(tmp_
     assert run.info.artifact_uri.startswith((tmp_path / "mlflow").as_uri())
 
 
+def test_a_run_directory_may_be_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    start(Path("run")).finish("finished")
+    assert only_run(store(tmp_path / "run")).info.status == "FINISHED"
+
+
 def test_a_resumed_run_goes_on_in_the_same_run_and_logs_no_step_twice(tmp_path: Path) -> None:
     killed = start(tmp_path)  # and never finished
     for step in (0, 10, 20, 30):
