@@ -13,7 +13,7 @@ from facesim.experiment.loading import load_with_source
 from facesim.reporter import Reporter, SilentReporter
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.preparation import Prepared, prepare
+from facesim.training.preparation import Prepared, Split, prepare
 from facesim.training.stop import stop_on_signals
 from facesim.tuning.choosing import make_pruner, make_sampler
 from facesim.tuning.objectives import objectives_named
@@ -94,7 +94,7 @@ def optimize(request: Request, view: View, reporter: Reporter) -> tuple[Path, Su
     plan.write()
     stage = search_stage(plan)
     if not stage.is_done:
-        _warm(base, reporter)
+        _warm(reporter, base.train, base.val)
     _make(stage, None, request.workers, "search", view)
     winner = winning_trial(plan, study)
     write_text(plan.folder / BEST_FILE, winning_experiment(plan, winner).as_yaml())
@@ -102,6 +102,8 @@ def optimize(request: Request, view: View, reporter: Reporter) -> tuple[Path, Su
         f"trial {winner.number} has won; training it again with {plan.search.winner_seeds} seeds"
     )
     again = winner_stage(plan, winner)
+    if not again.is_done:
+        _warm(reporter, base.test)
     _make(again, winner.number, request.workers, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
     write_text(plan.folder / SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
@@ -135,12 +137,12 @@ def _sound_base(plan: Plan, view: View) -> Prepared:
     return prepared
 
 
-def _warm(base: Prepared, reporter: Reporter) -> None:
+def _warm(reporter: Reporter, *splits: Split) -> None:
     """Fill the trunk cache where a person sees how long it takes, and not in every worker."""
     with stop_on_signals() as stop:
-        for split in (base.train, base.val):
-            rows = np.arange(len(split.table))
-            split.inputs.warm(rows, reporter, stop.check, training=split is base.train)
+        for split in splits:
+            rows, training = np.arange(len(split.table)), split.name == "train"
+            split.inputs.warm(rows, reporter, stop.check, training=training)
 
 
 def _make(stage: Stage, winner: int | None, workers: int, title: str, view: View) -> None:

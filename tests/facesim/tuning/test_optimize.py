@@ -154,6 +154,7 @@ def test_the_trunk_cache_is_filled_before_the_workers_begin(
     assert [line.split(" in ")[0] for line in first.lines] == [
         "trunk cache: 48 images to compute once, 0 MB",
         "trunk cache: 16 images to compute once, 0 MB",
+        "trunk cache: 16 images to compute once, 0 MB",
     ]
     optimize(asked(file, workers=1), Heard(), second)
     assert second.lines == []
