@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,9 +180,13 @@ def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
 
 
 def _trackers(run: RunDirectory, experiment: Experiment) -> list[Tracker]:
-    trackers = [spec.build() for spec in experiment.trackers]
-    for tracker in trackers:
-        tracker.start(run.path, experiment.name, experiment.as_data())
+    """All trackers, started; if one cannot be, those before it are told that the run has failed."""
+    with ExitStack() as undoing:
+        trackers = [spec.build() for spec in experiment.trackers]
+        for tracker in trackers:
+            tracker.start(run.path, experiment.name, experiment.as_data())
+            undoing.callback(tracker.finish, "failed")
+        undoing.pop_all()
     return trackers
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Loss, PairBatch, losses
+from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
 from facesim.reporter import SilentReporter
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.preparation import prepare
@@ -166,3 +166,30 @@ def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weigh
     network = prepare(load_experiment(tiny_file, ["train.compile=true"])).network
     assert compiled == [network.backbone.tail, network.head]
     assert network.state_dict().keys() == plain.state_dict().keys()
+
+
+@trackers("notes_what_it_hears")
+class Hearing(Tracker):
+    heard: ClassVar[list[str]] = []
+
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        self.heard.append("started")
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.heard.append("logged")
+
+    def finish(self, status: str) -> None:
+        self.heard.append(status)
+
+
+@trackers("has_no_connection")
+class Unreachable(Hearing):
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        raise FacesimError("no connection")
+
+
+def test_a_tracker_that_cannot_start_leaves_none_open(tiny_file: Path, tmp_path: Path) -> None:
+    asked = "trackers=[notes_what_it_hears, has_no_connection]"
+    with pytest.raises(FacesimError, match="no connection"):
+        start_run(load_experiment(tiny_file, [asked]), tmp_path, SilentReporter())
+    assert Hearing.heard == ["started", "failed"]
