@@ -8,6 +8,7 @@ import torch
 from facesim.atomic import replacing
 from facesim.errors import FacesimError
 from facesim.model.network import SiameseNetwork
+from facesim.training.checkpoint import link_checkpoint
 
 
 def save_trunk(path: Path, network: SiameseNetwork) -> None:
@@ -23,6 +24,21 @@ def save_trunk(path: Path, network: SiameseNetwork) -> None:
             torch.save(network.backbone.trunk.state_dict(), file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         raise FacesimError(f"cannot write the trunk's weights to {path}: {error}") from None
+
+
+def share_trunk(path: Path, folder: Path, network: SiameseNetwork) -> None:
+    """The same, as a link to the one file that all runs with this trunk have in ``folder``.
+
+    Raises:
+        FacesimError: the disk is full or the folder cannot be written.
+    """
+    if not network.backbone.has_trunk:
+        return
+    shared = folder / f"{network.trunk_digest}.pt"
+    if not shared.exists():
+        folder.mkdir(exist_ok=True)
+        save_trunk(shared, network)
+    link_checkpoint(shared, path)
 
 
 def load_trunk(path: Path, network: SiameseNetwork) -> None:

@@ -85,6 +85,11 @@ class Plan:
             "search": {key: search[key] for key in ("metric", "space")},
         }
 
+    @property
+    def trunks(self) -> Path:
+        """Where the frozen trunks of all runs are kept, each once."""
+        return self.folder / "trunks"
+
     def trial_folder(self, number: int) -> Path:
         """Where the run of a trial is made."""
         return self.folder / "trials" / f"{number:04d}"

@@ -15,6 +15,7 @@ from facesim.training.preparation import Prepared
 from facesim.training.run import begin_run, prepare_again, train_run
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Pruned, StopRequest
+from facesim.training.trunk_file import share_trunk
 from facesim.tuning.attributes import EPOCHS, IS_BASE, RUN
 from facesim.tuning.costs import costs_of
 from facesim.tuning.epochs import epochs_of
@@ -48,7 +49,7 @@ class SearchTrial:
             FacesimError: the loss is no number, or an objective does not exist.
         """
         run, prepared = begin_or_continue(
-            self.trial, self.experiment, self.plan.trial_folder(self.trial.number)
+            self.plan, self.trial, self.experiment, self.plan.trial_folder(self.trial.number)
         )
         for epoch in epochs_before(run):
             self._report(int(epoch["epoch"]), epoch)
@@ -91,13 +92,14 @@ class SearchTrial:
 
 
 def begin_or_continue(
-    trial: optuna.Trial, experiment: Experiment, folder: Path
+    plan: Plan, trial: optuna.Trial, experiment: Experiment, folder: Path
 ) -> tuple[RunDirectory, Prepared]:
     """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
     left = _left_behind(trial, experiment)
     if left is not None:
         return left, prepare_again(left, experiment)
     run, prepared = begin_run(experiment, folder, SilentReporter())
+    share_trunk(run.trunk_file, plan.trunks, prepared.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run, prepared
 

@@ -87,7 +87,7 @@ def _train_and_measure(
     plan: Plan, trial: optuna.Trial, experiment: Experiment, name: str, stop: StopRequest
 ) -> Sequence[float]:
     folder = plan.folder / name.rpartition("/")[2] / f"{trial.number:04d}"
-    run, prepared = begin_or_continue(trial, experiment, folder)
+    run, prepared = begin_or_continue(plan, trial, experiment, folder)
 
     def on_epoch(epochs_done: int, _values: object) -> None:
         trial.set_user_attr(EPOCHS, epochs_done)

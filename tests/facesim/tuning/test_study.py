@@ -49,7 +49,7 @@ def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
     assert RunDirectory(Path(base.user_attrs[RUN])).experiment() == plan.space.base
 
 
-def test_only_the_first_trial_runs_the_trunk(
+def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     write_search: Write, planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
@@ -73,6 +73,11 @@ def test_only_the_first_trial_runs_the_trunk(
     made(plan)
     assert begun[0] == 0 < begun[1]
     assert begun[1:] == [len(passes)] * 3
+    (kept,) = plan.trunks.iterdir()
+    runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in search_stage(plan).trials]
+    files = [run.trunk_file for run in runs if run.trunk_file.exists()]  # pruned ones have none
+    assert files
+    assert all(file.samefile(kept) for file in files)
 
 
 def test_a_study_is_continued_until_it_has_as_many_trials_as_asked(
