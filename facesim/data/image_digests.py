@@ -62,6 +62,24 @@ def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None 
     return digests
 
 
+class TableDigests:
+    """The digests of a table's images, taken when they are first asked for, and kept.
+
+    Args:
+        table: the images.
+    """
+
+    def __init__(self, table: FaceTable) -> None:
+        self._table = table
+        self._digests: Digests | None = None
+
+    def get(self, progress: Callable[[int, int], None] | None = None) -> Digests:
+        """See :func:`image_digests`."""
+        if self._digests is None:
+            self._digests = image_digests(self._table, progress)
+        return self._digests
+
+
 def digest_file(path: Path) -> bytes:
     """The digest of one file as it is now, 16 bytes.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facesim.data.image_digests import digest_file, image_digests
+from facesim.data.image_digests import TableDigests, digest_file
 from facesim.interfaces import DataError, FaceTable, Int64Array
 from facesim.model.feature_store import FeatureStore
 from facesim.model.network import SiameseNetwork
@@ -28,13 +28,19 @@ class EmbeddingCache:
         table: the images.
         recipe: how they become the trunk's output.
         name: of the network, for people who look at the store.
+        digests: of the table's images, if they are at hand.
 
     Raises:
         DataError: an image file cannot be read.
     """
 
     def __init__(
-        self, network: SiameseNetwork, table: FaceTable, recipe: TrunkRecipe, name: str
+        self,
+        network: SiameseNetwork,
+        table: FaceTable,
+        recipe: TrunkRecipe,
+        name: str,
+        digests: TableDigests | None = None,
     ) -> None:
         # The loss is not in it: it compares embeddings and makes none.
         modules = nn.ModuleList([network.backbone, network.head])
@@ -44,7 +50,7 @@ class EmbeddingCache:
         kept = replace(recipe, dtype="float32")
         StoreDescription.of(f"{name}, embeddings", shape, kept).mark_used(self.store.folder)
         self._table = table
-        self._digests = image_digests(table)
+        self._digests = (digests or TableDigests(table)).get()
         self._rows = np.empty(0, np.int64)
         self._embeddings = np.empty((0, *shape), np.float32)
 

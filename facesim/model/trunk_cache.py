@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from facesim.data.image_digests import image_digests
+from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone, FaceTable, Int64Array
 from facesim.model.cache_filler import CacheFiller
@@ -45,14 +46,13 @@ class TrunkCache:
         device: where the trunk runs.
         workers: processes that decode while the trunk runs; 0 decodes in between.
         root: the folder of all stores.
-        progress: called as the images' files are looked through.
+        digests: of the table's images, if they are at hand; they are asked for with the first use.
         fingerprint: of the trunk, if it is known already.
 
     Attributes:
         store: the features on disk.
 
     Raises:
-        DataError: an image file cannot be read.
         FacesimError: the trunk's output cannot be cached, or the folder cannot be made.
     """
 
@@ -66,26 +66,37 @@ class TrunkCache:
         device: torch.device,
         workers: int = 0,
         root: Path | None = None,
-        progress: Progress | None = None,
+        digests: TableDigests | None = None,
         fingerprint: Fingerprint | None = None,
     ) -> None:
-        trunk = TrunkPass(backbone, recipe, device)
+        self._trunk = TrunkPass(backbone, recipe, device)
         fingerprint = fingerprint or Fingerprint(
             trunk_digest(backbone), code_digest(backbone.trunk)
         )
         folder = (root or stores_root()) / fingerprint.key(recipe)
         # The key decides the shape, so a store that is there knows it without running the trunk.
         known = StoreDescription.read(folder) if is_described(folder) else None
-        self._description = known or StoreDescription.of(name, trunk.row_shape(), recipe)
+        self._description = known or StoreDescription.of(name, self._trunk.row_shape(), recipe)
         self.store = FeatureStore(folder, self._description.row_shape, recipe.dtype)
         self._description.mark_used(folder)
-        self._digests = image_digests(table, progress)
-        self._filler = CacheFiller(self.store, table, self._digests, recipe.framing, trunk, workers)
+        self._digests = digests or TableDigests(table)
+        self._table = table
+        self._framing = recipe.framing
+        self._workers = workers
         self._filling = threading.Lock()
-        self._dtype = trunk.dtype
         self._pinned = device.type == "cuda"
         self._all_rows = np.arange(len(table))
-        self._positions = self.store.locate(self._digests)
+
+    @cached_property
+    def _filler(self) -> CacheFiller:
+        digests = self._digests.get()
+        return CacheFiller(
+            self.store, self._table, digests, self._framing, self._trunk, self._workers
+        )
+
+    @cached_property
+    def _positions(self) -> Int64Array:
+        return self.store.locate(self._digests.get())
 
     def missing(self, rows: Int64Array | None = None) -> int:
         """How many different images of these rows, all by default, have no features yet."""
@@ -105,7 +116,7 @@ class TrunkCache:
             progress: called with (images done, images that were missing at first).
 
         Raises:
-            DataError: an image cannot be used, or has changed since this object was made.
+            DataError: an image cannot be used, or has changed since its content was looked at.
             FacesimError: the disk is too small or cannot be written, or features are not finite or
                 do not fit into float16.
         """
@@ -116,7 +127,7 @@ class TrunkCache:
                 self._description.mark_used(self.store.folder)
                 self.store.require_space(len(missing))
                 self._fill(missing, progress or _silent)
-            self._positions = self.store.locate(self._digests)
+            self._positions = self.store.locate(self._digests.get())
 
     def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:
         """The trunk's output for some rows of the table.
@@ -160,7 +171,7 @@ class TrunkCache:
 
     def _new_rows(self, count: int) -> Tensor:
         shape = (count, *self.store.row_shape)
-        return torch.empty(shape, dtype=self._dtype, pin_memory=self._pinned)
+        return torch.empty(shape, dtype=self._trunk.dtype, pin_memory=self._pinned)
 
     def _vanishing(self) -> FacesimError:
         return FacesimError(

@@ -1,7 +1,7 @@
 """What systems that learnt nothing reach on the pairs of an evaluation."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +115,8 @@ def _pixels(trained: Scorer) -> _Untrained:
     scorer = Scorer(network, small, trained.reporter, trained.check)
 
     def scores(split: Split, pairs: PairSet) -> Scores:
-        inputs = make_inputs(small, network, split.table, ())
-        return scorer.score(Split(split.name, split.table, inputs), pairs).scores
+        inputs = make_inputs(small, network, split.table, (), split.digests)
+        return scorer.score(replace(split, inputs=inputs), pairs).scores
 
     return _Untrained(
         "raw_pixels",

@@ -3,6 +3,7 @@
 import logging
 
 from facesim.data.framing import Framing
+from facesim.data.image_digests import TableDigests
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Transform
 from facesim.model.cached_inputs import CachedInputs
@@ -21,6 +22,7 @@ def make_inputs(
     network: SiameseNetwork,
     table: FaceTable,
     transforms: tuple[Transform, ...],
+    digests: TableDigests,
 ) -> Inputs:
     """Cached trunk output where the trunk is frozen and sees the same pixels every time."""
     seed = derive_seed(experiment.seed, "augmentation")
@@ -43,6 +45,7 @@ def make_inputs(
             name=experiment.backbone.name,
             device=network.device,
             workers=experiment.data.workers,
+            digests=digests,
             fingerprint=network.trunk_fingerprint,
         )
 

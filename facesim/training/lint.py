@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from facesim.data.image_digests import Digests, image_digests
+from facesim.data.image_digests import Digests
 from facesim.data.linter.findings import Findings, LintReport
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
@@ -84,4 +84,4 @@ def _digests(split: Split, reporter: Reporter) -> Digests:
             advance(done - done_before)
             done_before = done
 
-        return image_digests(split.table, progress)
+        return split.digests.get(progress)

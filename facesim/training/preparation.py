@@ -8,6 +8,7 @@ import torch
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
+from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import require_attributes
 from facesim.evaluation.metrics import metric_named
@@ -31,11 +32,13 @@ class Split:
         name: train, val or test.
         table: its images.
         inputs: what the network is fed from them.
+        digests: of the images' files.
     """
 
     name: str
     table: FaceTable
     inputs: Inputs
+    digests: TableDigests
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,9 @@ def _make_split(
 ) -> Split:
     """Only the training split is augmented."""
     transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
-    return Split(name, table, make_inputs(experiment, network, table, transforms))
+    digests = TableDigests(table)
+    inputs = make_inputs(experiment, network, table, transforms, digests)
+    return Split(name, table, inputs, digests)
 
 
 def _build(spec: "Spec[Any]", *arguments: Any) -> Any:

@@ -69,4 +69,6 @@ class Scorer:
 
     def _cache(self, split: Split) -> EmbeddingCache:
         recipe = embedding_recipe(self.experiment, self.network)
-        return EmbeddingCache(self.network, split.table, recipe, self.experiment.name)
+        return EmbeddingCache(
+            self.network, split.table, recipe, self.experiment.name, split.digests
+        )

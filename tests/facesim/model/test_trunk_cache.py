@@ -227,6 +227,7 @@ def test_an_image_that_changes_during_the_run_is_an_error(
     backbone: Backbone, table: FaceTable
 ) -> None:
     cache = _cache(backbone, table)
+    assert cache.missing() == len(_rows(table))
     Image.new("RGB", (16, 20), "red").save(table.path(9))
 
     with pytest.raises(DataError, match=r"009\.png: it has changed since the run began"):
@@ -453,7 +454,7 @@ def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         store = _cache(slow, table).store
-        positions = store.locate(_cache(slow, table)._digests)
+        positions = store.locate(_cache(slow, table)._digests.get())
         present = np.flatnonzero(positions >= 0)
         kept = torch.from_numpy(store.read(positions[present])).permute(0, 3, 1, 2)
         assert torch.equal(kept, expected[present])

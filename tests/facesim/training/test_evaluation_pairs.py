@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facesim.data.image_digests import TableDigests
 from facesim.data.linter.findings import Findings
 from facesim.data.linter.pairs import lint_pairs
 from facesim.errors import FacesimError
@@ -22,7 +23,7 @@ OWN = PairSet(np.array([[0, 1], [4, 9]]), np.array([True, False]), np.array([0, 
 
 
 def split(name: str, table: FaceTable = TABLE) -> Split:
-    return Split(name, table, object.__new__(PixelInputs))
+    return Split(name, table, object.__new__(PixelInputs), TableDigests(table))
 
 
 def measured(experiment: Experiment, **settings: Any) -> Experiment:
