@@ -8,6 +8,8 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone
 
 _MAP_SIDE = 4
+_SMALL = 64
+"""Height or width below which some networks have no pixel left in the end; it is cheap to try."""
 
 
 def require_image_size(experiment: Experiment, backbone: Backbone) -> None:
@@ -25,6 +27,23 @@ def require_image_size(experiment: Experiment, backbone: Backbone) -> None:
             f"only, and image.size is {list(experiment.image.size)}; write "
             f"`image: {{size: [{height}, {width}]}}`, to which pictures are then resized{remedy}"
         )
+    if min(experiment.image.size) < _SMALL:
+        _require_enough_pixels(experiment, backbone)
+
+
+def _require_enough_pixels(experiment: Experiment, backbone: Backbone) -> None:
+    was_training = backbone.training
+    try:
+        with torch.no_grad():
+            backbone.eval()(torch.zeros(2, 3, *experiment.image.size, dtype=torch.uint8))
+    except RuntimeError as error:
+        height, width = experiment.image.size
+        raise FacesimError(
+            f"backbone {experiment.backbone.name!r} does not take pictures of {height} x {width} "
+            f"pixels: {error}; let image.size be larger"
+        ) from None
+    finally:
+        backbone.train(was_training)
 
 
 def width_of_embedding(experiment: Experiment, backbone: Backbone, head: nn.Module) -> int:

@@ -51,7 +51,8 @@ class Fingerprint:
     Attributes:
         weights: of parameters and buffers.
         code: of the modules, their settings, the source files of those of their classes that are
-            not torch's, and the source files and the libraries of the decoder.
+            not torch's, the versions of the packages that these come from, and the source files
+            and the libraries of the decoder.
     """
 
     weights: str
@@ -97,7 +98,7 @@ def code_digest(modules: nn.Module) -> str:
         FacesimError: the source of a class cannot be found.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for part in (decoder(), *_structure(modules)):
+    for part in (decoder(), *_versions(modules), *_structure(modules)):
         digest.update(repr(part).encode())
     # In an order that does not depend on where the files lie.
     files = {*_DECODING, *_source_files(modules)}
@@ -147,10 +148,20 @@ def _tensors(modules: nn.Module) -> list[tuple[str, Tensor]]:
     ]
 
 
+def _versions(modules: nn.Module) -> list[str]:
+    """Of the packages that the classes come from: these call functions of files of their own."""
+    tops = {each.__module__.partition(".")[0] for each in _classes(modules) if _is_ours(each)}
+    versions = ((top, getattr(sys.modules.get(top), "__version__", None)) for top in tops)
+    return sorted(f"{top} {version}" for top, version in versions if version is not None)
+
+
 def _source_files(trunk: nn.Module) -> set[Path]:
     """The files in which the classes of a trunk are written, torch's own left out."""
-    classes = {base for module in trunk.modules() for base in type(module).__mro__}
-    return {_source_file(found) for found in classes if _is_ours(found)}
+    return {_source_file(found) for found in _classes(trunk) if _is_ours(found)}
+
+
+def _classes(modules: nn.Module) -> set[type]:
+    return {base for module in modules.modules() for base in type(module).__mro__}
 
 
 def _is_ours(found: type) -> bool:

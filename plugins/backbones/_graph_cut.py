@@ -120,7 +120,11 @@ def _shared(model: nn.Module, before: list[fx.Node], after: list[fx.Node]) -> bo
     if any(node.op == "placeholder" for node in after):
         return True
     used = [
-        {parameter for name, parameter in model.named_parameters() if _is_of(name, nodes)}
+        {
+            parameter
+            for name, parameter in model.named_parameters(remove_duplicate=False)
+            if _is_of(name, nodes)
+        }
         for nodes in (before, after)
     ]
     return bool(used[0] & used[1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facesim import FacesimError
 from facesim_plugins.backbones._onnx_file import content_digest, onnx_package
@@ -93,7 +93,7 @@ def run_onnx(
         part = array[start : start + size]
         missing = size - len(part)
         filled = np.pad(part, [(0, missing), *[(0, 0)] * (part.ndim - 1)])
-        (output,) = session.run([output_name], {input_name: filled})
+        output = _run(session, output_name, {input_name: filled}, file)
         parts.append(output[: len(part)].astype(np.float32))
     try:
         embeddings = np.concatenate(parts)
@@ -105,9 +105,88 @@ def run_onnx(
     return torch.from_numpy(embeddings).to(images.device)
 
 
+def _run(session: Any, output_name: str, inputs: dict[str, Any], file: str) -> Any:
+    """The output for a batch, a row for each image.
+
+    Raises:
+        FacesimError: the model cannot take images of this size, or gives another number of rows.
+    """
+    (images,) = inputs.values()
+    of_images = f"images {list(images.shape[1:])}"
+    try:
+        (output,) = session.run([output_name], inputs)
+    except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base of their own
+        raise FacesimError(
+            f"backbone onnx: {file} cannot take {of_images}: {error}; let image.size be what the "
+            "model was made for"
+        ) from None
+    if len(output) != len(images):
+        raise FacesimError(
+            f"backbone onnx: {file} gives {len(output)} rows for {len(images)} {of_images}; let "
+            "image.size be what the model was made for"
+        )
+    return output
+
+
 @run_onnx.register_fake
 def _without_running(images: Tensor, *of_model: Any) -> Tensor:
     return images.new_empty((images.shape[0], of_model[-1]), dtype=torch.float32)
+
+
+class OnnxModel(nn.Module):
+    """Runs an ONNX model; the session is opened in each process that needs it.
+
+    It stands in the file of what it calls: the key under which its output is kept is made of the
+    files of classes.
+
+    Attributes:
+        digest: uint8 [32], SHA-256 of the model's content. It stands for the weights: it decides
+            under which key the trunk's output is kept, and a checkpoint holds it.
+        runtime: what computes.
+        features: width of an embedding.
+    """
+
+    digest: Tensor
+
+    def __init__(
+        self,
+        file: Path,
+        digest: str,
+        input_name: str,
+        output_name: str,
+        features: int,
+        *,
+        channels_last: bool,
+        reverses: bool,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("digest", torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8))
+        self.file = file
+        self.content = digest
+        self.input_name = input_name
+        self.output_name = output_name
+        self.features = features
+        self.channels_last = channels_last
+        self.reverses = reverses
+        self.runtime = f"onnxruntime {onnx_package('onnxruntime').__version__}"
+        self.register_load_state_dict_post_hook(_require_same_content)  # type: ignore[no-untyped-call]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images float32 [B, 3, H, W] -> embeddings float32 [B, features]."""
+        if self.reverses:
+            images = images.flip(1)
+        if self.channels_last:
+            images = images.permute(0, 2, 3, 1)
+        embeddings: Tensor = run_onnx(
+            images, str(self.file), self.content, self.input_name, self.output_name, self.features
+        )
+        return embeddings
+
+
+def _require_same_content(model: OnnxModel, _keys: object) -> None:
+    """Refuse the state of another file; a RuntimeError, as torch has where weights do not fit."""
+    if bytes(model.digest.tolist()).hex() != model.content:
+        raise RuntimeError(f"{model.file} is not the model that the state was saved with")
 
 
 def _known(dimension: object) -> int | None:

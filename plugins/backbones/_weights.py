@@ -12,19 +12,20 @@ from facesim import FacesimError
 from facesim.errors import did_you_mean
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, pretrained: str = "imagenet") -> dict[str, Tensor]:
     """Read a state dict; nothing but tensors and plain data is unpickled.
 
     Args:
         path: written by ``torch.save``, or named ``.safetensors``.
+        pretrained: what the user writes for the weights that come with the model.
 
     Raises:
         FacesimError: there is no such file, or it holds something else.
     """
     if not path.is_file():
-        hint = did_you_mean(path.name, ("imagenet", "none"))
+        hint = did_you_mean(path.name, (pretrained, "none"))
         raise FacesimError(
-            f"weights: there is no file {path}{hint}; write imagenet, none, or the path of a "
+            f"weights: there is no file {path}{hint}; write {pretrained}, none, or the path of a "
             "state dict written by torch.save or as safetensors"
         )
     if path.suffix == ".safetensors":
@@ -61,19 +62,22 @@ def load_weights(model: nn.Module, file: Path, classifier: str) -> None:
     fit_weights(model, file, dropped=(classifier,))
 
 
-def fit_weights(model: nn.Module, file: Path, dropped: Sequence[str]) -> None:
+def fit_weights(
+    model: nn.Module, file: Path, dropped: Sequence[str], pretrained: str = "imagenet"
+) -> None:
     """Load the weights of a file into a model, in which some of the file's modules are not.
 
     Args:
         model: a network.
         file: a state dict of that network.
         dropped: modules whose entries are left out.
+        pretrained: what the user writes for the weights that come with the model.
 
     Raises:
         FacesimError: as of :func:`load_weights`.
     """
     prefixes = tuple(f"{module}." for module in dropped)
-    state = {k: v for k, v in read_weights(file).items() if not k.startswith(prefixes)}
+    state = {k: v for k, v in read_weights(file, pretrained).items() if not k.startswith(prefixes)}
     expected = model.state_dict()
     # Files from before torch 0.4.1 have no such counter, and nothing in inference reads it.
     required = [name for name in expected if not name.endswith("num_batches_tracked")]

@@ -3,14 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from facesim import Backbone, FacesimError, Normalization, backbones
 from facesim.errors import did_you_mean
-from facesim_plugins.backbones._onnx_file import content_digest, onnx_package
-from facesim_plugins.backbones._onnx_session import Port, open_model, ports, run_onnx, takes_numbers
+from facesim_plugins.backbones._onnx_file import content_digest
+from facesim_plugins.backbones._onnx_session import (
+    OnnxModel,
+    Port,
+    open_model,
+    ports,
+    takes_numbers,
+)
 
 Channels = tuple[float, float, float]
 
@@ -83,59 +88,6 @@ def onnx(
         Normalization(mean, std),
         image_size=None if height is None or width is None else (height, width),
     )
-
-
-class OnnxModel(nn.Module):
-    """Runs an ONNX model; the session is opened in each process that needs it.
-
-    Attributes:
-        digest: uint8 [32], SHA-256 of the model's content. It stands for the weights: it decides
-            under which key the trunk's output is kept, and a checkpoint holds it.
-        runtime: what computes.
-        features: width of an embedding.
-    """
-
-    digest: Tensor
-
-    def __init__(
-        self,
-        file: Path,
-        digest: str,
-        input_name: str,
-        output_name: str,
-        features: int,
-        *,
-        channels_last: bool,
-        reverses: bool,
-    ) -> None:
-        super().__init__()
-        self.register_buffer("digest", torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8))
-        self.file = file
-        self.content = digest
-        self.input_name = input_name
-        self.output_name = output_name
-        self.features = features
-        self.channels_last = channels_last
-        self.reverses = reverses
-        self.runtime = f"onnxruntime {onnx_package('onnxruntime').__version__}"
-        self.register_load_state_dict_post_hook(_require_same_content)  # type: ignore[no-untyped-call]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images float32 [B, 3, H, W] -> embeddings float32 [B, features]."""
-        if self.reverses:
-            images = images.flip(1)
-        if self.channels_last:
-            images = images.permute(0, 2, 3, 1)
-        embeddings: Tensor = run_onnx(
-            images, str(self.file), self.content, self.input_name, self.output_name, self.features
-        )
-        return embeddings
-
-
-def _require_same_content(model: OnnxModel, _keys: object) -> None:
-    """Refuse the state of another file; a RuntimeError, as torch has where weights do not fit."""
-    if bytes(model.digest.tolist()).hex() != model.content:
-        raise RuntimeError(f"{model.file} is not the model that the state was saved with")
 
 
 def _chosen(found: list[Port], name: str | None, parameter: str) -> Port:

@@ -67,7 +67,7 @@ def timm(
     who = f"backbone timm: {model}"
     network = _create(_library(), who, model, weights == "pretrained", image_size, pooling)
     if isinstance(weights, Path):
-        fit_weights(network, weights, dropped=_classifiers(network))
+        fit_weights(network, weights, _classifiers(network), pretrained="pretrained")
     config = network.pretrained_cfg
     own_size: tuple[int, int] = tuple(config["input_size"][1:])
     shape = output_shape(network, image_size or own_size, who)

@@ -89,6 +89,7 @@ def torchvision(
     else:
         file = imagenet_file(offered, "torchvision", model) if weights == "imagenet" else weights
         load_weights(network, file, classifier)
+    _forget_dropout_before(network, classifier)
     stages = _stages(network, family)
     if pooling == "none":
         network = _unpooled(network, stages, who)
@@ -101,6 +102,15 @@ def torchvision(
         pooled=pooling == "average",
         image_size=size,
     )
+
+
+def _forget_dropout_before(network: nn.Module, classifier: str) -> None:
+    """The dropout of the last layer's inputs would hide features from the head."""
+    container, _, last = classifier.rpartition(".")
+    for position in range(int(last) - 1 if last.isdecimal() else -1, -1, -1):
+        if not isinstance(network.get_submodule(f"{container}.{position}"), nn.Dropout):
+            return
+        network.set_submodule(f"{container}.{position}", nn.Identity())
 
 
 def _family(model: str) -> str:

@@ -83,3 +83,13 @@ def test_pictures_of_another_size_than_the_only_one_are_refused(tmp_path: Path) 
         assert build_network(fits, 2, CPU).embedding_dim == 16
         with pytest.raises(FacesimError, match=r"write `image: \{size: \[14, 14\]\}`"):
             build_network(experiment(tmp_path, backbone="fixed"), 2, CPU)
+
+
+def test_pictures_too_small_for_the_network_are_refused(tmp_path: Path) -> None:
+    tried = experiment(
+        tmp_path,
+        backbone={"name": "torchvision", "model": "alexnet", "weights": "none"},
+        image={"size": (16, 16)},
+    )
+    with pytest.raises(FacesimError, match=r"does not take pictures of 16 x 16 pixels.*be larger"):
+        build_network(tried, 2, CPU)

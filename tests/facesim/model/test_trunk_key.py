@@ -156,3 +156,12 @@ def test_a_trunk_without_a_source_is_refused() -> None:
 
     with pytest.raises(FacesimError, match=r"__nowhere__\.Typed.*define it in a file"):
         trunk_key(backbone, RECIPE)
+
+
+def test_the_version_of_a_package_that_gives_the_code_matters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = _module_of(tmp_path / "trunk.py", TRUNK)
+    before = trunk_key(_backbone(made.Trunk), RECIPE)
+    monkeypatch.setattr(made, "__version__", "2.0", raising=False)
+    assert trunk_key(_backbone(made.Trunk), RECIPE) != before

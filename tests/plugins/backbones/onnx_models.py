@@ -70,3 +70,32 @@ def write_model(
     path.write_bytes(model.SerializeToString())
     assert onnx.load(path, load_external_data=False).graph.name == "embedder"
     return path
+
+
+def write_model_of_8_by_8(path: Path, operation: str) -> Path:
+    """Write a model that says it takes pictures of any size, and was made for 8 by 8.
+
+    Args:
+        path: of the model.
+        operation: ``Reshape`` makes more rows of larger pictures, ``MatMul`` cannot take them.
+    """
+    width = 3 * 8 * 8
+    shape = numpy_helper.from_array(np.array([-1, width]), "shape")
+    unchanged = numpy_helper.from_array(np.eye(width, dtype=np.float32), "unchanged")
+    rows = {
+        "Reshape": [helper.make_node("Reshape", ["images", "shape"], ["embeddings"])],
+        "MatMul": [
+            helper.make_node("Flatten", ["images"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "unchanged"], ["embeddings"]),
+        ],
+    }
+    graph = helper.make_graph(
+        rows[operation],
+        "embedder",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ("n", 3, "h", "w"))],
+        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ("n", width))],
+        [shape, unchanged],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path

@@ -1,7 +1,9 @@
 """ONNX models as backbones: what they compute, what is read from them, what is refused."""
 
+import inspect
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,13 @@ from facesim.testing import check_plugin
 from facesim.training.check import check_experiment
 from facesim.training.evaluate_run import evaluate_run
 from facesim.training.run import resume_run, start_run
-from tests.plugins.backbones.onnx_models import FEATURES, weights, write_model
+from facesim_plugins.backbones._onnx_session import OnnxModel, open_model
+from tests.plugins.backbones.onnx_models import (
+    FEATURES,
+    weights,
+    write_model,
+    write_model_of_8_by_8,
+)
 
 
 def build(file: Path, **parameters: Any) -> Backbone:
@@ -60,6 +68,23 @@ def test_a_model_of_any_size_and_batch_embeds_as_it_says(tmp_path: Path) -> None
     for count, size in ((1, 20), (3, 33)):
         assert_same(backbone(images(count, size)), expected(images(count, size)))
     assert backbone(images(0)).shape == (0, FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [("Reshape", "gives 32 rows for 2 images"), ("MatMul", "cannot take images [3, 32, 32]")],
+)
+def test_pictures_of_another_size_than_the_model_was_made_for_are_refused(
+    tmp_path: Path, operation: str, said: str
+) -> None:
+    backbone = build(write_model_of_8_by_8(tmp_path / "m.onnx", operation))
+    assert backbone(images(2, 8)).shape == (2, 192)
+    with pytest.raises(FacesimError, match=re.escape(said)):
+        backbone(images(2, 32))
+
+
+def test_the_code_that_runs_the_model_is_in_the_key() -> None:
+    assert inspect.getfile(OnnxModel) == sys.modules[open_model.__module__].__file__
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -126,7 +151,6 @@ def test_a_model_that_changes_while_it_is_used_is_refused(tmp_path: Path) -> Non
     file = write_model(tmp_path / "m.onnx")
     copied = pickle.loads(pickle.dumps(build(file)))
     write_model(file, seed=1)
-    from facesim_plugins.backbones._onnx_session import open_model
 
     open_model.cache_clear()  # as in a process that opens it for the first time
     with pytest.raises(FacesimError, match="has changed since the run began"):

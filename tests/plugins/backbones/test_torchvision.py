@@ -141,3 +141,11 @@ def test_where_nothing_can_be_downloaded_the_error_says_what_to_put_where(
 def test_what_cannot_be_a_backbone_is_refused(model: str, message: str) -> None:
     with pytest.raises(FacesimError, match=message):
         build(model)
+
+
+@pytest.mark.parametrize("model", ["mobilenet_v3_small", "alexnet"])
+def test_features_are_not_dropped_before_the_head(model: str) -> None:
+    backbone = backbones.spec("torchvision", model=model, weights="none").build()
+    layers = [layer for layer in backbone.tail.modules() if not list(layer.children())]
+    assert not isinstance(layers[-1], nn.Dropout)
+    assert isinstance(layers[-1], nn.Identity | nn.ReLU | nn.Hardswish)
