@@ -32,9 +32,9 @@ class RemoteRun:
         """Those values that the store does not have yet."""
         return {name: value for name, value in values.items() if step > self._last.get(name, -1)}
 
-    def sent(self, values: dict[str, float], step: int) -> None:
-        """Note that the store has these; a kill just before this sends them once more."""
-        self._last |= dict.fromkeys(values, step)
+    def sent(self, steps: dict[str, int]) -> None:
+        """Note up to which step the store has each name; a kill just before sends them again."""
+        self._last |= steps
         self._save()
 
     def _save(self) -> None:

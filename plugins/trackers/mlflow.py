@@ -2,12 +2,14 @@
 
 import logging
 import os
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from facesim import FacesimError, Tracker, trackers
 from facesim_plugins.trackers._flat_parameters import flat_parameters
@@ -19,15 +21,21 @@ _MOST_METRICS = 1000
 _LONGEST_VALUE = 6000
 _STATUS = {"interrupted": "KILLED", "failed": "FAILED"}
 
+_IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""MLflow's own are minutes for each request, for which the training would stand still."""
+
 log = logging.getLogger(__name__)
 
 
-def _without_password(uri: str | None) -> str | None:
-    if uri is not None and urlsplit(uri).password is not None:
-        raise ValueError(
-            "a password would be written to the run directory; leave it out and set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or give the whole address in "
-            "MLFLOW_TRACKING_URI"
+def _without_secret(uri: str | None) -> str | None:
+    """Refuse an address with credentials, in words that do not repeat it."""
+    parts = urlsplit(uri or "")
+    if parts.password or (parts.scheme in ("http", "https") and (parts.username or parts.query)):
+        raise PydanticCustomError(
+            "facesim_plugin",
+            "tracking_uri holds credentials, which would be written to the run directory; leave "
+            "them out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+            "MLFLOW_TRACKING_TOKEN, or give the whole address in MLFLOW_TRACKING_URI",
         )
     return uri
 
@@ -40,6 +48,7 @@ class MLflow(Tracker):
     are not logged again. A store that cannot be reached at the start is an error. One that is lost
     later never ends the run: what could not be sent is kept in memory and tried again every
     minute and at the end, and a warning says so; ``metrics.jsonl`` has everything in any case.
+    An attempt holds the training up for some ten seconds, or what MLflow's own variables say.
 
     Nothing of the environment is sent. Passwords belong into MLflow's own variables.
 
@@ -53,7 +62,7 @@ class MLflow(Tracker):
         *,
         tracking_uri: Annotated[
             str | None,
-            AfterValidator(_without_password),
+            AfterValidator(_without_secret),
             Field(
                 description="the store: http://host:port, or sqlite:////absolute/path.db for all "
                 "runs of this machine; null: $MLFLOW_TRACKING_URI, and without that mlflow.db in "
@@ -86,6 +95,8 @@ class MLflow(Tracker):
         local = f"sqlite:///{folder / 'mlflow.db'}"
         uri = self._uri or os.environ.get("MLFLOW_TRACKING_URI") or local
         self._run = RemoteRun(folder / "run.json")
+        for setting, value in _IMPATIENCE.items():
+            os.environ.setdefault(setting, value)
         try:
             self._client = self._mlflow.tracking.MlflowClient(tracking_uri=uri)
             if self._run.id is None:
@@ -142,8 +153,7 @@ class MLflow(Tracker):
             if not self._attempt(self._client.log_batch, self._run.id, some):
                 return
             del self._unsent[: len(some)]
-            for metric in some:
-                self._run.sent({metric.key: metric.value}, metric.step)
+            self._run.sent({metric.key: metric.step for metric in some})
 
     def _attempt(self, send: Any, *arguments: Any) -> bool:
         """Whether the store took it; if not, the next attempt waits."""
@@ -157,4 +167,6 @@ class MLflow(Tracker):
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    """What went wrong, without the credentials of an address."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return re.sub(r"//[^/@\s]*@", "//***@", line)

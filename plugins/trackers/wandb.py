@@ -106,7 +106,7 @@ class WandB(Tracker):
         """Hand on what was not logged before the run was resumed."""
         news = self._memory.news(values, step)
         if news and self._attempt(self._run.log, news, step=step):
-            self._memory.sent(news, step)
+            self._memory.sent(dict.fromkeys(news, step))
 
     def finish(self, status: str) -> None:
         """Wait for the upload, some minutes at most, and end the run."""

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from pydantic import ValidationError
 
 from facesim import FacesimError, Tracker, trackers
+from facesim.experiment.loading import load_experiment
+
+QUICKSTART = Path(__file__).parents[3] / "experiments" / "quickstart.yaml"
 
 EXPERIMENT = {"name": "tried", "seed": 7, "loss": {"name": "contrastive", "margin": 2.0}}
 
@@ -124,9 +126,30 @@ def test_several_runs_share_a_store_that_is_named(tmp_path: Path) -> None:
     assert names == {"first", "second"}
 
 
-def test_a_password_in_the_address_is_refused() -> None:
-    with pytest.raises(ValidationError, match="MLFLOW_TRACKING_PASSWORD"):
-        trackers.spec("mlflow", tracking_uri="https://me:secret@host")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://me:secret@host",
+        "https://secret@host",
+        "http://host/?token=secret",
+        "postgresql://me:secret@host/db",
+    ],
+)
+def test_credentials_in_the_address_are_refused_and_not_repeated(uri: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"extends: {QUICKSTART}\ntrackers: [{{name: mlflow, tracking_uri: '{uri}'}}]\n")
+    with pytest.raises(FacesimError, match="MLFLOW_TRACKING_PASSWORD") as refused:
+        load_experiment(file)
+    assert "secret" not in str(refused.value)
+
+
+def test_an_error_of_the_store_does_not_repeat_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://bob:secret@127.0.0.1:9")
+    with pytest.raises(FacesimError, match="the store cannot be used") as refused:
+        trackers.spec("mlflow").build().start(tmp_path, "run", {})
+    assert "secret" not in str(refused.value)
 
 
 def test_the_missing_package_is_named_with_the_command_that_installs_it(
