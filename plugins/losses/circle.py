@@ -55,6 +55,6 @@ class Circle(CosineLoss):
         return masked_mean(costs, genuine.any(1) & impostor.any(1))
 
     def _weighted(self, off: Tensor) -> Tensor:
-        """Exponents [B, B] of how far off each cosine is, from 0 where it is perfect."""
+        """Exponents [B, B] of how far off each cosine is: 0 at the margin, less below it."""
         weight = (off.detach() + self.margin).clamp_min(0)
         return self.scale * weight * (off - self.margin)

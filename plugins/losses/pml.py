@@ -91,18 +91,15 @@ class PytorchMetricLearning(Loss):
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
         """Embeddings float [B, D] of ``batch.images`` -> the loss over what the miner chose."""
         embeddings = embeddings.float()
-        with torch.autocast(embeddings.device.type, enabled=False), _repeatable(self.training):
+        with (
+            torch.autocast(embeddings.device.type, enabled=False),
+            _repeatable(self.training, embeddings),
+        ):
             try:
                 mined = self.miner(embeddings, batch.identities) if self.miner else None
                 given = {} if mined is None else {"indices_tuple": mined}
                 value: Tensor = self.loss(embeddings, batch.identities, **given)
-            except (
-                AssertionError,
-                IndexError,
-                NotImplementedError,
-                TypeError,
-                ValueError,
-            ) as error:
+            except _REFUSALS as error:
                 raise FacesimError(
                     f"loss pml: {self._name} cannot take a batch of {len(embeddings)} images: "
                     f"{_reason(error)}"
@@ -146,12 +143,12 @@ def _register_tensors(module: nn.Module) -> None:
 
 
 @contextmanager
-def _repeatable(training: bool) -> Iterator[None]:
+def _repeatable(training: bool, embeddings: Tensor) -> Iterator[None]:
     """In training the engine seeds torch's generator; elsewhere a choice must not depend on it."""
     if training:
         yield
         return
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([embeddings.device] if embeddings.is_cuda else []):
         torch.manual_seed(0)
         yield
 

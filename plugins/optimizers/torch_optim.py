@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from facesim import ParameterGroups, optimizers
+from facesim import FacesimError, ParameterGroups, optimizers
 from facesim_plugins._foreign_parameters import foreign_parameters
 
 _UNFIT = ("LBFGS", "SparseAdam", "Muon")
@@ -35,7 +35,10 @@ def _register(cls: type[torch.optim.Optimizer]) -> None:
         return
 
     def build(parameter_groups: ParameterGroups, **arguments: Any) -> torch.optim.Optimizer:
-        optimizer: torch.optim.Optimizer = cls(parameter_groups, **arguments)
+        try:
+            optimizer: torch.optim.Optimizer = cls(parameter_groups, **arguments)
+        except (RuntimeError, TypeError) as error:
+            raise FacesimError(f"optimizer torch.{cls.__name__}: {error}") from None
         return optimizer
 
     (groups, _) = inspect.signature(build).parameters.values()

@@ -57,3 +57,9 @@ def test_a_wrong_parameter_is_found_before_anything_is_built(
 def test_a_name_without_its_prefix_leads_to_it() -> None:
     with pytest.raises(FacesimError, match=r"did you mean 'torch\.RMSprop'"):
         optimizers.get("RMSprop")
+
+
+def test_arguments_that_exclude_each_other_are_refused_in_its_words() -> None:
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(2))]}]
+    with pytest.raises(FacesimError, match=r"torch\.Adam: .*fused.*foreach"):
+        optimizers.spec("torch.Adam", fused=True, foreach=True).build(groups)
