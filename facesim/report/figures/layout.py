@@ -12,6 +12,9 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 
 
+_EACH_EPOCH_UP_TO = 12
+
+
 def new_plot(*, height: int = 360) -> Any:
     """An empty plot in the page's style."""
     return go.Figure(
@@ -44,6 +47,13 @@ def new_plot(*, height: int = 360) -> Any:
             "hovermode": "closest",
         }
     )
+
+
+def epoch_ticks(plot: Any, epochs: int) -> None:
+    """Ticks on whole epochs: on each of a few, where plotly chooses among many."""
+    plot.update_xaxes(tickformat="d")
+    if epochs <= _EACH_EPOCH_UP_TO:
+        plot.update_xaxes(tick0=1, dtick=1)
 
 
 def style_axes(plot: Any, x: str, y: str) -> None:

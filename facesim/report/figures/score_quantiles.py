@@ -3,7 +3,7 @@
 from typing import Any
 
 from facesim.evaluation.training_health import QUANTILES
-from facesim.report.figures.layout import GENUINE, IMPOSTOR, new_plot, style_axes
+from facesim.report.figures.layout import GENUINE, IMPOSTOR, epoch_ticks, new_plot, style_axes
 from facesim.report.formatting import number
 from facesim.report.page import Figure, Table
 from facesim.report.training_log import TrainingLog
@@ -40,7 +40,7 @@ def score_quantiles_figure(log: TrainingLog) -> Figure | None:
     if not plot.data:
         return None
     style_axes(plot, "Epoch", "Score")
-    plot.update_xaxes(tickformat="d")
+    epoch_ticks(plot, len(log.val))
     plot.update_layout(hovermode="x")
     return Figure(
         "score-quantiles",

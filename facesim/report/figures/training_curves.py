@@ -9,6 +9,7 @@ from facesim.report.figures.layout import (
     DASHES,
     SERIES,
     SYMBOLS,
+    epoch_ticks,
     new_plot,
     style_axes,
 )
@@ -72,7 +73,7 @@ def validation_figure(log: TrainingLog, best: str) -> Figure:
             )
     style_axes(plot, "Epoch", "On val")
     plot.update_yaxes(tickformat=".0%")
-    plot.update_xaxes(tickformat="d")
+    epoch_ticks(plot, len(log.val))
     plot.update_layout(hovermode="x")
     return Figure(
         "validation",

@@ -2,7 +2,7 @@
 
 from plotly.subplots import make_subplots
 
-from facesim.report.figures.layout import SERIES, new_plot, style_axes
+from facesim.report.figures.layout import SERIES, epoch_ticks, new_plot, style_axes
 from facesim.report.formatting import number, percent
 from facesim.report.page import Figure, Table
 from facesim.report.training_log import TrainingLog
@@ -37,7 +37,8 @@ def health_figure(log: TrainingLog) -> Figure:
             col=1,
         )
     style_axes(plot, "", "")
-    plot.update_xaxes(title={"text": "Epoch"}, tickformat="d", row=len(names), col=1)
+    plot.update_xaxes(title={"text": "Epoch"}, row=len(names), col=1)
+    epoch_ticks(plot, len(log.val))
     plot.update_yaxes(rangemode="tozero")
     plot.update_annotations(font={"size": 13}, x=0, xanchor="left")
     plot.update_layout(showlegend=False, margin={"t": 28})
