@@ -50,13 +50,13 @@ WRONG = [
     pytest.param(
         "epochs: 10",
         "epochs: ten",
-        "exp.yaml:13:17: train.epochs: must be a whole number > 0, not 'ten'",
+        "exp.yaml:13:17: train.epochs: must be a whole number >= 0, not 'ten'",
         id="wrong type",
     ),
     pytest.param(
         "epochs: 10",
         "epochs: 10.5",
-        "exp.yaml:13:17: train.epochs: must be a whole number > 0, not 10.5",
+        "exp.yaml:13:17: train.epochs: must be a whole number >= 0, not 10.5",
         id="fraction for a whole number",
     ),
     pytest.param(
@@ -168,7 +168,7 @@ WRONG = [
     pytest.param(
         "epochs: 10, ",
         "",
-        "exp.yaml:13:1: train: the key `epochs` is missing (a whole number > 0)",
+        "exp.yaml:13:1: train: the key `epochs` is missing (a whole number >= 0)",
         id="missing key",
     ),
     pytest.param(
@@ -212,7 +212,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
     whole: Callable[..., Path],
 ) -> None:
     path = whole("loss:\n  name: contrastive", "los: x\nloss:\n  nam: contrastive")
-    text = path.read_text().replace("depth: 18", "depth: 3").replace("epochs: 10", "epochs: 0")
+    text = path.read_text().replace("depth: 18", "depth: 3").replace("epochs: 10", "epochs: -1")
     path.write_text(text + "seed: ${NO_SUCH}\nname: again\n")
     places = [line.split(" ")[0] for line in messages(path)]
     assert places == [

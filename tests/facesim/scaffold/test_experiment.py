@@ -33,7 +33,7 @@ def test_the_file_says_what_was_answered(faces: str, root: str, tmp_path: Path) 
         ({"faces": "synthetics"}, r"no faces 'synthetics' \(did you mean 'synthetic'\?\)"),
         ({"loss": "contrastiv"}, r"no loss 'contrastiv' \(did you mean 'contrastive'\?\)"),
         ({"backbone": "resnett"}, r"no backbone 'resnett' \(did you mean 'resnet'\?\)"),
-        ({"epochs": 0}, r"mine.yaml:\d+:\d+: train.epochs: "),
+        ({"epochs": -1}, r"mine.yaml:\d+:\d+: train.epochs: "),
         ({"backbone": "resnet"}, "backbone: the key `depth` is missing"),
     ],
 )

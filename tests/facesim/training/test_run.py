@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -168,9 +168,9 @@ def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weigh
     assert network.state_dict().keys() == plain.state_dict().keys()
 
 
-@trackers("notes_what_it_hears")
 class Hearing(Tracker):
-    heard: ClassVar[list[str]] = []
+    def __init__(self) -> None:
+        self.heard: list[str] = []
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
         self.heard.append("started")
@@ -182,14 +182,17 @@ class Hearing(Tracker):
         self.heard.append(status)
 
 
-@trackers("has_no_connection")
 class Unreachable(Hearing):
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
         raise FacesimError("no connection")
 
 
 def test_a_tracker_that_cannot_start_leaves_none_open(tiny_file: Path, tmp_path: Path) -> None:
-    asked = "trackers=[notes_what_it_hears, has_no_connection]"
-    with pytest.raises(FacesimError, match="no connection"):
-        start_run(load_experiment(tiny_file, [asked]), tmp_path, SilentReporter())
-    assert Hearing.heard == ["started", "failed"]
+    hearing = Hearing()
+    with trackers.isolated():
+        trackers("hearing")(lambda: hearing)
+        trackers("unreachable")(Unreachable)
+        experiment = load_experiment(tiny_file, ["trackers=[hearing, unreachable]"])
+        with pytest.raises(FacesimError, match="no connection"):
+            start_run(experiment, tmp_path, SilentReporter())
+    assert hearing.heard == ["started", "failed"]

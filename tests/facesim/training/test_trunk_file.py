@@ -1,6 +1,7 @@
 """A run keeps its frozen trunk, and never goes on with another."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,6 @@ from facesim.training.run_directory import RunDirectory
 _BUILDS = itertools.count(1)
 
 
-@backbones("other_trunk_each_time")
 def other_trunk_each_time() -> Backbone:
     """Its weights file changes, so to speak, each time before it is read."""
     trunk = nn.Conv2d(3, 6, 3, stride=2)
@@ -30,7 +30,14 @@ def other_trunk_each_time() -> Backbone:
     return Backbone(trunk, tail, 6, IMAGENET)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True)
+def _registered() -> Iterator[None]:
+    with backbones.isolated():
+        backbones("other_trunk_each_time")(other_trunk_each_time)
+        yield
+
+
+@pytest.fixture
 def experiment(tiny_file: Path) -> Experiment:
     changes = ["backbone=other_trunk_each_time", "transforms=[]"]
     return load_experiment(tiny_file, changes)
