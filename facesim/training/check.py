@@ -13,7 +13,7 @@ from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
 from facesim.training.preparation import Prepared, prepare
-from facesim.training.step import precision_of, require_finite, seed_step, training_loss
+from facesim.training.step import NonFiniteLossError, precision_of, seed_step, training_loss
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> C
     """Build an experiment and rehearse one training step.
 
     Raises:
-        FacesimError: something cannot be built or read, or the first loss is no number.
+        FacesimError: something cannot be built or read, or the first loss is no number or has no
+            gradient.
         ProtocolError: the linter found an error.
     """
     prepared = prepare(experiment)
@@ -48,9 +49,8 @@ def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> C
         (split.name, f"{len(split.table):,} images of {len(split.table.labels):,} identities")
         for split in splits
     ]
-    return CheckReport(
-        (*tables, *_figures(prepared, loss, out)), (*notes, *map(str, lint.findings))
-    )
+    notes += [*map(str, lint.findings), *_signs_of_no_training(prepared, loss)]
+    return CheckReport((*tables, *_figures(prepared, loss, out)), tuple(notes))
 
 
 def _rehearse(prepared: Prepared) -> float:
@@ -67,10 +67,27 @@ def _rehearse(prepared: Prepared) -> float:
         images.to(device),
         precision_of(settings.precision, device),
     )
+    if not torch.isfinite(loss):
+        raise NonFiniteLossError(
+            f"the loss is {loss.item()} on the first batch, before anything is trained; look at "
+            f"what the loss {type(network.loss).__name__} computes, and at the weights"
+        )
     if loss.requires_grad:
         torch.autograd.backward(loss)
-    require_finite(loss.item(), 1, 1, 1)
     return loss.item()
+
+
+def _signs_of_no_training(prepared: Prepared, loss: float) -> list[str]:
+    """What of the rehearsed batch says that nothing would be learned."""
+    groups = prepared.network.parameter_groups()
+    gradients = [each.grad for group in groups for each in group["params"]]
+    if not gradients or any(each is not None and each.any() for each in gradients):
+        return []
+    sign = (
+        f"warning: the first batch leaves every trained weight as it is (loss {loss:.4f}, gradient "
+        "0): margins that no pair is within, or a distance that they are not made for?"
+    )
+    return [sign]
 
 
 def _figures(prepared: Prepared, loss: float, out: Path) -> Iterator[tuple[str, str]]:

@@ -85,6 +85,8 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
         FacesimError: a table cannot be read or a part cannot be built.
     """
     metric_named(experiment.train.best)
+    for tracker in experiment.trackers:
+        _build(tracker)  # the run builds its own when it begins: what is missing is said before
     device = pick_device(experiment.device)
     train_table = _load_table("train", experiment.data.train)
     network = build_network(experiment, len(train_table.labels), device)

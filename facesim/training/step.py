@@ -29,10 +29,21 @@ def training_loss(
         batch: on the network's device.
         images: what ``inputs`` gave for the batch, on the network's device.
         precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        FacesimError: the loss is no scalar, or has no gradient.
     """
     with _autocast(images.device, precision):
         embeddings = inputs.embed(trained.network, images)
     loss: Tensor = trained.network.loss(embeddings.float(), batch)
+    if loss.ndim or (embeddings.requires_grad and not loss.requires_grad):
+        wrong = (
+            f"a tensor of shape {list(loss.shape)}" if loss.ndim else "a number without gradient"
+        )
+        raise FacesimError(
+            f"the loss {type(trained.network.loss).__name__} gives {wrong}; forward must return a "
+            "scalar tensor that follows from the embeddings: mean() or sum(), no detach() or item()"
+        )
     return loss
 
 
