@@ -89,6 +89,12 @@ def explain_plugin(kind: str, name: str) -> PluginExplanation:
     return _explained(find_registry(kind).get(name))
 
 
+def origin_in_words(plugin: Plugin[Any]) -> str:
+    """``file:line (distribution version)``; a file that no distribution brought has no second."""
+    distribution = _distribution(plugin.module)
+    return f"{plugin.origin} ({distribution})" if distribution else plugin.origin
+
+
 def failed_plugins() -> tuple[PluginFailure, ...]:
     """The modules that could not be imported, by distribution and module."""
     return tuple(sorted(failures.values(), key=lambda failure: (failure.origin, failure.module)))

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,21 @@ from typing import Any
 import torch
 
 from facesim.experiment.schema import Experiment
+from facesim.explain import origin_in_words
 from facesim.model.devices import describe_device
 from facesim.registry import Spec
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
+_OPTIONAL = (
+    "efficientnet-lite-pytorch",
+    "mlflow-skinny",
+    "onnxruntime",
+    "pytorch-metric-learning",
+    "tensorboard",
+    "timm",
+    "wandb",
+)
+"""Those of the extras that change what is computed or logged; named where they are installed."""
 
 
 def describe_environment(experiment: Experiment, device: torch.device) -> dict[str, Any]:
@@ -23,7 +35,7 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES} | _installed(_OPTIONAL),
         "plugins": _origins(experiment),
         "git_commit": _git_commit(Path.cwd()),
         "device": describe_device(device),
@@ -39,11 +51,17 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _installed(packages: Iterable[str]) -> dict[str, str]:
+    versions = {name: _version(name) for name in packages}
+    return {name: found for name, found in versions.items() if found is not None}
+
+
 def _origins(experiment: Experiment) -> dict[str, str]:
+    """Where each plugin was registered, and by which version of which distribution."""
     specs = [value for value in vars(experiment).values() if isinstance(value, Spec)]
     specs += [experiment.data.train, experiment.data.val, experiment.data.test]
     specs += [*experiment.transforms, *experiment.trackers]
-    return {f"{spec.plugin.kind} {spec.name}": spec.plugin.origin for spec in specs}
+    return {f"{spec.plugin.kind} {spec.name}": origin_in_words(spec.plugin) for spec in specs}
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -64,7 +64,10 @@ def test_the_environment_names_versions_and_where_each_plugin_came_from(
 ) -> None:
     (start,) = json.loads(finished.environment_file.read_text())
     assert start["packages"]["torch"] == version("torch")
-    assert "contrastive.py" in start["plugins"]["loss contrastive"]
+    origin = start["plugins"]["loss contrastive"]
+    assert "contrastive.py" in origin
+    assert origin.endswith(f"(facesim {version('facesim')})")
+    assert start["packages"]["timm"] == version("timm")
     assert "cpu" in start["device"]
 
 
