@@ -13,7 +13,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import require_attributes
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import FaceTable, Sampler, TableSampler
+from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
 from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork, build_network
@@ -53,6 +53,7 @@ class Prepared:
         sampler: draws the training pairs.
         trained: network, optimizer and scheduler.
         total_steps: batches in all epochs together.
+        trackers: not started yet.
     """
 
     experiment: Experiment
@@ -62,6 +63,7 @@ class Prepared:
     sampler: Sampler
     trained: Trained
     total_steps: int
+    trackers: tuple[Tracker, ...]
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -85,8 +87,7 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
         FacesimError: a table cannot be read or a part cannot be built.
     """
     metric_named(experiment.train.best)
-    for tracker in experiment.trackers:
-        _build(tracker)  # the run builds its own when it begins: what is missing is said before
+    trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
     device = pick_device(experiment.device)
     train_table = _load_table("train", experiment.data.train)
     network = build_network(experiment, len(train_table.labels), device)
@@ -112,7 +113,7 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> Prepared:
         network.compile_trained_part()
     optimizer, scheduler = _make_updates(experiment, network, total_steps)
     trained = Trained(network, optimizer, scheduler, len(train.table.labels), sampler)
-    return Prepared(experiment, train, val, test, sampler, trained, total_steps)
+    return Prepared(experiment, train, val, test, sampler, trained, total_steps, trackers)
 
 
 def _make_updates(

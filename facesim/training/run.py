@@ -149,7 +149,7 @@ def _opened(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Iterat
         if not run.trunk_file.exists():
             save_trunk(run.trunk_file, prepared.network)
         _record_environment(run, prepared)
-        log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _trackers(run, experiment))
+        log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _started(run, prepared))
         try:
             yield _OpenedRun(run, prepared, progress, log, reporter, stop)
         except Stopped:
@@ -179,15 +179,15 @@ def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
     trainer.train()
 
 
-def _trackers(run: RunDirectory, experiment: Experiment) -> list[Tracker]:
+def _started(run: RunDirectory, prepared: Prepared) -> tuple[Tracker, ...]:
     """All trackers, started; if one cannot be, those before it are told that the run has failed."""
+    experiment = prepared.experiment
     with ExitStack() as undoing:
-        trackers = [spec.build() for spec in experiment.trackers]
-        for tracker in trackers:
+        for tracker in prepared.trackers:
             tracker.start(run.path, experiment.name, experiment.as_data())
             undoing.callback(tracker.finish, "failed")
         undoing.pop_all()
-    return trackers
+    return prepared.trackers
 
 
 def _record_environment(run: RunDirectory, prepared: Prepared) -> None:
