@@ -58,6 +58,11 @@ class PluginExplanation:
     origin: str
     distribution: str | None
 
+    @property
+    def source(self) -> str:
+        """``file:line (distribution version)``, or the first part alone."""
+        return f"{self.origin} ({self.distribution})" if self.distribution else self.origin
+
 
 def find_registry(kind: str) -> Registry[Any]:
     """The registry of a kind, in the singular or the plural.
@@ -76,7 +81,7 @@ def find_registry(kind: str) -> Registry[Any]:
 
 def explain_kind(kind: str) -> tuple[PluginExplanation, ...]:
     """Every plugin of a kind, by name; raises PluginError as :func:`find_registry` does."""
-    return tuple(_explained(plugin) for plugin in find_registry(kind))
+    return tuple(explained(plugin) for plugin in find_registry(kind))
 
 
 def explain_plugin(kind: str, name: str) -> PluginExplanation:
@@ -86,13 +91,7 @@ def explain_plugin(kind: str, name: str) -> PluginExplanation:
         PluginError: there is no such kind or plugin; the message holds the nearest ones, and says
             so where the plugin is there but could not be imported.
     """
-    return _explained(find_registry(kind).get(name))
-
-
-def origin_in_words(plugin: Plugin[Any]) -> str:
-    """``file:line (distribution version)``; a file that no distribution brought has no second."""
-    distribution = _distribution(plugin.module)
-    return f"{plugin.origin} ({distribution})" if distribution else plugin.origin
+    return explained(find_registry(kind).get(name))
 
 
 def failed_plugins() -> tuple[PluginFailure, ...]:
@@ -100,7 +99,8 @@ def failed_plugins() -> tuple[PluginFailure, ...]:
     return tuple(sorted(failures.values(), key=lambda failure: (failure.origin, failure.module)))
 
 
-def _explained(plugin: Plugin[Any]) -> PluginExplanation:
+def explained(plugin: Plugin[Any]) -> PluginExplanation:
+    """A plugin, explained."""
     fields = plugin.parameters.model_fields
     return PluginExplanation(
         kind=plugin.kind,

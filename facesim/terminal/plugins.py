@@ -34,8 +34,7 @@ def print_plugin(console: Console, plugin: PluginExplanation) -> None:
     if plugin.parameters:
         console.print(table)
         console.print()
-    origin = f"{plugin.origin} ({plugin.distribution})" if plugin.distribution else plugin.origin
-    console.print(Text(f"from {origin}"), soft_wrap=True)
+    console.print(Text(f"from {plugin.source}"), soft_wrap=True)
 
 
 def print_failures(console: Console, failures: Sequence[PluginFailure]) -> None:

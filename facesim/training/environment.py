@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from facesim.experiment.schema import Experiment
-from facesim.explain import origin_in_words
+from facesim.explain import explained
 from facesim.model.devices import describe_device
 from facesim.registry import Spec
 
@@ -61,7 +61,7 @@ def _origins(experiment: Experiment) -> dict[str, str]:
     specs = [value for value in vars(experiment).values() if isinstance(value, Spec)]
     specs += [experiment.data.train, experiment.data.val, experiment.data.test]
     specs += [*experiment.transforms, *experiment.trackers]
-    return {f"{spec.plugin.kind} {spec.name}": origin_in_words(spec.plugin) for spec in specs}
+    return {f"{spec.plugin.kind} {spec.name}": explained(spec.plugin).source for spec in specs}
 
 
 def _git_commit(folder: Path) -> str | None:
