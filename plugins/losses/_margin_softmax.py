@@ -1,13 +1,19 @@
 """The softmax over the cosines to one weight per identity, harder by a margin."""
 
 from abc import abstractmethod
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from facesim import PairBatch
 from facesim_plugins.losses._cosine import CosineLoss, cosine_matrix, paired_cosine
+
+Scale = Annotated[
+    float, Field(gt=0, description="what the cosines are multiplied by in the softmax")
+]
 
 
 class MarginSoftmax(CosineLoss):

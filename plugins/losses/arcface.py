@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from facesim import losses
-from facesim_plugins.losses._margin_softmax import MarginSoftmax
+from facesim_plugins.losses._margin_softmax import MarginSoftmax, Scale
 
 _LEAST_SQUARED_SINE = 1e-7
 """The gradient of the sine is infinite at 0; this is as near as float32 tells a cosine from 1."""
@@ -34,9 +34,7 @@ class ArcFace(MarginSoftmax):
         margin: Annotated[
             float, Field(ge=0, lt=math.pi / 2, description="added to the angle, in radians")
         ] = 0.5,
-        scale: Annotated[
-            float, Field(gt=0, description="what the cosines are multiplied by in the softmax")
-        ] = 64.0,
+        scale: Scale = 64.0,
     ) -> None:
         super().__init__(embedding_dim, num_identities, scale)
         self.margin = margin

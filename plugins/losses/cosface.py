@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from facesim import losses
-from facesim_plugins.losses._margin_softmax import MarginSoftmax
+from facesim_plugins.losses._margin_softmax import MarginSoftmax, Scale
 
 
 @losses("cosface")
@@ -28,9 +28,7 @@ class CosFace(MarginSoftmax):
         margin: Annotated[
             float, Field(ge=0, lt=2, description="taken off the cosine to the own identity")
         ] = 0.35,
-        scale: Annotated[
-            float, Field(gt=0, description="what the cosines are multiplied by in the softmax")
-        ] = 64.0,
+        scale: Scale = 64.0,
     ) -> None:
         super().__init__(embedding_dim, num_identities, scale)
         self.margin = margin

@@ -13,6 +13,7 @@ from facesim import FacesimError, MiningSampler, PairBatch
 from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
 from facesim.interfaces import Int64Array
 from facesim_plugins.samplers._mined_partners import farthest_genuine, nearest_impostors
+from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFraction
 
 
 class MinedPairs(MiningSampler):
@@ -29,16 +30,16 @@ class MinedPairs(MiningSampler):
         batch_size: int,
         seed: int,
         *,
-        pairs_per_image: float,
-        same_fraction: float,
-        pool: int,
-        cosine: bool,
+        pairs_per_image: PairsPerImage,
+        same_fraction: SameFraction = 0.5,
+        pool: Pool = 100,
+        by: By = "euclidean",
     ) -> None:
         self._identities = identities
         self._batch_size = batch_size
         self._seed = seed
         self._pool = pool
-        self._cosine = cosine
+        self._by = by
         self._space = PairSpace.of(identities)
         self._genuine, self._impostor = count_pairs(len(identities), pairs_per_image, same_fraction)
         require_pairs(self._space, self._genuine, self._impostor)
@@ -60,7 +61,7 @@ class MinedPairs(MiningSampler):
     def mine(self, embeddings: Tensor, epoch: int) -> None:
         """Choose every image's partners by embeddings float32 [N, D]."""
         generator = self._generator(epoch, 1)
-        if self._cosine:
+        if self._by == "cosine":
             embeddings = functional.normalize(embeddings)
         self._partners = {
             "genuine": farthest_genuine(embeddings, self._space, self._pool, generator),

@@ -1,12 +1,13 @@
 """From random pairs to hard ones in the course of the epochs."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from facesim import samplers
 from facesim.interfaces import Int64Array
 from facesim_plugins.samplers._mined_pairs import MinedPairs
+from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFraction
 
 
 @samplers("curriculum")
@@ -29,30 +30,16 @@ class Curriculum(MinedPairs):
         batch_size: int,
         seed: int,
         *,
-        pairs_per_image: Annotated[
-            float,
-            Field(
-                gt=0,
-                allow_inf_nan=False,
-                description="Pairs in an epoch, as a multiple of the images.",
-            ),
-        ],
-        same_fraction: Annotated[
-            float, Field(ge=0, le=1, description="Share of the pairs that show one identity.")
-        ] = 0.5,
+        pairs_per_image: PairsPerImage,
+        same_fraction: SameFraction = 0.5,
         ramp_epochs: Annotated[
             int, Field(ge=1, description="Epochs until the share of hard pairs is at its highest.")
         ] = 5,
         hardest_share: Annotated[
             float, Field(gt=0, le=1, description="Share of hard pairs from then on.")
         ] = 1.0,
-        pool: Annotated[
-            int, Field(ge=1, description="Images that each is compared with, at random.")
-        ] = 100,
-        by: Annotated[
-            Literal["euclidean", "cosine"],
-            Field(description="What near and far are; as the loss compares."),
-        ] = "euclidean",
+        pool: Pool = 100,
+        by: By = "euclidean",
     ) -> None:
         super().__init__(
             identities,
@@ -61,7 +48,7 @@ class Curriculum(MinedPairs):
             pairs_per_image=pairs_per_image,
             same_fraction=same_fraction,
             pool=pool,
-            cosine=by == "cosine",
+            by=by,
         )
         self._ramp_epochs = ramp_epochs
         self._hardest_share = hardest_share

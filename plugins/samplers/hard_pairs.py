@@ -1,11 +1,6 @@
 """Pairs that the network finds hard, mined anew for every epoch."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
-
 from facesim import samplers
-from facesim.interfaces import Int64Array
 from facesim_plugins.samplers._mined_pairs import MinedPairs
 
 
@@ -25,41 +20,6 @@ class HardPairs(MinedPairs):
         Simo-Serra et al.: Discriminative Learning of Deep Convolutional Feature Point Descriptors
         (2015).
     """
-
-    def __init__(
-        self,
-        identities: Int64Array,
-        batch_size: int,
-        seed: int,
-        *,
-        pairs_per_image: Annotated[
-            float,
-            Field(
-                gt=0,
-                allow_inf_nan=False,
-                description="Pairs in an epoch, as a multiple of the images.",
-            ),
-        ],
-        same_fraction: Annotated[
-            float, Field(ge=0, le=1, description="Share of the pairs that show one identity.")
-        ] = 0.5,
-        pool: Annotated[
-            int, Field(ge=1, description="Images that each is compared with, at random.")
-        ] = 100,
-        by: Annotated[
-            Literal["euclidean", "cosine"],
-            Field(description="What near and far are; as the loss compares."),
-        ] = "euclidean",
-    ) -> None:
-        super().__init__(
-            identities,
-            batch_size,
-            seed,
-            pairs_per_image=pairs_per_image,
-            same_fraction=same_fraction,
-            pool=pool,
-            cosine=by == "cosine",
-        )
 
     def hard_share(self, epoch: int) -> float:
         """All pairs, once there are mined ones."""

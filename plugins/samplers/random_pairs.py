@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from facesim import PairBatch, Sampler, samplers
 from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
 from facesim.interfaces import Int64Array
+from facesim_plugins.samplers._parameters import PairsPerImage, SameFraction
 
 
 @samplers("random_pairs")
@@ -36,17 +35,8 @@ class RandomPairs(Sampler):
         batch_size: int,
         seed: int,
         *,
-        pairs_per_image: Annotated[
-            float,
-            Field(
-                gt=0,
-                allow_inf_nan=False,
-                description="Pairs in an epoch, as a multiple of the images.",
-            ),
-        ],
-        same_fraction: Annotated[
-            float, Field(ge=0, le=1, description="Share of the pairs that show one identity.")
-        ] = 0.5,
+        pairs_per_image: PairsPerImage,
+        same_fraction: SameFraction = 0.5,
     ) -> None:
         self._identities = identities
         self._batch_size = batch_size
