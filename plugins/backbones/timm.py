@@ -1,16 +1,16 @@
 """Any model of timm (PyTorch Image Models)."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from facesim import Backbone, FacesimError, Normalization, PluginError, backbones
+from facesim import Backbone, FacesimError, Normalization, backbones
 from facesim.errors import did_you_mean
 from facesim_plugins.backbones._dry_run import output_shape
 from facesim_plugins.backbones._graph_cut import cut_network
+from facesim_plugins.backbones._optional_package import optional_package
 from facesim_plugins.backbones._weights import fit_weights
 
 _REFUSALS = (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
@@ -65,7 +65,8 @@ def timm(
             its weights cannot be had or do not fit.
     """
     who = f"backbone timm: {model}"
-    network = _create(_library(), who, model, weights == "pretrained", image_size, pooling)
+    library = optional_package("timm", "timm", 'pip install "facesim[timm]"')
+    network = _create(library, who, model, weights == "pretrained", image_size, pooling)
     if isinstance(weights, Path):
         fit_weights(network, weights, _classifiers(network), pretrained="pretrained")
     config = network.pretrained_cfg
@@ -85,17 +86,6 @@ def timm(
         pooled=pooling == "own",
         image_size=image_size or (own_size if config.get("fixed_input_size") else None),
     )
-
-
-def _library() -> Any:
-    try:
-        return import_module("timm")
-    except ModuleNotFoundError as error:
-        if error.name != "timm":
-            raise
-        raise PluginError(
-            'backbone timm needs the package timm: pip install "facesim[timm]"'
-        ) from None
 
 
 def _create(
