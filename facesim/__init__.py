@@ -35,12 +35,12 @@ if TYPE_CHECKING:
         transforms,
     )
     from facesim.registry import Registry, Spec
-
-__version__ = "0.1.0"
+    from facesim.version import __version__
 
 _HOMES = {
     "facesim.errors": ("FacesimError", "PluginError"),
     "facesim.registry": ("Registry", "Spec"),
+    "facesim.version": ("__version__",),
     "facesim.interfaces": (
         "IMAGENET",
         "Backbone",

@@ -15,7 +15,6 @@ app = typer.Typer(
     name="facesim",
     help="Train and compare face-verification systems honestly.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
@@ -51,6 +50,26 @@ def main() -> None:
     except FacesimError as error:
         Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
         sys.exit(2)
+
+
+def _print_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:  # which shell completion does
+        from facesim.version import __version__
+
+        typer.echo(f"facesim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of facesim itself, before any command."""
 
 
 @app.command()

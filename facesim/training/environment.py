@@ -5,7 +5,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from facesim.experiment.schema import Experiment
 from facesim.explain import explained
 from facesim.model.devices import describe_device
 from facesim.registry import Spec
+from facesim.version import installed_version
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
 _OPTIONAL = (
@@ -35,7 +35,7 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES} | _installed(_OPTIONAL),
+        "packages": {name: installed_version(name) for name in _PACKAGES} | _installed(_OPTIONAL),
         "plugins": _origins(experiment),
         "git_commit": _git_commit(Path.cwd()),
         "device": describe_device(device),
@@ -44,15 +44,8 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _installed(packages: Iterable[str]) -> dict[str, str]:
-    versions = {name: _version(name) for name in packages}
+    versions = {name: installed_version(name) for name in packages}
     return {name: found for name, found in versions.items() if found is not None}
 
 

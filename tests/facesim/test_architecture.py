@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom to the top; a module imports from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
+    ("version",),
     ("errors", "paths", "atomic", "seeds", "failures", "plugin_file", "type_words", "reporter"),
     ("signature",),
     ("registry",),

@@ -11,6 +11,7 @@ import pytest
 
 from facesim.cli import main
 from facesim.interfaces import REGISTRIES
+from facesim.version import installed_version
 
 GOOD = """\
 name: mine
@@ -217,9 +218,33 @@ def test_the_schema_is_json(facesim: Command) -> None:
     assert "contrastive" in json.dumps(json.loads(output))
 
 
-def test_help_needs_no_torch() -> None:
+def test_the_version_is_printed(facesim: Command) -> None:
+    assert facesim("--version") == (0, f"facesim {installed_version('facesim')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("facesim re", ["report"]),
+        ("facesim --version re", ["report"]),
+        ("facesim cache ", ["list", "prune", "verify"]),
+        ("facesim run --res", ["--resume"]),
+    ],
+)
+def test_bash_completes_commands_and_options(
+    typed: str, offered: list[str], facesim: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_FACESIM_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    code, output, _ = facesim()
+    assert (code, output.split()) == (0, offered)
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_need_no_torch(argument: str) -> None:
     program = (
-        "import sys; sys.argv = ['facesim', '--help']\n"
+        f"import sys; sys.argv = ['facesim', '{argument}']\n"
         "from facesim.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
