@@ -15,7 +15,13 @@ from facesim import DataError, FaceTable, PairSet, datasets
 from facesim.interfaces import Int64Array
 from facesim.paths import cache_dir
 from facesim_plugins.datasets._folds import contiguous_folds
-from facesim_plugins.datasets._plain_pickle import MAX_BYTES, Uint8Array, read_plain_pickle
+from facesim_plugins.datasets._restricted_pickle import (
+    MAX_BYTES,
+    Uint8Array,
+    read_restricted_pickle,
+)
+
+Encoded = bytes | bytearray
 
 _EXTENSIONS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
 
@@ -61,8 +67,8 @@ def insightface_bin(
     )
 
 
-def _read(path: Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
-    found = read_plain_pickle(path)
+def _read(path: Path) -> tuple[list[Encoded], npt.NDArray[np.bool_]]:
+    found = read_restricted_pickle(path)
     if type(found) not in (tuple, list) or [type(part) for part in found] != [list, list]:
         raise DataError(f"{path}: it holds something else than a list of images and one of pairs")
     images = [_content(path, number, item) for number, item in enumerate(found[0])]
@@ -78,15 +84,14 @@ def _read(path: Path) -> tuple[list[bytes], npt.NDArray[np.bool_]]:
     return images, np.array(same)
 
 
-def _content(path: Path, number: int, item: Any) -> bytes:
-    if isinstance(item, Uint8Array):
-        return item.content
-    if isinstance(item, bytes):
-        return item
+def _content(path: Path, number: int, item: Any) -> Encoded:
+    content = item.content if isinstance(item, Uint8Array) else item
+    if isinstance(content, bytes | bytearray):
+        return content
     raise DataError(f"{path}: image {number} is not made of bytes")
 
 
-def _named(path: Path, images: Sequence[bytes]) -> list[str]:
+def _named(path: Path, images: Sequence[Encoded]) -> list[str]:
     """The file name of each image, by its content."""
     names = []
     for number, image in enumerate(images):
@@ -97,11 +102,11 @@ def _named(path: Path, images: Sequence[bytes]) -> list[str]:
     return names
 
 
-def _digest(content: bytes) -> str:
+def _digest(content: Encoded) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _extract(contents: Mapping[str, bytes], folder: Path) -> None:
+def _extract(contents: Mapping[str, Encoded], folder: Path) -> None:
     """Write what is not there yet, each file whole or not at all."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,7 @@ def _extract(contents: Mapping[str, bytes], folder: Path) -> None:
         raise DataError(f"{folder}: images cannot be written: {error.strerror}") from None
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Encoded) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         file.write(content)
     Path(file.name).replace(path)
