@@ -1,1 +1,1 @@
-"""The built-in optimizers, one file each."""
+"""The built-in optimizers."""
