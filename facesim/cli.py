@@ -45,8 +45,11 @@ def main() -> None:
     """Run the command line; a person's mistake is a message and exit code 2, no traceback."""
     # Threads that wait for each other must not keep a busy core from them; read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = sys.argv[1:]
+    if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
+        del arguments[0]
     try:
-        app()
+        app(arguments)
     except FacesimError as error:
         Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
         sys.exit(2)
@@ -233,28 +236,19 @@ def schema(more: Plugins = None) -> None:
 def plugins(
     kind: Annotated[
         str | None,
-        typer.Argument(
-            help="losses, samplers, backbones, ...; or `doctor`: what is installed, and what is "
-            "wrong with it."
-        ),
+        typer.Argument(help="losses, samplers, backbones, ..."),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
     more: Plugins = None,
 ) -> None:
     """List plugins, or explain one: parameters, defaults, and where it came from."""
     from facesim.discovery import load_installed_plugins
-    from facesim.doctor import examine_installed
     from facesim.experiment.loading import load_plugins_of
     from facesim.explain import explain_kind, explain_plugin, failed_plugins
     from facesim.interfaces import REGISTRIES
-    from facesim.terminal.doctor import print_examinations
     from facesim.terminal.plugins import print_failures, print_kind, print_plugin
 
     console = Console()
-    if kind == "doctor":
-        examinations = examine_installed()
-        print_examinations(console, examinations)
-        raise typer.Exit(not all(examined.is_well for examined in examinations))
     load_installed_plugins()
     for named in more or ():
         load_plugins_of(named)
@@ -264,6 +258,21 @@ def plugins(
     for one in [kind] if kind is not None else [registry.plural for registry in REGISTRIES]:
         print_kind(console, one, explain_kind(one))
     print_failures(console, failed_plugins())
+
+
+@app.command()
+def doctor() -> None:
+    """Examine environment and plugins; exits with 1 if something is wrong."""
+    from facesim.doctor.distributions import examine_distributions
+    from facesim.doctor.environment import examine_environment
+    from facesim.terminal.doctor import print_distributions, print_environment
+
+    console = Console()
+    environment = examine_environment()
+    print_environment(console, environment)
+    distributions = examine_distributions()
+    print_distributions(console, distributions)
+    raise typer.Exit(not (environment.ok and all(status.ok for status in distributions)))
 
 
 @cache_app.command("list")
@@ -285,19 +294,10 @@ def cache_prune(
     ] = None,
 ) -> None:
     """Remove features that were not used for long; a run that misses them computes them anew."""
-    from datetime import timedelta
-
     from facesim.model.stores import prune, stores_root
+    from facesim.terminal.cache import print_removed
 
-    if older_than is None and max_gb is None:
-        raise FacesimError("say what may stay: --older-than DAYS or --max-gb SIZE; 0 removes all")
-    removed = prune(
-        stores_root(),
-        older_than=None if older_than is None else timedelta(days=older_than),
-        max_bytes=None if max_gb is None else int(max_gb * 1e9),
-    )
-    freed = sum(store.size_bytes for store in removed)
-    typer.echo(f"removed {len(removed)} stores, {freed / 1e6:,.1f} MB")
+    print_removed(Console(), prune(stores_root(), older_than_days=older_than, max_gb=max_gb))
 
 
 @cache_app.command("verify")

@@ -24,6 +24,13 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def available_devices() -> tuple[torch.device, ...]:
+    """Every device that an experiment may name: the CPU, each CUDA device, mps."""
+    cuda = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    mps = [torch.device("mps")] if torch.backends.mps.is_available() else []
+    return (torch.device("cpu"), *cuda, *mps)
+
+
 def describe_device(device: torch.device) -> str:
     """The device's name for people, ``cpu (2 threads)`` or ``cuda:0 (NVIDIA ...)``."""
     if device.type == "cuda":

@@ -5,7 +5,6 @@ import shutil
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from facesim.errors import FacesimError
@@ -63,7 +62,7 @@ def list_stores(root: Path) -> list[StoredFeatures]:
 
 
 def prune(
-    root: Path, *, older_than: timedelta | None = None, max_bytes: int | None = None
+    root: Path, *, older_than_days: float | None = None, max_gb: float | None = None
 ) -> list[StoredFeatures]:
     """Remove what was not used for long, and then what does not fit; what was used last stays.
 
@@ -72,15 +71,23 @@ def prune(
 
     Args:
         root: the folder of stores.
-        older_than: stores that were not used for longer go.
-        max_bytes: what those that stay may take together.
+        older_than_days: stores that were not used for longer go; None spares them.
+        max_gb: what those that stay may take together, in 1e9 bytes; None sets no limit.
 
     Returns:
         What was removed.
+
+    Raises:
+        FacesimError: neither limit is given.
     """
+    if older_than_days is None and max_gb is None:
+        raise FacesimError(
+            "give --older-than DAYS or --max-gb SIZE, which say what to keep (0 removes everything)"
+        )
     for leftover in root.glob(".*"):  # of a removal that was interrupted
         shutil.rmtree(leftover, ignore_errors=True)
-    oldest = time.time() - older_than.total_seconds() if older_than is not None else 0.0
+    oldest = time.time() - older_than_days * 86400 if older_than_days is not None else 0.0
+    max_bytes = round(max_gb * 1e9) if max_gb is not None else None
     kept_bytes = 0
     removed = []
     for store in list_stores(root):

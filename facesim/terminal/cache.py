@@ -28,6 +28,12 @@ def print_stores(console: Console, root: Path, stores: Sequence[StoredFeatures])
     console.print(table)
 
 
+def print_removed(console: Console, stores: Sequence[StoredFeatures]) -> None:
+    """Print how much was removed."""
+    freed = sum(store.size_bytes for store in stores)
+    console.print(f"removed {len(stores)} stores, {freed / 1e6:,.1f} MB", highlight=False)
+
+
 def print_verification(console: Console, store: StoredFeatures, found: Verification) -> None:
     """Print whether a store's checksums held."""
     state = (

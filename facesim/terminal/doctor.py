@@ -1,28 +1,57 @@
-"""The state of the installed distributions on the terminal."""
+"""The state of an installation on the terminal."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from facesim.doctor import Examination
+from facesim.doctor.distributions import DistributionStatus
+from facesim.doctor.environment import EnvironmentStatus, Extra
 
 
-def print_examinations(console: Console, examinations: Sequence[Examination]) -> None:
-    """A paragraph for each distribution: what it brings, and what is wrong with it."""
-    for examined in examinations:
-        style = "bold" if examined.is_well else "bold red"
-        made_for = f"made for interface {examined.interface}"
-        console.print(Text(f"{examined.origin} ({made_for}): {_state(examined)}", style=style))
-        for kind, names in examined.plugins.items():
+def print_environment(console: Console, status: EnvironmentStatus) -> None:
+    """Print a paragraph of the environment, a line for each part of it."""
+    heading = "environment: " + ("all well" if status.ok else "the cache folder is not writable")
+    console.print(Text(heading, style="bold" if status.ok else "bold red"), soft_wrap=True)
+    lines = {
+        "versions": ", ".join(f"{name} {version}" for name, version in status.versions.items()),
+        "platform": status.platform,
+        "devices": ", ".join(status.devices),
+        **{f"extra {extra.name}": _packages(extra) for extra in status.extras},
+        "cache": f"{status.cache.path} ({status.cache.size_bytes / 1e6:,.1f} MB; "
+        f"{status.cache.free_bytes / 1e9:,.1f} GB free on its disk)",
+    }
+    for label, text in lines.items():
+        console.print(Text(f"  {label}: {text}"), soft_wrap=True)
+    if status.cache.problem is not None:
+        advice = f"{status.cache.problem}; name another folder in FACESIM_CACHE"
+        console.print(Text(f"  {advice}", style="red"), soft_wrap=True)
+
+
+def print_distributions(console: Console, statuses: Sequence[DistributionStatus]) -> None:
+    """Print a paragraph for each distribution: what it brings, and what is wrong with it."""
+    for status in statuses:
+        style = "bold" if status.ok else "bold red"
+        made_for = f"made for interface {status.interface}"
+        console.print(
+            Text(f"{status.origin} ({made_for}): {_summary(status)}", style=style), soft_wrap=True
+        )
+        for kind, names in status.plugins.items():
             console.print(Text(f"  {kind}: {', '.join(names)}"), soft_wrap=True)
-        if not examined.switched_off:
-            for failure in examined.failures:
+        if not status.switched_off:
+            for failure in status.failures:
                 lines = failure.with_traceback().replace("\n", "\n  ")
                 console.print(Text(f"  {lines}", style="red"), soft_wrap=True)
 
 
-def _state(examined: Examination) -> str:
-    if examined.switched_off:
+def _packages(extra: Extra) -> str:
+    if extra.installed:
+        return ", ".join(f"{name} {version}" for name, version in extra.packages.items())
+    missing = [name for name, version in extra.packages.items() if version is None]
+    return f"not installed ({', '.join(missing)} missing)"
+
+
+def _summary(status: DistributionStatus) -> str:
+    if status.switched_off:
         return "switched off by FACESIM_PLUGINS_DISABLE"
-    return "all well" if examined.is_well else f"{len(examined.failures)} not usable"
+    return "all well" if status.ok else f"{len(status.failures)} not usable"

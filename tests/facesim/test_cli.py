@@ -241,6 +241,36 @@ def test_bash_completes_commands_and_options(
     assert (code, output.split()) == (0, offered)
 
 
+@pytest.mark.parametrize("command", [("doctor",), ("plugins", "doctor")])
+def test_the_doctor_examines_environment_and_plugins(
+    command: tuple[str, ...], facesim: Command
+) -> None:
+    code, output, _ = facesim(*command)
+    assert code == 0
+    assert output.startswith("environment: all well\n")
+    assert f"\nfacesim {installed_version('facesim')} (made for interface 1): all well" in output
+
+
+def test_the_doctor_exits_with_1_where_the_cache_is_not_writable(
+    facesim: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "file" / "cache"))
+    code, output, _ = facesim("doctor")
+    assert code == 1
+    assert f"cannot write in {tmp_path / 'file'}: Not a directory" in output
+
+
+def test_pruning_the_cache_needs_a_limit(
+    facesim: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    code, _, error = facesim("cache", "prune")
+    assert code == 2
+    assert "--older-than DAYS or --max-gb SIZE" in error
+    assert facesim("cache", "prune", "--max-gb", "0")[:2] == (0, "removed 0 stores, 0.0 MB\n")
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_need_no_torch(argument: str) -> None:
     program = (

@@ -76,14 +76,15 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 @pytest.fixture(scope="module")
 def examined(command: Command) -> tuple[int, dict[str, str]]:
     """Exit code of the doctor, and what it says of each distribution."""
-    code, shown = command("plugins", "doctor")
+    code, shown = command("doctor")
     paragraphs = re.split(r"(?m)^(?=\S)", shown)
     return code, {text.partition(" (made")[0]: text for text in paragraphs if text}
 
 
 def test_every_distribution_is_examined(examined: tuple[int, dict[str, str]]) -> None:
     code, of_each = examined
-    ours, *others = of_each
+    environment, ours, *others = of_each
+    assert environment.startswith("environment: all well\n")
     assert ours == f"facesim {facesim.__version__}"
     assert others == [f"acme-{what} 1.2" for what in ("faces", "newer", "taken", "unimportable")]
     assert code == 1

@@ -234,5 +234,5 @@ def test_the_commands_that_look_after_the_trunk_cache_see_them(
     assert store.description.backbone == "net, embeddings"
     assert store.description.dtype == "float32"
     assert store.open().verify().rows == len(ROWS)
-    prune(stores_root(), max_bytes=0)
+    prune(stores_root(), max_gb=0)
     assert list_stores(stores_root()) == []

@@ -2,7 +2,6 @@
 
 import os
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,7 @@ def test_stores_are_listed_with_what_they_are_of_the_last_used_first(tmp_path: P
 
 def test_no_folder_is_no_stores(tmp_path: Path) -> None:
     assert list_stores(tmp_path / "nothing") == []
-    assert prune(tmp_path / "nothing", max_bytes=0) == []
+    assert prune(tmp_path / "nothing", max_gb=0) == []
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"backbone": 3}'])
@@ -85,7 +84,7 @@ def test_prune_removes_what_was_not_used_for_long(tmp_path: Path) -> None:
     for name, days in (("a", 1), ("b", 10), ("c", 20)):
         _store(tmp_path, name, days)
 
-    removed = prune(tmp_path, older_than=timedelta(days=5))
+    removed = prune(tmp_path, older_than_days=5)
 
     assert [store.folder.name for store in removed] == ["b", "c"]
     assert _names(tmp_path) == ["a"]
@@ -96,18 +95,20 @@ def test_prune_keeps_what_was_used_last_within_the_bytes(tmp_path: Path) -> None
         _store(tmp_path, name, days)
     each = list_stores(tmp_path)[0].size_bytes
 
-    prune(tmp_path, max_bytes=2 * each)
+    prune(tmp_path, max_gb=2 * each / 1e9)
     assert _names(tmp_path) == ["a", "b"]
-    prune(tmp_path, max_bytes=2 * each - 1)
+    prune(tmp_path, max_gb=(2 * each - 1) / 1e9)
     assert _names(tmp_path) == ["a"]
-    prune(tmp_path, max_bytes=0)
+    prune(tmp_path, max_gb=0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_prune_with_no_limit_removes_nothing(tmp_path: Path) -> None:
+def test_prune_needs_a_limit(tmp_path: Path) -> None:
     _store(tmp_path, "a", 1000)
 
-    assert prune(tmp_path) == []
+    with pytest.raises(FacesimError, match="give --older-than DAYS or --max-gb SIZE"):
+        prune(tmp_path)
+    assert _names(tmp_path) == ["a"]
 
 
 def test_what_an_interrupted_removal_left_is_neither_listed_nor_kept(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_what_an_interrupted_removal_left_is_neither_listed_nor_kept(tmp_path: P
     (tmp_path / "a").rename(tmp_path / ".a-0123")
 
     assert list_stores(tmp_path) == []
-    prune(tmp_path)
+    prune(tmp_path, max_gb=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +126,7 @@ def test_a_store_that_is_being_filled_stays(
     _store(tmp_path, "a", 1)
     with Claims(tmp_path / "a") as claims:
         assert claims.take(7)
-        assert prune(tmp_path, max_bytes=0) == []
+        assert prune(tmp_path, max_gb=0) == []
 
     assert "is being filled" in caplog.text
     assert _names(tmp_path) == ["a"]
@@ -134,7 +135,7 @@ def test_a_store_that_is_being_filled_stays(
 def test_a_reader_of_a_pruned_store_misses_its_features_and_gets_no_others(tmp_path: Path) -> None:
     _store(tmp_path, "a", 1)
     reader = FeatureStore(tmp_path / "a", (5,), np.float16)
-    prune(tmp_path, max_bytes=0)
+    prune(tmp_path, max_gb=0)
 
     with pytest.raises(MissingFeaturesError):
         reader.read(reader.locate(DIGESTS))

@@ -389,7 +389,7 @@ def test_a_cache_that_is_pruned_while_it_is_used_fills_itself_again(
     filler.fill()
     reader.fill()
     reader.features(np.arange(3))
-    prune(stores_root(), max_bytes=0)
+    prune(stores_root(), max_gb=0)
 
     assert torch.equal(reader.features(_rows(table)), _expected(backbone, table))
     (store,) = list_stores(stores_root())

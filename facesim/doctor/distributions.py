@@ -1,4 +1,4 @@
-"""What installed distributions bring and what is wrong with them: `facesim plugins doctor`."""
+"""State of the installed distributions that bring plugins."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +10,7 @@ from facesim.interfaces import REGISTRIES
 
 
 @dataclass(frozen=True)
-class Examination:
+class DistributionStatus:
     """One distribution.
 
     Attributes:
@@ -18,7 +18,7 @@ class Examination:
         interface: the version of the plugin interface that it is made for.
         plugins: the name of each plugin that it brought, by the plural of its kind.
         failures: what of it could not be imported, and why.
-        switched_off: whether nothing of it was imported because somebody wished so.
+        switched_off: whether nothing of it was imported because FACESIM_PLUGINS_DISABLE is set.
     """
 
     origin: str
@@ -28,24 +28,24 @@ class Examination:
     switched_off: bool
 
     @property
-    def is_well(self) -> bool:
+    def ok(self) -> bool:
         """Whether all of it can be used, or is not meant to be."""
         return self.switched_off or not self.failures
 
 
-def examine_installed() -> tuple[Examination, ...]:
+def examine_distributions() -> tuple[DistributionStatus, ...]:
     """Examine every installed distribution that offers plugins, facesim itself first."""
     load_installed_plugins()
     of_each = groupby(installed_offers(), key=lambda offer: offer.origin)
-    return tuple(_examination(origin, list(offers)) for origin, offers in of_each)
+    return tuple(_examine(origin, list(offers)) for origin, offers in of_each)
 
 
-def _examination(origin: str, offers: list[Offer]) -> Examination:
+def _examine(origin: str, offers: list[Offer]) -> DistributionStatus:
     found = {
         registry.plural: tuple(p.name for p in registry if _is_of(p.module, offers))
         for registry in REGISTRIES
     }
-    return Examination(
+    return DistributionStatus(
         origin=origin,
         interface=offers[0].interface,
         plugins={kind: names for kind, names in found.items() if names},

@@ -1,0 +1,1 @@
+"""State of an installation: its environment and the distributions that bring plugins."""

@@ -1,0 +1,128 @@
+"""State of the environment: versions, devices, optional packages, cache folder."""
+
+import platform
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import torch
+
+from facesim.model.devices import available_devices, describe_device
+from facesim.paths import cache_dir
+from facesim.version import __version__, installed_version
+
+_REQUIREMENT_OF_EXTRA = re.compile(r"""([\w.-]+)[^;]*;.*\bextra\s*==\s*["']([^"']+)["']""")
+"""``timm>=1.0.9; extra == "timm"``: the package and the extra that asks for it."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One optional extra of facesim.
+
+    Attributes:
+        name: as in ``pip install "facesim[name]"``.
+        packages: version of each package that it needs; None if that is not installed.
+    """
+
+    name: str
+    packages: dict[str, str | None]
+
+    @property
+    def installed(self) -> bool:
+        """Whether every package is there; that its version is new enough is pip's to say."""
+        return None not in self.packages.values()
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """The folder of everything that can be computed again.
+
+    Attributes:
+        path: where it is; it need not exist yet.
+        size_bytes: of the files in it.
+        free_bytes: on its disk.
+        problem: why nothing can be written there; None if it is writable.
+    """
+
+    path: Path
+    size_bytes: int
+    free_bytes: int
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class EnvironmentStatus:
+    """What facesim runs on and with.
+
+    Attributes:
+        versions: of facesim, python, torch and torchvision.
+        platform: operating system and architecture.
+        devices: a description of each device that an experiment may name.
+        extras: the optional extras, in the order of pyproject.toml.
+        cache: the cache folder.
+    """
+
+    versions: dict[str, str]
+    platform: str
+    devices: tuple[str, ...]
+    extras: tuple[Extra, ...]
+    cache: CacheFolder
+
+    @property
+    def ok(self) -> bool:
+        """Whether runs can be made here."""
+        return self.cache.problem is None
+
+
+def examine_environment() -> EnvironmentStatus:
+    """Examine the environment of this process; creates and changes nothing."""
+    return EnvironmentStatus(
+        versions={
+            "facesim": __version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "torchvision": installed_version("torchvision") or "not installed",
+        },
+        platform=platform.platform(),
+        devices=tuple(describe_device(device) for device in available_devices()),
+        extras=optional_extras(),
+        cache=examine_cache(cache_dir()),
+    )
+
+
+def optional_extras() -> tuple[Extra, ...]:
+    """The extras in the metadata of the installed facesim; none if it was never installed."""
+    try:
+        requirements = requires("facesim") or ()
+    except PackageNotFoundError:
+        return ()
+    extras: dict[str, dict[str, str | None]] = {}
+    for match in filter(None, map(_REQUIREMENT_OF_EXTRA.match, requirements)):
+        package, extra = match.groups()
+        if package != "facesim":  # an extra that includes others
+            extras.setdefault(extra, {})[package] = installed_version(package)
+    return tuple(Extra(name, packages) for name, packages in extras.items())
+
+
+def examine_cache(folder: Path) -> CacheFolder:
+    """Size, free space and writability of a folder that need not exist yet.
+
+    Writability is tried with a temporary file, because permissions alone tell nothing of
+    read-only disks; where the folder does not exist, in the nearest parent that does.
+    """
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # another process may be pruning
+            size += path.stat().st_size if path.is_file() else 0
+    problem = None
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        problem = f"cannot write in {nearest}: {error.strerror}"
+    return CacheFolder(folder, size, shutil.disk_usage(nearest).free, problem)

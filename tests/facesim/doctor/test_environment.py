@@ -1,0 +1,98 @@
+"""Versions, devices, optional extras and the cache folder."""
+
+import platform
+from pathlib import Path
+
+import pytest
+import torch
+
+from facesim import __version__
+from facesim.doctor.environment import (
+    CacheFolder,
+    EnvironmentStatus,
+    Extra,
+    examine_cache,
+    examine_environment,
+    optional_extras,
+)
+
+
+@pytest.fixture
+def metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The metadata of a facesim that hides the one under test."""
+    folder = tmp_path / "site" / "facesim-9.9.dist-info"
+    folder.mkdir(parents=True)
+    monkeypatch.syspath_prepend(folder.parent)
+    return folder / "METADATA"
+
+
+def test_the_environment_of_this_process_is_described() -> None:
+    status = examine_environment()
+
+    assert status.ok
+    assert status.versions["facesim"] == __version__
+    assert status.versions["python"] == platform.python_version()
+    assert status.versions["torch"] == torch.__version__
+    assert status.versions["torchvision"] != "not installed"
+    assert status.devices[0] == f"cpu ({torch.get_num_threads()} threads)"
+    assert len(status.devices) >= 1 + torch.cuda.device_count()
+    assert {"timm", "onnx", "celeba"} <= {extra.name for extra in status.extras}
+
+
+def test_an_extra_names_its_packages_and_those_that_are_missing(metadata: Path) -> None:
+    metadata.write_text(
+        "Name: facesim\nVersion: 9.9\n"
+        "Requires-Dist: numpy>=2.0\n"
+        'Requires-Dist: typer>=0.15; extra == "there"\n'
+        "Requires-Dist: no-such-package[binary]<2; extra == 'half'\n"
+        'Requires-Dist: typer; python_version > "3" and extra == "half"\n'
+        'Requires-Dist: facesim[there,half]; extra == "both"\n'
+    )
+
+    there, half = optional_extras()
+
+    assert (there.name, list(there.packages), there.installed) == ("there", ["typer"], True)
+    assert there.packages["typer"] is not None
+    assert (half.name, half.installed) == ("half", False)
+    assert half.packages == {"no-such-package": None, **there.packages}
+
+
+def test_a_facesim_without_requirements_has_no_extras(metadata: Path) -> None:
+    metadata.write_text("Name: facesim\nVersion: 9.9\n")
+
+    assert optional_extras() == ()
+
+
+def test_the_size_of_a_cache_is_that_of_all_files_below_it(tmp_path: Path) -> None:
+    (tmp_path / "trunk" / "key").mkdir(parents=True)
+    (tmp_path / "trunk" / "key" / "chunk").write_bytes(bytes(1000))
+    (tmp_path / "digests").write_bytes(bytes(234))
+
+    cache = examine_cache(tmp_path)
+
+    assert (cache.path, cache.size_bytes, cache.problem) == (tmp_path, 1234, None)
+    assert cache.free_bytes > 0
+
+
+def test_examining_a_cache_leaves_nothing_behind(tmp_path: Path) -> None:
+    cache = examine_cache(tmp_path / "not" / "there" / "yet")
+
+    assert (cache.size_bytes, cache.problem) == (0, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "cache", "deep/cache"])
+def test_a_file_where_the_cache_should_be_is_a_problem(below: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    cache = examine_cache(file / below)
+
+    assert cache.problem == f"cannot write in {file}: Not a directory"
+    assert not EnvironmentStatus({}, "", (), (), cache).ok
+
+
+def test_a_missing_extra_is_nothing_wrong() -> None:
+    extras = (Extra("timm", {"timm": None}),)
+    cache = CacheFolder(Path("cache"), 0, 0, None)
+    assert EnvironmentStatus({}, "", (), extras, cache).ok
