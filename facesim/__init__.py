@@ -8,11 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facesim.errors import FacesimError, PluginError
+    from facesim.errors import DataError, FacesimError, PluginError
     from facesim.interfaces import (
         IMAGENET,
         Backbone,
-        DataError,
         FaceTable,
         Loss,
         MiningSampler,
@@ -38,13 +37,12 @@ if TYPE_CHECKING:
     from facesim.version import __version__
 
 _HOMES = {
-    "facesim.errors": ("FacesimError", "PluginError"),
+    "facesim.errors": ("DataError", "FacesimError", "PluginError"),
     "facesim.registry": ("Registry", "Spec"),
     "facesim.version": ("__version__",),
     "facesim.interfaces": (
         "IMAGENET",
         "Backbone",
-        "DataError",
         "FaceTable",
         "Loss",
         "MiningSampler",

@@ -209,7 +209,7 @@ def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("ru
     from facesim.experiment.loading import load_experiment
     from facesim.reporter import reporter_for
     from facesim.terminal.results import print_check
-    from facesim.training.check import check_experiment
+    from facesim.training.dry_run import check_experiment
 
     experiment = load_experiment(file, overrides or ())
     console = Console()
@@ -244,8 +244,8 @@ def plugins(
     """List plugins, or explain one: parameters, defaults, and where it came from."""
     from facesim.discovery import load_installed_plugins
     from facesim.experiment.loading import load_plugins_of
-    from facesim.explain import explain_kind, explain_plugin, failed_plugins
     from facesim.interfaces import REGISTRIES
+    from facesim.plugin_info import explain_kind, explain_plugin, failed_plugins
     from facesim.terminal.plugins import print_failures, print_kind, print_plugin
 
     console = Console()
@@ -278,7 +278,7 @@ def doctor() -> None:
 @cache_app.command("list")
 def cache_list() -> None:
     """List what the trunk cache holds, the one used last first."""
-    from facesim.model.stores import list_stores, stores_root
+    from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_stores
 
     print_stores(Console(), stores_root(), list_stores(stores_root()))
@@ -294,7 +294,7 @@ def cache_prune(
     ] = None,
 ) -> None:
     """Remove features that were not used for long; a run that misses them computes them anew."""
-    from facesim.model.stores import prune, stores_root
+    from facesim.model.cache_admin import prune, stores_root
     from facesim.terminal.cache import print_removed
 
     print_removed(Console(), prune(stores_root(), older_than_days=older_than, max_gb=max_gb))
@@ -303,7 +303,7 @@ def cache_prune(
 @cache_app.command("verify")
 def cache_verify() -> None:
     """Check every checksum; what is damaged is dropped and computed anew when it is needed."""
-    from facesim.model.stores import list_stores, stores_root
+    from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_verification
 
     for store in list_stores(stores_root()):

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 from facesim import __version__, plugin_file
-from facesim.entry_points import Offer, installed_offers
+from facesim.entry_points import PluginEntryPoint, installed_offers
 from facesim.errors import FacesimError, PluginError, did_you_mean
 from facesim.failures import PluginFailure, failures
 from facesim.interfaces import INTERFACE_VERSION, REGISTRIES
@@ -147,7 +147,7 @@ def _no_such_module(name: str, folder: Path) -> str:
     )
 
 
-def _why_refused(offer: Offer) -> str:
+def _why_refused(offer: PluginEntryPoint) -> str:
     """Why nothing of a distribution is imported; empty if it is."""
     if offer.third_party and third_party_disabled():
         return "plugins of other distributions are switched off by FACESIM_PLUGINS_DISABLE"

@@ -15,7 +15,7 @@ _GROUP = re.compile(re.escape(ENTRY_POINT_GROUP) + r"(?:\.v([1-9]\d*))?")
 
 
 @dataclass(frozen=True, order=True)
-class Offer:
+class PluginEntryPoint:
     """One entry point of one installed distribution.
 
     Attributes:
@@ -40,7 +40,7 @@ class Offer:
         return f"{self.distribution} {self.version}".strip() or f"entry point {self.name}"
 
 
-def installed_offers() -> list[Offer]:
+def installed_offers() -> list[PluginEntryPoint]:
     """What all distributions offer, facesim's own first; reads metadata and imports nothing.
 
     Of a distribution that offers plugins for several versions of the interface, those for the
@@ -48,16 +48,16 @@ def installed_offers() -> list[Offer]:
     """
     offers = sorted(set(_all_offers()))
     of_each = groupby(offers, key=lambda offer: offer.origin)
-    return [offer for _, group in of_each for offer in _fitting(list(group))]
+    return [offer for _, group in of_each for offer in _newest_supported(list(group))]
 
 
-def _all_offers() -> Iterator[Offer]:
+def _all_offers() -> Iterator[PluginEntryPoint]:
     found = metadata.entry_points()
     for group in found.groups:
         match = _GROUP.fullmatch(group)
         for entry_point in found.select(group=group) if match else ():
             dist = entry_point.dist
-            yield Offer(
+            yield PluginEntryPoint(
                 third_party=dist is None or dist.name != "facesim",
                 distribution=dist.name if dist else "",
                 version=dist.version if dist else "",
@@ -67,7 +67,7 @@ def _all_offers() -> Iterator[Offer]:
             )
 
 
-def _fitting(offers: list[Offer]) -> list[Offer]:
+def _newest_supported(offers: list[PluginEntryPoint]) -> list[PluginEntryPoint]:
     versions = {offer.interface for offer in offers}
     known = [version for version in versions if version <= INTERFACE_VERSION]
     best = max(known) if known else min(versions)

@@ -25,3 +25,7 @@ def nearest(wrong: str, known: Sequence[str]) -> list[str]:
     """Up to three of ``known`` that look like ``wrong`` in any case of letters, nearest first."""
     lowered = {name.lower(): name for name in known}
     return [lowered[name] for name in get_close_matches(wrong.lower(), lowered)]
+
+
+class DataError(FacesimError):
+    """Data that cannot be used: a bad row, a missing image, an unreadable file."""

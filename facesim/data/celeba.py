@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from facesim.data.spaced_rows import SpacedFile, SpacedRows
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 PARTITIONS = ("train", "val", "test")
 """The names of the official 0, 1 and 2."""

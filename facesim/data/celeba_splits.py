@@ -13,10 +13,9 @@ import pandas as pd
 from facesim.atomic import write_text
 from facesim.data.celeba import PARTITIONS, CelebA, how_to_get, read_celeba
 from facesim.data.celeba_download import download_celeba
-from facesim.data.listing import on_disk
+from facesim.data.existing_files import on_disk
 from facesim.data.splits_report import SplitFile, SplitsReport
-from facesim.errors import FacesimError
-from facesim.interfaces import DataError
+from facesim.errors import DataError, FacesimError
 from facesim.seeds import derive_seed
 
 Splits = npt.NDArray[np.int8]

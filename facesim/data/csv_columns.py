@@ -11,9 +11,8 @@ from pathlib import Path
 import pandas as pd
 from pandas.errors import ParserError, ParserWarning
 
-from facesim.data.text_files import read_text
-from facesim.errors import did_you_mean
-from facesim.interfaces import DataError
+from facesim.data.read_text import read_text
+from facesim.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from facesim.data.jpeg import decode_plain_jpeg
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 """What is decoded. Pillow knows more, some of which would start other programs."""

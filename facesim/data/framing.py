@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facesim.data.digest_memo import DigestMemo, RememberedFile
-from facesim.interfaces import DataError, FaceTable
+from facesim.data.digest_cache import DigestMemo, RememberedFile
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
 
 Digests = npt.NDArray[np.uint8]

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.decoding import decode_image
 from facesim.data.framing import Framing
 from facesim.errors import FacesimError
-from facesim.interfaces import FaceTable, Int64Array, PairBatch
+from facesim.interfaces import FaceTable, PairBatch
 
 
 def load_batches(

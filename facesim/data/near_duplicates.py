@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from facesim.interfaces import Int64Array
+from facesim.arrays import Int64Array
 
 Hashes = npt.NDArray[np.uint8]
 """uint8 [N, 32], one 256-bit perceptual hash per row."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.interfaces import Int64Array
 
 
 @dataclass(frozen=True)

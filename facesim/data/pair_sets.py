@@ -7,15 +7,14 @@ from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from facesim.arrays import BoolArray, Int64Array
 from facesim.atomic import replacing
+from facesim.data.pair_csv_errors import describe_problems, is_whole_number
 from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers
-from facesim.data.pair_set_problems import describe_problems, is_whole_number
-from facesim.errors import FacesimError
-from facesim.interfaces import DataError, FaceTable, Int64Array, PairSet
+from facesim.errors import DataError, FacesimError
+from facesim.interfaces import FaceTable, PairSet
 
-BoolArray = npt.NDArray[np.bool_]
 _Judge = Callable[[PairSet, FaceTable], BoolArray]
 """Which pairs of a table are refused, bool [P]."""
 

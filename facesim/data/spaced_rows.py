@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
-from facesim.data.text_files import read_text
-from facesim.interfaces import DataError
+from facesim.data.read_text import read_text
+from facesim.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from facesim.data.listing import folders_of, on_disk
-from facesim.interfaces import DataError, FaceTable
+from facesim.data.existing_files import folders_of, on_disk
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
 
 Missing = Literal["error", "drop"]
 """What to do about a row whose image is not on disk."""

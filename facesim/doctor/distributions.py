@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from facesim.discovery import load_installed_plugins, third_party_disabled
-from facesim.entry_points import Offer, installed_offers
+from facesim.entry_points import PluginEntryPoint, installed_offers
 from facesim.failures import PluginFailure, failures
 from facesim.interfaces import REGISTRIES
 
@@ -40,7 +40,7 @@ def examine_distributions() -> tuple[DistributionStatus, ...]:
     return tuple(_examine(origin, list(offers)) for origin, offers in of_each)
 
 
-def _examine(origin: str, offers: list[Offer]) -> DistributionStatus:
+def _examine(origin: str, offers: list[PluginEntryPoint]) -> DistributionStatus:
     found = {
         registry.plural: tuple(p.name for p in registry if _is_of(p.module, offers))
         for registry in REGISTRIES
@@ -54,5 +54,5 @@ def _examine(origin: str, offers: list[Offer]) -> DistributionStatus:
     )
 
 
-def _is_of(module: str, offers: list[Offer]) -> bool:
+def _is_of(module: str, offers: list[PluginEntryPoint]) -> bool:
     return any(f"{module}.".startswith(f"{offer.module}.") for offer in offers)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from facesim.arrays import BoolArray, Int64Array
 from facesim.data.pair_drawing import PairSpace, draw_pair_numbers
 from facesim.evaluation.estimates import Resampling
 from facesim.evaluation.evaluate_curve import evaluate_curve
@@ -12,8 +13,7 @@ from facesim.evaluation.exhaustive import Score, exhaustive_roc, score_numbered
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.operating_points import OperatingPoint
 from facesim.evaluation.result import EvaluationResult
-from facesim.evaluation.roc import BoolArray, IntArray, SortedPairs
-from facesim.interfaces import Int64Array
+from facesim.evaluation.roc import SortedPairs
 
 SAMPLED_PAIRS = 20_000
 """Pairs of a kind that intervals are made from: 1,000 resamples of them take seconds."""
@@ -77,7 +77,7 @@ def _resampling(
     )
 
 
-def _stands_for(same: BoolArray, space: PairSpace) -> IntArray:
+def _stands_for(same: BoolArray, space: PairSpace) -> Int64Array:
     """Whole numbers in the proportion of both kinds: the accuracy depends on nothing else."""
     genuine = int(same.sum())
     ratio = (space.impostor / (len(same) - genuine)) / (space.genuine / genuine)

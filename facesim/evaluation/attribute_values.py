@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError, did_you_mean
-from facesim.evaluation.roc import FloatArray, IntArray
 
 MOST_VALUES = 20
 """A column of more values names things rather than groups them; numbers are put into quarters."""
@@ -29,7 +29,7 @@ class AttributeValues:
 
     name: str
     values: tuple[str, ...]
-    codes: IntArray
+    codes: Int64Array
 
 
 def choose_attributes(

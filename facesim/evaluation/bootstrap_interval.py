@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesim.evaluation.roc import FloatArray
+from facesim.arrays import FloatArray
 from facesim.evaluation.student_t import student_t_quantile
 from facesim.evaluation.wilson import wilson_interval
 

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
 
+from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration_error import expected_calibration_error
 from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
 from facesim.evaluation.platt import Sigmoid, fit_sigmoid
-from facesim.evaluation.roc import BoolArray, FloatArray, Roc, SortedPairs, checked_scores
+from facesim.evaluation.roc import Roc, SortedPairs, checked_scores
 
 
 class _Json(BaseModel):

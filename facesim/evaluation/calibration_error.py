@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facesim.evaluation.roc import BoolArray, FloatArray
+from facesim.arrays import BoolArray, FloatArray
 
 BINS = 15
 

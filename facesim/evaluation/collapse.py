@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from facesim.evaluation.embedding_spread import EmbeddingSpread
 
-EPOCHS_OF_GRACE = 2
+WARMUP_EPOCHS = 2
 """A network that was just initialised looks collapsed: it is judged after so many epochs."""
 
 POINT_VARIANCE = 1e-4
@@ -23,7 +23,7 @@ CHANCE_AUC = 0.55
 is wrong though its order is right."""
 
 
-def signs_of_collapse(
+def collapse_warnings(
     spread: EmbeddingSpread,
     *,
     loss: float | None,
@@ -42,7 +42,7 @@ def signs_of_collapse(
         epochs_done: epochs that are trained.
         epochs: of the whole run; its end is judged however short it was.
     """
-    if epochs_done < min(EPOCHS_OF_GRACE, epochs):
+    if epochs_done < min(WARMUP_EPOCHS, epochs):
         return ()
     return (*_of_spread(spread), *_of_loss(loss, chance_loss, roc_auc, epochs_done))
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from facesim.evaluation.roc import FloatArray, IntArray, Roc
+from facesim.arrays import FloatArray, Int64Array
+from facesim.evaluation.roc import Roc
 
 
 def d_prime(roc: Roc) -> float:
@@ -24,7 +25,7 @@ def d_prime(roc: Roc) -> float:
     return (genuine_mean - impostor_mean) / spread if spread else math.nan
 
 
-def _moments(scores: FloatArray, counts: IntArray) -> tuple[float, float]:
+def _moments(scores: FloatArray, counts: Int64Array) -> tuple[float, float]:
     weights = counts / counts.sum()
     mean = float(scores @ weights)
     return mean, float(np.square(scores - mean) @ weights)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.interfaces import Int64Array
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.feature_store import MissingFeaturesError
 from facesim.model.inputs import Inputs

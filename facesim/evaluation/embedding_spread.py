@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facesim.evaluation.roc import FloatArray
+from facesim.arrays import FloatArray
 
 _MOST_EMBEDDINGS = 4096
 """Of more, as many evenly spaced ones tell as much."""

@@ -4,20 +4,21 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.evaluation.bootstrap_interval import INTERVAL_NAME, bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.metrics import PairMetric
 from facesim.evaluation.result import Estimate
-from facesim.evaluation.roc import FloatArray, IntArray, Roc, SortedPairs
+from facesim.evaluation.roc import Roc, SortedPairs
 
 SAMPLED_INTERVAL_NAME = f"{INTERVAL_NAME}_of_sampled_pairs"
 """What ``metrics.json`` calls an interval from a sample of the pairs that the value is of."""
 
-Question = tuple[PairMetric, float | None]
+MetricQuery = tuple[PairMetric, float | None]
 """A metric, and the threshold that it is asked at; None for a metric that needs none."""
 
 
-def answer(questions: Iterable[Question], roc: Roc) -> dict[Question, Estimate]:
+def answer(questions: Iterable[MetricQuery], roc: Roc) -> dict[MetricQuery, Estimate]:
     """Answer each question; a metric that does not exist has a reason and no value."""
     return {question: _answer(question, roc) for question in questions}
 
@@ -39,9 +40,11 @@ class Resampling:
     bootstrap: IdentityBootstrap
     seed: int
     resamples: int
-    stands_for: IntArray | None = None
+    stands_for: Int64Array | None = None
 
-    def with_intervals(self, answers: Mapping[Question, Estimate]) -> dict[Question, Estimate]:
+    def with_intervals(
+        self, answers: Mapping[MetricQuery, Estimate]
+    ) -> dict[MetricQuery, Estimate]:
         """The same answers, each value with its interval or the reason why there is none."""
         if not self.resamples:
             return dict(answers)
@@ -54,7 +57,7 @@ class Resampling:
         if not values:
             return {**answers, **without}
 
-        def measure(weights: IntArray) -> list[float]:
+        def measure(weights: Int64Array) -> list[float]:
             roc = self.pairs.roc(weights if self.stands_for is None else weights * self.stands_for)
             return [_measure(question, roc) for question in values]
 
@@ -65,7 +68,9 @@ class Resampling:
         }
         return {**answers, **without, **found}
 
-    def _without_interval(self, answers: Mapping[Question, Estimate]) -> dict[Question, Estimate]:
+    def _without_interval(
+        self, answers: Mapping[MetricQuery, Estimate]
+    ) -> dict[MetricQuery, Estimate]:
         """The values of all pairs that a sample of them is too small for."""
         if self.stands_for is None:
             return {}
@@ -78,7 +83,7 @@ class Resampling:
             if found.value is not None and reasons[question] is not None
         }
 
-    def _bounded(self, question: Question, value: float, spread: FloatArray) -> Estimate:
+    def _bounded(self, question: MetricQuery, value: float, spread: FloatArray) -> Estimate:
         metric, _ = question
         identities = self.bootstrap.effective_identities
         interval = bootstrap_interval(value, spread, identities, is_rate=metric.is_rate)
@@ -92,18 +97,18 @@ class Resampling:
         )
 
 
-def _answer(question: Question, roc: Roc) -> Estimate:
+def _answer(question: MetricQuery, roc: Roc) -> Estimate:
     reason = _why_not(question, roc)
     return Estimate(value=None if reason else _measure(question, roc), reason=reason)
 
 
-def _why_not(question: Question, roc: Roc) -> str | None:
+def _why_not(question: MetricQuery, roc: Roc) -> str | None:
     metric, threshold = question
     if metric.at_threshold and threshold is None:
         return "there is no threshold"
     return metric.why_undefined(roc)
 
 
-def _measure(question: Question, roc: Roc) -> float:
+def _measure(question: MetricQuery, roc: Roc) -> float:
     metric, threshold = question
     return metric.function(roc, math.nan if threshold is None else threshold)

@@ -7,7 +7,7 @@ from typing import Any
 from facesim.errors import FacesimError
 from facesim.evaluation import metrics
 from facesim.evaluation.equal_error_rate import equal_error_rate
-from facesim.evaluation.estimates import Question, Resampling, answer
+from facesim.evaluation.estimates import MetricQuery, Resampling, answer
 from facesim.evaluation.metrics import ACCURACY, FAR, FNMR, PAIR_METRICS, TAR, PairMetric
 from facesim.evaluation.operating_points import (
     BEST_ACCURACY,
@@ -58,7 +58,7 @@ def evaluate_curve(
     if resampling is not None:
         answers = resampling.with_intervals(answers)
     single: dict[str, Any] = {
-        metric.name: answers[_ask(metric, headline)] for metric in metrics.SINGLE_METRICS
+        metric.name: answers[_query(metric, headline)] for metric in metrics.SINGLE_METRICS
     }
     return EvaluationResult(
         pairs=roc.genuine + roc.impostor,
@@ -96,13 +96,13 @@ def _headline(points: Sequence[OperatingPoint]) -> OperatingPoint:
     )
 
 
-def _ask(metric: PairMetric, point: OperatingPoint) -> Question:
+def _query(metric: PairMetric, point: OperatingPoint) -> MetricQuery:
     return metric, point.threshold if metric.at_threshold else None
 
 
-def _questions(points: Sequence[OperatingPoint], headline: OperatingPoint) -> list[Question]:
-    achieved = [_ask(metric, point) for point in points for metric in _ACHIEVED]
-    return list(dict.fromkeys([_ask(metric, headline) for metric in PAIR_METRICS] + achieved))
+def _questions(points: Sequence[OperatingPoint], headline: OperatingPoint) -> list[MetricQuery]:
+    achieved = [_query(metric, point) for point in points for metric in _ACHIEVED]
+    return list(dict.fromkeys([_query(metric, headline) for metric in PAIR_METRICS] + achieved))
 
 
 def _tar_at_far(roc: Roc, far: float, answer: Estimate) -> TarAtFarEstimate:
@@ -129,11 +129,11 @@ def _fnmr_at_fmr(roc: Roc, fmr: float, answer: Estimate) -> FnmrAtFmrEstimate:
     )
 
 
-def _achieved(point: OperatingPoint, answers: Mapping[Question, Estimate]) -> AchievedPoint:
+def _achieved(point: OperatingPoint, answers: Mapping[MetricQuery, Estimate]) -> AchievedPoint:
     return AchievedPoint(
         name=point.name,
         threshold=point.threshold,
-        **{metric.name: answers[_ask(metric, point)] for metric in _ACHIEVED},
+        **{metric.name: answers[_query(metric, point)] for metric in _ACHIEVED},
         reason=point.reason,
     )
 

@@ -13,12 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from facesim.arrays import Float32Array, FloatArray, Int64Array
 from facesim.data.pair_drawing import PairSpace, require_pairs
 from facesim.errors import FacesimError
-from facesim.evaluation.roc import FloatArray, Roc
-from facesim.interfaces import Int64Array
+from facesim.evaluation.roc import Roc
 
-Float32Array = npt.NDArray[np.float32]
 Score = Callable[[Tensor, Tensor], Tensor]
 
 _PAIRS_A_CALL = 1 << 13  # at 128 dimensions, what a call reads and writes stays in the cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesim.evaluation.roc import BoolArray, FloatArray, IntArray
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,18 +25,18 @@ class IdentityBootstrap:
         identities: the number of distinct identities I in the pairs.
     """
 
-    first: IntArray
-    second: IntArray
+    first: Int64Array
+    second: Int64Array
     identities: int
 
     @classmethod
-    def of(cls, first: IntArray, second: IntArray, same: BoolArray) -> "IdentityBootstrap":
+    def of(cls, first: Int64Array, second: Int64Array, same: BoolArray) -> "IdentityBootstrap":
         """Number the identities of P pairs from 0; any integers may name them."""
         distinct, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
         coded_first, coded_second = codes.reshape(2, -1).astype(np.int64)
         return cls(coded_first, np.where(same, len(distinct), coded_second), len(distinct))
 
-    def weights(self, seed: int, resamples: int) -> Iterator[IntArray]:
+    def weights(self, seed: int, resamples: int) -> Iterator[Int64Array]:
         """How often each pair counts, int64 [P], in each resample; the same for the same seed."""
         generator = np.random.default_rng(seed)
         for _ in range(resamples):
@@ -47,7 +47,7 @@ class IdentityBootstrap:
 
     def values(
         self,
-        statistics: Callable[[IntArray], Sequence[float] | FloatArray],
+        statistics: Callable[[Int64Array], Sequence[float] | FloatArray],
         *,
         seed: int,
         resamples: int,

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
 
+from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
-from facesim.evaluation.roc import BoolArray, FloatArray, Roc, checked_scores
+from facesim.evaluation.roc import Roc, checked_scores
 
 
 class Fold(BaseModel):

@@ -3,14 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
+from facesim.arrays import BoolArray, Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.roc import BoolArray, IntArray
-from facesim.interfaces import Int64Array, PairSet
+from facesim.interfaces import PairSet
 
 
 def checked_identities(
     first: npt.ArrayLike, second: npt.ArrayLike, same: BoolArray
-) -> tuple[IntArray, IntArray]:
+) -> tuple[Int64Array, Int64Array]:
     """The identities of both sides of P pairs as int64 [P].
 
     Raises:
@@ -32,7 +32,9 @@ def checked_identities(
     return first, second
 
 
-def listed_identities(pairs: PairSet, identities: Int64Array) -> tuple[Int64Array, Int64Array]:
+def effective_pair_identities(
+    pairs: PairSet, identities: Int64Array
+) -> tuple[Int64Array, Int64Array]:
     """The identities of both sides of P pairs, int64 [P] each, as the pairs themselves have them.
 
     Where a list contradicts the table, and the linter's rule about that is a warning, the list
@@ -45,8 +47,8 @@ def listed_identities(pairs: PairSet, identities: Int64Array) -> tuple[Int64Arra
     """
     first, second = identities[pairs.rows].T.copy()
     agree = (first == second) == pairs.same
-    wrongly_told_apart, wrongly_equated = ~agree & pairs.same, ~agree & ~pairs.same
-    second[wrongly_told_apart] = first[wrongly_told_apart]
-    unheard_of = identities.max(initial=-1) + 1
-    second[wrongly_equated] = unheard_of + np.arange(np.count_nonzero(wrongly_equated))
+    false_impostor, false_genuine = ~agree & pairs.same, ~agree & ~pairs.same
+    second[false_impostor] = first[false_impostor]
+    new_identity = identities.max(initial=-1) + 1
+    second[false_genuine] = new_identity + np.arange(np.count_nonzero(false_genuine))
     return first, second

@@ -7,11 +7,12 @@ from typing import Literal
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.evaluation.bootstrap_interval import INTERVAL_NAME, bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.metrics import PAIR_METRICS, PairMetric
 from facesim.evaluation.pair_identities import checked_identities
-from facesim.evaluation.roc import FloatArray, IntArray, Roc, SortedPairs, checked_scores
+from facesim.evaluation.roc import Roc, SortedPairs, checked_scores
 
 
 class PairedDifference(BaseModel):
@@ -90,7 +91,7 @@ def paired_differences(
     reasons = {metric: _why_not(metric, both, (first, second)) for metric in PAIR_METRICS}
     measured = [metric for metric, reason in reasons.items() if reason is None]
 
-    def differences(weights: IntArray | None = None) -> list[float]:
+    def differences(weights: Int64Array | None = None) -> list[float]:
         curves = before.roc(weights), after.roc(weights)
         return [_difference(metric, curves, (first, second)) for metric in measured]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesim.evaluation.roc import BoolArray, FloatArray
+from facesim.arrays import BoolArray, FloatArray
 
 _MOST_STEPS = 100
 _SMALL_ENOUGH_STEP = 1e-12

@@ -6,12 +6,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.confusion import Confusion
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +25,8 @@ class Roc:
     """
 
     thresholds: FloatArray
-    true_accepts: IntArray
-    false_accepts: IntArray
+    true_accepts: Int64Array
+    false_accepts: Int64Array
 
     @classmethod
     def of_scores(
@@ -172,7 +169,7 @@ class Roc:
         """The point that decides most pairs correctly; of several, the one that accepts fewest."""
         return int(np.argmax(self.true_accepts - self.false_accepts))
 
-    def corners(self) -> IntArray:
+    def corners(self) -> Int64Array:
         """Indices of the points that draw the same curve without those on a straight line."""
         bends = np.diff(self.false_accepts, 2).astype(bool) | np.diff(self.true_accepts, 2).astype(
             bool
@@ -201,9 +198,9 @@ class SortedPairs:
         thresholds: float64 [T + 1], ``inf`` and the distinct scores.
     """
 
-    order: IntArray
+    order: Int64Array
     same: BoolArray
-    ends: IntArray
+    ends: Int64Array
     thresholds: FloatArray
 
     @classmethod
@@ -247,13 +244,13 @@ def checked_scores(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[FloatArr
     return checked, genuine
 
 
-def _accumulated(counts: npt.NDArray[np.integer]) -> IntArray:
+def _accumulated(counts: npt.NDArray[np.integer]) -> Int64Array:
     return _from_zero(np.cumsum(counts, dtype=np.int64))
 
 
-def _from_zero(counts: IntArray) -> IntArray:
+def _from_zero(counts: Int64Array) -> Int64Array:
     return np.concatenate([np.zeros(1, np.int64), counts])
 
 
-def _rates(counts: IntArray, total: int) -> FloatArray:
+def _rates(counts: Int64Array, total: int) -> FloatArray:
     return counts / total if total else np.full(len(counts), np.nan)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facesim.arrays import FloatArray
 from facesim.evaluation.bootstrap_interval import bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.roc import FloatArray, Roc, SortedPairs
+from facesim.evaluation.roc import Roc, SortedPairs
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from facesim.arrays import Float32Array, Int64Array
 from facesim.evaluation.embedding import embed_rows, evaluating
-from facesim.interfaces import FaceTable, Int64Array, PairBatch, PairSet
+from facesim.interfaces import FaceTable, PairBatch, PairSet
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork
@@ -33,9 +33,9 @@ class ScoredPairs:
     """
 
     pairs: PairSet
-    scores: npt.NDArray[np.float32]
+    scores: Float32Array
     loss: float | None
-    embeddings: npt.NDArray[np.float32]
+    embeddings: Float32Array
 
 
 def score_pairs(
@@ -81,9 +81,7 @@ def score_pairs(
     return ScoredPairs(pairs, scores, loss, embeddings.numpy())
 
 
-def _scores(
-    network: SiameseNetwork, embeddings: Tensor, positions: Int64Array
-) -> npt.NDArray[np.float32]:
+def _scores(network: SiameseNetwork, embeddings: Tensor, positions: Int64Array) -> Float32Array:
     device = network.device
     scores = np.empty(len(positions), dtype=np.float32)
     for begin in range(0, len(positions), _PAIRS_AT_A_TIME):

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import UNKNOWN, AttributeValues
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.roc import BoolArray, FloatArray, IntArray
 
 Rate = Literal["accuracy", "fmr", "fnmr"]
 
@@ -29,12 +29,12 @@ class SliceCounts:
     """
 
     attribute: AttributeValues
-    pairs: IntArray
-    cells: IntArray
+    pairs: Int64Array
+    cells: Int64Array
 
     @classmethod
     def of(
-        cls, attribute: AttributeValues, rows: IntArray, genuine: BoolArray, accepted: BoolArray
+        cls, attribute: AttributeValues, rows: Int64Array, genuine: BoolArray, accepted: BoolArray
     ) -> "SliceCounts":
         """Sort P decided pairs of rows int64 [P, 2] by value."""
         first, second = attribute.codes[rows].T
@@ -42,7 +42,7 @@ class SliceCounts:
         kinds = 2 * genuine.astype(np.int64) + accepted
         return cls(attribute, pairs, first[pairs] * _KINDS + kinds[pairs])
 
-    def count(self, weights: IntArray) -> FloatArray:
+    def count(self, weights: Int64Array) -> FloatArray:
         """Pairs of each value and kind, float64 [V, 4], each counted ``weights`` [P] times."""
         values = len(self.attribute.values)
         counts = np.bincount(self.cells, weights[self.pairs], values * _KINDS)
@@ -76,7 +76,7 @@ def resampled_counts(
 ) -> Iterator[FloatArray]:
     """The counts float64 [R, V, 4] of each attribute, all from the same resamples."""
 
-    def count(weights: IntArray) -> FloatArray:
+    def count(weights: Int64Array) -> FloatArray:
         return np.concatenate([found.count(weights) for found in slices])
 
     if not slices:

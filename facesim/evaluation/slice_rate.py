@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from facesim.arrays import FloatArray
 from facesim.evaluation.bootstrap_interval import INTERVAL_NAME, Interval, bootstrap_interval
 from facesim.evaluation.result import Estimate
-from facesim.evaluation.roc import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

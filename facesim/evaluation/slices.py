@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.pair_identities import checked_identities
-from facesim.evaluation.roc import FloatArray, IntArray, checked_scores
+from facesim.evaluation.roc import checked_scores
 from facesim.evaluation.slice_counts import (
     Rate,
     SliceCounts,
@@ -25,7 +26,7 @@ _RATES: tuple[Rate, ...] = ("accuracy", "fmr", "fnmr")
 
 def measure_slices(
     attributes: Sequence[AttributeValues],
-    rows: IntArray,
+    rows: Int64Array,
     scores: npt.ArrayLike,
     same: npt.ArrayLike,
     first_identities: npt.ArrayLike,

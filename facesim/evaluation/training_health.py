@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from facesim.arrays import BoolArray
 from facesim.evaluation.embedding_spread import EmbeddingSpread, embedding_spread
-from facesim.evaluation.roc import BoolArray
 
 QUANTILES = (5, 25, 50, 75, 95)
 """Per cent; enough to see how two distributions of scores lie to each other."""

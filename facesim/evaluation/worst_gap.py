@@ -27,7 +27,7 @@ def worst_gap(attributes: Mapping[str, Sequence[Mapping[Rate, SliceRate]]]) -> G
     gaps = [gap for name, values in attributes.items() for gap in _gaps(name, values)]
     if not gaps:
         return None
-    worst = max(gaps, key=_how_bad)
+    worst = max(gaps, key=_severity)
     return worst.model_copy(update={"compared": len(gaps)})
 
 
@@ -46,6 +46,6 @@ def _gaps(attribute: str, values: Sequence[Mapping[Rate, SliceRate]]) -> Iterato
             )
 
 
-def _how_bad(gap: Gap) -> tuple[bool, float]:
-    beyond_luck = gap.difference.low is not None and gap.difference.low > 0
-    return beyond_luck, gap.difference.value or 0.0
+def _severity(gap: Gap) -> tuple[bool, float]:
+    significant = gap.difference.low is not None and gap.difference.low > 0
+    return significant, gap.difference.value or 0.0

@@ -12,11 +12,11 @@ from pydantic_core import to_json
 
 from facesim import discovery
 from facesim.errors import PluginError
+from facesim.experiment.error_messages import problems_of
 from facesim.experiment.merging import override, read_with_bases
-from facesim.experiment.problems import problems_of
-from facesim.experiment.scalars import escaped, resolve
+from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar
 from facesim.experiment.schema import Experiment
-from facesim.experiment.source import ExperimentError, Node, Problem, Scalar
+from facesim.experiment.yaml_scalars import escaped, resolve
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:

@@ -4,15 +4,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from facesim.experiment.reading import MAX_DEPTH, parse, read_source
-from facesim.experiment.scalars import resolve
-from facesim.experiment.source import (
+from facesim.experiment.nodes import (
     ExperimentError,
     Mark,
     Node,
     Problem,
     Scalar,
 )
+from facesim.experiment.yaml_parser import MAX_DEPTH, parse, read_source
+from facesim.experiment.yaml_scalars import resolve
 
 
 def read_with_bases(path: Path) -> tuple[Node, list[Problem]]:

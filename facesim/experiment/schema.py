@@ -17,7 +17,7 @@ from facesim import interfaces
 from facesim.experiment.lint_rules import Rule, Severity
 from facesim.experiment.search import Search
 from facesim.experiment.section import Section
-from facesim.experiment.writing import to_yaml
+from facesim.experiment.yaml_writer import to_yaml
 from facesim.interfaces import Backbone, FaceTable, Loss, Sampler, Tracker, Transform
 from facesim.registry import Spec
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 
 from facesim.errors import PluginError
-from facesim.experiment.source import KeyPath
+from facesim.experiment.nodes import KeyPath
 from facesim.registry import Registry
-from facesim.type_words import peeled, union_members
+from facesim.type_descriptions import strip_annotated, union_members
 
 
 def keys_at(model: type[BaseModel], path: KeyPath, data: Any) -> list[str]:
@@ -41,7 +41,7 @@ def elsewhere(model: type[BaseModel], key: str, data: Any) -> list[str]:
 def _fields(annotation: Any, value: Any) -> dict[str, Any]:
     """Key -> type of the mapping that a type describes."""
     for member in union_members(annotation):
-        inner, metadata = peeled(member)
+        inner, metadata = strip_annotated(member)
         registry = next((item for item in metadata if isinstance(item, Registry)), None)
         if registry is not None:
             inner = _parameters(registry, value)
@@ -68,7 +68,10 @@ def _below(annotation: Any, key: str | int, value: Any) -> Any:
     if key in fields:
         return fields[str(key)]
     for member in union_members(annotation):
-        origin, arguments = get_origin(peeled(member)[0]), get_args(peeled(member)[0])
+        origin, arguments = (
+            get_origin(strip_annotated(member)[0]),
+            get_args(strip_annotated(member)[0]),
+        )
         if origin in (list, tuple) and isinstance(key, int):
             fixed = origin is tuple and arguments[-1] is not Ellipsis
             return arguments[min(key, len(arguments) - 1)] if fixed else arguments[0]

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.data.framing import Framing
 from facesim.data.image_digests import Digests, digest_file
 from facesim.data.loader import load_rows
-from facesim.errors import FacesimError
-from facesim.interfaces import DataError, FaceTable, Int64Array
+from facesim.errors import DataError, FacesimError
+from facesim.interfaces import FaceTable
 from facesim.model.background_writer import BackgroundWriter
-from facesim.model.claims import BUCKETS, Claims, buckets_of
+from facesim.model.bucket_locks import BUCKETS, BucketLocks, buckets_of
 from facesim.model.feature_chunk import Rows
 from facesim.model.feature_store import FeatureStore
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
@@ -70,7 +71,7 @@ class CacheFiller:
         drawn: deque[Int64Array] = deque()
         computed = 0
         with (
-            Claims(self._store.folder) as claims,
+            BucketLocks(self._store.folder) as claims,
             BackgroundWriter(self._store, claims.published) as writer,
             closing(self._pixels(self._claimed_blocks(missing, claims), drawn)) as pixels,
         ):
@@ -82,7 +83,7 @@ class CacheFiller:
                 report(computed)
         return computed
 
-    def _claimed_blocks(self, missing: Int64Array, claims: Claims) -> Iterator[Int64Array]:
+    def _claimed_blocks(self, missing: Int64Array, claims: BucketLocks) -> Iterator[Int64Array]:
         """Rows in full blocks; their buckets are claimed only as the decoding comes to them."""
         size = self._trunk.block
         block = np.empty(0, np.int64)
@@ -94,7 +95,7 @@ class CacheFiller:
         if len(block):
             yield block
 
-    def _claimed_buckets(self, missing: Int64Array, claims: Claims) -> Iterator[Int64Array]:
+    def _claimed_buckets(self, missing: Int64Array, claims: BucketLocks) -> Iterator[Int64Array]:
         buckets = buckets_of(self._digests[missing])
         first = np.random.default_rng().integers(BUCKETS)  # so that processes seldom meet
         for bucket in np.roll(np.arange(BUCKETS), first).tolist():

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.prefetch import prefetched
-from facesim.interfaces import Int64Array, PairBatch, Transform
+from facesim.interfaces import PairBatch, Transform
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
 from facesim.reporter import Reporter

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facesim.arrays import Int64Array
 from facesim.data.image_digests import TableDigests, digest_file
-from facesim.interfaces import DataError, FaceTable, Int64Array
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
+from facesim.model.cache_admin import stores_root
 from facesim.model.feature_store import FeatureStore
 from facesim.model.network import SiameseNetwork
-from facesim.model.store_description import StoreDescription
-from facesim.model.stores import stores_root
+from facesim.model.store_metadata import StoreDescription
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 
 

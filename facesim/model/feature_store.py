@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from facesim.arrays import Int64Array
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
-from facesim.interfaces import Int64Array
 from facesim.model.feature_chunk import (
     FOOTER_BYTES,
     INDEX_BYTES,

@@ -6,10 +6,11 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
-from facesim.interfaces import FaceTable, Int64Array, PairBatch, Transform
+from facesim.interfaces import FaceTable, PairBatch, Transform
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_blocks import run_trunk_in_blocks
 from facesim.reporter import Reporter

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone, Loss
-from facesim.model.fit import require_image_size, width_of_embedding
+from facesim.model.compatibility import require_image_size, width_of_embedding
 from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
 from facesim.seeds import derive_seed
 

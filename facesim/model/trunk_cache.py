@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
-from facesim.interfaces import Backbone, FaceTable, Int64Array
+from facesim.interfaces import Backbone, FaceTable
+from facesim.model.cache_admin import stores_root
 from facesim.model.cache_filler import CacheFiller
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
-from facesim.model.store_description import StoreDescription, is_described
-from facesim.model.stores import stores_root
+from facesim.model.store_metadata import StoreDescription, is_described
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
 

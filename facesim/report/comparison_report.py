@@ -5,8 +5,6 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.report.comparison import Comparison
-from facesim.report.figures.differences import differences_figure
-from facesim.report.figures.roc_overlay import roc_overlay
 from facesim.report.formatting import (
     NOTHING,
     count,
@@ -14,6 +12,8 @@ from facesim.report.formatting import (
     metric_label,
 )
 from facesim.report.page import Block, Page, Section, Table, Text
+from facesim.report.plots.differences import differences_figure
+from facesim.report.plots.roc_overlay import roc_overlay
 from facesim.report.rendering import render
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from facesim.evaluation.roc import BoolArray, FloatArray, IntArray
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 
 
 def confident_errors(
     scores: FloatArray, same: BoolArray, threshold: float
-) -> tuple[IntArray, IntArray]:
+) -> tuple[Int64Array, Int64Array]:
     """Positions of false rejects and of false accepts, the most confident first.
 
     Args:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from facesim.arrays import Int64Array
 from facesim.data.decoding import decode_image
 from facesim.data.framing import Framing
-from facesim.errors import FacesimError
-from facesim.evaluation.pair_identities import listed_identities
-from facesim.interfaces import DataError, FaceTable, Int64Array, PairSet
+from facesim.errors import DataError, FacesimError
+from facesim.evaluation.pair_identities import effective_pair_identities
+from facesim.interfaces import FaceTable, PairSet
 from facesim.report.page import Face
 from facesim.report.run_files import RunFiles
 from facesim.report.scored_pairs import NamedPairs, rows_of
@@ -74,7 +75,7 @@ def load_images(files: RunFiles, pairs: NamedPairs, *, with_pictures: bool) -> E
         raise FacesimError(f"{error.filename}: {error.strerror}") from error
     image = files.evaluated.image
     rows = rows_of(pairs, table)
-    identities = listed_identities(PairSet(rows, pairs.same), table.identities)
+    identities = effective_pair_identities(PairSet(rows, pairs.same), table.identities)
     return EvaluatedImages(
         table,
         rows,

@@ -9,7 +9,7 @@ from facesim.report.scored_pairs import NamedPairs
 
 
 @dataclass(frozen=True)
-class PairShower:
+class FacePairPresenter:
     """Shows pairs of one evaluation.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from facesim.evaluation.roc import BoolArray, FloatArray, IntArray
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 
 SIGNIFICANCE = 0.05
 EXTREME = 0.01
@@ -58,7 +58,7 @@ class LabelSuspects:
 
 
 def find_label_suspects(
-    rows: IntArray, identities: IntArray, same: BoolArray, scores: FloatArray
+    rows: Int64Array, identities: Int64Array, same: BoolArray, scores: FloatArray
 ) -> LabelSuspects:
     """Apply `RULE`.
 
@@ -91,8 +91,8 @@ def find_label_suspects(
 
 def _gathered(
     kind: Literal["image", "identity", "two identities"],
-    subjects: IntArray,
-    positions: IntArray,
+    subjects: Int64Array,
+    positions: Int64Array,
     odd: BoolArray,
     rank: FloatArray,
 ) -> list[tuple[float, Suspect]]:
@@ -139,7 +139,7 @@ def _binomial_tail(successes: int, trials: int, share: float) -> float:
     )
 
 
-def _in_order(positions: IntArray, rank: FloatArray) -> tuple[int, ...]:
+def _in_order(positions: Int64Array, rank: FloatArray) -> tuple[int, ...]:
     return tuple(
         int(position) for position in positions[np.argsort(rank[positions], kind="stable")]
     )

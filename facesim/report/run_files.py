@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from facesim.data.linter.findings import LintReport
-from facesim.errors import FacesimError, did_you_mean
+from facesim.errors import DataError, FacesimError, did_you_mean
 from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.slice_result import Slices
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import DataError, FaceTable
+from facesim.interfaces import FaceTable
 from facesim.registry import Spec
 from facesim.report.scored_pairs import NamedPairs, read_scored_pairs
 from facesim.report.training_log import TrainingLog, read_training_log

@@ -6,7 +6,7 @@ from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.evaluation.result import EvaluationResult
 from facesim.report.evaluated_images import load_images
-from facesim.report.face_pairs import PairShower
+from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.page import Page, Section, Text
 from facesim.report.rendering import render
 from facesim.report.run_files import RunFiles, read_run
@@ -83,10 +83,10 @@ def _evaluation_sections(
     if files.slices is not None:
         sections.append(slices_section(files.slices))
     if pairs is not None and result.threshold is not None:
-        shower = PairShower(pairs, images)
+        shower = FacePairPresenter(pairs, images)
         sections.append(errors_section(shower, result.threshold, files.calibration))
     if pairs is not None and images is not None:
-        sections.append(label_noise_section(PairShower(pairs, images), images))
+        sections.append(label_noise_section(FacePairPresenter(pairs, images), images))
     if why_no_images:
         told = f"Faces, intervals of curves and suspected labels need the images: {why_no_images}"
         sections.append(Section("images", "Images", (Text(told, "note"),)))

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from facesim.evaluation.roc import BoolArray, FloatArray
-from facesim.interfaces import DataError, FaceTable, Int64Array
+from facesim.arrays import BoolArray, FloatArray, Int64Array
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
 
 _COLUMNS = {
     "file1": str,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 _ENDINGS = ("finished", "interrupted", "pruned", "failed")
 

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from facesim.errors import FacesimError, did_you_mean
 from facesim.experiment.loading import load_experiment
-from facesim.experiment.scalars import escaped
-from facesim.experiment.source import ExperimentError
+from facesim.experiment.nodes import ExperimentError
+from facesim.experiment.yaml_scalars import escaped
 from facesim.scaffold.writing import filled, write_new
 
 Faces = Literal["synthetic", "folder", "csv", "celeba"]

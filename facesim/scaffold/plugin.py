@@ -9,8 +9,8 @@ from typing import Any
 from facesim.discovery import load_installed_plugins
 from facesim.entry_points import ENTRY_POINT_GROUP
 from facesim.errors import FacesimError
-from facesim.explain import find_registry
 from facesim.interfaces import REGISTRIES
+from facesim.plugin_info import find_registry
 from facesim.registry import Registry
 from facesim.scaffold.writing import filled, write_new
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from facesim.model.cache_admin import StoreInfo
 from facesim.model.feature_store import Verification
-from facesim.model.stores import StoredFeatures
 
 
-def print_stores(console: Console, root: Path, stores: Sequence[StoredFeatures]) -> None:
+def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> None:
     """Print what the trunk cache holds."""
     table = Table(title=f"trunk cache in {root}")
     for column in ("key", "backbone", "an image", "kept as", "view", "MB", "last used"):
@@ -28,13 +28,13 @@ def print_stores(console: Console, root: Path, stores: Sequence[StoredFeatures])
     console.print(table)
 
 
-def print_removed(console: Console, stores: Sequence[StoredFeatures]) -> None:
+def print_removed(console: Console, stores: Sequence[StoreInfo]) -> None:
     """Print how much was removed."""
     freed = sum(store.size_bytes for store in stores)
     console.print(f"removed {len(stores)} stores, {freed / 1e6:,.1f} MB", highlight=False)
 
 
-def print_verification(console: Console, store: StoredFeatures, found: Verification) -> None:
+def print_verification(console: Console, store: StoreInfo, found: Verification) -> None:
     """Print whether a store's checksums held."""
     state = (
         f"{len(found.dropped)} chunks were damaged and dropped" if found.dropped else "all right"

@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facesim.explain import PluginExplanation
 from facesim.failures import PluginFailure
+from facesim.plugin_info import PluginInfo
 from facesim.terminal.docstrings import rewrapped
 
 
-def print_kind(console: Console, kind: str, plugins: Sequence[PluginExplanation]) -> None:
+def print_kind(console: Console, kind: str, plugins: Sequence[PluginInfo]) -> None:
     """One line a plugin."""
     table = Table(title=kind, title_justify="left", box=None, pad_edge=False, show_header=False)
     for plugin in plugins:
@@ -20,7 +20,7 @@ def print_kind(console: Console, kind: str, plugins: Sequence[PluginExplanation]
     console.print()
 
 
-def print_plugin(console: Console, plugin: PluginExplanation) -> None:
+def print_plugin(console: Console, plugin: PluginInfo) -> None:
     """Everything about one plugin."""
     console.print(Text(f"{plugin.kind} {plugin.name}", style="bold"))
     console.print(Text(rewrapped(plugin.text, console.width)))

@@ -8,7 +8,7 @@ from rich.table import Table
 from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.metrics import ACCURACY
 from facesim.evaluation.result import Estimate, EvaluationResult
-from facesim.training.check import CheckReport
+from facesim.training.dry_run import CheckReport
 
 
 def print_result(

@@ -13,10 +13,10 @@ from typing import Any
 from facesim.registry import Spec
 from facesim.testing.backbone import BACKBONE
 from facesim.testing.contract import (
-    BrokenPromise,
     Contract,
     ContractBrokenError,
     Promise,
+    Violation,
 )
 from facesim.testing.dataset import DATASET
 from facesim.testing.head import HEAD
@@ -27,7 +27,7 @@ from facesim.testing.scheduler import SCHEDULER
 from facesim.testing.tracker import TRACKER
 from facesim.testing.transform import TRANSFORM
 
-__all__ = ["CONTRACTS", "BrokenPromise", "ContractBrokenError", "Promise", "check_plugin"]
+__all__ = ["CONTRACTS", "ContractBrokenError", "Promise", "Violation", "check_plugin"]
 
 CONTRACTS: dict[str, Contract[Any]] = {
     contract.kind: contract

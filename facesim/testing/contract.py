@@ -17,7 +17,7 @@ Check = Callable[[Spec[Any]], None]
 
 
 @dataclass(frozen=True)
-class BrokenPromise:
+class Violation:
     """A promise that a plugin does not keep.
 
     Attributes:
@@ -45,7 +45,7 @@ class ContractBrokenError(FacesimError):
         broken: the promises that it breaks, at least one, all of the same plugin.
     """
 
-    def __init__(self, broken: Sequence[BrokenPromise]) -> None:
+    def __init__(self, broken: Sequence[Violation]) -> None:
         count = f"{len(broken)} promises" if len(broken) > 1 else "a promise"
         lines = [f"{broken[0].plugin} breaks {count} of its kind", *map(str, broken)]
         super().__init__("\n  ".join(line.replace("\n", "\n  ") for line in lines))
@@ -71,7 +71,7 @@ class Promise:
         """What a test report calls it."""
         return self.check.__name__
 
-    def broken_by(self, spec: Spec[Any]) -> BrokenPromise | None:
+    def broken_by(self, spec: Spec[Any]) -> Violation | None:
         """What the plugin does instead; None if it keeps the promise.
 
         An exception of the plugin breaks the promise. Torch's global generator is seeded for the
@@ -104,10 +104,10 @@ class Promise:
             torch.manual_seed(0)
             self.check(spec)
 
-    def _broken(self, spec: Spec[Any], seen: str) -> BrokenPromise:
+    def _broken(self, spec: Spec[Any], seen: str) -> Violation:
         plugin = spec.plugin
         described = f"the {plugin.kind} {plugin.name!r} ({plugin.origin})"
-        return BrokenPromise(described, self.name, self.statement, seen, self.mend)
+        return Violation(described, self.name, self.statement, seen, self.mend)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.interfaces import Int64Array, MiningSampler, PairBatch, Sampler
+from facesim.interfaces import MiningSampler, PairBatch, Sampler
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, require
 from facesim.testing.every_kind import promises_of_every_kind

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from facesim.discovery import load_installed_plugins
-from facesim.explain import find_registry
+from facesim.plugin_info import find_registry
 from facesim.registry import Spec
 from facesim.testing import CONTRACTS, Promise
 

@@ -2,16 +2,16 @@
 
 from facesim.atomic import write_text
 from facesim.evaluation.attribute_values import choose_attributes
-from facesim.evaluation.pair_identities import listed_identities
+from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.slice_result import Slices
 from facesim.evaluation.slices import measure_slices
 from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.protocols import Measured
+from facesim.training.protocols import EvaluationOutcome
 
 FILE = "slices.json"
 
 
-def write_slices(plan: EvaluationPlan, measured: Measured) -> None:
+def write_slices(plan: EvaluationPlan, measured: EvaluationOutcome) -> None:
     """Measure the pairs of an evaluation by the values of attributes, and write ``slices.json``.
 
     No file is there afterwards if there is nothing to say: the experiment asks for no slices, the
@@ -32,7 +32,7 @@ def write_slices(plan: EvaluationPlan, measured: Measured) -> None:
         write_text(file, slices.to_json())
 
 
-def _measure(plan: EvaluationPlan, measured: Measured) -> Slices | None:
+def _measure(plan: EvaluationPlan, measured: EvaluationOutcome) -> Slices | None:
     table, scored, result = measured.test.table, measured.scored, measured.result
     attributes, notes = choose_attributes(table.attributes, plan.experiment.evaluate.slices)
     if scored is None or result.threshold is None or not (attributes or notes):
@@ -42,7 +42,7 @@ def _measure(plan: EvaluationPlan, measured: Measured) -> Slices | None:
         scored.pairs.rows,
         scored.scores,
         scored.pairs.same,
-        *listed_identities(scored.pairs, table.identities),
+        *effective_pair_identities(scored.pairs, table.identities),
         threshold=result.threshold,
         seed=result.seed,
         resamples=result.resamples,

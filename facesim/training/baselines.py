@@ -9,19 +9,19 @@ import numpy.typing as npt
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.evaluation.baseline import FILE, Baseline, baselines_to_json, measure_baseline
-from facesim.evaluation.pair_identities import listed_identities
+from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.paired_difference import ScoredRun
 from facesim.evaluation.scoring import ScoredPairs
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.model.untrained import PIXELS_SIDE, raw_pixels, untouched_backbone
 from facesim.seeds import derive_seed
-from facesim.training.choose_inputs import make_inputs
+from facesim.training.build import Split, load_split
 from facesim.training.evaluation_pairs import evaluation_pairs
 from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.preparation import Split, load_split
-from facesim.training.protocols import Measured
-from facesim.training.scorer import Scorer
+from facesim.training.make_inputs import make_inputs
+from facesim.training.protocols import EvaluationOutcome
+from facesim.training.scorer import Evaluator
 
 Scores = npt.NDArray[np.floating]
 
@@ -41,7 +41,7 @@ class _Untrained:
     scores: Callable[[Split, PairSet], Scores]
 
 
-def write_baselines(plan: EvaluationPlan, measured: Measured, scorer: Scorer) -> None:
+def write_baselines(plan: EvaluationPlan, measured: EvaluationOutcome, scorer: Evaluator) -> None:
     """Score the pairs of an evaluation without any training, and write ``baselines.json``.
 
     No file is there afterwards if the experiment asks for none, nor under the exhaustive protocol:
@@ -64,11 +64,11 @@ def write_baselines(plan: EvaluationPlan, measured: Measured, scorer: Scorer) ->
 
 
 def _measure(
-    plan: EvaluationPlan, measured: Measured, trained: ScoredPairs, scorer: Scorer
+    plan: EvaluationPlan, measured: EvaluationOutcome, trained: ScoredPairs, scorer: Evaluator
 ) -> Iterator[Baseline]:
     test, pairs, experiment = measured.test, trained.pairs, plan.experiment
     val, val_pairs = _val(plan, scorer)
-    first, second = listed_identities(pairs, test.table.identities)
+    first, second = effective_pair_identities(pairs, test.table.identities)
     is_k_fold = experiment.evaluate.protocol == "k_fold"
     for system in (_chance(experiment), _pixels(scorer), _backbone(scorer)):
         yield measure_baseline(
@@ -87,7 +87,7 @@ def _measure(
         )
 
 
-def _val(plan: EvaluationPlan, scorer: Scorer) -> tuple[Split, PairSet]:
+def _val(plan: EvaluationPlan, scorer: Evaluator) -> tuple[Split, PairSet]:
     """What the baselines' thresholds are chosen on."""
     try:
         val = load_split(plan.experiment, "val", scorer.network)
@@ -107,12 +107,12 @@ def _chance(experiment: Experiment) -> _Untrained:
     return _Untrained("chance", "a random score for each pair", scores)
 
 
-def _pixels(trained: Scorer) -> _Untrained:
+def _pixels(trained: Evaluator) -> _Untrained:
     experiment = trained.experiment
     size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
     small = experiment.model_copy(update={"image": experiment.image.model_copy(update=size)})
     network = raw_pixels(trained.network.device)
-    scorer = Scorer(network, small, trained.reporter, trained.check)
+    scorer = Evaluator(network, small, trained.reporter, trained.check)
 
     def scores(split: Split, pairs: PairSet) -> Scores:
         inputs = make_inputs(small, network, split.table, (), split.digests)
@@ -126,10 +126,10 @@ def _pixels(trained: Scorer) -> _Untrained:
     )
 
 
-def _backbone(trained: Scorer) -> _Untrained:
+def _backbone(trained: Evaluator) -> _Untrained:
     experiment = trained.experiment
     network = untouched_backbone(experiment, trained.network.device)
-    scorer = Scorer(network, experiment, trained.reporter, trained.check)
+    scorer = Evaluator(network, experiment, trained.reporter, trained.check)
     return _Untrained(
         "untouched_backbone",
         f"the cosine of the pooled features of backbone {experiment.backbone.name!r} as it was "

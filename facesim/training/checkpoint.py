@@ -46,7 +46,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingState:
     """Everything whose state training changes.
 
     Attributes:
@@ -64,7 +64,7 @@ class Trained:
     sampler: Sampler
 
 
-def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
+def save_checkpoint(path: Path, trained: TrainingState, progress: Progress) -> None:
     """Write a checkpoint, whole or not at all; of the frozen trunk it holds a digest.
 
     Raises:
@@ -87,7 +87,7 @@ def save_checkpoint(path: Path, trained: Trained, progress: Progress) -> None:
         raise FacesimError(f"cannot write the checkpoint {path}: {error}") from None
 
 
-def restore_checkpoint(path: Path, trained: Trained) -> Progress:
+def restore_checkpoint(path: Path, trained: TrainingState) -> Progress:
     """Put a checkpoint's state into the parts of a run.
 
     Raises:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from facesim.experiment.schema import Experiment
-from facesim.explain import explained
 from facesim.model.devices import describe_device
+from facesim.plugin_info import explained
 from facesim.registry import Spec
 from facesim.version import installed_version
 

@@ -9,15 +9,15 @@ from facesim.model.network import SiameseNetwork, build_network
 from facesim.reporter import Reporter
 from facesim.training.attribute_slices import write_slices
 from facesim.training.baselines import write_baselines
+from facesim.training.build import load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
 from facesim.training.evaluation_files import begin_files, write_files
 from facesim.training.evaluation_pairs import evaluation_pairs, is_exhaustive
 from facesim.training.evaluation_plan import OWN, EvaluationPlan, own_plan
 from facesim.training.lint import lint_evaluation
-from facesim.training.preparation import load_split
 from facesim.training.protocols import measure
 from facesim.training.run_directory import RunDirectory
-from facesim.training.scorer import Scorer
+from facesim.training.scorer import Evaluator
 from facesim.training.thresholds import thresholds_for
 from facesim.training.trunk_file import load_trunk
 
@@ -56,7 +56,7 @@ def evaluate(
         ProtocolError: the linter found what would make the figures worthless.
     """
     network = load_trained(plan.run, plan.experiment, plan.checkpoint)
-    scorer = Scorer(network, plan.experiment, reporter, check)
+    scorer = Evaluator(network, plan.experiment, reporter, check)
     test = load_split(plan.experiment, "test", network)
     begin_files(plan)
     pairs = None

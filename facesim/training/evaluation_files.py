@@ -7,7 +7,7 @@ from facesim.atomic import replacing, write_text
 from facesim.data.linter.findings import LintReport
 from facesim.evaluation.calibration import Calibration
 from facesim.training.evaluation_plan import OWN, EvaluationPlan
-from facesim.training.protocols import Measured
+from facesim.training.protocols import EvaluationOutcome
 from facesim.training.run_directory import EXPERIMENT_FILE
 
 
@@ -26,7 +26,7 @@ def begin_files(plan: EvaluationPlan) -> None:
 
 
 def write_files(
-    plan: EvaluationPlan, lint: LintReport, calibration: Calibration, measured: Measured
+    plan: EvaluationPlan, lint: LintReport, calibration: Calibration, measured: EvaluationOutcome
 ) -> None:
     """Write the figures, what they rest on, and every pair with its score and probability."""
     if plan.recalibrates:
@@ -36,7 +36,9 @@ def write_files(
     write_text(plan.folder / "metrics.json", measured.result.to_json())
 
 
-def _write_scores(plan: EvaluationPlan, calibration: Calibration, measured: Measured) -> None:
+def _write_scores(
+    plan: EvaluationPlan, calibration: Calibration, measured: EvaluationOutcome
+) -> None:
     scored = measured.scored
     if scored is None:  # all pairs of 20,000 images would fill ten gigabytes
         return

@@ -11,7 +11,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.seeds import derive_seed
-from facesim.training.preparation import Split
+from facesim.training.build import Split
 
 
 def evaluation_pairs(path: Path, experiment: Experiment, split: Split) -> PairSet:

@@ -10,8 +10,8 @@ from facesim.data.perceptual_hash import perceptual_hashes
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.reporter import Reporter
+from facesim.training.build import Split
 from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.preparation import Split
 
 
 def lint_protocol(

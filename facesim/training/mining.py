@@ -7,11 +7,11 @@ import numpy as np
 from facesim.evaluation.embedding import embed_rows
 from facesim.interfaces import MiningSampler
 from facesim.reporter import Reporter
-from facesim.training.preparation import Prepared
+from facesim.training.build import RunComponents
 
 
 def mine_epoch(
-    prepared: Prepared, epoch: int, reporter: Reporter, check: Callable[[], None]
+    prepared: RunComponents, epoch: int, reporter: Reporter, check: Callable[[], None]
 ) -> None:
     """Show a sampler that mines all training images as the network embeds them now.
 

@@ -8,18 +8,18 @@ from facesim.evaluation.all_pairs import evaluate_all_pairs
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.k_fold import k_fold_accuracy
-from facesim.evaluation.pair_identities import listed_identities
+from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import ScoredPairs
 from facesim.interfaces import PairSet
 from facesim.seeds import derive_seed
+from facesim.training.build import Split
 from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.preparation import Split
-from facesim.training.scorer import Scorer
+from facesim.training.scorer import Evaluator
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationOutcome:
     """What an evaluation found on test.
 
     Attributes:
@@ -39,8 +39,8 @@ def measure(
     test: Split,
     pairs: PairSet | None,
     calibration: Calibration,
-    scorer: Scorer,
-) -> Measured:
+    scorer: Evaluator,
+) -> EvaluationOutcome:
     """Compare pairs of test, and apply the thresholds that were chosen on val.
 
     Args:
@@ -54,12 +54,12 @@ def measure(
         FacesimError: an image cannot be used, or a score is NaN or infinite.
     """
     if pairs is None:
-        return Measured(test, _measure_all(plan, test, calibration, scorer), None)
+        return EvaluationOutcome(test, _measure_all(plan, test, calibration, scorer), None)
     scored = scorer.score(test, pairs)
     result = evaluate_scores(
         scored.scores,
         pairs.same,
-        *listed_identities(pairs, test.table.identities),
+        *effective_pair_identities(pairs, test.table.identities),
         operating_points=calibration.operating_points,
         threshold_source=_source(plan, calibration),
         loss=scored.loss,
@@ -69,11 +69,11 @@ def measure(
     if plan.experiment.evaluate.protocol == "k_fold" and pairs.fold is not None:
         folds = k_fold_accuracy(scored.scores, pairs.same, pairs.fold)
         result = result.model_copy(update={"protocol": "k_fold", "k_fold": folds})
-    return Measured(test, result, scored)
+    return EvaluationOutcome(test, result, scored)
 
 
 def _measure_all(
-    plan: EvaluationPlan, test: Split, calibration: Calibration, scorer: Scorer
+    plan: EvaluationPlan, test: Split, calibration: Calibration, scorer: Evaluator
 ) -> EvaluationResult:
     embeddings = scorer.embed(test, np.arange(len(test.table)))
     return evaluate_all_pairs(

@@ -12,6 +12,7 @@ from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Tracker
 from facesim.reporter import Reporter
+from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.environment import describe_environment
@@ -19,16 +20,15 @@ from facesim.training.evaluate_run import evaluate_run
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.lint import lint_protocol
 from facesim.training.metrics_log import MetricsLog
-from facesim.training.preparation import Prepared, prepare
 from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
-from facesim.training.stop import Pruned, Stopped, StopRequest, stop_on_signals
-from facesim.training.trainer import OnEpoch, Trainer, no_hook
+from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
+from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 from facesim.training.trunk_file import save_trunk
 
 
 def start_run(
-    experiment: Experiment, out: Path, reporter: Reporter, on_epoch: OnEpoch = no_hook
+    experiment: Experiment, out: Path, reporter: Reporter, on_epoch: OnEpoch = ignore_epoch
 ) -> tuple[RunDirectory, EvaluationResult]:
     """Train an experiment in a new run directory and evaluate it.
 
@@ -43,7 +43,7 @@ def start_run(
 
 def begin_run(
     experiment: Experiment, out: Path, reporter: Reporter
-) -> tuple[RunDirectory, Prepared]:
+) -> tuple[RunDirectory, RunComponents]:
     """Build an experiment's parts, lint it, and make its run directory; trains nothing yet.
 
     Raises:
@@ -62,7 +62,7 @@ def begin_run(
 
 
 def resume_run(
-    run: RunDirectory, experiment: Experiment, reporter: Reporter, on_epoch: OnEpoch = no_hook
+    run: RunDirectory, experiment: Experiment, reporter: Reporter, on_epoch: OnEpoch = ignore_epoch
 ) -> EvaluationResult:
     """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
 
@@ -82,10 +82,10 @@ def resume_run(
         raise FacesimError(
             f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
         )
-    return train_and_evaluate(run, prepare_again(run, experiment), reporter, on_epoch)
+    return train_and_evaluate(run, rebuild(run, experiment), reporter, on_epoch)
 
 
-def prepare_again(run: RunDirectory, experiment: Experiment) -> Prepared:
+def rebuild(run: RunDirectory, experiment: Experiment) -> RunComponents:
     """Build the parts of a run that was begun before, on the trunk that it began with.
 
     Raises:
@@ -94,25 +94,27 @@ def prepare_again(run: RunDirectory, experiment: Experiment) -> Prepared:
     return prepare(experiment, run.trunk_file if run.trunk_file.exists() else None)
 
 
-def train_run(run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch) -> None:
+def train_run(
+    run: RunDirectory, prepared: RunComponents, reporter: Reporter, on_epoch: OnEpoch
+) -> None:
     """Train a run to its last epoch, from where it stands, and leave test alone.
 
     Raises:
         Stopped: a signal came; the run can be resumed.
-        Pruned: ``on_epoch`` gave the run up.
+        TrainingCancelled: ``on_epoch`` gave the run up.
     """
     with _opened(run, prepared, reporter) as opened:
         _train(opened, on_epoch)
 
 
 def train_and_evaluate(
-    run: RunDirectory, prepared: Prepared, reporter: Reporter, on_epoch: OnEpoch = no_hook
+    run: RunDirectory, prepared: RunComponents, reporter: Reporter, on_epoch: OnEpoch = ignore_epoch
 ) -> EvaluationResult:
     """Train a run to its last epoch, from where it stands, and measure it on test.
 
     Raises:
         Stopped: a signal came; the run can be resumed.
-        Pruned: ``on_epoch`` gave the run up.
+        TrainingCancelled: ``on_epoch`` gave the run up.
     """
     with _opened(run, prepared, reporter) as opened:
         _train(opened, on_epoch)
@@ -126,7 +128,7 @@ class _OpenedRun:
     """A run that this process holds, standing where its last checkpoint left it."""
 
     run: RunDirectory
-    prepared: Prepared
+    prepared: RunComponents
     progress: Progress
     log: RunLog
     reporter: Reporter
@@ -134,13 +136,13 @@ class _OpenedRun:
 
 
 @contextmanager
-def _opened(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Iterator[_OpenedRun]:
+def _opened(run: RunDirectory, prepared: RunComponents, reporter: Reporter) -> Iterator[_OpenedRun]:
     """Hold a run, and log at the end how it ended."""
     experiment = prepared.experiment
     reporter.say(f"run directory: {run.path}")
     with run.locked(), deterministic(experiment.train.deterministic), stop_on_signals() as stop:
         for split in prepared.splits:
-            _say_notes(reporter, split.name, split.table)
+            _report_table_notes(reporter, split.name, split.table)
         progress = Progress()
         if (run.checkpoint(LAST)).exists():
             progress = restore_checkpoint(run.checkpoint(LAST), prepared.trained)
@@ -155,7 +157,7 @@ def _opened(run: RunDirectory, prepared: Prepared, reporter: Reporter) -> Iterat
         except Stopped:
             log.finish("interrupted")
             raise
-        except Pruned:
+        except TrainingCancelled:
             log.finish("pruned")
             raise
         except BaseException:
@@ -179,7 +181,7 @@ def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
     trainer.train()
 
 
-def _started(run: RunDirectory, prepared: Prepared) -> tuple[Tracker, ...]:
+def _started(run: RunDirectory, prepared: RunComponents) -> tuple[Tracker, ...]:
     """All trackers, started; if one cannot be, those before it are told that the run has failed."""
     experiment = prepared.experiment
     with ExitStack() as undoing:
@@ -190,7 +192,7 @@ def _started(run: RunDirectory, prepared: Prepared) -> tuple[Tracker, ...]:
     return prepared.trackers
 
 
-def _record_environment(run: RunDirectory, prepared: Prepared) -> None:
+def _record_environment(run: RunDirectory, prepared: RunComponents) -> None:
     """Append this start's surroundings: a resumed run may go on with other versions."""
     path = run.environment_file
     starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
@@ -199,7 +201,7 @@ def _record_environment(run: RunDirectory, prepared: Prepared) -> None:
     write_text(path, json.dumps(starts, indent=2) + "\n")
 
 
-def _say_notes(reporter: Reporter, split: str, table: FaceTable) -> None:
+def _report_table_notes(reporter: Reporter, split: str, table: FaceTable) -> None:
     reporter.say(f"{split}: {len(table)} images of {len(table.labels)} identities")
     for note in table.notes:
         reporter.say(f"{split}: {note}")

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.evaluation.embedding import embed_rows
 from facesim.evaluation.scoring import ScoredPairs, score_pairs
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Int64Array, PairSet
+from facesim.interfaces import PairSet
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.network import SiameseNetwork
 from facesim.reporter import Reporter
-from facesim.training.choose_inputs import embedding_recipe
-from facesim.training.preparation import Split
+from facesim.training.build import Split
+from facesim.training.make_inputs import embedding_recipe
 
 
 @dataclass(frozen=True)
-class Scorer:
+class Evaluator:
     """What an evaluation asks of a network.
 
     Attributes:

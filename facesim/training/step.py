@@ -11,7 +11,7 @@ from facesim.errors import FacesimError
 from facesim.interfaces import PairBatch
 from facesim.model.inputs import Inputs
 from facesim.seeds import derive_seed
-from facesim.training.checkpoint import Trained
+from facesim.training.checkpoint import TrainingState
 
 
 class NonFiniteLossError(FacesimError):
@@ -19,7 +19,7 @@ class NonFiniteLossError(FacesimError):
 
 
 def training_loss(
-    trained: Trained, inputs: Inputs, batch: PairBatch, images: Tensor, precision: str
+    trained: TrainingState, inputs: Inputs, batch: PairBatch, images: Tensor, precision: str
 ) -> Tensor:
     """The loss of a batch, a scalar with its graph; embeddings and loss are float32.
 
@@ -47,7 +47,7 @@ def training_loss(
     return loss
 
 
-def update(trained: Trained, loss: Tensor) -> None:
+def update(trained: TrainingState, loss: Tensor) -> None:
     """Let the optimizer and the scheduler take one step down the gradient of ``loss``."""
     trained.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)

@@ -20,7 +20,7 @@ class Stopped(Exception):  # noqa: N818  an event, not an error
         self.exit_code = 128 + signal_number
 
 
-class Pruned(Exception):  # noqa: N818  an event, not an error
+class TrainingCancelled(Exception):  # noqa: N818  an event, not an error
     """The run was given up after an epoch, because others do better."""
 
 

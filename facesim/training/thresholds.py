@@ -5,14 +5,14 @@ from hashlib import sha256
 
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration, Provenance, calibrate, read_calibration
+from facesim.training.build import load_split
 from facesim.training.checkpoint import checkpoint_digest
 from facesim.training.evaluation_pairs import evaluation_pairs
 from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.preparation import load_split
-from facesim.training.scorer import Scorer
+from facesim.training.scorer import Evaluator
 
 
-def thresholds_for(plan: EvaluationPlan, scorer: Scorer) -> Calibration:
+def thresholds_for(plan: EvaluationPlan, scorer: Evaluator) -> Calibration:
     """Thresholds and probabilities that apply to what the plan's settings give for scores.
 
     Raises:
@@ -22,7 +22,7 @@ def thresholds_for(plan: EvaluationPlan, scorer: Scorer) -> Calibration:
     return _choose(plan, scorer) if plan.recalibrates else _of_the_run(plan)
 
 
-def _choose(plan: EvaluationPlan, scorer: Scorer) -> Calibration:
+def _choose(plan: EvaluationPlan, scorer: Evaluator) -> Calibration:
     val = load_split(plan.experiment, "val", scorer.network)
     pairs = evaluation_pairs(plan.val_pairs_file, plan.experiment, val)
     return calibrate(

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.evaluation.metrics import metric_named
-from facesim.interfaces import Int64Array, MiningSampler, PairBatch, PairSet
+from facesim.interfaces import MiningSampler, PairBatch, PairSet
 from facesim.reporter import Reporter
+from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
     BEST,
     LAST,
@@ -20,7 +22,6 @@ from facesim.training.checkpoint import (
     save_checkpoint,
 )
 from facesim.training.mining import mine_epoch
-from facesim.training.preparation import Prepared
 from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
@@ -29,10 +30,10 @@ from facesim.training.validation import Validation, validate
 
 OnEpoch = Callable[[int, Mapping[str, float | None]], None]
 """Called after each epoch, once its checkpoint is written, with the number of epochs done and val's
-metrics by name; may raise `Pruned` to give the run up."""
+metrics by name; may raise `TrainingCancelled` to give the run up."""
 
 
-def no_hook(epochs_done: int, values: Mapping[str, float | None]) -> None:
+def ignore_epoch(epochs_done: int, values: Mapping[str, float | None]) -> None:
     """Let every epoch pass."""
 
 
@@ -45,7 +46,7 @@ class Trainer:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: RunComponents,
         progress: Progress,
         *,
         run: RunDirectory,
@@ -53,7 +54,7 @@ class Trainer:
         val_pairs: PairSet,
         reporter: Reporter,
         stop: StopRequest,
-        on_epoch: OnEpoch = no_hook,
+        on_epoch: OnEpoch = ignore_epoch,
     ) -> None:
         self.prepared = prepared
         self.progress = progress
@@ -74,9 +75,9 @@ class Trainer:
         Raises:
             Stopped: a signal came; the checkpoint ``last`` holds everything up to it.
             NonFiniteLossError: the loss is no number; earlier checkpoints are kept.
-            Pruned: the hook gave the run up.
+            TrainingCancelled: the hook gave the run up.
         """
-        self._mend_best()
+        self._relink_best()
         try:
             self._train()
         except Stopped:
@@ -86,7 +87,7 @@ class Trainer:
     def _train(self) -> None:
         try:
             if not self.settings.epochs:
-                self._keep_untrained()
+                self._save_untrained()
             self._warm()
             while self.progress.epoch < self.settings.epochs:
                 self._train_epoch()
@@ -97,7 +98,7 @@ class Trainer:
             self.stop.check()
             raise
 
-    def _keep_untrained(self) -> None:
+    def _save_untrained(self) -> None:
         """Without an epoch the network as it was built is what is measured."""
         self._save()
         link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
@@ -119,7 +120,7 @@ class Trainer:
         batches = (batch.images.numpy() for epoch in epochs for batch in sampler.batches(epoch))
         return np.unique(np.concatenate(list(batches)))
 
-    def _mend_best(self) -> None:
+    def _relink_best(self) -> None:
         """Renew ``best`` if a kill came between writing ``last`` and linking it."""
         progress = self.progress
         if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from facesim.evaluation.collapse import signs_of_collapse
+from facesim.evaluation.collapse import collapse_warnings
 from facesim.evaluation.evaluate_scores import evaluate_scores
-from facesim.evaluation.pair_identities import listed_identities
+from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import score_pairs
 from facesim.evaluation.training_health import TrainingHealth, training_health
 from facesim.interfaces import PairSet
 from facesim.model.network import SiameseNetwork
 from facesim.reporter import Reporter
-from facesim.training.preparation import Split
+from facesim.training.build import Split
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Validation:
 
     def warnings(self, epochs_done: int, epochs: int) -> tuple[str, ...]:
         """Signs that the training has failed, after so many of its epochs."""
-        return signs_of_collapse(
+        return collapse_warnings(
             self.health.spread,
             loss=self.result.loss,
             chance_loss=self.chance_loss,
@@ -73,7 +73,7 @@ def validate(
     result = evaluate_scores(
         scored.scores,
         pairs.same,
-        *listed_identities(pairs, val.table.identities),
+        *effective_pair_identities(pairs, val.table.identities),
         threshold_source="these pairs of val",
         loss=scored.loss,
     )

@@ -7,12 +7,12 @@ import torch
 
 from facesim.experiment.schema import Experiment
 from facesim.model.network import SiameseNetwork
-from facesim.training.preparation import Prepared
+from facesim.training.build import RunComponents
 
 _PASSES = 5
 
 
-def costs_of(prepared: Prepared, names: set[str]) -> dict[str, float]:
+def costs_of(prepared: RunComponents, names: set[str]) -> dict[str, float]:
     """The costs of these names, each under ``cost.NAME``."""
     measured: dict[str, float] = {}
     if "parameters" in names:

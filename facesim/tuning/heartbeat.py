@@ -7,7 +7,7 @@ from threading import Event, Thread
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from facesim.tuning.attributes import BEAT
+from facesim.tuning.trial_attributes import BEAT
 
 SECONDS_BETWEEN_BEATS = 20.0
 

@@ -11,20 +11,20 @@ from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
 from facesim.reporter import Reporter, SilentReporter
+from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.preparation import Prepared, Split, prepare
 from facesim.training.stop import stop_on_signals
-from facesim.tuning.choosing import make_pruner, make_sampler
 from facesim.tuning.objectives import objectives_named
+from facesim.tuning.optuna_factories import make_pruner, make_sampler
+from facesim.tuning.parse_space import read_space
 from facesim.tuning.plan import Plan
 from facesim.tuning.progress import StudyProgress, progress_of
-from facesim.tuning.reading_space import read_space
-from facesim.tuning.stage import Stage
 from facesim.tuning.study import open_study, quieten, search_stage, study_exists
 from facesim.tuning.study_page import write_study_page
 from facesim.tuning.summary import Summary, summarise
 from facesim.tuning.winner import winner_stage, winning_experiment, winning_trial
+from facesim.tuning.work_queue import Stage
 from facesim.tuning.workers import run_workers
 
 BEST_FILE = "best.yaml"
@@ -126,7 +126,7 @@ def _plan(request: Request) -> Plan:
     return Plan(experiment, space, objectives_named(search.metrics), folder, request.storage)
 
 
-def _sound_base(plan: Plan, view: View) -> Prepared:
+def _sound_base(plan: Plan, view: View) -> RunComponents:
     """Build and lint the base experiment, so that what is wrong with it is said once."""
     prepared = prepare(plan.space.base)
     pairs = choose_all_pairs(plan.space.base, prepared.splits[1:])

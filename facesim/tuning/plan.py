@@ -16,7 +16,7 @@ from facesim.experiment.loading import load_with_source
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
 from facesim.tuning.objectives import VAL, Objective, objectives_named
-from facesim.tuning.reading_space import read_space
+from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space
 
 STUDY_FILE = "study.yaml"

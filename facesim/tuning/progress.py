@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.tuning.attributes import EPOCHS, LOST, PRESENCE, counts
-from facesim.tuning.presence import Presence
-from facesim.tuning.stage import Stage
+from facesim.tuning.process_identity import Presence
+from facesim.tuning.trial_attributes import EPOCHS, LOST, PRESENCE, counts
+from facesim.tuning.work_queue import Stage
 
 
 @dataclass(frozen=True)

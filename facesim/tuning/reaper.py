@@ -7,7 +7,8 @@ from datetime import datetime
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.tuning.attributes import (
+from facesim.tuning.process_identity import Presence
+from facesim.tuning.trial_attributes import (
     BEAT,
     DIED,
     LOST,
@@ -16,7 +17,6 @@ from facesim.tuning.attributes import (
     is_worth_repeating,
     repeat_of,
 )
-from facesim.tuning.presence import Presence
 
 SECONDS_WITHOUT_BEAT = 120.0
 """After so long a process of another machine is taken for dead."""

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from facesim.experiment.loading import validate
 from facesim.experiment.merging import placed
-from facesim.experiment.scalars import escaped, resolve
+from facesim.experiment.nodes import Node, Scalar
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Distribution
-from facesim.experiment.source import Node, Scalar
+from facesim.experiment.yaml_scalars import escaped, resolve
 
 Value = str | float | int | bool | None
 """What Optuna keeps of a parameter."""

@@ -10,13 +10,13 @@ from optuna.study import StudyDirection
 from facesim.errors import FacesimError
 from facesim.evaluation.metrics import Metric
 from facesim.seeds import derive_seed
-from facesim.tuning.attributes import IS_BASE
-from facesim.tuning.base_point import base_point
-from facesim.tuning.choosing import make_pruner, make_sampler
+from facesim.tuning.base_trial import base_point
+from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.plan import Plan, require_same_definition
-from facesim.tuning.stage import Stage
 from facesim.tuning.storage import open_storage
 from facesim.tuning.trial import SearchTrial
+from facesim.tuning.trial_attributes import IS_BASE
+from facesim.tuning.work_queue import Stage
 
 _DEFINITION = "facesim"
 

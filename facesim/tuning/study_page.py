@@ -7,19 +7,19 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from facesim.atomic import write_text
-from facesim.experiment.writing import to_yaml
+from facesim.experiment.yaml_writer import to_yaml
 from facesim.report.page import Block, Card, Cards, Code, Page, Section, Table, Text
 from facesim.report.rendering import render
-from facesim.tuning.attributes import LOST, REASON, counts
-from facesim.tuning.figures.history import history_figure
-from facesim.tuning.figures.importances import importances_block
-from facesim.tuning.figures.parallel_coordinates import parallel_coordinates_figure
-from facesim.tuning.figures.pareto_front import pareto_figure
-from facesim.tuning.figures.slices import slice_figures
-from facesim.tuning.figures.trial_marks import shown
+from facesim.tuning.independent_ranges import independent_ranges
 from facesim.tuning.plan import Plan
+from facesim.tuning.plots.history import history_figure
+from facesim.tuning.plots.importances import importances_block
+from facesim.tuning.plots.parallel_coordinates import parallel_coordinates_figure
+from facesim.tuning.plots.pareto_front import pareto_figure
+from facesim.tuning.plots.slices import slice_figures
+from facesim.tuning.plots.trial_marks import shown
 from facesim.tuning.summary import Retrained, Summary
-from facesim.tuning.widened import widened
+from facesim.tuning.trial_attributes import LOST, REASON, counts
 
 PAGE_FILE = "study.html"
 
@@ -126,7 +126,7 @@ def _pareto_sections(plan: Plan, study: optuna.Study) -> list[Section]:
 
 
 def _importances(plan: Plan, study: optuna.Study) -> tuple[Block, ...]:
-    whole = widened(plan, study)
+    whole = independent_ranges(plan, study)
     return tuple(
         importances_block(whole, objective, index)
         for index, objective in enumerate(plan.objectives)

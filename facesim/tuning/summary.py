@@ -15,10 +15,10 @@ from facesim.evaluation.metrics import METRICS, Metric
 from facesim.evaluation.student_t import student_t_quantile
 from facesim.report.comparison import compare_runs
 from facesim.training.run_directory import RunDirectory
-from facesim.tuning.attributes import IS_BASE, RUN
 from facesim.tuning.objectives import VAL
 from facesim.tuning.plan import Plan
 from facesim.tuning.storage import open_storage
+from facesim.tuning.trial_attributes import IS_BASE, RUN
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winner_study_name
 
 INTERVAL = "paired_t_95_over_seeds"

@@ -10,17 +10,17 @@ from facesim.errors import FacesimError
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
+from facesim.training.build import RunComponents
 from facesim.training.checkpoint import LAST, read_checkpoint
-from facesim.training.preparation import Prepared
-from facesim.training.run import begin_run, prepare_again, train_run
+from facesim.training.run import begin_run, rebuild, train_run
 from facesim.training.run_directory import RunDirectory
-from facesim.training.stop import Pruned, StopRequest
+from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
-from facesim.tuning.attributes import EPOCHS, IS_BASE, RUN
 from facesim.tuning.costs import costs_of
 from facesim.tuning.epochs import epochs_of
 from facesim.tuning.objectives import COST, VAL, values_of
 from facesim.tuning.plan import Plan
+from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, RUN
 
 
 class SearchTrial:
@@ -44,7 +44,7 @@ class SearchTrial:
         The objectives are those of the epoch whose checkpoint is kept as ``best``.
 
         Raises:
-            Pruned: others do better.
+            TrainingCancelled: others do better.
             Stopped: a signal came.
             FacesimError: the loss is no number, or an objective does not exist.
         """
@@ -56,7 +56,7 @@ class SearchTrial:
         self.stop.check()
         try:
             train_run(run, prepared, SilentReporter(), self._on_epoch)
-        except Pruned:
+        except TrainingCancelled:
             forget_checkpoints(run)
             raise
         return self._objectives(run, prepared)
@@ -66,7 +66,7 @@ class SearchTrial:
         self.stop.check()
         goes_on = epochs_done < self.experiment.train.epochs
         if goes_on and self._is_prunable and self.trial.should_prune():
-            raise Pruned
+            raise TrainingCancelled
 
     @property
     def _is_prunable(self) -> bool:
@@ -81,7 +81,7 @@ class SearchTrial:
             self.trial.report(float(value), epochs_done)
         self.trial.set_user_attr(EPOCHS, epochs_done)
 
-    def _objectives(self, run: RunDirectory, prepared: Prepared) -> list[float]:
+    def _objectives(self, run: RunDirectory, prepared: RunComponents) -> list[float]:
         costs = {each.metric.name for each in self.plan.objectives if each.source == COST}
         measured = {**best_of_val(run, self.experiment), **costs_of(prepared, costs)}
         found = values_of(self.plan.objectives, measured)
@@ -93,11 +93,11 @@ class SearchTrial:
 
 def begin_or_continue(
     plan: Plan, trial: optuna.Trial, experiment: Experiment, folder: Path
-) -> tuple[RunDirectory, Prepared]:
+) -> tuple[RunDirectory, RunComponents]:
     """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
     left = _left_behind(trial, experiment)
     if left is not None:
-        return left, prepare_again(left, experiment)
+        return left, rebuild(left, experiment)
     run, prepared = begin_run(experiment, folder, SilentReporter())
     share_trunk(run.trunk_file, plan.trunks, prepared.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))

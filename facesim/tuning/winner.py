@@ -10,13 +10,13 @@ from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
 from facesim.training.run import train_and_evaluate
 from facesim.training.stop import StopRequest
-from facesim.tuning.attributes import EPOCHS, IS_BASE
 from facesim.tuning.objectives import VAL
 from facesim.tuning.plan import Plan
-from facesim.tuning.stage import Stage
 from facesim.tuning.storage import open_storage
 from facesim.tuning.study import create_or_load
 from facesim.tuning.trial import begin_or_continue, best_of_val
+from facesim.tuning.trial_attributes import EPOCHS, IS_BASE
+from facesim.tuning.work_queue import Stage
 
 WINNER, BASE, BOTH = "winner", "base", "winner and base"
 SYSTEM, SEED, TEST = "system", "seed", "test"

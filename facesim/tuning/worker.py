@@ -9,12 +9,12 @@ from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from facesim.errors import FacesimError
-from facesim.training.stop import Pruned, Stopped, StopRequest
-from facesim.tuning.attributes import LOST, PRESENCE, REASON, STOPPED, SURPLUS
+from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.tuning.heartbeat import beating
-from facesim.tuning.presence import Presence
+from facesim.tuning.process_identity import Presence
 from facesim.tuning.reaper import Reaper
-from facesim.tuning.stage import Stage
+from facesim.tuning.trial_attributes import LOST, PRESENCE, REASON, STOPPED, SURPLUS
+from facesim.tuning.work_queue import Stage
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _TRIALS_OWN_FAULT = (FacesimError, ValidationError, RuntimeError, MemoryError)
@@ -63,7 +63,7 @@ def _make(stage: Stage, trial: optuna.Trial, stop: StopRequest) -> None:
         with beating(trial):
             values = stage.attempt(trial, stop)
         stage.study.tell(trial, values, skip_if_finished=True)
-    except Pruned:
+    except TrainingCancelled:
         stage.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     except UpdateFinishedTrialError:
         return  # another machine took this process for dead, and the trial is made again

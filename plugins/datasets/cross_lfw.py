@@ -11,9 +11,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, datasets
+from facesim.arrays import Int64Array
 from facesim.data.spaced_rows import SpacedFile
 from facesim.data.tables import build_table
-from facesim.interfaces import Int64Array
 from facesim_plugins.datasets._folds import contiguous_folds
 
 _NAME = re.compile(r"(?P<person>.+)_\d+\.\w+")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, datasets
-from facesim.interfaces import Int64Array
+from facesim.arrays import Int64Array
 from facesim.paths import cache_dir
 from facesim_plugins.datasets._folds import contiguous_folds
 from facesim_plugins.datasets._restricted_pickle import (

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, datasets
+from facesim.arrays import Int64Array
 from facesim.data.spaced_rows import SpacedFile
-from facesim.interfaces import Int64Array
 from facesim_plugins.datasets.folder import folder
 
 _GENUINE_CELLS, _IMPOSTOR_CELLS = 3, 4

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from facesim import FacesimError, MiningSampler, PairBatch
+from facesim.arrays import Int64Array
 from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
-from facesim.interfaces import Int64Array
 from facesim_plugins.samplers._mined_partners import farthest_genuine, nearest_impostors
 from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFraction
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.data.pair_drawing import PairSpace
-from facesim.interfaces import Int64Array
 
 _IMAGES_A_POOL = 256  # with larger blocks a few images of a pool would be everybody's partner
 _IMAGES_AT_ONCE = 1 << 14

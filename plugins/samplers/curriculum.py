@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from facesim import samplers
-from facesim.interfaces import Int64Array
+from facesim.arrays import Int64Array
 from facesim_plugins.samplers._mined_pairs import MinedPairs
 from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFraction
 

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from facesim import DataError, FaceTable, PairBatch, TableSampler, samplers
+from facesim.arrays import Int64Array
 from facesim.data.pair_sets import read_training_pairs
-from facesim.interfaces import Int64Array
 
 
 @samplers("from_file")

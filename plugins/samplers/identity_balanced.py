@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 
 from facesim import FacesimError, PairBatch, Sampler, samplers
+from facesim.arrays import Int64Array
 from facesim.data.pair_drawing import PairSpace, require_pairs
-from facesim.interfaces import Int64Array
 
 
 @samplers("identity_balanced")

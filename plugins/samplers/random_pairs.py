@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from facesim import PairBatch, Sampler, samplers
+from facesim.arrays import Int64Array
 from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
-from facesim.interfaces import Int64Array
 from facesim_plugins.samplers._parameters import PairsPerImage, SameFraction
 
 

@@ -40,7 +40,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from facesim.evaluation.estimates import Question, Resampling, answer
+from facesim.evaluation.estimates import MetricQuery, Resampling, answer
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.metrics import ACCURACY, EER, FAR, ROC_AUC, TAR, TAR_AT_FAR
 from facesim.evaluation.roc import SortedPairs
@@ -77,7 +77,7 @@ class Scenario:
         return self.separation / 2
 
     @property
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[MetricQuery]:
         """The metrics of the table."""
         at = [(metric, self.threshold) for metric in (ACCURACY, TAR, FAR)]
         return [*at, *((metric, None) for metric in (ROC_AUC, EER, TAR_AT_FAR[0.1]))]

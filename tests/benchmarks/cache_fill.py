@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from facesim.arrays import Int64Array
 from facesim.data.framing import Framing
 from facesim.data.loader import load_images
-from facesim.interfaces import Backbone, FaceTable, Int64Array
+from facesim.interfaces import Backbone, FaceTable
 from facesim.model.trunk_blocks import TRUNK_BLOCK
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe

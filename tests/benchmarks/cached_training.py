@@ -22,10 +22,10 @@ from facesim import IMAGENET, Backbone, PairBatch, backbones
 from facesim.experiment.loading import load_experiment
 from facesim.model.cached_inputs import CachedInputs
 from facesim.reporter import SilentReporter
+from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.evaluation_pairs import choose_pairs
 from facesim.training.metrics_log import MetricsLog
-from facesim.training.preparation import Prepared, prepare
 from facesim.training.run_directory import RunDirectory
 from facesim.training.run_log import RunLog
 from facesim.training.step import update
@@ -139,14 +139,14 @@ def _frozen_epochs(trainer: Trainer) -> dict[str, float]:
     }
 
 
-def _batches(prepared: Prepared) -> Iterator[tuple[PairBatch, Tensor]]:
+def _batches(prepared: RunComponents) -> Iterator[tuple[PairBatch, Tensor]]:
     inputs = prepared.train.inputs
     assert isinstance(inputs, CachedInputs)
     for batch, features in inputs.batches(prepared.sampler.batches(0), 0):
         yield batch, features.float()
 
 
-def _bare(prepared: Prepared, in_memory: list[tuple[PairBatch, Tensor]]) -> None:
+def _bare(prepared: RunComponents, in_memory: list[tuple[PairBatch, Tensor]]) -> None:
     prepared.network.train()
     for batch, features in in_memory:
         embeddings = prepared.network.embed_trunk_output(features)

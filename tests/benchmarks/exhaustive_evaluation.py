@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.evaluation.exhaustive import exhaustive_roc
 from facesim.evaluation.roc import Roc
-from facesim.interfaces import Int64Array
 from facesim_plugins.losses.contrastive import Contrastive
 
 IMAGES = 19_962

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from facesim.arrays import Int64Array
 from facesim.evaluation.evaluate_scores import RESAMPLES, evaluate_scores
-from facesim.interfaces import Int64Array
 from facesim_plugins.losses.contrastive import Contrastive
 
 FloatArray = npt.NDArray[np.floating]

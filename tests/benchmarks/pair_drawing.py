@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from facesim.interfaces import Int64Array
+from facesim.arrays import Int64Array
 from facesim_plugins.samplers.random_pairs import RandomPairs
 
 SCANNED_PAIRS = 100

@@ -25,8 +25,8 @@ from facesim.data.loader import load_images
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import PairBatch
 from facesim.reporter import SilentReporter
-from facesim.training.choose_inputs import framing_of
-from facesim.training.preparation import Prepared, prepare
+from facesim.training.build import RunComponents, prepare
+from facesim.training.make_inputs import framing_of
 from facesim.training.step import training_loss, update
 
 FORMATS = {"reference": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -83,14 +83,14 @@ def measure() -> dict[str, float]:
     }
 
 
-def _pixels(prepared: Prepared, batch: PairBatch) -> torch.Tensor:
+def _pixels(prepared: RunComponents, batch: PairBatch) -> torch.Tensor:
     """Uint8 pixels of the batch's images."""
     framing = framing_of(prepared.experiment)
     rows = batch.images.numpy()
     return torch.cat(list(load_images(prepared.train.table, rows, framing, batch_size=len(rows))))
 
 
-def _cached(prepared: Prepared, batches: list[PairBatch]) -> None:
+def _cached(prepared: RunComponents, batches: list[PairBatch]) -> None:
     inputs = prepared.train.inputs
     for batch, features in inputs.batches(batches, 0):
         update(
@@ -98,7 +98,9 @@ def _cached(prepared: Prepared, batches: list[PairBatch]) -> None:
         )
 
 
-def _pairwise(prepared: Prepared, batches: list[PairBatch], pixels: list[torch.Tensor]) -> None:
+def _pairwise(
+    prepared: RunComponents, batches: list[PairBatch], pixels: list[torch.Tensor]
+) -> None:
     """Two embeddings a pair, each from the pixels, and the contrastive loss of their distance."""
     network = prepared.network
     for batch, images in zip(batches, pixels, strict=True):

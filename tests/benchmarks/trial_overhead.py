@@ -22,8 +22,8 @@ from facesim.experiment.loading import load_with_source
 from facesim.training.stop import StopRequest
 from facesim.training.trainer import Trainer
 from facesim.tuning.objectives import objectives_named
+from facesim.tuning.parse_space import read_space
 from facesim.tuning.plan import Plan
-from facesim.tuning.reading_space import read_space
 from facesim.tuning.study import quieten, search_stage
 from facesim.tuning.worker import work
 

@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from facesim import discovery
 from facesim.experiment.json_schema import experiment_json_schema
-from facesim.experiment.reading import read_source
-from facesim.experiment.scalars import typed
-from facesim.experiment.source import Node, Scalar
+from facesim.experiment.nodes import Node, Scalar
+from facesim.experiment.yaml_parser import read_source
+from facesim.experiment.yaml_scalars import typed
 
 SHIPPED = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 

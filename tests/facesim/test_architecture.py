@@ -17,11 +17,21 @@ ROOT = Path(__file__).parents[2]
 # From the bottom to the top; a module imports from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("version",),
-    ("errors", "paths", "atomic", "seeds", "failures", "plugin_file", "type_words", "reporter"),
+    (
+        "arrays",
+        "errors",
+        "paths",
+        "atomic",
+        "seeds",
+        "failures",
+        "plugin_file",
+        "type_descriptions",
+        "reporter",
+    ),
     ("signature",),
     ("registry",),
     ("interfaces",),
-    ("discovery", "entry_points", "explain"),
+    ("discovery", "entry_points", "plugin_info"),
     ("experiment",),
     ("data", "model"),
     ("doctor", "evaluation", "testing", "training"),

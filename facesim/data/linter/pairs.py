@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from facesim.arrays import Int64Array
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
-from facesim.interfaces import FaceTable, Int64Array, PairSet
+from facesim.interfaces import FaceTable, PairSet
 
 DOMINANT_SHARE = 0.25
 """An identity in more than this share of the pairs decides the figure on its own."""

@@ -3,7 +3,7 @@
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.calibration_error import expected_calibration_error
 from facesim.report.confident_errors import confident_errors
-from facesim.report.face_pairs import PairShower
+from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count, percent
 from facesim.report.page import Gallery, Section, Text
 
@@ -11,7 +11,7 @@ _SHOWN = 8
 
 
 def errors_section(
-    shower: PairShower, threshold: float, calibration: Calibration | None
+    shower: FacePairPresenter, threshold: float, calibration: Calibration | None
 ) -> Section:
     """False rejects and false accepts, those farthest from the threshold first.
 
@@ -39,7 +39,7 @@ def errors_section(
     return Section("errors", "Confident errors", (Text(told), *galleries))
 
 
-def _told(shower: PairShower, calibration: Calibration | None) -> str:
+def _told(shower: FacePairPresenter, calibration: Calibration | None) -> str:
     told = "The errors that lie farthest from the threshold come first."
     pairs = shower.pairs
     if calibration is None or calibration.probability is None or pairs.probabilities is None:

@@ -1,7 +1,7 @@
 """Labels that deserve a look."""
 
 from facesim.report.evaluated_images import EvaluatedImages
-from facesim.report.face_pairs import PairShower
+from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count
 from facesim.report.label_suspects import RULE, Suspect, find_label_suspects
 from facesim.report.page import Gallery, Section, Text
@@ -9,7 +9,7 @@ from facesim.report.page import Gallery, Section, Text
 _SHOWN = 8
 
 
-def label_noise_section(shower: PairShower, images: EvaluatedImages) -> Section:
+def label_noise_section(shower: FacePairPresenter, images: EvaluatedImages) -> Section:
     """What the rule lists, each with its oddest pair."""
     pairs = shower.pairs
     found = find_label_suspects(images.rows, images.identities, pairs.same, pairs.scores)

@@ -4,7 +4,6 @@ from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.k_fold import KFoldAccuracy
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import Estimate, EvaluationResult
-from facesim.report.figures.intervals import Line, interval_plot
 from facesim.report.formatting import (
     count,
     estimate,
@@ -16,6 +15,7 @@ from facesim.report.formatting import (
 )
 from facesim.report.metric_difference import MetricDifference
 from facesim.report.page import Block, Card, Cards, Figure, Section, Table, Text
+from facesim.report.plots.intervals import Line, interval_plot
 from facesim.report.run_files import RunFiles
 
 _CARDS = ("accuracy", "eer", "roc_auc")

@@ -8,11 +8,11 @@ from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import SortedPairs
 from facesim.evaluation.roc_band import RocBand, roc_band
 from facesim.report.evaluated_images import EvaluatedImages
-from facesim.report.figures.det_curve import det_figure
-from facesim.report.figures.roc_curve import roc_figure
-from facesim.report.figures.score_histogram import score_histogram
-from facesim.report.figures.tar_at_far import tar_at_far_figure
 from facesim.report.page import Block, Section, Text
+from facesim.report.plots.det_curve import det_figure
+from facesim.report.plots.roc_curve import roc_figure
+from facesim.report.plots.score_histogram import score_histogram
+from facesim.report.plots.tar_at_far import tar_at_far_figure
 from facesim.report.scored_pairs import NamedPairs
 
 _GRID_POINTS = 40

@@ -7,9 +7,9 @@ from itertools import accumulate
 from facesim.evaluation.result import Estimate
 from facesim.evaluation.slice_result import Gap, Slice, Slices
 from facesim.evaluation.worst_gap import FEWEST_PAIRS
-from facesim.report.figures.intervals import Line, interval_plot
 from facesim.report.formatting import count, estimate, signed
 from facesim.report.page import Block, Figure, Section, Table, Text
+from facesim.report.plots.intervals import Line, interval_plot
 
 _DRAWN = 16
 """Values of attributes in the plot, of whole attributes only."""
@@ -51,13 +51,13 @@ def _figure(slices: Slices, attributes: Sequence[str]) -> Figure:
 def _told(gap: Gap | None) -> str:
     if gap is None:
         return "No attribute has two values with enough pairs to be compared."
-    beyond_luck = gap.difference.low is not None and gap.difference.low > 0
+    significant = gap.difference.low is not None and gap.difference.low > 0
     told = (
         f"The widest gap of {gap.compared:,}: the {gap.rate.upper()} is higher where "
         f"{gap.attribute} is {gap.worst} than where it is {gap.best}, by "
         f"{_points(gap.difference)}."
     )
-    return told if beyond_luck else f"{told} No gap is shown to be more than luck."
+    return told if significant else f"{told} No gap is shown to be more than luck."
 
 
 def _points(difference: Estimate) -> str:

@@ -1,9 +1,9 @@
 """How training went."""
 
-from facesim.report.figures.score_quantiles import score_quantiles_figure
-from facesim.report.figures.training_curves import loss_figure, validation_figure
-from facesim.report.figures.training_health import HEALTH, health_figure
 from facesim.report.page import Block, Section, Text
+from facesim.report.plots.score_quantiles import score_quantiles_figure
+from facesim.report.plots.training_curves import loss_figure, validation_figure
+from facesim.report.plots.training_health import HEALTH, health_figure
 from facesim.report.run_files import RunFiles
 
 

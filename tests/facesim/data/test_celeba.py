@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facesim.data.celeba import read_celeba
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 IDENTITY = "1.jpg 7\n2.jpg 12\n3.jpg 7\n"
 

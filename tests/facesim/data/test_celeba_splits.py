@@ -8,8 +8,7 @@ import torchvision
 
 from facesim.data.celeba_splits import write_celeba_splits
 from facesim.data.splits_report import SplitsReport
-from facesim.errors import FacesimError
-from facesim.interfaces import DataError
+from facesim.errors import DataError, FacesimError
 
 NAMES = ("train", "val", "test")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from facesim.data.csv_columns import as_attributes, read_csv_columns
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 
 def _write(tmp_path: Path, text: str | bytes) -> Path:

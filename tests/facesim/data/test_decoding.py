@@ -17,7 +17,7 @@ from PIL import Image
 
 from facesim.data import decoding
 from facesim.data.decoding import decode_image
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 SIZE = (12, 10)
 

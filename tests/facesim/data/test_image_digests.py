@@ -15,7 +15,8 @@ import pytest
 
 from facesim.data import image_digests as module
 from facesim.data.image_digests import image_digests
-from facesim.interfaces import DataError, FaceTable
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
 
 CONNECT = sqlite3.connect

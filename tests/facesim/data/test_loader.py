@@ -21,8 +21,8 @@ from facesim.data.augmentation import Augmentation
 from facesim.data.decoding import decode_image
 from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
-from facesim.errors import FacesimError
-from facesim.interfaces import DataError, FaceTable, PairBatch
+from facesim.errors import DataError, FacesimError
+from facesim.interfaces import FaceTable, PairBatch
 
 FRAMING = Framing(size=(8, 6), crop=(1, 0, 6, 8))
 WORKERS = pytest.mark.parametrize("workers", [0, 2])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesim.data.pair_sets import draw_pair_set, read_pair_list, read_pair_set, write_pair_set
-from facesim.errors import FacesimError
-from facesim.interfaces import DataError, FaceTable, PairSet
+from facesim.errors import DataError, FacesimError
+from facesim.interfaces import FaceTable, PairSet
 
 FILES = ["ann/1.jpg", "ann/2.jpg", "ann/3.jpg", "bob/1.jpg", "bob/2.jpg", "eve/1.jpg"]
 

@@ -15,7 +15,8 @@ from facesim.data.decoding import decode_image
 from facesim.data.image_digests import image_digests
 from facesim.data.near_duplicates import MAX_DISTANCE, Hashes
 from facesim.data.perceptual_hash import perceptual_hash, perceptual_hashes
-from facesim.interfaces import DataError, FaceTable
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
 
 

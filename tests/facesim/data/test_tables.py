@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from facesim.data.tables import build_table
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 
 
 def _column(*values: str) -> np.ndarray:

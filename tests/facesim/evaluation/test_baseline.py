@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.baseline import (
     Baseline,
@@ -12,7 +13,7 @@ from facesim.evaluation.baseline import (
     read_baselines,
 )
 from facesim.evaluation.paired_difference import ScoredRun
-from facesim.evaluation.roc import BoolArray, FloatArray, Roc
+from facesim.evaluation.roc import Roc
 
 RANDOM = np.random.default_rng(0)
 SAME = np.arange(600) % 2 == 0

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from facesim.evaluation.collapse import signs_of_collapse
+from facesim.arrays import FloatArray
+from facesim.evaluation.collapse import collapse_warnings
 from facesim.evaluation.embedding_spread import EmbeddingSpread, embedding_spread
-from facesim.evaluation.roc import FloatArray
 
 RANDOM = np.random.default_rng(0)
 HEALTHY = RANDOM.normal(size=(300, 16))
@@ -20,7 +20,7 @@ def signs(
     epochs: int = 10,
 ) -> tuple[str, ...]:
     spread = embeddings if isinstance(embeddings, EmbeddingSpread) else embedding_spread(embeddings)
-    return signs_of_collapse(
+    return collapse_warnings(
         spread,
         loss=loss,
         chance_loss=chance_loss,

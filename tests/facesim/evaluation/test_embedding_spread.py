@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from facesim.arrays import FloatArray
 from facesim.evaluation.embedding_spread import effective_rank, embedding_spread
-from facesim.evaluation.roc import FloatArray
 
 
 def draw(images: int = 200, dimensions: int = 16, seed: int = 0) -> FloatArray:

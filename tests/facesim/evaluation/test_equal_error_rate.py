@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+from facesim.arrays import BoolArray, FloatArray
 from facesim.evaluation.equal_error_rate import equal_error_rate
-from facesim.evaluation.roc import BoolArray, FloatArray, Roc
+from facesim.evaluation.roc import Roc
 
 
 def naive(scores: FloatArray, same: BoolArray) -> float:

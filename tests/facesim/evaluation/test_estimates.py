@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from facesim.evaluation.bootstrap_interval import INTERVAL_NAME
-from facesim.evaluation.estimates import Question, Resampling, answer
+from facesim.evaluation.estimates import MetricQuery, Resampling, answer
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.metrics import ACCURACY, D_PRIME, EER, FAR, ROC_AUC
 from facesim.evaluation.result import Estimate
 from facesim.evaluation.roc import SortedPairs
 
-QUESTIONS: list[Question] = [(ACCURACY, 0.7), (FAR, None), (ROC_AUC, None), (EER, None)]
+QUESTIONS: list[MetricQuery] = [(ACCURACY, 0.7), (FAR, None), (ROC_AUC, None), (EER, None)]
 
 
 def ask(
-    questions: list[Question], *, genuine_share: float = 0.5, seed: int = 0, resamples: int = 60
-) -> dict[Question, Estimate]:
+    questions: list[MetricQuery], *, genuine_share: float = 0.5, seed: int = 0, resamples: int = 60
+) -> dict[MetricQuery, Estimate]:
     generator = np.random.default_rng(0)
     same = generator.random(400) < genuine_share
     first = generator.integers(15, size=400)

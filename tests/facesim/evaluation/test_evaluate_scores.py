@@ -4,17 +4,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.metrics import METRICS
 from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
 from facesim.evaluation.result import EvaluationResult
-from facesim.evaluation.roc import BoolArray, FloatArray, IntArray, Roc
+from facesim.evaluation.roc import Roc
 
 
 def draw(
     pairs: int = 600, identities: int = 20, seed: int = 0
-) -> tuple[FloatArray, BoolArray, IntArray, IntArray]:
+) -> tuple[FloatArray, BoolArray, Int64Array, Int64Array]:
     """Pairs, half of them genuine, whose scores tell the kinds apart a little."""
     random = np.random.default_rng(seed)
     same = np.arange(pairs) % 2 == 0

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from facesim.arrays import FloatArray
 from facesim.evaluation.metrics import PAIR_METRICS
 from facesim.evaluation.paired_difference import PairedDifference, ScoredRun, paired_differences
-from facesim.evaluation.roc import FloatArray, Roc
+from facesim.evaluation.roc import Roc
 
 GENERATOR = np.random.default_rng(0)
 SAME = np.arange(1000) % 2 == 0

@@ -8,8 +8,9 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
-from facesim.evaluation.roc import BoolArray, FloatArray, Roc
+from facesim.evaluation.roc import Roc
 
 Pairs = list[tuple[float, bool]]
 

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
 from facesim.evaluation.bootstrap_interval import bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.roc import BoolArray, FloatArray, IntArray
 from facesim.evaluation.slice_result import Slice, Slices
 from facesim.evaluation.slices import measure_slices
 
@@ -16,7 +16,7 @@ IDENTITIES = np.arange(IMAGES) % PEOPLE
 GENUINE = np.arange(PAIRS) % 2 == 0
 
 
-def draw_rows() -> IntArray:
+def draw_rows() -> Int64Array:
     first = RANDOM.integers(IMAGES, size=PAIRS)
     step = np.where(GENUINE, PEOPLE * RANDOM.integers(1, 5, PAIRS), RANDOM.integers(1, 40, PAIRS))
     return np.stack([first, (first + step) % IMAGES], axis=1)

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from facesim.evaluation.roc import BoolArray, FloatArray, Roc
+from facesim.arrays import BoolArray, FloatArray
+from facesim.evaluation.roc import Roc
 from facesim.evaluation.tar_at_far import (
     FAR_TARGETS,
     false_accepts_allowed,

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facesim.experiment.loading import load_experiment
-from facesim.experiment.source import ExperimentError
+from facesim.experiment.nodes import ExperimentError
 
 PIECES = st.sampled_from(
     [

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 from facesim import interfaces
 from facesim.experiment.json_schema import experiment_json_schema
 from facesim.experiment.loading import load_experiment
-from facesim.experiment.reading import read_source
-from facesim.experiment.scalars import typed
-from facesim.experiment.source import ExperimentError, Node, Scalar
+from facesim.experiment.nodes import ExperimentError, Node, Scalar
+from facesim.experiment.yaml_parser import read_source
+from facesim.experiment.yaml_scalars import typed
 
 
 def raw(node: Node) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from facesim import losses
 from facesim.experiment.loading import load_experiment
-from facesim.experiment.source import ExperimentError
+from facesim.experiment.nodes import ExperimentError
 
 MINE = """
 from typing import Annotated

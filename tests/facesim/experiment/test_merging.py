@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from facesim.experiment.merging import override, read_with_bases
-from facesim.experiment.reading import parse
-from facesim.experiment.scalars import resolve
-from facesim.experiment.source import ExperimentError, Mark
+from facesim.experiment.nodes import ExperimentError, Mark
+from facesim.experiment.yaml_parser import parse
+from facesim.experiment.yaml_scalars import resolve
 
 START = Mark("f.yaml", 1, 1)
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from facesim.arrays import Int64Array
 from facesim.data.framing import Framing
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.evaluation.embedding import embed_rows
-from facesim.interfaces import Backbone, DataError, FaceTable, Int64Array, Loss, PairBatch
+from facesim.interfaces import Backbone, FaceTable, Loss, PairBatch
+from facesim.model.cache_admin import list_stores, prune, stores_root
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import PixelInputs
 from facesim.model.network import SiameseNetwork
-from facesim.model.stores import list_stores, prune, stores_root
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.reporter import SilentReporter
 

@@ -19,12 +19,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from facesim.arrays import Int64Array
 from facesim.data.framing import Framing
 from facesim.data.loader import load_images, load_rows
-from facesim.errors import FacesimError
-from facesim.interfaces import Backbone, DataError, FaceTable, Int64Array
+from facesim.errors import DataError, FacesimError
+from facesim.interfaces import Backbone, FaceTable
 from facesim.model import cache_filler, feature_store
-from facesim.model.stores import list_stores, prune, stores_root
+from facesim.model.cache_admin import list_stores, prune, stores_root
 from facesim.model.trunk_blocks import run_trunk_in_blocks
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.evaluation.k_fold import Fold, KFoldAccuracy
 from facesim.evaluation.result import EvaluationResult
-from facesim.interfaces import DataError
 from facesim.report.run_report import write_report
 from facesim.training.run_directory import RunDirectory
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesim.interfaces import DataError, FaceTable
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
 from facesim.report.scored_pairs import NamedPairs, read_scored_pairs, rows_of
 
 TABLE = FaceTable(Path(), np.array(["a.png", "b.png", "NA"]), np.array([0, 0, 1]), np.array("xy"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from facesim.interfaces import DataError
+from facesim.errors import DataError
 from facesim.report.training_log import read_training_log
 
 TRAIN = '{"kind": "train", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n'

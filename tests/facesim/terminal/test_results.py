@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from facesim.arrays import FloatArray
 from facesim.evaluation.baseline import Baseline, measure_baseline
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.operating_points import OperatingPoint
 from facesim.evaluation.paired_difference import ScoredRun
-from facesim.evaluation.roc import FloatArray
 from facesim.terminal.results import print_result
 
 RANDOM = np.random.default_rng(0)

@@ -32,7 +32,8 @@ from facesim import (
     trackers,
     transforms,
 )
-from facesim.interfaces import REGISTRIES, Int64Array
+from facesim.arrays import Int64Array
+from facesim.interfaces import REGISTRIES
 from facesim.registry import Spec
 from facesim.testing import CONTRACTS, ContractBrokenError, check_plugin
 from facesim.testing.loss import LOSS

@@ -8,24 +8,24 @@ import torch
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.training.build import prepare
 from facesim.training.checkpoint import (
     Progress,
-    Trained,
+    TrainingState,
     keep_newest,
     link_checkpoint,
     read_checkpoint,
     restore_checkpoint,
     save_checkpoint,
 )
-from facesim.training.preparation import prepare
 
 
 @pytest.fixture
-def trained(tiny: Experiment) -> Trained:
+def trained(tiny: Experiment) -> TrainingState:
     return prepare(tiny).trained
 
 
-def test_everything_comes_back(trained: Trained, tiny: Experiment, tmp_path: Path) -> None:
+def test_everything_comes_back(trained: TrainingState, tiny: Experiment, tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, trained, Progress(1, 2, 9, 0.5, 0, [0.25], 7))
     fresh = prepare(tiny.model_copy(update={"seed": 5})).trained
@@ -34,7 +34,7 @@ def test_everything_comes_back(trained: Trained, tiny: Experiment, tmp_path: Pat
         assert torch.equal(tensor, fresh.network.state_dict()[name])
 
 
-def test_a_file_that_would_run_code_is_refused(trained: Trained, tmp_path: Path) -> None:
+def test_a_file_that_would_run_code_is_refused(trained: TrainingState, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "ran",))
@@ -63,7 +63,9 @@ def test_a_missing_checkpoint_lists_those_that_there_are(tmp_path: Path) -> None
         read_checkpoint(tmp_path / "bset.pt")
 
 
-def test_anothers_weights_are_refused(tiny: Experiment, trained: Trained, tmp_path: Path) -> None:
+def test_anothers_weights_are_refused(
+    tiny: Experiment, trained: TrainingState, tmp_path: Path
+) -> None:
     save_checkpoint(tmp_path / "last.pt", trained, Progress())
     other = tiny.head.plugin.parameters.model_validate({"name": "mlp", "fc_dim": 9, "out_dim": 4})
     head = type(tiny.head)(tiny.head.plugin, other)

@@ -14,10 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from facesim.data.linter.findings import ProtocolError
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import DataError
 from facesim.model.network import SiameseNetwork
 from facesim.reporter import SilentReporter
 from facesim.training.checkpoint import read_checkpoint

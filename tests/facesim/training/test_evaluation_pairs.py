@@ -10,12 +10,12 @@ import pytest
 from facesim.data.image_digests import TableDigests
 from facesim.data.linter.findings import Findings
 from facesim.data.linter.pairs import lint_pairs
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.experiment.schema import Evaluate, Experiment
-from facesim.interfaces import DataError, FaceTable, PairSet
+from facesim.interfaces import FaceTable, PairSet
 from facesim.model.inputs import PixelInputs
+from facesim.training.build import Split
 from facesim.training.evaluation_pairs import choose_all_pairs, choose_pairs, evaluation_pairs
-from facesim.training.preparation import Split
 
 FILES = np.array([f"{person}/{number}.jpg" for person in "abcd" for number in range(4)])
 TABLE = FaceTable(Path("faces"), FILES, np.repeat(np.arange(4), 4), np.array(list("abcd")))

@@ -13,9 +13,9 @@ from facesim.data.linter.findings import Finding, ProtocolError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
+from facesim.training.build import prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.preparation import prepare
 from facesim.training.run import start_run
 
 EXPERIMENT = """

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from facesim import MiningSampler, PairBatch, Sampler, TableSampler
+from facesim.arrays import Int64Array
 from facesim.evaluation.embedding import embed_rows
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import FaceTable, Int64Array, samplers
+from facesim.interfaces import FaceTable, samplers
 from facesim.reporter import SilentReporter
 from facesim.training import trainer
+from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import LAST, read_checkpoint
-from facesim.training.preparation import Prepared, prepare
 from facesim.training.run import begin_run, resume_run, train_run
 from facesim.training.stop import Stopped
-from facesim.training.trainer import no_hook
+from facesim.training.trainer import ignore_epoch
 
 SHOWN: list[tuple[int, Tensor]] = []
 
@@ -63,7 +64,7 @@ def mining(tiny: Experiment) -> Iterator[Experiment]:
         yield tiny.model_copy(update={"sampler": samplers.spec("recording")})
 
 
-def embedded(prepared: Prepared) -> Tensor:
+def embedded(prepared: RunComponents) -> Tensor:
     rows = np.arange(len(prepared.train.table))
     return embed_rows(
         prepared.network,
@@ -103,7 +104,7 @@ def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     with monkeypatch.context() as interrupted:
         interrupted.setattr(trainer.Trainer, "_step", stopping)
         with pytest.raises(Stopped):
-            train_run(run, prepared, SilentReporter(), no_hook)
+            train_run(run, prepared, SilentReporter(), ignore_epoch)
     assert [epoch for epoch, _ in SHOWN] == [1]
     resume_run(run, mining, SilentReporter())
     assert [epoch for epoch, _ in SHOWN] == [1, 2]

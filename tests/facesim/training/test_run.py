@@ -17,8 +17,8 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
 from facesim.reporter import SilentReporter
+from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint
-from facesim.training.preparation import prepare
 from facesim.training.run import resume_run, start_run
 from facesim.training.run_directory import RunDirectory
 from facesim.training.step import NonFiniteLossError

@@ -13,9 +13,9 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.reporter import SilentReporter
+from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint, restore_checkpoint
 from facesim.training.evaluate_run import evaluate_run
-from facesim.training.preparation import prepare
 from facesim.training.run import resume_run, start_run
 from facesim.training.run_directory import RunDirectory
 

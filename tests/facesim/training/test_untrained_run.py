@@ -11,8 +11,8 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import heads
 from facesim.model.network import build_network
 from facesim.reporter import SilentReporter
+from facesim.training.build import prepare
 from facesim.training.checkpoint import BEST, read_checkpoint
-from facesim.training.preparation import prepare
 from facesim.training.run import resume_run, start_run
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from facesim.experiment.loading import load_with_source
 from facesim.tuning.objectives import objectives_named
+from facesim.tuning.parse_space import read_space
 from facesim.tuning.plan import Plan
-from facesim.tuning.reading_space import read_space
 from facesim.tuning.space import Space
 
 TINY = """\

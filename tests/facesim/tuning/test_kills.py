@@ -18,10 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import StopRequest
-from facesim.tuning.attributes import EPOCHS, EPOCHS_BEFORE, LOST, PRESENCE, REPEATS, RUN
 from facesim.tuning.plan import Plan
-from facesim.tuning.presence import Presence
+from facesim.tuning.process_identity import Presence
 from facesim.tuning.study import search_stage
+from facesim.tuning.trial_attributes import EPOCHS, EPOCHS_BEFORE, LOST, PRESENCE, REPEATS, RUN
 from facesim.tuning.workers import run_workers
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))

@@ -18,13 +18,13 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.reporter import SilentReporter
 from facesim.training.run_directory import RunDirectory
-from facesim.tuning.attributes import IS_BASE, LOST, counts
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.plan import Plan
 from facesim.tuning.progress import StudyProgress
 from facesim.tuning.storage import JOURNAL_FILE
 from facesim.tuning.study import open_study
 from facesim.tuning.summary import Summary
+from facesim.tuning.trial_attributes import IS_BASE, LOST, counts
 from facesim.tuning.winner import winning_experiment
 
 

@@ -7,9 +7,18 @@ import pytest
 from optuna.trial import TrialState
 
 from facesim.tuning import reaper
-from facesim.tuning.attributes import BEAT, EPOCHS, IS_BASE, LOST, PRESENCE, REPEATS, RUN, counts
-from facesim.tuning.presence import Presence
+from facesim.tuning.process_identity import Presence
 from facesim.tuning.reaper import Reaper
+from facesim.tuning.trial_attributes import (
+    BEAT,
+    EPOCHS,
+    IS_BASE,
+    LOST,
+    PRESENCE,
+    REPEATS,
+    RUN,
+    counts,
+)
 
 
 @pytest.fixture

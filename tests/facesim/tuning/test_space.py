@@ -6,8 +6,8 @@ from typing import Any
 import optuna
 import pytest
 
-from facesim.experiment.source import ExperimentError
-from facesim.tuning.base_point import base_point
+from facesim.experiment.nodes import ExperimentError
+from facesim.tuning.base_trial import base_point
 from facesim.tuning.space import Space
 
 Read = Callable[..., Space]

@@ -13,12 +13,12 @@ from facesim.errors import FacesimError
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Stopped, StopRequest
-from facesim.tuning.attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
-from facesim.tuning.base_point import base_point
+from facesim.tuning.base_trial import base_point
 from facesim.tuning.plan import Plan
-from facesim.tuning.stage import Stage
 from facesim.tuning.study import open_study, search_stage
 from facesim.tuning.trial import SearchTrial, best_of_val
+from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
+from facesim.tuning.work_queue import Stage
 from facesim.tuning.worker import work
 
 Write = Callable[..., Path]

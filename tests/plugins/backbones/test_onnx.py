@@ -21,7 +21,7 @@ from facesim.experiment.schema import Experiment
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.reporter import SilentReporter
 from facesim.testing import check_plugin
-from facesim.training.check import check_experiment
+from facesim.training.dry_run import check_experiment
 from facesim.training.evaluate_run import evaluate_run
 from facesim.training.run import resume_run, start_run
 from facesim_plugins.backbones._onnx_session import OnnxModel, open_model

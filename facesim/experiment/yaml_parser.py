@@ -1,0 +1,170 @@
+"""YAML text as a tree that remembers where each value was written."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.reader import ReaderError
+
+from facesim.errors import did_you_mean
+from facesim.experiment.nodes import ExperimentError, KeyPath, Mark, Node, Problem, Scalar, is_text
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 20_000
+MAX_DEPTH = 50
+
+_PLAIN = "plain"
+_STANDARD = "tag:yaml.org,2002:"
+_TAGS = (_PLAIN, _STANDARD + "str", _STANDARD + "map", _STANDARD + "seq")
+
+
+def read_source(path: Path) -> tuple[Node, list[Problem]]:
+    """Parse a file.
+
+    Raises:
+        ExperimentError: the file cannot be read, or is no YAML mapping.
+    """
+    start = Mark(str(path), 1, 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            message = f"larger than {MAX_BYTES:,} bytes; is this an experiment file?"
+            raise ExperimentError([Problem(start, (), message)])
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ExperimentError(
+            [Problem(replace(start, line=line), (), "not UTF-8 text; save the file as UTF-8")]
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ExperimentError([Problem(start, (), _cannot_read(path, error))]) from None
+    node, problems = parse(text, start)
+    if not isinstance(node.value, dict):
+        raise ExperimentError(
+            [*problems, Problem(node.mark, (), "an experiment is a mapping of `key: value` lines")]
+        )
+    return node, problems
+
+
+def parse(text: str, start: Mark) -> tuple[Node, list[Problem]]:
+    """Parse one YAML document whose first character stands at ``start``.
+
+    Returns:
+        The tree, and the problems that do not keep the rest from being read (duplicate keys, tags).
+
+    Raises:
+        ExperimentError: the text is no YAML, or is too large or too deep when aliases are expanded.
+    """
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark, what = _syntax_error(error, text, start)
+        raise ExperimentError([Problem(mark, (), f"not valid YAML: {what}")]) from None
+    except RecursionError:
+        raise ExperimentError([Problem(start, (), f"nested deeper than {MAX_DEPTH}")]) from None
+    if root is None:
+        return Node(Scalar("", True), start, start), []
+    builder = _Builder(start)
+    return builder.build(root, (), start), builder.problems
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes and leaves plain scalars alone; YAML 1.2's types are given later."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        """The tag of a node that was written without one."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        tag: str = super().resolve(kind, value, (False, False))  # type: ignore[no-untyped-call]
+        return tag
+
+
+@dataclass
+class _Builder:
+    start: Mark
+    problems: list[Problem] = field(default_factory=list)
+    nodes: int = 0
+
+    def build(self, node: Any, path: KeyPath, key_mark: Mark) -> Node:
+        mark = _mark(node.start_mark, self.start)
+        self.nodes += 1
+        if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise ExperimentError(
+                [Problem(mark, path[:3], "too large or too deep once its aliases are expanded")]
+            )
+        if node.tag not in _TAGS:
+            message = f"the tag {_short(node.tag)} is not supported; write a plain value"
+            self.problems.append(Problem(mark, path, message))
+        if isinstance(node, yaml.MappingNode):
+            return Node(self._mapping(node, path), mark, key_mark)
+        if isinstance(node, yaml.SequenceNode):
+            items = [
+                self.build(item, (*path, index), _mark(item.start_mark, self.start))
+                for index, item in enumerate(node.value)
+            ]
+            return Node(items, mark, key_mark)
+        if not is_text(node.value):
+            self.problems.append(
+                Problem(mark, path, "holds a NUL or half of a surrogate pair, which is no text")
+            )
+            return Node(Scalar("", plain=False), mark, key_mark)
+        return Node(Scalar(node.value, node.tag == _PLAIN), mark, key_mark)
+
+    def _mapping(self, node: Any, path: KeyPath) -> dict[str, Node]:
+        built: dict[str, Node] = {}
+        for key, value in node.value:
+            mark = _mark(key.start_mark, self.start)
+            reason = _why_no_key(key)
+            if not reason and key.value in built:
+                line = built[key.value].key_mark.line
+                reason = f"duplicate key; the first one stands in line {line}, keep one of the two"
+            if reason:
+                known = (key.value,) if isinstance(key.value, str) and is_text(key.value) else ()
+                self.problems.append(Problem(mark, (*path, *known), reason))
+            else:
+                built[key.value] = self.build(value, (*path, key.value), mark)
+        return built
+
+
+def _why_no_key(key: Any) -> str:
+    if not isinstance(key, yaml.ScalarNode) or not is_text(key.value):
+        return "a key must be a plain word"
+    if key.value == "<<" and key.tag == _PLAIN:
+        return "YAML 1.2 has no merge keys; write the keys out, or use `extends: other.yaml`"
+    return ""
+
+
+def _short(tag: str) -> str:
+    return "!!" + tag.removeprefix(_STANDARD) if tag.startswith(_STANDARD) else tag
+
+
+def _syntax_error(error: yaml.YAMLError, text: str, start: Mark) -> tuple[Mark, str]:
+    """Where the text stops being YAML, and what the parser says of it."""
+    if isinstance(error, ReaderError):
+        before = text[: error.position]
+        column = error.position - (before.rfind("\n") + 1)
+        mark = replace(start, line=start.line + before.count("\n"), column=column + 1)
+        return mark, f"the character {chr(error.character)!r} is not allowed"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return start, " ".join(str(error).split())
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    lines = text.splitlines()
+    if "${" in "".join(lines[error.problem_mark.line : error.problem_mark.line + 1]):
+        what += '; inside { } or [ ] a variable must be quoted: "${NAME}"'
+    return _mark(error.problem_mark, start), what
+
+
+def _mark(mark: Any, start: Mark) -> Mark:
+    return replace(start, line=start.line + mark.line, column=mark.column + 1)
+
+
+def _cannot_read(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        siblings = sorted(sibling.name for sibling in path.parent.glob("*.y*ml"))
+        guess = did_you_mean(path.name, siblings)
+        known = f"; that folder has {', '.join(siblings[:10])}" if siblings and not guess else ""
+        return f"no such file{guess}{known}"
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"cannot be read: {reason}"

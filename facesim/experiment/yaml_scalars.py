@@ -1,0 +1,105 @@
+"""Scalars as YAML 1.2's core schema reads them, after environment variables are filled in."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from facesim.errors import did_you_mean
+from facesim.experiment.nodes import KeyPath, Node, Problem, Scalar, is_text
+
+_VARIABLE = re.compile(
+    r"\$\$(?=\{)"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:[^${}]|\$(?!\{))*))?\}"
+    r"|(?P<wrong>\$\{[^}]{0,40}\}?)"
+)
+_CONSTANTS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_MAX_DIGITS = 400
+
+
+def resolve(node: Node, environment: Mapping[str, str]) -> tuple[Any, list[Problem]]:
+    """Turn a tree into plain data.
+
+    ``${NAME}`` and ``${NAME:-default}`` are replaced first (``$${`` stands for ``${``), so that a
+    plain ``lr: ${LR:-1e-3}`` is a number. As in a shell, the default also stands for an empty
+    variable.
+
+    Returns:
+        The data, and a problem for each variable that is not set and has no default.
+    """
+    problems: list[Problem] = []
+    return _resolve(node, (), environment, problems), problems
+
+
+def typed(text: str) -> Any:
+    """A plain scalar's value: null, bool, int, float or, failing these, the text itself."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if len(text) > _MAX_DIGITS:
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _PREFIXED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def escaped(text: str) -> str:
+    """Text that :func:`resolve` gives back as it is, whatever variables are set."""
+    return text.replace("${", "$${")
+
+
+def _resolve(
+    node: Node, path: KeyPath, environment: Mapping[str, str], problems: list[Problem]
+) -> Any:
+    if isinstance(node.value, Scalar):
+        text, reasons = _fill_in(node.value.text, environment)
+        problems += [Problem(node.mark, path, reason) for reason in reasons]
+        return typed(text) if node.value.plain else text
+    resolved = [
+        (key, _resolve(below, (*path, key), environment, problems))
+        for key, below in node.children()
+    ]
+    if isinstance(node.value, dict):
+        return dict(resolved)
+    return [value for _, value in resolved]
+
+
+def _fill_in(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The text with its variables replaced, and what is wrong with those that could not be."""
+    reasons: list[str] = []
+
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if match["wrong"]:
+            reasons.append(
+                f"a variable is written ${{NAME}} or ${{NAME:-default}}, not {match[0]}; "
+                "$${ stands for a plain ${"
+            )
+            return match[0]
+        if name is None:
+            return "$"
+        value = environment.get(name) or default or environment.get(name, default)
+        if value is None:
+            reasons.append(
+                f"the environment variable {name} is not set{did_you_mean(name, list(environment))}"
+                f"; set it, or write a default: ${{{name}:-value}}"
+            )
+            return match[0]
+        if not is_text(value):
+            reasons.append(f"the environment variable {name} holds bytes that are no UTF-8 text")
+            return match[0]
+        return value
+
+    return _VARIABLE.sub(replacement, text), reasons

@@ -1,0 +1,35 @@
+"""Plain data as YAML text that facesim reads back to the same data."""
+
+from typing import Any
+
+import yaml
+
+from facesim.experiment.yaml_scalars import escaped, typed
+
+
+def to_yaml(data: dict[str, Any]) -> str:
+    """Write JSON data as an experiment file, whatever its strings look like."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that occurs twice in full, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Escape variables, and quote what a reader of YAML 1.2 would take for something else.
+
+    PyYAML writes for YAML 1.1: it leaves ``1e-4`` without quotes, and folds unusual line breaks.
+    """
+    node: yaml.ScalarNode = dumper.represent_str(escaped(text))
+    if not text.isprintable():
+        node.style = '"'
+    elif not isinstance(typed(text), str):
+        node.style = "'"
+    return node
+
+
+_Dumper.add_representer(str, _represent_text)

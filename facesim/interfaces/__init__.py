@@ -1,0 +1,54 @@
+"""What each kind of plugin must offer, one file per kind, and the registries that hold them."""
+
+from facesim.arrays import Int64Array
+from facesim.errors import DataError
+from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
+from facesim.interfaces.kinds import (
+    INTERFACE_VERSION,
+    REGISTRIES,
+    ParameterGroups,
+    backbones,
+    datasets,
+    heads,
+    losses,
+    optimizers,
+    samplers,
+    schedulers,
+    trackers,
+    transforms,
+)
+from facesim.interfaces.loss import Loss
+from facesim.interfaces.pair_batch import PairBatch
+from facesim.interfaces.sampler import MiningSampler, Sampler, TableSampler
+from facesim.interfaces.tables import FaceTable, PairSet
+from facesim.interfaces.tracker import Tracker
+from facesim.interfaces.transform import Transform
+
+__all__ = [
+    "IMAGENET",
+    "INTERFACE_VERSION",
+    "REGISTRIES",
+    "Backbone",
+    "DataError",
+    "FaceTable",
+    "Int64Array",
+    "Loss",
+    "MiningSampler",
+    "Normalization",
+    "PairBatch",
+    "PairSet",
+    "ParameterGroups",
+    "Sampler",
+    "TableSampler",
+    "Tracker",
+    "Transform",
+    "backbones",
+    "datasets",
+    "heads",
+    "losses",
+    "optimizers",
+    "samplers",
+    "schedulers",
+    "trackers",
+    "transforms",
+]

@@ -1,0 +1,43 @@
+"""Losses: the training loss and the score by which the trained system compares two faces."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from facesim.interfaces.pair_batch import PairBatch
+
+
+class Loss(nn.Module, ABC):
+    """A training loss together with the score by which the trained system compares two faces.
+
+    Attributes:
+        of_training_identities: True where ``forward`` reads a weight per training identity, so
+            that it has no value for other people's faces.
+    """
+
+    of_training_identities: bool = False
+
+    @abstractmethod
+    def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+        """Embeddings float [B, D] of ``batch.images`` -> a scalar that is finite for any batch."""
+
+    @abstractmethod
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        """Similarity [P] of embeddings [P, D] and [P, D]: higher is more alike, symmetric."""
+
+    def impostor_margin(self) -> float | None:
+        """The score at and below which an impostor pair costs nothing, if there is one.
+
+        With it the log shows how many impostor pairs there still are to learn from.
+        """
+        return None
+
+    def chance_loss(self, genuine_share: float) -> float | None:  # noqa: ARG002
+        """The least that ``forward`` can be where all pairs have the same score, if that is known.
+
+        With it the log says so if the loss is stuck there.
+
+        Args:
+            genuine_share: of the pairs, from 0 to 1.
+        """
+        return None

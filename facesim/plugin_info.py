@@ -1,0 +1,143 @@
+"""What there is to say about the plugins, as plain data: ``facesim plugins`` prints it."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from typing import Annotated, Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from facesim.errors import PluginError, did_you_mean
+from facesim.failures import PluginFailure, failures
+from facesim.interfaces import REGISTRIES
+from facesim.registry import Plugin, Registry
+from facesim.signature import docstring
+from facesim.type_descriptions import bounds_in_words, type_in_words
+
+
+@dataclass(frozen=True)
+class ParameterExplanation:
+    """One parameter that an experiment file may give.
+
+    Attributes:
+        name: its key.
+        type: in plain words ("a whole number", "'imagenet', 'none' or a path").
+        bounds: what values may be ("> 0 and < 1"); empty where there are none.
+        default: as the file would have it; None where the file must give a value.
+        description: its author's words; empty where there are none.
+    """
+
+    name: str
+    type: str
+    bounds: str
+    default: str | None
+    description: str
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """One plugin.
+
+    Attributes:
+        kind: in the singular ("loss").
+        name: what an experiment file calls it.
+        summary: the first paragraph of its docstring, on one line.
+        text: the whole docstring.
+        parameters: in the order of its signature.
+        origin: ``file:line`` of its registration.
+        distribution: name and version of the package that brought it; None for a file's.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    text: str
+    parameters: tuple[ParameterExplanation, ...]
+    origin: str
+    distribution: str | None
+
+    @property
+    def source(self) -> str:
+        """``file:line (distribution version)``, or the first part alone."""
+        return f"{self.origin} ({self.distribution})" if self.distribution else self.origin
+
+
+def find_registry(kind: str) -> Registry[Any]:
+    """The registry of a kind, in the singular or the plural.
+
+    Raises:
+        PluginError: there is no such kind; the message holds the nearest ones.
+    """
+    for registry in REGISTRIES:
+        if kind.lower() in (registry.kind, registry.plural):
+            return registry
+    known = [registry.plural for registry in REGISTRIES]
+    singular = [registry.kind for registry in REGISTRIES]
+    guess = did_you_mean(kind, known) or did_you_mean(kind, singular)
+    raise PluginError(f"there is no kind of plugin {kind!r}{guess}; known are {', '.join(known)}")
+
+
+def explain_kind(kind: str) -> tuple[PluginInfo, ...]:
+    """Every plugin of a kind, by name; raises PluginError as :func:`find_registry` does."""
+    return tuple(explained(plugin) for plugin in find_registry(kind))
+
+
+def explain_plugin(kind: str, name: str) -> PluginInfo:
+    """One plugin.
+
+    Raises:
+        PluginError: there is no such kind or plugin; the message holds the nearest ones, and says
+            so where the plugin is there but could not be imported.
+    """
+    return explained(find_registry(kind).get(name))
+
+
+def failed_plugins() -> tuple[PluginFailure, ...]:
+    """The modules that could not be imported, by distribution and module."""
+    return tuple(sorted(failures.values(), key=lambda failure: (failure.origin, failure.module)))
+
+
+def explained(plugin: Plugin[Any]) -> PluginInfo:
+    """A plugin, explained."""
+    fields = plugin.parameters.model_fields
+    return PluginInfo(
+        kind=plugin.kind,
+        name=plugin.name,
+        summary=plugin.summary,
+        text=docstring(plugin.factory),
+        parameters=tuple(_parameter(key, fields[key]) for key in fields if key != "name"),
+        origin=plugin.origin,
+        distribution=_distribution(plugin.module),
+    )
+
+
+def _parameter(name: str, info: FieldInfo) -> ParameterExplanation:
+    annotation: Any = info.annotation
+    if info.metadata:
+        annotation = Annotated[(annotation, *info.metadata)]
+    return ParameterExplanation(
+        name=name,
+        type=type_in_words(annotation),
+        bounds=bounds_in_words(annotation),
+        default=None if info.is_required() else _as_written(info.get_default()),
+        description=info.description or "",
+    )
+
+
+def _as_written(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    return json.dumps(to_jsonable_python(value), ensure_ascii=False)
+
+
+def _distribution(module: str) -> str | None:
+    """Name and version of the installed package that a module belongs to."""
+    names = _distributions().get(module.partition(".")[0])
+    return f"{names[0]} {version(names[0])}" if names else None
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return {package: sorted(set(names)) for package, names in packages_distributions().items()}

@@ -1,0 +1,74 @@
+"""The DET: false non-matches against false matches, both on logarithmic axes."""
+
+import numpy as np
+
+from facesim.evaluation.metrics import far_name
+from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.roc import Roc
+from facesim.evaluation.roc_band import RocBand
+from facesim.report.formatting import estimate, percent
+from facesim.report.page import Figure, Table
+from facesim.report.plots.curve_parts import add_band, add_threshold, log_rate_axis
+from facesim.report.plots.drawn_curve import visible_points
+from facesim.report.plots.layout import MUTED, SERIES, new_plot, style_axes
+
+
+def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Figure:
+    """The trade-off of both errors, as NIST's FRTE draws it.
+
+    Args:
+        roc: of pairs of both kinds.
+        band: pointwise intervals; None if there are none.
+        result: for the threshold's point and the equal error rate.
+    """
+    plot = new_plot(height=420)
+    add_band(plot, band, rejects=True)
+    fmr, fnmr = roc.det().T
+    shown = (fmr > 0) & (fnmr > 0)
+    fmr, fnmr = fmr[shown], fnmr[shown]
+    if len(fmr):
+        kept = visible_points(np.log10(fmr), np.log10(fnmr))
+        plot.add_scatter(
+            x=fmr[kept],
+            y=fnmr[kept],
+            name="this run",
+            mode="lines",
+            line={"color": SERIES[0], "width": 2, "shape": "hv"},
+            hovertemplate="FNMR %{y:.3~%}<br>FMR %{x:.3~%}<extra></extra>",
+        )
+    smallest = min(1 / roc.impostor, 1 / roc.genuine)
+    plot.add_scatter(
+        x=[smallest, 1],
+        y=[smallest, 1],
+        showlegend=False,
+        mode="lines",
+        line={"color": MUTED, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    add_threshold(plot, result, rejects=True)
+    style_axes(plot, "False match rate", "False non-match rate")
+    log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
+    log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
+    return Figure("det", "DET", _description(result), plot, _numbers(result))
+
+
+def _description(result: EvaluationResult) -> str:
+    at = [
+        f"{percent(each.fnmr)} at FMR {far_name(each.fmr)}"
+        for each in result.fnmr_at_fmr
+        if each.fnmr
+    ]
+    text = f"The false non-match rate is {', '.join(at)}. " if at else ""
+    return f"{text}The dotted line is where both are equal: {estimate('eer', result.eer)}."
+
+
+def _numbers(result: EvaluationResult) -> Table:
+    rows = tuple(
+        (
+            far_name(at.fmr),
+            percent(at.fnmr) if at.fnmr is not None else str(at.reason),
+            f"{percent(at.low)} to {percent(at.high)}" if at.low is not None else "no interval",
+        )
+        for at in result.fnmr_at_fmr
+    )
+    return Table("False non-match rate at false match rates", ("FMR", "FNMR", "95% interval"), rows)

@@ -1,0 +1,41 @@
+"""By how much several runs differ from the first."""
+
+from facesim.report.comparison import ComparedRun, Comparison
+from facesim.report.formatting import is_percentage, metric_label
+from facesim.report.page import Figure, Table
+from facesim.report.plots.intervals import Line, interval_plot
+
+
+def differences_figure(comparison: Comparison) -> Figure | None:
+    """The differences of all rates; None where no rate could be compared."""
+    lines = [line for run in comparison.runs[1:] for line in _lines(run)]
+    if not lines:
+        return None
+    return Figure(
+        "differences",
+        "Differences to the first run",
+        f"Each run minus {comparison.runs[0].label}, with 95% intervals. An interval that holds 0 "
+        "shows no difference. Of error rates (EER, FAR), less is better.",
+        interval_plot(lines, "Percentage points", tickformat="+~g", reference=0.0),
+        Table(
+            "Each run minus the first",
+            ("Run", "Metric", "Difference"),
+            tuple((line.series, line.name, line.text) for line in lines),
+            numeric=False,
+        ),
+    )
+
+
+def _lines(run: ComparedRun) -> list[Line]:
+    return [
+        Line(
+            metric_label(found.metric),
+            100 * found.difference,
+            None if found.low is None else 100 * found.low,
+            None if found.high is None else 100 * found.high,
+            found.as_text(),
+            run.label,
+        )
+        for found in run.differences.values()
+        if found.difference is not None and is_percentage(found.metric)
+    ]

@@ -1,0 +1,174 @@
+"""From an experiment to the built parts of a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler
+
+from facesim.data.image_digests import TableDigests
+from facesim.errors import FacesimError
+from facesim.evaluation.attribute_values import require_attributes
+from facesim.evaluation.metrics import metric_named
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
+from facesim.model.devices import pick_device
+from facesim.model.inputs import Inputs
+from facesim.model.network import SiameseNetwork, build_network
+from facesim.registry import Spec
+from facesim.seeds import derive_seed
+from facesim.training.checkpoint import TrainingState
+from facesim.training.make_inputs import make_inputs
+from facesim.training.trunk_file import load_trunk
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the data.
+
+    Attributes:
+        name: train, val or test.
+        table: its images.
+        inputs: what the network is fed from them.
+        digests: of the images' files.
+    """
+
+    name: str
+    table: FaceTable
+    inputs: Inputs
+    digests: TableDigests
+
+
+@dataclass(frozen=True)
+class RunComponents:
+    """Everything that a run needs, built.
+
+    Attributes:
+        experiment: as it was read.
+        train: the training split, with its augmentations.
+        val: the split for thresholds and the best checkpoint.
+        test: the split for the final figures; training does not touch it.
+        sampler: draws the training pairs.
+        trained: network, optimizer and scheduler.
+        total_steps: batches in all epochs together.
+        trackers: not started yet.
+    """
+
+    experiment: Experiment
+    train: Split
+    val: Split
+    test: Split
+    sampler: Sampler
+    trained: TrainingState
+    total_steps: int
+    trackers: tuple[Tracker, ...]
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Train, val and test."""
+        return self.train, self.val, self.test
+
+    @property
+    def network(self) -> SiameseNetwork:
+        """The network under training."""
+        return self.trained.network
+
+
+def prepare(experiment: Experiment, trunk: Path | None = None) -> RunComponents:
+    """Read the tables and build every part.
+
+    Args:
+        experiment: names the parts.
+        trunk: the file of a run that is taken up again, with its frozen weights.
+
+    Raises:
+        FacesimError: a table cannot be read or a part cannot be built.
+    """
+    metric_named(experiment.train.best)
+    trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
+    device = pick_device(experiment.device)
+    train_table = _load_table("train", experiment.data.train)
+    network = build_network(experiment, len(train_table.labels), device)
+    if trunk is not None:
+        load_trunk(trunk, network)
+    train = _make_split(experiment, "train", train_table, network)
+    val, test = (load_split(experiment, name, network) for name in ("val", "test"))
+    sampler = _build(
+        experiment.sampler,
+        train.table.identities,
+        experiment.train.batch_size,
+        derive_seed(experiment.seed, "sampler"),
+    )
+    if isinstance(sampler, TableSampler):
+        sampler.read_table(train.table)
+    total_steps = len(sampler) * experiment.train.epochs
+    if total_steps == 0 and experiment.train.epochs:
+        raise FacesimError(
+            f"sampler {experiment.sampler.name!r} draws no batch from the {len(train.table)} "
+            "training images; lower train.batch_size or draw more pairs an image"
+        )
+    if experiment.train.compile:
+        network.compile_trained_part()
+    optimizer, scheduler = _make_updates(experiment, network, total_steps)
+    trained = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
+    return RunComponents(experiment, train, val, test, sampler, trained, total_steps, trackers)
+
+
+def _make_updates(
+    experiment: Experiment, network: SiameseNetwork, total_steps: int
+) -> tuple[Optimizer, LRScheduler]:
+    """Optimizer and scheduler; those of an empty tensor if there is no epoch to train."""
+    if not experiment.train.epochs:
+        optimizer: Optimizer = SGD([torch.zeros(0)], lr=0.0)
+        return optimizer, ConstantLR(optimizer, factor=1.0)
+    groups = network.parameter_groups()
+    if not groups:
+        raise FacesimError(
+            "nothing is trainable: backbone, head and loss have no free parameter; to measure the "
+            "network as it is, write `train: {epochs: 0}`"
+        )
+    optimizer = _build(experiment.optimizer, groups)
+    return optimizer, _build(experiment.scheduler, optimizer, total_steps)
+
+
+def load_split(experiment: Experiment, name: str, network: SiameseNetwork) -> Split:
+    """Read the table of ``data.<name>`` and say what ``network`` is fed from it.
+
+    Raises:
+        FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
+            its errors are asked for.
+    """
+    table = _load_table(name, getattr(experiment.data, name))
+    if name == "test":
+        require_attributes(table.attributes, experiment.evaluate.slices)
+    return _make_split(experiment, name, table, network)
+
+
+def _load_table(name: str, dataset: "Spec[FaceTable]") -> FaceTable:
+    try:
+        table: FaceTable = _build(dataset)
+    except FacesimError as error:
+        raise FacesimError(f"data.{name}: {error}") from error
+    if not len(table):
+        raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
+    return table
+
+
+def _make_split(
+    experiment: Experiment, name: str, table: FaceTable, network: SiameseNetwork
+) -> Split:
+    """Only the training split is augmented."""
+    transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
+    digests = TableDigests(table)
+    inputs = make_inputs(experiment, network, table, transforms, digests)
+    return Split(name, table, inputs, digests)
+
+
+def _build(spec: "Spec[Any]", *arguments: Any) -> Any:
+    """Build a plugin; a ValueError that it raises about its parameters is the user's to read."""
+    try:
+        return spec.build(*arguments)
+    except ValueError as error:
+        raise FacesimError(f"{spec.plugin.kind} {spec.name!r}: {error}") from error

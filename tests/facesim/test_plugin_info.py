@@ -1,0 +1,136 @@
+"""What ``facesim plugins`` has to print."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+
+from facesim import PluginError, backbones, interfaces, losses
+from facesim.failures import PluginFailure, failures
+from facesim.plugin_info import (
+    ParameterExplanation,
+    explain_kind,
+    explain_plugin,
+    failed_plugins,
+    find_registry,
+)
+
+
+class Mine:
+    """Pull together
+    and push apart.
+
+    Reference:
+        Nobody: Nothing (1999).
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_identities: int,
+        *,
+        margin: Annotated[float, Field(gt=0, lt=10, description="How far.")] = 2.0,
+        hidden: Annotated[tuple[int, ...], Field(description="Widths.")] = (64, 64),
+        weights: Literal["imagenet"] | Path = "imagenet",
+        power: Annotated[int, Field(ge=1)],
+        note: str = "",
+        limit: int | None = None,
+        fast: bool = True,
+    ) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _one_loss() -> Iterator[None]:
+    before = dict(failures)
+    failures.clear()
+    with ExitStack() as stack:
+        for registry in interfaces.REGISTRIES:
+            stack.enter_context(registry.isolated())
+            registry._plugins = {}
+        losses("mine")(Mine)
+        yield
+    failures.clear()
+    failures.update(before)
+
+
+def test_a_plugin_is_explained_whole() -> None:
+    explanation = explain_plugin("loss", "mine")
+    assert (explanation.kind, explanation.name) == ("loss", "mine")
+    assert explanation.summary == "Pull together and push apart."
+    assert explanation.text.endswith("Reference:\n    Nobody: Nothing (1999).")
+    assert explanation.origin.startswith(f"{__file__}:")
+
+
+def test_parameters_are_in_plain_words_in_the_order_of_the_signature() -> None:
+    assert explain_plugin("loss", "mine").parameters == (
+        ParameterExplanation("margin", "a number", "> 0 and < 10", "2.0", "How far."),
+        ParameterExplanation("hidden", "a list, each a whole number", "", "[64, 64]", "Widths."),
+        ParameterExplanation("weights", "'imagenet' or a path", "", "imagenet", ""),
+        ParameterExplanation("power", "a whole number", ">= 1", None, ""),
+        ParameterExplanation("note", "text", "", '""', ""),
+        ParameterExplanation("limit", "a whole number or null", "", "null", ""),
+        ParameterExplanation("fast", "true or false", "", "true", ""),
+    )
+
+
+def test_explanations_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        explain_plugin("loss", "mine").name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", ["loss", "losses", "Losses", "LOSS"])
+def test_a_kind_may_be_in_the_singular_or_the_plural(kind: str) -> None:
+    assert find_registry(kind) is losses
+    assert [explanation.name for explanation in explain_kind(kind)] == ["mine"]
+
+
+def test_a_kind_without_plugins_has_no_explanation() -> None:
+    assert find_registry("backbone") is backbones
+    assert explain_kind("backbone") == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "guess"), [("lossses", "'losses'"), ("los", "'losses'"), ("sampeler", "'samplers'")]
+)
+def test_an_unknown_kind_names_the_nearest_and_all(kind: str, guess: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        explain_kind(kind)
+    message = str(caught.value)
+    assert message.startswith(f"there is no kind of plugin {kind!r} (did you mean ")
+    assert guess in message
+    assert message.endswith(
+        "known are datasets, transforms, backbones, heads, samplers, losses, optimizers, "
+        "schedulers, trackers"
+    )
+
+
+def test_an_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(PluginError, match=r"no loss 'mime' \(did you mean 'mine'\?\)"):
+        explain_plugin("losses", "mime")
+
+
+def test_a_plugin_is_said_to_be_of_the_distribution_that_brought_it() -> None:
+    # numpy stands for any installed package: a plugin is registered by one of its modules.
+    import numpy as np
+
+    names: dict[str, Any] = {"losses": losses, "__name__": "numpy.extra"}
+    exec("@losses('theirs')\ndef theirs(a, b): ...", names)
+    assert explain_plugin("loss", "theirs").distribution == f"numpy {np.__version__}"
+
+
+def test_a_plugin_of_a_file_has_no_distribution() -> None:
+    exec(
+        "@losses('local')\ndef local(a, b): ...",
+        {"losses": losses, "__name__": "facesim_local_0123"},
+    )
+    assert explain_plugin("loss", "local").distribution is None
+
+
+def test_failures_are_listed_by_distribution() -> None:
+    for module, origin in (("c", "acme 1.0"), ("a", "zeta 1.0"), ("b", "acme 1.0")):
+        failures[module] = PluginFailure(module, origin, "ImportError: x")
+    assert [failure.module for failure in failed_plugins()] == ["b", "c", "a"]

@@ -1,0 +1,78 @@
+"""A rehearsal finds what a run would stumble over, and writes nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.experiment.loading import load_experiment
+from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
+from facesim.reporter import SilentReporter
+from facesim.training.dry_run import CheckReport, check_experiment
+
+Cost = Callable[[Tensor], Tensor]
+
+
+def rehearsed(file: Path, out: Path, *changes: str) -> CheckReport:
+    return check_experiment(load_experiment(file, changes), out, SilentReporter())
+
+
+def with_loss(cost: Cost) -> type[Loss]:
+    class Tried(Loss):
+        def __init__(self, embedding_dim: int, num_identities: int) -> None:
+            super().__init__()
+
+        def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
+            value: Tensor = cost(embeddings)
+            return value
+
+        def score(self, a: Tensor, b: Tensor) -> Tensor:
+            return -(a - b).square().sum(dim=1)
+
+    return Tried
+
+
+def test_a_sound_experiment_has_figures_and_leaves_nothing(tiny_file: Path, tmp_path: Path) -> None:
+    report = rehearsed(tiny_file, tmp_path)
+    assert "first loss" in dict(report.lines)
+    assert not [note for note in report.notes if "leaves every trained weight" in note]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (lambda embeddings: embeddings.mean().detach(), "a number without gradient"),
+        (lambda embeddings: embeddings.square(), r"a tensor of shape \[\d+, 4\]"),
+        (lambda embeddings: embeddings.mean() * torch.nan, "nan on the first batch, before"),
+    ],
+)
+def test_a_loss_that_cannot_be_trained_with_is_refused(
+    tiny_file: Path, tmp_path: Path, cost: Cost, said: str
+) -> None:
+    with losses.isolated():
+        losses("tried")(with_loss(cost))
+        with pytest.raises(FacesimError, match=said):
+            rehearsed(tiny_file, tmp_path, "loss=tried")
+
+
+def test_a_loss_that_teaches_nothing_is_a_warning(tiny_file: Path, tmp_path: Path) -> None:
+    with losses.isolated():
+        losses("tried")(with_loss(lambda embeddings: 0 * embeddings.sum()))
+        report = rehearsed(tiny_file, tmp_path, "loss=tried")
+    assert "leaves every trained weight as it is (loss 0.0000" in report.notes[-1]
+
+
+def test_a_tracker_that_cannot_be_built_is_told_before_the_run(
+    tiny_file: Path, tmp_path: Path
+) -> None:
+    def missing() -> Tracker:
+        raise FacesimError("tracker missing needs a package")
+
+    with trackers.isolated():
+        trackers("missing")(missing)
+        with pytest.raises(FacesimError, match="needs a package"):
+            rehearsed(tiny_file, tmp_path, "trackers=[missing]")
