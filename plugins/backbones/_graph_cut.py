@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from inspect import Parameter, signature
+from typing import Any
 
 from torch import fx, nn
+from torch.nn import functional
 
 from facesim import FacesimError
 
@@ -51,19 +53,40 @@ def cut_network(
     return parts[chosen]
 
 
+def without_pooling(model: nn.Module, stages: tuple[str, ...]) -> nn.Module | None:
+    """The part of a network before its last average pooling, and nothing behind it.
+
+    Args:
+        model: its modules are used, not copied.
+        stages: paths of modules that stay callable in the result.
+
+    Returns:
+        Images -> what the pooling would be given; None if there is no pooling to be found.
+    """
+    pools = [path for path, part in model.named_modules() if isinstance(part, nn.AdaptiveAvgPool2d)]
+    graph = _outline(model, (*stages, *pools[-1:]))
+    if graph is None:
+        return None
+    pooling = [node for node in graph.nodes if _pools(node, pools[-1:])]
+    if not pooling:
+        return None
+    maps = pooling[-1].all_input_nodes[0]
+    return _network_of(model, _needed_nodes(maps, None), maps, None)
+
+
 def _parts(model: nn.Module, stages: Sequence[str]) -> dict[str, tuple[nn.Module, nn.Module]]:
     """Trunk and tail for each stage after which the network can be cut; none if it is opaque."""
-    graph = outline(model, stages)
+    graph = _outline(model, stages)
     if graph is None:
         return {}
     result = next(node for node in graph.nodes if node.op == "output").args[0]
     found: dict[str, tuple[nn.Module, nn.Module]] = {}
     for node in graph.nodes:
         if node.op == "call_module" and node.target in stages and isinstance(result, fx.Node):
-            before, after = needed_nodes(node, None), needed_nodes(result, node)
+            before, after = _needed_nodes(node, None), _needed_nodes(result, node)
             if not _shared(model, before, after):
-                trunk = network_of(model, before, node, None)
-                found[str(node.target)] = trunk, network_of(model, after, result, node)
+                trunk = _network_of(model, before, node, None)
+                found[str(node.target)] = trunk, _network_of(model, after, result, node)
     return found
 
 
@@ -82,7 +105,7 @@ class _Outline(fx.Tracer):
         return not any(stage.startswith(f"{path}.") for stage in self._stages)
 
 
-def outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
+def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
     """The graph of a network's forward; None if it depends on values, shapes or the mode."""
     optional = {
         name: parameter.default
@@ -103,7 +126,7 @@ def outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
     return graphs[0] if in_training == in_use else None
 
 
-def needed_nodes(result: fx.Node, given: fx.Node | None) -> list[fx.Node]:
+def _needed_nodes(result: fx.Node, given: fx.Node | None) -> list[fx.Node]:
     """The nodes that a result is computed from, in order, if one of them is given."""
     needed: set[fx.Node] = set()
     waiting = [result]
@@ -135,7 +158,7 @@ def _is_of(name: str, nodes: list[fx.Node]) -> bool:
     return any(name == target or name.startswith(f"{target}.") for target in targets)
 
 
-def network_of(
+def _network_of(
     model: nn.Module, nodes: list[fx.Node], result: fx.Node, given: fx.Node | None
 ) -> fx.GraphModule:
     """A network of some nodes, which computes ``result``, from ``given`` if that is not None."""
@@ -145,3 +168,12 @@ def network_of(
         copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(copies[result])
     return fx.GraphModule(model, graph)
+
+
+def _pools(node: fx.Node, modules: list[str]) -> bool:
+    if node.op == "call_module":
+        return node.target in modules
+    if node.op == "call_method" and node.target == "mean":
+        dimensions: Any = node.args[1] if len(node.args) > 1 else None
+        return dimensions is not None and list(dimensions) == [2, 3]
+    return node.target is functional.adaptive_avg_pool2d

@@ -1,9 +1,16 @@
-"""Cutting a network in two: the stages that stay frozen and those that are trained."""
+"""Backbones made of stages: frozen and trainable ones, with or without pooling at the end."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import nn
+
+Pooling = Annotated[
+    Literal["average", "none"],
+    Field(description="global average pooling, or none: feature maps, for a head that pools (gem)"),
+]
 
 
 def cut(
@@ -11,8 +18,8 @@ def cut(
 ) -> tuple[nn.Module, nn.Module]:
     """Put the stem and the first ``frozen_stages`` stages into the trunk, the rest into the tail.
 
-    With 0 the whole network is the tail; with all of them the pooling, too, if there is one, is in
-    the trunk, so that a single vector an image is left to keep.
+    With 0 the whole network is the tail. With all of them the pooling is in the trunk as well, so
+    that the cache keeps one vector per image.
 
     Returns:
         Trunk and tail; an empty one is ``nn.Identity()``.

@@ -1,15 +1,44 @@
-"""Reading pretrained weights from a file, and saying clearly why they do not fit."""
+"""Pretrained weights: downloading, reading and loading them into a network."""
 
 import pickle
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 
 from facesim import FacesimError
 from facesim.errors import did_you_mean
+
+
+def torchvision_file(weights: Any, plugin: str, network: str) -> Path:
+    """Torchvision's ImageNet weights as a file, downloaded unless it is there.
+
+    Args:
+        weights: a member of one of torchvision's enumerations of weights.
+        plugin: name of the backbone, for errors.
+        network: name of the architecture, for errors.
+
+    Raises:
+        FacesimError: the download failed; the message says where to put the file by hand.
+    """
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / Path(urlparse(weights.url).path).name
+    if file.is_file():
+        return file
+    try:
+        weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise FacesimError(
+            f"backbone {plugin}: the ImageNet weights of {network} cannot be downloaded "
+            f"({error}); put torchvision's {file.name} into {folder}, or give its path as "
+            "`weights: FILE`, or write `weights: none` to start from random weights"
+        ) from None
+    return file
 
 
 def read_weights(path: Path, pretrained: str = "imagenet") -> dict[str, Tensor]:

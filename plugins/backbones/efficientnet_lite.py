@@ -9,8 +9,7 @@ from torch import nn
 
 from facesim import Backbone, Normalization, backbones
 from facesim_plugins.backbones._optional_package import optional_package
-from facesim_plugins.backbones._pooling import Pooling
-from facesim_plugins.backbones._stages import cut
+from facesim_plugins.backbones._stages import Pooling, cut
 from facesim_plugins.backbones._weights import load_weights
 
 PIXELS_FROM_127_BY_128 = Normalization(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)

@@ -8,10 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from facesim import IMAGENET, Backbone, FacesimError, backbones
-from facesim_plugins.backbones._pooling import Pooling
-from facesim_plugins.backbones._stages import cut
-from facesim_plugins.backbones._torchvision_weights import imagenet_file
-from facesim_plugins.backbones._weights import load_weights
+from facesim_plugins.backbones._stages import Pooling, cut
+from facesim_plugins.backbones._weights import load_weights, torchvision_file
 
 
 @backbones("resnet")
@@ -63,4 +61,4 @@ def resnet(
 def _imagenet_file(depth: int) -> Path:
     """The first version: those of the papers that followed."""
     offered = torchvision.models.get_model_weights(f"resnet{depth}")
-    return imagenet_file(offered["IMAGENET1K_V1"], "resnet", f"ResNet-{depth}")
+    return torchvision_file(offered["IMAGENET1K_V1"], "resnet", f"ResNet-{depth}")

@@ -7,8 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from facesim import Backbone, Normalization, backbones
-from facesim_plugins.backbones._pooling import Pooling
-from facesim_plugins.backbones._stages import cut
+from facesim_plugins.backbones._stages import Pooling, cut
 
 CENTERED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 

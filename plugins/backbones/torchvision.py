@@ -11,11 +11,9 @@ from torchvision import models
 from facesim import Backbone, FacesimError, Normalization, backbones
 from facesim.errors import did_you_mean
 from facesim_plugins.backbones._dry_run import output_shape
-from facesim_plugins.backbones._graph_cut import cut_network
-from facesim_plugins.backbones._pooling import Pooling
-from facesim_plugins.backbones._torchvision_weights import imagenet_file
-from facesim_plugins.backbones._unpooled import without_pooling
-from facesim_plugins.backbones._weights import load_weights
+from facesim_plugins.backbones._graph_cut import cut_network, without_pooling
+from facesim_plugins.backbones._stages import Pooling
+from facesim_plugins.backbones._weights import load_weights, torchvision_file
 
 _POOLED_BLOCKS = r"features\.\d+ MaxPool2d"
 _BLOCKS_AFTER_THE_STEM = r"features\.[1-9]\d* .*"
@@ -87,7 +85,7 @@ def torchvision(
     if weights == "none":
         network.set_submodule(classifier, nn.Identity())
     else:
-        file = imagenet_file(offered, "torchvision", model) if weights == "imagenet" else weights
+        file = torchvision_file(offered, "torchvision", model) if weights == "imagenet" else weights
         load_weights(network, file, classifier)
     _forget_dropout_before(network, classifier)
     stages = _stages(network, family)
