@@ -4,6 +4,7 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
+from facesim.page import Block, Page, Section, Table, Text
 from facesim.report.comparison import Comparison
 from facesim.report.formatting import (
     NOTHING,
@@ -11,7 +12,6 @@ from facesim.report.formatting import (
     estimate,
     metric_label,
 )
-from facesim.report.page import Block, Page, Section, Table, Text
 from facesim.report.plots.differences import differences_figure
 from facesim.report.plots.roc_overlay import roc_overlay
 from facesim.report.rendering import render

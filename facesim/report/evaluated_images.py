@@ -13,7 +13,7 @@ from facesim.data.framing import Framing
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.interfaces import FaceTable, PairSet
-from facesim.report.page import Face
+from facesim.page import Face
 from facesim.report.run_files import RunFiles
 from facesim.report.scored_pairs import NamedPairs, rows_of
 

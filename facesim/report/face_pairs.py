@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from facesim.page import Face, FacePair
 from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.formatting import number
-from facesim.report.page import Face, FacePair
 from facesim.report.scored_pairs import NamedPairs
 
 

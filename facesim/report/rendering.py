@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from facesim.report.page import Figure, Page
+from facesim.page import Page, Plot
 
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -57,9 +57,9 @@ def _source_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _plot_json(figure: Figure) -> str:
+def _plot_json(plot: Plot) -> str:
     """The plot as JSON that can stand within a script element, whatever strings it holds."""
-    text: str = figure.plot.to_json()
+    text: str = plot.figure.to_json()
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

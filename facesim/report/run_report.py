@@ -5,9 +5,9 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.evaluation.result import EvaluationResult
+from facesim.page import Page, Section, Text
 from facesim.report.evaluated_images import load_images
 from facesim.report.face_pairs import FacePairPresenter
-from facesim.report.page import Page, Section, Text
 from facesim.report.rendering import render
 from facesim.report.run_files import RunFiles, read_run
 from facesim.report.sections.errors import errors_section

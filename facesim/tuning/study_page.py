@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from facesim.atomic import write_text
 from facesim.experiment.yaml_writer import to_yaml
-from facesim.report.page import Block, Card, Cards, Code, Page, Section, Table, Text
+from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
 from facesim.report.rendering import render
 from facesim.tuning.independent_ranges import independent_ranges
 from facesim.tuning.plan import Plan

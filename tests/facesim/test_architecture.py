@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "errors",
         "paths",
         "atomic",
+        "page",
         "seeds",
         "failures",
         "plugin_file",

@@ -6,14 +6,14 @@ from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
 from facesim.evaluation.roc_band import RocBand
+from facesim.page import Plot, Table
 from facesim.report.formatting import estimate, percent
-from facesim.report.page import Figure, Table
 from facesim.report.plots.curve_parts import add_band, add_threshold, log_rate_axis
 from facesim.report.plots.drawn_curve import visible_points
 from facesim.report.plots.layout import MUTED, SERIES, new_plot, style_axes
 
 
-def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Figure:
+def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Plot:
     """The trade-off of both errors, as NIST's FRTE draws it.
 
     Args:
@@ -49,7 +49,7 @@ def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Figu
     style_axes(plot, "False match rate", "False non-match rate")
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
-    return Figure("det", "DET", _description(result), plot, _numbers(result))
+    return Plot("det", "DET", _description(result), plot, _numbers(result))
 
 
 def _description(result: EvaluationResult) -> str:

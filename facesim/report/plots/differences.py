@@ -1,17 +1,17 @@
 """By how much several runs differ from the first."""
 
+from facesim.page import Plot, Table
 from facesim.report.comparison import ComparedRun, Comparison
 from facesim.report.formatting import is_percentage, metric_label
-from facesim.report.page import Figure, Table
 from facesim.report.plots.intervals import Line, interval_plot
 
 
-def differences_figure(comparison: Comparison) -> Figure | None:
+def differences_figure(comparison: Comparison) -> Plot | None:
     """The differences of all rates; None where no rate could be compared."""
     lines = [line for run in comparison.runs[1:] for line in _lines(run)]
     if not lines:
         return None
-    return Figure(
+    return Plot(
         "differences",
         "Differences to the first run",
         f"Each run minus {comparison.runs[0].label}, with 95% intervals. An interval that holds 0 "

@@ -10,8 +10,8 @@ from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
 from facesim.evaluation.roc_band import RocBand
+from facesim.page import Plot, Table
 from facesim.report.formatting import interval, number, percent, tar_at_far, words
-from facesim.report.page import Figure, Table
 from facesim.report.plots.curve_parts import (
     add_band,
     add_roc,
@@ -31,7 +31,7 @@ from facesim.report.plots.layout import (
 
 def roc_figure(
     roc: Roc, band: RocBand | None, result: EvaluationResult, baselines: Sequence[Baseline] = ()
-) -> Figure:
+) -> Plot:
     """The curve with its band, the threshold's point, chance, and the baselines' points.
 
     Args:
@@ -49,7 +49,7 @@ def roc_figure(
     style_axes(plot, "False accept rate", "True accept rate")
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
-    return Figure("roc", "ROC", _description(result, band), plot, _numbers(band, result))
+    return Plot("roc", "ROC", _description(result, band), plot, _numbers(band, result))
 
 
 def _add_baselines(plot: Any, baselines: Sequence[Baseline]) -> None:

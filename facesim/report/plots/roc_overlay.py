@@ -1,14 +1,14 @@
 """The ROC curves of several runs on one pair of axes."""
 
 from facesim.evaluation.roc import Roc
+from facesim.page import Plot, Table
 from facesim.report.comparison import Comparison
 from facesim.report.formatting import metric_label, tar_at_far
-from facesim.report.page import Figure, Table
 from facesim.report.plots.curve_parts import add_roc, log_rate_axis
 from facesim.report.plots.layout import new_plot, style_axes
 
 
-def roc_overlay(comparison: Comparison) -> Figure | None:
+def roc_overlay(comparison: Comparison) -> Plot | None:
     """The curve of each run whose scores were kept; None if none were."""
     plot = new_plot(height=440)
     smallest = 1.0
@@ -24,7 +24,7 @@ def roc_overlay(comparison: Comparison) -> Figure | None:
     style_axes(plot, "False accept rate", "True accept rate")
     log_rate_axis(plot.layout.xaxis, smallest)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
-    return Figure(
+    return Plot(
         "roc",
         "ROC",
         "The curve of each run on its own pairs; further up and further left is better.",

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from facesim.arrays import BoolArray, FloatArray
+from facesim.page import Plot, Table
 from facesim.report.formatting import number, percent
-from facesim.report.page import Figure, Table
 from facesim.report.plots.layout import GENUINE, IMPOSTOR, INK, new_plot, style_axes
 
 _BINS = 60
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
-def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None) -> Figure:
+def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None) -> Plot:
     """Shares of the genuine and of the impostor pairs in each of 60 bins of score.
 
     Args:
@@ -45,7 +45,7 @@ def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None
             line={"color": INK, "width": 1.5, "dash": "dot"},
             hovertemplate=f"threshold {number(threshold)}<extra></extra>",
         )
-    return Figure(
+    return Plot(
         "score-histogram",
         "Distribution of scores",
         _description(kinds, threshold),

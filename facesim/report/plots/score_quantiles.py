@@ -3,15 +3,15 @@
 from typing import Any
 
 from facesim.evaluation.training_health import QUANTILES
+from facesim.page import Plot, Table
 from facesim.report.formatting import number
-from facesim.report.page import Figure, Table
 from facesim.report.plots.layout import GENUINE, IMPOSTOR, epoch_ticks, new_plot, style_axes
 from facesim.report.training_log import TrainingLog
 
 _KINDS = (("genuine", GENUINE, "solid", "circle"), ("impostor", IMPOSTOR, "dash", "square"))
 
 
-def score_quantiles_figure(log: TrainingLog) -> Figure | None:
+def score_quantiles_figure(log: TrainingLog) -> Plot | None:
     """The median and the middle 90% of both kinds, by epoch; None if none were logged."""
     plot = new_plot()
     for kind, colour, dash, symbol in _KINDS:
@@ -42,7 +42,7 @@ def score_quantiles_figure(log: TrainingLog) -> Figure | None:
     style_axes(plot, "Epoch", "Score")
     epoch_ticks(plot, len(log.val))
     plot.update_layout(hovermode="x")
-    return Figure(
+    return Plot(
         "score-quantiles",
         "Scores on val",
         "Lines are medians; the bands hold the middle 90% of the pairs. Bands that part are what "

@@ -2,13 +2,13 @@
 
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import EvaluationResult
+from facesim.page import Plot, Table
 from facesim.report.formatting import tar_at_far
-from facesim.report.page import Figure, Table
 from facesim.report.plots.curve_parts import log_rate_axis
 from facesim.report.plots.layout import SERIES, new_plot, style_axes
 
 
-def tar_at_far_figure(result: EvaluationResult) -> Figure | None:
+def tar_at_far_figure(result: EvaluationResult) -> Plot | None:
     """The measurable targets with their intervals; None if there is none."""
     measured = [(at, at.tar) for at in result.tar_at_far if at.tar is not None]
     if not measured:
@@ -32,7 +32,7 @@ def tar_at_far_figure(result: EvaluationResult) -> Figure | None:
     style_axes(plot, "False accept rate", "True accept rate")
     log_rate_axis(plot.layout.xaxis, min(at.far for at, _ in measured) / 2)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
-    return Figure(
+    return Plot(
         "tar-at-far",
         "True accept rate at fixed false accept rates",
         f"Of {result.pairs:,} pairs, whose single scores were not kept; with 95% intervals.",

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from facesim.page import Plot, Table
 from facesim.report.formatting import is_percentage, metric_label, metric_value, number
-from facesim.report.page import Figure, Table
 from facesim.report.plots.layout import (
     DASHES,
     SERIES,
@@ -21,7 +21,7 @@ _POINTS = 1000
 _SHOWN = ("accuracy", "eer", "tar_at_far_1e-2")
 
 
-def loss_figure(log: TrainingLog) -> Figure:
+def loss_figure(log: TrainingLog) -> Plot:
     """The loss of logged batches and the mean loss on val, over the steps."""
     plot = new_plot()
     steps, losses = _series(log.train, "loss")
@@ -45,12 +45,10 @@ def loss_figure(log: TrainingLog) -> Figure:
         hovertemplate="step %{x}<br>loss %{y:.4g}<extra>val</extra>",
     )
     style_axes(plot, "Step", "Loss")
-    return Figure(
-        "loss", "Loss", _loss_description(losses, val_losses), plot, _by_epoch(log, "loss")
-    )
+    return Plot("loss", "Loss", _loss_description(losses, val_losses), plot, _by_epoch(log, "loss"))
 
 
-def validation_figure(log: TrainingLog, best: str) -> Figure:
+def validation_figure(log: TrainingLog, best: str) -> Plot:
     """Rates on val over the epochs; the epoch of the best checkpoint is marked.
 
     Args:
@@ -75,7 +73,7 @@ def validation_figure(log: TrainingLog, best: str) -> Figure:
     plot.update_yaxes(tickformat=".0%")
     epoch_ticks(plot, len(log.val))
     plot.update_layout(hovermode="x")
-    return Figure(
+    return Plot(
         "validation",
         "Metrics on val",
         f"The best checkpoint is the one of best {metric_label(best).lower()} on val"

@@ -2,8 +2,8 @@
 
 from plotly.subplots import make_subplots
 
+from facesim.page import Plot, Table
 from facesim.report.formatting import number, percent
-from facesim.report.page import Figure, Table
 from facesim.report.plots.layout import SERIES, epoch_ticks, new_plot, style_axes
 from facesim.report.training_log import TrainingLog
 
@@ -14,7 +14,7 @@ HEALTH = {
 }
 
 
-def health_figure(log: TrainingLog) -> Figure:
+def health_figure(log: TrainingLog) -> Plot:
     """Small multiples over the epochs, for what was logged."""
     names = [name for name in HEALTH if any(entry.get(name) is not None for entry in log.val)]
     titles = [HEALTH[name] for name in names]
@@ -42,9 +42,7 @@ def health_figure(log: TrainingLog) -> Figure:
     plot.update_yaxes(rangemode="tozero")
     plot.update_annotations(font={"size": 13}, x=0, xanchor="left")
     plot.update_layout(showlegend=False, margin={"t": 28})
-    return Figure(
-        "health", "Embeddings on val", _description(log, names), plot, _numbers(log, names)
-    )
+    return Plot("health", "Embeddings on val", _description(log, names), plot, _numbers(log, names))
 
 
 def _description(log: TrainingLog, names: list[str]) -> str:

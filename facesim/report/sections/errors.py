@@ -2,10 +2,10 @@
 
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.calibration_error import expected_calibration_error
+from facesim.page import Gallery, Section, Text
 from facesim.report.confident_errors import confident_errors
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count, percent
-from facesim.report.page import Gallery, Section, Text
 
 _SHOWN = 8
 

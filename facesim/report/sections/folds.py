@@ -1,8 +1,8 @@
 """The accuracy of a k-fold protocol, fold by fold."""
 
 from facesim.evaluation.k_fold import KFoldAccuracy
+from facesim.page import Section, Table, Text
 from facesim.report.formatting import number, percent
-from facesim.report.page import Section, Table, Text
 
 
 def folds_section(found: KFoldAccuracy) -> Section:

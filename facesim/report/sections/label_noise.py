@@ -1,10 +1,10 @@
 """Labels that deserve a look."""
 
+from facesim.page import Gallery, Section, Text
 from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count
 from facesim.report.label_suspects import RULE, Suspect, find_label_suspects
-from facesim.report.page import Gallery, Section, Text
 
 _SHOWN = 8
 

@@ -1,7 +1,7 @@
 """What the protocol linter found."""
 
 from facesim.data.linter.findings import Finding, LintReport
-from facesim.report.page import Block, Code, Section, Text
+from facesim.page import Block, Code, Section, Text
 
 
 def linter_section(lint: LintReport | None) -> Section:

@@ -2,8 +2,8 @@
 
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import AchievedPoint, EvaluationResult, TarAtFarEstimate
+from facesim.page import Section, Table, Text
 from facesim.report.formatting import estimate, interval, number, percent
-from facesim.report.page import Section, Table, Text
 
 
 def operating_points_section(result: EvaluationResult) -> Section:

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import PurePath
 
-from facesim.report.page import Block, Code, Section, Table, Text
+from facesim.page import Block, Code, Section, Table, Text
 from facesim.report.run_files import RunFiles, Start
 
 

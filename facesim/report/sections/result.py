@@ -4,6 +4,7 @@ from facesim.evaluation.baseline import Baseline
 from facesim.evaluation.k_fold import KFoldAccuracy
 from facesim.evaluation.metrics import far_name
 from facesim.evaluation.result import Estimate, EvaluationResult
+from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
 from facesim.report.formatting import (
     count,
     estimate,
@@ -14,7 +15,6 @@ from facesim.report.formatting import (
     words,
 )
 from facesim.report.metric_difference import MetricDifference
-from facesim.report.page import Block, Card, Cards, Figure, Section, Table, Text
 from facesim.report.plots.intervals import Line, interval_plot
 from facesim.report.run_files import RunFiles
 
@@ -111,7 +111,7 @@ def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]
         for name, found in named.items()
         if found.accuracy.value is not None
     ]
-    return Figure(
+    return Plot(
         "baselines",
         "What training bought",
         " ".join(["Lines are 95% intervals.", *map(_gain, baselines)]),

@@ -7,8 +7,8 @@ from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import SortedPairs
 from facesim.evaluation.roc_band import RocBand, roc_band
+from facesim.page import Block, Section, Text
 from facesim.report.evaluated_images import EvaluatedImages
-from facesim.report.page import Block, Section, Text
 from facesim.report.plots.det_curve import det_figure
 from facesim.report.plots.roc_curve import roc_figure
 from facesim.report.plots.score_histogram import score_histogram

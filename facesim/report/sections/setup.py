@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facesim.report.page import Section, Table
+from facesim.page import Section, Table
 from facesim.report.run_files import RunFiles
 
 _PARTS = ("backbone", "head", "loss", "sampler", "optimizer", "scheduler")

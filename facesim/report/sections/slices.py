@@ -7,8 +7,8 @@ from itertools import accumulate
 from facesim.evaluation.result import Estimate
 from facesim.evaluation.slice_result import Gap, Slice, Slices
 from facesim.evaluation.worst_gap import FEWEST_PAIRS
+from facesim.page import Block, Plot, Section, Table, Text
 from facesim.report.formatting import count, estimate, signed
-from facesim.report.page import Block, Figure, Section, Table, Text
 from facesim.report.plots.intervals import Line, interval_plot
 
 _DRAWN = 16
@@ -24,7 +24,7 @@ def slices_section(slices: Slices) -> Section:
     return Section("slices", "Slices", tuple(blocks))
 
 
-def _figure(slices: Slices, attributes: Sequence[str]) -> Figure:
+def _figure(slices: Slices, attributes: Sequence[str]) -> Plot:
     drawn = _fitting(attributes, slices.slices)
     lines = [
         line
@@ -39,7 +39,7 @@ def _figure(slices: Slices, attributes: Sequence[str]) -> Figure:
     )
     if len(drawn) < len(attributes):
         told += f" The plot shows the {count(len(drawn), 'attribute')} with the widest gaps."
-    return Figure(
+    return Plot(
         "slice-errors",
         "Errors by attribute",
         told,

@@ -1,6 +1,6 @@
 """How training went."""
 
-from facesim.report.page import Block, Section, Text
+from facesim.page import Block, Section, Text
 from facesim.report.plots.score_quantiles import score_quantiles_figure
 from facesim.report.plots.training_curves import loss_figure, validation_figure
 from facesim.report.plots.training_health import HEALTH, health_figure

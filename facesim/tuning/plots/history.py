@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.report.page import Figure, Table
+from facesim.page import Plot, Table
 from facesim.report.plots.layout import SERIES, new_plot, style_axes
 from facesim.tuning.objectives import Objective
 from facesim.tuning.plots.trial_marks import add_marks, kind_of, valued
@@ -12,7 +12,7 @@ from facesim.tuning.plots.trial_marks import add_marks, kind_of, valued
 
 def history_figure(
     trials: Sequence[FrozenTrial], objectives: Sequence[Objective], index: int
-) -> Figure:
+) -> Plot:
     """One objective over the trials, and the best completed one so far."""
     objective, drawn = objectives[index], valued(trials)
     plot = new_plot()
@@ -33,7 +33,7 @@ def history_figure(
     add_marks(plot, drawn, numbers, values, objectives)
     style_axes(plot, "Trial", objective.name)
     rows = zip(numbers, map(kind_of, drawn), values, best, strict=True)
-    return Figure(
+    return Plot(
         f"history-{objective.metric.name.replace('_', '-')}",
         f"History of {objective.name}",
         f"Each trial's {objective.name} ({objective.metric.direction}d) and the best so far. A "

@@ -5,14 +5,14 @@ import warnings
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from facesim.report.page import Figure, Table, Text
+from facesim.page import Plot, Table, Text
 from facesim.report.plots.layout import SERIES, literal, new_plot, style_axes
 from facesim.tuning.objectives import Objective
 
 _FEWEST = 4
 
 
-def importances_block(study: optuna.Study, objective: Objective, index: int) -> Figure | Text:
+def importances_block(study: optuna.Study, objective: Objective, index: int) -> Plot | Text:
     """The importances by PED-ANOVA (Watanabe et al., IJCAI 2023), or why there are none."""
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     if len(complete) < _FEWEST:
@@ -35,7 +35,7 @@ def importances_block(study: optuna.Study, objective: Objective, index: int) -> 
     )
     style_axes(plot, f"Importance for {objective.name}", "")
     plot.update_xaxes(tickformat=".0%", rangemode="tozero")
-    return Figure(
+    return Plot(
         f"importances-{objective.metric.name.replace('_', '-')}",
         f"Importances for {objective.name}",
         "How much each parameter decides whether a trial is among the best tenth, by PED-ANOVA; "

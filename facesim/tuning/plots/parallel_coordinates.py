@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from facesim.report.page import Figure, Table
+from facesim.page import Plot, Table
 from facesim.report.plots.layout import GRID, MUTED, SERIES, literal, new_plot
 from facesim.tuning.objectives import Objective
 from facesim.tuning.plots.trial_marks import hover_text, shown, valued
@@ -17,7 +17,7 @@ _BEST = 3
 
 def parallel_coordinates_figure(
     space: Space, trials: Sequence[FrozenTrial], objectives: Sequence[Objective], index: int
-) -> Figure:
+) -> Plot:
     """The completed trials over the parameters that every trial has; the best stand out."""
     objective = objectives[index]
     drawn = valued(trials, pruned=False)
@@ -43,7 +43,7 @@ def parallel_coordinates_figure(
         )
     plot.update_yaxes(showticklabels=False, range=[-0.05, 1.05], zeroline=False, gridcolor=GRID)
     plot.update_xaxes(type="category", gridcolor=MUTED, automargin=True)
-    return Figure(
+    return Plot(
         f"parallel-{objective.metric.name.replace('_', '-')}",
         "Parallel coordinates",
         "Each completed trial as a line from parameter to parameter, lowest value at the bottom; "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import FrozenTrial
 
-from facesim.report.page import Figure, Table
+from facesim.page import Plot, Table
 from facesim.report.plots.layout import SERIES, new_plot, style_axes
 from facesim.tuning.objectives import Objective
 from facesim.tuning.plots.trial_marks import add_marks, valued
@@ -13,7 +13,7 @@ from facesim.tuning.plots.trial_marks import add_marks, valued
 
 def pareto_figure(
     study: optuna.Study, objectives: Sequence[Objective], first: int, second: int
-) -> Figure:
+) -> Plot:
     """Two objectives against each other, the front drawn as a line."""
     trials = valued(study.get_trials(deepcopy=False), pruned=False)
     front = sorted(study.best_trials, key=lambda trial: trial.values[first])
@@ -35,7 +35,7 @@ def pareto_figure(
         objectives,
     )
     style_axes(plot, objectives[first].name, objectives[second].name)
-    return Figure(
+    return Plot(
         f"pareto-{chr(ord('a') + first)}{chr(ord('a') + second)}",
         f"{objectives[first].name} and {objectives[second].name}",
         f"{objectives[first].name} ({objectives[first].metric.direction}d) against "

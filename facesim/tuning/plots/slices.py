@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from facesim.report.page import Figure, Table
+from facesim.page import Plot, Table
 from facesim.report.plots.layout import new_plot, style_axes
 from facesim.tuning.objectives import Objective
 from facesim.tuning.plots.trial_marks import add_marks, shown, valued
@@ -14,7 +14,7 @@ from facesim.tuning.space import Space
 
 def slice_figures(
     space: Space, trials: Sequence[FrozenTrial], objectives: Sequence[Objective], index: int
-) -> list[Figure]:
+) -> list[Plot]:
     """One figure for each parameter that a trial with a value has."""
     logarithmic = {range_.name for range_ in space.ranges() if range_.distribution.log}
     numeric = {range_.name for range_ in space.ranges()}
@@ -35,13 +35,13 @@ def _slice(
     trials: Sequence[FrozenTrial],
     objectives: Sequence[Objective],
     index: int,
-) -> Figure:
+) -> Plot:
     plot, objective = new_plot(height=300), objectives[index]
     values = [trial.values[index] for trial in trials]
     add_marks(plot, trials, [_on_axis(trial, name, kind) for trial in trials], values, objectives)
     style_axes(plot, name, objective.name)
     plot.update_xaxes(type=kind, exponentformat="power")
-    return Figure(
+    return Plot(
         f"slice-{chr(ord('a') + number // 26)}{chr(ord('a') + number % 26)}",
         name,
         f"{objective.name} of each trial over its {name}.",

@@ -1,4 +1,4 @@
-"""What a page is made of: sections of blocks, all of it plain text and figures, no HTML."""
+"""The blocks of a page: sections of text, tables and plots as plain data, without HTML."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,24 +42,24 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Plot:
     """A plot, what it shows in words, and the numbers behind it.
 
     Attributes:
         name: unique within the page; letters and hyphens.
         title: heading.
         description: what a reader who does not see the plot must know.
-        plot: a Plotly figure. Colours are the style sheet's variables, such as
+        figure: a Plotly figure. Colours are the style sheet's variables, such as
             ``var(--genuine)``, so that they follow the reader's light or dark mode.
         numbers: the plot as a table.
     """
 
-    kind: ClassVar[str] = "figure"
+    kind: ClassVar[str] = "plot"
 
     name: str
     title: str
     description: str
-    plot: Any
+    figure: Any
     numbers: Table
 
 
@@ -93,11 +93,11 @@ class Face:
 
     Attributes:
         file: path in its table.
-        picture: a data URI; None where faces are left out or the file cannot be read.
+        image: a data URI; None where faces are left out or the file cannot be read.
     """
 
     file: str
-    picture: str | None
+    image: str | None
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Code:
     folded: bool = False
 
 
-Block = Text | Table | Figure | Cards | Gallery | Code
+Block = Text | Table | Plot | Cards | Gallery | Code
 
 
 @dataclass(frozen=True)
