@@ -92,9 +92,9 @@ def run(
     from facesim.experiment.loading import load_experiment
     from facesim.report.run_report import write_report
     from facesim.reporter import reporter_for
+    from facesim.runs.directory import RunDirectory
+    from facesim.runs.run import resume_run, start_run
     from facesim.terminal.results import print_result
-    from facesim.training.run import resume_run, start_run
-    from facesim.training.run_directory import RunDirectory
     from facesim.training.stop import Stopped
 
     experiment = load_experiment(file, overrides or ())
@@ -145,10 +145,10 @@ def evaluate(
     """Measure a trained run: thresholds from val, figures from test, or from other data."""
     from facesim.evaluation.baseline import read_baselines
     from facesim.reporter import reporter_for
+    from facesim.runs.directory import RunDirectory
+    from facesim.runs.evaluation import evaluate
+    from facesim.runs.evaluation_plan import plan_evaluation
     from facesim.terminal.results import print_result
-    from facesim.training.evaluate_run import evaluate
-    from facesim.training.evaluation_plan import plan_evaluation
-    from facesim.training.run_directory import RunDirectory
 
     console = Console()
     reporter = reporter_for(console)
@@ -176,7 +176,7 @@ def report(
 ) -> None:
     """Write a run's report: one HTML file that opens anywhere, without a network."""
     from facesim.report.run_report import write_report
-    from facesim.training.run_directory import RunDirectory
+    from facesim.runs.directory import RunDirectory
 
     typer.echo(f"written to {write_report(RunDirectory(run_dir), faces=faces, name=name)}")
 
@@ -194,8 +194,8 @@ def compare(
     """Print what differs between runs, in configuration and in metrics, and what that shows."""
     from facesim.report.comparison import compare_runs
     from facesim.report.comparison_report import write_comparison
+    from facesim.runs.directory import RunDirectory
     from facesim.terminal.comparison import print_comparison
-    from facesim.training.run_directory import RunDirectory
 
     comparison = compare_runs([RunDirectory(path) for path in run_dirs], name=name)
     print_comparison(Console(), comparison)

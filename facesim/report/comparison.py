@@ -15,8 +15,8 @@ from facesim.report.evaluated_images import load_images
 from facesim.report.metric_difference import MetricDifference
 from facesim.report.run_files import RunFiles, read_run
 from facesim.report.scored_pairs import NamedPairs
-from facesim.training.evaluation_plan import OWN
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation_plan import OWN
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from facesim.interfaces import FaceTable
 from facesim.registry import Spec
 from facesim.report.scored_pairs import NamedPairs, read_scored_pairs
 from facesim.report.training_log import TrainingLog, read_training_log
-from facesim.training.evaluation_plan import OWN
-from facesim.training.run_directory import EXPERIMENT_FILE, RunDirectory
+from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
+from facesim.runs.evaluation_plan import OWN
 
 T = TypeVar("T")
 

@@ -21,8 +21,8 @@ from facesim.report.sections.scores import scores_section
 from facesim.report.sections.setup import setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
-from facesim.training.evaluation_plan import OWN
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation_plan import OWN
 
 
 def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> Path:

@@ -1,1 +1,1 @@
-"""The loop, checkpoints, the run directory."""
+"""The training loop, its parts and its checkpoints."""

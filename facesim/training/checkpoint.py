@@ -46,6 +46,40 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class CheckpointFolder:
+    """The folder of ``last.pt``, ``best.pt`` and the periodic checkpoints."""
+
+    path: Path
+
+    def file(self, name: str) -> Path:
+        """The file of a checkpoint: ``last``, ``best`` or a periodic one's name.
+
+        Raises:
+            FacesimError: the name would leave the folder.
+        """
+        if Path(name).name != name:
+            raise FacesimError(f"a checkpoint is named by its file name alone, not {name!r}")
+        return self.path / f"{name.removesuffix('.pt')}.pt"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which the run goes on."""
+        return self.file(LAST)
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation."""
+        return self.file(BEST)
+
+    def keep_newest(self, count: int) -> None:
+        """Delete all but the newest ``count`` of the periodic checkpoints."""
+        periodic = [path for path in self.path.glob("*.pt") if path.stem not in (LAST, BEST)]
+        by_age = sorted(periodic, key=lambda path: (path.stat().st_mtime_ns, path.name))
+        for path in by_age[: max(len(by_age) - count, 0)]:
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """Everything whose state training changes.
 
@@ -154,14 +188,6 @@ def link_checkpoint(source: Path, target: Path) -> None:
     except OSError:  # a file system without hard links
         shutil.copyfile(source, temporary)
     temporary.replace(target)
-
-
-def keep_newest(folder: Path, count: int) -> None:
-    """Delete all but the newest ``count`` of the periodic checkpoints."""
-    periodic = [path for path in folder.glob("*.pt") if path.stem not in (LAST, BEST)]
-    by_age = sorted(periodic, key=lambda path: (path.stat().st_mtime_ns, path.name))
-    for path in by_age[: max(len(by_age) - count, 0)]:
-        path.unlink(missing_ok=True)
 
 
 def checkpoint_digest(path: Path) -> str:

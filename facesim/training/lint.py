@@ -11,7 +11,6 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.reporter import Reporter
 from facesim.training.build import Split
-from facesim.training.evaluation_plan import EvaluationPlan
 
 
 def lint_protocol(
@@ -48,26 +47,28 @@ def lint_protocol(
     return findings.report()
 
 
-def lint_evaluation(plan: EvaluationPlan, test: Split, pairs: PairSet | None) -> LintReport:
+def lint_evaluation(
+    name: str, experiment: Experiment, test: Split, pairs: PairSet | None
+) -> LintReport:
     """Look for what would make the figures of one evaluation of a run worthless.
 
     Whether its images were trained on is not looked for: the training data may be elsewhere.
 
     Args:
-        plan: what is evaluated.
+        name: of the evaluation.
+        experiment: of the evaluation.
         test: the split.
-        pairs: those to be compared, which lie in the plan's file; None for all.
+        pairs: those to be compared; None for all.
     """
-    experiment = plan.experiment
     findings = Findings(experiment.lint)
     if experiment.data.val == experiment.data.test:
         findings.add(
             "threshold_from_same_images",
-            f"val and {plan.name} are the same data: the threshold would be chosen on what it is "
+            f"val and {name} are the same data: the threshold would be chosen on what it is "
             "reported on",
         )
     if pairs is not None:
-        lint_pairs(plan.name, test.table, pairs, experiment.evaluate.smallest_far, findings)
+        lint_pairs(name, test.table, pairs, experiment.evaluate.smallest_far, findings)
     return findings.report()
 
 

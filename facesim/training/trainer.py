@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,16 +15,12 @@ from facesim.interfaces import MiningSampler, PairBatch, PairSet
 from facesim.reporter import Reporter
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
-    BEST,
-    LAST,
+    CheckpointFolder,
     Progress,
-    keep_newest,
     link_checkpoint,
     save_checkpoint,
 )
 from facesim.training.mining import mine_epoch
-from facesim.training.run_directory import RunDirectory
-from facesim.training.run_log import RunLog
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
 from facesim.training.stop import Stopped, StopRequest
 from facesim.training.validation import Validation, validate
@@ -35,6 +32,17 @@ metrics by name; may raise `TrainingCancelled` to give the run up."""
 
 def ignore_epoch(epochs_done: int, values: Mapping[str, float | None]) -> None:
     """Let every epoch pass."""
+
+
+class TrainingLog(Protocol):
+    """Receives what the loop measures."""
+
+    @property
+    def length(self) -> int:
+        """Bytes written so far, where a resumed run goes on."""
+
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Log values by name at a step."""
 
 
 class Trainer:
@@ -49,8 +57,8 @@ class Trainer:
         prepared: RunComponents,
         progress: Progress,
         *,
-        run: RunDirectory,
-        log: RunLog,
+        checkpoints: CheckpointFolder,
+        log: TrainingLog,
         val_pairs: PairSet,
         reporter: Reporter,
         stop: StopRequest,
@@ -58,7 +66,7 @@ class Trainer:
     ) -> None:
         self.prepared = prepared
         self.progress = progress
-        self.run = run
+        self.checkpoints = checkpoints
         self.log = log
         self.val_pairs = val_pairs
         self.reporter = reporter
@@ -101,7 +109,7 @@ class Trainer:
     def _save_untrained(self) -> None:
         """Without an epoch the network as it was built is what is measured."""
         self._save()
-        link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
+        link_checkpoint(self.checkpoints.last, self.checkpoints.best)
 
     def _warm(self) -> None:
         """Let the cache compute at once what the remaining epochs will ask of it."""
@@ -124,7 +132,7 @@ class Trainer:
         """Renew ``best`` if a kill came between writing ``last`` and linking it."""
         progress = self.progress
         if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:
-            link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
+            link_checkpoint(self.checkpoints.last, self.checkpoints.best)
 
     def _train_epoch(self) -> None:
         progress, sampler = self.progress, self.prepared.sampler
@@ -217,8 +225,8 @@ class Trainer:
             progress.best, progress.best_epoch = value, progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
         self._save()
-        if is_best or not (self.run.checkpoint(BEST)).exists():
-            link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(BEST))
+        if is_best or not self.checkpoints.best.exists():
+            link_checkpoint(self.checkpoints.last, self.checkpoints.best)
         shown = dict.fromkeys((metric.name, "accuracy", "roc_auc", "loss"))
         figures = ", ".join(f"{name} {_shown(values[name])}" for name in shown)
         self.reporter.say(
@@ -232,7 +240,7 @@ class Trainer:
     def _save(self) -> None:
         self._read_losses()
         self.progress.log_bytes = self.log.length
-        save_checkpoint(self.run.checkpoint(LAST), self.prepared.trained, self.progress)
+        save_checkpoint(self.checkpoints.last, self.prepared.trained, self.progress)
 
     def _save_periodic(self) -> None:
         self._save()
@@ -241,8 +249,8 @@ class Trainer:
             epoch=self.progress.epoch + 1,
             step=self.progress.step,
         )
-        link_checkpoint(self.run.checkpoint(LAST), self.run.checkpoint(name))
-        keep_newest(self.run.checkpoints, self.settings.keep_checkpoints)
+        link_checkpoint(self.checkpoints.last, self.checkpoints.file(name))
+        self.checkpoints.keep_newest(self.settings.keep_checkpoints)
 
 
 class _Stopwatch:

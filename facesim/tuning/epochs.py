@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 
 
 def epochs_of(run: RunDirectory) -> list[dict[str, Any]]:

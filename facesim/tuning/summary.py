@@ -14,7 +14,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.metrics import METRICS, Metric
 from facesim.evaluation.student_t import student_t_quantile
 from facesim.report.comparison import compare_runs
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 from facesim.tuning.objectives import VAL
 from facesim.tuning.plan import Plan
 from facesim.tuning.storage import open_storage

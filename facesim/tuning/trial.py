@@ -10,10 +10,10 @@ from facesim.errors import FacesimError
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.run import begin_run, rebuild, train_run
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import LAST, read_checkpoint
-from facesim.training.run import begin_run, rebuild, train_run
-from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
 from facesim.tuning.costs import costs_of
@@ -120,9 +120,9 @@ def _left_behind(trial: optuna.Trial, experiment: Experiment) -> RunDirectory | 
 
 def epochs_before(run: RunDirectory) -> list[dict[str, Any]]:
     """The validations of the epochs that a run's last checkpoint has behind it."""
-    if not run.checkpoint(LAST).exists():
+    if not run.checkpoints.file(LAST).exists():
         return []
-    done = read_checkpoint(run.checkpoint(LAST))["progress"]["epoch"]
+    done = read_checkpoint(run.checkpoints.file(LAST))["progress"]["epoch"]
     return [epoch for epoch in epochs_of(run) if epoch["epoch"] <= done]
 
 
@@ -138,5 +138,5 @@ def best_of_val(run: RunDirectory, experiment: Experiment) -> dict[str, float | 
 
 def forget_checkpoints(run: RunDirectory) -> None:
     """Delete what a run would be continued from: a pruned trial's weights serve nobody."""
-    for path in (*run.checkpoints.glob("*.pt"), run.trunk_file):
+    for path in (*run.checkpoints.path.glob("*.pt"), run.trunk_file):
         path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
-from facesim.training.run import train_and_evaluate
+from facesim.runs.run import train_and_evaluate
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
 from facesim.tuning.plan import Plan

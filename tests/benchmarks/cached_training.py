@@ -22,12 +22,11 @@ from facesim import IMAGENET, Backbone, PairBatch, backbones
 from facesim.experiment.loading import load_experiment
 from facesim.model.cached_inputs import CachedInputs
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.log import MetricsLog, RunLog
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.evaluation_pairs import choose_pairs
-from facesim.training.metrics_log import MetricsLog
-from facesim.training.run_directory import RunDirectory
-from facesim.training.run_log import RunLog
 from facesim.training.step import update
 from facesim.training.stop import StopRequest
 from facesim.training.trainer import Trainer
@@ -85,7 +84,7 @@ def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trai
         trainer = Trainer(
             prepared,
             Progress(),
-            run=run,
+            checkpoints=run.checkpoints,
             log=log,
             val_pairs=pairs,
             reporter=SilentReporter(),

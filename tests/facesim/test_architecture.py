@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("experiment",),
     ("data", "model"),
     ("doctor", "evaluation", "testing", "training"),
+    ("runs",),
     ("tuning", "report", "scaffold"),
     ("terminal",),
     ("cli", "__main__"),

@@ -21,10 +21,10 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces import REGISTRIES
 from facesim.registry import Plugin
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.run import resume_run, start_run
 from facesim.testing import ContractBrokenError, check_plugin
 from facesim.training.checkpoint import LAST, read_checkpoint
-from facesim.training.run import resume_run, start_run
-from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Stopped
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.plan import Plan
@@ -180,7 +180,7 @@ class SilentView:
 
 
 def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
-    network: dict[str, torch.Tensor] = read_checkpoint(run.checkpoint(LAST))["network"]
+    network: dict[str, torch.Tensor] = read_checkpoint(run.checkpoints.file(LAST))["network"]
     return network
 
 

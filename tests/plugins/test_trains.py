@@ -13,7 +13,7 @@ from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import REGISTRIES
 from facesim.reporter import SilentReporter
-from facesim.training.run import start_run
+from facesim.runs.run import start_run
 from tests.plugins import faces_as_files
 from tests.plugins.faces_as_files import written
 from tests.plugins.thumbnail_model import thumbnail_model

@@ -7,8 +7,8 @@ import torch
 
 from facesim.experiment.loading import load_experiment
 from facesim.reporter import SilentReporter
+from facesim.runs.run import start_run
 from facesim.training.checkpoint import read_checkpoint
-from facesim.training.run import start_run
 
 EXPERIMENT = """
 name: cached
@@ -34,7 +34,7 @@ def trained(folder: Path, trunk_cache: str, transforms: str) -> tuple[dict[str, 
     file = folder / f"{trunk_cache}.yaml"
     file.write_text(EXPERIMENT.format(trunk_cache=trunk_cache, transforms=transforms))
     run, _ = start_run(load_experiment(file), folder / trunk_cache, SilentReporter())
-    weights = read_checkpoint(run.checkpoint("last"))["network"]
+    weights = read_checkpoint(run.checkpoints.file("last"))["network"]
     return weights, (run.evaluation("test") / "metrics.json").read_text()
 
 

@@ -17,7 +17,7 @@ from facesim.evaluation.paired_difference import ScoredRun
 from facesim.evaluation.slices import measure_slices
 from facesim.evaluation.training_health import QUANTILES
 from facesim.experiment.loading import load_experiment
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 
 EXPERIMENT = """
 name: {name}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from facesim.cli import app
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 
 
 def run(*arguments: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from facesim.report.configuration_differences import configuration_differences
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 
 
 def test_only_keys_that_differ_are_listed_with_the_value_of_each_run(

@@ -9,7 +9,7 @@ import pytest
 from facesim.report.comparison import compare_runs
 from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 
 CHROMIUM = Path("/usr/bin/chromium")
 PLOTS = "figure > .plot"

@@ -12,7 +12,7 @@ from facesim.errors import DataError, FacesimError
 from facesim.evaluation.k_fold import Fold, KFoldAccuracy
 from facesim.evaluation.result import EvaluationResult
 from facesim.report.run_report import write_report
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 
 SECTIONS = [
     "result",

@@ -10,9 +10,9 @@ from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.training.build import prepare
 from facesim.training.checkpoint import (
+    CheckpointFolder,
     Progress,
     TrainingState,
-    keep_newest,
     link_checkpoint,
     read_checkpoint,
     restore_checkpoint,
@@ -79,7 +79,7 @@ def test_only_the_newest_periodic_checkpoints_stay(tmp_path: Path) -> None:
         (tmp_path / f"step-{step}.pt").write_text(str(step))
     link_checkpoint(tmp_path / "step-4.pt", tmp_path / "last.pt")
     link_checkpoint(tmp_path / "step-0.pt", tmp_path / "best.pt")
-    keep_newest(tmp_path, 2)
+    CheckpointFolder(tmp_path).keep_newest(2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "best.pt",
         "last.pt",

@@ -13,10 +13,10 @@ from facesim.data.linter.findings import Finding, ProtocolError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
+from facesim.runs.run import start_run
 from facesim.training.build import prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.run import start_run
 
 EXPERIMENT = """
 name: linted

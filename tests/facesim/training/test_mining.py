@@ -15,10 +15,10 @@ from facesim.evaluation.embedding import embed_rows
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, samplers
 from facesim.reporter import SilentReporter
+from facesim.runs.run import begin_run, resume_run, train_run
 from facesim.training import trainer
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import LAST, read_checkpoint
-from facesim.training.run import begin_run, resume_run, train_run
 from facesim.training.stop import Stopped
 from facesim.training.trainer import ignore_epoch
 
@@ -85,7 +85,7 @@ def test_it_is_shown_every_image_before_each_epoch_but_the_first(
     assert [epoch for epoch, _ in SHOWN] == [1, 2]
     for (_, shown), as_it_was in zip(SHOWN, after, strict=False):
         assert torch.equal(shown, as_it_was)
-    assert read_checkpoint(run.checkpoint(LAST))["sampler"] == {"shown": torch.tensor([2.0])}
+    assert read_checkpoint(run.checkpoints.file(LAST))["sampler"] == {"shown": torch.tensor([2.0])}
 
 
 def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(

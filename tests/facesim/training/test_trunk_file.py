@@ -13,11 +13,11 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation import evaluate_run
+from facesim.runs.run import resume_run, start_run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint, restore_checkpoint
-from facesim.training.evaluate_run import evaluate_run
-from facesim.training.run import resume_run, start_run
-from facesim.training.run_directory import RunDirectory
 
 _BUILDS = itertools.count(1)
 
@@ -50,7 +50,7 @@ def run(experiment: Experiment, tmp_path: Path) -> RunDirectory:
 
 def test_the_trunk_is_kept_once(run: RunDirectory) -> None:
     assert set(torch.load(run.trunk_file, weights_only=True)) == {"weight", "bias"}
-    for path in run.checkpoints.iterdir():
+    for path in run.checkpoints.path.iterdir():
         assert not [name for name in read_checkpoint(path)["network"] if "trunk" in name]
 
 
@@ -70,7 +70,7 @@ def test_a_checkpoint_is_refused_on_another_trunk(
     run: RunDirectory, experiment: Experiment
 ) -> None:
     with pytest.raises(FacesimError, match="was trained on a trunk with other weights"):
-        restore_checkpoint(run.checkpoint("last"), prepare(experiment).trained)
+        restore_checkpoint(run.checkpoints.file("last"), prepare(experiment).trained)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no weights at all"])

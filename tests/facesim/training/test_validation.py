@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import heads
 from facesim.reporter import SilentReporter
-from facesim.training.run import start_run
+from facesim.runs.run import start_run
 
 
 class Listening(SilentReporter):

@@ -16,7 +16,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 from facesim.training.stop import StopRequest
 from facesim.tuning.plan import Plan
 from facesim.tuning.process_identity import Presence

@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.reporter import SilentReporter
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.plan import Plan
 from facesim.tuning.progress import StudyProgress

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from facesim.errors import FacesimError
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
 from facesim.training.stop import Stopped, StopRequest
 from facesim.tuning.base_trial import base_point
 from facesim.tuning.plan import Plan

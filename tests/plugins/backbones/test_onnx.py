@@ -20,10 +20,10 @@ from facesim.data.framing import Framing
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.reporter import SilentReporter
+from facesim.runs.evaluation import evaluate_run
+from facesim.runs.run import resume_run, start_run
 from facesim.testing import check_plugin
 from facesim.training.dry_run import check_experiment
-from facesim.training.evaluate_run import evaluate_run
-from facesim.training.run import resume_run, start_run
 from facesim_plugins.backbones._onnx_session import OnnxModel, open_model
 from tests.plugins.backbones.onnx_models import (
     FEATURES,

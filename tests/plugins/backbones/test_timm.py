@@ -13,8 +13,8 @@ from torch import Tensor
 from facesim import Backbone, FacesimError, PluginError, backbones
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
+from facesim.runs.run import start_run
 from facesim.testing import check_plugin
-from facesim.training.run import start_run
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "resnet18": {},

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim.experiment.schema import Experiment
 from facesim.reporter import SilentReporter
+from facesim.runs.run import start_run
 from facesim.testing.backbone import BACKBONE
-from facesim.training.run import start_run
 
 STAGES = {
     "convnext_tiny": 4,

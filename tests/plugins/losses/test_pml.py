@@ -14,7 +14,7 @@ from pytorch_metric_learning import losses as pml_losses
 from facesim import FacesimError, PairBatch, losses
 from facesim.experiment.loading import load_experiment
 from facesim.reporter import SilentReporter
-from facesim.training.run import start_run
+from facesim.runs.run import start_run
 from facesim_plugins.losses.pml import LOSSES, MINERS
 
 TINY = """

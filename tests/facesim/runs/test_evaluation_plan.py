@@ -7,8 +7,8 @@ import pytest
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
-from facesim.training.evaluation_plan import EvaluationPlan, own_plan, plan_evaluation
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation_plan import EvaluationPlan, own_plan, plan_evaluation
 
 
 @pytest.fixture

@@ -7,18 +7,18 @@ from facesim.experiment.schema import Experiment
 from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork, build_network
 from facesim.reporter import Reporter
-from facesim.training.attribute_slices import write_slices
-from facesim.training.baselines import write_baselines
+from facesim.runs.attribute_slices import write_slices
+from facesim.runs.baselines import write_baselines
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation_files import begin_files, write_files
+from facesim.runs.evaluation_plan import OWN, EvaluationPlan, own_plan
+from facesim.runs.protocols import measure
+from facesim.runs.scorer import Evaluator
+from facesim.runs.thresholds import thresholds_for
 from facesim.training.build import load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
-from facesim.training.evaluation_files import begin_files, write_files
 from facesim.training.evaluation_pairs import evaluation_pairs, is_exhaustive
-from facesim.training.evaluation_plan import OWN, EvaluationPlan, own_plan
 from facesim.training.lint import lint_evaluation
-from facesim.training.protocols import measure
-from facesim.training.run_directory import RunDirectory
-from facesim.training.scorer import Evaluator
-from facesim.training.thresholds import thresholds_for
 from facesim.training.trunk_file import load_trunk
 
 
@@ -62,7 +62,7 @@ def evaluate(
     pairs = None
     if not is_exhaustive(plan.experiment, test):
         pairs = evaluation_pairs(plan.pairs_file, plan.experiment, test)
-    lint = lint_evaluation(plan, test, pairs)
+    lint = lint_evaluation(plan.name, plan.experiment, test, pairs)
     lint.require_no_errors()
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
@@ -81,7 +81,7 @@ def load_trained(run: RunDirectory, experiment: Experiment, checkpoint: str) -> 
     Raises:
         FacesimError: there is no such checkpoint, or it belongs to another experiment.
     """
-    path = run.checkpoint(checkpoint)
+    path = run.checkpoints.file(checkpoint)
     content = read_checkpoint(path)
     network = build_network(experiment, content["num_identities"], pick_device(experiment.device))
     load_trunk(run.trunk_file, network)

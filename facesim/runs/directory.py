@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+from facesim.training.checkpoint import CheckpointFolder
 
 EXPERIMENT_FILE = "experiment.yaml"
 
@@ -86,19 +87,9 @@ class RunDirectory:
         return self.path / "trunk.pt"
 
     @property
-    def checkpoints(self) -> Path:
-        """The folder of ``last.pt``, ``best.pt`` and the periodic checkpoints."""
-        return self.path / "checkpoints"
-
-    def checkpoint(self, name: str) -> Path:
-        """The file of a checkpoint: ``last``, ``best`` or a periodic one's name.
-
-        Raises:
-            FacesimError: the name would leave the folder.
-        """
-        if Path(name).name != name:
-            raise FacesimError(f"a checkpoint is named by its file name alone, not {name!r}")
-        return self.checkpoints / f"{name.removesuffix('.pt')}.pt"
+    def checkpoints(self) -> CheckpointFolder:
+        """Weights and everything else that resuming needs."""
+        return CheckpointFolder(self.path / "checkpoints")
 
     @property
     def calibration_file(self) -> Path:

@@ -5,8 +5,8 @@ from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.slice_result import Slices
 from facesim.evaluation.slices import measure_slices
-from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.protocols import EvaluationOutcome
+from facesim.runs.evaluation_plan import EvaluationPlan
+from facesim.runs.protocols import EvaluationOutcome
 
 FILE = "slices.json"
 

@@ -19,11 +19,11 @@ from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
 from facesim.model.network import SiameseNetwork
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation import evaluate
+from facesim.runs.evaluation_plan import plan_evaluation
+from facesim.runs.run import start_run
 from facesim.training.checkpoint import read_checkpoint
-from facesim.training.evaluate_run import evaluate
-from facesim.training.evaluation_plan import plan_evaluation
-from facesim.training.run import start_run
-from facesim.training.run_directory import RunDirectory
 
 BRIGHTNESS = '''
 """The embedding of a picture is its brightness, times a number that is trained."""
@@ -346,9 +346,9 @@ def test_val_may_be_other_images_that_the_changed_preprocessing_fits(
 
 
 def test_another_checkpoint_needs_thresholds_of_its_own(run: RunDirectory) -> None:
-    content = read_checkpoint(run.checkpoint("last"))
+    content = read_checkpoint(run.checkpoints.file("last"))
     content["network"]["head.scale"] *= 2
-    torch.save(content, run.checkpoint("other"))
+    torch.save(content, run.checkpoints.file("other"))
     with pytest.raises(FacesimError, match=r"its checkpoint is .* add --recalibrate"):
         measured(run, name="doubled", checkpoint="other")
     before = run.calibration_file.read_bytes()

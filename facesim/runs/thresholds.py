@@ -5,11 +5,11 @@ from hashlib import sha256
 
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration, Provenance, calibrate, read_calibration
+from facesim.runs.evaluation_plan import EvaluationPlan
+from facesim.runs.scorer import Evaluator
 from facesim.training.build import load_split
 from facesim.training.checkpoint import checkpoint_digest
 from facesim.training.evaluation_pairs import evaluation_pairs
-from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.scorer import Evaluator
 
 
 def thresholds_for(plan: EvaluationPlan, scorer: Evaluator) -> Calibration:
@@ -56,5 +56,5 @@ def _provenance(plan: EvaluationPlan) -> Provenance:
     return Provenance(
         preprocessing=plan.experiment.image.model_dump_json(),
         score=json.dumps(plan.experiment.loss.as_node(), sort_keys=True),
-        checkpoint=checkpoint_digest(plan.run.checkpoint(plan.checkpoint)),
+        checkpoint=checkpoint_digest(plan.run.checkpoints.file(plan.checkpoint)),
     )

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from facesim.training.metrics_log import MetricsLog
+from facesim.runs.log import MetricsLog
 
 
 def test_each_line_is_one_strict_json_object(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.training.run_directory import EXPERIMENT_FILE, RunDirectory
+from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 
 OWN = "test"
 """The name of the evaluation that every run ends with."""

@@ -12,16 +12,15 @@ from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Tracker
 from facesim.reporter import Reporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.environment import describe_environment
+from facesim.runs.evaluation import evaluate_run
+from facesim.runs.log import MetricsLog, RunLog
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
-from facesim.training.environment import describe_environment
-from facesim.training.evaluate_run import evaluate_run
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.metrics_log import MetricsLog
-from facesim.training.run_directory import RunDirectory
-from facesim.training.run_log import RunLog
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 from facesim.training.trunk_file import save_trunk
@@ -144,8 +143,8 @@ def _opened(run: RunDirectory, prepared: RunComponents, reporter: Reporter) -> I
         for split in prepared.splits:
             _report_table_notes(reporter, split.name, split.table)
         progress = Progress()
-        if (run.checkpoint(LAST)).exists():
-            progress = restore_checkpoint(run.checkpoint(LAST), prepared.trained)
+        if run.checkpoints.file(LAST).exists():
+            progress = restore_checkpoint(run.checkpoints.file(LAST), prepared.trained)
             where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
             reporter.say(f"resuming at {where} (step {progress.step})")
         if not run.trunk_file.exists():
@@ -171,7 +170,7 @@ def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
     trainer = Trainer(
         prepared,
         opened.progress,
-        run=run,
+        checkpoints=run.checkpoints,
         log=opened.log,
         val_pairs=evaluation_pairs(run.pairs_file("val"), prepared.experiment, prepared.val),
         reporter=opened.reporter,

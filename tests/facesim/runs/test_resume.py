@@ -14,14 +14,14 @@ import torch
 
 from facesim.experiment.loading import load_experiment
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.run import resume_run, start_run
 from facesim.training.checkpoint import read_checkpoint
-from facesim.training.run import resume_run, start_run
-from facesim.training.run_directory import RunDirectory
 from facesim.training.stop import Stopped
 
 # Processes that import torch once and fork for each run: a kill costs no new start.
 FORKSERVER = multiprocessing.get_context("forkserver")
-FORKSERVER.set_forkserver_preload(["facesim.training.run", "facesim.discovery"])
+FORKSERVER.set_forkserver_preload(["facesim.runs.run", "facesim.discovery"])
 
 
 def start_or_resume(file: Path, out: Path) -> None:
@@ -108,8 +108,8 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(
         process.join()
     assert process.exitcode == 0
     for name in ("last.pt", "best.pt"):
-        expected = read_checkpoint(only_run(reference).checkpoints / name)
-        actual = read_checkpoint(only_run(tmp_path).checkpoints / name)
+        expected = read_checkpoint(only_run(reference).checkpoints.path / name)
+        actual = read_checkpoint(only_run(tmp_path).checkpoints.path / name)
         assert equal(actual, expected), name
     assert (only_run(tmp_path).evaluation("test") / "metrics.json").read_text() == (
         only_run(reference).evaluation("test") / "metrics.json"
@@ -131,9 +131,9 @@ def test_a_signal_finishes_the_step_and_keeps_its_work(
     os.kill(process.pid, number)
     process.join()
     assert process.exitcode == code
-    assert (only_run(tmp_path).checkpoints / "last.pt").exists()
+    assert (only_run(tmp_path).checkpoints.path / "last.pt").exists()
     in_process(file, tmp_path).join()
     assert equal(
-        read_checkpoint(only_run(tmp_path).checkpoints / "last.pt"),
-        read_checkpoint(only_run(reference).checkpoints / "last.pt"),
+        read_checkpoint(only_run(tmp_path).checkpoints.path / "last.pt"),
+        read_checkpoint(only_run(reference).checkpoints.path / "last.pt"),
     )

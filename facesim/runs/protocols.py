@@ -12,10 +12,10 @@ from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import ScoredPairs
 from facesim.interfaces import PairSet
+from facesim.runs.evaluation_plan import EvaluationPlan
+from facesim.runs.scorer import Evaluator
 from facesim.seeds import derive_seed
 from facesim.training.build import Split
-from facesim.training.evaluation_plan import EvaluationPlan
-from facesim.training.scorer import Evaluator
 
 
 @dataclass(frozen=True)

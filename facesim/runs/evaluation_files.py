@@ -6,9 +6,9 @@ import pandas as pd
 from facesim.atomic import replacing, write_text
 from facesim.data.linter.findings import LintReport
 from facesim.evaluation.calibration import Calibration
-from facesim.training.evaluation_plan import OWN, EvaluationPlan
-from facesim.training.protocols import EvaluationOutcome
-from facesim.training.run_directory import EXPERIMENT_FILE
+from facesim.runs.directory import EXPERIMENT_FILE
+from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.protocols import EvaluationOutcome
 
 
 def begin_files(plan: EvaluationPlan) -> None:

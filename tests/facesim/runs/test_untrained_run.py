@@ -11,9 +11,9 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import heads
 from facesim.model.network import build_network
 from facesim.reporter import SilentReporter
+from facesim.runs.run import resume_run, start_run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import BEST, read_checkpoint
-from facesim.training.run import resume_run, start_run
 
 
 def untrained(experiment: Experiment) -> Experiment:
@@ -24,7 +24,7 @@ def untrained(experiment: Experiment) -> Experiment:
 def test_the_network_is_measured_as_it_was_built(tiny: Experiment, tmp_path: Path) -> None:
     experiment = untrained(tiny)
     run, result = start_run(experiment, tmp_path, SilentReporter())
-    kept = read_checkpoint(run.checkpoint(BEST))["network"]
+    kept = read_checkpoint(run.checkpoints.file(BEST))["network"]
     built = build_network(experiment, 8, torch.device("cpu")).trained_state()
     assert all(torch.equal(kept[name], tensor) for name, tensor in built.items())
     assert result.roc_auc.value is not None

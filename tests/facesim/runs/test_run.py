@@ -17,10 +17,10 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
 from facesim.reporter import SilentReporter
+from facesim.runs.directory import RunDirectory
+from facesim.runs.run import resume_run, start_run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint
-from facesim.training.run import resume_run, start_run
-from facesim.training.run_directory import RunDirectory
 from facesim.training.step import NonFiniteLossError
 
 
@@ -36,16 +36,18 @@ def lines(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
 
 
 def test_last_best_and_the_newest_periodic_checkpoints_are_kept(finished: RunDirectory) -> None:
-    names = sorted(path.stem for path in finished.checkpoints.iterdir())
+    names = sorted(path.stem for path in finished.checkpoints.path.iterdir())
     assert names == ["best", "last", "step-00000008", "step-00000012", "step-00000016"]
-    steps = {name: read_checkpoint(finished.checkpoint(name))["progress"]["step"] for name in names}
+    steps = {
+        name: read_checkpoint(finished.checkpoints.file(name))["progress"]["step"] for name in names
+    }
     assert steps["last"] == 18
     assert steps["step-00000008"] == 8
 
 
 def test_best_is_the_epoch_with_the_best_metric_on_val(finished: RunDirectory) -> None:
     values = [line["accuracy"] for line in lines(finished, "val")]
-    best = read_checkpoint(finished.checkpoint("best"))["progress"]
+    best = read_checkpoint(finished.checkpoints.file("best"))["progress"]
     assert best["epoch"] - 1 == metric_named("accuracy").best(values)
     assert best["best"] == max(values)
 
@@ -82,10 +84,10 @@ def test_resuming_a_finished_run_gives_the_same_result(
     finished: RunDirectory, tiny: Experiment
 ) -> None:
     before = (finished.evaluation("test") / "metrics.json").read_text()
-    weights = read_checkpoint(finished.checkpoint("last"))["network"]
+    weights = read_checkpoint(finished.checkpoints.file("last"))["network"]
     resume_run(finished, tiny, SilentReporter())
     assert (finished.evaluation("test") / "metrics.json").read_text() == before
-    after = read_checkpoint(finished.checkpoint("last"))["network"]
+    after = read_checkpoint(finished.checkpoints.file("last"))["network"]
     assert all(torch.equal(after[name], weights[name]) for name in weights)
 
 
@@ -128,7 +130,7 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_last_good_
         start_run(experiment, tmp_path, SilentReporter())
     assert "step 8" in str(caught.value)
     (run,) = (tmp_path / "tiny").glob("[!.]*")
-    kept = read_checkpoint(RunDirectory(run).checkpoint("last"))
+    kept = read_checkpoint(RunDirectory(run).checkpoints.file("last"))
     assert kept["progress"]["step"] == 6
     assert all(tensor.isfinite().all() for tensor in kept["network"].values())
 

@@ -19,10 +19,10 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.model.network import build_network
 from facesim.reporter import SilentReporter
-from facesim.training.evaluate_run import evaluate
-from facesim.training.evaluation_plan import plan_evaluation
-from facesim.training.run import start_run
-from facesim.training.run_directory import RunDirectory
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation import evaluate
+from facesim.runs.evaluation_plan import plan_evaluation
+from facesim.runs.run import start_run
 
 SHORT = ("train.epochs=1", "sampler.pairs_per_image=0.4")
 

@@ -15,13 +15,13 @@ from facesim.evaluation.scoring import ScoredPairs
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.model.untrained import PIXELS_SIDE, raw_pixels, untouched_backbone
+from facesim.runs.evaluation_plan import EvaluationPlan
+from facesim.runs.protocols import EvaluationOutcome
+from facesim.runs.scorer import Evaluator
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, load_split
 from facesim.training.evaluation_pairs import evaluation_pairs
-from facesim.training.evaluation_plan import EvaluationPlan
 from facesim.training.make_inputs import make_inputs
-from facesim.training.protocols import EvaluationOutcome
-from facesim.training.scorer import Evaluator
 
 Scores = npt.NDArray[np.floating]
 

@@ -1,0 +1,1 @@
+"""Run: the run directory, its files and models, and the life of a run."""
