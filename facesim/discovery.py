@@ -24,8 +24,12 @@ from facesim.failures import PluginFailure, failures
 from facesim.interfaces import INTERFACE_VERSION, REGISTRIES
 
 _REGISTRATION = re.compile(
-    rf"\b({'|'.join(registry.plural for registry in REGISTRIES)})\(\s*['\"]([\w.-]+)['\"]\s*\)"
+    rf"\b({'|'.join(registry.plural for registry in REGISTRIES)})"
+    r"\((\s*['\"][\w.-]+['\"][^()]*(?:\([^()]*\)[^()]*)?)\)"
 )
+"""A registration in a module's source: the kind's plural, and the arguments (name and aliases)."""
+
+_QUOTED = re.compile(r"['\"]([\w.-]+)['\"]")
 
 
 @cache
@@ -160,11 +164,14 @@ def _why_refused(offer: PluginEntryPoint) -> str:
 
 
 def _declared(module: str) -> frozenset[tuple[str, str]]:
-    """The (plural of the kind, name) pairs that a module's source would register, by its text."""
+    """The (plural of the kind, name or alias) pairs of a module's source, by its text."""
     try:
-        return frozenset(_REGISTRATION.findall(_source(module).read_text(encoding="utf-8")))
+        registrations = _REGISTRATION.findall(_source(module).read_text(encoding="utf-8"))
     except (OSError, ImportError, ValueError):
         return frozenset()
+    return frozenset(
+        (kind, name) for kind, arguments in registrations for name in _QUOTED.findall(arguments)
+    )
 
 
 def _source(module: str) -> Path:

@@ -48,6 +48,8 @@ class PluginInfo:
         parameters: in the order of its signature.
         origin: ``file:line`` of its registration.
         distribution: name and version of the package that brought it; None for a file's.
+        aliases: other spellings of the name.
+        default: whether a node that the file leaves out is this plugin.
     """
 
     kind: str
@@ -57,6 +59,8 @@ class PluginInfo:
     parameters: tuple[ParameterExplanation, ...]
     origin: str
     distribution: str | None
+    aliases: tuple[str, ...] = ()
+    default: bool = False
 
     @property
     def source(self) -> str:
@@ -110,6 +114,8 @@ def explained(plugin: Plugin[Any]) -> PluginInfo:
         parameters=tuple(_parameter(key, fields[key]) for key in fields if key != "name"),
         origin=plugin.origin,
         distribution=_distribution(plugin.module),
+        aliases=plugin.aliases,
+        default=plugin.default,
     )
 
 

@@ -1,7 +1,7 @@
 """Registry and Spec: a plugin's name becomes validated parameters, and those become an object."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import currentframe
@@ -40,6 +40,8 @@ class Plugin(Generic[T]):
         parameters: pydantic model of the YAML parameters; the field ``name`` holds the name.
         origin: ``file:line`` of the registration.
         module: the import name of the module that registered it.
+        aliases: other spellings of the name that an experiment file may use.
+        default: whether a node that the file leaves out is this plugin.
     """
 
     kind: str
@@ -48,6 +50,13 @@ class Plugin(Generic[T]):
     parameters: type[BaseModel]
     origin: str
     module: str
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The name, then its aliases."""
+        return (self.name, *self.aliases)
 
     @property
     def summary(self) -> str:
@@ -105,26 +114,38 @@ class Registry(Generic[T]):
     positional: tuple[str, ...] = ()
     _plugins: dict[str, Plugin[T]] = field(default_factory=dict, repr=False)
 
-    def __call__(self, name: str) -> Callable[[F], F]:
+    def __call__(
+        self, name: str, *, aliases: Sequence[str] = (), default: bool = False
+    ) -> Callable[[F], F]:
         """Register a factory under ``name``.
 
         What a module registered it may register again: a reloaded module does, and a notebook's
         cell that runs twice.
 
+        Args:
+            name: what an experiment file calls the plugin.
+            aliases: other accepted spellings; a Spec and the resolved experiment have the name.
+            default: whether an experiment that leaves the kind's node out gets this plugin.
+
         Raises:
-            PluginError: the name is taken, or the factory's signature does not fit the kind.
+            PluginError: the name or an alias is taken, another plugin is the default already, or
+                the factory's signature does not fit the kind.
         """
         module, origin = _caller()
+        if isinstance(aliases, str):
+            raise PluginError(f"{origin}: write aliases=({aliases!r},), a tuple of names")
 
         def register(factory: F) -> F:
-            taken = self._plugins.get(name)
-            if taken is not None and not _again(taken, module, factory):
-                raise PluginError(
-                    f"{origin}: the {self.kind} {name!r} is registered already, by {taken.origin}; "
-                    "give one of the two another name"
-                )
-            parameters = parameters_model(factory, self.kind, name, self.positional, origin)
-            self._plugins[name] = Plugin(self.kind, name, factory, parameters, origin, module)
+            model = parameters_model(
+                factory, self.kind, name, self.positional, origin, tuple(aliases)
+            )
+            plugin: Plugin[T] = Plugin(
+                self.kind, name, factory, model, origin, module, tuple(aliases), default
+            )
+            for other in self._plugins.values():
+                if other.name != name or not _again(other, module, factory):
+                    _check_clash(plugin, other)
+            self._plugins[name] = plugin
             return factory
 
         return register
@@ -133,11 +154,16 @@ class Registry(Generic[T]):
         return iter([self._plugins[name] for name in self.names()])
 
     def names(self) -> list[str]:
-        """Every registered name, sorted."""
+        """Every registered name, sorted; without aliases."""
         return sorted(self._plugins)
 
+    @property
+    def default(self) -> str | None:
+        """The name of the plugin that was registered with ``default=True``."""
+        return next((plugin.name for plugin in self if plugin.default), None)
+
     def get(self, name: str) -> Plugin[T]:
-        """Look a plugin up.
+        """Look a plugin up by its name or an alias.
 
         Raises:
             PluginError: no such name; the message holds the nearest names, or the reason why the
@@ -145,20 +171,24 @@ class Registry(Generic[T]):
         """
         if name in self._plugins:
             return self._plugins[name]
+        for plugin in self._plugins.values():
+            if name in plugin.aliases:
+                return plugin
         raise PluginError(self._why_not(name))
 
     def spec(self, name: str, **parameters: Any) -> Spec[T]:
         """A Spec from Python instead of YAML; raises pydantic's ValidationError."""
         plugin = self.get(name)
-        return Spec(plugin, plugin.parameters.model_validate({"name": name, **parameters}))
+        return Spec(plugin, plugin.parameters.model_validate({"name": plugin.name, **parameters}))
 
     def _why_not(self, name: str) -> str:
         guilty = [f for f in failures.values() if (self.plural, name) in f.declared]
         if guilty:
             reasons = "; ".join(failure.with_traceback() for failure in guilty)
             return f"the {self.kind} {name!r} cannot be used: {reasons}"
+        spellings = [spelling for plugin in self for spelling in plugin.spellings]
         message = (
-            f"there is no {self.kind} {name!r}{did_you_mean(name, self.names())}; "
+            f"there is no {self.kind} {name!r}{did_you_mean(name, spellings)}; "
             f"`facesim plugins {self.plural}` lists all"
         )
         suspects = [failure for failure in failures.values() if not failure.declared]
@@ -202,10 +232,11 @@ class Registry(Generic[T]):
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         nodes = [handler(plugin.parameters.__pydantic_core_schema__) for plugin in self]
-        bare = [plugin.name for plugin in self if not _required(plugin)]
+        bare = [name for plugin in self if not _required(plugin) for name in plugin.spellings]
         if bare:
             nodes.append({"type": "string", "enum": bare})
-        return {"anyOf": nodes or [{"not": {}}], PLUGINS_OF: self.plural}
+        default = {} if self.default is None else {"default": self.default}
+        return {"anyOf": nodes or [{"not": {}}], PLUGINS_OF: self.plural, **default}
 
     def _validate_node(self, node: Any) -> Spec[T]:
         if isinstance(node, Spec) and node.plugin.kind == self.kind:
@@ -222,7 +253,7 @@ class Registry(Generic[T]):
         except PluginError as error:
             unknown: Any = {"type": _custom(str(error)), "loc": ("name",), "input": node["name"]}
             raise ValidationError.from_exception_data("plugin", [unknown]) from None
-        text = to_json(node, inf_nan_mode="constants")
+        text = to_json({**node, "name": plugin.name}, inf_nan_mode="constants")
         try:
             return Spec(plugin, plugin.parameters.model_validate_json(text, strict=True))
         except TypeError as error:  # a bound that does not apply to the annotated type
@@ -243,6 +274,22 @@ def _again(taken: Plugin[Any], module: str, factory: Callable[..., Any]) -> bool
     """Whether a module registers the very function or class that it registered before."""
     before, now = (getattr(it, "__qualname__", None) for it in (taken.factory, factory))
     return taken.module == module and before == now is not None
+
+
+def _check_clash(new: Plugin[Any], other: Plugin[Any]) -> None:
+    """Raise PluginError where two plugins of a kind share a spelling, or are both the default."""
+    for taken in new.spellings:
+        if taken in other.spellings:
+            alias = f" as an alias of {other.name!r}" if taken in other.aliases else ""
+            raise PluginError(
+                f"{new.origin}: the {new.kind} {taken!r} is registered already{alias}, "
+                f"by {other.origin}; give one of the two another name"
+            )
+    if new.default and other.default:
+        raise PluginError(
+            f"{new.origin}: the default {new.kind} is {other.name!r} already, by {other.origin}; "
+            "leave `default=True` out of one of the two"
+        )
 
 
 def _custom(message: str) -> PydanticCustomError:

@@ -6,9 +6,9 @@ import re
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, create_model
 from pydantic.errors import PydanticUserError
 
 from facesim.errors import PluginError
@@ -18,7 +18,12 @@ _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 def parameters_model(
-    factory: Callable[..., Any], kind: str, name: str, positional: tuple[str, ...], where: str
+    factory: Callable[..., Any],
+    kind: str,
+    name: str,
+    positional: tuple[str, ...],
+    where: str,
+    aliases: tuple[str, ...] = (),
 ) -> type[BaseModel]:
     """Turn a factory's keyword-only parameters into the schema of its node in the file.
 
@@ -28,21 +33,31 @@ def parameters_model(
         name: of the plugin; the only value that the model's field ``name`` accepts.
         positional: what the engine passes, in order.
         where: begins every message.
+        aliases: other spellings of the name, which the JSON Schema accepts and the model does not:
+            the registry puts the name in their place.
 
     Raises:
         PluginError: the name or the signature is not one that an experiment file could use.
     """
-    if not _PLUGIN_NAME.fullmatch(name):
-        raise PluginError(
-            f"{where}: {name!r} is no {kind}'s name; "
-            "write a letter, then letters, digits, '_', '-' or '.'"
-        )
+    spellings = (name, *aliases)
+    for spelling in spellings:
+        if not _PLUGIN_NAME.fullmatch(spelling):
+            raise PluginError(
+                f"{where}: {spelling!r} is not a name for a {kind}; "
+                "write a letter, then letters, digits, '_', '-' or '.'"
+            )
+    if len(set(spellings)) < len(spellings):
+        raise PluginError(f"{where}: the {kind} {name!r} gives a name twice: {spellings}")
     if inspect.isabstract(factory):
         missing = ", ".join(sorted(getattr(factory, "__abstractmethods__")))  # noqa: B009
         raise PluginError(f"{where}: the {kind} {name!r} has to define {missing}")
     parameters = _signature(factory, where).parameters.values()
     _check_positional(parameters, kind, name, positional, where)
-    fields: dict[str, Any] = {"name": (Literal[name], ...)}
+    field_name: Any = Literal[name]
+    if aliases:
+        schema = WithJsonSchema({"enum": list(spellings), "type": "string"})
+        field_name = Annotated[field_name, schema]
+    fields: dict[str, Any] = {"name": (field_name, ...)}
     for parameter in parameters:
         if parameter.kind not in _POSITIONAL:
             of_parameter = f"{where}: {kind} {name!r}, parameter {parameter.name!r}"

@@ -63,7 +63,8 @@ def _plain_definitions() -> dict[str, Schema]:
         node = TypeAdapter(Annotated[Spec[Any], registry])
         schema = node.json_schema(schema_generator=_WithoutTitles)
         definitions |= schema.pop("$defs", {})
-        del schema[PLUGINS_OF]
+        for of_a_node in (PLUGINS_OF, "default"):
+            schema.pop(of_a_node, None)
         definitions[registry.plural] = schema
     return definitions
 
@@ -123,7 +124,9 @@ class _Variant:
 def _names(schema: Schema) -> list[str]:
     """The plugins among which a definition lets choose; none if it is another definition."""
     branches = [branch.get("properties", {}) for branch in schema.get("anyOf", ())]
-    return [branch["name"]["const"] for branch in branches if "const" in branch.get("name", {})]
+    of_plugins = [branch.get("name", {}) for branch in branches]
+    aliased = [name for of_plugin in of_plugins for name in of_plugin.get("enum", ())]
+    return aliased + [of_plugin["const"] for of_plugin in of_plugins if "const" in of_plugin]
 
 
 def _any_but(names: list[str], *, name_needed: bool) -> list[Schema]:

@@ -182,7 +182,9 @@ class Experiment(Section):
     loss: Annotated[Spec[Loss], interfaces.losses]
     optimizer: Annotated[Spec[Optimizer], interfaces.optimizers]
     scheduler: Annotated[Spec[LRScheduler], interfaces.schedulers] = Field(
-        default="constant", validate_default=True, description="learning rate over the steps"
+        default_factory=lambda: interfaces.schedulers.default,
+        validate_default=True,
+        description="learning rate over the steps",
     )
     trackers: tuple[Annotated[Spec[Tracker], interfaces.trackers], ...] = Field(
         default=(), description="besides metrics.jsonl, which is always written"

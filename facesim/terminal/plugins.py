@@ -15,14 +15,18 @@ def print_kind(console: Console, kind: str, plugins: Sequence[PluginInfo]) -> No
     """One line a plugin."""
     table = Table(title=kind, title_justify="left", box=None, pad_edge=False, show_header=False)
     for plugin in plugins:
-        table.add_row(Text(plugin.name, style="bold"), Text(plugin.summary))
+        row = Text(plugin.summary)
+        row.append(_notes(plugin), style="dim")
+        table.add_row(Text(plugin.name, style="bold"), row)
     console.print(table)
     console.print()
 
 
 def print_plugin(console: Console, plugin: PluginInfo) -> None:
     """Everything about one plugin."""
-    console.print(Text(f"{plugin.kind} {plugin.name}", style="bold"))
+    title = Text(f"{plugin.kind} {plugin.name}", style="bold")
+    title.append(_notes(plugin), style="not bold dim")
+    console.print(title)
     console.print(Text(rewrapped(plugin.text, console.width)))
     table = Table("parameter", "type", "default", "meaning", box=None, pad_edge=False)
     for parameter in plugin.parameters:
@@ -35,6 +39,12 @@ def print_plugin(console: Console, plugin: PluginInfo) -> None:
         console.print(table)
         console.print()
     console.print(Text(f"from {plugin.source}"), soft_wrap=True)
+
+
+def _notes(plugin: PluginInfo) -> str:
+    """The plugin's aliases, and whether it is the default, in brackets."""
+    notes = [f"also {alias}" for alias in plugin.aliases] + ["default"] * plugin.default
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def print_failures(console: Console, failures: Sequence[PluginFailure]) -> None:

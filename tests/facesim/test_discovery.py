@@ -165,6 +165,13 @@ def test_what_a_failed_module_registered_is_undone_and_named(install: Callable[.
         losses.get("a")
 
 
+def test_a_plugin_of_a_failed_module_is_known_by_its_aliases(install: Callable[..., Path]) -> None:
+    source = "@losses('a.b', aliases=('c', \"d\"), default=True)\ndef f(a, b): ...\n1 / 0"
+    install({"acme/__init__.py": "from facesim import losses\n" + source})
+    (failure,) = discover()
+    assert failure.declared == {("losses", "a.b"), ("losses", "c"), ("losses", "d")}
+
+
 def test_what_a_module_registered_before_its_importer_failed_stays(
     install: Callable[..., Path],
 ) -> None:

@@ -51,7 +51,7 @@ def _one_loss() -> Iterator[None]:
         for registry in interfaces.REGISTRIES:
             stack.enter_context(registry.isolated())
             registry._plugins = {}
-        losses("mine")(Mine)
+        losses("mine", aliases=("ours", "own"), default=True)(Mine)
         yield
     failures.clear()
     failures.update(before)
@@ -63,6 +63,8 @@ def test_a_plugin_is_explained_whole() -> None:
     assert explanation.summary == "Pull together and push apart."
     assert explanation.text.endswith("Reference:\n    Nobody: Nothing (1999).")
     assert explanation.origin.startswith(f"{__file__}:")
+    assert (explanation.aliases, explanation.default) == (("ours", "own"), True)
+    assert explain_plugin("loss", "own") == explanation
 
 
 def test_parameters_are_in_plain_words_in_the_order_of_the_signature() -> None:

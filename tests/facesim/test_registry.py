@@ -170,6 +170,101 @@ def test_a_taken_name_names_both_places(losses: Registry[Any]) -> None:
     assert losses.get("contrastive").factory is contrastive
 
 
+def test_an_alias_is_the_plugin_under_its_name(losses: Registry[Any]) -> None:
+    losses("hinge", aliases=("old.hinge", "hinge_loss"))(triplet)
+    assert losses.names() == ["contrastive", "hinge", "triplet"]
+    assert losses.get("old.hinge") is losses.get("hinge")
+    by_name = losses.spec("hinge", margin=1.0)
+    assert losses.spec("hinge_loss", margin=1.0) == by_name
+    spec = validate(losses, {"name": "old.hinge", "margin": 1})
+    assert spec == by_name
+    assert (spec.name, spec.as_node()) == ("hinge", {"name": "hinge", "margin": 1.0})
+    assert refused(losses, {"name": "old.hinge"})[0] == ("margin",)
+
+
+def test_an_unknown_name_may_be_near_to_an_alias(losses: Registry[Any]) -> None:
+    losses("hinge", aliases=("maximum_margin",))(triplet)
+    with pytest.raises(PluginError, match="did you mean 'maximum_margin'"):
+        losses.get("maximum_margn")
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "taken", "how"),
+    [
+        ("third", ("contrastive",), "contrastive", ""),
+        ("hinge", (), "hinge", " as an alias of 'triplet'"),
+        ("third", ("new", "hinge"), "hinge", " as an alias of 'triplet'"),
+    ],
+)
+def test_a_clash_with_a_name_or_an_alias_names_both_places(
+    name: str, aliases: tuple[str, ...], taken: str, how: str, losses: Registry[Any]
+) -> None:
+    losses("triplet", aliases=("hinge",))(triplet)
+    with pytest.raises(PluginError) as caught:
+        losses(name, aliases=aliases)(triplet)
+    message = f": the loss {taken!r} is registered already{how}, by {losses.get(taken).origin}; "
+    assert str(caught.value).startswith(f"{__file__}:")
+    assert message in str(caught.value)
+    assert losses.names() == ["contrastive", "triplet"]
+
+
+@pytest.mark.parametrize(
+    ("aliases", "message"),
+    [
+        (("mine",), "the loss 'mine' gives a name twice"),
+        (("b", "b"), "the loss 'mine' gives a name twice"),
+        (("two words",), "'two words' is not a name for a loss"),
+        ("ab", r"write aliases=\('ab',\), a tuple of names"),
+    ],
+)
+def test_aliases_that_make_no_sense_are_refused(
+    aliases: Any, message: str, losses: Registry[Any]
+) -> None:
+    with pytest.raises(PluginError, match=message):
+        losses("mine", aliases=aliases)(triplet)
+    assert "mine" not in losses.names()
+
+
+def test_aliases_go_with_the_registration(losses: Registry[Any]) -> None:
+    source = "@losses('mine', aliases={}, default={})\ndef mine(a, b): ..."
+    names = {"losses": losses, "__name__": "notebook"}
+    exec(source.format(("one", "two"), True), names)
+    exec(source.format(("two", "three"), False), names)
+    assert losses.get("three").name == "mine"
+    assert losses.default is None
+    with pytest.raises(PluginError, match="there is no loss 'one'"):
+        losses.get("one")
+    with losses.isolated():
+        losses("another", aliases=("four",), default=True)(triplet)
+    assert losses.default is None
+    with pytest.raises(PluginError, match="there is no loss 'four'"):
+        losses.get("four")
+
+
+def test_the_default_is_the_plugin_that_says_so(losses: Registry[Any]) -> None:
+    losses("mine", default=True)(triplet)
+    assert losses.default == "mine"
+    losses("mine", default=True)(triplet)
+    with pytest.raises(PluginError) as caught:
+        losses("another", default=True)(triplet)
+    origin = losses.get("mine").origin
+    assert f": the default loss is 'mine' already, by {origin}; leave" in str(caught.value)
+
+
+def test_the_schema_has_both_spellings_and_the_default() -> None:
+    registry: Registry[Any] = Registry("head", "heads")
+    registry("flat", aliases=("none",), default=True)(lambda: None)
+    schema = TypeAdapter(Annotated[Spec[Any], registry]).json_schema()
+    (model, bare) = schema["anyOf"]
+    assert model["properties"]["name"] == {
+        "enum": ["flat", "none"],
+        "title": "Name",
+        "type": "string",
+    }
+    assert bare == {"enum": ["flat", "none"], "type": "string"}
+    assert schema["default"] == "flat"
+
+
 def test_a_module_may_register_again_what_it_registered(losses: Registry[Any]) -> None:
     source = "@losses('mine')\ndef mine(a, b, *, x: int = {}): ..."
     for default in (1, 2):

@@ -108,7 +108,9 @@ def test_names(name: str) -> None:
 def test_a_name_that_a_file_could_not_hold_is_refused(name: str) -> None:
     def mine() -> Any: ...
 
-    assert refused(mine, name=name).startswith(f"mine.py:7: {name!r} is no loss's name; write")
+    assert refused(mine, name=name).startswith(
+        f"mine.py:7: {name!r} is not a name for a loss; write"
+    )
 
 
 def a_default_of_another_type(*, margin: float = "2") -> Any: ...  # type: ignore[assignment]

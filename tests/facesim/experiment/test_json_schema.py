@@ -41,6 +41,8 @@ RIGHT = [
     ("margin: 2.0", "margin: 3"),
     ("loss:\n  name: contrastive\n  margin: 2.0", "loss: contrastive"),
     ("loss:\n  name: contrastive\n  margin: 2.0", "loss: {name: learned, hidden: []}"),
+    ("loss:\n  name: contrastive\n  margin: 2.0", "loss: trained"),
+    ("loss:\n  name: contrastive\n  margin: 2.0", "loss: {name: trained, hidden: []}"),
     ("depth: 18", "weights: somewhere/weights.pt"),
     ("", "transforms: [flip, {name: flip, probability: 0.1}]\nscheduler: constant\n"),
     ("", "image: {size: [10, 20], crop: null}\nplugins: [json]\n"),
@@ -65,6 +67,7 @@ def test_what_facesim_reads_is_accepted(whole: Callable[..., Path], old: str, ne
 WRONG = [
     ("contrastive", "contrastiv"),
     ("margin", "margn"),
+    ("name: contrastive", "name: trained"),
     ("margin: 2.0", "hidden: [64]"),
     ("margin: 2.0", "margin: two"),
     ("margin: 2.0", "margin: '2.0'"),
@@ -140,6 +143,8 @@ def test_a_file_that_extends_another_may_leave_things_out(
         ("{name: mine, power: 2}", True),
         ("{name: contrastive, margin: 2}", True),
         ("{name: contrastive, margn: 2}", False),
+        ("{name: trained, hidden: [2]}", True),
+        ("{name: trained, margin: 2}", False),
         ("{name: contrastive, margin: -2}", False),
         ("{power: 2}", False),
         ("5", False),
@@ -171,6 +176,13 @@ def test_every_key_of_the_engine_is_described() -> None:
         if "description" not in schema and "$ref" not in schema
     ]
     assert undescribed == []
+
+
+def test_a_node_with_a_default_shows_it_where_it_may_be_left_out() -> None:
+    definitions = experiment_json_schema()["$defs"]
+    scheduler = definitions["Experiment"]["properties"]["scheduler"]
+    assert (scheduler["$ref"], scheduler["default"]) == ("#/$defs/schedulers", "constant")
+    assert "default" not in definitions["schedulers"]
 
 
 def test_every_reference_leads_somewhere() -> None:

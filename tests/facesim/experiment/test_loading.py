@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facesim import losses
+from facesim import losses, schedulers
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError
 
@@ -203,3 +203,15 @@ def test_the_working_directory_and_the_environment_are_left_alone(
     before = (Path.cwd(), dict(os.environ))
     load_experiment(whole())
     assert (Path.cwd(), dict(os.environ)) == before
+
+
+def test_a_node_left_out_is_the_plugin_registered_as_the_default(
+    whole: Callable[..., Path],
+) -> None:
+    schedulers._plugins = {}
+    with pytest.raises(ExperimentError, match=r"must be a scheduler's name.*known: none"):
+        load_experiment(whole())
+    schedulers("flat", aliases=("level",), default=True)(lambda optimizer, steps: None)
+    assert load_experiment(whole()).scheduler.name == "flat"
+    named = load_experiment(whole("", "scheduler: level\n"))
+    assert named.as_data()["scheduler"] == {"name": "flat"}
