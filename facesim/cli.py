@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from facesim.errors import FacesimError
+from facesim.terminal.data_commands import DataCommandGroup
 
 app = typer.Typer(
     name="facesim",
@@ -17,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
+data_app = typer.Typer(cls=DataCommandGroup, help="Prepare data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 cache_app = typer.Typer(help="Look after the trunk cache.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
@@ -349,32 +350,6 @@ def new_experiment(
 
     given = {"faces": faces, "root": root, "backbone": backbone, "loss": loss, "epochs": epochs}
     typer.echo(f"written: {write_experiment(ask(file.stem, given), file)}")
-
-
-@data_app.command("celeba")
-def data_celeba(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="CelebA's official files.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the CSV files go; ROOT by default.")
-    ] = None,
-    ratios: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="TRAIN VAL TEST",
-            help="Shares of the identities, such as 0.8 0.1 0.1; else the official partition.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the division by --ratios.")] = 0,
-    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace CSV files that exist.")] = False,
-) -> None:
-    """Write identity-disjoint train.csv, val.csv and test.csv from CelebA's official files."""
-    from facesim.data.celeba_splits import write_celeba_splits
-
-    report = write_celeba_splits(
-        root, out=out, ratios=ratios, seed=seed, download=download, force=force
-    )
-    typer.echo(str(report))
 
 
 @app.command()

@@ -21,10 +21,11 @@ from facesim import __version__, plugin_file
 from facesim.entry_points import PluginEntryPoint, installed_offers
 from facesim.errors import FacesimError, PluginError, did_you_mean
 from facesim.failures import PluginFailure, failures
-from facesim.interfaces import INTERFACE_VERSION, REGISTRIES
+from facesim.interfaces import INTERFACE_VERSION, REGISTRIES, data_commands
 
+_REGISTRIES = (*REGISTRIES, data_commands)
 _REGISTRATION = re.compile(
-    rf"\b({'|'.join(registry.plural for registry in REGISTRIES)})"
+    rf"\b({'|'.join(registry.plural for registry in _REGISTRIES)})"
     r"\((\s*['\"][\w.-]+['\"][^()]*(?:\([^()]*\)[^()]*)?)\)"
 )
 """A registration in a module's source: the kind's plural, and the arguments (name and aliases)."""
@@ -101,7 +102,7 @@ def _attempt(load: Callable[[], object], module: str, origin: str) -> PluginFail
     """Run an import; if it fails, undo what it registered and say why."""
     try:
         with ExitStack() as registrations:
-            for registry in REGISTRIES:
+            for registry in _REGISTRIES:
                 registrations.enter_context(registry.transaction())
             load()
     except _NoSuchModuleError:

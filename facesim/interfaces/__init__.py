@@ -3,6 +3,7 @@
 from facesim.arrays import Int64Array
 from facesim.errors import DataError
 from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
+from facesim.interfaces.data_commands import data_commands
 from facesim.interfaces.kinds import (
     INTERFACE_VERSION,
     REGISTRIES,
@@ -43,6 +44,7 @@ __all__ = [
     "Tracker",
     "Transform",
     "backbones",
+    "data_commands",
     "datasets",
     "heads",
     "losses",

@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import Field
 
 from facesim import DataError, FaceTable, datasets
-from facesim.data.celeba import PARTITIONS, how_to_get, read_celeba
 from facesim.data.tables import Missing, build_table
+from facesim_plugins.datasets._celeba_files import PARTITIONS, how_to_get, read_celeba
 
 
 @datasets("celeba")

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, datasets
 from facesim.arrays import Int64Array
-from facesim.data.spaced_rows import SpacedFile
 from facesim.data.tables import build_table
 from facesim_plugins.datasets._folds import contiguous_folds
+from facesim_plugins.datasets._whitespace_table import WhitespaceFile
 
 _NAME = re.compile(r"(?P<person>.+)_\d+\.\w+")
 
@@ -41,7 +41,7 @@ def cross_lfw(
     Raises:
         DataError: a malformed line, or an image that is not there.
     """
-    halves = [_half(pairs, number, cells) for number, cells in SpacedFile.read(pairs).lines()]
+    halves = [_half(pairs, number, cells) for number, cells in WhitespaceFile.read(pairs).lines()]
     if not halves or len(halves) % 2:
         raise DataError(f"{pairs}: {len(halves):,} lines; a pair is two lines `file label`")
     firsts, seconds = halves[::2], halves[1::2]

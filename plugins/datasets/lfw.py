@@ -10,7 +10,7 @@ from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, datasets
 from facesim.arrays import Int64Array
-from facesim.data.spaced_rows import SpacedFile
+from facesim_plugins.datasets._whitespace_table import WhitespaceFile
 from facesim_plugins.datasets.folder import folder
 
 _GENUINE_CELLS, _IMPOSTOR_CELLS = 3, 4
@@ -53,7 +53,7 @@ class _Line:
 
 
 def _read_pairs(path: Path, table: FaceTable) -> PairSet:
-    (header_line, header), *rows = list(SpacedFile.read(path).lines()) or [(1, [])]
+    (header_line, header), *rows = list(WhitespaceFile.read(path).lines()) or [(1, [])]
     folds, of_a_kind = _counts(path, header_line, header)
     if len(rows) != 2 * folds * of_a_kind:
         raise DataError(

@@ -18,7 +18,7 @@ from PIL import Image
 from facesim import discovery
 from facesim.cli import main
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import REGISTRIES
+from facesim.interfaces import REGISTRIES, data_commands
 from facesim.registry import Plugin
 from facesim.reporter import SilentReporter
 from facesim.runs.directory import RunDirectory
@@ -35,7 +35,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```\n", README, re.DOTALL))
 SHOWN = dict(re.findall(r"<!-- shown by (\S+) [^\n]*-->\n```text\n(.*?)```\n", README, re.DOTALL))
-PLUGIN_FILES = sorted(name for name, text in FILES.items() if "\n@" in text)
+PLUGIN_FILES = sorted(
+    name for name, text in FILES.items() if "\n@" in text and "@data_commands" not in text
+)
 PARAMETERS: dict[str, dict[str, Any]] = {"mobilenet": {"weights": "none"}}
 SMALL = (
     "data.train.identities=8",
@@ -54,7 +56,7 @@ SMALL = (
 def _isolated() -> Iterator[None]:
     discovery.load_installed_plugins()
     with ExitStack() as stack:
-        for registry in REGISTRIES:
+        for registry in (*REGISTRIES, data_commands):
             stack.enter_context(registry.isolated())
         yield
     # A file that is named again is to register again.
@@ -201,3 +203,12 @@ def test_a_broken_promise_is_shown_as_the_page_says(folder: Path) -> None:
     with pytest.raises(ContractBrokenError) as caught:
         runpy.run_path("without_pytest.py")
     assert str(caught.value).replace(f"{folder}/", "") + "\n" == SHOWN["cosine_contrastive.py"]
+
+
+def test_the_data_command_runs(folder: Path, facesim: Callable[..., str]) -> None:
+    discovery.load_named_plugin("list_faces.py", folder)
+    assert facesim("data", "list-faces", "faces") == "faces: no <person>/<image>.jpg is in it\n"
+    (folder / "faces" / "ann").mkdir(parents=True)
+    (folder / "faces" / "ann" / "1.jpg").touch()
+    assert facesim("data", "list-faces", "faces") == "1 images: faces.csv\n"
+    assert (folder / "faces.csv").read_text() == "img,ids\nann/1.jpg,ann\n"

@@ -1,4 +1,4 @@
-"""Text files of cells separated by spaces or commas, as data sets of faces come in."""
+"""Text files whose cells are separated by spaces, tabs or commas."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
+from facesim import DataError
 from facesim.data.read_text import read_text
-from facesim.errors import DataError
 
 
 @dataclass(frozen=True)
-class SpacedFile:
+class WhitespaceFile:
     """Such a file: UTF-8, any line ends, no quotes, blank lines ignored.
 
     Attributes:
@@ -27,7 +27,7 @@ class SpacedFile:
     text: str
 
     @classmethod
-    def read(cls, path: Path) -> "SpacedFile":
+    def read(cls, path: Path) -> "WhitespaceFile":
         """Read the whole file; raises DataError where that fails."""
         return cls(path, read_text(path).replace(",", " "))
 
@@ -39,36 +39,45 @@ class SpacedFile:
                 yield number, cells
 
     def first(self, after: int = 0) -> tuple[int, list[str]]:
-        """The first of these lines; without cells where there is none."""
+        """The first of these lines; without cells if there is none."""
         return next(self.lines(after), (after + 1, []))
 
 
 @dataclass(frozen=True)
-class SpacedRows:
+class WhitespaceTable:
     """The rows of such a file, below its header.
 
     Attributes:
-        file: what they were read from.
-        above: how many lines stand above them.
+        file: the file.
+        above: number of lines above the rows.
         frame: the cells as text, one column per name; none is empty.
     """
 
-    file: SpacedFile
+    file: WhitespaceFile
     above: int
     frame: pd.DataFrame
 
     @classmethod
-    def parse(cls, file: SpacedFile, columns: Sequence[str], *, above: int) -> "SpacedRows":
+    def parse(
+        cls, file: WhitespaceFile, columns: Sequence[str], *, above: int
+    ) -> "WhitespaceTable":
         """Read rows of exactly as many cells as there are columns.
 
         Raises:
             DataError: no rows, or one of another length; the text names the line.
         """
         frame = _parse(file, columns, above)
-        if frame is None:
-            _refuse_irregular(file, columns, above)
-            raise DataError(f"{file.path}: it has no rows")
-        return cls(file, above, frame)
+        if frame is not None:
+            return cls(file, above, frame)
+        # pandas has no line number for what it skips or fills up: look for the line again.
+        for line, cells in file.lines(above):
+            if len(cells) != len(columns):
+                expected = ", ".join(columns[:3]) + (", ..." if len(columns) > 3 else "")
+                raise DataError(
+                    f"{file.path}:{line}: {len(cells)} cells where {len(columns)} are expected "
+                    f"({expected})"
+                )
+        raise DataError(f"{file.path}: it has no rows")
 
     def place(self, row: int) -> str:
         """Where a row stands: ``identity_CelebA.txt:17``. Goes through the text up to it."""
@@ -76,7 +85,7 @@ class SpacedRows:
         return f"{self.file.path}:{line}"
 
 
-def _parse(file: SpacedFile, columns: Sequence[str], above: int) -> pd.DataFrame | None:
+def _parse(file: WhitespaceFile, columns: Sequence[str], above: int) -> pd.DataFrame | None:
     """The rows, or None if there are none or any is too long or too short."""
     # One column more than there should be, to show the rows that are too long.
     names = [*columns, "too long"]
@@ -98,13 +107,3 @@ def _parse(file: SpacedFile, columns: Sequence[str], above: int) -> pd.DataFrame
         return None
     regular = not frame.pop("too long").any() and frame[columns[-1]].all() and len(frame) > 0
     return frame if regular else None
-
-
-def _refuse_irregular(file: SpacedFile, columns: Sequence[str], above: int) -> None:
-    for line, cells in file.lines(above):
-        if len(cells) != len(columns):
-            expected = ", ".join(columns[:3]) + (", ..." if len(columns) > 3 else "")
-            raise DataError(
-                f"{file.path}:{line}: {len(cells)} cells where {len(columns)} are expected "
-                f"({expected})"
-            )

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 import torchvision
 
-from facesim.data.celeba_splits import write_celeba_splits
-from facesim.data.splits_report import SplitsReport
-from facesim.errors import DataError, FacesimError
+from facesim import DataError, FacesimError
+from facesim_plugins.datasets.celeba_splits import SplitsReport, write_celeba_splits
 
 NAMES = ("train", "val", "test")
 

@@ -1,4 +1,4 @@
-"""CelebA's official files -> which image shows whom, in which partition, with which attributes."""
+"""CelebA's official files: image, identity, partition and attributes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,19 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from facesim.data.spaced_rows import SpacedFile, SpacedRows
-from facesim.errors import DataError
+from facesim import DataError, FacesimError
+from facesim_plugins.datasets._whitespace_table import WhitespaceFile, WhitespaceTable
 
 PARTITIONS = ("train", "val", "test")
 """The names of the official 0, 1 and 2."""
-
-HOW_TO_GET = (
-    "CelebA's aligned images are the archive img_align_celeba.zip of its official page "
-    '("Large-scale CelebFaces Attributes (CelebA) Dataset", Multimedia Laboratory, The Chinese '
-    "University of Hong Kong; for non-commercial research), also on Kaggle as "
-    "jessicali9530/celeba-dataset; unpack it to {images}, or let `facesim data celeba {root} "
-    "--download` fetch all"
-)
 
 
 @dataclass(frozen=True)
@@ -60,14 +52,24 @@ def read_celeba(root: Path) -> CelebA:
     """
     identity = root / "identity_CelebA.txt"
     if not identity.is_file():
-        raise DataError(_other_root(root))
+        near = [*root.glob("*/identity_CelebA.txt"), root.parent / "identity_CelebA.txt"]
+        found = [str(path.parent) for path in near if path.is_file()]
+        raise DataError(
+            f"{root}: CelebA's official files are not there"
+            + (f" (did you mean {found[0]!r}?)" if found else "")
+            + "; expected in it are identity_CelebA.txt (lines `000001.jpg 2880`), "
+            "list_eval_partition.txt (lines `000001.jpg 0`), list_attr_celeba.txt (optional) and "
+            f"the images as img_align_celeba/000001.jpg. {how_to_get(root)}"
+        )
     rows = _read_numbers(identity)
     files = rows.frame["file"].to_numpy(dtype=object)
     partition, partition_notes = _partition(root, files)
     attributes, attribute_notes = _attributes(root, files)
+    folder = root / "img_align_celeba"
+    nested = folder / "img_align_celeba"
     return CelebA(
         root=root,
-        images=images_folder(root),
+        images=nested if nested.is_dir() else folder,
         files=files,
         labels=rows.frame["number"].to_numpy(dtype=object),
         partition=partition,
@@ -77,28 +79,37 @@ def read_celeba(root: Path) -> CelebA:
     )
 
 
-def images_folder(root: Path) -> Path:
-    """``img_align_celeba/``, or the folder of that name in it; it need not exist."""
-    folder = root / "img_align_celeba"
-    nested = folder / "img_align_celeba"
-    return nested if nested.is_dir() else folder
-
-
 def how_to_get(root: Path) -> str:
-    """Where the images come from and where they go."""
-    return HOW_TO_GET.format(root=root, images=root / "img_align_celeba")
-
-
-def _other_root(root: Path) -> str:
-    near = [*root.glob("*/identity_CelebA.txt"), root.parent / "identity_CelebA.txt"]
-    found = [str(path.parent) for path in near if path.is_file()]
+    """Where the images come from and where they go, for messages."""
     return (
-        f"{root}: CelebA's official files are not there"
-        + (f" (did you mean {found[0]!r}?)" if found else "")
-        + "; expected in it are identity_CelebA.txt (lines `000001.jpg 2880`), "
-        "list_eval_partition.txt (lines `000001.jpg 0`), list_attr_celeba.txt (optional) and the "
-        f"images as img_align_celeba/000001.jpg. {how_to_get(root)}"
+        "CelebA's aligned images are the archive img_align_celeba.zip of its official page "
+        '("Large-scale CelebFaces Attributes (CelebA) Dataset", Multimedia Laboratory, The Chinese '
+        "University of Hong Kong; for non-commercial research), also on Kaggle as "
+        f"jessicali9530/celeba-dataset; unpack it to {root / 'img_align_celeba'}, or let "
+        f"`facesim data celeba {root} --download` fetch all"
     )
+
+
+def download_celeba(root: Path) -> None:
+    """Fetch CelebA's official files and images into ``root``, about 1.5 GB; existing files stay.
+
+    Raises:
+        FacesimError: the files cannot be fetched or are damaged.
+    """
+    import torchvision
+
+    class CelebAInRoot(torchvision.datasets.CelebA):  # type: ignore[misc]
+        base_folder = ""  # torchvision would put everything into a further folder `celeba`
+
+    try:
+        CelebAInRoot(str(root), download=True)
+    except Exception as error:
+        # It raises what gdown, requests, zipfile and the operating system raise.
+        raise FacesimError(
+            f"{root}: CelebA could not be downloaded: {type(error).__name__}: {error}. The "
+            'download needs `pip install "facesim[celeba]"`, and Google Drive refuses for a day '
+            f"when many ask for it. By hand: {how_to_get(root)}"
+        ) from error
 
 
 def _find(root: Path, stem: str) -> Path | None:
@@ -106,12 +117,12 @@ def _find(root: Path, stem: str) -> Path | None:
     return next(found, None)
 
 
-def _read_numbers(path: Path) -> SpacedRows:
-    """Rows of a file's name and a number, below a header or not."""
-    file = SpacedFile.read(path)
+def _read_numbers(path: Path) -> WhitespaceTable:
+    """Rows of a file's name and a number, with or without a header."""
+    file = WhitespaceFile.read(path)
     line, cells = file.first()
     has_header = len(cells) == 2 and not cells[1].isdigit()
-    rows = SpacedRows.parse(file, ("file", "number"), above=line if has_header else 0)
+    rows = WhitespaceTable.parse(file, ("file", "number"), above=line if has_header else 0)
     _refuse_twice(rows)
     wrong = ~rows.frame["number"].str.fullmatch("[0-9]+").to_numpy(dtype=bool)
     _refuse(rows, wrong, "number", "a whole number")
@@ -138,13 +149,15 @@ def _attributes(root: Path, files: npt.NDArray[Any]) -> tuple[pd.DataFrame, tupl
     path = _find(root, "list_attr_celeba")
     if path is None:
         return pd.DataFrame(), ()
-    file = SpacedFile.read(path)
+    file = WhitespaceFile.read(path)
     line, cells = file.first()
+    # The official file begins with the number of rows, that of Kaggle's archive with the header.
     announced = int(cells[0]) if len(cells) == 1 and cells[0].isdigit() else None
     if announced is not None:
         line, cells = file.first(after=line)
+    # A header names the attributes alone, or the column of the file as well.
     names = cells[1:] if len(cells) == len(file.first(after=line)[1]) else cells
-    rows = SpacedRows.parse(file, ("file", *names), above=line)
+    rows = WhitespaceTable.parse(file, ("file", *names), above=line)
     _refuse_twice(rows)
     if announced not in (None, len(rows.frame)):
         raise DataError(f"{path}:1: it announces {announced:,} rows and has {len(rows.frame):,}")
@@ -157,7 +170,7 @@ def _attributes(root: Path, files: npt.NDArray[Any]) -> tuple[pd.DataFrame, tupl
     return attributes, (note,) if note else ()
 
 
-def _refuse_twice(rows: SpacedRows) -> None:
+def _refuse_twice(rows: WhitespaceTable) -> None:
     twice = rows.frame["file"].duplicated().to_numpy()
     if twice.any():
         row = int(twice.argmax())
@@ -166,7 +179,7 @@ def _refuse_twice(rows: SpacedRows) -> None:
         raise DataError(f"{rows.place(row)}: the image {file!r} stands in {first} already")
 
 
-def _refuse(rows: SpacedRows, wrong: npt.NDArray[np.bool_], column: str, wanted: str) -> None:
+def _refuse(rows: WhitespaceTable, wrong: npt.NDArray[np.bool_], column: str, wanted: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         cell = rows.frame[column].iloc[row]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesim.data.celeba import read_celeba
-from facesim.errors import DataError
+from facesim import DataError
+from facesim_plugins.datasets._celeba_files import read_celeba
 
 IDENTITY = "1.jpg 7\n2.jpg 12\n3.jpg 7\n"
 

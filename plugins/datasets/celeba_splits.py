@@ -1,25 +1,95 @@
-"""CelebA's official files -> identity-disjoint train.csv, val.csv and test.csv."""
+"""``facesim data celeba``: identity-disjoint train.csv, val.csv and test.csv."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from math import isclose
+from os import scandir
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import typer
 
+from facesim import DataError, FacesimError, data_commands
 from facesim.atomic import write_text
-from facesim.data.celeba import PARTITIONS, CelebA, how_to_get, read_celeba
-from facesim.data.celeba_download import download_celeba
-from facesim.data.existing_files import on_disk
-from facesim.data.splits_report import SplitFile, SplitsReport
-from facesim.errors import DataError, FacesimError
 from facesim.seeds import derive_seed
+from facesim_plugins.datasets._celeba_files import (
+    PARTITIONS,
+    CelebA,
+    download_celeba,
+    how_to_get,
+    read_celeba,
+)
 
 Splits = npt.NDArray[np.int8]
 """int8 [N]: an index into PARTITIONS, or -1 for a row that is left out."""
+
+
+@data_commands("celeba")
+def split_celeba(
+    *,
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="CelebA's official files.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the CSV files go; ROOT by default.")
+    ] = None,
+    ratios: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="TRAIN VAL TEST",
+            help="Shares of the identities, such as 0.8 0.1 0.1; else the official partition.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the division by --ratios.")] = 0,
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace CSV files that exist.")] = False,
+) -> None:
+    """Write identity-disjoint train.csv, val.csv and test.csv from CelebA's official files."""
+    report = write_celeba_splits(
+        root, out=out, ratios=ratios, seed=seed, download=download, force=force
+    )
+    typer.echo(str(report))
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """One CSV file that was written, and what it holds."""
+
+    path: Path
+    images: int
+    identities: int
+    single: int
+
+
+@dataclass(frozen=True)
+class SplitsReport:
+    """What was written and what was left out. ``str()`` is for people.
+
+    Attributes:
+        images: the folder that the column ``img`` is relative to.
+        rule: how the identities were divided.
+        files: train, val, test.
+        left_out: what is not in them and why, counted, one sentence each.
+        advice: how to get what is missing, or an empty string.
+    """
+
+    images: Path
+    rule: str
+    files: tuple[SplitFile, ...]
+    left_out: tuple[str, ...]
+    advice: str
+
+    def __str__(self) -> str:
+        lines = [f"CelebA, no identity in two splits, {self.rule}:"]
+        for file in self.files:
+            alone = f" ({file.single:,} with one image only)" if file.single else ""
+            counts = f"{file.images:>9,} images {file.identities:>7,} identities"
+            lines.append(f"{counts}{alone}  {file.path}")
+        lines.append(f"The column img is relative to {self.images}")
+        lines += ["Left out:", *(f"- {sentence}" for sentence in self.left_out or ["nothing"])]
+        return "\n".join([*lines, self.advice] if self.advice else lines)
 
 
 def write_celeba_splits(
@@ -33,7 +103,7 @@ def write_celeba_splits(
 ) -> SplitsReport:
     """Write ``train.csv``, ``val.csv`` and ``test.csv`` with the columns ``img,ids``.
 
-    Only images that are there are written, sorted by name; the same input gives the same bytes.
+    Only images that exist are written, sorted by name; the same input gives the same bytes.
 
     Args:
         root: the folder of the official files.
@@ -45,14 +115,22 @@ def write_celeba_splits(
         force: replace files that exist.
 
     Raises:
-        DataError: the official files are malformed or absent, no image is there, or a split would
+        DataError: the official files are malformed or absent, no image exists, or a split would
             be empty.
         FacesimError: files exist already, the ratios are wrong, the download or the writing failed.
     """
     paths = [(out or root) / f"{name}.csv" for name in PARTITIONS]
-    _refuse_existing(paths, force)
-    if ratios is not None:
-        _check_ratios(ratios)
+    existing = [str(path) for path in paths if path.exists()]
+    if existing and not force:
+        raise FacesimError(
+            f"{', '.join(existing)}: there already; write --force to replace them, or --out with "
+            "another folder"
+        )
+    if ratios is not None and (min(ratios) <= 0 or not isclose(sum(ratios), 1, abs_tol=1e-6)):
+        raise FacesimError(
+            f"the ratios {ratios} are not three positive numbers with the sum 1; write for "
+            "instance 0.7 0.1 0.2"
+        )
     if download:
         download_celeba(root)
     celeba = read_celeba(root)
@@ -61,37 +139,21 @@ def write_celeba_splits(
     kept = np.where(present, splits, np.int8(-1))
     tables = [_table(celeba, kept == index) for index in range(len(PARTITIONS))]
     _refuse_empty(tables, celeba, present)
-    for path, table in zip(paths, tables, strict=True):
-        _write(path, table)
     return SplitsReport(
         images=root / "img_align_celeba",
         rule="by the official partition" if ratios is None else f"by ratios {ratios}, seed {seed}",
-        files=tuple(map(_described, paths, tables)),
+        files=tuple(map(_write, paths, tables)),
         left_out=(*celeba.notes, *_left_out(celeba, present, splits)),
         advice="" if present.all() else how_to_get(root),
     )
 
 
-def _refuse_existing(paths: list[Path], force: bool) -> None:
-    existing = [str(path) for path in paths if path.exists()]
-    if existing and not force:
-        raise FacesimError(
-            f"{', '.join(existing)}: there already; write --force to replace them, or --out with "
-            "another folder"
-        )
-
-
-def _check_ratios(ratios: tuple[float, float, float]) -> None:
-    if min(ratios) <= 0 or not isclose(sum(ratios), 1, abs_tol=1e-6):
-        raise FacesimError(
-            f"the ratios {ratios} are not three positive numbers with the sum 1; write for "
-            "instance 0.7 0.1 0.2"
-        )
-
-
 def _present(celeba: CelebA) -> npt.NDArray[np.bool_]:
+    """Whether each image exists, bool [N]."""
     if celeba.images.is_dir():
-        present = on_disk(celeba.images, {""}, pd.Index(celeba.files))
+        with scandir(celeba.images) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+        present: npt.NDArray[np.bool_] = pd.Index(celeba.files).isin(names)
         if present.any():
             return present
     raise DataError(
@@ -122,7 +184,7 @@ def _official(celeba: CelebA) -> Splits:
 def _by_ratios(
     celeba: CelebA, present: npt.NDArray[np.bool_], ratios: tuple[float, float, float], seed: int
 ) -> Splits:
-    """Divide the identities of the images that are there, in an order that the seed decides."""
+    """Divide the identities of the images that exist, in an order that the seed decides."""
     labels = pd.unique(celeba.labels[present])
     order = sorted(labels, key=lambda label: (derive_seed(seed, "split", label), label))
     first, second = (round(share * len(order)) for share in list(accumulate(ratios))[:2])
@@ -152,32 +214,26 @@ def _refuse_empty(
             )
 
 
-def _write(path: Path, table: pd.DataFrame) -> None:
+def _write(path: Path, table: pd.DataFrame) -> SplitFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         raise FacesimError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _described(path: Path, table: pd.DataFrame) -> SplitFile:
     images = table["ids"].value_counts()
     return SplitFile(path, len(table), len(images), int((images == 1).sum()))
 
 
 def _left_out(celeba: CelebA, present: npt.NDArray[np.bool_], splits: Splits) -> Iterator[str]:
-    if not present.all():
-        yield _sentence(celeba, ~present, f"not in {celeba.images}")
+    moved = (
+        "the identity stands in several partitions and stays where most of its images are (the "
+        "earlier one on a tie)"
+    )
     divided = (splits < 0) & (celeba.partition >= 0) & present
-    if divided.any():
-        yield _sentence(
-            celeba,
-            divided,
-            "the identity stands in several partitions and stays where most of its images are "
-            "(the earlier one on a tie)",
-        )
-
-
-def _sentence(celeba: CelebA, rows: npt.NDArray[np.bool_], why: str) -> str:
-    files: npt.NDArray[Any] = celeba.files[rows]
-    return f"{len(files):,} of {len(celeba.files):,} images (the first: {files[0]}): {why}."
+    for rows, reason in ((~present, f"not in {celeba.images}"), (divided, moved)):
+        if rows.any():
+            first = celeba.files[rows.argmax()]
+            yield (
+                f"{np.count_nonzero(rows):,} of {len(rows):,} images (the first: {first}): "
+                f"{reason}."
+            )

@@ -1,0 +1,34 @@
+"""The group ``facesim data``, whose commands come from plugins."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class DataCommandGroup(TyperGroup):
+    """Imports plugins only when it is asked for its commands: that takes seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  typer's signature
+        """The names of the commands."""
+        from facesim.discovery import load_installed_plugins
+        from facesim.interfaces import data_commands
+
+        load_installed_plugins()
+        return data_commands.names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by its name, or None, which click takes for a mistake in the name.
+
+        Raises:
+            PluginError: the module that should have brought it could not be imported.
+        """
+        from facesim.failures import failures
+        from facesim.interfaces import data_commands
+
+        declared = {found for failure in failures.values() for found in failure.declared}
+        if cmd_name in self.list_commands(ctx) or (data_commands.plural, cmd_name) in declared:
+            app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            app.command(cmd_name)(data_commands.get(cmd_name).factory)
+            return typer.main.get_command(app)
+        return None
