@@ -16,20 +16,20 @@ _MAX_SHOWN = 80
 _OWN_MESSAGE = ("value_error", "assertion_error", "facesim_plugin")
 _NOT_FINITE = {"Infinity": ".inf", "-Infinity": "-.inf", "NaN": ".nan"}
 _NOT_TEXT = ("int_type", "float_type", "bool_type", "literal_error")
-_BOOLEANS_OF_OLD = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def problems_of(
     error: ValidationError, root: Node, data: Any, model: type[BaseModel]
 ) -> list[Problem]:
-    """One problem per wrong place of the file.
+    """Turn a ValidationError into one problem per position in the file.
 
-    The alternatives of a union fail one by one in pydantic; here they are one problem, because a
-    value of the wrong type is told all that the schema accepts in its place.
+    Pydantic reports the alternatives of a union one by one; here they are one problem, whose
+    message lists all that the schema accepts there.
 
     Args:
         error: what validating ``data`` raised.
-        root: the tree that ``data`` came from.
+        root: the tree of ``data``.
         data: the file's plain data.
         model: the root of the schema.
     """
@@ -49,7 +49,7 @@ def _is_unknown(detail: Any) -> bool:
 
 
 def _misspelt(unknown: list[KeyPath], data: Any, model: type[BaseModel]) -> set[KeyPath]:
-    """What the unknown keys were probably meant to be; such a key is not missing besides."""
+    """The keys that unknown ones were probably meant to be; these are not reported missing too."""
     return {
         (*path[:-1], key)
         for path in unknown
@@ -58,7 +58,7 @@ def _misspelt(unknown: list[KeyPath], data: Any, model: type[BaseModel]) -> set[
 
 
 def _longest(problems: list[Problem]) -> list[Problem]:
-    """Without those of which another one says the same and more, such as how to mend it."""
+    """Drop a problem whose message is the beginning of another one's."""
     return [
         problem
         for problem in dict.fromkeys(problems)
@@ -103,7 +103,7 @@ def _missing_key(path: KeyPath, data: Any, model: type[BaseModel]) -> str:
 
 
 def _own_message(detail: Any) -> str:
-    """What a plugin node or a validator of the schema says in its own words."""
+    """The message of a plugin's node or of a validator of the schema."""
     if detail["type"] == "facesim_plugin":
         return str(detail["msg"])
     message = str(detail["msg"]).partition(", ")[2]  # behind pydantic's "Value error, "
@@ -125,8 +125,8 @@ def _hint(node: Node, wanted: Any, error: str) -> str:
     if not isinstance(node.value, Scalar):
         return ""
     text = node.value.text
-    if error == "bool_type" and text.lower() in _BOOLEANS_OF_OLD:
-        return f"write {_BOOLEANS_OF_OLD[text.lower()]}"
+    if error == "bool_type" and text.lower() in _YAML_1_1_BOOLEANS:
+        return f"write {_YAML_1_1_BOOLEANS[text.lower()]}"
     if error == "finite_number":
         return "write a finite number"
     if error in _NOT_TEXT and not node.value.plain:
@@ -141,7 +141,7 @@ def _hint(node: Node, wanted: Any, error: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as the file has it, cut if it is long."""
+    """A value as the file has it, truncated if it is long."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):

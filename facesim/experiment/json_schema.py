@@ -1,4 +1,4 @@
-"""JSON Schema of an experiment file, by which an editor completes and checks it."""
+"""JSON Schema of an experiment file, for completion and checks in an editor."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -22,12 +22,14 @@ _LIMITS_OF_TEXT = ("const", "enum", "pattern", "minLength", "maxLength")
 
 
 def experiment_json_schema() -> Schema:
-    """JSON Schema (2020-12) of the whole file, the parameters of every registered plugin included.
+    """JSON Schema (2020-12) of the whole file, with the parameters of every registered plugin.
 
     ``"${VARIABLE}"`` is accepted for any value. A file with ``extends`` may leave anything out, and
     one with ``plugins`` may name plugins that are not registered in this process.
     """
     plain = _plain_definitions()
+    # JSON Schema cannot derive one definition from another ("the same, but nothing is required"),
+    # so that each is written once per combination of these two liberties.
     whole, part = _Variant("", partial=False), _Variant("-part", partial=True)
     open_whole = _Variant("-open", partial=False, any_plugin=True)
     open_part = _Variant("-open-part", partial=True, any_plugin=True)
@@ -48,14 +50,14 @@ def experiment_json_schema() -> Schema:
 
 
 class _WithoutTitles(GenerateJsonSchema):
-    """Pydantic's schema without the keys once more as titles."""
+    """Pydantic's schema without titles, which would only repeat the keys."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
 
 def _plain_definitions() -> dict[str, Schema]:
-    """Every part of the schema by name, as pydantic has it; the plugins of a kind by its plural."""
+    """The definitions as pydantic makes them, by name; the plugins of a kind by its plural."""
     experiment = Experiment.model_json_schema(schema_generator=_WithoutTitles)
     definitions: dict[str, Schema] = {**experiment.pop("$defs"), "Experiment": experiment}
     experiment["properties"]["extends"] = _EXTENDS
@@ -79,12 +81,12 @@ def _with_plugins(variant: "_Variant", otherwise: "_Variant") -> Schema:
 
 @dataclass(frozen=True)
 class _Variant:
-    """The definitions once more, for one way of writing a file.
+    """Rewrites the definitions for one way of writing a file.
 
     Attributes:
-        suffix: tells the names of its definitions from those of the other variants.
+        suffix: appended to the names of its definitions.
         partial: no key is required.
-        any_plugin: plugins that are not registered are accepted, with any parameters.
+        any_plugin: unregistered plugins are accepted, with any parameters.
     """
 
     suffix: str
@@ -98,8 +100,10 @@ class _Variant:
         return {"$ref": f"#/$defs/{self.renamed(name)}"}
 
     def of(self, schema: Schema) -> Schema:
-        """A definition or a part of one, and all that is in it, in this variant."""
+        """A definition, or a part of one, rewritten for this variant."""
         if PLUGINS_OF in schema:
+            # Pydantic spells all plugins of a kind out wherever a node is one of them; a reference
+            # keeps the schema small, and there is one place to accept other plugins in.
             beside: Schema = {key: schema[key] for key in _BESIDE if key in schema}
             return {**self.reference(schema[PLUGINS_OF]), **beside}
         changed = {key: self._below(key, value) for key, value in schema.items()}
@@ -107,8 +111,12 @@ class _Variant:
             changed |= self.reference(changed["$ref"].removeprefix("#/$defs/"))
         if self.partial:
             changed.pop("required", None)
-        if self.any_plugin and _names(schema):
-            changed["anyOf"] += _any_but(_names(schema), name_needed=not self.partial)
+        names = _plugin_names(schema)
+        if self.any_plugin and names:
+            # Any other name, so that a registered plugin's parameters are still checked.
+            name: Schema = {"type": "string", "not": {"enum": names}}
+            node: Schema = {"type": "object", "properties": {"name": name}}
+            changed["anyOf"] += [node if self.partial else node | {"required": ["name"]}, name]
         return _or_variable(changed)
 
     def _below(self, key: str, value: Any) -> Any:
@@ -121,23 +129,17 @@ class _Variant:
         return value
 
 
-def _names(schema: Schema) -> list[str]:
-    """The plugins among which a definition lets choose; none if it is another definition."""
+def _plugin_names(schema: Schema) -> list[str]:
+    """The names in the definition of a kind's plugins; empty for any other definition."""
     branches = [branch.get("properties", {}) for branch in schema.get("anyOf", ())]
     of_plugins = [branch.get("name", {}) for branch in branches]
     aliased = [name for of_plugin in of_plugins for name in of_plugin.get("enum", ())]
     return aliased + [of_plugin["const"] for of_plugin in of_plugins if "const" in of_plugin]
 
 
-def _any_but(names: list[str], *, name_needed: bool) -> list[Schema]:
-    """Nodes of plugins that have none of these names."""
-    name: Schema = {"type": "string", "not": {"enum": names}}
-    mapping: Schema = {"type": "object", "properties": {"name": name}}
-    return [mapping | {"required": ["name"]} if name_needed else mapping, name]
-
-
 def _or_variable(schema: Schema) -> Schema:
-    """Accept a variable besides a value, with one type where possible: that makes better errors."""
+    """Accept ``${VARIABLE}`` besides a value."""
+    # A list of types where possible: of a failed `anyOf` an editor reports every branch.
     limited = any(key in schema for key in _LIMITS_OF_TEXT)
     if schema.get("type") in ("integer", "number", "boolean") and not limited:
         return {**schema, "type": [schema["type"], "string"], "pattern": _VARIABLE}

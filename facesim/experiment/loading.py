@@ -1,9 +1,8 @@
-"""From a file's name to an Experiment, with all that is wrong reported at once."""
+"""Loading an experiment file, with all of its errors reported at once."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from facesim.experiment.yaml_scalars import escaped, resolve
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read, merge, fill in, override and validate an experiment file.
+    """Load an experiment file: merge, override, fill in variables, validate.
 
     Args:
         path: the file.
@@ -45,13 +44,13 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
             problems += wrong
         except ExperimentError as error:
             problems += error.problems
-    data, unset = resolve(root, os.environ)
-    problems += unset
     discovery.load_installed_plugins()
     root, wrong = _load_named_plugins(root)
     problems += wrong
+    data, unset = resolve(root, os.environ)
+    problems += unset
     try:
-        experiment = validate(resolve(root, os.environ)[0])
+        experiment = validate(data)
     except ValidationError as error:
         broken = {problem.path for problem in problems}
         problems += [
@@ -60,19 +59,19 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
             if problem.path not in broken
         ]
     if problems:
-        raise ExperimentError(sorted(problems, key=partial(_place, path)))
+        raise ExperimentError(_in_order(problems, path))
     return experiment, root
 
 
 def load_plugins_of(name: str) -> None:
-    """Import the plugins that somebody names on the command line.
+    """Import the plugins that ``--plugins`` names.
 
     Args:
-        name: an experiment file, whose ``plugins:`` are imported however wrong the rest of it is;
-            or what could stand there, relative to the working directory.
+        name: an experiment file, whose ``plugins:`` are imported even if the rest is invalid; or
+            a module or file as it could stand there, relative to the working directory.
 
     Raises:
-        ExperimentError: the experiment cannot be read, or a plugin that it names be imported.
+        ExperimentError: the experiment cannot be read, or one of its plugins not be imported.
         PluginError: there is no such module or file, or importing it failed.
     """
     if not name.endswith((".yaml", ".yml")):
@@ -81,11 +80,11 @@ def load_plugins_of(name: str) -> None:
     root, problems = read_with_bases(Path(name))
     problems += _load_named_plugins(root)[1]
     if problems:
-        raise ExperimentError(sorted(problems, key=partial(_place, Path(name))))
+        raise ExperimentError(_in_order(problems, Path(name)))
 
 
 def validate(data: Any) -> Experiment:
-    """Strictly, as JSON: "5" is no 5 and true is no 1, but a list may be a tuple.
+    """Validate plain data strictly: "5" is not 5 and true is not 1, but a list may be a tuple.
 
     Raises:
         ValidationError: pydantic's.
@@ -94,7 +93,7 @@ def validate(data: Any) -> Experiment:
 
 
 def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:
-    """Import what ``plugins:`` names; file names become absolute in the returned tree."""
+    """Import the entries of ``plugins:``; in the returned tree file names are absolute."""
     entries = root.child("plugins")
     if entries is None or not isinstance(entries.value, list):
         return root, []
@@ -106,23 +105,21 @@ def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:
         except PluginError as error:
             loaded.append(node)
             problems.append(Problem(node.mark, ("plugins", index), str(error)))
-    listed = {str(key): node for key, node in root.children()}
-    listed["plugins"] = replace(entries, value=loaded)
-    return replace(root, value=listed), problems
+    listed = replace(entries, value=loaded)
+    return replace(root, value={**root.entries, "plugins": listed}), problems
 
 
 def _load_named_plugin(node: Node) -> Node:
-    """Import one entry; one that is no text, or has an unset variable, is a problem already."""
+    """Import one entry, unless it is a problem already: not text, or an unset variable."""
     name, unset = resolve(node, os.environ)
     if unset or not isinstance(name, str):
         return node
-    # What stands in a file is relative to that file, what is typed is relative to the shell.
+    # A path in a file is relative to that file; one from --set is relative to the shell's folder.
     folder = Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent
     entry = discovery.load_named_plugin(name, folder)
     return replace(node, value=Scalar(escaped(entry), plain=False))
 
 
-def _place(path: Path, problem: Problem) -> tuple[bool, str, int, int]:
-    """The order of the problems: that of the file, after it those of the files it extends."""
-    mark = problem.mark
-    return mark.file != str(path), mark.file, mark.line, mark.column
+def _in_order(problems: list[Problem], path: Path) -> list[Problem]:
+    """The problems of the file itself, then those of the files that it extends."""
+    return sorted(problems, key=lambda problem: (problem.mark.file != str(path), problem.place))

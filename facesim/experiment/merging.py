@@ -1,22 +1,16 @@
-"""Laying one tree over another: ``extends:`` and ``--set``."""
+"""Merging experiment files: ``extends:`` and ``--set``."""
 
 import os
 from dataclasses import replace
 from pathlib import Path
 
-from facesim.experiment.nodes import (
-    ExperimentError,
-    Mark,
-    Node,
-    Problem,
-    Scalar,
-)
+from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar
 from facesim.experiment.yaml_parser import MAX_DEPTH, parse, read_source
 from facesim.experiment.yaml_scalars import resolve
 
 
 def read_with_bases(path: Path) -> tuple[Node, list[Problem]]:
-    """Read a file and lay it over what it ``extends``, which may extend another in turn.
+    """Read a file and merge it over the file that it ``extends``, which may extend another.
 
     Raises:
         ExperimentError: one of the files cannot be read, or a file extends itself.
@@ -28,9 +22,9 @@ def _read_with_bases(
     path: Path, above: tuple[Path, ...], named_at: Mark | None
 ) -> tuple[Node, list[Problem]]:
     if path.resolve() in above:
-        chain = " -> ".join(str(name.name) for name in (*above, path))
+        chain = " -> ".join(name.name for name in (*above, path))
         raise ExperimentError(
-            [Problem(named_at or Mark(str(path), 1, 1), ("extends",), f"a circle: {chain}")]
+            [Problem(named_at or Mark(str(path), 1, 1), ("extends",), f"circular: {chain}")]
         )
     try:
         node, problems = read_source(path)
@@ -42,7 +36,7 @@ def _read_with_bases(
     extends = node.child("extends")
     if extends is None:
         return node, problems
-    node = replace(node, value={k: v for k, v in _entries(node).items() if k != "extends"})
+    node = replace(node, value={k: v for k, v in node.entries.items() if k != "extends"})
     base_name, unset = resolve(extends, os.environ)
     if unset or not isinstance(base_name, str):
         reasons = [problem.message for problem in unset] or ["must be the path of one file"]
@@ -55,11 +49,19 @@ def _read_with_bases(
 
 
 def merge(base: Node, over: Node, *, root: bool = True) -> Node:
-    """Lay ``over`` on ``base``: mappings merge key by key, anything else is replaced.
+    """Merge ``over`` into ``base``: mappings merge key by key, anything else is replaced.
 
     A plugin's node is replaced as a whole where its ``name`` changes, because the parameters of
     one plugin mean nothing to another. A bare plugin name is the mapping that it stands for.
+
+    Args:
+        base: the tree beneath.
+        over: what wins.
+        root: whether both are whole files, whose ``name:`` is the experiment's and not a plugin's.
     """
+    # The schema is not asked which nodes are plugins: what `plugins:` brings is registered only
+    # after merging, because `plugins:` itself may come from a base. So a plugin's node is known by
+    # its shape: a mapping with `name`, or a bare text where the other side has such a mapping.
     if not root:
         if isinstance(over.value, dict):
             base = _as_plugin_node(base)
@@ -67,7 +69,10 @@ def merge(base: Node, over: Node, *, root: bool = True) -> Node:
             over = _as_plugin_node(over)
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
-    if not root and _another_plugin(base, over):
+    names = [node.child("name") for node in (base, over)]
+    # Compared with variables filled in: `${LOSS:-contrastive}` may be the same plugin.
+    before, after = (resolve(name, os.environ)[0] if name else None for name in names)
+    if not root and before is not None and after is not None and before != after:
         return over
     merged = dict(base.value)
     for key, node in over.value.items():
@@ -79,7 +84,7 @@ def override(root: Node, assignment: str) -> tuple[Node, list[Problem]]:
     """Apply one ``--set a.b.c=value``; the value is read as YAML.
 
     Raises:
-        ExperimentError: the assignment has no ``=``, an empty key, or a value that is no YAML.
+        ExperimentError: the assignment has no ``=``, an empty key, or a value that is not YAML.
     """
     dotted, equals, text = assignment.partition("=")
     note = f"--set {assignment}"
@@ -101,17 +106,17 @@ def override(root: Node, assignment: str) -> tuple[Node, list[Problem]]:
 
 
 def placed(base: Node, keys: list[str], value: Node, mark: Mark, *, root: bool = True) -> Node:
-    """``base`` with ``value`` at ``keys``, merged with what is there.
+    """Merge ``value`` into ``base`` at ``keys``.
 
     Args:
         base: a tree.
-        keys: from its root; a position in a sequence is a number.
-        value: what is to stand there.
-        mark: the place of what has to be made on the way.
-        root: whether ``base`` is the whole file, not a plugin's node.
+        keys: path from its root; an index of a sequence is written in digits.
+        value: the subtree to merge.
+        mark: place of the mappings that have to be created on the way.
+        root: whether ``base`` is a whole file, as for :func:`merge`.
 
     Raises:
-        ExperimentError: a sequence has no such position.
+        ExperimentError: a sequence has no such index.
     """
     here, *rest = keys
     below = base.child(here)
@@ -119,23 +124,21 @@ def placed(base: Node, keys: list[str], value: Node, mark: Mark, *, root: bool =
         if below is None:
             known = f"0 to {len(base.value) - 1}" if base.value else "none, it is empty"
             raise ExperimentError(
-                [Problem(mark, (), f"{here!r} is no position in that list (known: {known})")]
+                [Problem(mark, (), f"{here!r} is not an index of that list (known: {known})")]
             )
+        # Sequences are replaced as a whole when files merge; only --set reaches into one.
         items = list(base.value)
         items[int(here)] = placed(below, rest, value, mark, root=False) if rest else value
         return replace(base, value=items)
     if rest:
+        # `--set loss.margin=1` over `loss: contrastive` keeps the name that the text stands for.
         empty = Node({}, mark, mark)
         value = placed(_as_plugin_node(below or empty), rest, value, mark, root=False)
     return merge(base, Node({here: value}, base.mark, base.key_mark), root=root)
 
 
-def _entries(node: Node) -> dict[str, Node]:
-    return dict(node.value) if isinstance(node.value, dict) else {}
-
-
 def _moved(node: Node, mark: Mark) -> Node:
-    """The same tree with every place replaced by that of the override."""
+    """The same tree, all of it placed at an override's mark."""
     if isinstance(node.value, dict):
         value = {key: _moved(below, mark) for key, below in node.value.items()}
         return Node(value, mark, mark)
@@ -145,14 +148,7 @@ def _moved(node: Node, mark: Mark) -> Node:
 
 
 def _as_plugin_node(node: Node) -> Node:
-    """A bare plugin name as the mapping that it stands for."""
+    """Expand a bare plugin name to the mapping that it stands for."""
     if isinstance(node.value, Scalar) and isinstance(resolve(node, os.environ)[0], str):
         return Node({"name": node}, node.mark, node.key_mark)
     return node
-
-
-def _another_plugin(base: Node, over: Node) -> bool:
-    before, after = base.child("name"), over.child("name")
-    if before is None or after is None:
-        return False
-    return bool(resolve(before, os.environ)[0] != resolve(after, os.environ)[0])

@@ -1,4 +1,4 @@
-"""The tree of an experiment file, in which each value remembers where it was written."""
+"""The tree of an experiment file; every node knows where it was written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from facesim.errors import FacesimError
 
 KeyPath = tuple[str | int, ...]
-"""Keys of mappings and positions of sequences, from the root."""
+"""Keys of mappings and indices of sequences, from the root."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a file; line and column count from 1.
+    """A position in a file; line and column count from 1.
 
     Attributes:
         note: the override on the command line that put the value there, if one did.
@@ -45,7 +45,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place.
+    """A value with its position in the file.
 
     Attributes:
         value: a scalar, a mapping or a sequence.
@@ -57,15 +57,20 @@ class Node:
     mark: Mark
     key_mark: Mark
 
+    @property
+    def entries(self) -> "dict[str, Node]":
+        """A copy of a mapping's entries; empty for anything else."""
+        return dict(self.value) if isinstance(self.value, dict) else {}
+
     def children(self) -> Iterator[tuple[str | int, "Node"]]:
-        """Keys or positions with their nodes; nothing for a scalar."""
+        """Keys or indices with their nodes; nothing for a scalar."""
         if isinstance(self.value, dict):
             yield from self.value.items()
         elif isinstance(self.value, list):
             yield from enumerate(self.value)
 
     def child(self, key: str | int) -> "Node | None":
-        """The node at a key of a mapping or at a position of a sequence."""
+        """The node at a key of a mapping or at an index of a sequence."""
         if isinstance(self.value, dict):
             return self.value.get(str(key))
         position = str(key)
@@ -74,7 +79,7 @@ class Node:
         return None
 
     def nearest(self, path: KeyPath) -> "tuple[Node, tuple[str | int, ...]]":
-        """The deepest existing node along ``path`` and the part of the path that leads to it."""
+        """The deepest existing node along ``path``, and the part of the path that exists."""
         node = self
         for depth, key in enumerate(path):
             below = node.child(key)
@@ -92,13 +97,18 @@ class Problem:
     path: KeyPath
     message: str
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """File, line and column, to sort by."""
+        return self.mark.file, self.mark.line, self.mark.column
+
     def __str__(self) -> str:
         dotted = ".".join(str(key) for key in self.path)
         return ": ".join(filter(None, (str(self.mark), dotted, self.message)))
 
 
 class ExperimentError(FacesimError):
-    """An experiment file that cannot be used; its text begins a line for each problem.
+    """An invalid experiment file; the message has a line per problem.
 
     Attributes:
         problems: all of them; the text shows the first ``MOST_SHOWN``.

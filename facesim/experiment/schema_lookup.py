@@ -1,4 +1,4 @@
-"""What an experiment's schema says of a path: the type there, and the keys that it may have."""
+"""Looking up a path in the schema: the type there, and its keys."""
 
 from typing import Annotated, Any, get_args, get_origin
 
@@ -11,12 +11,12 @@ from facesim.type_descriptions import strip_annotated, union_members
 
 
 def keys_at(model: type[BaseModel], path: KeyPath, data: Any) -> list[str]:
-    """The keys that the mapping at ``path`` may have; empty where it is no mapping.
+    """The keys that the mapping at ``path`` may have; empty where it is not a mapping.
 
     Args:
         model: the root of the schema.
-        path: keys and positions from the root.
-        data: the file's plain data, which says which plugin a node is of.
+        path: keys and indices from the root.
+        data: the file's plain data, which names the plugin of each node.
     """
     return list(_fields(type_at(model, path, data), _value_at(data, path)))
 
@@ -30,7 +30,7 @@ def type_at(model: type[BaseModel], path: KeyPath, data: Any) -> Any:
 
 
 def elsewhere(model: type[BaseModel], key: str, data: Any) -> list[str]:
-    """Where, one level below the root, the schema knows this key: ``["train.epochs"]``."""
+    """The sections of the schema that have this key: ``["train.epochs"]``."""
     return [
         f"{section}.{key}"
         for section in model.model_fields

@@ -1,4 +1,4 @@
-"""YAML text as a tree that remembers where each value was written."""
+"""YAML text to a tree of nodes with positions."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ def read_source(path: Path) -> tuple[Node, list[Problem]]:
     """Parse a file.
 
     Raises:
-        ExperimentError: the file cannot be read, or is no YAML mapping.
+        ExperimentError: the file cannot be read, or is not a YAML mapping.
     """
     start = Mark(str(path), 1, 1)
     try:
@@ -49,13 +49,13 @@ def read_source(path: Path) -> tuple[Node, list[Problem]]:
 
 
 def parse(text: str, start: Mark) -> tuple[Node, list[Problem]]:
-    """Parse one YAML document whose first character stands at ``start``.
+    """Parse one YAML document whose first character is at ``start``.
 
     Returns:
-        The tree, and the problems that do not keep the rest from being read (duplicate keys, tags).
+        The tree, and the problems beside which the rest can be read (duplicate keys, tags).
 
     Raises:
-        ExperimentError: the text is no YAML, or is too large or too deep when aliases are expanded.
+        ExperimentError: the text is not YAML, or too large or deep once aliases are expanded.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -71,7 +71,11 @@ def parse(text: str, start: Mark) -> tuple[Node, list[Problem]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes and leaves plain scalars alone; YAML 1.2's types are given later."""
+    """Composes nodes without typing plain scalars.
+
+    Their types are those of YAML 1.2 and depend on environment variables, so that they are given
+    when the tree is resolved.
+    """
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         """The tag of a node that was written without one."""
@@ -107,7 +111,7 @@ class _Builder:
             return Node(items, mark, key_mark)
         if not is_text(node.value):
             self.problems.append(
-                Problem(mark, path, "holds a NUL or half of a surrogate pair, which is no text")
+                Problem(mark, path, "holds a NUL or an unpaired surrogate, which is not text")
             )
             return Node(Scalar("", plain=False), mark, key_mark)
         return Node(Scalar(node.value, node.tag == _PLAIN), mark, key_mark)
@@ -116,10 +120,10 @@ class _Builder:
         built: dict[str, Node] = {}
         for key, value in node.value:
             mark = _mark(key.start_mark, self.start)
-            reason = _why_no_key(key)
+            reason = _key_error(key)
             if not reason and key.value in built:
                 line = built[key.value].key_mark.line
-                reason = f"duplicate key; the first one stands in line {line}, keep one of the two"
+                reason = f"duplicate key, first given in line {line}; keep one of the two"
             if reason:
                 known = (key.value,) if isinstance(key.value, str) and is_text(key.value) else ()
                 self.problems.append(Problem(mark, (*path, *known), reason))
@@ -128,7 +132,7 @@ class _Builder:
         return built
 
 
-def _why_no_key(key: Any) -> str:
+def _key_error(key: Any) -> str:
     if not isinstance(key, yaml.ScalarNode) or not is_text(key.value):
         return "a key must be a plain word"
     if key.value == "<<" and key.tag == _PLAIN:
@@ -141,7 +145,7 @@ def _short(tag: str) -> str:
 
 
 def _syntax_error(error: yaml.YAMLError, text: str, start: Mark) -> tuple[Mark, str]:
-    """Where the text stops being YAML, and what the parser says of it."""
+    """Where the text stops being YAML, and the parser's reason."""
     if isinstance(error, ReaderError):
         before = text[: error.position]
         column = error.position - (before.rfind("\n") + 1)

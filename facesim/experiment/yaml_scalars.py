@@ -1,4 +1,4 @@
-"""Scalars as YAML 1.2's core schema reads them, after environment variables are filled in."""
+"""Scalars by YAML 1.2's core schema, after substitution of environment variables."""
 
 import re
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ def resolve(node: Node, environment: Mapping[str, str]) -> tuple[Any, list[Probl
     variable.
 
     Returns:
-        The data, and a problem for each variable that is not set and has no default.
+        The data, and a problem per variable that is not set and has no default.
     """
     problems: list[Problem] = []
     return _resolve(node, (), environment, problems), problems
 
 
 def typed(text: str) -> Any:
-    """A plain scalar's value: null, bool, int, float or, failing these, the text itself."""
+    """A plain scalar's value: None, bool, int, float, or else the text itself."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if len(text) > _MAX_DIGITS:
@@ -56,7 +56,7 @@ def typed(text: str) -> Any:
 
 
 def escaped(text: str) -> str:
-    """Text that :func:`resolve` gives back as it is, whatever variables are set."""
+    """Escape text so that :func:`resolve` returns it unchanged, whatever variables are set."""
     return text.replace("${", "$${")
 
 
@@ -77,7 +77,7 @@ def _resolve(
 
 
 def _fill_in(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The text with its variables replaced, and what is wrong with those that could not be."""
+    """The text with its variables replaced, and why some could not be."""
     reasons: list[str] = []
 
     def replacement(match: re.Match[str]) -> str:
@@ -98,7 +98,7 @@ def _fill_in(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]
             )
             return match[0]
         if not is_text(value):
-            reasons.append(f"the environment variable {name} holds bytes that are no UTF-8 text")
+            reasons.append(f"the environment variable {name} is not UTF-8 text")
             return match[0]
         return value
 

@@ -1,4 +1,4 @@
-"""Plain data as YAML text that facesim reads back to the same data."""
+"""Plain data to YAML text that reads back as the same data."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from facesim.experiment.yaml_scalars import escaped, typed
 
 
 def to_yaml(data: dict[str, Any]) -> str:
-    """Write JSON data as an experiment file, whatever its strings look like."""
+    """Write JSON data as an experiment file; any string survives."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a value that occurs twice in full, twice."""
+    """Writes no aliases: a value that occurs twice is written twice."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Escape variables, and quote what a reader of YAML 1.2 would take for something else.
+    """Escape variables, and quote text that YAML 1.2 reads as another type.
 
     PyYAML writes for YAML 1.1: it leaves ``1e-4`` without quotes, and folds unusual line breaks.
     """

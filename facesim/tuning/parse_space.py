@@ -57,7 +57,7 @@ def read_space(experiment: Experiment, root: Node) -> Space:
         if (parameter := _parameter(str(path), str(path), node, problems)) is not None
     ]
     base = experiment.model_copy(update={"search": None})
-    plain = {key: node for key, node in _entries(root).items() if key != "search"}
+    plain = {key: node for key, node in root.entries.items() if key != "search"}
     space = Space(base, replace(root, value=plain), tuple(parameters))
     problems += [*_beneath_choices(space), *_wrong_references(space)]
     problems += _wrong_points(space, space.parameters, [])
@@ -65,16 +65,8 @@ def read_space(experiment: Experiment, root: Node) -> Space:
         space = replace(space, parameters=_ordered(space))
         problems += [*_empty_ranges(space), *problems_of_base(space)]
     if problems:
-        raise ExperimentError(sorted(problems, key=_place))
+        raise ExperimentError(sorted(problems, key=lambda problem: problem.place))
     return space
-
-
-def _place(problem: Problem) -> tuple[str, int, int]:
-    return problem.mark.file, problem.mark.line, problem.mark.column
-
-
-def _entries(node: Node) -> dict[str, Node]:
-    return dict(node.value) if isinstance(node.value, dict) else {}
 
 
 def _parameter(name: str, path: str, node: Node, problems: list[Problem]) -> Parameter | None:
@@ -101,7 +93,7 @@ def _option(name: str, path: str, label: Value, node: Node, problems: list[Probl
     node = replace(node, key_mark=node.mark)
     inside = [
         _parameter(f"{name}[{label}].{key}", f"{path}.{key}", below, problems)
-        for key, below in _entries(node).items()
+        for key, below in node.entries.items()
         if _is_distribution(below)
     ]
     found = tuple(parameter for parameter in inside if parameter is not None)
@@ -109,7 +101,7 @@ def _option(name: str, path: str, label: Value, node: Node, problems: list[Probl
 
 
 def _is_distribution(node: Node) -> bool:
-    return bool(_KINDS & set(_entries(node)))
+    return bool(_KINDS & node.entries.keys())
 
 
 def _without_ranges(node: Node) -> Node:

@@ -138,7 +138,7 @@ def test_a_base_may_be_named_by_a_variable(write: Callable[..., Path]) -> None:
         ("extends:", "exp.yaml:1:9: extends: must be the path of one file"),
         ("extends: ${NO_SUCH}", "exp.yaml:1:10: extends: the environment variable NO_SUCH is not"),
         ("extends: .", "exp.yaml:1:10: extends: .:1:1: cannot be read: "),
-        ("extends: exp.yaml", "exp.yaml:1:10: extends: a circle: exp.yaml -> exp.yaml"),
+        ("extends: exp.yaml", "exp.yaml:1:10: extends: circular: exp.yaml -> exp.yaml"),
         ("extends: broken.yaml", "exp.yaml:1:10: extends: broken.yaml:1:5: not valid YAML"),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_circle_of_files_is_told_as_one(write: Callable[..., Path]) -> None:
     write("extends: b.yaml", "a.yaml")
     write("extends: ./a.yaml", "b.yaml")
     assert refused(write("extends: a.yaml")).endswith(
-        "a circle: exp.yaml -> a.yaml -> b.yaml -> a.yaml"
+        "circular: exp.yaml -> a.yaml -> b.yaml -> a.yaml"
     )
 
 
@@ -219,12 +219,12 @@ def test_an_override_gives_parameters_to_a_bare_name() -> None:
         ("a=\x00", "not valid YAML"),
         ("a=\udcff", "not valid YAML"),
         ("extends=b.yaml", "`extends` is read from the file alone"),
-        ("c.2=1", "'2' is no position in that list (known: 0 to 1)"),
-        ("c.-1=1", "'-1' is no position in that list (known: 0 to 1)"),
-        ("c.²=1", "'²' is no position in that list (known: 0 to 1)"),
-        (f"c.{'9' * 5000}=1", "is no position in that list (known: 0 to 1)"),
-        ("c.x.y=1", "'x' is no position in that list (known: 0 to 1)"),
-        ("e.0=1", "'0' is no position in that list (known: none, it is empty)"),
+        ("c.2=1", "'2' is not an index of that list (known: 0 to 1)"),
+        ("c.-1=1", "'-1' is not an index of that list (known: 0 to 1)"),
+        ("c.²=1", "'²' is not an index of that list (known: 0 to 1)"),
+        (f"c.{'9' * 5000}=1", "is not an index of that list (known: 0 to 1)"),
+        ("c.x.y=1", "'x' is not an index of that list (known: 0 to 1)"),
+        ("e.0=1", "'0' is not an index of that list (known: none, it is empty)"),
     ],
 )
 def test_a_bad_override_is_told_with_its_text(assignment: str, reason: str) -> None:

@@ -73,9 +73,9 @@ def test_other_tags_are_refused_where_they_stand(tag: str) -> None:
 
 def test_a_duplicate_key_names_the_line_of_the_first() -> None:
     assert problems_of("a: 1\nb:\n  c: 1\n  c: 2\n  c: 3\na: 2\n") == [
-        "f.yaml:4:3: b.c: duplicate key; the first one stands in line 3, keep one of the two",
-        "f.yaml:5:3: b.c: duplicate key; the first one stands in line 3, keep one of the two",
-        "f.yaml:6:1: a: duplicate key; the first one stands in line 1, keep one of the two",
+        "f.yaml:4:3: b.c: duplicate key, first given in line 3; keep one of the two",
+        "f.yaml:5:3: b.c: duplicate key, first given in line 3; keep one of the two",
+        "f.yaml:6:1: a: duplicate key, first given in line 1; keep one of the two",
     ]
 
 
@@ -93,7 +93,7 @@ def test_a_key_must_be_a_word(key: str) -> None:
 @pytest.mark.parametrize("value", [r'"\ud800"', r'"\0"'])
 def test_text_that_no_file_name_can_hold_is_refused(value: str) -> None:
     (message,) = problems_of(f"a: {value}")
-    assert message.startswith("f.yaml:1:4: a: holds a NUL or half of a surrogate pair")
+    assert message.startswith("f.yaml:1:4: a: holds a NUL or an unpaired surrogate")
 
 
 @pytest.mark.parametrize(
