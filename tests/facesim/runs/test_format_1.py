@@ -1,0 +1,93 @@
+"""Run directories of format 1, written before directories said their format, still open.
+
+``run_format_1.tar.gz`` holds one that finished, with three evaluations, one that was stopped after
+the first of three epochs, and their experiment.
+"""
+
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from facesim.cli import main
+from facesim.evaluation.result import EvaluationResult
+
+Values = dict[str, float | None]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    with tarfile.open(Path(__file__).with_name("run_format_1.tar.gz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+@pytest.fixture
+def facesim(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Types a command that succeeds, and returns what it printed."""
+
+    def command(*arguments: object) -> str:
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["facesim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert not ended.value.code, captured.err
+        return captured.out
+
+    return command
+
+
+def values(run: Path, name: str = "test") -> Values:
+    text = (run / "eval" / name / "metrics.json").read_text(encoding="utf-8")
+    return EvaluationResult.model_validate_json(text).values()
+
+
+def close_to(expected: Values) -> object:
+    """Another machine may round otherwise."""
+    return pytest.approx(expected, abs=1e-3)
+
+
+def test_eval_finds_the_same_again(runs: Path, facesim: Callable[..., str]) -> None:
+    before = values(runs / "finished")
+    assert before["accuracy"] == 0.4375
+    facesim("eval", runs / "finished")
+    assert values(runs / "finished") == close_to(before)
+
+
+def test_eval_under_a_new_name(runs: Path, facesim: Callable[..., str]) -> None:
+    facesim("eval", runs / "finished", "--name=again")
+    assert values(runs / "finished", "again") == close_to(values(runs / "finished"))
+
+
+@pytest.mark.parametrize("name", ["test", "all", "folds"])
+def test_each_evaluation_has_a_report(name: str, runs: Path, facesim: Callable[..., str]) -> None:
+    facesim("report", runs / "finished", f"--name={name}")
+    file = "report.html" if name == "test" else f"report-{name}.html"
+    page = (runs / "finished" / file).read_text(encoding="utf-8")
+    assert "format_1 / finished" in page
+    assert ("data:image/jpeg" in page) == (name != "all")
+
+
+def test_compare_pairs_a_run_with_its_copy(runs: Path, facesim: Callable[..., str]) -> None:
+    shutil.copytree(runs / "finished", runs / "copy")
+    printed = facesim("compare", runs / "finished", runs / "copy")
+    assert "no difference shown" in printed
+    assert "independent" not in printed
+
+
+def test_an_interrupted_run_goes_on_to_the_end(runs: Path, facesim: Callable[..., str]) -> None:
+    facesim("run", runs / "experiment.yaml", f"--resume={runs / 'interrupted'}")
+    assert values(runs / "interrupted") == close_to(values(runs / "finished"))
+    assert (runs / "interrupted" / "report.html").is_file()
+
+
+def test_a_finished_run_stays_as_it_is(runs: Path, facesim: Callable[..., str]) -> None:
+    before = values(runs / "finished")
+    facesim("run", runs / "experiment.yaml", f"--resume={runs / 'finished'}")
+    assert values(runs / "finished") == close_to(before)
