@@ -91,6 +91,7 @@ def run(
     """Train an experiment, evaluate it, and leave a run directory."""
     from facesim.evaluation.baseline import read_baselines
     from facesim.experiment.loading import load_experiment
+    from facesim.processes import Processes
     from facesim.report.run_report import write_report
     from facesim.reporter import reporter_for
     from facesim.runs.directory import RunDirectory
@@ -101,15 +102,16 @@ def run(
     experiment = load_experiment(file, overrides or ())
     console = Console()
     reporter = reporter_for(console)
+    processes = Processes(reporter)
     try:
         if resume == "auto":
             found = RunDirectory.latest_unfinished(out, experiment)
         else:
             found = RunDirectory(Path(resume)) if resume else None
         if found is None:
-            directory, result = start_run(experiment, out, reporter)
+            directory, result = start_run(experiment, out, processes)
         else:
-            directory, result = found, resume_run(found, experiment, reporter)
+            directory, result = found, resume_run(found, experiment, processes)
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
         reporter.say(f"stopped by {stopped}; go on with:")
@@ -145,6 +147,7 @@ def evaluate(
 ) -> None:
     """Measure a trained run: thresholds from val, figures from test, or from other data."""
     from facesim.evaluation.baseline import read_baselines
+    from facesim.processes import Processes
     from facesim.reporter import reporter_for
     from facesim.runs.directory import RunDirectory
     from facesim.runs.evaluation import evaluate
@@ -153,6 +156,7 @@ def evaluate(
 
     console = Console()
     reporter = reporter_for(console)
+    processes = Processes(reporter)
     directory = RunDirectory(run_dir)
     with directory.locked():
         plan = plan_evaluation(
@@ -162,7 +166,7 @@ def evaluate(
             checkpoint=checkpoint,
             recalibrate=recalibrate,
         )
-        result = evaluate(plan, reporter)
+        result = evaluate(plan, processes)
     print_result(console, plan.name, result, read_baselines(plan.folder))
     reporter.say(f"written to {plan.folder}")
 
@@ -208,13 +212,14 @@ def compare(
 def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
     """Validate an experiment, build every part, and rehearse one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
+    from facesim.processes import Processes
     from facesim.reporter import reporter_for
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
     experiment = load_experiment(file, overrides or ())
     console = Console()
-    report = check_experiment(experiment, out, reporter_for(console))
+    report = check_experiment(experiment, out, Processes(reporter_for(console)))
     print_check(console, experiment.name, report)
 
 
@@ -377,6 +382,7 @@ def optimize(
     ] = False,
 ) -> None:
     """Search the space that an experiment declares, and train the winner again before test."""
+    from facesim.processes import Processes
     from facesim.reporter import reporter_for
     from facesim.terminal.study import print_summary, study_view
     from facesim.training.stop import Stopped
@@ -387,7 +393,7 @@ def optimize(
     console = Console()
     try:
         with study_view(console) as view:
-            folder, summary = search(request, view, reporter_for(console))
+            folder, summary = search(request, view, Processes(reporter_for(console)))
     except Stopped as stopped:
         typer.echo(f"stopped by {stopped}; the same command goes on")
         raise typer.Exit(stopped.exit_code) from None

@@ -1,4 +1,4 @@
-"""How long-running work tells a person where it is."""
+"""Progress reporting: bars on a terminal, plain lines elsewhere, or nothing."""
 
 import sys
 import time
@@ -17,22 +17,26 @@ from rich.progress import (
 
 
 class Advance(Protocol):
-    """Tells that some of a task is done."""
+    """Advances a task. It may raise to stop the work: see `training/stop.py`."""
 
     def __call__(self, count: int = 1, note: str = "") -> None:
-        """``note`` is shown beside the bar until the next one."""
+        """Count ``count`` more parts as done; ``note`` is shown beside the bar until the next."""
         ...
+
+
+def ignore_progress(count: int = 1, note: str = "") -> None:
+    """An :class:`Advance` that shows nothing and never stops."""
 
 
 class Reporter(Protocol):
-    """Says things and shows the progress of one task at a time."""
+    """Prints lines and shows the progress of one task at a time."""
 
     def say(self, text: str) -> None:
-        """One line for the reader."""
+        """Print one line."""
         ...
 
     def task(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
-        """A task of ``total`` parts, ``done`` of which are done already."""
+        """Show a task of ``total`` parts, ``done`` of which are done already."""
         ...
 
 
@@ -42,7 +46,7 @@ def reporter_for(console: Console) -> Reporter:
 
 
 class TerminalReporter:
-    """A bar with rate and time left, and lines above it."""
+    """A progress bar with the time left, and lines above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -73,7 +77,7 @@ class TerminalReporter:
 
 
 class PlainReporter:
-    """Lines on standard output, one every ten seconds while a task goes on."""
+    """Lines on standard output; a task prints one every ten seconds."""
 
     seconds_between_lines = 10.0
 
@@ -83,34 +87,30 @@ class PlainReporter:
 
     @contextmanager
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
-        """Print ``title done/total (note), time left`` now and then."""
-        began = spoke = time.monotonic()
+        """Print ``title done/total, note, time left`` now and then."""
+        began = last_line = time.monotonic()
         completed = done
 
         def advance(count: int = 1, note: str = "") -> None:
-            nonlocal completed, spoke
+            nonlocal completed, last_line
             completed += count
             now = time.monotonic()
-            if now - spoke >= self.seconds_between_lines and completed < total:
-                spoke = now
+            if now - last_line >= self.seconds_between_lines and completed < total:
+                last_line = now
                 left = (now - began) / max(completed - done, 1) * (total - completed)
-                said = f", {note}" if note else ""
-                self.say(f"{title} {completed}/{total}{said}, {left:.0f} s left")
+                shown = f", {note}" if note else ""
+                self.say(f"{title} {completed}/{total}{shown}, {left:.0f} s left")
 
         yield advance
 
 
 class SilentReporter:
-    """Says nothing; for tests, notebooks and searches."""
+    """Shows nothing; for searches, notebooks and tests."""
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     @contextmanager
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:  # noqa: ARG002
         """Show nothing."""
-
-        def advance(count: int = 1, note: str = "") -> None:
-            """Show nothing."""
-
-        yield advance
+        yield ignore_progress

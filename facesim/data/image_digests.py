@@ -15,6 +15,7 @@ from facesim.data.digest_cache import DigestMemo, RememberedFile
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
+from facesim.reporter import ignore_progress
 
 Digests = npt.NDArray[np.uint8]
 """uint8 [N, 16], one digest per row."""
@@ -27,7 +28,7 @@ _SETTLED_NS = 2_000_000_000
 """A file may change again within one tick of its clock, at most two seconds, and look the same."""
 
 
-def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None = None) -> Digests:
+def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_progress) -> Digests:
     """The BLAKE2b digest of every image file of a table.
 
     A file is read again only if its size, modification time, change time or inode has changed; an
@@ -35,7 +36,7 @@ def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None 
 
     Args:
         table: the images; a file may stand in several rows.
-        progress: called with (files done, files) as the work goes on.
+        advance: called with the number of rows that have just been done.
 
     Returns:
         uint8 [N, 16], the digest of the file of each row.
@@ -46,7 +47,6 @@ def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None 
     """
     memo = DigestMemo(cache_dir() / "image-digests-1.sqlite")
     digests = np.empty((len(table), DIGEST_BYTES), dtype=np.uint8)
-    done = 0
     with ThreadPoolExecutor() as pool:
         for folders in _groups(_rows_by_folder(table)):
             known = memo.recall(folders)
@@ -57,9 +57,7 @@ def image_digests(table: FaceTable, progress: Callable[[int, int], None] | None 
                 found = b"".join(file.digest for file in _digest_files(files, known, pool, memo))
                 positions = [row for _, row in part]
                 digests[positions] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
-                done += len(part)
-                if progress is not None:
-                    progress(done, len(table))
+                advance(len(part))
     return digests
 
 
@@ -74,10 +72,10 @@ class TableDigests:
         self._table = table
         self._digests: Digests | None = None
 
-    def get(self, progress: Callable[[int, int], None] | None = None) -> Digests:
+    def get(self, advance: Callable[[int], None] = ignore_progress) -> Digests:
         """See :func:`image_digests`."""
         if self._digests is None:
-            self._digests = image_digests(self._table, progress)
+            self._digests = image_digests(self._table, advance)
         return self._digests
 
 

@@ -16,6 +16,7 @@ from facesim.data.image_digests import Digests
 from facesim.data.near_duplicates import Hashes
 from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
+from facesim.reporter import ignore_progress
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +28,14 @@ _FILES_AT_A_TIME = 256
 
 
 def perceptual_hashes(
-    table: FaceTable, digests: Digests, progress: Callable[[int], None]
+    table: FaceTable, digests: Digests, advance: Callable[[int], None] = ignore_progress
 ) -> Hashes:
     """The hash of every image of a table; a content that was hashed before is not decoded again.
 
     Args:
         table: the images.
         digests: their contents, uint8 [N, 16].
-        progress: called with the number of rows that have just been done.
+        advance: called with the number of rows that have just been done.
 
     Raises:
         DataError: an image cannot be decoded.
@@ -44,7 +45,7 @@ def perceptual_hashes(
         digests, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
     hashes, known = memo.recall(contents)
-    progress(int(rows_each[known].sum()))
+    advance(int(rows_each[known].sum()))
     missing = np.flatnonzero(~known)
     if len(missing):
         parts = np.split(missing, np.arange(_FILES_AT_A_TIME, len(missing), _FILES_AT_A_TIME))
@@ -52,7 +53,7 @@ def perceptual_hashes(
             paths = [[table.path(int(row)) for row in first_rows[part]] for part in parts]
             for part, found in zip(parts, pool.map(_hash_files, paths), strict=True):
                 hashes[part] = found
-                progress(int(rows_each[part].sum()))
+                advance(int(rows_each[part].sum()))
         memo.remember(contents[missing], hashes[missing])
     return hashes[of_rows.ravel()]
 

@@ -12,7 +12,7 @@ from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.feature_store import MissingFeaturesError
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 
 _ATTEMPTS = 3
 
@@ -23,9 +23,8 @@ def embed_rows(
     rows: Int64Array,
     *,
     batch_size: int,
-    reporter: Reporter,
+    processes: Processes,
     title: str,
-    check: Callable[[], None] = lambda: None,
     cache: EmbeddingCache | None = None,
 ) -> Tensor:
     """Embed some rows of a table, each once.
@@ -35,9 +34,8 @@ def embed_rows(
         inputs: the table's images.
         rows: int64 [N], none twice.
         batch_size: images embedded at a time.
-        reporter: shows the progress under ``title``.
+        processes: show the progress under ``title``.
         title: what is being embedded.
-        check: called after each batch; may raise to stop.
         cache: keeps what is computed, and has what was computed before; None computes everything.
 
     Returns:
@@ -45,7 +43,7 @@ def embed_rows(
     """
 
     def compute(some: Int64Array) -> Iterator[Tensor]:
-        return _compute(network, inputs, some, batch_size, reporter, title, check)
+        return _compute(network, inputs, some, batch_size, processes, title)
 
     if cache is None:
         return _gathered(compute(rows), len(rows), network.embedding_dim)
@@ -86,21 +84,19 @@ def _compute(
     inputs: Inputs,
     rows: Int64Array,
     batch_size: int,
-    reporter: Reporter,
+    processes: Processes,
     title: str,
-    check: Callable[[], None],
 ) -> Iterator[Tensor]:
     """The embeddings batch by batch, float32 [B, D] each."""
     with evaluating(network):
-        inputs.warm(rows, reporter, check, training=False)
-        with reporter.task(title, len(rows)) as advance:
+        inputs.warm(rows, processes, training=False)
+        with processes.reporter.task(title, len(rows)) as advance:
             for batch in inputs.rows(rows, batch_size):
                 with torch.inference_mode():
                     embeddings = inputs.embed(network, batch.to(network.device, non_blocking=True))
                     on_cpu = embeddings.float().cpu()
                 yield on_cpu
                 advance(len(on_cpu))
-                check()
 
 
 @contextmanager

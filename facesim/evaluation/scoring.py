@@ -1,6 +1,5 @@
 """From a network and a set of pairs to one score a pair."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from facesim.interfaces import FaceTable, PairBatch, PairSet
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 
 _PAIRS_AT_A_TIME = 65_536
 _PAIRS_PER_LOSS = 1_024
@@ -45,9 +44,8 @@ def score_pairs(
     pairs: PairSet,
     *,
     batch_size: int,
-    reporter: Reporter,
+    processes: Processes,
     title: str,
-    check: Callable[[], None] = lambda: None,
     cache: EmbeddingCache | None = None,
 ) -> ScoredPairs:
     """Embed each image that the pairs hold once, then score every pair.
@@ -58,9 +56,8 @@ def score_pairs(
         table: for the identities.
         pairs: which rows to compare.
         batch_size: images embedded at a time.
-        reporter: shows the embedding's progress under ``title``.
+        processes: show the embedding's progress under ``title``.
         title: what is being embedded.
-        check: called after each batch; may raise to stop.
         cache: of the embeddings, for a network that is trained.
     """
     rows, positions = np.unique(pairs.rows, return_inverse=True)
@@ -70,9 +67,8 @@ def score_pairs(
         inputs,
         rows,
         batch_size=batch_size,
-        reporter=reporter,
+        processes=processes,
         title=title,
-        check=check,
         cache=cache,
     )
     with evaluating(network), torch.inference_mode():

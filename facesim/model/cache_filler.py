@@ -54,12 +54,12 @@ class CacheFiller:
         """Those of some rows whose images have no features yet, each image once."""
         return rows[self._store.missing(self._digests[rows])]
 
-    def fill(self, missing: Int64Array, report: Callable[[int], None]) -> int:
+    def fill(self, missing: Int64Array, advance: Callable[[int], None]) -> int:
         """Compute the features of all images that no other process is computing.
 
         Args:
             missing: int64 [M], as :meth:`missing` returns it.
-            report: called with the number of images that are computed.
+            advance: called with the number of images that have just been computed.
 
         Returns:
             How many images were computed; they are all in the store then.
@@ -80,7 +80,7 @@ class CacheFiller:
                 features = self._trunk.start(images)
                 writer.add(self._digests[rows], partial(self._checked, rows, features))
                 computed += len(rows)
-                report(computed)
+                advance(len(rows))
         return computed
 
     def _claimed_blocks(self, missing: Int64Array, claims: BucketLocks) -> Iterator[Int64Array]:

@@ -1,6 +1,6 @@
 """Inputs that skip the trunk: its cached output instead of pixels."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from facesim.data.prefetch import prefetched
 from facesim.interfaces import PairBatch, Transform
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
+from facesim.processes import Processes
 from facesim.reporter import Reporter
 
 _BATCHES_AHEAD = 2
@@ -42,9 +43,7 @@ class CachedInputs:
         self.mirroring = mirroring
         self.seed = seed
 
-    def warm(
-        self, rows: Int64Array, reporter: Reporter, check: Callable[[], None], *, training: bool
-    ) -> None:
+    def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
         """Compute what the cache lacks for these rows, and say before what that will take.
 
         Raises:
@@ -54,7 +53,7 @@ class CachedInputs:
         if training and self.mirrored is not None:
             caches.append(self.mirrored)
         for cache in caches:
-            _fill(cache, rows, reporter, check)
+            _fill(cache, rows, processes.reporter)
 
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
@@ -92,9 +91,7 @@ def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_
     )
 
 
-def _fill(
-    cache: TrunkCache, rows: Int64Array, reporter: Reporter, check: Callable[[], None]
-) -> None:
+def _fill(cache: TrunkCache, rows: Int64Array, reporter: Reporter) -> None:
     missing = cache.missing(rows)
     if not missing:
         return
@@ -104,12 +101,4 @@ def _fill(
         f"{cache.store.folder}"
     )
     with reporter.task("filling the trunk cache", missing) as advance:
-        done_before = 0
-
-        def progress(done: int, _total: int) -> None:
-            nonlocal done_before
-            advance(done - done_before)
-            done_before = done
-            check()
-
-        cache.fill(rows, progress)
+        cache.fill(rows, advance)

@@ -1,6 +1,6 @@
 """What the network is fed: pixels through the whole of it, or a cached trunk output."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -13,16 +13,14 @@ from facesim.data.loader import load_batches, load_images
 from facesim.interfaces import FaceTable, PairBatch, Transform
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_blocks import run_trunk_in_blocks
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 
 
 class Inputs(Protocol):
     """The images of one table, in the form in which the network takes them."""
 
-    def warm(
-        self, rows: Int64Array, reporter: Reporter, check: Callable[[], None], *, training: bool
-    ) -> None:
-        """Make ready what these rows need, with progress; ``check`` may raise to stop it."""
+    def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
+        """Compute in advance what these rows need, with progress."""
         ...
 
     def batches(
@@ -66,9 +64,7 @@ class PixelInputs:
         self.seed = seed
         self.workers = workers
 
-    def warm(
-        self, rows: Int64Array, reporter: Reporter, check: Callable[[], None], *, training: bool
-    ) -> None:
+    def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
         """Pixels are decoded as they are needed."""
 
     def batches(

@@ -20,9 +20,7 @@ from facesim.model.feature_store import FeatureStore, MissingFeaturesError
 from facesim.model.store_metadata import StoreDescription, is_described
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
-
-Progress = Callable[[int, int], None]
-"""Called with (images done, images) as the work goes on."""
+from facesim.reporter import ignore_progress
 
 _POLL_SECONDS = 0.2
 _ATTEMPTS = 3
@@ -107,14 +105,17 @@ class TrunkCache:
         """What :meth:`fill` will add to the disk."""
         return self.store.bytes_needed(self.missing(rows))
 
-    def fill(self, rows: Int64Array | None = None, progress: Progress | None = None) -> None:
+    def fill(
+        self, rows: Int64Array | None = None, advance: Callable[[int], None] = ignore_progress
+    ) -> None:
         """Compute what is missing, together with other processes that do the same.
 
         It may be interrupted at any moment; what was computed is kept, but for the last images.
 
         Args:
             rows: of the table; all by default.
-            progress: called with (images done, images that were missing at first).
+            advance: called with the number of images that have just been computed, here or in
+                another process; with 0 while only others are at work. It may raise to stop.
 
         Raises:
             DataError: an image cannot be used, or has changed since its content was looked at.
@@ -127,7 +128,7 @@ class TrunkCache:
             if len(missing):
                 self._description.mark_used(self.store.folder)
                 self.store.require_space(len(missing))
-                self._fill(missing, progress or _silent)
+                self._fill(missing, advance)
             self._positions = self.store.locate(self._digests.get())
 
     def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:
@@ -157,16 +158,14 @@ class TrunkCache:
                 return from_rows(gathered)
         raise self._vanishing()
 
-    def _fill(self, missing: Int64Array, progress: Progress) -> None:
-        total = len(missing)
+    def _fill(self, missing: Int64Array, advance: Callable[[int], None]) -> None:
         while len(missing):
-            before = total - len(missing)
-            computed = self._filler.fill(missing, lambda n: progress(before + n, total))  # noqa: B023
+            computed = self._filler.fill(missing, advance)
             left = self._filler.missing(missing)
             if computed and len(left) == len(missing):
                 raise self._vanishing()
+            advance(len(missing) - len(left) - computed)
             missing = left
-            progress(total - len(missing), total)
             if len(missing) and not computed:  # other processes are at it
                 time.sleep(_POLL_SECONDS)
 
@@ -179,7 +178,3 @@ class TrunkCache:
             f"{self.store.folder}: features are not there any more as soon as they were written; "
             "check the disk, and whether something else removes files there"
         )
-
-
-def _silent(_done: int, _total: int) -> None:
-    """No progress is asked for."""

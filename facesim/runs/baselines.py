@@ -112,7 +112,7 @@ def _pixels(trained: Evaluator) -> _Untrained:
     size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
     small = experiment.model_copy(update={"image": experiment.image.model_copy(update=size)})
     network = raw_pixels(trained.network.device)
-    scorer = Evaluator(network, small, trained.reporter, trained.check)
+    scorer = Evaluator(network, small, trained.processes)
 
     def scores(split: Split, pairs: PairSet) -> Scores:
         inputs = make_inputs(small, network, split.table, (), split.digests)
@@ -129,7 +129,7 @@ def _pixels(trained: Evaluator) -> _Untrained:
 def _backbone(trained: Evaluator) -> _Untrained:
     experiment = trained.experiment
     network = untouched_backbone(experiment, trained.network.device)
-    scorer = Evaluator(network, experiment, trained.reporter, trained.check)
+    scorer = Evaluator(network, experiment, trained.processes)
     return _Untrained(
         "untouched_backbone",
         f"the cosine of the pooled features of backbone {experiment.backbone.name!r} as it was "

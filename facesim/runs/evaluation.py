@@ -1,12 +1,10 @@
 """Measuring a trained run: thresholds from val, figures from test."""
 
-from collections.abc import Callable
-
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork, build_network
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.runs.attribute_slices import write_slices
 from facesim.runs.baselines import write_baselines
 from facesim.runs.directory import RunDirectory
@@ -26,8 +24,7 @@ def evaluate_run(
     run: RunDirectory,
     *,
     checkpoint: str,
-    reporter: Reporter,
-    check: Callable[[], None] = lambda: None,
+    processes: Processes,
 ) -> EvaluationResult:
     """Choose thresholds on val with a checkpoint of a run, and measure its own test data with them.
 
@@ -36,19 +33,16 @@ def evaluate_run(
     Args:
         run: the run.
         checkpoint: ``best``, ``last`` or the name of a periodic one.
-        reporter: shows what is being embedded.
-        check: called after each batch; may raise to stop.
+        processes: show what is being embedded.
 
     Raises:
         FacesimError: the checkpoint or the data cannot be read.
         ProtocolError: the pairs are not those that the run began with, and break a rule.
     """
-    return evaluate(own_plan(run, checkpoint), reporter, check)
+    return evaluate(own_plan(run, checkpoint), processes)
 
 
-def evaluate(
-    plan: EvaluationPlan, reporter: Reporter, check: Callable[[], None] = lambda: None
-) -> EvaluationResult:
+def evaluate(plan: EvaluationPlan, processes: Processes) -> EvaluationResult:
     """Carry out one evaluation of a run.
 
     Raises:
@@ -56,7 +50,7 @@ def evaluate(
         ProtocolError: the linter found what would make the figures worthless.
     """
     network = load_trained(plan.run, plan.experiment, plan.checkpoint)
-    scorer = Evaluator(network, plan.experiment, reporter, check)
+    scorer = Evaluator(network, plan.experiment, processes)
     test = load_split(plan.experiment, "test", network)
     begin_files(plan)
     pairs = None
@@ -66,7 +60,7 @@ def evaluate(
     lint.require_no_errors()
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
-            reporter.say(str(line))
+            processes.reporter.say(str(line))
     calibration = thresholds_for(plan, scorer)
     measured = measure(plan, test, pairs, calibration, scorer)
     write_baselines(plan, measured, scorer)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facesim.atomic import write_text
@@ -11,6 +11,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Tracker
+from facesim.processes import Processes
 from facesim.reporter import Reporter
 from facesim.runs.directory import RunDirectory
 from facesim.runs.environment import describe_environment
@@ -21,13 +22,18 @@ from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
+from facesim.training.stop import (
+    InterruptibleReporter,
+    Stopped,
+    TrainingCancelled,
+    stop_on_signals,
+)
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 from facesim.training.trunk_file import save_trunk
 
 
 def start_run(
-    experiment: Experiment, out: Path, reporter: Reporter, on_epoch: OnEpoch = ignore_epoch
+    experiment: Experiment, out: Path, processes: Processes, on_epoch: OnEpoch = ignore_epoch
 ) -> tuple[RunDirectory, EvaluationResult]:
     """Train an experiment in a new run directory and evaluate it.
 
@@ -36,12 +42,12 @@ def start_run(
         ProtocolError: the linter found what would make the figures worthless.
         Stopped: a signal came; the run can be resumed.
     """
-    run, prepared = begin_run(experiment, out, reporter)
-    return run, train_and_evaluate(run, prepared, reporter, on_epoch)
+    run, prepared = begin_run(experiment, out, processes)
+    return run, train_and_evaluate(run, prepared, processes, on_epoch)
 
 
 def begin_run(
-    experiment: Experiment, out: Path, reporter: Reporter
+    experiment: Experiment, out: Path, processes: Processes
 ) -> tuple[RunDirectory, RunComponents]:
     """Build an experiment's parts, lint it, and make its run directory; trains nothing yet.
 
@@ -51,24 +57,27 @@ def begin_run(
     """
     prepared = prepare(experiment)
     pairs = choose_all_pairs(experiment, prepared.splits[1:])
-    lint = lint_protocol(experiment, prepared.splits, pairs, reporter)
+    lint = lint_protocol(experiment, prepared.splits, pairs, processes)
     lint.require_no_errors()
     for warning in lint.findings:
-        reporter.say(str(warning))
+        processes.reporter.say(str(warning))
     run = RunDirectory.create(out, experiment)
     write_text(run.lint_file, lint.model_dump_json(indent=2) + "\n")
     return run, prepared
 
 
 def resume_run(
-    run: RunDirectory, experiment: Experiment, reporter: Reporter, on_epoch: OnEpoch = ignore_epoch
+    run: RunDirectory,
+    experiment: Experiment,
+    processes: Processes,
+    on_epoch: OnEpoch = ignore_epoch,
 ) -> EvaluationResult:
     """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
 
     Args:
         run: the run's directory.
         experiment: must be the one that the run was started with.
-        reporter: hears of the progress.
+        processes: show the progress.
         on_epoch: hears of every epoch from here on.
 
     Raises:
@@ -81,7 +90,7 @@ def resume_run(
         raise FacesimError(
             f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
         )
-    return train_and_evaluate(run, rebuild(run, experiment), reporter, on_epoch)
+    return train_and_evaluate(run, rebuild(run, experiment), processes, on_epoch)
 
 
 def rebuild(run: RunDirectory, experiment: Experiment) -> RunComponents:
@@ -94,7 +103,7 @@ def rebuild(run: RunDirectory, experiment: Experiment) -> RunComponents:
 
 
 def train_run(
-    run: RunDirectory, prepared: RunComponents, reporter: Reporter, on_epoch: OnEpoch
+    run: RunDirectory, prepared: RunComponents, processes: Processes, on_epoch: OnEpoch
 ) -> None:
     """Train a run to its last epoch, from where it stands, and leave test alone.
 
@@ -102,12 +111,15 @@ def train_run(
         Stopped: a signal came; the run can be resumed.
         TrainingCancelled: ``on_epoch`` gave the run up.
     """
-    with _opened(run, prepared, reporter) as opened:
+    with _opened(run, prepared, processes) as opened:
         _train(opened, on_epoch)
 
 
 def train_and_evaluate(
-    run: RunDirectory, prepared: RunComponents, reporter: Reporter, on_epoch: OnEpoch = ignore_epoch
+    run: RunDirectory,
+    prepared: RunComponents,
+    processes: Processes,
+    on_epoch: OnEpoch = ignore_epoch,
 ) -> EvaluationResult:
     """Train a run to its last epoch, from where it stands, and measure it on test.
 
@@ -115,9 +127,9 @@ def train_and_evaluate(
         Stopped: a signal came; the run can be resumed.
         TrainingCancelled: ``on_epoch`` gave the run up.
     """
-    with _opened(run, prepared, reporter) as opened:
+    with _opened(run, prepared, processes) as opened:
         _train(opened, on_epoch)
-        result = evaluate_run(run, checkpoint=BEST, reporter=reporter, check=opened.stop.check)
+        result = evaluate_run(run, checkpoint=BEST, processes=opened.processes)
         opened.log.write("test", opened.progress.step, result.values())
         return result
 
@@ -130,14 +142,16 @@ class _OpenedRun:
     prepared: RunComponents
     progress: Progress
     log: RunLog
-    reporter: Reporter
-    stop: StopRequest
+    processes: Processes
 
 
 @contextmanager
-def _opened(run: RunDirectory, prepared: RunComponents, reporter: Reporter) -> Iterator[_OpenedRun]:
+def _opened(
+    run: RunDirectory, prepared: RunComponents, processes: Processes
+) -> Iterator[_OpenedRun]:
     """Hold a run, and log at the end how it ended."""
     experiment = prepared.experiment
+    reporter = processes.reporter
     reporter.say(f"run directory: {run.path}")
     with run.locked(), deterministic(experiment.train.deterministic), stop_on_signals() as stop:
         for split in prepared.splits:
@@ -152,7 +166,8 @@ def _opened(run: RunDirectory, prepared: RunComponents, reporter: Reporter) -> I
         _record_environment(run, prepared)
         log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _started(run, prepared))
         try:
-            yield _OpenedRun(run, prepared, progress, log, reporter, stop)
+            interruptible = replace(processes, reporter=InterruptibleReporter(reporter, stop))
+            yield _OpenedRun(run, prepared, progress, log, interruptible)
         except Stopped:
             log.finish("interrupted")
             raise
@@ -173,8 +188,7 @@ def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
         checkpoints=run.checkpoints,
         log=opened.log,
         val_pairs=evaluation_pairs(run.pairs_file("val"), prepared.experiment, prepared.val),
-        reporter=opened.reporter,
-        stop=opened.stop,
+        processes=opened.processes,
         on_epoch=on_epoch,
     )
     trainer.train()

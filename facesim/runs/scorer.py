@@ -1,6 +1,5 @@
 """A trained network at work: embeddings and scores, kept on disk for the next time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -12,7 +11,7 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.network import SiameseNetwork
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.training.build import Split
 from facesim.training.make_inputs import embedding_recipe
 
@@ -24,14 +23,12 @@ class Evaluator:
     Attributes:
         network: with its trained weights.
         experiment: how it is fed.
-        reporter: shows what is being embedded.
-        check: called after each batch; may raise to stop.
+        processes: show what is being embedded.
     """
 
     network: SiameseNetwork
     experiment: Experiment
-    reporter: Reporter
-    check: Callable[[], None]
+    processes: Processes
 
     def score(self, split: Split, pairs: PairSet) -> ScoredPairs:
         """Embed each image that the pairs hold, and compare those of each pair.
@@ -45,9 +42,8 @@ class Evaluator:
             split.table,
             pairs,
             batch_size=self.experiment.evaluate.batch_size,
-            reporter=self.reporter,
+            processes=self.processes,
             title=f"embedding {split.name}",
-            check=self.check,
             cache=self._cache(split),
         )
 
@@ -62,9 +58,8 @@ class Evaluator:
             split.inputs,
             rows,
             batch_size=self.experiment.evaluate.batch_size,
-            reporter=self.reporter,
+            processes=self.processes,
             title=f"embedding {split.name}",
-            check=self.check,
             cache=self._cache(split),
         )
 

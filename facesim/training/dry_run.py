@@ -8,7 +8,7 @@ import torch
 
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.training.build import RunComponents, prepare
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
@@ -29,7 +29,7 @@ class CheckReport:
     notes: tuple[str, ...]
 
 
-def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> CheckReport:
+def check_experiment(experiment: Experiment, out: Path, processes: Processes) -> CheckReport:
     """Build an experiment and rehearse one training step.
 
     Raises:
@@ -40,7 +40,7 @@ def check_experiment(experiment: Experiment, out: Path, reporter: Reporter) -> C
     prepared = prepare(experiment)
     splits = prepared.splits
     pairs = choose_all_pairs(experiment, splits[1:])
-    lint = lint_protocol(experiment, splits, pairs, reporter)
+    lint = lint_protocol(experiment, splits, pairs, processes)
     lint.require_no_errors()
     with deterministic(experiment.train.deterministic):
         loss = _rehearse(prepared)

@@ -9,7 +9,7 @@ from facesim.data.linter.splits import lint_identities, lint_near_images, lint_s
 from facesim.data.perceptual_hash import perceptual_hashes
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.training.build import Split
 
 
@@ -17,7 +17,7 @@ def lint_protocol(
     experiment: Experiment,
     splits: Sequence[Split],
     pairs: Mapping[str, PairSet],
-    reporter: Reporter,
+    processes: Processes,
 ) -> LintReport:
     """Look for what would make the figures of an experiment worthless.
 
@@ -25,7 +25,7 @@ def lint_protocol(
         experiment: sets how serious each rule is.
         splits: train, val and test.
         pairs: the evaluation pairs of val and test.
-        reporter: shows the reading of images that were not seen before.
+        processes: show the reading of images that were not seen before.
 
     Raises:
         DataError: an image cannot be read.
@@ -33,13 +33,13 @@ def lint_protocol(
     findings = Findings(experiment.lint)
     tables = {split.name: split.table for split in splits}
     lint_identities(tables, findings)
-    digests = {name: _digests(split, reporter) for name, split in _by_name(splits).items()}
+    digests = {name: _digests(split, processes) for name, split in _by_name(splits).items()}
     lint_same_images(tables, digests, findings)
     if findings.watches("near_image_in_two_splits"):
         hashes = {}
         for split in splits:
             title = f"hashing the pictures of {split.name}"
-            with reporter.task(title, len(split.table)) as advance:
+            with processes.reporter.task(title, len(split.table)) as advance:
                 hashes[split.name] = perceptual_hashes(split.table, digests[split.name], advance)
         lint_near_images(tables, digests, hashes, findings)
     for name, drawn in pairs.items():
@@ -76,13 +76,7 @@ def _by_name(splits: Sequence[Split]) -> dict[str, Split]:
     return {split.name: split for split in splits}
 
 
-def _digests(split: Split, reporter: Reporter) -> Digests:
-    with reporter.task(f"reading the images of {split.name}", len(split.table)) as advance:
-        done_before = 0
-
-        def progress(done: int, _total: int) -> None:
-            nonlocal done_before
-            advance(done - done_before)
-            done_before = done
-
-        return split.digests.get(progress)
+def _digests(split: Split, processes: Processes) -> Digests:
+    title = f"reading the images of {split.name}"
+    with processes.reporter.task(title, len(split.table)) as advance:
+        return split.digests.get(advance)

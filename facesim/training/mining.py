@@ -1,18 +1,14 @@
 """What samplers that mine are shown, and when."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from facesim.evaluation.embedding import embed_rows
 from facesim.interfaces import MiningSampler
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.training.build import RunComponents
 
 
-def mine_epoch(
-    prepared: RunComponents, epoch: int, reporter: Reporter, check: Callable[[], None]
-) -> None:
+def mine_epoch(prepared: RunComponents, epoch: int, processes: Processes) -> None:
     """Show a sampler that mines all training images as the network embeds them now.
 
     Nothing happens for any other sampler, nor before the first epoch: what an untrained head finds
@@ -21,8 +17,7 @@ def mine_epoch(
     Args:
         prepared: network, training images and sampler.
         epoch: the one that begins, from 0.
-        reporter: shows the progress.
-        check: called after each batch; may raise to stop.
+        processes: show the progress.
     """
     if epoch == 0 or not isinstance(prepared.sampler, MiningSampler):
         return
@@ -31,8 +26,7 @@ def mine_epoch(
         prepared.train.inputs,
         np.arange(len(prepared.train.table)),
         batch_size=prepared.experiment.evaluate.batch_size,
-        reporter=reporter,
+        processes=processes,
         title="embedding train",
-        check=check,
     )
     prepared.sampler.mine(embeddings, epoch)

@@ -1,9 +1,11 @@
-"""Stopping on Ctrl-C and SIGTERM: the step under way is finished first."""
+"""Stopping on Ctrl-C and SIGTERM, once the step under way is finished."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from facesim.reporter import Advance, Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,17 +23,17 @@ class Stopped(Exception):  # noqa: N818  an event, not an error
 
 
 class TrainingCancelled(Exception):  # noqa: N818  an event, not an error
-    """The run was given up after an epoch, because others do better."""
+    """Raised to end training early after an epoch."""
 
 
 class StopRequest:
-    """Remembers the first signal; the loop asks for it after each step."""
+    """Remembers the first signal until the work comes to a place where it can stop."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
 
     def check(self) -> None:
-        """Raise :class:`Stopped` if a signal has come."""
+        """Raise :class:`Stopped` if a signal has been received."""
         if self.signal_number is not None:
             raise Stopped(self.signal_number)
 
@@ -41,9 +43,45 @@ class StopRequest:
         self.signal_number = signal_number
 
 
+class InterruptibleReporter:
+    """A reporter whose tasks raise :class:`Stopped` once a stop was requested.
+
+    So whatever shows its progress can be stopped, at the places where it can go on later.
+
+    Args:
+        reporter: shows the progress.
+        stop: asked each time that a task advances.
+    """
+
+    def __init__(self, reporter: Reporter, stop: StopRequest) -> None:
+        self._reporter = reporter
+        self._stop = stop
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._reporter.say(text)
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """Show a task that a stop request ends at its next advance."""
+        with self._reporter.task(title, total, done) as show:
+
+            def advance(count: int = 1, note: str = "") -> None:
+                show(count, note)
+                self._stop.check()
+
+            try:
+                yield advance
+            except Exception:
+                # A signal to the whole process group also ends the workers that decode images,
+                # which then looks like a failure of theirs.
+                self._stop.check()
+                raise
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM for the time of the block; a second one stops at once."""
+    """Catch SIGINT and SIGTERM in the block; a second one raises :class:`Stopped` at once."""
     request = StopRequest()
     previous = {number: signal.signal(number, request._handle) for number in _SIGNALS}  # noqa: SLF001
     try:

@@ -12,7 +12,7 @@ from torch import Tensor
 from facesim.arrays import Int64Array
 from facesim.evaluation.metrics import metric_named
 from facesim.interfaces import MiningSampler, PairBatch, PairSet
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
     CheckpointFolder,
@@ -22,7 +22,7 @@ from facesim.training.checkpoint import (
 )
 from facesim.training.mining import mine_epoch
 from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
-from facesim.training.stop import Stopped, StopRequest
+from facesim.training.stop import Stopped
 from facesim.training.validation import Validation, validate
 
 OnEpoch = Callable[[int, Mapping[str, float | None]], None]
@@ -60,8 +60,7 @@ class Trainer:
         checkpoints: CheckpointFolder,
         log: TrainingLog,
         val_pairs: PairSet,
-        reporter: Reporter,
-        stop: StopRequest,
+        processes: Processes,
         on_epoch: OnEpoch = ignore_epoch,
     ) -> None:
         self.prepared = prepared
@@ -69,8 +68,7 @@ class Trainer:
         self.checkpoints = checkpoints
         self.log = log
         self.val_pairs = val_pairs
-        self.reporter = reporter
-        self.stop = stop
+        self.processes = processes
         self.on_epoch = on_epoch
         self.settings = prepared.experiment.train
         self.device = prepared.network.device
@@ -81,7 +79,7 @@ class Trainer:
         """Run the remaining epochs.
 
         Raises:
-            Stopped: a signal came; the checkpoint ``last`` holds everything up to it.
+            Stopped: a stop was requested; the checkpoint ``last`` holds everything up to it.
             NonFiniteLossError: the loss is no number; earlier checkpoints are kept.
             TrainingCancelled: the hook gave the run up.
         """
@@ -93,18 +91,12 @@ class Trainer:
             raise
 
     def _train(self) -> None:
-        try:
-            if not self.settings.epochs:
-                self._save_untrained()
-            self._warm()
-            while self.progress.epoch < self.settings.epochs:
-                self._train_epoch()
-                self._end_epoch(self._validate())
-        except Exception:
-            # A signal to the whole process group also ends the workers that decode images, which
-            # then looks like a failure of theirs.
-            self.stop.check()
-            raise
+        if not self.settings.epochs:
+            self._save_untrained()
+        self._warm()
+        while self.progress.epoch < self.settings.epochs:
+            self._train_epoch()
+            self._end_epoch(self._validate())
 
     def _save_untrained(self) -> None:
         """Without an epoch the network as it was built is what is measured."""
@@ -115,7 +107,7 @@ class Trainer:
         """Let the cache compute at once what the remaining epochs will ask of it."""
         if self.progress.epoch < self.settings.epochs:
             inputs = self.prepared.train.inputs
-            inputs.warm(self._rows_ahead(), self.reporter, self.stop.check, training=True)
+            inputs.warm(self._rows_ahead(), self.processes, training=True)
 
     def _rows_ahead(self) -> Int64Array:
         """The rows of the table that the remaining epochs use: where they are many, all."""
@@ -137,11 +129,11 @@ class Trainer:
     def _train_epoch(self) -> None:
         progress, sampler = self.progress, self.prepared.sampler
         if progress.batch == 0:
-            mine_epoch(self.prepared, progress.epoch, self.reporter, self.stop.check)
+            mine_epoch(self.prepared, progress.epoch, self.processes)
         self.prepared.network.train()
         batches = islice(sampler.batches(progress.epoch), progress.batch, None)
         title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
-        with self.reporter.task(title, len(sampler), progress.batch) as advance:
+        with self.processes.reporter.task(title, len(sampler), progress.batch) as advance:
             watch = _Stopwatch()
             for batch, images in self.prepared.train.inputs.batches(batches, progress.epoch):
                 self._unread.append(self._step(batch, images))
@@ -151,10 +143,9 @@ class Trainer:
                     note = (
                         f"loss {self._log_losses():.4f}, {watch.images_per_second():.0f} images/s"
                     )
-                advance(1, note)
                 if self._is_due(self.settings.checkpoint_every):
                     self._save_periodic()
-                self.stop.check()
+                advance(1, note)  # last, because a stop leaves the loop here
 
     def _step(self, batch: PairBatch, images: Tensor) -> Tensor:
         """One update; returns the loss, which stays on the device unless that is the CPU."""
@@ -200,8 +191,7 @@ class Trainer:
             self.prepared.val,
             self.val_pairs,
             batch_size=self.prepared.experiment.evaluate.batch_size,
-            reporter=self.reporter,
-            check=self.stop.check,
+            processes=self.processes,
         )
 
     def _end_epoch(self, validation: Validation) -> None:
@@ -229,12 +219,12 @@ class Trainer:
             link_checkpoint(self.checkpoints.last, self.checkpoints.best)
         shown = dict.fromkeys((metric.name, "accuracy", "roc_auc", "loss"))
         figures = ", ".join(f"{name} {_shown(values[name])}" for name in shown)
-        self.reporter.say(
+        self.processes.reporter.say(
             f"epoch {progress.epoch}/{self.settings.epochs}: val {figures}"
             f"{' (best so far)' if is_best else ''}"
         )
         for warning in warnings:
-            self.reporter.say(f"epoch {progress.epoch}: warning: {warning}")
+            self.processes.reporter.say(f"epoch {progress.epoch}: warning: {warning}")
         self.on_epoch(progress.epoch, values)
 
     def _save(self) -> None:

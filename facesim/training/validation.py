@@ -1,6 +1,5 @@
 """What val says after an epoch: the figures, the health of the embeddings, and warnings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from facesim.evaluation.collapse import collapse_warnings
@@ -11,7 +10,7 @@ from facesim.evaluation.scoring import score_pairs
 from facesim.evaluation.training_health import TrainingHealth, training_health
 from facesim.interfaces import PairSet
 from facesim.model.network import SiameseNetwork
-from facesim.reporter import Reporter
+from facesim.processes import Processes
 from facesim.training.build import Split
 
 
@@ -47,8 +46,7 @@ def validate(
     pairs: PairSet,
     *,
     batch_size: int,
-    reporter: Reporter,
-    check: Callable[[], None],
+    processes: Processes,
 ) -> Validation:
     """Score the pairs of val with the network as it is.
 
@@ -57,8 +55,7 @@ def validate(
         val: the split.
         pairs: of its table.
         batch_size: images embedded at a time.
-        reporter: shows the progress.
-        check: called after each batch; may raise to stop.
+        processes: show the progress.
     """
     scored = score_pairs(
         network,
@@ -66,9 +63,8 @@ def validate(
         val.table,
         pairs,
         batch_size=batch_size,
-        reporter=reporter,
+        processes=processes,
         title="validating",
-        check=check,
     )
     result = evaluate_scores(
         scored.scores,

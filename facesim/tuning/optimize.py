@@ -1,7 +1,7 @@
 """`facesim optimize`, from the file to the summary."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,11 +10,11 @@ import numpy as np
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
-from facesim.reporter import Reporter, SilentReporter
+from facesim.processes import Processes
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
-from facesim.training.stop import stop_on_signals
+from facesim.training.stop import InterruptibleReporter, stop_on_signals
 from facesim.tuning.objectives import objectives_named
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.parse_space import read_space
@@ -66,13 +66,13 @@ class View(Protocol):
         ...
 
 
-def optimize(request: Request, view: View, reporter: Reporter) -> tuple[Path, Summary]:
+def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, Summary]:
     """Search, train the winner again, and leave ``best.yaml``, ``summary.json``, ``study.html``.
 
     Args:
         request: what to search.
         view: shows the study.
-        reporter: shows what is computed once, before the first trial.
+        processes: show what is computed once, before the first trial.
 
     Returns:
         The study's folder, and the summary.
@@ -94,7 +94,7 @@ def optimize(request: Request, view: View, reporter: Reporter) -> tuple[Path, Su
     plan.write()
     stage = search_stage(plan)
     if not stage.is_done:
-        _warm(reporter, base.train, base.val)
+        _warm(processes, base.train, base.val)
     _make(stage, None, request.workers, "search", view)
     winner = winning_trial(plan, study)
     write_text(plan.folder / BEST_FILE, winning_experiment(plan, winner).as_yaml())
@@ -103,7 +103,7 @@ def optimize(request: Request, view: View, reporter: Reporter) -> tuple[Path, Su
     )
     again = winner_stage(plan, winner)
     if not again.is_done:
-        _warm(reporter, base.test)
+        _warm(processes, base.test)
     _make(again, winner.number, request.workers, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
     write_text(plan.folder / SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
@@ -130,19 +130,20 @@ def _sound_base(plan: Plan, view: View) -> RunComponents:
     """Build and lint the base experiment, so that what is wrong with it is said once."""
     prepared = prepare(plan.space.base)
     pairs = choose_all_pairs(plan.space.base, prepared.splits[1:])
-    lint = lint_protocol(plan.space.base, prepared.splits, pairs, SilentReporter())
+    lint = lint_protocol(plan.space.base, prepared.splits, pairs, Processes())
     for finding in lint.findings:
         view.say(str(finding))
     lint.require_no_errors()
     return prepared
 
 
-def _warm(reporter: Reporter, *splits: Split) -> None:
+def _warm(processes: Processes, *splits: Split) -> None:
     """Fill the trunk cache where a person sees how long it takes, and not in every worker."""
     with stop_on_signals() as stop:
+        reporter = InterruptibleReporter(processes.reporter, stop)
         for split in splits:
             rows, training = np.arange(len(split.table)), split.name == "train"
-            split.inputs.warm(rows, reporter, stop.check, training=training)
+            split.inputs.warm(rows, replace(processes, reporter=reporter), training=training)
 
 
 def _make(stage: Stage, winner: int | None, workers: int, title: str, view: View) -> None:

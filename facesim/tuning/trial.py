@@ -9,7 +9,7 @@ import optuna
 from facesim.errors import FacesimError
 from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import begin_run, rebuild, train_run
 from facesim.training.build import RunComponents
@@ -55,7 +55,7 @@ class SearchTrial:
             self._report(int(epoch["epoch"]), epoch)
         self.stop.check()
         try:
-            train_run(run, prepared, SilentReporter(), self._on_epoch)
+            train_run(run, prepared, Processes(), self._on_epoch)
         except TrainingCancelled:
             forget_checkpoints(run)
             raise
@@ -98,7 +98,7 @@ def begin_or_continue(
     left = _left_behind(trial, experiment)
     if left is not None:
         return left, rebuild(left, experiment)
-    run, prepared = begin_run(experiment, folder, SilentReporter())
+    run, prepared = begin_run(experiment, folder, Processes())
     share_trunk(run.trunk_file, plan.trunks, prepared.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run, prepared

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.run import train_and_evaluate
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
@@ -94,7 +94,7 @@ def _train_and_measure(
         stop.check()
 
     stop.check()
-    result = train_and_evaluate(run, prepared, SilentReporter(), on_epoch)
+    result = train_and_evaluate(run, prepared, Processes(), on_epoch)
     trial.set_user_attr(TEST, result.values())
     trial.set_user_attr(VAL, best_of_val(run, experiment))
     value = result.values()[plan.compared_by.name]

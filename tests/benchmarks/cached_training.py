@@ -21,14 +21,13 @@ from torch import Tensor, nn
 from facesim import IMAGENET, Backbone, PairBatch, backbones
 from facesim.experiment.loading import load_experiment
 from facesim.model.cached_inputs import CachedInputs
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.log import MetricsLog, RunLog
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.evaluation_pairs import choose_pairs
 from facesim.training.step import update
-from facesim.training.stop import StopRequest
 from facesim.training.trainer import Trainer
 from facesim_plugins.backbones.resnet import resnet
 
@@ -87,8 +86,7 @@ def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trai
             checkpoints=run.checkpoints,
             log=log,
             val_pairs=pairs,
-            reporter=SilentReporter(),
-            stop=StopRequest(),
+            processes=Processes(),
         )
         trainer._warm()
         yield trainer

@@ -24,7 +24,7 @@ from torch.nn import functional
 from facesim.data.loader import load_images
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import PairBatch
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.training.build import RunComponents, prepare
 from facesim.training.make_inputs import framing_of
 from facesim.training.step import training_loss, update
@@ -63,7 +63,7 @@ def measure() -> dict[str, float]:
         prepared.network.train()
         batches = list(islice(prepared.sampler.batches(0), STEPS))
         rows = np.unique(np.concatenate([batch.images.numpy() for batch in batches]))
-        prepared.train.inputs.warm(rows, SilentReporter(), lambda: None, training=True)
+        prepared.train.inputs.warm(rows, Processes(), training=True)
         pixels = [_pixels(prepared, batch) for batch in batches]
         _cached(prepared, batches)
         epochs: dict[str, list[float]] = {name: [] for name in ("cached", *FORMATS)}

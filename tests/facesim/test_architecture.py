@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plugin_file",
         "type_descriptions",
         "reporter",
+        "processes",
     ),
     ("signature",),
     ("registry",),

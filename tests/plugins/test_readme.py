@@ -19,8 +19,8 @@ from facesim import discovery
 from facesim.cli import main
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import REGISTRIES, data_commands
+from facesim.processes import Processes
 from facesim.registry import Plugin
-from facesim.reporter import SilentReporter
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import resume_run, start_run
 from facesim.testing import ContractBrokenError, check_plugin
@@ -142,16 +142,16 @@ def test_a_run_with_it_that_is_interrupted_ends_as_one_that_was_not(
     text = FILES["mine.yaml"].replace("cosine_contrastive", loss).replace(", ceiling: 0.2", "")
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
     experiment = load_experiment(folder / "mine.yaml", SMALL)
-    whole, result = start_run(experiment, folder / "whole", SilentReporter())
+    whole, result = start_run(experiment, folder / "whole", Processes())
 
     def interrupt(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Stopped):
-        start_run(experiment, folder / "parts", SilentReporter(), interrupt)
+        start_run(experiment, folder / "parts", Processes(), interrupt)
     interrupted = RunDirectory.latest_unfinished(folder / "parts", experiment)
     assert interrupted is not None
-    resumed = resume_run(interrupted, experiment, SilentReporter())
+    resumed = resume_run(interrupted, experiment, Processes())
 
     assert resumed.roc_auc == result.roc_auc
     first, second = (weights(run) for run in (whole, interrupted))
@@ -165,7 +165,7 @@ def test_a_search_varies_the_parameter_of_the_loss(folder: Path) -> None:
     (folder / "mine.yaml").write_text(FILES["mine.yaml"] + lint + search, encoding="utf-8")
     quick = (*SMALL, "train.epochs=1", "backbone.width=4", "evaluate.baselines=false")
     request = Request(folder / "mine.yaml", quick, folder / "studies", None, None, 1, resume=False)
-    out, _ = optimize(request, SilentView(), SilentReporter())
+    out, _ = optimize(request, SilentView(), Processes())
     study = open_study(Plan.read(out, None))
     tried = [trial.params["loss.ceiling"] for trial in study.trials]
     assert len(tried) == len(set(tried)) == 2

@@ -12,7 +12,7 @@ import pytest
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import REGISTRIES
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.run import start_run
 from tests.plugins import faces_as_files
 from tests.plugins.faces_as_files import written
@@ -149,7 +149,7 @@ def run(tmp_path: Path) -> Callable[..., EvaluationResult]:
 
     def run_with(overrides: Sequence[str]) -> EvaluationResult:
         experiment = load_experiment(tmp_path / "trains.yaml", overrides)
-        return start_run(experiment, tmp_path / "runs", SilentReporter())[1]
+        return start_run(experiment, tmp_path / "runs", Processes())[1]
 
     return run_with
 

@@ -157,12 +157,12 @@ def test_a_file_that_was_just_written_is_not_yet_remembered(
 
 
 def test_progress_ends_at_the_number_of_files(table: FaceTable) -> None:
-    calls: list[tuple[int, int]] = []
+    done: list[int] = []
 
-    image_digests(table, lambda done, total: calls.append((done, total)))
+    image_digests(table, done.append)
 
-    assert calls[-1] == (4, 4)
-    assert calls == sorted(calls)
+    assert sum(done) == 4
+    assert min(done) > 0
 
 
 @pytest.mark.usefixtures("settled_at_once")

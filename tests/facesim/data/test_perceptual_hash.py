@@ -109,8 +109,8 @@ def table_of(folder: Path, seeds: list[int]) -> FaceTable:
 
 
 def hashes_of(table: FaceTable, done: list[int] | None = None) -> npt.NDArray[np.uint8]:
-    progress = (done if done is not None else []).append
-    return perceptual_hashes(table, image_digests(table), progress)
+    advance = (done if done is not None else []).append
+    return perceptual_hashes(table, image_digests(table), advance)
 
 
 def test_each_row_has_the_hash_of_its_picture(tmp_path: Path) -> None:

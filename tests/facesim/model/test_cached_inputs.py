@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from facesim.experiment.loading import load_experiment
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.run import start_run
 from facesim.training.checkpoint import read_checkpoint
 
@@ -33,7 +33,7 @@ train: {{epochs: 2, batch_size: 8}}
 def trained(folder: Path, trunk_cache: str, transforms: str) -> tuple[dict[str, torch.Tensor], str]:
     file = folder / f"{trunk_cache}.yaml"
     file.write_text(EXPERIMENT.format(trunk_cache=trunk_cache, transforms=transforms))
-    run, _ = start_run(load_experiment(file), folder / trunk_cache, SilentReporter())
+    run, _ = start_run(load_experiment(file), folder / trunk_cache, Processes())
     weights = read_checkpoint(run.checkpoints.file("last"))["network"]
     return weights, (run.evaluation("test") / "metrics.json").read_text()
 

@@ -19,7 +19,7 @@ from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import PixelInputs
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_key import TrunkRecipe
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 
 FRAMING = Framing((20, 16))
 RECIPE = TrunkRecipe(FRAMING, dtype="float32")
@@ -75,7 +75,7 @@ def embedded(
         inputs,
         rows,
         batch_size=8,
-        reporter=SilentReporter(),
+        processes=Processes(),
         title="embedding",
         cache=cache,
         **settings,

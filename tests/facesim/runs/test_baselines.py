@@ -18,7 +18,7 @@ from facesim.evaluation.roc import Roc
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.model.network import build_network
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import plan_evaluation
@@ -30,7 +30,7 @@ SHORT = ("train.epochs=1", "sampler.pairs_per_image=0.4")
 @pytest.fixture(scope="module")
 def run(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     out = tmp_path_factory.mktemp("baselines")
-    return start_run(load_experiment(tiny_file, SHORT), out, SilentReporter())[0]
+    return start_run(load_experiment(tiny_file, SHORT), out, Processes())[0]
 
 
 def baselines(run: RunDirectory) -> dict[str, Baseline]:
@@ -89,10 +89,10 @@ def test_they_can_be_left_out_and_leave_no_old_file(run: RunDirectory) -> None:
     before = file.read_bytes()
     evaluate(
         plan_evaluation(run, overrides=["evaluate.baselines=false"], checkpoint="best"),
-        SilentReporter(),
+        Processes(),
     )
     assert not file.exists()
-    evaluate(plan_evaluation(run, checkpoint="best"), SilentReporter())
+    evaluate(plan_evaluation(run, checkpoint="best"), Processes())
     assert file.read_bytes() == before
 
 
@@ -133,7 +133,7 @@ def test_the_untouched_backbone_costs_no_pass_of_the_trunk(
         monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / asked))
         Trunk.seen = 0
         overrides = [*SHORT, "backbone=counting", "transforms=[]", f"evaluate.baselines={asked}"]
-        start_run(load_experiment(tiny_file, overrides), tmp_path / "runs", SilentReporter())
+        start_run(load_experiment(tiny_file, overrides), tmp_path / "runs", Processes())
         pictures.append(Trunk.seen)
     without, with_baselines = pictures
     # Val is opened once more, for which the shape of the trunk's output is looked up on a picture.
@@ -165,7 +165,7 @@ def test_errors_are_told_by_attribute_at_the_threshold_of_the_result(run: RunDir
 def test_slices_can_be_chosen_and_left_out(run: RunDirectory) -> None:
     def measure(asked: str) -> None:
         overrides = [f"evaluate.slices={asked}", "evaluate.baselines=false"]
-        evaluate(plan_evaluation(run, overrides=overrides, checkpoint="best"), SilentReporter())
+        evaluate(plan_evaluation(run, overrides=overrides, checkpoint="best"), Processes())
 
     measure("[skin, beard]")
     assert {part["attribute"] for part in slices(run)["slices"]} <= {"skin", "beard"}
@@ -180,5 +180,5 @@ def test_an_attribute_that_test_does_not_have_is_refused_before_anything_is_writ
 ) -> None:
     experiment = load_experiment(tiny_file, ["evaluate.slices=[bread]"])
     with pytest.raises(FacesimError, match=r"no attribute 'bread' \(did you mean 'beard'"):
-        start_run(experiment, tmp_path, SilentReporter())
+        start_run(experiment, tmp_path, Processes())
     assert list(tmp_path.iterdir()) == []

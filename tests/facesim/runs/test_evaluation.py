@@ -18,7 +18,7 @@ from facesim.errors import DataError, FacesimError
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
 from facesim.model.network import SiameseNetwork
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import plan_evaluation
@@ -108,7 +108,7 @@ def train_grey(folder: Path) -> Path:
             save(folder / "lfw" / name / f"{name}_{number:04d}.png", grey)
     (folder / "pairs.txt").write_text(PAIRS)
     experiment = load_experiment(folder / "grey.yaml")
-    return start_run(experiment, folder / "runs", SilentReporter())[0].path
+    return start_run(experiment, folder / "runs", Processes())[0].path
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def data(trained: Callable[[], Path]) -> Path:
 
 def measured(run: RunDirectory, *overrides: str, **settings: Any) -> EvaluationResult:
     settings = {"checkpoint": "best", **settings}
-    return evaluate(plan_evaluation(run, overrides=overrides, **settings), SilentReporter())
+    return evaluate(plan_evaluation(run, overrides=overrides, **settings), Processes())
 
 
 def lfw(data: Path) -> str:

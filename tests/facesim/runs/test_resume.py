@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from facesim.experiment.loading import load_experiment
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import resume_run, start_run
 from facesim.training.checkpoint import read_checkpoint
@@ -32,9 +32,9 @@ def start_or_resume(file: Path, out: Path) -> None:
     found = RunDirectory.latest_unfinished(out, experiment)
     try:
         if found is None:
-            start_run(experiment, out, SilentReporter())
+            start_run(experiment, out, Processes())
         else:
-            resume_run(found, experiment, SilentReporter())
+            resume_run(found, experiment, Processes())
     except Stopped as stopped:
         raise SystemExit(stopped.exit_code) from None
 

@@ -16,7 +16,7 @@ from facesim.evaluation.metrics import metric_named
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import resume_run, start_run
 from facesim.training.build import prepare
@@ -27,7 +27,7 @@ from facesim.training.step import NonFiniteLossError
 @pytest.fixture(scope="module")
 def finished(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     out = tmp_path_factory.mktemp("finished")
-    return start_run(load_experiment(tiny_file), out, SilentReporter())[0]
+    return start_run(load_experiment(tiny_file), out, Processes())[0]
 
 
 def lines(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_a_second_process_on_the_same_run_is_refused(
     finished: RunDirectory, tiny: Experiment
 ) -> None:
     with finished.locked(), pytest.raises(FacesimError, match="in use by another process"):
-        resume_run(finished, tiny, SilentReporter())
+        resume_run(finished, tiny, Processes())
 
 
 def test_resuming_a_finished_run_gives_the_same_result(
@@ -85,7 +85,7 @@ def test_resuming_a_finished_run_gives_the_same_result(
 ) -> None:
     before = (finished.evaluation("test") / "metrics.json").read_text()
     weights = read_checkpoint(finished.checkpoints.file("last"))["network"]
-    resume_run(finished, tiny, SilentReporter())
+    resume_run(finished, tiny, Processes())
     assert (finished.evaluation("test") / "metrics.json").read_text() == before
     after = read_checkpoint(finished.checkpoints.file("last"))["network"]
     assert all(torch.equal(after[name], weights[name]) for name in weights)
@@ -127,7 +127,7 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_last_good_
 ) -> None:
     experiment = load_experiment(tiny_file, ["loss=diverging"])
     with pytest.raises(NonFiniteLossError, match="epoch 2, batch 2") as caught:
-        start_run(experiment, tmp_path, SilentReporter())
+        start_run(experiment, tmp_path, Processes())
     assert "step 8" in str(caught.value)
     (run,) = (tmp_path / "tiny").glob("[!.]*")
     kept = read_checkpoint(RunDirectory(run).checkpoints.file("last"))
@@ -139,19 +139,19 @@ def test_bad_data_is_refused_before_anything_is_written(tiny_file: Path, tmp_pat
     missing = "data.val={name: csv, images: nowhere, table: nowhere.csv}"
     experiment = load_experiment(tiny_file, [missing])
     with pytest.raises(FacesimError, match=r"data\.val: .*nowhere\.csv"):
-        start_run(experiment, tmp_path, SilentReporter())
+        start_run(experiment, tmp_path, Processes())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tiny: Experiment, tmp_path: Path) -> None:
     (tmp_path / "tiny").write_text("in the way")
     with pytest.raises(FacesimError, match="tiny"):
-        start_run(tiny, tmp_path, SilentReporter())
+        start_run(tiny, tmp_path, Processes())
 
 
 def test_the_callers_settings_of_torch_come_back(tiny: Experiment, tmp_path: Path) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
-    start_run(tiny.model_copy(update={"name": "again"}), tmp_path, SilentReporter())
+    start_run(tiny.model_copy(update={"name": "again"}), tmp_path, Processes())
     assert not torch.are_deterministic_algorithms_enabled()
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
 
@@ -199,5 +199,5 @@ def test_a_tracker_that_cannot_start_leaves_none_open(tiny_file: Path, tmp_path:
         trackers("unreachable")(Unreachable)
         experiment = load_experiment(tiny_file, ["trackers=[hearing, unreachable]"])
         with pytest.raises(FacesimError, match="no connection"):
-            start_run(experiment, tmp_path, SilentReporter())
+            start_run(experiment, tmp_path, Processes())
     assert hearing.heard == ["started", "failed"]

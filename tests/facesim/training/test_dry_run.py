@@ -10,14 +10,14 @@ from torch import Tensor
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.training.dry_run import CheckReport, check_experiment
 
 Cost = Callable[[Tensor], Tensor]
 
 
 def rehearsed(file: Path, out: Path, *changes: str) -> CheckReport:
-    return check_experiment(load_experiment(file, changes), out, SilentReporter())
+    return check_experiment(load_experiment(file, changes), out, Processes())
 
 
 def with_loss(cost: Cost) -> type[Loss]:

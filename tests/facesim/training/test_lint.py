@@ -12,7 +12,7 @@ from PIL import Image
 from facesim.data.linter.findings import Finding, ProtocolError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.run import start_run
 from facesim.training.build import prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
@@ -79,7 +79,7 @@ def data(tmp_path: Path) -> Data:
 def linted(experiment: Experiment) -> tuple[Finding, ...]:
     splits = prepare(experiment).splits
     pairs = choose_all_pairs(experiment, splits[1:])
-    return lint_protocol(experiment, splits, pairs, SilentReporter()).findings
+    return lint_protocol(experiment, splits, pairs, Processes()).findings
 
 
 def test_clean_splits_have_no_error_and_no_near_image(data: Data) -> None:
@@ -135,7 +135,7 @@ def test_all_leaks_at_once_are_all_named_and_stop_the_run(data: Data, tmp_path: 
     for _, rule, row in SPOILED.values():
         assert rows[rule] == (row,)  # type: ignore[index]
     with pytest.raises(ProtocolError) as error:
-        start_run(data.experiment(), tmp_path / "runs", SilentReporter())
+        start_run(data.experiment(), tmp_path / "runs", Processes())
     for what in ("moved", "copied"):
         assert SPOILED[what][2] in str(error.value)
     assert not (tmp_path / "runs").exists()
@@ -144,7 +144,7 @@ def test_all_leaks_at_once_are_all_named_and_stop_the_run(data: Data, tmp_path: 
 def test_a_run_goes_on_with_what_is_only_warned_of_and_keeps_it(data: Data, tmp_path: Path) -> None:
     copy_an_image(data)
     experiment = data.experiment("lint.image_in_two_splits=warning")
-    run, _ = start_run(experiment, tmp_path / "runs", SilentReporter())
+    run, _ = start_run(experiment, tmp_path / "runs", Processes())
     assert "01-2.png = copy.png" in run.lint_file.read_text()
 
 
@@ -165,5 +165,5 @@ def test_pairs_of_val_and_test_are_judged(data: Data) -> None:
     rows = pairs["val"].rows.copy()
     rows[0] = rows[0, 0]
     spoiled = {**pairs, "val": replace(pairs["val"], rows=rows, same=pairs["val"].same | True)}
-    findings = lint_protocol(experiment, splits, spoiled, SilentReporter()).findings
+    findings = lint_protocol(experiment, splits, spoiled, Processes()).findings
     assert {"self_pair", "contradictory_pair"} <= {finding.rule for finding in findings}

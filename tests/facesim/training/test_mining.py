@@ -14,7 +14,7 @@ from facesim.arrays import Int64Array
 from facesim.evaluation.embedding import embed_rows
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, samplers
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.run import begin_run, resume_run, train_run
 from facesim.training import trainer
 from facesim.training.build import RunComponents, prepare
@@ -71,7 +71,7 @@ def embedded(prepared: RunComponents) -> Tensor:
         prepared.train.inputs,
         rows,
         batch_size=64,
-        reporter=SilentReporter(),
+        processes=Processes(),
         title="",
     )
 
@@ -79,9 +79,9 @@ def embedded(prepared: RunComponents) -> Tensor:
 def test_it_is_shown_every_image_before_each_epoch_but_the_first(
     mining: Experiment, tmp_path: Path
 ) -> None:
-    run, prepared = begin_run(mining, tmp_path, SilentReporter())
+    run, prepared = begin_run(mining, tmp_path, Processes())
     after: list[Tensor] = []
-    train_run(run, prepared, SilentReporter(), lambda *_: after.append(embedded(prepared)))
+    train_run(run, prepared, Processes(), lambda *_: after.append(embedded(prepared)))
     assert [epoch for epoch, _ in SHOWN] == [1, 2]
     for (_, shown), as_it_was in zip(SHOWN, after, strict=False):
         assert torch.equal(shown, as_it_was)
@@ -91,7 +91,7 @@ def test_it_is_shown_every_image_before_each_epoch_but_the_first(
 def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     mining: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, prepared = begin_run(mining, tmp_path, SilentReporter())
+    run, prepared = begin_run(mining, tmp_path, Processes())
     steps = len(prepared.sampler)
     step = trainer.Trainer._step
 
@@ -104,9 +104,9 @@ def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     with monkeypatch.context() as interrupted:
         interrupted.setattr(trainer.Trainer, "_step", stopping)
         with pytest.raises(Stopped):
-            train_run(run, prepared, SilentReporter(), ignore_epoch)
+            train_run(run, prepared, Processes(), ignore_epoch)
     assert [epoch for epoch, _ in SHOWN] == [1]
-    resume_run(run, mining, SilentReporter())
+    resume_run(run, mining, Processes())
     assert [epoch for epoch, _ in SHOWN] == [1, 2]
 
 

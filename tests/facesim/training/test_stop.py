@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from facesim.training.stop import Stopped, stop_on_signals
+from facesim.reporter import PlainReporter, SilentReporter
+from facesim.training.stop import InterruptibleReporter, Stopped, StopRequest, stop_on_signals
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -29,3 +30,50 @@ def test_the_handlers_that_were_there_come_back() -> None:
     with stop_on_signals():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def stopped_by(number: int | None) -> StopRequest:
+    stop = StopRequest()
+    stop.signal_number = number
+    return stop
+
+
+def test_a_task_stops_at_its_next_advance_which_is_still_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PlainReporter, "seconds_between_lines", 0.0)
+    stop = StopRequest()
+    reporter = InterruptibleReporter(PlainReporter(), stop)
+    with pytest.raises(Stopped), reporter.task("epoch 1/2", 4) as advance:
+        advance()
+        stop.signal_number = signal.SIGINT
+        advance()
+        pytest.fail("the task went on")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["epoch 1/2 1/4", "epoch 1/2 2/4"]
+
+
+def test_a_task_that_waits_for_others_can_be_stopped_without_any_advance() -> None:
+    reporter = InterruptibleReporter(SilentReporter(), stopped_by(signal.SIGTERM))
+    with pytest.raises(Stopped), reporter.task("waiting", 4) as advance:
+        advance(0)
+
+
+def test_a_failure_after_a_signal_is_the_stop_that_caused_it() -> None:
+    reporter = InterruptibleReporter(SilentReporter(), stopped_by(signal.SIGTERM))
+    with pytest.raises(Stopped) as stopped, reporter.task("decoding", 4):
+        raise RuntimeError("a worker was killed")
+    assert stopped.value.exit_code == 143
+
+
+def test_a_failure_without_a_signal_stays_what_it_is() -> None:
+    reporter = InterruptibleReporter(SilentReporter(), stopped_by(None))
+    with pytest.raises(RuntimeError, match="a worker was killed"), reporter.task("decoding", 4):
+        raise RuntimeError("a worker was killed")
+
+
+def test_lines_are_printed_whether_or_not_a_stop_is_requested(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    InterruptibleReporter(PlainReporter(), stopped_by(signal.SIGINT)).say("stopping")
+    assert capsys.readouterr().out == "stopping\n"

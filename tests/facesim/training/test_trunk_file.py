@@ -12,7 +12,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation import evaluate_run
 from facesim.runs.run import resume_run, start_run
@@ -45,7 +45,7 @@ def experiment(tiny_file: Path) -> Experiment:
 
 @pytest.fixture
 def run(experiment: Experiment, tmp_path: Path) -> RunDirectory:
-    return start_run(experiment, tmp_path, SilentReporter())[0]
+    return start_run(experiment, tmp_path, Processes())[0]
 
 
 def test_the_trunk_is_kept_once(run: RunDirectory) -> None:
@@ -59,9 +59,9 @@ def test_a_run_is_measured_and_resumed_on_its_own_trunk(
 ) -> None:
     before = run.evaluation("test").joinpath("metrics.json").read_text()
     trunk = run.trunk_file.read_bytes()
-    evaluate_run(run, checkpoint="best", reporter=SilentReporter())
+    evaluate_run(run, checkpoint="best", processes=Processes())
     assert run.evaluation("test").joinpath("metrics.json").read_text() == before
-    resume_run(run, experiment, SilentReporter())
+    resume_run(run, experiment, Processes())
     assert run.evaluation("test").joinpath("metrics.json").read_text() == before
     assert run.trunk_file.read_bytes() == trunk
 
@@ -77,21 +77,21 @@ def test_a_checkpoint_is_refused_on_another_trunk(
 def test_a_broken_file_is_named(run: RunDirectory, content: bytes) -> None:
     run.trunk_file.write_bytes(content)
     with pytest.raises(FacesimError, match=r"trunk\.pt"):
-        evaluate_run(run, checkpoint="best", reporter=SilentReporter())
+        evaluate_run(run, checkpoint="best", processes=Processes())
 
 
 def test_a_missing_file_is_named(run: RunDirectory) -> None:
     run.trunk_file.unlink()
     with pytest.raises(FacesimError, match=r"trunk\.pt, which holds the run's frozen weights"):
-        evaluate_run(run, checkpoint="best", reporter=SilentReporter())
+        evaluate_run(run, checkpoint="best", processes=Processes())
 
 
 def test_another_trunks_weights_are_refused(run: RunDirectory) -> None:
     torch.save({"weight": torch.zeros(1)}, run.trunk_file)
     with pytest.raises(FacesimError, match=r"trunk\.pt does not fit this experiment's trunk"):
-        evaluate_run(run, checkpoint="best", reporter=SilentReporter())
+        evaluate_run(run, checkpoint="best", processes=Processes())
 
 
 def test_nothing_is_kept_where_nothing_is_frozen(tiny: Experiment, tmp_path: Path) -> None:
-    run, _ = start_run(tiny, tmp_path, SilentReporter())
+    run, _ = start_run(tiny, tmp_path, Processes())
     assert not run.trunk_file.exists()

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
+from facesim.processes import Processes
 from facesim.reporter import SilentReporter
 from facesim.runs.directory import RunDirectory
 from facesim.tuning.optimize import Request, optimize
@@ -52,7 +53,7 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
 ) -> None:
     file = write_search()
     view = Heard()
-    folder, summary = optimize(asked(file), view, SilentReporter())
+    folder, summary = optimize(asked(file), view, Processes())
     plan = Plan.read(folder, None)
     study = open_study(plan)
     winner = study.trials[summary.winning_trial]
@@ -85,7 +86,7 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
     assert "src=" not in page.partition("<script>")[0]
 
     again = Heard()
-    assert optimize(asked(file, resume=True), again, SilentReporter()) == (folder, summary)
+    assert optimize(asked(file, resume=True), again, Processes()) == (folder, summary)
     assert again.shown == []
 
     plain = optuna.load_study(
@@ -96,14 +97,14 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
 
 def test_there_must_be_a_study_to_resume(write_search: Callable[..., Path]) -> None:
     with pytest.raises(FacesimError, match="there is no study 'tiny' to resume"):
-        optimize(asked(write_search(), resume=True), Heard(), SilentReporter())
+        optimize(asked(write_search(), resume=True), Heard(), Processes())
 
 
 def test_an_experiment_without_a_search_is_told_so(write_search: Callable[..., Path]) -> None:
     file = write_search("")
     file.write_text(file.read_text().replace("search:\n", ""))
     with pytest.raises(FacesimError, match="declares no search"):
-        optimize(asked(file), Heard(), SilentReporter())
+        optimize(asked(file), Heard(), Processes())
 
 
 def test_what_is_wrong_with_the_data_is_said_once_before_any_trial(
@@ -113,7 +114,7 @@ def test_what_is_wrong_with_the_data_is_said_once_before_any_trial(
         changed=("{name: synthetic_faces, identities: 8", "{name: folder, path: no")
     )
     with pytest.raises(FacesimError):
-        optimize(asked(file), Heard(), SilentReporter())
+        optimize(asked(file), Heard(), Processes())
     assert not (file.parent / "studies" / "tiny" / "trials").exists()
 
 
@@ -150,13 +151,13 @@ def test_the_trunk_cache_is_filled_before_the_workers_begin(
     frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
     file = write_search(search, changed=("{name: small_cnn, width: 4}", frozen))
     first, second = Said(), Said()
-    optimize(asked(file, workers=1), Heard(), first)
+    optimize(asked(file, workers=1), Heard(), Processes(first))
     assert [line.split(" in ")[0] for line in first.lines] == [
         "trunk cache: 48 images to compute once, 0 MB",
         "trunk cache: 16 images to compute once, 0 MB",
         "trunk cache: 16 images to compute once, 0 MB",
     ]
-    optimize(asked(file, workers=1), Heard(), second)
+    optimize(asked(file, workers=1), Heard(), Processes(second))
     assert second.lines == []
 
 

@@ -19,7 +19,7 @@ from facesim import Backbone, FacesimError, PluginError, backbones, heads
 from facesim.data.framing import Framing
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes
 from facesim.runs.evaluation import evaluate_run
 from facesim.runs.run import resume_run, start_run
 from facesim.testing import check_plugin
@@ -266,32 +266,32 @@ def measured(tmp_path: Path, experiment_on: Any) -> Experiment:
 def test_an_existing_model_is_measured_by_the_same_protocol(
     measured: Experiment, tmp_path: Path
 ) -> None:
-    run, result = start_run(measured, tmp_path / "runs", SilentReporter())
+    run, result = start_run(measured, tmp_path / "runs", Processes())
     baselines = json.loads((run.path / "eval" / "test" / "baselines.json").read_text())
     untouched = next(one for one in baselines if one["name"] == "untouched_backbone")
     # On the unit sphere minus the distance orders pairs as the cosine does.
     assert result.roc_auc.value == pytest.approx(untouched["result"]["roc_auc"]["value"], abs=1e-6)
-    assert evaluate_run(run, checkpoint="best", reporter=SilentReporter()) == result
-    assert resume_run(run, measured, SilentReporter()) == result
+    assert evaluate_run(run, checkpoint="best", processes=Processes()) == result
+    assert resume_run(run, measured, Processes()) == result
 
 
 def test_a_rehearsal_of_it_trains_nothing(measured: Experiment, tmp_path: Path) -> None:
-    lines = dict(check_experiment(measured, tmp_path, SilentReporter()).lines)
+    lines = dict(check_experiment(measured, tmp_path, Processes()).lines)
     assert lines["parameters"] == "0 trained, 0 frozen"
     assert lines["the run"] == "0 epochs, 0 steps"
 
 
 def test_a_run_is_not_measured_with_another_model(measured: Experiment, tmp_path: Path) -> None:
-    run, _ = start_run(measured, tmp_path / "runs", SilentReporter())
+    run, _ = start_run(measured, tmp_path / "runs", Processes())
     write_model(tmp_path / "m.onnx", images=(1, 3, 32, 32), embeddings=(1, FEATURES), seed=1)
     with pytest.raises(FacesimError, match="is not the model"):
-        evaluate_run(run, checkpoint="best", reporter=SilentReporter())
+        evaluate_run(run, checkpoint="best", processes=Processes())
 
 
 def test_a_head_can_be_trained_on_its_embeddings(tmp_path: Path, experiment_on: Any) -> None:
     file = write_model(tmp_path / "m.onnx")
     _, result = start_run(
-        experiment_on({"name": "onnx", "file": str(file)}), tmp_path / "runs", SilentReporter()
+        experiment_on({"name": "onnx", "file": str(file)}), tmp_path / "runs", Processes()
     )
     assert result.roc_auc.value is not None
 
