@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from facesim.errors import FacesimError
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.k_fold import k_fold_accuracy
+from facesim.evaluation.metric_difference import MetricDifference
 from facesim.evaluation.operating_points import choose_operating_points
-from facesim.evaluation.paired_difference import PairedDifference, ScoredRun, paired_differences
+from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import Roc
 
@@ -33,9 +34,9 @@ class Baseline(BaseModel):
     name: str
     description: str
     result: EvaluationResult
-    differences: tuple[PairedDifference, ...]
+    differences: tuple[MetricDifference, ...]
 
-    def gain(self, metric: str) -> PairedDifference:
+    def gain(self, metric: str) -> MetricDifference:
         """What training added to the metric of this name."""
         return next(found for found in self.differences if found.metric == metric)
 

@@ -5,39 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from facesim.arrays import FloatArray, Int64Array
 from facesim.evaluation.bootstrap_interval import INTERVAL_NAME, bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.evaluation.metric_difference import MetricDifference
 from facesim.evaluation.metrics import PAIR_METRICS, PairMetric
 from facesim.evaluation.pair_identities import checked_identities
 from facesim.evaluation.roc import Roc, SortedPairs, checked_scores
-
-
-class PairedDifference(BaseModel):
-    """By how much the second run's metric exceeds the first's.
-
-    Attributes:
-        metric: its name.
-        difference: second minus first; None where the metric does not exist.
-        low: lower end of the interval of the difference.
-        high: upper end.
-        interval: the method and level of the interval.
-        better: ``first`` or ``second`` if the interval leaves 0 out, by the metric's direction;
-            None if no difference is shown.
-        reason: why the difference or its interval does not exist.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    metric: str
-    difference: FiniteFloat | None
-    low: FiniteFloat | None = None
-    high: FiniteFloat | None = None
-    interval: str | None = None
-    better: Literal["first", "second"] | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +37,7 @@ def paired_differences(
     *,
     seed: int,
     resamples: int,
-) -> tuple[PairedDifference, ...]:
+) -> tuple[MetricDifference, ...]:
     """The difference of every metric, each run measured on the same resamples.
 
     What the identities have in common for both runs, hard ones and easy ones, so cancels, and
@@ -98,7 +73,7 @@ def paired_differences(
     spread = bootstrap.values(differences, seed=seed, resamples=resamples)
     found = dict(zip(measured, zip(differences(), spread.T, strict=True), strict=True))
     return tuple(
-        PairedDifference(metric=metric.name, difference=None, reason=reason)
+        MetricDifference(metric=metric.name, difference=None, reason=reason)
         if reason
         else _judged(metric, *found[metric], bootstrap.effective_identities)
         for metric, reason in reasons.items()
@@ -125,12 +100,12 @@ def _difference(
 
 def _judged(
     metric: PairMetric, difference: float, spread: FloatArray, identities: float
-) -> PairedDifference:
+) -> MetricDifference:
     interval = bootstrap_interval(difference, spread, identities, is_rate=False)
     better: Literal["first", "second"] | None = None
     if interval.excludes(0.0):
         better = "second" if metric.better(difference, than=0.0) else "first"
-    return PairedDifference(
+    return MetricDifference(
         metric=metric.name,
         difference=difference,
         low=interval.low,

@@ -1,24 +1,39 @@
-"""Where two experiments differ."""
+"""Where experiments differ, by dotted key."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from facesim.experiment.schema import Experiment
 
+def differences(before: Any, after: Any) -> dict[str, str]:
+    """Each dotted key whose value is not the same, with ``old -> new``, in the file's order.
 
-def differences(before: Experiment, after: Experiment) -> dict[str, str]:
-    """Each dotted key whose value is not the same, with ``old -> new``, in the file's order."""
-    old, new = values_by_key(before), values_by_key(after)
+    Args:
+        before: nested dictionaries of plain data, such as ``Experiment.as_data()``.
+        after: the same.
+    """
     return {
-        key: f"{old.get(key, 'nothing')} -> {new.get(key, 'nothing')}"
-        for key in dict.fromkeys([*old, *new])
-        if key not in old or key not in new or old[key] != new[key]
+        key: " -> ".join("nothing" if value is None else value for value in values)
+        for key, values in differing_values([before, after]).items()
     }
 
 
-def values_by_key(experiment: Experiment) -> dict[str, Any]:
-    """Every value of an experiment by its dotted key, in the file's order."""
-    return dict(_leaves(experiment.as_data()))
+def differing_values(documents: Sequence[Any]) -> dict[str, tuple[str | None, ...]]:
+    """Each dotted key that does not have the same value in all documents, in their order.
+
+    Args:
+        documents: nested dictionaries of plain data.
+
+    Returns:
+        For each key one text per document, as in JSON; None where a document has no such key.
+    """
+    leaves = [dict(_leaves(document)) for document in documents]
+    keys = dict.fromkeys(key for values in leaves for key in values)
+    return {
+        key: tuple(_as_text(values[key]) if key in values else None for values in leaves)
+        for key in keys
+        if any(key not in values or values[key] != leaves[0].get(key) for values in leaves)
+    }
 
 
 def is_within(key: str, sections: tuple[str, ...]) -> bool:
@@ -32,3 +47,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(below, f"{path}.{key}" if path else str(key))
     else:
         yield path, value
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

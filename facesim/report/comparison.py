@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facesim.errors import FacesimError
+from facesim.evaluation.metric_difference import MetricDifference, independent_difference
 from facesim.evaluation.metrics import SINGLE_METRICS, far_name
 from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.result import Estimate, EvaluationResult
-from facesim.report.configuration_differences import (
-    ConfigurationDifference,
-    configuration_differences,
-)
+from facesim.experiment.differences import differing_values
 from facesim.report.evaluated_images import load_images
-from facesim.report.metric_difference import MetricDifference
 from facesim.report.run_files import RunFiles, read_run
 from facesim.report.scored_pairs import NamedPairs
 from facesim.runs.directory import RunDirectory
@@ -47,12 +44,13 @@ class Comparison:
     Attributes:
         name: of the evaluation.
         runs: the first is what the others are compared with.
-        configuration: the keys that differ.
+        configuration: each key of the experiments that differs, with one value per run; None
+            where a run's experiment has no such key.
     """
 
     name: str
     runs: tuple[ComparedRun, ...]
-    configuration: tuple[ConfigurationDifference, ...]
+    configuration: dict[str, tuple[str | None, ...]]
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -89,7 +87,7 @@ def compare_runs(runs: Sequence[RunDirectory], *, name: str = OWN) -> Comparison
             why_unpaired = str(error)
             differences = _independent(compared[0].estimates, estimates)
         compared.append(ComparedRun(label, files, result, estimates, differences, why_unpaired))
-    configuration = configuration_differences([files.experiment for files in read])
+    configuration = differing_values([files.experiment.as_data() for files in read])
     return Comparison(name, tuple(compared), configuration)
 
 
@@ -140,7 +138,7 @@ def _paired(
         seed=first_result.seed,
         resamples=first.experiment.evaluate.resamples,
     )
-    return {each.metric: MetricDifference.of_paired(each) for each in found}
+    return {each.metric: each for each in found}
 
 
 def _scored(files: RunFiles) -> NamedPairs:
@@ -153,7 +151,7 @@ def _independent(
     first: dict[str, Estimate], second: dict[str, Estimate]
 ) -> dict[str, MetricDifference]:
     return {
-        name: MetricDifference.of_independent(name, first[name], second[name])
+        name: independent_difference(name, first[name], second[name])
         for name in first
         if name in second
     }

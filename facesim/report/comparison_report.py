@@ -9,6 +9,7 @@ from facesim.report.comparison import Comparison
 from facesim.report.formatting import (
     NOTHING,
     count,
+    difference,
     estimate,
     metric_label,
 )
@@ -68,8 +69,8 @@ def configuration_block(comparison: Comparison) -> Table | Text:
         "What the experiments say differently",
         ("Key", *(run.label for run in comparison.runs)),
         tuple(
-            (each.key, *(NOTHING if value is None else value for value in each.values))
-            for each in comparison.configuration
+            (key, *(NOTHING if value is None else value for value in values))
+            for key, values in comparison.configuration.items()
         ),
         numeric=False,
     )
@@ -82,7 +83,7 @@ def _row(comparison: Comparison, metric: str) -> tuple[str, ...]:
         return metric_label(metric), estimate(metric, found[0])
     cells = [estimate(metric, found[0])]
     for run, each in zip(comparison.runs[1:], found[1:], strict=True):
-        cells += [estimate(metric, each), run.differences[metric].as_text()]
+        cells += [estimate(metric, each), difference(run.differences[metric])]
     return metric_label(metric), *cells
 
 
@@ -98,7 +99,7 @@ def accuracy_notes(comparison: Comparison) -> list[Text]:
             notes.append(Text(told, "warning"))
         found = run.differences.get("accuracy")
         if found is not None:
-            notes.append(Text(f"Accuracy of {run.label}: {found.as_text()}."))
+            notes.append(Text(f"Accuracy of {run.label}: {difference(found)}."))
     return notes
 
 

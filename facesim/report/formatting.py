@@ -1,10 +1,13 @@
 """Numbers as a reader wants to see them."""
 
+from facesim.evaluation.metric_difference import MetricDifference
 from facesim.evaluation.metrics import METRICS, PairMetric
 from facesim.evaluation.result import Estimate, TarAtFarEstimate
 
 NOTHING = "-"
 """What stands where there is no number."""
+
+_VERDICTS = {"second": "better", "first": "worse", None: "no difference shown"}
 
 METRIC_LABELS = {
     "accuracy": "Accuracy",
@@ -56,9 +59,9 @@ def metric_value(metric: str, value: float | None) -> str:
     return percent(value) if is_percentage(metric) else number(value)
 
 
-def signed(metric: str, difference: float) -> str:
+def signed(metric: str, value: float) -> str:
     """A difference with its sign, of percentages in percentage points, without a unit."""
-    return f"{100 * difference:+.2f}" if is_percentage(metric) else f"{difference:+.4g}"
+    return f"{100 * value:+.2f}" if is_percentage(metric) else f"{value:+.4g}"
 
 
 def interval(metric: str, low: float | None, high: float | None) -> str:
@@ -74,6 +77,18 @@ def estimate(metric: str, found: Estimate) -> str:
         return found.reason or "not measured"
     value = metric_value(metric, found.value)
     return value if found.low is None else f"{value} ({interval(metric, found.low, found.high)})"
+
+
+def difference(found: MetricDifference) -> str:
+    """``+1.20 points (+0.31 to +2.10): better`` and the like."""
+    if found.difference is None:
+        return found.reason or "not measured"
+    unit = " points" if is_percentage(found.metric) else ""
+    value = signed(found.metric, found.difference) + unit
+    if found.low is None or found.high is None:
+        return f"{value}, without an interval: {found.reason}"
+    between = f"{signed(found.metric, found.low)} to {signed(found.metric, found.high)}"
+    return f"{value} ({between}): {_VERDICTS[found.better]}"
 
 
 def tar_at_far(found: TarAtFarEstimate) -> str:

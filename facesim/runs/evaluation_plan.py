@@ -79,7 +79,7 @@ class EvaluationPlan:
     @property
     def changes(self) -> dict[str, str]:
         """What differs from the run's experiment, ``old -> new`` by dotted key."""
-        return differences(self.run.experiment(), self.experiment)
+        return differences(self.run.experiment().as_data(), self.experiment.as_data())
 
 
 def own_plan(run: RunDirectory, checkpoint: str) -> EvaluationPlan:
@@ -152,7 +152,7 @@ def _refuse_another_meaning_of_the_name(
     file = plan.folder / EXPERIMENT_FILE
     if not (plan.is_done and file.is_file()):
         return
-    before = differences(load_experiment(file), plan.experiment)
+    before = differences(load_experiment(file).as_data(), plan.experiment.as_data())
     listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_FIGURE)]
     if listed:
         lines = "\n".join(listed)

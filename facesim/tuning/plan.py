@@ -1,6 +1,5 @@
 """What a study is about: read from its folder by every process that works on it."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from filelock import FileLock
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.evaluation.metrics import ACCURACY, Metric
+from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_with_source
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
@@ -107,9 +107,9 @@ def require_same_definition(name: str, before: dict[str, Any], now: dict[str, An
     Raises:
         FacesimError: the base experiment or the space has changed; says how.
     """
-    differences = list(_differences(before, now))
-    if differences:
-        listed = "\n".join(f"  {line}" for line in differences)
+    changed = differences(before, now)
+    if changed:
+        listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
         raise FacesimError(
             f"the study {name!r} was begun with another experiment or space; undo this, or give "
             f"the new study another `name:`\n{listed}"
@@ -120,12 +120,3 @@ def _search(experiment: Experiment) -> Search:
     if experiment.search is None:
         raise FacesimError(f"the experiment {experiment.name!r} declares no search")
     return experiment.search
-
-
-def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            below = f"{path}.{key}" if path else str(key)
-            yield from _differences(before.get(key), now.get(key), below)
-    elif before != now:
-        yield f"{path}: {json.dumps(before)} -> {json.dumps(now)}"

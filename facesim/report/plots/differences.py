@@ -2,7 +2,7 @@
 
 from facesim.page import Plot, Table
 from facesim.report.comparison import ComparedRun, Comparison
-from facesim.report.formatting import is_percentage, metric_label
+from facesim.report.formatting import difference, is_percentage, metric_label
 from facesim.report.plots.intervals import Line, interval_plot
 
 
@@ -33,7 +33,7 @@ def _lines(run: ComparedRun) -> list[Line]:
             100 * found.difference,
             None if found.low is None else 100 * found.low,
             None if found.high is None else 100 * found.high,
-            found.as_text(),
+            difference(found),
             run.label,
         )
         for found in run.differences.values()

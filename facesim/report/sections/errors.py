@@ -1,9 +1,11 @@
 """The most confident errors, as pairs of faces."""
 
+import numpy as np
+
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.calibration_error import expected_calibration_error
 from facesim.page import Gallery, Section, Text
-from facesim.report.confident_errors import confident_errors
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count, percent
 
@@ -37,6 +39,24 @@ def errors_section(
         _told(shower, calibration) if galleries else "The threshold decides every pair correctly."
     )
     return Section("errors", "Confident errors", (Text(told), *galleries))
+
+
+def confident_errors(
+    scores: FloatArray, same: BoolArray, threshold: float
+) -> tuple[Int64Array, Int64Array]:
+    """Positions of the false non-matches and of the false matches, the most confident first.
+
+    Args:
+        scores: float64 [P].
+        same: bool [P], True for genuine pairs.
+        threshold: pairs at or above it are accepted.
+    """
+    non_matches = np.flatnonzero(same & (scores < threshold))
+    matches = np.flatnonzero(~same & (scores >= threshold))
+    return (
+        non_matches[np.argsort(scores[non_matches], kind="stable")],
+        matches[np.argsort(-scores[matches], kind="stable")],
+    )
 
 
 def _told(shower: FacePairPresenter, calibration: Calibration | None) -> str:

@@ -1,32 +1,43 @@
-"""Labels that deserve a look."""
+"""Suspected label errors."""
 
+from facesim.evaluation.label_suspects import Suspect, find_label_suspects
 from facesim.page import Gallery, Section, Text
 from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count
-from facesim.report.label_suspects import RULE, Suspect, find_label_suspects
 
 _SHOWN = 8
 
+RULE = (
+    "A genuine pair is odd if it scores below the median impostor pair, an impostor pair if it "
+    "scores above the median genuine pair. An image or an identity is listed if more of its "
+    "genuine pairs are odd than chance explains, two identities if more of the impostor pairs "
+    "between them are (a binomial test at the share of odd pairs among all pairs of the kind, at "
+    "5% divided by the number of tests). A single pair is listed if it is a genuine pair that "
+    "scores lower than 99% of the impostor pairs, or an impostor pair that scores higher than 99% "
+    "of the genuine pairs. A wrong label does this, and so do a hard image and a weak system: "
+    "look before you change anything."
+)
+
 
 def label_noise_section(shower: FacePairPresenter, images: EvaluatedImages) -> Section:
-    """What the rule lists, each with its oddest pair."""
+    """Each suspect with its oddest pair, and single pairs that are odd."""
     pairs = shower.pairs
     found = find_label_suspects(images.rows, images.identities, pairs.same, pairs.scores)
     galleries = (
         Gallery(
-            f"Odd too often: {count(len(found.gathered), 'suspect')}",
+            f"Outlier images and identities: {count(len(found.gathered), 'suspect')}",
             tuple(
                 shower.show(suspect.worst, _told(suspect, images))
                 for suspect in found.gathered[:_SHOWN]
             ),
         ),
         Gallery(
-            f"Said to be one person: {count(len(found.genuine), 'pair')}",
+            f"Labelled as one person: {count(len(found.genuine), 'pair')}",
             tuple(shower.show(position) for position in found.genuine[:_SHOWN]),
         ),
         Gallery(
-            f"Said to be two people: {count(len(found.impostor), 'pair')}",
+            f"Labelled as two people: {count(len(found.impostor), 'pair')}",
             tuple(shower.show(position) for position in found.impostor[:_SHOWN]),
         ),
     )

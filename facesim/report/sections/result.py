@@ -7,6 +7,7 @@ from facesim.evaluation.result import Estimate, EvaluationResult
 from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
 from facesim.report.formatting import (
     count,
+    difference,
     estimate,
     interval,
     metric_label,
@@ -14,7 +15,6 @@ from facesim.report.formatting import (
     percent,
     words,
 )
-from facesim.report.metric_difference import MetricDifference
 from facesim.report.plots.intervals import Line, interval_plot
 from facesim.report.run_files import RunFiles
 
@@ -121,7 +121,7 @@ def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]
 
 
 def _gain(baseline: Baseline) -> str:
-    added = MetricDifference.of_paired(baseline.gain("accuracy")).as_text()
+    added = difference(baseline.gain("accuracy"))
     described = baseline.description.rstrip(".")
     return f"Over {words(baseline.name)} ({described}), training added {added}."
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from facesim.arrays import FloatArray
+from facesim.evaluation.metric_difference import MetricDifference
 from facesim.evaluation.metrics import PAIR_METRICS
-from facesim.evaluation.paired_difference import PairedDifference, ScoredRun, paired_differences
+from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.roc import Roc
 
 GENERATOR = np.random.default_rng(0)
@@ -21,7 +22,7 @@ def scores_of(quality: float) -> FloatArray:
 
 def compare(
     before: FloatArray, after: FloatArray, threshold: float | None = 0.5
-) -> dict[str, PairedDifference]:
+) -> dict[str, MetricDifference]:
     first, second = ScoredRun(before, threshold), ScoredRun(after, threshold)
     found = paired_differences(first, second, SAME, FIRST, SECOND, seed=0, resamples=200)
     return {difference.metric: difference for difference in found}

@@ -25,15 +25,15 @@ def test_runs_on_the_same_pairs_are_paired(build_run: Callable[..., RunDirectory
     weak, strong = comparison.runs
     assert strong.why_unpaired is None
     assert weak.differences == {}
-    assert strong.differences["accuracy"].verdict == "better"
-    assert strong.differences["eer"].verdict == "better"
+    assert strong.differences["accuracy"].better == "second"
+    assert strong.differences["eer"].better == "second"
     assert (strong.differences["eer"].difference or 0) < 0
 
 
 def test_a_run_does_not_differ_from_its_like(build_run: Callable[..., RunDirectory]) -> None:
     comparison = compare_runs([build_run("one"), build_run("two")])
     differences = comparison.runs[1].differences
-    assert {each.verdict for each in differences.values()} == {"no difference shown"}
+    assert {each.better for each in differences.values()} == {None}
     assert differences["accuracy"].difference == 0.0
 
 
@@ -54,7 +54,7 @@ def test_only_what_differs_in_the_experiments_is_listed(
     build_run: Callable[..., RunDirectory],
 ) -> None:
     comparison = compare_runs([build_run("one"), build_run("two", out_dim=8)])
-    listed = {each.key: each.values for each in comparison.configuration}
+    listed = comparison.configuration
     assert listed == {"name": ("one", "two"), "head.out_dim": ("4", "8")}
 
 

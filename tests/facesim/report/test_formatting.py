@@ -2,9 +2,11 @@
 
 import pytest
 
+from facesim.evaluation.metric_difference import MetricDifference
 from facesim.evaluation.result import Estimate
 from facesim.report.formatting import (
     count,
+    difference,
     estimate,
     is_percentage,
     metric_label,
@@ -59,3 +61,19 @@ def test_large_numbers_have_no_exponent() -> None:
 def test_metrics_have_names_for_readers() -> None:
     assert metric_label("tar_at_far_1e-3") == "TAR at FAR 1e-3"
     assert metric_label("accuracy") == "Accuracy"
+
+
+def test_a_difference_of_rates_is_in_points_and_says_which_run_is_better() -> None:
+    found = MetricDifference(metric="eer", difference=-0.012, low=-0.02, high=-0.003)
+    assert difference(found) == "-1.20 points (-2.00 to -0.30): no difference shown"
+    better = found.model_copy(update={"better": "second"})
+    assert difference(better).endswith(": better")
+    worse = found.model_copy(update={"better": "first"})
+    assert difference(worse).endswith(": worse")
+
+
+def test_a_difference_without_value_or_interval_says_why() -> None:
+    missing = MetricDifference(metric="eer", difference=None, reason="no impostor pair")
+    assert difference(missing) == "no impostor pair"
+    alone = MetricDifference(metric="d_prime", difference=0.5, reason="a run has no interval")
+    assert difference(alone) == "+0.5, without an interval: a run has no interval"

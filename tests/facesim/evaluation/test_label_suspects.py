@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from facesim.report.label_suspects import (
+from facesim.evaluation.label_suspects import (
     LabelSuspects,
     _binomial_tail,
     find_label_suspects,

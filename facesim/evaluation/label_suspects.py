@@ -1,4 +1,4 @@
-"""Which labels look wrong: odd scores that gather on one image, one identity or two identities."""
+"""Suspected label errors: images and identities with too many odd scores."""
 
 import math
 from dataclasses import dataclass
@@ -9,18 +9,10 @@ import numpy as np
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 
 SIGNIFICANCE = 0.05
-EXTREME = 0.01
+"""Of the binomial tests of one kind of subject together (Bonferroni)."""
 
-RULE = (
-    "A genuine pair is odd if it scores below the median impostor pair, an impostor pair if it "
-    "scores above the median genuine pair. An image or an identity is listed if more of its "
-    "genuine pairs are odd than chance explains, two identities if more of the impostor pairs "
-    "between them are (a binomial test at the share of odd pairs among all of the kind, 5% shared "
-    "among all that were tested). A single pair is listed if it is a genuine pair that scores "
-    "lower than 99% of the impostor pairs, or an impostor pair that scores higher than 99% of the "
-    "genuine pairs. A wrong label does this, and so do a hard image and a weak system: look "
-    "before you change anything."
-)
+EXTREME = 0.01
+"""The share of the other kind of pair that a single listed pair lies beyond."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class LabelSuspects:
-    """All that the rule lists.
+    """The suspected labels.
 
     Attributes:
         gathered: images, identities and couples of identities, the least likely by chance first.
@@ -60,7 +52,15 @@ class LabelSuspects:
 def find_label_suspects(
     rows: Int64Array, identities: Int64Array, same: BoolArray, scores: FloatArray
 ) -> LabelSuspects:
-    """Apply `RULE`.
+    """List the images, identities and pairs whose labels deserve a look.
+
+    A genuine pair is odd if it scores below the median impostor pair, an impostor pair if it
+    scores above the median genuine pair. An image or an identity is listed if more of its genuine
+    pairs are odd than chance explains, two identities if more of the impostor pairs between them
+    are: a binomial test at the share of odd pairs among all pairs of the kind, at `SIGNIFICANCE`
+    divided by the number of subjects of its kind (Bonferroni). A single genuine pair is listed if
+    it scores below the `EXTREME` quantile of the impostor pairs, a single impostor pair if it
+    scores above the ``1 - EXTREME`` quantile of the genuine pairs.
 
     Args:
         rows: int64 [P, 2], the images of each pair.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facesim.report.confident_errors import confident_errors
+from facesim.report.sections.errors import confident_errors
 
 
 def test_errors_of_each_kind_come_in_order_of_confidence() -> None:
