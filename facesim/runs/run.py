@@ -9,6 +9,7 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.evaluation.result import EvaluationResult
+from facesim.experiment.differences import differences
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Tracker
 from facesim.processes import Processes
@@ -84,9 +85,9 @@ def resume_run(
         FacesimError: the experiment differs from the run's, with the differences.
         Stopped: a signal came again.
     """
-    differences = list(_differences(run.experiment().as_data(), experiment.as_data()))
-    if differences:
-        listed = "\n".join(f"  {line}" for line in differences)
+    changed = differences(run.experiment().as_data(), experiment.as_data())
+    if changed:
+        listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
         raise FacesimError(
             f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
         )
@@ -218,17 +219,3 @@ def _report_table_notes(reporter: Reporter, split: str, table: FaceTable) -> Non
     reporter.say(f"{split}: {len(table)} images of {len(table.labels)} identities")
     for note in table.notes:
         reporter.say(f"{split}: {note}")
-
-
-def _differences(before: object, after: object, path: str = "") -> "list[str]":
-    """Lines ``a.b.c: 1 -> 2`` for what differs between two experiments as data."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = dict.fromkeys([*before, *after])
-        return [
-            line
-            for key in keys
-            for line in _differences(
-                before.get(key), after.get(key), f"{path}.{key}" if path else str(key)
-            )
-        ]
-    return [] if before == after else [f"{path}: {before} -> {after}"]
