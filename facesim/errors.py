@@ -1,18 +1,54 @@
-"""The errors that a person is meant to read."""
+"""Errors for the person who reads them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from textwrap import indent
 
 
 class FacesimError(Exception):
-    """A mistake of the user or of the surroundings, worded for the person who reads it.
+    """A mistake of the user or a fault of the environment, worded for the person who reads it.
 
     The command line prints its text without a traceback and exits with code 2.
     """
 
 
 class PluginError(FacesimError):
-    """A plugin that breaks the rules of registration, cannot be imported, or is not there."""
+    """A plugin that breaks the rules of registration, cannot be imported, or does not exist."""
+
+
+class DataError(FacesimError):
+    """Data that cannot be used: a bad row, a missing image, an unreadable file."""
+
+
+@dataclass(frozen=True)
+class PluginFailure:
+    """A module that could not be imported, and so registered no plugins.
+
+    Attributes:
+        module: its name, or the path of its file.
+        origin: the distribution that names it, with its version; or the experiment.
+        reason: one line, the exception's own.
+        traceback: the plugin's own frames, as text; empty where the reason says all.
+        declared: the (plural of the kind, name) pairs that its source registers, as far as they
+            can be read without running it.
+        attempted: whether importing it was tried at all.
+    """
+
+    module: str
+    origin: str
+    reason: str
+    traceback: str = ""
+    declared: frozenset[tuple[str, str]] = frozenset()
+    attempted: bool = True
+
+    def __str__(self) -> str:
+        what = "failed to import" if self.attempted else "was not imported"
+        return f"{self.module} ({self.origin}) {what}: {self.reason}"
+
+    def with_traceback(self) -> str:
+        """The failure and, in the lines below it, the traceback."""
+        return f"{self}\n{indent(self.traceback, '    ')}" if self.traceback else str(self)
 
 
 def did_you_mean(wrong: str, known: Sequence[str]) -> str:
@@ -22,10 +58,6 @@ def did_you_mean(wrong: str, known: Sequence[str]) -> str:
 
 
 def nearest(wrong: str, known: Sequence[str]) -> list[str]:
-    """Up to three of ``known`` that look like ``wrong`` in any case of letters, nearest first."""
+    """Up to three of ``known`` that resemble ``wrong``, whatever their case, nearest first."""
     lowered = {name.lower(): name for name in known}
     return [lowered[name] for name in get_close_matches(wrong.lower(), lowered)]
-
-
-class DataError(FacesimError):
-    """Data that cannot be used: a bad row, a missing image, an unreadable file."""

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from facesim.errors import PluginError, did_you_mean
-from facesim.failures import PluginFailure, failures
+from facesim.errors import PluginError, PluginFailure, did_you_mean
 from facesim.interfaces import REGISTRIES
 from facesim.registry import Plugin, Registry
 from facesim.signature import docstring
@@ -100,6 +99,7 @@ def explain_plugin(kind: str, name: str) -> PluginInfo:
 
 def failed_plugins() -> tuple[PluginFailure, ...]:
     """The modules that could not be imported, by distribution and module."""
+    failures = {failure.module: failure for kind in REGISTRIES for failure in kind.failures}
     return tuple(sorted(failures.values(), key=lambda failure: (failure.origin, failure.module)))
 
 

@@ -18,8 +18,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
-from facesim.errors import PluginError, did_you_mean
-from facesim.failures import failures
+from facesim.errors import PluginError, PluginFailure, did_you_mean
 from facesim.signature import parameters_model, summary
 
 T = TypeVar("T")
@@ -113,6 +112,7 @@ class Registry(Generic[T]):
     plural: str
     positional: tuple[str, ...] = ()
     _plugins: dict[str, Plugin[T]] = field(default_factory=dict, repr=False)
+    _failures: dict[str, PluginFailure] = field(default_factory=dict, repr=False)
 
     def __call__(
         self, name: str, *, aliases: Sequence[str] = (), default: bool = False
@@ -181,18 +181,36 @@ class Registry(Generic[T]):
         plugin = self.get(name)
         return Spec(plugin, plugin.parameters.model_validate({"name": plugin.name, **parameters}))
 
+    @property
+    def failures(self) -> tuple[PluginFailure, ...]:
+        """The modules that could not be imported and may have registered plugins of this kind."""
+        return tuple(self._failures.values())
+
+    def note_failure(self, failure: PluginFailure) -> None:
+        """Explain by this failure why a plugin of this kind is missing."""
+        self._failures[failure.module] = failure
+
+    def forget_failure(self, module: str) -> None:
+        """Take back what was noted of a module, if anything was."""
+        self._failures.pop(module, None)
+
+    def failed_to_register(self, name: str) -> list[PluginFailure]:
+        """The failures of modules whose source registers ``name``."""
+        return [failure for failure in self.failures if (self.plural, name) in failure.declared]
+
     def _why_not(self, name: str) -> str:
-        guilty = [f for f in failures.values() if (self.plural, name) in f.declared]
-        if guilty:
-            reasons = "; ".join(failure.with_traceback() for failure in guilty)
+        failed = self.failed_to_register(name)
+        if failed:
+            reasons = "; ".join(failure.with_traceback() for failure in failed)
             return f"the {self.kind} {name!r} cannot be used: {reasons}"
         spellings = [spelling for plugin in self for spelling in plugin.spellings]
         message = (
             f"there is no {self.kind} {name!r}{did_you_mean(name, spellings)}; "
             f"`facesim plugins {self.plural}` lists all"
         )
-        suspects = [failure for failure in failures.values() if not failure.declared]
-        return "\n    ".join([message, *(f"{suspect}; was it in there?" for suspect in suspects)])
+        suspects = [failure for failure in self.failures if not failure.declared]
+        guesses = [f"{suspect}; it may have defined this plugin" for suspect in suspects]
+        return "\n    ".join([message, *guesses])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -211,12 +229,12 @@ class Registry(Generic[T]):
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
-        """Undo, on leaving, every registration made inside. For tests and notebooks."""
-        before = dict(self._plugins)
+        """Undo, on leaving, what was registered or noted inside. For tests and notebooks."""
+        before = dict(self._plugins), dict(self._failures)
         try:
             yield
         finally:
-            self._plugins = before
+            self._plugins, self._failures = before
 
     # The registry as a pydantic type: Annotated[Spec[Loss], losses]
 

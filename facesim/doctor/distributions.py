@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from facesim.discovery import load_installed_plugins, third_party_disabled
-from facesim.entry_points import PluginEntryPoint, installed_offers
-from facesim.failures import PluginFailure, failures
+from facesim.discovery import load_installed_plugins
+from facesim.discovery.installed import (
+    PluginEntryPoint,
+    plugin_entry_points,
+    third_party_disabled,
+)
+from facesim.errors import PluginFailure
 from facesim.interfaces import REGISTRIES
+from facesim.plugin_info import failed_plugins
 
 
 @dataclass(frozen=True)
@@ -36,23 +41,23 @@ class DistributionStatus:
 def examine_distributions() -> tuple[DistributionStatus, ...]:
     """Examine every installed distribution that offers plugins, facesim itself first."""
     load_installed_plugins()
-    of_each = groupby(installed_offers(), key=lambda offer: offer.origin)
-    return tuple(_examine(origin, list(offers)) for origin, offers in of_each)
+    of_each = groupby(plugin_entry_points(), key=lambda entry_point: entry_point.origin)
+    return tuple(_examine(origin, list(entry_points)) for origin, entry_points in of_each)
 
 
-def _examine(origin: str, offers: list[PluginEntryPoint]) -> DistributionStatus:
+def _examine(origin: str, entry_points: list[PluginEntryPoint]) -> DistributionStatus:
     found = {
-        registry.plural: tuple(p.name for p in registry if _is_of(p.module, offers))
+        registry.plural: tuple(p.name for p in registry if _is_of(p.module, entry_points))
         for registry in REGISTRIES
     }
     return DistributionStatus(
         origin=origin,
-        interface=offers[0].interface,
+        interface=entry_points[0].interface,
         plugins={kind: names for kind, names in found.items() if names},
-        failures=tuple(failure for failure in failures.values() if failure.origin == origin),
-        switched_off=offers[0].third_party and third_party_disabled(),
+        failures=tuple(failure for failure in failed_plugins() if failure.origin == origin),
+        switched_off=entry_points[0].third_party and third_party_disabled(),
     )
 
 
-def _is_of(module: str, offers: list[PluginEntryPoint]) -> bool:
-    return any(f"{module}.".startswith(f"{offer.module}.") for offer in offers)
+def _is_of(module: str, entry_points: list[PluginEntryPoint]) -> bool:
+    return any(f"{module}.".startswith(f"{entry.module}.") for entry in entry_points)

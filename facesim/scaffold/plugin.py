@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facesim.discovery import load_installed_plugins
-from facesim.entry_points import ENTRY_POINT_GROUP
+from facesim.discovery.installed import ENTRY_POINT_GROUP
 from facesim.errors import FacesimError
 from facesim.interfaces import REGISTRIES
 from facesim.plugin_info import find_registry

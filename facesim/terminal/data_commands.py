@@ -23,11 +23,9 @@ class DataCommandGroup(TyperGroup):
         Raises:
             PluginError: the module that should have brought it could not be imported.
         """
-        from facesim.failures import failures
         from facesim.interfaces import data_commands
 
-        declared = {found for failure in failures.values() for found in failure.declared}
-        if cmd_name in self.list_commands(ctx) or (data_commands.plural, cmd_name) in declared:
+        if cmd_name in self.list_commands(ctx) or data_commands.failed_to_register(cmd_name):
             app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
             app.command(cmd_name)(data_commands.get(cmd_name).factory)
             return typer.main.get_command(app)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facesim.failures import PluginFailure
+from facesim.errors import PluginFailure
 from facesim.plugin_info import PluginInfo
 from facesim.terminal.docstrings import rewrapped
 

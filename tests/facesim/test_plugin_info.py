@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 from facesim import PluginError, backbones, interfaces, losses
-from facesim.failures import PluginFailure, failures
+from facesim.errors import PluginFailure
 from facesim.plugin_info import (
     ParameterExplanation,
     explain_kind,
@@ -45,16 +45,12 @@ class Mine:
 
 @pytest.fixture(autouse=True)
 def _one_loss() -> Iterator[None]:
-    before = dict(failures)
-    failures.clear()
     with ExitStack() as stack:
         for registry in interfaces.REGISTRIES:
             stack.enter_context(registry.isolated())
-            registry._plugins = {}
+            registry._plugins, registry._failures = {}, {}
         losses("mine", aliases=("ours", "own"), default=True)(Mine)
         yield
-    failures.clear()
-    failures.update(before)
 
 
 def test_a_plugin_is_explained_whole() -> None:
@@ -134,5 +130,5 @@ def test_a_plugin_of_a_file_has_no_distribution() -> None:
 
 def test_failures_are_listed_by_distribution() -> None:
     for module, origin in (("c", "acme 1.0"), ("a", "zeta 1.0"), ("b", "acme 1.0")):
-        failures[module] = PluginFailure(module, origin, "ImportError: x")
+        losses.note_failure(PluginFailure(module, origin, "ImportError: x"))
     assert [failure.module for failure in failed_plugins()] == ["b", "c", "a"]

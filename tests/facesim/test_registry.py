@@ -1,6 +1,5 @@
 """A registry: a name becomes validated parameters, and those become an object."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from facesim import PluginError, Registry, Spec
-from facesim.failures import PluginFailure, failures
+from facesim.errors import PluginFailure
 
 ENGINE = ("embedding_dim", "num_identities")
 
@@ -19,15 +18,6 @@ def losses() -> Registry[Any]:
     registry("contrastive")(contrastive)
     registry("triplet")(triplet)
     return registry
-
-
-@pytest.fixture(autouse=True)
-def _no_failures() -> Iterator[None]:
-    before = dict(failures)
-    failures.clear()
-    yield
-    failures.clear()
-    failures.update(before)
 
 
 def contrastive(
@@ -140,7 +130,7 @@ def test_a_spec_of_another_kind_is_refused(losses: Registry[Any]) -> None:
 
 def test_a_plugin_that_failed_to_import_is_never_unknown(losses: Registry[Any]) -> None:
     declared = frozenset({("losses", "arcface"), ("heads", "gem")})
-    failures["acme"] = PluginFailure("acme", "acme 1.0", "ImportError: x", "File 1", declared)
+    losses.note_failure(PluginFailure("acme", "acme 1.0", "ImportError: x", "File 1", declared))
     with pytest.raises(PluginError) as caught:
         losses.get("arcface")
     assert str(caught.value) == (
@@ -152,12 +142,12 @@ def test_a_plugin_that_failed_to_import_is_never_unknown(losses: Registry[Any]) 
 
 
 def test_a_failure_that_may_have_held_the_name_is_told(losses: Registry[Any]) -> None:
-    failures["acme"] = PluginFailure("acme", "acme 1.0", "ImportError: x", "File 1")
+    losses.note_failure(PluginFailure("acme", "acme 1.0", "ImportError: x", "File 1"))
     with pytest.raises(PluginError) as caught:
         losses.get("arcface")
     assert str(caught.value).splitlines() == [
         "there is no loss 'arcface'; `facesim plugins losses` lists all",
-        "    acme (acme 1.0) failed to import: ImportError: x; was it in there?",
+        "    acme (acme 1.0) failed to import: ImportError: x; it may have defined this plugin",
     ]
 
 

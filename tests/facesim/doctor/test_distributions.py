@@ -6,7 +6,7 @@ import pytest
 
 from facesim import __version__
 from facesim.doctor.distributions import DistributionStatus, examine_distributions
-from facesim.failures import PluginFailure
+from facesim.errors import PluginFailure
 
 FAILURE = PluginFailure("acme", "acme 1.2", "no such module")
 

@@ -9,7 +9,6 @@ import pytest
 from pydantic import Field
 
 from facesim import discovery, interfaces
-from facesim.failures import failures
 
 WHOLE = """\
 name: whole
@@ -81,7 +80,7 @@ def _plugins_of_these_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with ExitStack() as stack:
         for registry in interfaces.REGISTRIES:
             stack.enter_context(registry.isolated())
-            registry._plugins = {}
+            registry._plugins, registry._failures = {}, {}
         interfaces.datasets("csv")(csv)
         interfaces.backbones("resnet")(resnet)
         interfaces.heads("mlp")(mlp)
@@ -91,11 +90,7 @@ def _plugins_of_these_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         interfaces.optimizers("adam")(adam)
         interfaces.schedulers("constant", default=True)(constant)
         interfaces.transforms("flip")(flip)
-        before = dict(failures)
-        failures.clear()
         yield
-        failures.clear()
-        failures.update(before)
 
 
 @pytest.fixture

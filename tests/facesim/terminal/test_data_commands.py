@@ -11,7 +11,7 @@ import typer
 
 from facesim import FacesimError, PluginError, data_commands
 from facesim.cli import main
-from facesim.failures import PluginFailure, failures
+from facesim.errors import PluginFailure
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_a_module_that_could_not_be_imported_is_named(
         "No module named 'x'",
         declared=frozenset({("data_commands", "vgg")}),
     )
-    monkeypatch.setitem(failures, "acme.vgg", failed)
+    data_commands.note_failure(failed)
     assert command(monkeypatch, "vgg") == 2
     assert "acme.vgg (acme 1.0) failed to import: No module named 'x'" in capsys.readouterr().err
 

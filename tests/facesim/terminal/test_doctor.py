@@ -7,7 +7,7 @@ from rich.console import Console
 
 from facesim.doctor.distributions import DistributionStatus
 from facesim.doctor.environment import CacheFolder, EnvironmentStatus, Extra
-from facesim.failures import PluginFailure
+from facesim.errors import PluginFailure
 from facesim.terminal.doctor import print_distributions, print_environment
 
 CACHE = CacheFolder(Path("/cache"), 1_234_000, 5_600_000_000, None)

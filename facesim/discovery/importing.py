@@ -1,0 +1,101 @@
+"""Importing modules that register plugins: all or nothing, and failures are noted."""
+
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from facesim.errors import FacesimError, PluginError, PluginFailure
+from facesim.interfaces import REGISTRIES, data_commands
+
+_REGISTRIES = (*REGISTRIES, data_commands)
+_REGISTRATION = re.compile(
+    rf"\b({'|'.join(registry.plural for registry in _REGISTRIES)})"
+    r"\((\s*['\"][\w.-]+['\"][^()]*(?:\([^()]*\)[^()]*)?)\)"
+)
+"""A registration in a module's source: the kind's plural, and the arguments (name and aliases)."""
+
+_QUOTED = re.compile(r"['\"]([\w.-]+)['\"]")
+
+
+class NoSuchModuleError(PluginError):
+    """There is no module of that name, which is different from one that cannot be imported."""
+
+
+def attempt_import(load: Callable[[], object], module: str, origin: str) -> PluginFailure | None:
+    """Import a module; if that fails, undo its registrations.
+
+    Args:
+        load: imports it.
+        module: its name, or the path of its file.
+        origin: the distribution or experiment that names it.
+
+    Returns:
+        Why it failed; None if it did not.
+
+    Raises:
+        NoSuchModuleError: ``load`` did.
+    """
+    try:
+        with ExitStack() as registrations:
+            for registry in _REGISTRIES:
+                registrations.enter_context(registry.transaction())
+            load()
+    except NoSuchModuleError:
+        raise
+    except FacesimError as error:
+        return PluginFailure(module, origin, str(error), declared=_declared(module))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's code may raise anything
+        # TracebackException survives an exception whose __str__ raises.
+        text = str(traceback.TracebackException.from_exception(error))
+        reason = f"{type(error).__name__}: {' '.join(text.split())}"
+        return PluginFailure(module, origin, reason, _traceback(error), _declared(module))
+    return None
+
+
+def note_failure(failure: PluginFailure) -> None:
+    """Let every registry explain by this failure why a plugin is missing."""
+    for registry in _REGISTRIES:
+        registry.note_failure(failure)
+
+
+def forget_failure(module: str) -> None:
+    """Take back what :func:`note_failure` noted of a module, if it did."""
+    for registry in _REGISTRIES:
+        registry.forget_failure(module)
+
+
+def _declared(module: str) -> frozenset[tuple[str, str]]:
+    """The (plural of the kind, name or alias) pairs that a module's source text registers."""
+    try:
+        registrations = _REGISTRATION.findall(_source(module).read_text(encoding="utf-8"))
+    except (OSError, ImportError, ValueError):
+        return frozenset()
+    return frozenset(
+        (kind, name) for kind, arguments in registrations for name in _QUOTED.findall(arguments)
+    )
+
+
+def _source(module: str) -> Path:
+    """The file of a module that failed; an empty path if finding it would run its package again."""
+    if module.endswith(".py"):
+        return Path(module)
+    parent = module.rpartition(".")[0]
+    if parent and parent not in sys.modules:
+        return Path()
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec and spec.origin else Path()
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback without the frames of this package and importlib, which tell nothing."""
+    machinery = (str(Path(__file__).parent), importlib.__file__, "<frozen importlib")
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(machinery)
+    ]
+    return "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).rstrip()
