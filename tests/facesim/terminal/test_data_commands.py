@@ -11,11 +11,13 @@ import typer
 
 from facesim import FacesimError, PluginError, data_commands
 from facesim.cli import main
+from facesim.discovery import load_installed_plugins
 from facesim.errors import PluginFailure
 
 
 @pytest.fixture(autouse=True)
 def _own_commands() -> Iterator[None]:
+    load_installed_plugins()  # once per process, so not among what is undone
     with data_commands.isolated():
 
         @data_commands("count")
