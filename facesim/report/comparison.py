@@ -10,10 +10,10 @@ from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.result import Estimate, EvaluationResult
 from facesim.experiment.differences import differing_values
 from facesim.report.evaluated_images import load_images
-from facesim.report.run_files import RunFiles, read_run
-from facesim.report.scored_pairs import NamedPairs
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.run_files import RunFiles, read_run
+from facesim.runs.scored_pairs import NamedPairs
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from facesim.errors import DataError, FacesimError
 from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.interfaces import FaceTable, PairSet
 from facesim.page import Face
-from facesim.report.run_files import RunFiles
-from facesim.report.scored_pairs import NamedPairs, rows_of
+from facesim.runs.run_files import RunFiles
+from facesim.runs.scored_pairs import NamedPairs, rows_of
 
 LONGEST_SIDE = 144
 _QUALITY = 80

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from facesim.page import Face, FacePair
 from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.formatting import number
-from facesim.report.scored_pairs import NamedPairs
+from facesim.runs.scored_pairs import NamedPairs
 
 
 @dataclass(frozen=True)

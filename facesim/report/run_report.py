@@ -9,7 +9,6 @@ from facesim.page import Page, Section, Text
 from facesim.report.evaluated_images import load_images
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
-from facesim.report.run_files import RunFiles, read_run
 from facesim.report.sections.errors import errors_section
 from facesim.report.sections.folds import folds_section
 from facesim.report.sections.label_noise import label_noise_section
@@ -23,6 +22,7 @@ from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.run_files import RunFiles, read_run
 
 
 def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> Path:

@@ -1,7 +1,6 @@
 """The folder of one run: made once, never overwritten, used by one process at a time."""
 
 import errno
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from filelock import FileLock, Timeout
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+from facesim.runs.log import read_log
 from facesim.training.checkpoint import CheckpointFolder
 
 EXPERIMENT_FILE = "experiment.yaml"
@@ -99,10 +99,8 @@ class RunDirectory:
     @property
     def finished(self) -> bool:
         """Whether the run has trained all its epochs and evaluated test."""
-        if not self.metrics_log.is_file():
-            return False
-        lines = self.metrics_log.read_bytes().splitlines()
-        return bool(lines) and json.loads(lines[-1]).get("kind") == "finished"
+        log = read_log(self.metrics_log)
+        return log is not None and log.status == "finished"
 
     @property
     def lint_file(self) -> Path:

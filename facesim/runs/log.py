@@ -1,64 +1,41 @@
-"""The log of a run: ``metrics.jsonl`` always, and the experiment's trackers."""
+"""The log of a run: ``metrics.jsonl``, written and read, and the experiment's trackers."""
 
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from facesim.errors import DataError
 from facesim.interfaces import Tracker
 
-
-class MetricsLog:
-    """Appends to ``metrics.jsonl``.
-
-    Args:
-        path: the file; made if it is not there.
-        keep_bytes: where a resumed run goes on; lines after that are written again.
-    """
-
-    def __init__(self, path: Path, keep_bytes: int = 0) -> None:
-        self._file = path.open("ab")
-        os.truncate(path, min(keep_bytes, path.stat().st_size))
-
-    def write(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Append one line, ``{"kind": kind, ...}``; a number that is not finite becomes null."""
-        finite = {key: _strict(value) for key, value in values.items()}
-        line = json.dumps({"kind": kind, **finite}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-
-    @property
-    def length(self) -> int:
-        """Bytes written so far, all of them handed to the operating system."""
-        return os.fstat(self._file.fileno()).st_size
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+Ending = Literal["finished", "interrupted", "pruned", "failed"]
 
 
 class RunLog:
-    """Writes each set of numbers to ``metrics.jsonl`` and to every tracker.
+    """Writes values to ``metrics.jsonl``, one JSON object per line, and to every tracker.
 
     Args:
-        log: the JSON-lines log.
-        trackers: started already.
+        path: the file; created where there is none.
+        trackers: already started.
+        keep_bytes: where a resumed run goes on; lines after that are written again.
     """
 
-    def __init__(self, log: MetricsLog, trackers: Sequence[Tracker]) -> None:
-        self._log = log
+    def __init__(self, path: Path, trackers: Sequence[Tracker] = (), keep_bytes: int = 0) -> None:
+        self._file = path.open("ab")
         self._trackers = trackers
+        os.truncate(path, min(keep_bytes, path.stat().st_size))
 
     @property
     def length(self) -> int:
-        """Bytes of the JSON-lines log so far."""
-        return self._log.length
+        """Bytes of ``metrics.jsonl`` so far, all of them handed to the operating system."""
+        return os.fstat(self._file.fileno()).st_size
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Log values by name; trackers get those that are numbers, as ``kind.name``."""
-        self._log.write(kind, {"step": step, **values})
+        self._write(kind, {"step": step, **values})
         numbers = {
             f"{kind}.{name}": float(value)
             for name, value in values.items()
@@ -67,14 +44,75 @@ class RunLog:
         for tracker in self._trackers:
             tracker.log(numbers, step)
 
-    def finish(self, status: str) -> None:
-        """Say how the run ended: ``finished``, ``interrupted`` or ``failed``."""
-        self._log.write(status, {})
-        self._log.close()
+    def finish(self, ending: Ending) -> None:
+        """Log how the run ended, and close the log."""
+        self._write(ending, {})
+        self._file.close()
         for tracker in self._trackers:
-            tracker.finish(status)
+            tracker.finish(ending)
+
+    def _write(self, kind: str, values: Mapping[str, Any]) -> None:
+        # Strict JSON has neither NaN nor infinity.
+        strict = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in values.items()
+        }
+        line = json.dumps({"kind": kind, **strict}, allow_nan=False)
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
 
 
-def _strict(value: Any) -> Any:
-    """Strict JSON has no NaN and no infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a run has logged.
+
+    Attributes:
+        train: one entry per logged step: ``step``, ``epoch``, ``loss``, ``lr``.
+        val: one entry per epoch: ``step``, ``epoch`` and every metric by name.
+        status: ``finished``, ``interrupted``, ``pruned`` or ``failed``; ``running`` where the log
+            has no end.
+    """
+
+    train: tuple[dict[str, Any], ...]
+    val: tuple[dict[str, Any], ...]
+    status: str
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the run was warned of during training, each with its epoch."""
+        return tuple(
+            f"Epoch {entry['epoch']}: {warning}"
+            for entry in self.val
+            for warning in entry.get("warnings") or ()
+        )
+
+
+def read_log(path: Path) -> TrainingLog | None:
+    """Read a run's log; None if there is none yet.
+
+    A last line without its newline is still being written, or was torn by a kill, and is left out.
+
+    Raises:
+        DataError: a line is not a JSON object.
+    """
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    entries = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
+    last = entries[-1].get("kind") if entries else None
+    return TrainingLog(
+        train=tuple(entry for entry in entries if entry.get("kind") == "train"),
+        val=tuple(entry for entry in entries if entry.get("kind") == "val"),
+        status=str(last) if last in get_args(Ending) else "running",
+    )
+
+
+def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{number}: not JSON: {error}; delete the line") from None
+    if not isinstance(entry, dict):
+        raise DataError(f"{path}:{number}: not a JSON object; delete the line")
+    return entry

@@ -17,7 +17,7 @@ from facesim.reporter import Reporter
 from facesim.runs.directory import RunDirectory
 from facesim.runs.environment import describe_environment
 from facesim.runs.evaluation import evaluate_run
-from facesim.runs.log import MetricsLog, RunLog
+from facesim.runs.log import RunLog
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
@@ -165,7 +165,7 @@ def _opened(
         if not run.trunk_file.exists():
             save_trunk(run.trunk_file, prepared.network)
         _record_environment(run, prepared)
-        log = RunLog(MetricsLog(run.metrics_log, progress.log_bytes), _started(run, prepared))
+        log = RunLog(run.metrics_log, _started(run, prepared), progress.log_bytes)
         try:
             interruptible = replace(processes, reporter=InterruptibleReporter(reporter, stop))
             yield _OpenedRun(run, prepared, progress, log, interruptible)

@@ -34,7 +34,7 @@ def ignore_epoch(epochs_done: int, values: Mapping[str, float | None]) -> None:
     """Let every epoch pass."""
 
 
-class TrainingLog(Protocol):
+class LogWriter(Protocol):
     """Receives what the loop measures."""
 
     @property
@@ -58,7 +58,7 @@ class Trainer:
         progress: Progress,
         *,
         checkpoints: CheckpointFolder,
-        log: TrainingLog,
+        log: LogWriter,
         val_pairs: PairSet,
         processes: Processes,
         on_epoch: OnEpoch = ignore_epoch,

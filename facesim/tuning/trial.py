@@ -11,13 +11,13 @@ from facesim.evaluation.metrics import metric_named
 from facesim.experiment.schema import Experiment
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
+from facesim.runs.log import read_log
 from facesim.runs.run import begin_run, rebuild, train_run
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import LAST, read_checkpoint
 from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
 from facesim.tuning.costs import costs_of
-from facesim.tuning.epochs import epochs_of
 from facesim.tuning.objectives import COST, VAL, values_of
 from facesim.tuning.plan import Plan
 from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, RUN
@@ -123,17 +123,22 @@ def epochs_before(run: RunDirectory) -> list[dict[str, Any]]:
     if not run.checkpoints.file(LAST).exists():
         return []
     done = read_checkpoint(run.checkpoints.file(LAST))["progress"]["epoch"]
-    return [epoch for epoch in epochs_of(run) if epoch["epoch"] <= done]
+    return [epoch for epoch in _validations(run) if epoch["epoch"] <= done]
 
 
 def best_of_val(run: RunDirectory, experiment: Experiment) -> dict[str, float | None]:
     """The validation, as ``val.NAME``, of the epoch whose checkpoint is the best."""
-    epochs = epochs_of(run)
+    epochs = _validations(run)
     best = metric_named(experiment.train.best)
     index = best.best([epoch.get(best.name) for epoch in epochs])
     chosen = epochs[index or 0] if epochs else {}
     numbers = {key: value for key, value in chosen.items() if isinstance(value, int | float)}
     return {f"{VAL}.{key}": float(value) for key, value in numbers.items()}
+
+
+def _validations(run: RunDirectory) -> tuple[dict[str, Any], ...]:
+    log = read_log(run.metrics_log)
+    return () if log is None else log.val
 
 
 def forget_checkpoints(run: RunDirectory) -> None:

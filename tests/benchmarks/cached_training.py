@@ -23,7 +23,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.model.cached_inputs import CachedInputs
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
-from facesim.runs.log import MetricsLog, RunLog
+from facesim.runs.log import RunLog
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.evaluation_pairs import choose_pairs
@@ -78,7 +78,7 @@ def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trai
         experiment = load_experiment(file)
         prepared = prepare(experiment)
         run = RunDirectory.create(Path(folder), experiment)
-        log = RunLog(MetricsLog(run.metrics_log), [])
+        log = RunLog(run.metrics_log)
         pairs = choose_pairs(experiment, prepared.val)
         trainer = Trainer(
             prepared,

@@ -6,7 +6,7 @@ from facesim.evaluation.training_health import QUANTILES
 from facesim.page import Plot, Table
 from facesim.report.formatting import number
 from facesim.report.plots.layout import GENUINE, IMPOSTOR, epoch_ticks, new_plot, style_axes
-from facesim.report.training_log import TrainingLog
+from facesim.runs.log import TrainingLog
 
 _KINDS = (("genuine", GENUINE, "solid", "circle"), ("impostor", IMPOSTOR, "dash", "square"))
 

@@ -15,7 +15,7 @@ from facesim.report.plots.layout import (
     new_plot,
     style_axes,
 )
-from facesim.report.training_log import TrainingLog
+from facesim.runs.log import TrainingLog
 
 _POINTS = 1000
 _SHOWN = ("accuracy", "eer", "tar_at_far_1e-2")

@@ -5,7 +5,7 @@ from plotly.subplots import make_subplots
 from facesim.page import Plot, Table
 from facesim.report.formatting import number, percent
 from facesim.report.plots.layout import SERIES, epoch_ticks, new_plot, style_axes
-from facesim.report.training_log import TrainingLog
+from facesim.runs.log import TrainingLog
 
 HEALTH = {
     "effective_rank": "Effective rank",

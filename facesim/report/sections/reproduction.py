@@ -4,7 +4,7 @@ import shlex
 from pathlib import PurePath
 
 from facesim.page import Block, Code, Section, Table, Text
-from facesim.report.run_files import RunFiles, Start
+from facesim.runs.run_files import RunFiles, Start
 
 
 def reproduction_section(files: RunFiles) -> Section:

@@ -16,7 +16,7 @@ from facesim.report.formatting import (
     words,
 )
 from facesim.report.plots.intervals import Line, interval_plot
-from facesim.report.run_files import RunFiles
+from facesim.runs.run_files import RunFiles
 
 _CARDS = ("accuracy", "eer", "roc_auc")
 

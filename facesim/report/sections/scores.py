@@ -13,7 +13,7 @@ from facesim.report.plots.det_curve import det_figure
 from facesim.report.plots.roc_curve import roc_figure
 from facesim.report.plots.score_histogram import score_histogram
 from facesim.report.plots.tar_at_far import tar_at_far_figure
-from facesim.report.scored_pairs import NamedPairs
+from facesim.runs.scored_pairs import NamedPairs
 
 _GRID_POINTS = 40
 _RESAMPLES = 200  # the bands use their standard error only, which 200 give within some 5%

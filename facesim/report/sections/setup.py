@@ -3,7 +3,7 @@
 from typing import Any
 
 from facesim.page import Section, Table
-from facesim.report.run_files import RunFiles
+from facesim.runs.run_files import RunFiles
 
 _PARTS = ("backbone", "head", "loss", "sampler", "optimizer", "scheduler")
 

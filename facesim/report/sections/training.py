@@ -4,7 +4,7 @@ from facesim.page import Block, Section, Text
 from facesim.report.plots.score_quantiles import score_quantiles_figure
 from facesim.report.plots.training_curves import loss_figure, validation_figure
 from facesim.report.plots.training_health import HEALTH, health_figure
-from facesim.report.run_files import RunFiles
+from facesim.runs.run_files import RunFiles
 
 
 def training_section(files: RunFiles) -> Section:

@@ -1,18 +1,32 @@
-"""metrics.jsonl is strict JSON, and a resumed run goes on where its checkpoint stood."""
+"""metrics.jsonl is strict JSON, goes on where a checkpoint stood, and is read back."""
 
 import json
 import math
 from pathlib import Path
+from typing import Any
 
-from facesim.runs.log import MetricsLog
+import pytest
+
+from facesim import Tracker
+from facesim.errors import DataError
+from facesim.runs.log import RunLog, read_log
+
+TRAIN = '{"kind": "train", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n'
+VAL = '{"kind": "val", "step": 1, "epoch": 1, "loss": 1.5, "warnings": ["the rank is 1"]}\n'
 
 
-def test_each_line_is_one_strict_json_object(tmp_path: Path) -> None:
-    log = MetricsLog(tmp_path / "metrics.jsonl")
-    log.write("train", {"loss": 0.5, "bad": math.nan, "worse": -math.inf, "none": None})
-    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "metrics.jsonl"
+
+
+def test_each_line_is_one_strict_json_object(path: Path) -> None:
+    log = RunLog(path)
+    log.write("train", 1, {"loss": 0.5, "bad": math.nan, "worse": -math.inf, "none": None})
+    (line,) = path.read_text().splitlines()
     assert json.loads(line, parse_constant=lambda name: 1 / 0) == {
         "kind": "train",
+        "step": 1,
         "loss": 0.5,
         "bad": None,
         "worse": None,
@@ -20,19 +34,68 @@ def test_each_line_is_one_strict_json_object(tmp_path: Path) -> None:
     }
 
 
-def test_what_came_after_the_checkpoint_is_dropped_even_half_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    log = MetricsLog(path)
-    log.write("train", {"step": 1})
+def test_what_came_after_the_checkpoint_is_dropped_even_half_a_line(path: Path) -> None:
+    log = RunLog(path)
+    log.write("train", 1, {})
     kept = log.length
-    log.write("train", {"step": 2})
-    log.close()
+    log.write("train", 2, {})
+    log.finish("failed")
     with path.open("ab") as file:
         file.write(b'{"kind": "tra')
-    resumed = MetricsLog(path, kept)
-    resumed.write("train", {"step": 2})
+    resumed = RunLog(path, keep_bytes=kept)
+    resumed.write("train", 2, {})
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
 
 
-def test_a_new_run_starts_an_empty_log(tmp_path: Path) -> None:
-    assert MetricsLog(tmp_path / "metrics.jsonl").length == 0
+def test_a_new_run_starts_an_empty_log(path: Path) -> None:
+    assert RunLog(path).length == 0
+
+
+class Recording(Tracker):
+    def __init__(self) -> None:
+        self.received: list[object] = []
+
+    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.received.append((step, values))
+
+    def finish(self, status: str) -> None:
+        self.received.append(status)
+
+
+def test_trackers_get_numbers_and_the_ending(path: Path) -> None:
+    tracker = Recording()
+    log = RunLog(path, [tracker])
+    log.write("val", 3, {"eer": 0.25, "epoch": 1, "best": True, "missing": None, "warnings": ["x"]})
+    log.finish("finished")
+    assert tracker.received == [(3, {"val.eer": 0.25, "val.epoch": 1.0}), "finished"]
+
+
+def test_a_run_that_has_not_started_has_no_log(path: Path) -> None:
+    assert read_log(path) is None
+
+
+def test_entries_are_told_apart_by_kind(path: Path) -> None:
+    path.write_text(TRAIN + VAL + '{"kind": "finished"}\n')
+    log = read_log(path)
+    assert log is not None
+    assert [entry["loss"] for entry in log.train] == [2.0]
+    assert [entry["loss"] for entry in log.val] == [1.5]
+    assert log.status == "finished"
+    assert log.warnings == ("Epoch 1: the rank is 1",)
+
+
+def test_a_line_that_is_still_being_written_is_left_out(path: Path) -> None:
+    path.write_text(TRAIN + '{"kind": "val", "st')
+    log = read_log(path)
+    assert log is not None
+    assert len(log.train) == 1
+    assert log.status == "running"
+
+
+def test_a_damaged_line_is_named(path: Path) -> None:
+    path.write_text(TRAIN + "nonsense\n")
+    with pytest.raises(DataError, match=r"metrics.jsonl:2: not JSON"):
+        read_log(path)

@@ -16,10 +16,10 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable
 from facesim.registry import Spec
-from facesim.report.scored_pairs import NamedPairs, read_scored_pairs
-from facesim.report.training_log import TrainingLog, read_training_log
 from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.log import TrainingLog, read_log
+from facesim.runs.scored_pairs import NamedPairs, read_scored_pairs
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ def read_run(run: RunDirectory, name: str) -> RunFiles:
         experiment=experiment,
         evaluated=load_experiment(changed) if changed.is_file() else experiment,
         starts=_read(run.environment_file, tuple[Start, ...]) or (),
-        log=read_training_log(run.metrics_log),
+        log=read_log(run.metrics_log),
         result=_read(folder / "metrics.json", EvaluationResult),
         pairs=read_scored_pairs(folder / "scores.csv"),
         baselines=_read(folder / "baselines.json", tuple[Baseline, ...]) or (),

@@ -7,7 +7,7 @@ import pytest
 
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
-from facesim.report.scored_pairs import NamedPairs, read_scored_pairs, rows_of
+from facesim.runs.scored_pairs import NamedPairs, read_scored_pairs, rows_of
 
 TABLE = FaceTable(Path(), np.array(["a.png", "b.png", "NA"]), np.array([0, 0, 1]), np.array("xy"))
 
