@@ -41,6 +41,7 @@ class Plugin(Generic[T]):
         module: the import name of the module that registered it.
         aliases: other spellings of the name that an experiment file may use.
         default: whether a node that the file leaves out is this plugin.
+        packages: the distributions, besides facesim's own requirements, that its results depend on.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Plugin(Generic[T]):
     module: str
     aliases: tuple[str, ...] = ()
     default: bool = False
+    packages: tuple[str, ...] = ()
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -115,7 +117,12 @@ class Registry(Generic[T]):
     _failures: dict[str, PluginFailure] = field(default_factory=dict, repr=False)
 
     def __call__(
-        self, name: str, *, aliases: Sequence[str] = (), default: bool = False
+        self,
+        name: str,
+        *,
+        aliases: Sequence[str] = (),
+        default: bool = False,
+        packages: Sequence[str] = (),
     ) -> Callable[[F], F]:
         """Register a factory under ``name``.
 
@@ -126,21 +133,32 @@ class Registry(Generic[T]):
             name: what an experiment file calls the plugin.
             aliases: other accepted spellings; a Spec and the resolved experiment have the name.
             default: whether an experiment that leaves the kind's node out gets this plugin.
+            packages: distributions that its results depend on, as pip calls them; the run's
+                ``environment.json`` has their versions.
 
         Raises:
             PluginError: the name or an alias is taken, another plugin is the default already, or
                 the factory's signature does not fit the kind.
         """
         module, origin = _caller()
-        if isinstance(aliases, str):
-            raise PluginError(f"{origin}: write aliases=({aliases!r},), a tuple of names")
+        for parameter, given in (("aliases", aliases), ("packages", packages)):
+            if isinstance(given, str):
+                raise PluginError(f"{origin}: write {parameter}=({given!r},), a tuple of names")
 
         def register(factory: F) -> F:
             model = parameters_model(
                 factory, self.kind, name, self.positional, origin, tuple(aliases)
             )
             plugin: Plugin[T] = Plugin(
-                self.kind, name, factory, model, origin, module, tuple(aliases), default
+                self.kind,
+                name,
+                factory,
+                model,
+                origin,
+                module,
+                aliases=tuple(aliases),
+                default=default,
+                packages=tuple(packages),
             )
             for other in self._plugins.values():
                 if other.name != name or not _again(other, module, factory):

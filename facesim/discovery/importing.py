@@ -14,9 +14,9 @@ from facesim.interfaces import REGISTRIES, data_commands
 _REGISTRIES = (*REGISTRIES, data_commands)
 _REGISTRATION = re.compile(
     rf"\b({'|'.join(registry.plural for registry in _REGISTRIES)})"
-    r"\((\s*['\"][\w.-]+['\"][^()]*(?:\([^()]*\)[^()]*)?)\)"
+    r"\(\s*['\"]([\w.-]+)['\"](?:\s*,\s*aliases\s*=\s*[(\[]([^)\]]*)[)\]])?"
 )
-"""A registration in a module's source: the kind's plural, and the arguments (name and aliases)."""
+"""A registration in a module's source: the kind's plural, the name, and the aliases if any."""
 
 _QUOTED = re.compile(r"['\"]([\w.-]+)['\"]")
 
@@ -75,7 +75,9 @@ def _declared(module: str) -> frozenset[tuple[str, str]]:
     except (OSError, ImportError, ValueError):
         return frozenset()
     return frozenset(
-        (kind, name) for kind, arguments in registrations for name in _QUOTED.findall(arguments)
+        (kind, spelling)
+        for kind, name, aliases in registrations
+        for spelling in (name, *_QUOTED.findall(aliases))
     )
 
 

@@ -4,7 +4,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,25 @@ import torch
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.plugin_info import explained
-from facesim.registry import Spec
+from facesim.registry import Plugin, Spec
 from facesim.version import installed_version
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
-_OPTIONAL = (
-    "efficientnet-lite-pytorch",
-    "mlflow-skinny",
-    "onnxruntime",
-    "pytorch-metric-learning",
-    "tensorboard",
-    "timm",
-    "wandb",
-)
-"""Those of the extras that change what is computed or logged; named where they are installed."""
 
 
 def describe_environment(experiment: Experiment, device: torch.device) -> dict[str, Any]:
     """Versions, plugin origins, git commit, device and threads, as plain JSON data."""
+    plugins = _plugins(experiment)
+    declared = sorted({package for plugin in plugins for package in plugin.packages})
+    versions = {name: installed_version(name) for name in declared}
     return {
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: installed_version(name) for name in _PACKAGES} | _installed(_OPTIONAL),
-        "plugins": _origins(experiment),
+        "packages": {name: installed_version(name) for name in _PACKAGES}
+        | {name: version for name, version in versions.items() if version is not None},
+        # Where each was registered, and by which version of which distribution.
+        "plugins": {f"{it.kind} {it.name}": explained(it).source for it in plugins},
         "git_commit": _git_commit(Path.cwd()),
         "device": describe_device(device),
         "threads": torch.get_num_threads(),
@@ -44,17 +38,11 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
     }
 
 
-def _installed(packages: Iterable[str]) -> dict[str, str]:
-    versions = {name: installed_version(name) for name in packages}
-    return {name: found for name, found in versions.items() if found is not None}
-
-
-def _origins(experiment: Experiment) -> dict[str, str]:
-    """Where each plugin was registered, and by which version of which distribution."""
+def _plugins(experiment: Experiment) -> list[Plugin[Any]]:
     specs = [value for value in vars(experiment).values() if isinstance(value, Spec)]
     specs += [experiment.data.train, experiment.data.val, experiment.data.test]
     specs += [*experiment.transforms, *experiment.trackers]
-    return {f"{spec.plugin.kind} {spec.name}": explained(spec.plugin).source for spec in specs}
+    return [spec.plugin for spec in specs]
 
 
 def _git_commit(folder: Path) -> str | None:

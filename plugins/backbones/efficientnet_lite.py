@@ -16,7 +16,7 @@ PIXELS_FROM_127_BY_128 = Normalization(mean=(127 / 255,) * 3, std=(128 / 255,) *
 """What the Lite models were trained with, instead of ImageNet's usual mean and deviation."""
 
 
-@backbones("efficientnet_lite")
+@backbones("efficientnet_lite", packages=("efficientnet-lite-pytorch",))
 def efficientnet_lite(
     *,
     variant: Annotated[

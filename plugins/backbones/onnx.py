@@ -20,7 +20,7 @@ from facesim_plugins.backbones._onnx_session import (
 Channels = tuple[float, float, float]
 
 
-@backbones("onnx")
+@backbones("onnx", packages=("onnxruntime",))
 def onnx(
     *,
     file: Annotated[Path, Field(description="the model; its external data must lie beside it")],

@@ -17,7 +17,7 @@ _REFUSALS = (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeEr
 """What timm and its models raise about a tag or an argument that they do not take."""
 
 
-@backbones("timm")
+@backbones("timm", packages=("timm",))
 def timm(
     *,
     model: Annotated[

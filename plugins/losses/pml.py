@@ -22,7 +22,7 @@ _REFUSALS = (AssertionError, LookupError, NotImplementedError, TypeError, ValueE
 """How the library says that something does not fit."""
 
 
-@losses("pml")
+@losses("pml", packages=("pytorch-metric-learning",))
 class PytorchMetricLearning(Loss):
     """A loss of pytorch-metric-learning, by the name of its class, and a miner if asked.
 

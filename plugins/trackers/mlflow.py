@@ -40,7 +40,7 @@ def _without_secret(uri: str | None) -> str | None:
     return uri
 
 
-@trackers("mlflow")
+@trackers("mlflow", packages=("mlflow-skinny",))
 class MLflow(Tracker):
     """Log the run's numbers and its parameters to an MLflow store.
 

@@ -8,7 +8,7 @@ import yaml
 from facesim import FacesimError, Tracker, trackers
 
 
-@trackers("tensorboard")
+@trackers("tensorboard", packages=("tensorboard",))
 class TensorBoard(Tracker):
     """Write the run's numbers to ``tensorboard/`` in its directory.
 

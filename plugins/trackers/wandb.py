@@ -15,7 +15,7 @@ _SECONDS_FOR_THE_LAST_UPLOAD = 300.0
 log = logging.getLogger(__name__)
 
 
-@trackers("wandb")
+@trackers("wandb", packages=("wandb",))
 class WandB(Tracker):
     """Log the run's numbers and its parameters to Weights & Biases.
 

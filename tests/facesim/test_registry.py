@@ -215,6 +215,13 @@ def test_aliases_that_make_no_sense_are_refused(
     assert "mine" not in losses.names()
 
 
+def test_packages_stand_with_the_plugin(losses: Registry[Any]) -> None:
+    losses("mine", packages=["timm", "onnx"])(triplet)
+    assert losses.get("mine").packages == ("timm", "onnx")
+    with pytest.raises(PluginError, match=r"write packages=\('timm',\), a tuple of names"):
+        losses("another", packages="timm")
+
+
 def test_aliases_go_with_the_registration(losses: Registry[Any]) -> None:
     source = "@losses('mine', aliases={}, default={})\ndef mine(a, b): ..."
     names = {"losses": losses, "__name__": "notebook"}

@@ -69,7 +69,7 @@ def test_the_environment_names_versions_and_where_each_plugin_came_from(
     origin = start["plugins"]["loss contrastive"]
     assert "contrastive.py" in origin
     assert origin.endswith(f"(facesim {version('facesim')})")
-    assert start["packages"]["timm"] == version("timm")
+    assert "timm" not in start["packages"]
     assert "cpu" in start["device"]
 
 
