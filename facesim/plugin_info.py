@@ -1,4 +1,4 @@
-"""What there is to say about the plugins, as plain data: ``facesim plugins`` prints it."""
+"""Descriptions of plugins as plain data, for ``facesim plugins``."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class ParameterExplanation:
 
     Attributes:
         name: its key.
-        type: in plain words ("a whole number", "'imagenet', 'none' or a path").
+        type: in words ("a whole number", "'imagenet', 'none' or a path").
         bounds: what values may be ("> 0 and < 1"); empty where there are none.
         default: as the file would have it; None where the file must give a value.
         description: its author's words; empty where there are none.
@@ -104,8 +104,9 @@ def failed_plugins() -> tuple[PluginFailure, ...]:
 
 
 def explained(plugin: Plugin[Any]) -> PluginInfo:
-    """A plugin, explained."""
+    """The description of a plugin."""
     fields = plugin.parameters.model_fields
+    packages = _packages_by_module().get(plugin.module.partition(".")[0])
     return PluginInfo(
         kind=plugin.kind,
         name=plugin.name,
@@ -113,7 +114,7 @@ def explained(plugin: Plugin[Any]) -> PluginInfo:
         text=docstring(plugin.factory),
         parameters=tuple(_parameter(key, fields[key]) for key in fields if key != "name"),
         origin=plugin.origin,
-        distribution=_distribution(plugin.module),
+        distribution=f"{packages[0]} {version(packages[0])}" if packages else None,
         aliases=plugin.aliases,
         default=plugin.default,
     )
@@ -138,12 +139,6 @@ def _as_written(value: Any) -> str:
     return json.dumps(to_jsonable_python(value), ensure_ascii=False)
 
 
-def _distribution(module: str) -> str | None:
-    """Name and version of the installed package that a module belongs to."""
-    names = _distributions().get(module.partition(".")[0])
-    return f"{names[0]} {version(names[0])}" if names else None
-
-
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return {package: sorted(set(names)) for package, names in packages_distributions().items()}
+@cache  # it reads the metadata of every installed distribution
+def _packages_by_module() -> dict[str, list[str]]:
+    return {module: sorted(set(names)) for module, names in packages_distributions().items()}

@@ -14,12 +14,11 @@ from pydantic_core import (
     CoreSchema,
     PydanticCustomError,
     core_schema,
-    to_json,
     to_jsonable_python,
 )
 
 from facesim.errors import PluginError, PluginFailure, did_you_mean
-from facesim.signature import parameters_model, summary
+from facesim.signature import parameters_model, summary, validate_strictly
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -289,9 +288,9 @@ class Registry(Generic[T]):
         except PluginError as error:
             unknown: Any = {"type": _custom(str(error)), "loc": ("name",), "input": node["name"]}
             raise ValidationError.from_exception_data("plugin", [unknown]) from None
-        text = to_json({**node, "name": plugin.name}, inf_nan_mode="constants")
         try:
-            return Spec(plugin, plugin.parameters.model_validate_json(text, strict=True))
+            node = {**node, "name": plugin.name}  # the name in an alias' place
+            return Spec(plugin, validate_strictly(plugin.parameters, node))
         except TypeError as error:  # a bound that does not apply to the annotated type
             raise _custom(f"{plugin.origin}: {self.kind} {plugin.name!r}: {error}") from None
 

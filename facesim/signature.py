@@ -6,12 +6,15 @@ import re
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, create_model
 from pydantic.errors import PydanticUserError
+from pydantic_core import to_json
 
 from facesim.errors import PluginError
+
+M = TypeVar("M", bound=BaseModel)
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -68,7 +71,7 @@ def parameters_model(
 
 
 def docstring(factory: Callable[..., Any]) -> str:
-    """A factory's own docstring, without its indentation; of no base class's."""
+    """The factory's own dedented docstring; inherited ones are ignored."""
     while isinstance(factory, functools.partial):
         factory = factory.func
     texts = [factory.__doc__]
@@ -83,6 +86,18 @@ def docstring(factory: Callable[..., Any]) -> str:
 def summary(factory: Callable[..., Any]) -> str:
     """First paragraph of a factory's own docstring, on one line."""
     return " ".join(docstring(factory).split("\n\n")[0].split())
+
+
+def validate_strictly(model: type[M], data: Any) -> M:
+    """Validate plain data as JSON: "5" is not 5 and true is not 1, but a list may be a tuple.
+
+    Raises:
+        ValidationError: pydantic's.
+    """
+    # Pydantic has these rules for JSON text alone: of Python data its strict mode would refuse a
+    # list for a tuple and a string for a path, and its lax mode would take "5" for 5.
+    text = to_json(data, inf_nan_mode="constants")
+    return model.model_validate_json(text, strict=True)
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -104,7 +119,7 @@ def _check_positional(
     if len(given) != len(wanted):
         raise PluginError(
             f"{where}: the {kind} {name!r} must take ({', '.join((*wanted, '*', '...'))}), not "
-            f"({', '.join((*given, '*', '...'))}); what the YAML file gives stands behind the `*`"
+            f"({', '.join((*given, '*', '...'))}); the YAML parameters come after the `*`"
         )
 
 
@@ -115,11 +130,11 @@ def _field(
     if parameter.kind is not parameter.KEYWORD_ONLY:
         raise PluginError(f"{where}: *args and **kwargs cannot become a schema; spell them out")
     if parameter.name == "name":
-        raise PluginError(f"{where}: `name` is the plugin's own name; call it otherwise")
+        raise PluginError(f"{where}: `name` is the plugin's own name; rename the parameter")
     if parameter.name.startswith("_") or (
         parameter.name.startswith("model_") and hasattr(BaseModel, parameter.name)
     ):
-        raise PluginError(f"{where}: pydantic keeps this name for itself; call it otherwise")
+        raise PluginError(f"{where}: this name is reserved by pydantic; rename the parameter")
     if parameter.annotation is parameter.empty:
         raise PluginError(f"{where}: it needs a type annotation, which becomes its schema")
     default = ... if parameter.default is parameter.empty else parameter.default
@@ -127,11 +142,9 @@ def _field(
 
 
 def _resolved(annotation: Any, factory: Callable[..., Any], where: str) -> Any:
-    """An annotation without forward references.
-
-    Only those of the YAML's parameters are resolved: what the engine passes may well be annotated
-    with names that are imported for the type checker alone.
-    """
+    """An annotation without forward references."""
+    # One by one, not all of the signature: what the engine passes may be annotated with names that
+    # are imported for the type checker alone.
     alone = SimpleNamespace(__annotations__={"it": annotation})
     known = getattr(_function_behind(factory), "__globals__", {})
     try:

@@ -1,4 +1,4 @@
-"""A parameter's type in plain words: for the listing of plugins and for errors."""
+"""Types in plain words, for the listing of plugins and for errors."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
@@ -36,7 +36,8 @@ def describe_type(annotation: Any) -> str:
     alternatives: list[str] = []
     for alternative in union_members(annotation):
         alternatives += _alternative(alternative)
-    return _one_of(alternatives)
+    *most, last = dict.fromkeys(alternatives)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def type_in_words(annotation: Any) -> str:
@@ -52,20 +53,20 @@ def bounds_in_words(annotation: Any) -> str:
 
 
 def literals(annotation: Any) -> list[str]:
-    """The words that a type spells out, to guess at the meaning of a wrong one."""
+    """The strings that a type lists, to suggest one for a wrong value."""
     members = [strip_annotated(member)[0] for member in union_members(annotation)]
     words = [_values(member) for member in members]
     return [word for values in words for word in values if isinstance(word, str)]
 
 
 def has_any_length(annotation: Any) -> bool:
-    """Whether a type is a list that one value alone could fill."""
+    """Whether a type is a list of any length, which a single value could be meant for."""
     members = [strip_annotated(member)[0] for member in union_members(annotation)]
     return any(get_origin(it) is list or get_args(it)[1:] == (Ellipsis,) for it in members)
 
 
 def strip_annotated(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without its ``Annotated``, and the metadata that was in there."""
+    """Split ``Annotated[type, *metadata]`` into the type and its metadata."""
     if get_origin(annotation) is not Annotated:
         return annotation, ()
     inner, *metadata = get_args(annotation)
@@ -73,7 +74,7 @@ def strip_annotated(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def union_members(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a union, each with the union's metadata; a type that is none, itself."""
+    """The alternatives of a union, each with the union's metadata; of another type, itself."""
     inner, metadata = strip_annotated(annotation)
     if get_origin(inner) not in (Union, UnionType):
         yield annotation
@@ -90,7 +91,7 @@ def _alternative(annotation: Any) -> list[str]:
         return [f"{'an' if kinds[0][0] in 'aeiou' else 'a'} {kinds[0]}"]
     values = _values(inner)
     if values:
-        return [_shown(value) for value in values]
+        return [str(it).lower() if isinstance(it, bool) else repr(it) for it in values]
     return [f"{_type(inner)} {_bounds(metadata)}".rstrip()]
 
 
@@ -105,18 +106,14 @@ def _type(inner: Any) -> str:
     if not isinstance(origin, type):
         return describe_type(inner) if arguments else str(inner)
     if origin is tuple and arguments and arguments[-1] is not Ellipsis:
-        return _fixed_list([describe_type(argument) for argument in arguments])
+        items = [describe_type(argument) for argument in arguments]
+        each = f", each {items[0]}" if len(set(items)) == 1 else f" ({', '.join(items)})"
+        return f"a list of {len(items)}{each}"
     if issubclass(origin, BaseModel | Mapping):
         return "a mapping"
     if issubclass(origin, Sequence | Set) and not issubclass(origin, str | bytes):
         return "a list" + (f", each {describe_type(arguments[0])}" if arguments else "")
     return f"a {origin.__name__}"
-
-
-def _fixed_list(items: list[str]) -> str:
-    if len(set(items)) == 1:
-        return f"a list of {len(items)}, each {items[0]}"
-    return f"a list of {len(items)} ({', '.join(items)})"
 
 
 def _values(inner: Any) -> list[Any]:
@@ -127,22 +124,13 @@ def _values(inner: Any) -> list[Any]:
     return []
 
 
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
 def _bounds(metadata: tuple[Any, ...]) -> str:
     items: list[Any] = []
     for item in metadata:
         items += item.metadata if isinstance(item, FieldInfo) else [item]
     limits = [(key, getattr(item, key, None)) for item in items for key in _BOUNDS]
-    return " and ".join(_bound(key, limit) for key, limit in limits if limit is not None)
-
-
-def _bound(key: str, limit: Any) -> str:
-    return "not empty" if (key, limit) == ("min_length", 1) else _BOUNDS[key].format(limit)
-
-
-def _one_of(alternatives: list[str]) -> str:
-    *most, last = dict.fromkeys(alternatives)
-    return f"{', '.join(most)} or {last}" if most else last
+    return " and ".join(
+        "not empty" if (key, limit) == ("min_length", 1) else _BOUNDS[key].format(limit)
+        for key, limit in limits
+        if limit is not None
+    )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from facesim import discovery
 from facesim.errors import PluginError
@@ -16,6 +15,7 @@ from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar
 from facesim.experiment.schema import Experiment
 from facesim.experiment.yaml_scalars import escaped, resolve
+from facesim.signature import validate_strictly
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -84,12 +84,8 @@ def load_plugins_of(name: str) -> None:
 
 
 def validate(data: Any) -> Experiment:
-    """Validate plain data strictly: "5" is not 5 and true is not 1, but a list may be a tuple.
-
-    Raises:
-        ValidationError: pydantic's.
-    """
-    return Experiment.model_validate_json(to_json(data, inf_nan_mode="constants"), strict=True)
+    """Validate plain data strictly; raises pydantic's ValidationError."""
+    return validate_strictly(Experiment, data)
 
 
 def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:

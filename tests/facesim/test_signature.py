@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 from facesim import PluginError
-from facesim.signature import parameters_model, summary
+from facesim.signature import parameters_model, summary, validate_strictly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,8 +152,8 @@ class Own: ...
         (any_keywords, "parameter 'options': *args and **kwargs cannot become a schema"),
         (any_arguments, "parameter 'options': *args and **kwargs cannot become a schema"),
         (a_name_of_its_own, "parameter 'name': `name` is the plugin's own name"),
-        (a_private_name, "parameter '_margin': pydantic keeps this name for itself"),
-        (a_name_of_pydantic, "parameter 'model_dump': pydantic keeps this name for itself"),
+        (a_private_name, "parameter '_margin': this name is reserved by pydantic"),
+        (a_name_of_pydantic, "parameter 'model_dump': this name is reserved by pydantic"),
     ],
 )
 def test_a_parameter_that_cannot_be_one_is_refused_with_its_place(
@@ -170,7 +170,7 @@ def test_wrong_positional_parameters_are_shown_beside_the_right_ones() -> None:
 
     assert refused(mine, "embedding_dim") == (
         "mine.py:7: the loss 'mine' must take (embedding_dim, *, ...), not (dim, margin, *, ...); "
-        "what the YAML file gives stands behind the `*`"
+        "the YAML parameters come after the `*`"
     )
     assert "must take (a, b, c, *, ...), not (dim, margin, *, ...)" in refused(mine, "a", "b", "c")
 
@@ -219,3 +219,22 @@ def test_the_summary_of_a_partial_is_that_of_its_function() -> None:
         """What it is."""
 
     assert summary(partial(partial(mine), margin=1.0)) == "What it is."
+
+
+class Sizes(BaseModel):
+    crop: tuple[int, int]
+    file: Path
+    share: float = 0.5
+
+
+def test_plain_data_is_validated_by_the_strict_rules_of_json() -> None:
+    sizes = validate_strictly(Sizes, {"crop": [1, 2], "file": "a.csv", "share": 1})
+    assert sizes == Sizes(crop=(1, 2), file=Path("a.csv"), share=1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"crop": ["1", 2]}, {"crop": [True, 2]}, {"file": 5}, {"share": "0.5"}]
+)
+def test_neither_a_text_nor_a_bool_is_a_number(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        validate_strictly(Sizes, {"crop": [1, 2], "file": "a.csv", **wrong})
