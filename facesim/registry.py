@@ -32,7 +32,7 @@ class Plugin(Generic[T]):
     """One registered factory.
 
     Attributes:
-        kind: the registry's kind, in the singular ("loss").
+        registry: of the plugin's kind.
         name: what an experiment file calls it.
         factory: takes the engine's positional arguments and the YAML parameters as keywords.
         parameters: pydantic model of the YAML parameters; the field ``name`` holds the name.
@@ -43,7 +43,7 @@ class Plugin(Generic[T]):
         packages: the distributions, besides facesim's own requirements, that its results depend on.
     """
 
-    kind: str
+    registry: "Registry[T]" = field(repr=False)
     name: str
     factory: Callable[..., T]
     parameters: type[BaseModel]
@@ -52,6 +52,11 @@ class Plugin(Generic[T]):
     aliases: tuple[str, ...] = ()
     default: bool = False
     packages: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The registry's kind, in the singular ("loss")."""
+        return self.registry.kind
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -83,8 +88,13 @@ class Spec(Generic[T]):
         return {name: getattr(self.parameters, name) for name in names if name != "name"}
 
     def build(self, *engine_arguments: Any) -> T:
-        """Call the factory with what the engine passes and the file's parameters."""
-        return self.plugin.factory(*engine_arguments, **self.arguments)
+        """Call the factory with what the engine passes and the file's parameters.
+
+        Raises:
+            PluginError: it returns something else than its kind promises.
+        """
+        built = self.plugin.factory(*engine_arguments, **self.arguments)
+        return self.plugin.registry.accepted(self.plugin, built)
 
     def as_node(self) -> dict[str, Any]:
         """The node as plain JSON data: every default written out, every path absolute."""
@@ -107,11 +117,16 @@ class Registry(Generic[T]):
         kind: the singular, for messages.
         plural: the registry's own name.
         positional: names of the arguments that the engine passes, in order.
+        base: the class of what a factory returns; None accepts anything.
+        adapt: makes an object of ``base`` of other things that a factory may return, and leaves
+            what it cannot adapt as it is.
     """
 
     kind: str
     plural: str
     positional: tuple[str, ...] = ()
+    base: type[Any] | None = None
+    adapt: Callable[[Any], Any] | None = None
     _plugins: dict[str, Plugin[T]] = field(default_factory=dict, repr=False)
     _failures: dict[str, PluginFailure] = field(default_factory=dict, repr=False)
 
@@ -149,7 +164,7 @@ class Registry(Generic[T]):
                 factory, self.kind, name, self.positional, origin, tuple(aliases)
             )
             plugin: Plugin[T] = Plugin(
-                self.kind,
+                self,
                 name,
                 factory,
                 model,
@@ -215,6 +230,22 @@ class Registry(Generic[T]):
         """The failures of modules whose source registers ``name``."""
         return [failure for failure in self.failures if (self.plural, name) in failure.declared]
 
+    def accepted(self, plugin: Plugin[T], built: Any) -> T:
+        """What a factory returned, as an object of the kind's base class.
+
+        Raises:
+            PluginError: it is something else.
+        """
+        if self.adapt is not None:
+            built = self.adapt(built)
+        if self.base is not None and not isinstance(built, self.base):
+            raise PluginError(
+                f"{plugin.origin}: the factory of the {self.kind} {plugin.name!r} must return a "
+                f"{self.base.__name__}; it returned {_described(built)}"
+            )
+        accepted: T = built
+        return accepted
+
     def _why_not(self, name: str) -> str:
         failed = self.failed_to_register(name)
         if failed:
@@ -274,7 +305,7 @@ class Registry(Generic[T]):
         return {"anyOf": nodes or [{"not": {}}], PLUGINS_OF: self.plural, **default}
 
     def _validate_node(self, node: Any) -> Spec[T]:
-        if isinstance(node, Spec) and node.plugin.kind == self.kind:
+        if isinstance(node, Spec) and node.plugin.registry is self:
             return node
         if isinstance(node, str):
             node = {"name": node}
@@ -325,6 +356,10 @@ def _check_clash(new: Plugin[Any], other: Plugin[Any]) -> None:
             f"{new.origin}: the default {new.kind} is {other.name!r} already, by {other.origin}; "
             "leave `default=True` out of one of the two"
         )
+
+
+def _described(value: Any) -> str:
+    return "None" if value is None else f"an object of class {type(value).__qualname__}"
 
 
 def _custom(message: str) -> PydanticCustomError:

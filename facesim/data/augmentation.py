@@ -44,8 +44,7 @@ class Augmentation:
 def _same_kind(transform: Transform, before: Tensor, after: Tensor) -> Tensor:
     if after.dtype == before.dtype and after.shape == before.shape:
         return after
-    name = getattr(transform, "__qualname__", type(transform).__qualname__)
     raise FacesimError(
-        f"the transform {name} made {after.dtype} {list(after.shape)} of {before.dtype} "
+        f"the transform {transform!r} made {after.dtype} {list(after.shape)} of {before.dtype} "
         f"{list(before.shape)}; it must keep both"
     )

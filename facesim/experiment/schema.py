@@ -9,7 +9,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -18,7 +17,7 @@ from facesim.experiment.lint_rules import Rule, Severity
 from facesim.experiment.search import Search
 from facesim.experiment.section import Section
 from facesim.experiment.yaml_writer import to_yaml
-from facesim.interfaces import Backbone, FaceTable, Loss, Sampler, Tracker, Transform
+from facesim.interfaces import Backbone, FaceTable, Head, Loss, Sampler, Tracker, Transform
 from facesim.registry import Spec
 
 Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
@@ -177,7 +176,7 @@ class Experiment(Section):
         default="float16",
         description="how the frozen trunk's output is kept on disk; float32 changes no result",
     )
-    head: Annotated[Spec[nn.Module], interfaces.heads]
+    head: Annotated[Spec[Head], interfaces.heads]
     sampler: Annotated[Spec[Sampler], interfaces.samplers]
     loss: Annotated[Spec[Loss], interfaces.losses]
     optimizer: Annotated[Spec[Optimizer], interfaces.optimizers]

@@ -4,6 +4,7 @@ from facesim.arrays import Int64Array
 from facesim.errors import DataError
 from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
 from facesim.interfaces.data_commands import data_commands
+from facesim.interfaces.head import Head, ModuleHead
 from facesim.interfaces.kinds import (
     INTERFACE_VERSION,
     REGISTRIES,
@@ -23,18 +24,21 @@ from facesim.interfaces.pair_batch import PairBatch
 from facesim.interfaces.sampler import MiningSampler, Sampler, TableSampler
 from facesim.interfaces.tables import FaceTable, PairSet
 from facesim.interfaces.tracker import Tracker
-from facesim.interfaces.transform import Transform
+from facesim.interfaces.transform import CallableTransform, Transform
 
 __all__ = [
     "IMAGENET",
     "INTERFACE_VERSION",
     "REGISTRIES",
     "Backbone",
+    "CallableTransform",
     "DataError",
     "FaceTable",
+    "Head",
     "Int64Array",
     "Loss",
     "MiningSampler",
+    "ModuleHead",
     "Normalization",
     "PairBatch",
     "PairSet",

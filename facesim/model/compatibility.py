@@ -1,11 +1,10 @@
 """Whether the parts of a network fit each other, and the pictures."""
 
 import torch
-from torch import nn
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Backbone
+from facesim.interfaces import Backbone, Head
 
 _MAP_SIDE = 4
 _SMALL = 64
@@ -46,7 +45,7 @@ def _require_enough_pixels(experiment: Experiment, backbone: Backbone) -> None:
         backbone.train(was_training)
 
 
-def width_of_embedding(experiment: Experiment, backbone: Backbone, head: nn.Module) -> int:
+def width_of_embedding(experiment: Experiment, backbone: Backbone, head: Head) -> int:
     """The head's output width, found by running it on zeros.
 
     Raises:
@@ -73,13 +72,12 @@ def width_of_embedding(experiment: Experiment, backbone: Backbone, head: nn.Modu
     return int(output.shape[1])
 
 
-def _require_pooling_once(experiment: Experiment, backbone: Backbone, head: nn.Module) -> None:
-    pools = bool(getattr(head, "pools", False))
-    if pools != backbone.pooled:
+def _require_pooling_once(experiment: Experiment, backbone: Backbone, head: Head) -> None:
+    if head.pools != backbone.pooled:
         return
     names = experiment.backbone.name, experiment.head.name
     has_choice = "pooling" in experiment.backbone.arguments
-    if pools:
+    if head.pools:
         remedy = (
             "write `pooling: none` under backbone"
             if has_choice

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Backbone, Loss
+from facesim.interfaces import Backbone, Head, Loss
 from facesim.model.compatibility import require_image_size, width_of_embedding
 from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
 from facesim.seeds import derive_seed
@@ -30,7 +30,7 @@ class SiameseNetwork(nn.Module):
         embedding_dim: width of an embedding.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module, loss: Loss, embedding_dim: int) -> None:
+    def __init__(self, backbone: Backbone, head: Head, loss: Loss, embedding_dim: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head

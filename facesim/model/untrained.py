@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Backbone, Loss, Normalization, PairBatch
+from facesim.interfaces import Backbone, Loss, ModuleHead, Normalization, PairBatch
 from facesim.model.network import SiameseNetwork, build_backbone
 
 PIXELS_SIDE = 32
@@ -47,7 +47,7 @@ def raw_pixels(device: torch.device) -> SiameseNetwork:
     neither a brighter nor a more contrasty copy changes. It is fed pictures of any size.
     """
     backbone = Backbone(nn.Identity(), CentredGrey(), PIXELS_SIDE**2, _UNCHANGED)
-    return SiameseNetwork(backbone, nn.Identity(), Cosine(), PIXELS_SIDE**2).to(device)
+    return SiameseNetwork(backbone, ModuleHead(nn.Identity()), Cosine(), PIXELS_SIDE**2).to(device)
 
 
 def untouched_backbone(experiment: Experiment, device: torch.device) -> SiameseNetwork:
@@ -61,5 +61,5 @@ def untouched_backbone(experiment: Experiment, device: torch.device) -> SiameseN
     backbone = build_backbone(experiment)
     average = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     head = nn.Identity() if backbone.pooled else average
-    network = SiameseNetwork(backbone, head, Cosine(), backbone.features)
+    network = SiameseNetwork(backbone, ModuleHead(head), Cosine(), backbone.features)
     return network.to(memory_format=torch.channels_last).to(device)

@@ -1,8 +1,9 @@
 """What a head promises."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from facesim.interfaces import Head
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, require
 from facesim.testing.every_kind import promises_of_every_kind
@@ -16,11 +17,11 @@ from facesim.testing.modules import (
 FEATURES = 24
 MAP_SIZE = (5, 4)
 
-HEAD: Contract[nn.Module] = Contract("head", promises_of_every_kind())
+HEAD: Contract[Head] = Contract("head", promises_of_every_kind())
 
 
 @HEAD.promise(mend="give one row of numbers an image, in float32, also for a single image")
-def embeddings_are_one_row_an_image(spec: Spec[nn.Module]) -> None:
+def embeddings_are_one_row_an_image(spec: Spec[Head]) -> None:
     """Features [B, F] become embeddings float32 [B, D], for any B and always the same D.
 
     So do feature maps [B, F, h, w], if it says that it pools them.
@@ -34,7 +35,7 @@ def embeddings_are_one_row_an_image(spec: Spec[nn.Module]) -> None:
 
 
 @HEAD.promise(mend="in eval() mode, let nothing depend on the other images of the batch")
-def embedding_does_not_depend_on_the_batch(spec: Spec[nn.Module]) -> None:
+def embedding_does_not_depend_on_the_batch(spec: Spec[Head]) -> None:
     """In use an image has the same embedding in any batch."""
     head = spec.build(FEATURES).eval()
     features = _features(head, 5)
@@ -43,7 +44,7 @@ def embedding_does_not_depend_on_the_batch(spec: Spec[nn.Module]) -> None:
 
 
 @HEAD.promise(mend="leave out the parameter, or use it in forward")
-def every_parameter_has_a_gradient(spec: Spec[nn.Module]) -> None:
+def every_parameter_has_a_gradient(spec: Spec[Head]) -> None:
     """Every parameter that is to be trained gets a gradient."""
     head = spec.build(FEATURES)
     embeddings = head(_features(head, 4))
@@ -53,7 +54,7 @@ def every_parameter_has_a_gradient(spec: Spec[nn.Module]) -> None:
 
 
 @HEAD.promise(mend="draw weights with torch's functions and no generator of your own")
-def weights_follow_from_the_seed(spec: Spec[nn.Module]) -> None:
+def weights_follow_from_the_seed(spec: Spec[Head]) -> None:
     """Its first weights are drawn from torch's global generator, so that a seed repeats them."""
     states = []
     for _ in range(2):
@@ -65,13 +66,13 @@ def weights_follow_from_the_seed(spec: Spec[nn.Module]) -> None:
 
 
 @HEAD.promise(mend=REGISTER)
-def every_tensor_is_registered(spec: Spec[nn.Module]) -> None:
+def every_tensor_is_registered(spec: Spec[Head]) -> None:
     """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
     require_registered_tensors(spec.build(FEATURES))
 
 
 @HEAD.promise(mend=REGISTER)
-def state_survives_a_checkpoint(spec: Spec[nn.Module]) -> None:
+def state_survives_a_checkpoint(spec: Spec[Head]) -> None:
     """A checkpoint holds all of it: restored, it embeds the same."""
     trained, fresh = spec.build(FEATURES), spec.build(FEATURES)
     trained(_features(trained, 8))  # moves the statistics of a BatchNorm
@@ -81,7 +82,7 @@ def state_survives_a_checkpoint(spec: Spec[nn.Module]) -> None:
     require(same, "restored, it embeds otherwise")
 
 
-def _features(head: nn.Module, count: int) -> Tensor:
+def _features(head: Head, count: int) -> Tensor:
     """What a backbone could give it; maps for a head that pools them."""
-    shape = (count, FEATURES, *(MAP_SIZE if getattr(head, "pools", False) else ()))
+    shape = (count, FEATURES, *(MAP_SIZE if head.pools else ()))
     return torch.randn(shape, requires_grad=True)

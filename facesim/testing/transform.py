@@ -88,7 +88,7 @@ def it_can_be_pickled(spec: Spec[Transform]) -> None:
 def only_mirrors_is_true(spec: Spec[Transform]) -> None:
     """If it says ``only_mirrors``, every outcome is the image or its mirror image."""
     transform = spec.build()
-    if getattr(transform, "only_mirrors", False):
+    if transform.only_mirrors:
         for seed in range(20):
             changed = _after_seed(transform, seed, _picture())
             mirrored = any(torch.equal(changed, it) for it in (_picture(), _picture().flip(-1)))

@@ -88,7 +88,7 @@ def cache_refusal_reason(
         return "it is switched off (trunk_cache: off)"
     if not network.backbone.has_trunk:
         return f"nothing of backbone {experiment.backbone.name!r} is frozen"
-    if not all(getattr(transform, "only_mirrors", False) for transform in transforms):
+    if not all(transform.only_mirrors for transform in transforms):
         names = ", ".join(spec.name for spec in experiment.transforms)
         return f"random augmentation ({names}) changes the pixels before the trunk"
     return None

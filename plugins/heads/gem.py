@@ -1,20 +1,20 @@
 """A head that pools the feature maps by a generalised mean."""
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from facesim import heads
+from facesim import Head, heads
 from facesim_plugins.heads._unit_length import UnitLength
 
 _SMALLEST = 1e-6
 
 
 @heads("gem")
-class GeneralisedMean(nn.Module):
+class GeneralisedMean(Head):
     """Pool each feature map by a generalised mean, whose exponent is learned, then project.
 
     The mean of map k is ``(mean of x ** p) ** (1 / p)``: the average for p = 1, the maximum for
@@ -25,7 +25,7 @@ class GeneralisedMean(nn.Module):
         Radenovic, Tolias, Chum: Fine-tuning CNN Image Retrieval with No Human Annotation (2018).
     """
 
-    pools: ClassVar[bool] = True
+    pools = True
 
     def __init__(
         self,

@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from facesim import transforms
+from facesim import Transform, transforms
 
 
 @transforms("random_crop")
 @dataclass(frozen=True, kw_only=True)
-class RandomCrop:
+class RandomCrop(Transform):
     """Pad the image on every side with copies of its edge, then cut its size out at random."""
 
     padding: Annotated[int, Field(description="the largest shift, in pixels", gt=0)] = 4

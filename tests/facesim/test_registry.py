@@ -367,3 +367,17 @@ def test_the_summary_is_the_first_paragraph_on_one_line(losses: Registry[Any]) -
     summary = "Pull genuine pairs together and push impostors apart."
     assert losses.get("contrastive").summary == summary
     assert losses.get("triplet").summary == ""
+
+
+def test_what_a_factory_returns_is_checked_and_adapted() -> None:
+    registry: Registry[Any] = Registry(
+        "width", "widths", base=int, adapt=lambda built: len(built) if built else built
+    )
+    registry("right")(lambda: "four")
+    registry("wrong")(lambda: None)
+    assert registry.spec("right").build() == 4
+    with pytest.raises(PluginError) as caught:
+        registry.spec("wrong").build()
+    origin = registry.get("wrong").origin
+    message = "the factory of the width 'wrong' must return a int; it returned None"
+    assert str(caught.value) == f"{origin}: {message}"

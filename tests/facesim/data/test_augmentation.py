@@ -8,6 +8,7 @@ from torch import Tensor
 
 from facesim.data.augmentation import Augmentation
 from facesim.errors import FacesimError
+from facesim.interfaces import CallableTransform
 
 IMAGE = torch.zeros(3, 4, 5, dtype=torch.uint8)
 
@@ -33,26 +34,32 @@ def _half(image: Tensor) -> Tensor:
 
 
 def test_the_same_key_gives_the_same_image() -> None:
-    first = Augmentation((_noise,), seed=1, epoch=2)(IMAGE, row=3)
+    first = Augmentation((CallableTransform(_noise),), seed=1, epoch=2)(IMAGE, row=3)
     torch.rand(7)
-    assert torch.equal(first, Augmentation((_noise,), seed=1, epoch=2)(IMAGE, row=3))
+    assert torch.equal(
+        first, Augmentation((CallableTransform(_noise),), seed=1, epoch=2)(IMAGE, row=3)
+    )
 
 
 @pytest.mark.parametrize("other", [(0, 2, 3), (1, 0, 3), (1, 2, 0), (2, 1, 3), (1, 3, 2)])
 def test_another_seed_epoch_or_row_gives_another_image(other: tuple[int, int, int]) -> None:
     seed, epoch, row = other
-    image = Augmentation((_noise,), seed=1, epoch=2)(IMAGE, row=3)
-    assert not torch.equal(image, Augmentation((_noise,), seed=seed, epoch=epoch)(IMAGE, row))
+    image = Augmentation((CallableTransform(_noise),), seed=1, epoch=2)(IMAGE, row=3)
+    assert not torch.equal(
+        image, Augmentation((CallableTransform(_noise),), seed=seed, epoch=epoch)(IMAGE, row)
+    )
 
 
 def test_the_transforms_are_applied_in_order() -> None:
-    image = Augmentation((_add_one, _double, _add_one), seed=0, epoch=0)(IMAGE, 0)
+    image = Augmentation(tuple(map(CallableTransform, (_add_one, _double, _add_one))), 0, 0)(
+        IMAGE, 0
+    )
     assert (image == 3).all()
 
 
 def test_the_global_random_state_is_left_as_it_was() -> None:
     before = torch.get_rng_state()
-    Augmentation((_noise,), seed=0, epoch=0)(IMAGE, 0)
+    Augmentation((CallableTransform(_noise),), seed=0, epoch=0)(IMAGE, 0)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -61,4 +68,4 @@ def test_a_transform_that_changes_type_or_shape_is_named(
     transform: FunctionType, made: str
 ) -> None:
     with pytest.raises(FacesimError, match=rf"{transform.__name__} made .*{made}"):
-        Augmentation((transform,), seed=0, epoch=0)(IMAGE, 0)
+        Augmentation((CallableTransform(transform),), seed=0, epoch=0)(IMAGE, 0)

@@ -22,7 +22,7 @@ from facesim.data.decoding import decode_image
 from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
 from facesim.errors import DataError, FacesimError
-from facesim.interfaces import FaceTable, PairBatch
+from facesim.interfaces import CallableTransform, FaceTable, PairBatch
 
 FRAMING = Framing(size=(8, 6), crop=(1, 0, 6, 8))
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
@@ -74,7 +74,7 @@ def test_each_batch_comes_with_the_pixels_of_its_images(table: FaceTable, worker
 
 
 def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None:
-    augmentation = Augmentation((_noise,), seed=0, epoch=0)
+    augmentation = Augmentation((CallableTransform(_noise),), seed=0, epoch=0)
     here, there = (
         [
             p
@@ -88,7 +88,7 @@ def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None
 
 
 def test_an_image_is_augmented_alike_in_any_batch_of_an_epoch(table: FaceTable) -> None:
-    augmentation = Augmentation((_noise,), seed=0, epoch=0)
+    augmentation = Augmentation((CallableTransform(_noise),), seed=0, epoch=0)
     batches = [PairBatch.of_pairs(np.array([pair]), table.identities) for pair in [(3, 5), (3, 9)]]
     (_, first), (_, second) = load_batches(table, batches, FRAMING, augmentation=augmentation)
     assert torch.equal(first[0], second[0])
@@ -135,7 +135,7 @@ def _numpy_state() -> npt.NDArray[np.uint32]:
 @WORKERS
 def test_the_callers_random_states_are_left_as_they_were(table: FaceTable, workers: int) -> None:
     before = torch.get_rng_state(), random.getstate(), _numpy_state()
-    augmentation = Augmentation((_noise,), seed=0, epoch=0)
+    augmentation = Augmentation((CallableTransform(_noise),), seed=0, epoch=0)
     list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=workers))
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
@@ -156,7 +156,7 @@ def test_a_damaged_image_is_a_data_error_with_its_own_text_only(
 
 @WORKERS
 def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> None:
-    augmentation = Augmentation((_fail,), seed=0, epoch=0)
+    augmentation = Augmentation((CallableTransform(_fail),), seed=0, epoch=0)
     with pytest.raises(ZeroDivisionError, match="a bug in a transform") as caught:
         list(
             load_batches(
@@ -168,7 +168,7 @@ def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> 
 
 
 def test_a_killed_worker_is_said_to_be_one(table: FaceTable) -> None:
-    augmentation = Augmentation((_die,), seed=0, epoch=0)
+    augmentation = Augmentation((CallableTransform(_die),), seed=0, epoch=0)
     with pytest.raises(FacesimError, match="a process that decodes images was killed"):
         list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=1))
 

@@ -13,7 +13,7 @@ from facesim.arrays import Int64Array
 from facesim.data.framing import Framing
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.embedding import embed_rows
-from facesim.interfaces import Backbone, FaceTable, Loss, PairBatch
+from facesim.interfaces import Backbone, FaceTable, Loss, ModuleHead, PairBatch
 from facesim.model.cache_admin import list_stores, prune, stores_root
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import PixelInputs
@@ -57,7 +57,7 @@ def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def network(backbone: Backbone) -> SiameseNetwork:
     torch.manual_seed(1)
-    return SiameseNetwork(backbone, nn.Linear(4, 3), Distance(), 3).eval()
+    return SiameseNetwork(backbone, ModuleHead(nn.Linear(4, 3)), Distance(), 3).eval()
 
 
 def embedded(
