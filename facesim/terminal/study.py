@@ -8,9 +8,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from facesim.tuning.progress import StudyProgress
 from facesim.tuning.study_page import verdict
 from facesim.tuning.summary import Retrained, Summary
+from facesim.tuning.trial_queue import StudyProgress
 
 
 class StudyView:

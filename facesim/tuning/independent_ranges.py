@@ -11,8 +11,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from facesim.tuning.plan import Plan
 from facesim.tuning.space import Parameter, Range
+from facesim.tuning.study import Plan
 
 
 def independent_ranges(plan: Plan, study: optuna.Study) -> optuna.Study:

@@ -1,22 +1,32 @@
-"""What a search makes large or small, by name."""
+"""Objectives of a search: metrics of the validation split, and what a system costs to use."""
 
+import math
+import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.metrics import METRICS, Metric, metric_named
+from facesim.experiment.schema import Experiment
+from facesim.model.network import SiameseNetwork
+from facesim.training.build import RunComponents
 
 VAL, COST = "val", "cost"
 COSTS = {
     "milliseconds_per_image": Metric("milliseconds_per_image", higher_is_better=False),
     "parameters": Metric("parameters", higher_is_better=False),
 }
-"""What a trained system costs to use; `facesim.tuning.costs` measures it."""
+"""What `costs_of` measures."""
+
+_PASSES = 5
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A number that a study looks for the best of.
+    """A number that a study maximises or minimises.
 
     Attributes:
         source: ``val`` for a metric of the validation split, ``cost`` for a cost.
@@ -48,8 +58,41 @@ def values_of(
 ) -> list[float] | None:
     """The objectives' values from numbers by name; None where one of them does not exist."""
     found = [values.get(objective.name) for objective in objectives]
-    there = [value for value in found if value is not None]
+    there = [value for value in found if value is not None and not math.isnan(value)]
     return there if len(there) == len(found) else None
+
+
+def costs_of(components: RunComponents, names: set[str]) -> dict[str, float]:
+    """The costs of these names, each under ``cost.NAME``."""
+    measured: dict[str, float] = {}
+    if "parameters" in names:
+        parameters = components.network.parameters()
+        measured["cost.parameters"] = float(sum(each.numel() for each in parameters))
+    if "milliseconds_per_image" in names:
+        took = milliseconds_per_image(components.network, components.experiment)
+        measured["cost.milliseconds_per_image"] = took
+    return measured
+
+
+def milliseconds_per_image(network: SiameseNetwork, experiment: Experiment) -> float:
+    """Time of one image from pixels to embedding, in batches of the size that evaluation uses.
+
+    The median of several passes over one batch of noise, after one that does not count. Other
+    work on the machine makes it larger.
+    """
+    batch = experiment.evaluate.batch_size
+    noise = torch.randint(0, 256, (batch, 3, *experiment.image.size), dtype=torch.uint8)
+    images = noise.to(network.device)
+    was_training = network.training
+    network.eval()
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(1 + _PASSES):
+            began = time.perf_counter()
+            network(images).sum().item()  # reading a number waits for the device
+            seconds.append(time.perf_counter() - began)
+    network.train(was_training)
+    return 1000 * statistics.median(seconds[1:]) / batch
 
 
 def _objective(name: str) -> Objective:

@@ -15,17 +15,14 @@ from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
 from facesim.training.stop import InterruptibleReporter, stop_on_signals
-from facesim.tuning.objectives import objectives_named
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
-from facesim.tuning.parse_space import read_space
-from facesim.tuning.plan import Plan
-from facesim.tuning.progress import StudyProgress, progress_of
-from facesim.tuning.study import open_study, quieten, search_stage, study_exists
+from facesim.tuning.study import Plan, open_study, silence_optuna, study_exists
 from facesim.tuning.study_page import write_study_page
 from facesim.tuning.summary import Summary, summarise
-from facesim.tuning.winner import winner_stage, winning_experiment, winning_trial
-from facesim.tuning.work_queue import Stage
-from facesim.tuning.workers import run_workers
+from facesim.tuning.trial import search_queue
+from facesim.tuning.trial_queue import StudyProgress, TrialQueue
+from facesim.tuning.winner import winner_queue, winning_experiment, winning_trial
+from facesim.tuning.workers import Task, run_workers
 
 BEST_FILE = "best.yaml"
 SUMMARY_FILE = "summary.json"
@@ -40,9 +37,9 @@ class Request:
         overrides: assignments as ``--set`` takes them.
         out: where the study's folder is made.
         storage: URL of a database; None for a journal in the study's folder.
-        trials: how many in all; None for as many as the search says.
+        trials: number in all; None for as many as the search says.
         workers: processes on this machine.
-        resume: whether the study must be there already.
+        resume: whether the study must exist already.
     """
 
     file: Path
@@ -55,19 +52,19 @@ class Request:
 
 
 class View(Protocol):
-    """Shows a person how a study goes."""
+    """Shows a person the progress of a study."""
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Show one line."""
         ...
 
     def show(self, progress: StudyProgress) -> None:
-        """Where the study stands now."""
+        """Show how far the study is now."""
         ...
 
 
 def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, Summary]:
-    """Search, train the winner again, and leave ``best.yaml``, ``summary.json``, ``study.html``.
+    """Search, train the winner again, and write ``best.yaml``, ``summary.json``, ``study.html``.
 
     Args:
         request: what to search.
@@ -79,9 +76,9 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
 
     Raises:
         FacesimError: the file, the space or the storage is wrong, or the study has changed.
-        Stopped: a signal came; the same command goes on.
+        Stopped: a signal came; the same command resumes the study.
     """
-    quieten()
+    silence_optuna()
     plan = _plan(request)
     if request.resume and not study_exists(plan):
         raise FacesimError(
@@ -90,21 +87,19 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
         )
     plan.folder.mkdir(parents=True, exist_ok=True)
     study = open_study(plan)
-    base = _sound_base(plan, view)
+    base = _checked_base(plan, view)
     plan.write()
-    stage = search_stage(plan)
-    if not stage.is_done:
-        _warm(processes, base.train, base.val)
-    _make(stage, None, request.workers, "search", view)
+    queue = search_queue(plan)
+    if not queue.is_done:
+        _fill_trunk_cache(processes, base.train, base.val)
+    _run(queue, None, request.workers, "search", view)
     winner = winning_trial(plan, study)
     write_text(plan.folder / BEST_FILE, winning_experiment(plan, winner).as_yaml())
-    view.say(
-        f"trial {winner.number} has won; training it again with {plan.search.winner_seeds} seeds"
-    )
-    again = winner_stage(plan, winner)
+    view.say(f"winner: trial {winner.number}; training it with {plan.search.winner_seeds} seeds")
+    again = winner_queue(plan, winner)
     if not again.is_done:
-        _warm(processes, base.test)
-    _make(again, winner.number, request.workers, "winner and base experiment", view)
+        _fill_trunk_cache(processes, base.test)
+    _run(again, winner.number, request.workers, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
     write_text(plan.folder / SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
     write_study_page(plan, study, summary)
@@ -113,20 +108,18 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
 
 def _plan(request: Request) -> Plan:
     experiment, root = load_with_source(request.file, request.overrides)
-    space = read_space(experiment, root)
-    search = experiment.search
-    if search is None:
-        raise FacesimError(f"{request.file} declares no search")
-    make_sampler(search.sampler, 0)
-    make_pruner(search.pruner, experiment.train.epochs)
-    if request.trials is not None:
-        search = search.model_copy(update={"trials": request.trials})
+    if experiment.search is not None and request.trials is not None:
+        search = experiment.search.model_copy(update={"trials": request.trials})
         experiment = experiment.model_copy(update={"search": search})
     folder = request.out.absolute() / experiment.name
-    return Plan(experiment, space, objectives_named(search.metrics), folder, request.storage)
+    plan = Plan.of(experiment, root, folder, request.storage)
+    # Every worker makes its own; what is wrong with their arguments is said here, once.
+    make_sampler(plan.search.sampler, 0)
+    make_pruner(plan.search.pruner, experiment.train.epochs)
+    return plan
 
 
-def _sound_base(plan: Plan, view: View) -> RunComponents:
+def _checked_base(plan: Plan, view: View) -> RunComponents:
     """Build and lint the base experiment, so that what is wrong with it is said once."""
     prepared = prepare(plan.space.base)
     pairs = choose_all_pairs(plan.space.base, prepared.splits[1:])
@@ -137,19 +130,17 @@ def _sound_base(plan: Plan, view: View) -> RunComponents:
     return prepared
 
 
-def _warm(processes: Processes, *splits: Split) -> None:
-    """Fill the trunk cache where a person sees how long it takes, and not in every worker."""
+def _fill_trunk_cache(processes: Processes, *splits: Split) -> None:
+    """Here a person sees how long it takes; the workers, who report nothing, find it filled."""
     with stop_on_signals() as stop:
-        reporter = InterruptibleReporter(processes.reporter, stop)
+        processes = replace(processes, reporter=InterruptibleReporter(processes.reporter, stop))
         for split in splits:
             rows, training = np.arange(len(split.table)), split.name == "train"
-            split.inputs.warm(rows, replace(processes, reporter=reporter), training=training)
+            split.inputs.warm(rows, processes, training=training)
 
 
-def _make(stage: Stage, winner: int | None, workers: int, title: str, view: View) -> None:
-    def look() -> None:
-        view.show(progress_of(stage, title))
-
-    if not stage.is_done:
+def _run(queue: TrialQueue, winner: int | None, workers: int, title: str, view: View) -> None:
+    if not queue.is_done:
+        task = Task(queue.plan.folder, queue.plan.storage, winner)
         with stop_on_signals() as stop:
-            run_workers(stage.plan.folder, stage.plan.storage, winner, workers, stop, look)
+            run_workers(task, workers, stop, lambda: view.show(queue.progress(title)))

@@ -1,10 +1,13 @@
-"""The space of a search: which values stand at which paths of the experiment."""
+"""The space of a search: which values are tried at which paths of the experiment."""
 
 import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
+
+from optuna.trial import BaseTrial
+from pydantic import ValidationError
 
 from facesim.experiment.loading import validate
 from facesim.experiment.merging import placed
@@ -14,27 +17,7 @@ from facesim.experiment.search import Distribution
 from facesim.experiment.yaml_scalars import escaped, resolve
 
 Value = str | float | int | bool | None
-"""What Optuna keeps of a parameter."""
-
-
-class Suggests(Protocol):
-    """Whoever picks the values: a trial of Optuna's."""
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        """A number within the range."""
-        ...
-
-    def suggest_int(
-        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
-    ) -> int:
-        """A whole number within the range."""
-        ...
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """One of the choices."""
-        ...
+"""What Optuna can store as a parameter's value."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +26,7 @@ class Setting:
 
     Attributes:
         path: keys from the root.
-        value: the tree that is to stand there.
+        value: the tree that is put there.
     """
 
     path: tuple[str, ...]
@@ -57,7 +40,7 @@ class Range:
     Attributes:
         name: what Optuna calls it.
         path: where its value is put.
-        node: what the file says of it.
+        node: its distribution in the file.
         distribution: the same, validated.
     """
 
@@ -71,6 +54,18 @@ class Range:
         written = self.node.nearest((self.distribution.kind, index))[0]
         return replace(written, key_mark=self.node.key_mark)
 
+    def why_not(self, value: Any, low: float, high: float) -> str | None:
+        """Why a value is not one of the range, whose ends are now ``low`` and ``high``, if so."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return "is not a number"
+        given = self.distribution
+        if not low <= value <= high:
+            return f"lies outside of {low:g} to {high:g}"
+        step = given.step or (1 if given.kind == "int" else None)
+        if step and abs((value - low) / step - round((value - low) / step)) > 1e-9:
+            return f"is not a whole number of steps of {step:g} from {low:g}"
+        return None
+
 
 @dataclass(frozen=True)
 class Option:
@@ -78,7 +73,7 @@ class Option:
 
     Attributes:
         label: what Optuna calls it.
-        node: the value, without the ranges inside of it.
+        node: the value, without the ranges in it.
         parameters: those ranges and choices; they are asked only where this option is chosen.
     """
 
@@ -94,7 +89,7 @@ class Choice:
     Attributes:
         name: what Optuna calls it.
         path: where the value is put.
-        node: what the file says of it.
+        node: its distribution in the file.
         options: the values.
     """
 
@@ -102,10 +97,6 @@ class Choice:
     path: tuple[str, ...]
     node: Node
     options: tuple[Option, ...]
-
-    def labelled(self, label: Value) -> Option:
-        """The option of a label."""
-        return next(option for option in self.options if option.label == label)
 
 
 Parameter = Range | Choice
@@ -125,7 +116,7 @@ class Space:
     root: Node
     parameters: tuple[Parameter, ...]
 
-    def suggest(self, trial: Suggests) -> Experiment:
+    def suggest(self, trial: BaseTrial) -> Experiment:
         """The experiment of a trial, whose values the trial picks one after the other.
 
         Raises:
@@ -135,11 +126,51 @@ class Space:
         self._ask(self.parameters, trial, settings)
         return self.experiment_with(settings)
 
+    def _ask(
+        self, parameters: tuple[Parameter, ...], trial: BaseTrial, settings: list[Setting]
+    ) -> None:
+        for parameter in parameters:
+            name = parameter.name
+            if isinstance(parameter, Choice):
+                labels = [option.label for option in parameter.options]
+                chosen = parameter.options[labels.index(trial.suggest_categorical(name, labels))]
+                settings.append(Setting(parameter.path, chosen.node))
+                self._ask(chosen.parameters, trial, settings)
+                continue
+            low, high = self.limits(parameter, settings)
+            given, step = parameter.distribution, parameter.distribution.step
+            if given.kind == "float":
+                value = trial.suggest_float(name, low, high, step=step, log=given.log)
+            else:
+                step = int(step or 1)
+                value = trial.suggest_int(name, int(low), int(high), step=step, log=given.log)
+            settings.append(Setting(parameter.path, number_node(value, parameter.node)))
+
+    def limits(self, range_: Range, settings: list[Setting]) -> tuple[float, float]:
+        """The ends of a range where the parameters before it have the values of ``settings``."""
+        given = range_.distribution
+        low, high = given.bounds
+        if given.at_least or given.at_most:
+            values = self.experiment_with(settings).as_data()
+            if given.at_least:
+                low = max(low, float(value_at(values, given.at_least.split("."))))
+            if given.at_most:
+                high = min(high, float(value_at(values, given.at_most.split("."))))
+        step = given.step or (1 if given.kind == "int" and not given.log else None)
+        if step is not None:
+            # The grid begins at the range's own lower end, wherever the bounds have moved to.
+            # Rounded, because 0.3 is two steps of 0.1 from 0.1 but for the last digit of a float.
+            begin = given.bounds[0]
+            low = begin + math.ceil(round((low - begin) / step, 9)) * step
+            if low <= high:
+                high = low + math.floor(round((high - low) / step, 9)) * step
+        return low, high
+
     def experiment_with(self, settings: list[Setting]) -> Experiment:
         """The base experiment with some values replaced.
 
         Raises:
-            ValidationError: the result is no experiment.
+            ValidationError: the result is not a valid experiment.
             ExperimentError: a path leads nowhere.
         """
         return validate(resolve(self.tree_with(settings), os.environ)[0])
@@ -156,99 +187,71 @@ class Space:
         return root
 
     def ranges(self) -> Iterator[Range]:
-        """Every range, those inside of choices too."""
-        return _ranges(self.parameters)
+        """Every range, those within choices too."""
+        return (each for each in walk(self.parameters) if isinstance(each, Range))
 
-    def _ask(
-        self, parameters: tuple[Parameter, ...], trial: Suggests, settings: list[Setting]
-    ) -> None:
-        for parameter in parameters:
-            if isinstance(parameter, Range):
-                value = self._ask_range(parameter, trial, settings)
+    def option_of_base(self, choice: Choice) -> Option | None:
+        """The option that, with the base experiment's own values in it, is the base experiment."""
+        return next((each for each in choice.options if self._is_base(choice, each)), None)
+
+    def _is_base(self, choice: Choice, option: Option) -> bool:
+        data = self.base.as_data()
+        settings = [Setting(choice.path, option.node)]
+        for parameter in option.parameters:
+            value = value_at(data, parameter.path)
+            if isinstance(parameter, Choice):
+                inside = self.option_of_base(parameter)
+                if inside is None:
+                    return False
+                settings.append(Setting(parameter.path, inside.node))
+            elif parameter.why_not(value, *self.limits(parameter, [])):
+                return False
+            else:
                 settings.append(Setting(parameter.path, number_node(value, parameter.node)))
-                continue
-            labels = [option.label for option in parameter.options]
-            chosen = parameter.labelled(trial.suggest_categorical(parameter.name, labels))
-            settings.append(Setting(parameter.path, chosen.node))
-            self._ask(chosen.parameters, trial, settings)
+        try:
+            return self.experiment_with(settings).as_data() == data
+        except ValidationError:
+            return False
 
-    def _ask_range(self, range_: Range, trial: Suggests, settings: list[Setting]) -> float:
-        low, high = self.limits(range_, settings)
-        given = range_.distribution
-        if given.kind == "float":
-            return trial.suggest_float(range_.name, low, high, step=given.step, log=given.log)
-        step = int(given.step or 1)
-        return trial.suggest_int(range_.name, int(low), int(high), step=step, log=given.log)
 
-    def limits(self, range_: Range, settings: list[Setting]) -> tuple[float, float]:
-        """The ends of a range where other parameters have the values of ``settings``."""
-        given = range_.distribution
-        low, high = given.bounds
-        if given.at_least or given.at_most:
-            values = self.experiment_with(settings).as_data()
-            if given.at_least:
-                low = _stepped_up(max(low, number_at(values, given.at_least)), given)
-            if given.at_most:
-                high = min(high, number_at(values, given.at_most))
-        return low, _stepped_down(low, high, given)
+def base_point(space: Space) -> dict[str, Value]:
+    """The parameters, by name, that make the base experiment: those of the first trial.
+
+    The base experiment lies within the space; `read_space` has checked that.
+    """
+    data, point = space.base.as_data(), dict[str, Value]()
+    pending = list(reversed(space.parameters))
+    while pending:
+        parameter = pending.pop()
+        if isinstance(parameter, Range):
+            point[parameter.name] = value_at(data, parameter.path)
+        elif chosen := space.option_of_base(parameter):
+            point[parameter.name] = chosen.label
+            pending += reversed(chosen.parameters)
+    return point
+
+
+def walk(parameters: tuple[Parameter, ...]) -> Iterator[Parameter]:
+    """Every parameter, each choice before those within its options."""
+    for parameter in parameters:
+        yield parameter
+        if isinstance(parameter, Choice):
+            for option in parameter.options:
+                yield from walk(option.parameters)
 
 
 def number_node(value: float, beside: Node) -> Node:
-    """A number as if it stood where ``beside`` does."""
+    """A number as if it had been written where ``beside`` was."""
     return Node(Scalar(escaped(repr(value)), plain=True), beside.mark, beside.key_mark)
 
 
-def number_at(data: Mapping[str, Any], dotted: str) -> float:
-    """The number at a dotted path.
-
-    Raises:
-        KeyError: there is nothing; TypeError or ValueError: it is no number.
-    """
-    value: Any = data
-    for key in dotted.split("."):
-        value = value[key]
-    return float(value)
-
-
-def is_number(data: Mapping[str, Any], dotted: str) -> bool:
-    """Whether a number stands at a dotted path."""
-    value: Any = data
-    for key in dotted.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return False
-        value = value[key]
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _stepped_up(low: float, given: Distribution) -> float:
-    """The first value of the grid at or above ``low``: the grid begins at the range's own end."""
-    step, begin = _step(given), given.bounds[0]
-    return low if step is None else begin + math.ceil(_steps(begin, low, step)) * step
-
-
-def _stepped_down(low: float, high: float, given: Distribution) -> float:
-    """The last value at or below ``high`` of the grid that begins at ``low``."""
-    step = _step(given)
-    if step is None or high < low:
-        return high
-    return low + math.floor(_steps(low, high, step)) * step
-
-
-def _step(given: Distribution) -> float | None:
-    if given.kind == "int" and not given.log:
-        return given.step or 1
-    return given.step
-
-
-def _steps(low: float, high: float, step: float) -> float:
-    """How many steps lie between, a whole number where only rounding keeps it from being one."""
-    return round((high - low) / step, 9)
-
-
-def _ranges(parameters: tuple[Parameter, ...]) -> Iterator[Range]:
-    for parameter in parameters:
-        if isinstance(parameter, Range):
-            yield parameter
+def value_at(data: Any, path: "tuple[str, ...] | list[str]") -> Any:
+    """What plain data has at a path of keys and positions; None if there is nothing."""
+    for key in path:
+        if isinstance(data, Mapping):
+            data = data.get(key)
+        elif isinstance(data, list) and key.isdecimal() and int(key) < len(data):
+            data = data[int(key)]
         else:
-            for option in parameter.options:
-                yield from _ranges(option.parameters)
+            return None
+    return data

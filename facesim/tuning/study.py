@@ -1,48 +1,154 @@
-"""Studies in their storage: begun once, joined by whoever comes later."""
+"""A study: what it searches, its folder, and its record in Optuna's storage."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from filelock import FileLock
 from optuna.study import StudyDirection
 
+from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.evaluation.metrics import Metric
-from facesim.seeds import derive_seed
-from facesim.tuning.base_trial import base_point
-from facesim.tuning.optuna_factories import make_pruner, make_sampler
-from facesim.tuning.plan import Plan, require_same_definition
+from facesim.evaluation.metrics import ACCURACY, Metric
+from facesim.experiment.differences import differences
+from facesim.experiment.loading import load_with_source
+from facesim.experiment.nodes import Node
+from facesim.experiment.schema import Experiment
+from facesim.experiment.search import Search
+from facesim.tuning.objectives import VAL, Objective, objectives_named
+from facesim.tuning.parse_space import read_space
+from facesim.tuning.space import Space, base_point
 from facesim.tuning.storage import open_storage
-from facesim.tuning.trial import SearchTrial
 from facesim.tuning.trial_attributes import IS_BASE
-from facesim.tuning.work_queue import Stage
 
+STUDY_FILE = "study.yaml"
 _DEFINITION = "facesim"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a study searches, and where it is kept; every process reads it from the study's folder.
+
+    Attributes:
+        experiment: with its search.
+        space: what the search varies.
+        objectives: what it maximises or minimises.
+        folder: the study's own: runs, summary, best experiment.
+        storage: URL of the database, or None for the journal in the folder.
+    """
+
+    experiment: Experiment
+    space: Space
+    objectives: tuple[Objective, ...]
+    folder: Path
+    storage: str | None
+
+    @classmethod
+    def of(cls, experiment: Experiment, root: Node, folder: Path, storage: str | None) -> "Plan":
+        """The plan of an experiment with a search.
+
+        Args:
+            experiment: as it was read.
+            root: the tree that it came from.
+            folder: the study's own.
+            storage: URL of the database, or None for the journal in the folder.
+
+        Raises:
+            ExperimentError: the experiment declares no search, or its space is wrong.
+            FacesimError: there is no such objective.
+        """
+        space = read_space(experiment, root)
+        objectives = objectives_named(_search(experiment).metrics)
+        return cls(experiment, space, objectives, folder, storage)
+
+    @classmethod
+    def read(cls, folder: Path, storage: str | None) -> "Plan":
+        """The plan that :meth:`write` left in a study's folder."""
+        return cls.of(*load_with_source(folder / STUDY_FILE), folder, storage)
+
+    def write(self) -> None:
+        """Write the experiment, with every default and its search, into the study's folder.
+
+        Raises:
+            FacesimError: the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text(self.folder / STUDY_FILE, self.experiment.as_yaml())
+        except OSError as error:
+            raise FacesimError(f"cannot make the study's folder {self.folder}: {error}") from None
+
+    @property
+    def search(self) -> Search:
+        """The experiment's search."""
+        return _search(self.experiment)
+
+    @property
+    def name(self) -> str:
+        """The study's name: the experiment's."""
+        return self.experiment.name
+
+    @property
+    def compared_by(self) -> Metric:
+        """The metric by which the winner and the base experiment are compared on test."""
+        return next((each.metric for each in self.objectives if each.source == VAL), ACCURACY)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What may not change during a study, as plain JSON data."""
+        search = self.search.model_dump(mode="json")
+        return {
+            "base": self.space.base.as_data(),
+            "search": {key: search[key] for key in ("metric", "space")},
+        }
+
+    @property
+    def trunks(self) -> Path:
+        """Where the frozen trunks of all runs are kept, each once."""
+        return self.folder / "trunks"
+
+    def trial_folder(self, number: int) -> Path:
+        """Where the run of a trial is made."""
+        return self.folder / "trials" / f"{number:04d}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the other processes of this folder from asking for a trial or reaping one."""
+        with FileLock(self.folder / ".study.held"):
+            yield
+
+
 def open_study(plan: Plan) -> optuna.Study:
-    """The study of a plan, begun if it is not there; its first trial is the base experiment.
+    """Open the study of a plan, or create it; its first trial is the base experiment.
 
     Raises:
         FacesimError: the storage cannot be used, or holds a study of another space or experiment.
     """
     storage = open_storage(plan.storage, plan.folder)
     with plan.locked():
-        study = create_or_load(storage, plan.name, [each.metric for each in plan.objectives])
+        study = optuna.create_study(
+            study_name=plan.name,
+            storage=storage,
+            directions=[StudyDirection[each.metric.direction.upper()] for each in plan.objectives],
+            load_if_exists=True,
+        )
         before = study.user_attrs.get(_DEFINITION)
-        if before is None:
-            if study.get_trials(deepcopy=False):
-                raise FacesimError(
-                    f"the storage holds a study {plan.name!r} that facesim did not make; give the "
-                    "experiment another `name:`"
-                )
+        if before is not None:
+            _require_same(plan, before)
+        elif study.get_trials(deepcopy=False):
+            raise FacesimError(
+                f"the storage holds a study {plan.name!r} that facesim did not make; give the "
+                "experiment another `name:`"
+            )
+        else:
             study.set_user_attr(_DEFINITION, plan.definition)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names([each.name for each in plan.objectives])
-        else:
-            require_same_definition(plan.name, before, plan.definition)
         if not study.get_trials(deepcopy=False):
             study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
     return study
@@ -55,37 +161,23 @@ def study_exists(plan: Plan) -> bool:
     return plan.name in optuna.get_all_study_names(open_storage(plan.storage, plan.folder))
 
 
-def create_or_load(storage: BaseStorage, name: str, metrics: Sequence[Metric]) -> optuna.Study:
-    """A study of this name; whoever comes second loads what the first one made."""
-    directions = [StudyDirection[metric.direction.upper()] for metric in metrics]
-    try:
-        return optuna.create_study(study_name=name, storage=storage, directions=directions)
-    except optuna.exceptions.DuplicatedStudyError:
-        return optuna.load_study(study_name=name, storage=storage)
-
-
-def search_stage(plan: Plan) -> Stage:
-    """The search itself: as many trials as asked for, each a point of the space."""
-    study = open_study(plan)
-    study.pruner = make_pruner(plan.search.pruner, plan.experiment.train.epochs)
-
-    def seeded() -> None:
-        """Draw from a stream of its own for each trial, whichever process begins it."""
-        begun = len(study.get_trials(deepcopy=False))
-        seed = derive_seed(plan.experiment.seed, "search", begun)
-        study.sampler = make_sampler(plan.search.sampler, seed)
-
-    return Stage(
-        plan,
-        study,
-        plan.search.trials,
-        attempt=lambda trial, stop: SearchTrial(plan, trial, stop).make(),
-        objectives=plan.objectives,
-        before_asking=seeded,
-    )
-
-
-def quieten() -> None:
-    """Silence what Optuna says of each trial; the table says it."""
+def silence_optuna() -> None:
+    """Silence Optuna's line per trial, which the progress table replaces."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def _search(experiment: Experiment) -> Search:
+    if experiment.search is None:
+        raise FacesimError(f"the experiment {experiment.name!r} declares no search")
+    return experiment.search
+
+
+def _require_same(plan: Plan, before: dict[str, Any]) -> None:
+    changed = differences(before, plan.definition)
+    if changed:
+        listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
+        raise FacesimError(
+            f"the study {plan.name!r} was begun with another experiment or space; undo this, or "
+            f"give the new study another `name:`\n{listed}"
+        )

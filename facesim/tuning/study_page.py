@@ -11,15 +11,15 @@ from facesim.experiment.yaml_writer import to_yaml
 from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
 from facesim.report.rendering import render
 from facesim.tuning.independent_ranges import independent_ranges
-from facesim.tuning.plan import Plan
 from facesim.tuning.plots.history import history_figure
 from facesim.tuning.plots.importances import importances_block
 from facesim.tuning.plots.parallel_coordinates import parallel_coordinates_figure
 from facesim.tuning.plots.pareto_front import pareto_figure
 from facesim.tuning.plots.slices import slice_figures
 from facesim.tuning.plots.trial_marks import shown
+from facesim.tuning.study import Plan
 from facesim.tuning.summary import Retrained, Summary
-from facesim.tuning.trial_attributes import LOST, REASON, counts
+from facesim.tuning.trial_attributes import REASON, counts, loss_of
 
 PAGE_FILE = "study.html"
 
@@ -146,7 +146,7 @@ def _trials_table(plan: Plan, trials: list[FrozenTrial]) -> Table:
 def _trial_row(trial: FrozenTrial, objectives: int) -> tuple[str, ...]:
     state = trial.state.name.lower()
     if not counts(trial):
-        state = f"lost ({trial.user_attrs[LOST]}), tried again"
+        state = f"lost ({loss_of(trial)}), tried again"
     elif REASON in trial.user_attrs:
         state = f"failed: {trial.user_attrs[REASON]}"
     values = [f"{value:.4f}" for value in trial.values or ()] or ["-"] * objectives

@@ -16,8 +16,8 @@ from facesim.evaluation.student_t import student_t_quantile
 from facesim.report.comparison import compare_runs
 from facesim.runs.directory import RunDirectory
 from facesim.tuning.objectives import VAL
-from facesim.tuning.plan import Plan
 from facesim.tuning.storage import open_storage
+from facesim.tuning.study import Plan
 from facesim.tuning.trial_attributes import IS_BASE, RUN
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winner_study_name
 

@@ -1,4 +1,4 @@
-"""One trial of a search: a run like any other, in its own directory, that test takes no part in."""
+"""One trial of a search: a run like any other, in its own directory, without the test split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,21 +13,44 @@ from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.log import read_log
 from facesim.runs.run import begin_run, rebuild, train_run
+from facesim.seeds import derive_seed
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import LAST, read_checkpoint
 from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
-from facesim.tuning.costs import costs_of
-from facesim.tuning.objectives import COST, VAL, values_of
-from facesim.tuning.plan import Plan
+from facesim.tuning.objectives import COST, VAL, costs_of, values_of
+from facesim.tuning.optuna_factories import make_pruner, make_sampler
+from facesim.tuning.study import Plan, open_study
 from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, RUN
+from facesim.tuning.trial_queue import TrialQueue
+
+
+def search_queue(plan: Plan) -> TrialQueue:
+    """The search itself: as many trials as asked for, each a point of the space."""
+    study = open_study(plan)
+    study.pruner = make_pruner(plan.search.pruner, plan.experiment.train.epochs)
+
+    def seeded() -> None:
+        """Draw from a stream of its own for each trial, whichever process begins it."""
+        begun = len(study.get_trials(deepcopy=False))
+        seed = derive_seed(plan.experiment.seed, "search", begun)
+        study.sampler = make_sampler(plan.search.sampler, seed)
+
+    return TrialQueue(
+        plan,
+        study,
+        plan.search.trials,
+        train=lambda trial, stop: SearchTrial(plan, trial, stop).train(),
+        objectives=plan.objectives,
+        before_asking=seeded,
+    )
 
 
 class SearchTrial:
     """Trains the point of the space that a trial stands for.
 
     Args:
-        plan: what the study is about.
+        plan: what the study searches.
         trial: Optuna's, just begun.
         stop: asked before the first epoch and after each; within, the run's own catches signals.
     """
@@ -38,15 +61,15 @@ class SearchTrial:
         self.stop = stop
         self.experiment = plan.space.suggest(trial)
 
-    def make(self) -> Sequence[float]:
+    def train(self) -> Sequence[float]:
         """Train, from the lost trial's checkpoint where there is one, and return the objectives.
 
         The objectives are those of the epoch whose checkpoint is kept as ``best``.
 
         Raises:
-            TrainingCancelled: others do better.
+            TrainingCancelled: the trial is pruned.
             Stopped: a signal came.
-            FacesimError: the loss is no number, or an objective does not exist.
+            FacesimError: the loss is not finite, or an objective does not exist.
         """
         run, prepared = begin_or_continue(
             self.plan, self.trial, self.experiment, self.plan.trial_folder(self.trial.number)
@@ -70,7 +93,10 @@ class SearchTrial:
 
     @property
     def _is_prunable(self) -> bool:
-        """The base experiment is what the others are compared with, so it is trained to its end."""
+        """Never the base experiment: the others are compared with it, so it needs its last epoch.
+
+        Optuna prunes studies of one objective only.
+        """
         reports = len(self.plan.objectives) == 1 and self.plan.objectives[0].source == VAL
         return reports and not self.trial.user_attrs.get(IS_BASE)
 
@@ -87,7 +113,7 @@ class SearchTrial:
         found = values_of(self.plan.objectives, measured)
         if found is None:
             wanted = ", ".join(each.name for each in self.plan.objectives)
-            raise FacesimError(f"these pairs of val do not allow {wanted}")
+            raise FacesimError(f"{wanted} cannot be computed on these pairs of val")
         return found
 
 
@@ -105,7 +131,7 @@ def begin_or_continue(
 
 
 def _left_behind(trial: optuna.Trial, experiment: Experiment) -> RunDirectory | None:
-    """The run that a lost trial left, if it lies on this machine and nobody holds it."""
+    """The run that a lost trial left, if it is on this machine and no process holds it."""
     path = trial.user_attrs.get(RUN)
     if path is None:
         return None
@@ -119,7 +145,7 @@ def _left_behind(trial: optuna.Trial, experiment: Experiment) -> RunDirectory | 
 
 
 def epochs_before(run: RunDirectory) -> list[dict[str, Any]]:
-    """The validations of the epochs that a run's last checkpoint has behind it."""
+    """The validations of the epochs that a run's last checkpoint covers."""
     if not run.checkpoints.file(LAST).exists():
         return []
     done = read_checkpoint(run.checkpoints.file(LAST))["progress"]["epoch"]
@@ -142,6 +168,6 @@ def _validations(run: RunDirectory) -> tuple[dict[str, Any], ...]:
 
 
 def forget_checkpoints(run: RunDirectory) -> None:
-    """Delete what a run would be continued from: a pruned trial's weights serve nobody."""
+    """Delete what a run would be resumed from: pruned trials keep no checkpoints."""
     for path in (*run.checkpoints.path.glob("*.pt"), run.trunk_file):
         path.unlink(missing_ok=True)

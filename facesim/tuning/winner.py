@@ -1,8 +1,12 @@
-"""The winner of a search, trained again: what won on val may have been lucky."""
+"""The winner of a search, trained again with fresh seeds.
+
+The best of many trials was chosen on val, so its value there is optimistic.
+"""
 
 from collections.abc import Sequence
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
@@ -11,12 +15,11 @@ from facesim.processes import Processes
 from facesim.runs.run import train_and_evaluate
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
-from facesim.tuning.plan import Plan
 from facesim.tuning.storage import open_storage
-from facesim.tuning.study import create_or_load
+from facesim.tuning.study import Plan
 from facesim.tuning.trial import begin_or_continue, best_of_val
-from facesim.tuning.trial_attributes import EPOCHS, IS_BASE
-from facesim.tuning.work_queue import Stage
+from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, REASON
+from facesim.tuning.trial_queue import TrialQueue
 
 WINNER, BASE, BOTH = "winner", "base", "winner and base"
 SYSTEM, SEED, TEST = "system", "seed", "test"
@@ -31,7 +34,7 @@ def winning_trial(plan: Plan, study: optuna.Study) -> FrozenTrial:
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not trials:
         failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        reasons = {str(trial.user_attrs.get("reason")) for trial in failed} - {"None"}
+        reasons = {str(trial.user_attrs.get(REASON)) for trial in failed} - {"None"}
         listed = "".join(f"\n  {reason}" for reason in sorted(reasons)[:5])
         raise FacesimError(f"no trial of {plan.name!r} was completed{listed}")
     candidates = study.best_trials if len(plan.objectives) > 1 else trials
@@ -55,7 +58,7 @@ def winner_study_name(plan: Plan, winner: FrozenTrial) -> str:
     return f"{plan.name}/winner-{winner.number}"
 
 
-def winner_stage(plan: Plan, winner: FrozenTrial) -> Stage:
+def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
     """Winner and base experiment, each trained with every fresh seed and then scored on test.
 
     Where the base experiment itself has won, it is trained once for each seed.
@@ -64,7 +67,12 @@ def winner_stage(plan: Plan, winner: FrozenTrial) -> Stage:
     name = winner_study_name(plan, winner)
     systems = [BOTH] if winner.user_attrs.get(IS_BASE) else [WINNER, BASE]
     with plan.locked():
-        study = create_or_load(storage, name, [plan.compared_by])
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            direction=StudyDirection[plan.compared_by.direction.upper()],
+            load_if_exists=True,
+        )
         if not study.get_trials(deepcopy=False):
             for seed in fresh_seeds(plan):
                 for system in systems:
@@ -74,13 +82,13 @@ def winner_stage(plan: Plan, winner: FrozenTrial) -> Stage:
     if WINNER in experiments:
         experiments[WINNER] = winning_experiment(plan, winner)
 
-    def attempt(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
+    def train(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
         system = trial.suggest_categorical(SYSTEM, systems)
         seed = trial.suggest_categorical(SEED, fresh_seeds(plan))
         experiment = experiments[system].model_copy(update={"seed": int(seed)})
         return _train_and_measure(plan, trial, experiment, name, stop)
 
-    return Stage(plan, study, len(systems) * plan.search.winner_seeds, attempt)
+    return TrialQueue(plan, study, len(systems) * plan.search.winner_seeds, train)
 
 
 def _train_and_measure(
@@ -99,5 +107,5 @@ def _train_and_measure(
     trial.set_user_attr(VAL, best_of_val(run, experiment))
     value = result.values()[plan.compared_by.name]
     if value is None:
-        raise FacesimError(f"these pairs of test do not allow {plan.compared_by.name}")
+        raise FacesimError(f"{plan.compared_by.name} cannot be computed on these pairs of test")
     return [value]

@@ -21,11 +21,9 @@ from typing import Any
 from facesim.experiment.loading import load_with_source
 from facesim.training.stop import StopRequest
 from facesim.training.trainer import Trainer
-from facesim.tuning.objectives import objectives_named
-from facesim.tuning.parse_space import read_space
-from facesim.tuning.plan import Plan
-from facesim.tuning.study import quieten, search_stage
-from facesim.tuning.worker import work
+from facesim.tuning.study import Plan, silence_optuna
+from facesim.tuning.trial import search_queue
+from facesim.tuning.workers import work
 
 TRIALS, IMAGES = 12, 3510
 EXPERIMENT = """
@@ -56,7 +54,7 @@ def measure(trials: int = TRIALS, images: int = IMAGES) -> dict[str, float]:
     """Seconds a trial, in all and beyond its steps and validations; the first fills the cache."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FACESIM_CACHE"] = f"{folder}/cache"
-        quieten()
+        silence_optuna()
         inside = _Inside()
         _make(Path(folder), 1, images)
         whole, overhead = [], []
@@ -120,11 +118,9 @@ def _make(folder: Path, trials: int, images: int) -> None:
     file = folder / "overhead.yaml"
     file.write_text(EXPERIMENT.format(root=folder / "faces", people=images // 6))
     experiment, root = load_with_source(file, [f"search.trials={trials}"])
-    assert experiment.search is not None
-    objectives = objectives_named(experiment.search.metrics)
-    plan = Plan(experiment, read_space(experiment, root), objectives, folder / "study", None)
+    plan = Plan.of(experiment, root, folder / "study", None)
     plan.write()
-    work(search_stage(plan), StopRequest())
+    work(search_queue(plan), StopRequest())
 
 
 if __name__ == "__main__":

@@ -27,9 +27,8 @@ from facesim.testing import ContractBrokenError, check_plugin
 from facesim.training.checkpoint import LAST, read_checkpoint
 from facesim.training.stop import Stopped
 from facesim.tuning.optimize import Request, optimize
-from facesim.tuning.plan import Plan
-from facesim.tuning.progress import StudyProgress
-from facesim.tuning.study import open_study
+from facesim.tuning.study import Plan, open_study
+from facesim.tuning.trial_queue import StudyProgress
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")

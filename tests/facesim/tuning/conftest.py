@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from facesim.experiment.loading import load_with_source
-from facesim.tuning.objectives import objectives_named
 from facesim.tuning.parse_space import read_space
-from facesim.tuning.plan import Plan
 from facesim.tuning.space import Space
+from facesim.tuning.study import Plan
 
 TINY = """\
 name: tiny
@@ -78,10 +77,7 @@ def planned(tmp_path: Path) -> Callable[[Path], Plan]:
     """The plan of a file, in the test's own study folder."""
 
     def plan_of(file: Path) -> Plan:
-        experiment, root = load_with_source(file)
-        assert experiment.search is not None
-        objectives = objectives_named(experiment.search.metrics)
-        made = Plan(experiment, read_space(experiment, root), objectives, tmp_path / "study", None)
+        made = Plan.of(*load_with_source(file), tmp_path / "study", None)
         made.write()
         return made
 

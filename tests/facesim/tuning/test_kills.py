@@ -18,11 +18,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.runs.directory import RunDirectory
 from facesim.training.stop import StopRequest
-from facesim.tuning.plan import Plan
-from facesim.tuning.process_identity import Presence
-from facesim.tuning.study import search_stage
-from facesim.tuning.trial_attributes import EPOCHS, EPOCHS_BEFORE, LOST, PRESENCE, REPEATS, RUN
-from facesim.tuning.workers import run_workers
+from facesim.tuning.liveness import ProcessIdentity
+from facesim.tuning.study import Plan
+from facesim.tuning.trial import search_queue
+from facesim.tuning.trial_attributes import (
+    DIED,
+    EPOCHS,
+    EPOCHS_BEFORE,
+    PROCESS,
+    REPEATS,
+    RUN,
+    loss_of,
+)
+from facesim.tuning.workers import Task, run_workers
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))
 TRIALS = KILLS + 2
@@ -99,15 +107,15 @@ class Killer:
         if not running:
             return
         victim = running[-1]
-        os.kill(victim.user_attrs[PRESENCE]["pid"], signal.SIGKILL)
+        os.kill(victim.user_attrs[PROCESS]["pid"], signal.SIGKILL)
         time.sleep(0.2)
         if self.study.get_trials()[victim.number].state in (TrialState.RUNNING, TrialState.FAIL):
             self.hit.append(victim.number)
 
     def _is_under_way(self, trial: FrozenTrial) -> bool:
-        presence = Presence.read(trial.user_attrs.get(PRESENCE))
+        process = ProcessIdentity.read(trial.user_attrs.get(PROCESS))
         before = trial.user_attrs.get(EPOCHS_BEFORE, 0)
-        lives = presence is not None and not presence.is_dead
+        lives = process is not None and not process.is_dead
         return (
             trial.state == TrialState.RUNNING
             and lives
@@ -123,15 +131,15 @@ def test_killed_workers_lose_nothing(
     file = write_search(changed=("epochs: 3", "epochs: 14"))
     file.write_text(file.read_text().replace("trials: 4", f"trials: {TRIALS}"))
     plan = replace(planned(file), storage=storage)
-    stage = search_stage(plan)
-    killer = Killer(stage.study, KILLS)
-    run_workers(plan.folder, storage, None, 2, StopRequest(), killer)
-    trials = stage.study.get_trials()
+    queue = search_queue(plan)
+    killer = Killer(queue.study, KILLS)
+    run_workers(Task(plan.folder, storage), 2, StopRequest(), killer)
+    trials = queue.study.get_trials()
     assert len(killer.hit) == KILLS
-    assert stage.is_done
-    assert len(stage.trials) == TRIALS
-    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in stage.trials)
-    assert [trial.number for trial in trials if LOST in trial.user_attrs] == sorted(killer.hit)
+    assert queue.is_done
+    assert len(queue.trials) == TRIALS
+    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in queue.trials)
+    assert [each.number for each in trials if loss_of(each) == DIED] == sorted(killer.hit)
     for number in killer.hit:
         (again,) = [trial for trial in trials if trial.user_attrs.get(REPEATS) == number]
         assert again.params == trials[number].params

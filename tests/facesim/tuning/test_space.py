@@ -7,8 +7,7 @@ import optuna
 import pytest
 
 from facesim.experiment.nodes import ExperimentError
-from facesim.tuning.base_trial import base_point
-from facesim.tuning.space import Space
+from facesim.tuning.space import Space, base_point
 
 Read = Callable[..., Space]
 

@@ -13,32 +13,31 @@ from facesim.errors import FacesimError
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 from facesim.runs.directory import RunDirectory
 from facesim.training.stop import Stopped, StopRequest
-from facesim.tuning.base_trial import base_point
-from facesim.tuning.plan import Plan
-from facesim.tuning.study import open_study, search_stage
-from facesim.tuning.trial import SearchTrial, best_of_val
+from facesim.tuning.space import base_point
+from facesim.tuning.study import Plan, open_study
+from facesim.tuning.trial import SearchTrial, best_of_val, search_queue
 from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
-from facesim.tuning.work_queue import Stage
-from facesim.tuning.worker import work
+from facesim.tuning.trial_queue import TrialQueue
+from facesim.tuning.workers import work
 
 Write = Callable[..., Path]
 Planned = Callable[[Path], Plan]
 
 
-def made(plan: Plan) -> Stage:
-    stage = search_stage(plan)
-    work(stage, StopRequest())
-    return stage
+def made(plan: Plan) -> TrialQueue:
+    queue = search_queue(plan)
+    work(queue, StopRequest())
+    return queue
 
 
 def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
-    stage = made(plan)
-    assert stage.is_done
-    assert len(stage.trials) == 4
-    base = stage.trials[0]
+    queue = made(plan)
+    assert queue.is_done
+    assert len(queue.trials) == 4
+    base = queue.trials[0]
     assert base.user_attrs[IS_BASE]
     assert base.params == base_point(plan.space)
-    for trial in stage.trials:
+    for trial in queue.trials:
         run = RunDirectory(Path(trial.user_attrs[RUN]))
         assert run.finished == (trial.state == TrialState.COMPLETE)
         assert not run.evaluation("test").exists()
@@ -54,7 +53,7 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
 ) -> None:
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
     passes: list[int] = []
-    start, make = TrunkPass.start, SearchTrial.make
+    start, train = TrunkPass.start, SearchTrial.train
 
     def counted(trunk: TrunkPass, images: Tensor) -> PendingFeatures:
         passes.append(len(images))
@@ -64,17 +63,17 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
 
     def noted(trial: SearchTrial) -> Sequence[float]:
         begun.append(len(passes))
-        return make(trial)
+        return train(trial)
 
     monkeypatch.setattr(TrunkPass, "start", counted)
-    monkeypatch.setattr(SearchTrial, "make", noted)
+    monkeypatch.setattr(SearchTrial, "train", noted)
     frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
     plan = planned(write_search(changed=("{name: small_cnn, width: 4}", frozen)))
     made(plan)
     assert begun[0] == 0 < begun[1]
     assert begun[1:] == [len(passes)] * 3
     (kept,) = plan.trunks.iterdir()
-    runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in search_stage(plan).trials]
+    runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in search_queue(plan).trials]
     files = [run.trunk_file for run in runs if run.trunk_file.exists()]  # pruned ones have none
     assert files
     assert all(file.samefile(kept) for file in files)
@@ -113,8 +112,8 @@ def test_a_loss_that_is_no_number_fails_its_trial_alone(
     plan = planned(write_search(search))
     study = open_study(plan)
     study.enqueue_trial({"optimizer.lr": 1e30})
-    stage = made(plan)
-    good, bad = stage.trials
+    queue = made(plan)
+    good, bad = queue.trials
     assert good.state == TrialState.COMPLETE
     assert bad.state == TrialState.FAIL
     assert "NonFiniteLossError" in bad.user_attrs[REASON]
@@ -125,16 +124,16 @@ def test_several_objectives_have_a_pareto_front(write_search: Write, planned: Pl
         "  trials: 3\n  metric: [val.eer, cost.milliseconds_per_image, cost.parameters]\n"
         "  space:\n    head.fc_dim: {int: [8, 64]}\n"
     )
-    stage = made(planned(write_search(search)))
-    assert [trial.state for trial in stage.trials] == [TrialState.COMPLETE] * 3
-    assert all(math.isfinite(value) for trial in stage.trials for value in trial.values)
-    assert stage.study.best_trials
+    queue = made(planned(write_search(search)))
+    assert [trial.state for trial in queue.trials] == [TrialState.COMPLETE] * 3
+    assert all(math.isfinite(value) for trial in queue.trials for value in trial.values)
+    assert queue.study.best_trials
 
 
 def test_a_stopped_trial_goes_on_from_its_checkpoint(plan: Plan) -> None:
-    stage = search_stage(plan)
+    queue = search_queue(plan)
     stop = StopRequest()
-    attempt = stage.attempt
+    train = queue.train
 
     def stopped_after_an_epoch(trial: optuna.Trial, request: StopRequest) -> Sequence[float]:
         report = trial.report
@@ -144,14 +143,14 @@ def test_a_stopped_trial_goes_on_from_its_checkpoint(plan: Plan) -> None:
             request.signal_number = 15
 
         trial.report = reported  # type: ignore[method-assign]
-        return attempt(trial, request)
+        return train(trial, request)
 
     with pytest.raises(Stopped):
         work(
-            Stage(stage.plan, stage.study, stage.total, attempt=stopped_after_an_epoch),
+            TrialQueue(queue.plan, queue.study, queue.total, train=stopped_after_an_epoch),
             stop,
         )
-    (lost,) = stage.study.get_trials()
+    (lost,) = queue.study.get_trials()
     assert lost.state == TrialState.FAIL
     assert lost.user_attrs[LOST] == "stopped"
     done = made(plan)
@@ -164,15 +163,15 @@ def test_a_stopped_trial_goes_on_from_its_checkpoint(plan: Plan) -> None:
 
 
 def test_another_machine_that_was_a_moment_faster_leaves_no_trial_too_many(plan: Plan) -> None:
-    stage = made(plan)
-    surplus = stage.study.ask()
-    assert stage.is_surplus(surplus.number)
-    assert not any(stage.is_surplus(trial.number) for trial in stage.trials[:4])
+    queue = made(plan)
+    surplus = queue.study.ask()
+    assert queue.is_surplus(surplus.number)
+    assert not any(queue.is_surplus(trial.number) for trial in queue.trials[:4])
 
 
 def test_what_two_machines_queue_at_once_is_made_once(plan: Plan) -> None:
     study = open_study(plan)
     study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
-    stage = made(plan)
-    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in stage.trials] == [True] + [False] * 3
+    queue = made(plan)
+    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in queue.trials] == [True] + [False] * 3
     assert [trial.user_attrs.get(LOST) for trial in study.trials].count(SURPLUS) == 1

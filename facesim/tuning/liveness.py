@@ -1,0 +1,194 @@
+"""Liveness of the processes that work on trials: identity, heartbeat, reaping.
+
+`study.optimize` with the heartbeats of an `RDBStorage` does a part of this. It was weighed and not
+taken, because a study whose workers are killed must still end with every trial complete, and
+
+- only a relational storage has heartbeats; the journal, which is the default, has none;
+- stale trials are looked for when a worker asks for its next trial, so nobody finds the trial that
+  was lost last: the workers that are still there have ended by then;
+- a stale trial is first failed and then queued again; a process killed in between loses it;
+- a dead process of this machine is seen here within a second, there after the grace period, which
+  has to be longer than the slowest heartbeat;
+- a loop of `optimize` counts its own trials, so several workers begin more than were asked for.
+
+Optuna's heartbeat thread runs only within that loop, so it cannot be taken by itself.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from facesim.tuning.trial_attributes import (
+    BEAT,
+    PROCESS,
+    REPEATS,
+    is_worth_repeating,
+    repeat_of,
+)
+
+SECONDS_BETWEEN_BEATS = 20.0
+SECONDS_WITHOUT_BEAT = 120.0
+"""After so long a process of another machine is taken for dead."""
+
+_SECONDS_TO_SIGN = 60.0
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process, told apart from every other one on every machine.
+
+    Attributes:
+        host: the machine, its current boot, and the namespace that numbers its processes.
+        pid: the process within it.
+        started: when it started, in clock ticks since boot: process numbers are reused. Empty where
+            the system does not tell.
+    """
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def here(cls) -> "ProcessIdentity":
+        """This process."""
+        return cls(_host(), os.getpid(), _started(os.getpid()) or "")
+
+    @classmethod
+    def read(cls, attributes: Any) -> "ProcessIdentity | None":
+        """From a trial's attributes; None if no process has signed."""
+        return None if attributes is None else cls(**attributes)
+
+    def as_attributes(self) -> dict[str, Any]:
+        """As a trial's attributes hold it."""
+        return asdict(self)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process has certainly ended; of another machine this is never certain."""
+        if self.host != _host():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # another user's process, so the number is in use
+            pass
+        started = _started(self.pid)
+        return started is None or (started != self.started and bool(self.started))
+
+
+@contextmanager
+def heartbeat(trial: optuna.Trial) -> Iterator[None]:
+    """Increment the trial's beat while the block runs, for other machines to see."""
+    done = Event()
+
+    def beat() -> None:
+        beats = 0
+        while not done.wait(SECONDS_BETWEEN_BEATS):
+            beats += 1
+            try:
+                trial.set_user_attr(BEAT, beats)
+            except UpdateFinishedTrialError:  # taken for dead; the next report will raise it, too
+                return
+
+    thread = Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+class Reaper:
+    """Fails the running trials of dead processes, and queues their parameters again.
+
+    A process of this machine is looked up by its number. Of another machine only the beat is known,
+    which a living process keeps incrementing; how long it has stood still is measured by this
+    process's own clock, because clocks of two machines differ.
+
+    Args:
+        study: whose trials; whoever reaps must hold the lock of the study's folder.
+        shared: whether processes that do not hold that lock may work on the study.
+    """
+
+    def __init__(self, study: optuna.Study, *, shared: bool) -> None:
+        self._study = study
+        self._shared = shared
+        self._beats: dict[int, tuple[int, float]] = {}
+
+    def reap(self) -> None:
+        """Fail the trials of dead processes, and queue every lost trial once more."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in running:
+            if self._is_dead(trial):
+                # Without a reason, which is what marks it as lost: see `loss_of`.
+                with suppress(UpdateFinishedTrialError):
+                    self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        # Not only those that were failed above: an earlier reaper may have died in between.
+        for trial in to_repeat(self._study.get_trials(deepcopy=False)):
+            parameters, attributes = repeat_of(trial)
+            self._study.enqueue_trial(parameters, user_attrs=attributes)
+
+    def _is_dead(self, trial: FrozenTrial) -> bool:
+        process = ProcessIdentity.read(trial.user_attrs.get(PROCESS))
+        if process is None:
+            # Who shares the folder signs before releasing its lock, so this one died before.
+            return not self._shared or _age(trial) > _SECONDS_TO_SIGN
+        return process.is_dead or self._stands_still(trial, process)
+
+    def _stands_still(self, trial: FrozenTrial, process: ProcessIdentity) -> bool:
+        if process.host == _host():
+            return False
+        beat, now = int(trial.user_attrs.get(BEAT, 0)), time.monotonic()
+        seen, since = self._beats.get(trial.number, (None, now))
+        if seen != beat:
+            self._beats[trial.number] = beat, now
+            return False
+        return now - since > SECONDS_WITHOUT_BEAT
+
+
+def to_repeat(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The lost trials that are worth repeating and have not been queued again yet."""
+    repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
+    return [trial for trial in trials if trial.number not in repeated and is_worth_repeating(trial)]
+
+
+def _age(trial: FrozenTrial) -> float:
+    began = trial.datetime_start
+    return 0.0 if began is None else (datetime.now(tz=began.tzinfo) - began).total_seconds()
+
+
+@cache
+def _host() -> str:
+    try:
+        booted = _BOOT.read_text().strip()
+        # Two containers of one machine have the same boot but number their processes apart.
+        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115  a link to no path
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()} {booted} {processes}"
+
+
+def _started(pid: int) -> str | None:
+    """Start of a process in clock ticks since boot; None if it has ended, zombies included."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else ""
+    fields = text[text.rfind(")") + 2 :].split()  # the name before may hold anything
+    state, ticks = fields[0], fields[19]
+    return None if state in "ZX" else ticks
