@@ -197,8 +197,8 @@ def compare(
     ] = None,
 ) -> None:
     """Print what differs between runs, in configuration and in metrics, and what that shows."""
-    from facesim.report.comparison import compare_runs
     from facesim.report.comparison_report import write_comparison
+    from facesim.runs.comparison import compare_runs
     from facesim.runs.directory import RunDirectory
     from facesim.terminal.comparison import print_comparison
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.page import Block, Page, Section, Table, Text
-from facesim.report.comparison import Comparison
 from facesim.report.formatting import (
     NOTHING,
     count,
@@ -16,13 +15,14 @@ from facesim.report.formatting import (
 from facesim.report.plots.differences import differences_figure
 from facesim.report.plots.roc_overlay import roc_overlay
 from facesim.report.rendering import render
+from facesim.runs.comparison import Comparison
 
 
 def write_comparison(comparison: Comparison, out: Path) -> Path:
     """Write one self-contained HTML file.
 
     Args:
-        comparison: of :func:`facesim.report.comparison.compare_runs`.
+        comparison: of :func:`facesim.runs.comparison.compare_runs`.
         out: the file; an existing one is replaced.
 
     Raises:

@@ -1,42 +1,70 @@
-"""A scored pair as two faces with what is known of it."""
+"""Scored pairs as two faces with what is known of them."""
 
-from dataclasses import dataclass
+import base64
+import io
+from dataclasses import dataclass, field
 
+from PIL import Image
+
+from facesim.data.decoding import decode_image
+from facesim.data.framing import Framing
+from facesim.errors import DataError
 from facesim.page import Face, FacePair
-from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.formatting import number
+from facesim.runs.scored_images import ScoredImages
 from facesim.runs.scored_pairs import NamedPairs
 
+LONGEST_SIDE = 144
+_QUALITY = 80
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class FacePairPresenter:
     """Shows pairs of one evaluation.
 
     Attributes:
         pairs: the scored pairs.
-        images: who and what is on them; None where the table cannot be read.
+        images: of the pairs; None where the table cannot be read.
+        framing: the part of an image that the network saw, which is what is shown.
+        embed: whether the page holds the images; otherwise it names their files only.
     """
 
     pairs: NamedPairs
-    images: EvaluatedImages | None
+    images: ScoredImages | None
+    framing: Framing
+    embed: bool
+    _uris: dict[int, str | None] = field(default_factory=dict, repr=False)
 
     def show(self, position: int, *facts: str) -> FacePair:
         """One pair, its score, its probability and further facts."""
-        return FacePair(
-            (self._face(position, 0), self._face(position, 1)),
-            (
-                f"score {number(float(self.pairs.scores[position]))}",
-                *self._chance(position),
-                *facts,
-            ),
+        score = f"score {number(float(self.pairs.scores[position]))}"
+        if self.pairs.probabilities is not None:
+            probability = float(self.pairs.probabilities[position])
+            facts = (f"probability of one person: {probability:.1%}", *facts)
+        first, second = (
+            Face(str(self.pairs.files[position, side]), self._image(position, side))
+            for side in (0, 1)
         )
+        return FacePair((first, second), (score, *facts))
 
-    def _face(self, position: int, side: int) -> Face:
-        if self.images is None:
-            return Face(str(self.pairs.files[position, side]), None)
-        return self.images.face(int(self.images.rows[position, side]))
+    def _image(self, position: int, side: int) -> str | None:
+        """A JPEG as a data URI; None where it is left out or cannot be read."""
+        if self.images is None or not self.embed:
+            return None
+        row = int(self.images.rows[position, side])
+        if row not in self._uris:
+            self._uris[row] = self._data_uri(row, self.images)
+        return self._uris[row]
 
-    def _chance(self, position: int) -> tuple[str, ...]:
-        if self.pairs.probabilities is None:
-            return ()
-        return (f"one person with probability {float(self.pairs.probabilities[position]):.1%}",)
+    def _data_uri(self, row: int, images: ScoredImages) -> str | None:
+        height, width = self.framing.size
+        scale = min(1.0, LONGEST_SIDE / max(height, width))
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        try:
+            pixels = decode_image(images.table.path(row), size, self.framing.crop)
+        except DataError:
+            return None
+        file = io.BytesIO()
+        image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+        image.save(file, "JPEG", quality=_QUALITY)
+        return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

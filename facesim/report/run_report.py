@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from facesim.atomic import write_text
+from facesim.data.framing import Framing
 from facesim.errors import FacesimError
 from facesim.evaluation.result import EvaluationResult
 from facesim.page import Page, Section, Text
-from facesim.report.evaluated_images import load_images
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
 from facesim.report.sections.errors import errors_section
@@ -23,6 +23,7 @@ from facesim.report.sections.training import training_section
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run_files import RunFiles, read_run
+from facesim.runs.scored_images import find_images
 
 
 def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> Path:
@@ -32,7 +33,7 @@ def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> P
 
     Args:
         run: finished or not.
-        faces: whether small pictures of faces become part of the file.
+        faces: whether small images of faces become part of the file.
         name: of the evaluation.
 
     Returns:
@@ -70,7 +71,7 @@ def _evaluation_sections(
     """What needs an evaluation; part of it needs the scores of its pairs, or its images, too."""
     pairs = files.pairs
     try:
-        images = load_images(files, pairs, with_pictures=faces) if pairs is not None else None
+        images = find_images(files, pairs) if pairs is not None else None
         why_no_images = ""
     except FacesimError as error:  # data may have moved since
         images, why_no_images = None, str(error)
@@ -82,11 +83,13 @@ def _evaluation_sections(
         sections.append(folds_section(result.k_fold))
     if files.slices is not None:
         sections.append(slices_section(files.slices))
-    if pairs is not None and result.threshold is not None:
-        shower = FacePairPresenter(pairs, images)
-        sections.append(errors_section(shower, result.threshold, files.calibration))
-    if pairs is not None and images is not None:
-        sections.append(label_noise_section(FacePairPresenter(pairs, images), images))
+    if pairs is not None:
+        image = files.evaluated.image
+        presenter = FacePairPresenter(pairs, images, Framing(image.size, image.crop), faces)
+        if result.threshold is not None:
+            sections.append(errors_section(presenter, result.threshold, files.calibration))
+        if images is not None:
+            sections.append(label_noise_section(presenter, images))
     if why_no_images:
         told = f"Faces, intervals of curves and suspected labels need the images: {why_no_images}"
         sections.append(Section("images", "Images", (Text(told, "note"),)))

@@ -5,12 +5,12 @@ from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
 from facesim.page import Table, Text
-from facesim.report.comparison import Comparison
 from facesim.report.comparison_report import (
     accuracy_notes,
     configuration_block,
     metrics_table,
 )
+from facesim.runs.comparison import Comparison
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:

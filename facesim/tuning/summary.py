@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from facesim.errors import FacesimError
 from facesim.evaluation.metrics import METRICS, Metric
 from facesim.evaluation.student_t import student_t_quantile
-from facesim.report.comparison import compare_runs
+from facesim.runs.comparison import compare_runs
 from facesim.runs.directory import RunDirectory
 from facesim.tuning.objectives import VAL
 from facesim.tuning.storage import open_storage

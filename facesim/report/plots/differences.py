@@ -1,9 +1,9 @@
 """By how much several runs differ from the first."""
 
 from facesim.page import Plot, Table
-from facesim.report.comparison import ComparedRun, Comparison
 from facesim.report.formatting import difference, is_percentage, metric_label
 from facesim.report.plots.intervals import Line, interval_plot
+from facesim.runs.comparison import ComparedRun, Comparison
 
 
 def differences_figure(comparison: Comparison) -> Plot | None:

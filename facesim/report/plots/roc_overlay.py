@@ -2,10 +2,10 @@
 
 from facesim.evaluation.roc import Roc
 from facesim.page import Plot, Table
-from facesim.report.comparison import Comparison
 from facesim.report.formatting import metric_label, tar_at_far
 from facesim.report.plots.curve_parts import add_roc, log_rate_axis
 from facesim.report.plots.layout import new_plot, style_axes
+from facesim.runs.comparison import Comparison
 
 
 def roc_overlay(comparison: Comparison) -> Plot | None:

@@ -13,21 +13,21 @@ _SHOWN = 8
 
 
 def errors_section(
-    shower: FacePairPresenter, threshold: float, calibration: Calibration | None
+    presenter: FacePairPresenter, threshold: float, calibration: Calibration | None
 ) -> Section:
     """False rejects and false accepts, those farthest from the threshold first.
 
     Args:
-        shower: of the evaluation's pairs.
+        presenter: of the evaluation's pairs.
         threshold: the one that decides them.
         calibration: where their probabilities come from.
     """
-    pairs = shower.pairs
+    pairs = presenter.pairs
     rejects, accepts = confident_errors(pairs.scores, pairs.same, threshold)
     galleries = [
         Gallery(
             f"{title}: {count(len(positions), 'pair')}",
-            tuple(shower.show(int(position)) for position in positions[:_SHOWN]),
+            tuple(presenter.show(int(position)) for position in positions[:_SHOWN]),
         )
         for title, positions in (
             ("One person, rejected", rejects),
@@ -36,7 +36,9 @@ def errors_section(
         if len(positions)
     ]
     told = (
-        _told(shower, calibration) if galleries else "The threshold decides every pair correctly."
+        _description(presenter, calibration)
+        if galleries
+        else "The threshold decides every pair correctly."
     )
     return Section("errors", "Confident errors", (Text(told), *galleries))
 
@@ -59,9 +61,9 @@ def confident_errors(
     )
 
 
-def _told(shower: FacePairPresenter, calibration: Calibration | None) -> str:
+def _description(presenter: FacePairPresenter, calibration: Calibration | None) -> str:
     told = "The errors that lie farthest from the threshold come first."
-    pairs = shower.pairs
+    pairs = presenter.pairs
     if calibration is None or calibration.probability is None or pairs.probabilities is None:
         return told
     here = expected_calibration_error(pairs.probabilities, pairs.same)

@@ -2,9 +2,9 @@
 
 from facesim.evaluation.label_suspects import Suspect, find_label_suspects
 from facesim.page import Gallery, Section, Text
-from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count
+from facesim.runs.scored_images import ScoredImages
 
 _SHOWN = 8
 
@@ -20,25 +20,25 @@ RULE = (
 )
 
 
-def label_noise_section(shower: FacePairPresenter, images: EvaluatedImages) -> Section:
+def label_noise_section(presenter: FacePairPresenter, images: ScoredImages) -> Section:
     """Each suspect with its oddest pair, and single pairs that are odd."""
-    pairs = shower.pairs
+    pairs = presenter.pairs
     found = find_label_suspects(images.rows, images.identities, pairs.same, pairs.scores)
     galleries = (
         Gallery(
             f"Outlier images and identities: {count(len(found.gathered), 'suspect')}",
             tuple(
-                shower.show(suspect.worst, _told(suspect, images))
+                presenter.show(suspect.worst, _caption(suspect, images))
                 for suspect in found.gathered[:_SHOWN]
             ),
         ),
         Gallery(
             f"Labelled as one person: {count(len(found.genuine), 'pair')}",
-            tuple(shower.show(position) for position in found.genuine[:_SHOWN]),
+            tuple(presenter.show(position) for position in found.genuine[:_SHOWN]),
         ),
         Gallery(
             f"Labelled as two people: {count(len(found.impostor), 'pair')}",
-            tuple(shower.show(position) for position in found.impostor[:_SHOWN]),
+            tuple(presenter.show(position) for position in found.impostor[:_SHOWN]),
         ),
     )
     shown = tuple(gallery for gallery in galleries if gallery.pairs)
@@ -46,7 +46,7 @@ def label_noise_section(shower: FacePairPresenter, images: EvaluatedImages) -> S
     return Section("label-noise", "Suspected labels", (Text(RULE), *none, *shown))
 
 
-def _told(suspect: Suspect, images: EvaluatedImages) -> str:
+def _caption(suspect: Suspect, images: ScoredImages) -> str:
     labels = images.table.labels
     share = f"{suspect.odd} of its {suspect.pairs} genuine pairs are odd"
     if suspect.kind == "image":

@@ -8,11 +8,11 @@ from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.roc import SortedPairs
 from facesim.evaluation.roc_band import RocBand, roc_band
 from facesim.page import Block, Section, Text
-from facesim.report.evaluated_images import EvaluatedImages
 from facesim.report.plots.det_curve import det_figure
 from facesim.report.plots.roc_curve import roc_figure
 from facesim.report.plots.score_histogram import score_histogram
 from facesim.report.plots.tar_at_far import tar_at_far_figure
+from facesim.runs.scored_images import ScoredImages
 from facesim.runs.scored_pairs import NamedPairs
 
 _GRID_POINTS = 40
@@ -22,7 +22,7 @@ _RESAMPLES = 200  # the bands use their standard error only, which 200 give with
 def scores_section(
     result: EvaluationResult,
     pairs: NamedPairs | None,
-    images: EvaluatedImages | None,
+    images: ScoredImages | None,
     baselines: tuple[Baseline, ...],
 ) -> Section:
     """Histogram, ROC and DET of an evaluation's pairs.
@@ -54,7 +54,7 @@ def _without_scores(result: EvaluationResult) -> Block:
 
 
 def _band(
-    in_order: SortedPairs, pairs: NamedPairs, images: EvaluatedImages, impostor: int
+    in_order: SortedPairs, pairs: NamedPairs, images: ScoredImages, impostor: int
 ) -> RocBand | None:
     """Intervals at FARs that the pairs can measure; None for too few identities."""
     first, second = images.identities.T

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from facesim.report.comparison import compare_runs
 from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report
+from facesim.runs.comparison import compare_runs
 from facesim.runs.directory import RunDirectory
 
 CHROMIUM = Path("/usr/bin/chromium")

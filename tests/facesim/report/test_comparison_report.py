@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from facesim.errors import FacesimError
-from facesim.report.comparison import Comparison, compare_runs
 from facesim.report.comparison_report import write_comparison
+from facesim.runs.comparison import Comparison, compare_runs
 from facesim.runs.directory import RunDirectory
 from facesim.terminal.comparison import print_comparison
 

@@ -1,4 +1,4 @@
-"""Several runs beside the first of them: what differs, and which differences show."""
+"""Comparison of runs with the first of them: differences of experiments and of metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from facesim.evaluation.metrics import SINGLE_METRICS, far_name
 from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.result import Estimate, EvaluationResult
 from facesim.experiment.differences import differing_values
-from facesim.report.evaluated_images import load_images
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run_files import RunFiles, read_run
+from facesim.runs.scored_images import find_images
 from facesim.runs.scored_pairs import NamedPairs
 
 
@@ -129,7 +129,7 @@ def _paired(
     before, after = _scored(first), _scored(second)
     if not before.same_pairs_as(after):
         raise FacesimError("it was evaluated on other pairs")
-    images = load_images(first, before, with_pictures=False)
+    images = find_images(first, before)
     found = paired_differences(
         ScoredRun(before.scores, first_result.threshold),
         ScoredRun(after.scores, result.threshold),
