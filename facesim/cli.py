@@ -338,15 +338,15 @@ def new_plugin(
 def new_experiment(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: mine.yaml.")],
     faces: Annotated[
-        str | None, typer.Option(help="synthetic, folder, csv or celeba; where faces come from.")
+        str | None, typer.Option(help="The dataset; a wrong name lists those there are.")
     ] = None,
     root: Annotated[
         str | None, typer.Option(metavar="DIR", help="Their folder, as seen from the file.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="small_cnn, or '{name: resnet, depth: 50}'.")
+        str | None, typer.Option(help="A name, or '{name: NAME, PARAMETER: VALUE}'.")
     ] = None,
-    loss: Annotated[str | None, typer.Option(help="contrastive, or with parameters.")] = None,
+    loss: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
 ) -> None:
     """Write a commented experiment; asks on a terminal for what no option says."""

@@ -41,6 +41,7 @@ class Plugin(Generic[T]):
         aliases: other spellings of the name that an experiment file may use.
         default: whether a node that the file leaves out is this plugin.
         packages: the distributions, besides facesim's own requirements, that its results depend on.
+        starter: how an experiment that is newly written begins with it; empty if none does.
     """
 
     registry: "Registry[T]" = field(repr=False)
@@ -52,6 +53,7 @@ class Plugin(Generic[T]):
     aliases: tuple[str, ...] = ()
     default: bool = False
     packages: tuple[str, ...] = ()
+    starter: str = ""
 
     @property
     def kind(self) -> str:
@@ -137,6 +139,7 @@ class Registry(Generic[T]):
         aliases: Sequence[str] = (),
         default: bool = False,
         packages: Sequence[str] = (),
+        starter: str = "",
     ) -> Callable[[F], F]:
         """Register a factory under ``name``.
 
@@ -149,6 +152,9 @@ class Registry(Generic[T]):
             default: whether an experiment that leaves the kind's node out gets this plugin.
             packages: distributions that its results depend on, as pip calls them; the run's
                 ``environment.json`` has their versions.
+            starter: its node in the file of ``facesim new experiment``, as YAML, where a comment
+                may follow. Of a dataset it is the lines of all three splits, in which ROOT stands
+                for the folder of the faces. Of other kinds the first that is registered is used.
 
         Raises:
             PluginError: the name or an alias is taken, another plugin is the default already, or
@@ -173,6 +179,7 @@ class Registry(Generic[T]):
                 aliases=tuple(aliases),
                 default=default,
                 packages=tuple(packages),
+                starter=starter,
             )
             for other in self._plugins.values():
                 if other.name != name or not _again(other, module, factory):
@@ -193,6 +200,10 @@ class Registry(Generic[T]):
     def default(self) -> str | None:
         """The name of the plugin that was registered with ``default=True``."""
         return next((plugin.name for plugin in self if plugin.default), None)
+
+    def starters(self) -> list[Plugin[T]]:
+        """The plugins that a new experiment may begin with, in the order of registration."""
+        return [plugin for plugin in self._plugins.values() if plugin.starter]
 
     def get(self, name: str) -> Plugin[T]:
         """Look a plugin up by its name or an alias.

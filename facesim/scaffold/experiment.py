@@ -5,62 +5,77 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
+from textwrap import indent
+from typing import Any
 
+from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError, did_you_mean
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError
 from facesim.experiment.yaml_scalars import escaped
+from facesim.interfaces import (
+    backbones,
+    datasets,
+    heads,
+    losses,
+    optimizers,
+    samplers,
+    schedulers,
+    transforms,
+)
+from facesim.registry import Plugin, Registry
 from facesim.scaffold.writing import filled, write_new
 
-Faces = Literal["synthetic", "folder", "csv", "celeba"]
-"""Where faces come from: drawn, a folder per identity, CSV tables, or CelebA's official files."""
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-_SPLITS = {
-    "synthetic": """\
-  # Drawn by the computer; the ranges of identities do not meet.
-  train: {name: synthetic_faces, identities: 400, images_per_identity: 6}
-  val: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_identity: 10000}
-  test: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_identity: 20000}""",
-    "folder": """\
-  # <split>/<identity>/<image>
-  train: {name: folder, root: ROOT/train}
-  val: {name: folder, root: ROOT/val}
-  test: {name: folder, root: ROOT/test}""",
-    "csv": """\
-  # Tables with the columns img and ids, the images relative to the folder.
-  train: {name: csv, images: ROOT/images, table: ROOT/train.csv}
-  val: {name: csv, images: ROOT/images, table: ROOT/val.csv}
-  test: {name: csv, images: ROOT/images, table: ROOT/test.csv}""",
-    "celeba": """\
-  # The official partition; `facesim data celeba ROOT` says where to get the files.
-  train: {name: celeba, root: ROOT, split: train}
-  val: {name: celeba, root: ROOT, split: val}
-  test: {name: celeba, root: ROOT, split: test}""",
+_ROOT = re.compile(r"(?<=: )ROOT([\w/.]*)")
+_OTHERS: dict[str, Registry[Any]] = {
+    "head": heads,
+    "sampler": samplers,
+    "optimizer": optimizers,
+    "scheduler": schedulers,
+    "transform": transforms,
 }
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What an experiment is to be.
+    """What an experiment is to be; what plugins decide is empty until they are asked.
 
     Attributes:
         name: names the run's folder.
-        faces: one of :data:`Faces`.
-        root: the folder of the faces; synthetic ones need none.
-        backbone: as the file is to name it, ``small_cnn`` or ``{name: resnet, depth: 50}``.
+        faces: the dataset, one of :func:`possible_faces`.
+        root: the folder of the faces, if the dataset needs one.
+        backbone: as the file is to name it: a name, or ``{name: resnet, depth: 50}``.
         loss: likewise.
         epochs: passes over the training images.
     """
 
     name: str
-    faces: str = "synthetic"
+    faces: str = ""
     root: str = "data/faces"
-    backbone: str = "small_cnn"
-    loss: str = "contrastive"
+    backbone: str = ""
+    loss: str = ""
     epochs: int = 6
+
+
+def possible_faces() -> tuple[Plugin[Any], ...]:
+    """The datasets that an experiment can begin with; those that need no folder come first."""
+    load_installed_plugins()
+    return tuple(sorted(datasets.starters(), key=lambda it: (needs_root(it.name), it.name)))
+
+
+def needs_root(faces: str) -> bool:
+    """Whether a dataset reads a folder; also said of one that does not exist."""
+    found = [it for it in datasets.starters() if faces in it.spellings]
+    return not found or bool(_ROOT.search(found[0].starter))
+
+
+def suggested(name: str) -> Answers:
+    """The answers of somebody who has no wish but the experiment's name."""
+    (faces, *_) = possible_faces()
+    return Answers(
+        name, faces.name, backbone=_starter(backbones).starter, loss=_starter(losses).starter
+    )
 
 
 def write_experiment(answers: Answers, path: Path) -> Path:
@@ -73,31 +88,49 @@ def write_experiment(answers: Answers, path: Path) -> Path:
         raise FacesimError(
             f"{answers.name!r} cannot name a run's folder; write letters, digits, '.', '_' and '-'"
         )
-    small = "small_cnn" in answers.backbone
+    defaults = suggested(answers.name)
+    faces, backbone, loss = (
+        getattr(answers, key) or getattr(defaults, key) for key in ("faces", "backbone", "loss")
+    )
     text = filled(
         "experiment.yaml",
         name=answers.name,
         file=path.name,
-        data=_splits(answers),
-        size="64" if small else "160",
-        backbone=answers.backbone,
-        loss=answers.loss,
+        data=_splits(faces, answers.root),
+        # The backbone to begin with is one for small images; the others are made for larger ones.
+        size="64" if _starter(backbones).name in backbone else "160",
+        backbone=backbone,
+        loss=loss,
         epochs=str(answers.epochs),
+        **{key: _starter(registry).starter for key, registry in _OTHERS.items()},
     )
     _require_valid(text, path)
     return write_new({path: text})[0]
 
 
-def _splits(answers: Answers) -> str:
-    kinds = get_args(Faces)
-    if answers.faces not in kinds:
-        guess = did_you_mean(answers.faces, kinds)
-        raise FacesimError(f"there are no faces {answers.faces!r}{guess}; {', '.join(kinds)}")
-    return re.sub(
-        r"(?<=: )ROOT([\w/.]*)",
-        lambda match: json.dumps(escaped(answers.root + match[1]), ensure_ascii=False),
-        _SPLITS[answers.faces],
-    )
+def _starter(registry: Registry[Any]) -> Plugin[Any]:
+    load_installed_plugins()
+    found = registry.starters()
+    if not found:
+        raise FacesimError(
+            f"no {registry.kind} is registered that an experiment could begin with; "
+            "`facesim doctor` says which plugins could not be imported"
+        )
+    return found[0]
+
+
+def _splits(faces: str, root: str) -> str:
+    possible = possible_faces()
+    for plugin in possible:
+        if faces in plugin.spellings:
+            lines = _ROOT.sub(
+                lambda match: json.dumps(escaped(root + match[1]), ensure_ascii=False),
+                plugin.starter,
+            )
+            return indent(lines, "  ")
+    guess = did_you_mean(faces, [name for plugin in possible for name in plugin.spellings])
+    known = ", ".join(plugin.name for plugin in possible)
+    raise FacesimError(f"there are no faces {faces!r}{guess}; {known}")
 
 
 def _require_valid(text: str, path: Path) -> None:

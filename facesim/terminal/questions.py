@@ -1,18 +1,18 @@
-"""What a person is asked who wants an experiment file."""
+"""Asking a person on the terminal what a new experiment is to be."""
 
 import sys
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 import typer
 
-from facesim.scaffold.experiment import Answers
+from facesim.scaffold.experiment import Answers, needs_root, possible_faces, suggested
 
 _QUESTIONS = {
-    "faces": "Where do the faces come from: synthetic, folder, csv or celeba?",
+    "faces": "Where do the faces come from: {faces}?",
     "root": "In which folder are they?",
-    "backbone": "Which backbone: a name, or {name: resnet, depth: 50}?",
-    "loss": "Which loss: a name, or {name: contrastive, margin: 2.0}?",
+    "backbone": "Which backbone: a name, or {{name: NAME, PARAMETER: VALUE}}?",
+    "loss": "Which loss: a name, or {{name: NAME, PARAMETER: VALUE}}?",
     "epochs": "How many epochs?",
 }
 
@@ -24,10 +24,12 @@ def ask(name: str, given: dict[str, Any]) -> Answers:
         name: of the experiment.
         given: by the name of the answer; None is left to be asked.
     """
-    known = {key: value for key, value in given.items() if value is not None}
-    defaults = {field.name: field.default for field in fields(Answers)}
+    answers = replace(suggested(name), **{k: it for k, it in given.items() if it is not None})
+    if not sys.stdin.isatty():
+        return answers
+    faces = ", ".join(plugin.name for plugin in possible_faces())
     for key, question in _QUESTIONS.items():
-        synthetic = known.get("faces", defaults["faces"]) == "synthetic"
-        if sys.stdin.isatty() and key not in known and not (key == "root" and synthetic):
-            known[key] = typer.prompt(question, default=defaults[key])
-    return Answers(name, **known)
+        if given.get(key) is None and (key != "root" or needs_root(answers.faces)):
+            answer = typer.prompt(question.format(faces=faces), default=getattr(answers, key))
+            answers = replace(answers, **{key: answer})
+    return answers

@@ -14,7 +14,7 @@ CENTERED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 STAGES = 4
 
 
-@backbones("small_cnn")
+@backbones("small_cnn", starter="small_cnn")
 def small_cnn(
     *,
     width: Annotated[

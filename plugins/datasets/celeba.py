@@ -10,8 +10,14 @@ from facesim import DataError, FaceTable, datasets
 from facesim.data.tables import Missing, build_table
 from facesim_plugins.datasets._celeba_files import PARTITIONS, how_to_get, read_celeba
 
+STARTER = """\
+# The official partition; `facesim data celeba ROOT` says where to get the files.
+train: {name: celeba, root: ROOT, split: train}
+val: {name: celeba, root: ROOT, split: val}
+test: {name: celeba, root: ROOT, split: test}"""
 
-@datasets("celeba")
+
+@datasets("celeba", starter=STARTER)
 def celeba(
     *,
     root: Annotated[Path, Field(description="folder of identity_CelebA.txt and img_align_celeba/")],

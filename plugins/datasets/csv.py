@@ -9,8 +9,14 @@ from facesim import FaceTable, datasets
 from facesim.data.csv_columns import as_attributes, read_csv_columns
 from facesim.data.tables import Missing, build_table
 
+STARTER = """\
+# Tables with the columns img and ids, the images relative to the folder.
+train: {name: csv, images: ROOT/images, table: ROOT/train.csv}
+val: {name: csv, images: ROOT/images, table: ROOT/val.csv}
+test: {name: csv, images: ROOT/images, table: ROOT/test.csv}"""
 
-@datasets("csv")
+
+@datasets("csv", starter=STARTER)
 def csv(
     *,
     images: Annotated[Path, Field(description="folder that holds the images")],

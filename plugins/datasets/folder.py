@@ -16,7 +16,14 @@ EXTENSIONS = frozenset(
 )
 
 
-@datasets("folder")
+STARTER = """\
+# <split>/<identity>/<image>
+train: {name: folder, root: ROOT/train}
+val: {name: folder, root: ROOT/val}
+test: {name: folder, root: ROOT/test}"""
+
+
+@datasets("folder", starter=STARTER)
 def folder(
     *,
     root: Annotated[Path, Field(description="folder with one subfolder of images per identity")],

@@ -21,8 +21,14 @@ from facesim_plugins.datasets import _face, _face_parts, _face_rendering
 from facesim_plugins.datasets._face import Face, face_of, view_of
 from facesim_plugins.datasets._face_rendering import render_face
 
+STARTER = """\
+# Drawn by the computer; the ranges of identities do not meet.
+train: {name: synthetic_faces, identities: 400, images_per_identity: 6}
+val: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_identity: 10000}
+test: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_identity: 20000}"""
 
-@datasets("synthetic_faces")
+
+@datasets("synthetic_faces", aliases=("synthetic",), starter=STARTER)
 def synthetic_faces(
     *,
     identities: Annotated[int, Field(description="number of identities", gt=0)] = 200,

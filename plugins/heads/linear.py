@@ -9,7 +9,7 @@ from facesim import heads
 from facesim_plugins.heads._unit_length import UnitLength
 
 
-@heads("linear")
+@heads("linear", starter="{name: linear, out_dim: 32}")
 def linear(
     features: int,
     *,

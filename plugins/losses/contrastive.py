@@ -10,7 +10,7 @@ from facesim import PairBatch, losses
 from facesim_plugins.losses._euclidean import EuclideanLoss, paired_distance
 
 
-@losses("contrastive")
+@losses("contrastive", starter="contrastive")
 class Contrastive(EuclideanLoss):
     """Pull genuine pairs together and push impostors apart until a margin lies between them.
 

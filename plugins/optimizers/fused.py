@@ -26,7 +26,7 @@ DecoupledDecay = Annotated[
 ]
 
 
-@optimizers("adam")
+@optimizers("adam", starter="{name: adam, lr: 1e-3}")
 def adam(
     parameter_groups: ParameterGroups,
     *,

@@ -12,7 +12,10 @@ from facesim.arrays import Int64Array
 from facesim.data.pair_drawing import PairSpace, require_pairs
 
 
-@samplers("identity_balanced")
+@samplers(
+    "identity_balanced",
+    starter="{name: identity_balanced, images_per_identity: 3} # 16 people with 3 images each",
+)
 class IdentityBalanced(Sampler):
     """P identities with K images each a batch, and every pair that they form.
 

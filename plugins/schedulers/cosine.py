@@ -10,7 +10,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from facesim import schedulers
 
 
-@schedulers("cosine")
+@schedulers(
+    "cosine", starter="cosine # over all steps; `constant` leaves the learning rate as it is"
+)
 def cosine(
     optimizer: Optimizer,
     total_steps: int,

@@ -8,7 +8,7 @@ from torch import Tensor
 from facesim import Transform, transforms
 
 
-@transforms("horizontal_flip")
+@transforms("horizontal_flip", starter="horizontal_flip")
 class HorizontalFlip(Transform):
     """Mirror the image, left for right."""
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
-from facesim import FacesimError
+from facesim import FacesimError, FaceTable, Registry, datasets
 from facesim.cli import main
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces import REGISTRIES
 from facesim.scaffold.experiment import Answers, write_experiment
 from facesim.terminal.questions import ask
 
@@ -26,11 +28,38 @@ def test_the_file_says_what_was_answered(faces: str, root: str, tmp_path: Path) 
     assert bool(paths) == (faces != "synthetic")
 
 
+def test_the_plugins_say_what_an_experiment_begins_with(tmp_path: Path) -> None:
+    experiment = load_experiment(write_experiment(Answers("mine"), tmp_path / "mine.yaml"))
+    specs = (experiment.data.val, experiment.backbone, experiment.head, experiment.sampler)
+    assert [spec.plugin.name for spec in specs] == [
+        "synthetic_faces",
+        "small_cnn",
+        "linear",
+        "identity_balanced",
+    ]
+    with datasets.isolated():
+
+        @datasets("mine", starter="train: mine\nval: mine\ntest: mine")
+        def mine() -> FaceTable:
+            raise NotImplementedError
+
+        answers = Answers("mine", faces="mine")
+        text = write_experiment(answers, tmp_path / "of_mine.yaml").read_text()
+    assert "data:\n  train: mine\n  val: mine\n  test: mine\n" in text
+
+
+@pytest.mark.parametrize("registry", [r for r in REGISTRIES if r.kind != "dataset"])
+def test_a_starter_is_its_own_plugin(registry: Registry[Any]) -> None:
+    for plugin in registry.starters():
+        node = yaml.safe_load(plugin.starter)
+        assert registry.get(node if isinstance(node, str) else node["name"]) is plugin
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"name": "../mine"}, "cannot name a run's folder"),
-        ({"faces": "synthetics"}, r"no faces 'synthetics' \(did you mean 'synthetic'\?\)"),
+        ({"faces": "synthetics"}, "no faces 'synthetics' .did you mean 'synthetic' "),
         ({"loss": "contrastiv"}, r"no loss 'contrastiv' \(did you mean 'contrastive'\?\)"),
         ({"backbone": "resnett"}, r"no backbone 'resnett' \(did you mean 'resnet'\?\)"),
         ({"epochs": -1}, r"mine.yaml:\d+:\d+: train.epochs: "),
