@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -50,7 +49,7 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
     data, unset = resolve(root, os.environ)
     problems += unset
     try:
-        experiment = validate(data)
+        experiment = validate_strictly(Experiment, data)
     except ValidationError as error:
         broken = {problem.path for problem in problems}
         problems += [
@@ -81,11 +80,6 @@ def load_plugins_of(name: str) -> None:
     problems += _load_named_plugins(root)[1]
     if problems:
         raise ExperimentError(_in_order(problems, Path(name)))
-
-
-def validate(data: Any) -> Experiment:
-    """Validate plain data strictly; raises pydantic's ValidationError."""
-    return validate_strictly(Experiment, data)
 
 
 def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:

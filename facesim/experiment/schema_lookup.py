@@ -1,5 +1,6 @@
-"""Looking up a path in the schema: the type there, and its keys."""
+"""Looking up a path: the value in plain data, the type and the keys in the schema."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -10,6 +11,23 @@ from facesim.registry import Registry
 from facesim.type_descriptions import strip_annotated, union_members
 
 
+def value_at(data: Any, path: Sequence[str | int]) -> Any:
+    """The value at a path of keys and indices; None where there is nothing.
+
+    Args:
+        data: plain data, such as ``Experiment.as_data()``.
+        path: from its root; an index may be written in digits, as in a dotted path.
+    """
+    for key in path:
+        if isinstance(data, Mapping):
+            data = data.get(key)
+        elif isinstance(data, list) and str(key) in map(str, range(len(data))):
+            data = data[int(key)]
+        else:
+            return None
+    return data
+
+
 def keys_at(model: type[BaseModel], path: KeyPath, data: Any) -> list[str]:
     """The keys that the mapping at ``path`` may have; empty where it is not a mapping.
 
@@ -18,14 +36,14 @@ def keys_at(model: type[BaseModel], path: KeyPath, data: Any) -> list[str]:
         path: keys and indices from the root.
         data: the file's plain data, which names the plugin of each node.
     """
-    return list(_fields(type_at(model, path, data), _value_at(data, path)))
+    return list(_fields(type_at(model, path, data), value_at(data, path)))
 
 
 def type_at(model: type[BaseModel], path: KeyPath, data: Any) -> Any:
     """The type at ``path``, with its metadata as ``Annotated``; None where there is nothing."""
     annotation: Any = model
     for depth, key in enumerate(path):
-        annotation = _below(annotation, key, _value_at(data, path[:depth]))
+        annotation = _below(annotation, key, value_at(data, path[:depth]))
     return annotation
 
 
@@ -78,14 +96,3 @@ def _below(annotation: Any, key: str | int, value: Any) -> Any:
         if origin is dict:
             return arguments[1]
     return None
-
-
-def _value_at(data: Any, path: KeyPath) -> Any:
-    for key in path:
-        if isinstance(data, dict):
-            data = data.get(key)
-        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
-            data = data[key]
-        else:
-            return None
-    return data

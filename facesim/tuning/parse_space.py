@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from facesim.experiment.error_messages import problems_of
 from facesim.experiment.nodes import ExperimentError, Node, Problem
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Distribution
 from facesim.experiment.yaml_scalars import resolve
+from facesim.signature import validate_strictly
 from facesim.tuning.check_space import ordered, problems_of_declaration, problems_of_limits
 from facesim.tuning.space import Choice, Option, Parameter, Range, Space, Value
 
@@ -62,9 +62,7 @@ def _parameter(name: str, path: str, node: Node, problems: list[Problem]) -> Par
     """The parameter that one entry of a space declares; None if it is wrong, with its problems."""
     data = resolve(node, os.environ)[0]
     try:
-        # As JSON, like the experiment itself: strict, so that "5" is not 5, yet a list is a tuple.
-        text = to_json(data, inf_nan_mode="constants")
-        distribution = Distribution.model_validate_json(text, strict=True)
+        distribution = validate_strictly(Distribution, data)
     except ValidationError as error:
         problems += problems_of(error, node, data, Distribution)
         return None

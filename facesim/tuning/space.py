@@ -2,19 +2,20 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import BaseTrial
 from pydantic import ValidationError
 
-from facesim.experiment.loading import validate
 from facesim.experiment.merging import placed
 from facesim.experiment.nodes import Node, Scalar
 from facesim.experiment.schema import Experiment
+from facesim.experiment.schema_lookup import value_at
 from facesim.experiment.search import Distribution
 from facesim.experiment.yaml_scalars import escaped, resolve
+from facesim.signature import validate_strictly
 
 Value = str | float | int | bool | None
 """What Optuna can store as a parameter's value."""
@@ -173,7 +174,7 @@ class Space:
             ValidationError: the result is not a valid experiment.
             ExperimentError: a path leads nowhere.
         """
-        return validate(resolve(self.tree_with(settings), os.environ)[0])
+        return validate_strictly(Experiment, resolve(self.tree_with(settings), os.environ)[0])
 
     def tree_with(self, settings: list[Setting]) -> Node:
         """The base experiment's tree with some values replaced, merged as ``--set`` does it.
@@ -243,15 +244,3 @@ def walk(parameters: tuple[Parameter, ...]) -> Iterator[Parameter]:
 def number_node(value: float, beside: Node) -> Node:
     """A number as if it had been written where ``beside`` was."""
     return Node(Scalar(escaped(repr(value)), plain=True), beside.mark, beside.key_mark)
-
-
-def value_at(data: Any, path: "tuple[str, ...] | list[str]") -> Any:
-    """What plain data has at a path of keys and positions; None if there is nothing."""
-    for key in path:
-        if isinstance(data, Mapping):
-            data = data.get(key)
-        elif isinstance(data, list) and key.isdecimal() and int(key) < len(data):
-            data = data[int(key)]
-        else:
-            return None
-    return data
