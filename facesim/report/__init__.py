@@ -1,1 +1,1 @@
-"""The HTML report of a run, and of several runs side by side."""
+"""HTML reports of one run and of comparisons of runs."""

@@ -1,4 +1,4 @@
-"""Several runs side by side, as a page and as tables."""
+"""The comparison of runs as an HTML page and as tables."""
 
 from pathlib import Path
 
@@ -36,13 +36,13 @@ def write_comparison(comparison: Comparison, out: Path) -> Path:
 
 
 def comparison_page(comparison: Comparison) -> Page:
-    """What the page says."""
+    """The page of a comparison."""
     first = comparison.runs[0]
     return Page(
         f"{count(len(comparison.runs), 'run')} compared",
         f"on {comparison.name}, each with {first.label}",
         (
-            Section("result", "Result", (*accuracy_notes(comparison), *_figures(comparison))),
+            Section("result", "Result", (*accuracy_notes(comparison), *_plots(comparison))),
             Section("metrics", "Metrics", (metrics_table(comparison),)),
             Section("configuration", "Configuration", (configuration_block(comparison),)),
             Section("runs", "Runs", (_runs_table(comparison),)),
@@ -62,11 +62,11 @@ def metrics_table(comparison: Comparison) -> Table:
 
 
 def configuration_block(comparison: Comparison) -> Table | Text:
-    """What the experiments say differently."""
+    """The keys in which the experiments differ."""
     if not comparison.configuration:
-        return Text("The experiments are the same.")
+        return Text("The experiments do not differ.")
     return Table(
-        "What the experiments say differently",
+        "Keys in which the experiments differ",
         ("Key", *(run.label for run in comparison.runs)),
         tuple(
             (key, *(NOTHING if value is None else value for value in values))
@@ -77,7 +77,7 @@ def configuration_block(comparison: Comparison) -> Table | Text:
 
 
 def _row(comparison: Comparison, metric: str) -> tuple[str, ...]:
-    """The metric of each run; why there is none, where no run has it."""
+    """The metric of each run, or the reason why none has it."""
     found = [run.estimates[metric] for run in comparison.runs]
     if all(each.value is None for each in found):
         return metric_label(metric), estimate(metric, found[0])
@@ -88,13 +88,13 @@ def _row(comparison: Comparison, metric: str) -> tuple[str, ...]:
 
 
 def accuracy_notes(comparison: Comparison) -> list[Text]:
-    """One sentence a run on its accuracy, and a warning where it could not be paired."""
+    """One sentence per run on its accuracy, and a warning where it could not be paired."""
     notes = []
     for run in comparison.runs[1:]:
         if run.why_unpaired is not None:
             told = (
                 f"{run.label} is compared as if it were independent of the first run: "
-                f"{run.why_unpaired}. That shows fewer differences than pairing does."
+                f"{run.why_unpaired}. This shows fewer differences than a paired comparison."
             )
             notes.append(Text(told, "warning"))
         found = run.differences.get("accuracy")
@@ -103,14 +103,14 @@ def accuracy_notes(comparison: Comparison) -> list[Text]:
     return notes
 
 
-def _figures(comparison: Comparison) -> list[Block]:
-    figures = (differences_figure(comparison), roc_overlay(comparison))
-    return [figure for figure in figures if figure is not None]
+def _plots(comparison: Comparison) -> list[Block]:
+    plots = (differences_figure(comparison), roc_overlay(comparison))
+    return [plot for plot in plots if plot is not None]
 
 
 def _runs_table(comparison: Comparison) -> Table:
     return Table(
-        "The runs",
+        "Compared runs",
         ("Run", "Directory", "Pairs", "Threshold from"),
         tuple(
             (

@@ -1,4 +1,4 @@
-"""A page as one HTML file that loads nothing and talks to nobody."""
+"""Rendering of pages as self-contained HTML with a strict content security policy."""
 
 import base64
 import hashlib
@@ -13,11 +13,11 @@ _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "
     "img-src data: blob:; style-src 'unsafe-inline'; script-src {scripts}"
 )
-"""Only the scripts of this file run; Plotly sets styles and saves pictures as blobs."""
+"""Only this file's own scripts run; Plotly sets styles and saves images as blobs."""
 
 
 def render(page: Page) -> str:
-    """The page's HTML: every text escaped, scripts and styles inlined."""
+    """A page as HTML: every text escaped, scripts and styles inlined."""
     from plotly.offline import get_plotlyjs
 
     scripts = (get_plotlyjs(), _template_text("page.js"))
@@ -52,13 +52,13 @@ def _template_text(name: str) -> str:
 
 
 def _source_hash(script: str) -> str:
-    """How a content security policy names an inline script."""
+    """The source expression of an inline script in a content security policy (CSP level 2)."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _plot_json(plot: Plot) -> str:
-    """The plot as JSON that can stand within a script element, whatever strings it holds."""
+    """A plot as JSON that is safe inside a script element, whatever strings it holds."""
     text: str = plot.figure.to_json()
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

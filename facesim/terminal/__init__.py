@@ -1,1 +1,1 @@
-"""Results, plugins and stores as tables on the terminal."""
+"""Tables on the terminal."""

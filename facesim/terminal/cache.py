@@ -12,9 +12,9 @@ from facesim.model.feature_store import Verification
 
 
 def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> None:
-    """Print what the trunk cache holds."""
+    """Print the stores of the trunk cache."""
     table = Table(title=f"trunk cache in {root}")
-    for column in ("key", "backbone", "an image", "kept as", "view", "MB", "last used"):
+    for column in ("key", "backbone", "shape", "dtype", "view", "MB", "last used"):
         table.add_column(column, justify="right" if column == "MB" else "left")
     for store in stores:
         about = store.description
@@ -35,8 +35,10 @@ def print_removed(console: Console, stores: Sequence[StoreInfo]) -> None:
 
 
 def print_verification(console: Console, store: StoreInfo, found: Verification) -> None:
-    """Print whether a store's checksums held."""
+    """Print whether the checksums of a store are valid."""
     state = (
-        f"{len(found.dropped)} chunks were damaged and dropped" if found.dropped else "all right"
+        f"{len(found.dropped)} chunks were damaged and dropped"
+        if found.dropped
+        else "all checksums valid"
     )
     console.print(f"{store.folder.name[:8]}: {found.rows:,} images, {state}", highlight=False)

@@ -1,4 +1,4 @@
-"""Several runs side by side, on the terminal."""
+"""The comparison of runs on the terminal."""
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -14,7 +14,7 @@ from facesim.runs.comparison import Comparison
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """Print what differs in the experiments, then the metrics and what they show."""
+    """Print the differences of the experiments, then those of the metrics."""
     for block in (configuration_block(comparison), metrics_table(comparison)):
         _print(console, block)
     for note in accuracy_notes(comparison):

@@ -1,4 +1,4 @@
-"""Docstrings, which are wrapped for their source file, on a terminal of any width."""
+"""Docstrings rewrapped to the width of the terminal."""
 
 import re
 import textwrap

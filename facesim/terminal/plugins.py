@@ -12,7 +12,7 @@ from facesim.terminal.docstrings import rewrapped
 
 
 def print_kind(console: Console, kind: str, plugins: Sequence[PluginInfo]) -> None:
-    """One line a plugin."""
+    """Print one line per plugin."""
     table = Table(title=kind, title_justify="left", box=None, pad_edge=False, show_header=False)
     for plugin in plugins:
         row = Text(plugin.summary)
@@ -23,7 +23,7 @@ def print_kind(console: Console, kind: str, plugins: Sequence[PluginInfo]) -> No
 
 
 def print_plugin(console: Console, plugin: PluginInfo) -> None:
-    """Everything about one plugin."""
+    """Print the documentation and the parameters of a plugin."""
     title = Text(f"{plugin.kind} {plugin.name}", style="bold")
     title.append(_notes(plugin), style="not bold dim")
     console.print(title)
@@ -48,7 +48,7 @@ def _notes(plugin: PluginInfo) -> str:
 
 
 def print_failures(console: Console, failures: Sequence[PluginFailure]) -> None:
-    """What could not be imported, and why."""
+    """Print which plugin modules could not be imported, and why."""
     for failure in failures:
         line = f"broken: {failure.module} ({failure.origin}): {failure.reason}"
         console.print(Text(line, style="red"), soft_wrap=True)

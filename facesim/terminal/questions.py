@@ -1,4 +1,4 @@
-"""Asking a person on the terminal what a new experiment is to be."""
+"""Questions that `facesim new experiment` asks on a terminal."""
 
 import sys
 from dataclasses import replace

@@ -40,7 +40,7 @@ def print_result(
 
 
 def print_check(console: Console, name: str, report: CheckReport) -> None:
-    """Print what a rehearsal found."""
+    """Print the result of a dry run."""
     table = Table(title=f"{name}: ready to run", show_header=False)
     for what, figure in report.lines:
         table.add_row(what, figure)

@@ -1,1 +1,1 @@
-"""One figure a file: what it shows, in a plot, in words and as a table."""
+"""The plots of the report, one per file, each with its description and its numbers as a table."""

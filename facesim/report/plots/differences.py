@@ -1,4 +1,4 @@
-"""By how much several runs differ from the first."""
+"""Plot of the differences of runs to the first run."""
 
 from facesim.page import Plot, Table
 from facesim.report.formatting import difference, is_percentage, metric_label
@@ -15,7 +15,7 @@ def differences_figure(comparison: Comparison) -> Plot | None:
         "differences",
         "Differences to the first run",
         f"Each run minus {comparison.runs[0].label}, with 95% intervals. An interval that holds 0 "
-        "shows no difference. Of error rates (EER, FAR), less is better.",
+        "shows no difference. Lower is better for error rates (EER, FMR, FNMR).",
         interval_plot(lines, "Percentage points", tickformat="+~g", reference=0.0),
         Table(
             "Each run minus the first",

@@ -1,4 +1,4 @@
-"""Values with their intervals, one a line: for baselines, slices and differences of runs."""
+"""Dot plot of values with intervals, one per line: baselines, slices, differences of runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What all plots have in common: quiet axes, the page's colours, room for the text."""
+"""The common style of all plots: axes, colours, margins."""
 
 from html import escape
 from typing import Any
@@ -50,14 +50,14 @@ def new_plot(*, height: int = 360) -> Any:
 
 
 def epoch_ticks(plot: Any, epochs: int) -> None:
-    """Ticks on whole epochs: on each of a few, where plotly chooses among many."""
+    """Ticks on whole epochs: each of them up to 12, else those that Plotly chooses."""
     plot.update_xaxes(tickformat="d")
     if epochs <= _EACH_EPOCH_UP_TO:
         plot.update_xaxes(tick0=1, dtick=1)
 
 
 def style_axes(plot: Any, x: str, y: str) -> None:
-    """Title both axes and quieten them; each plot sets its own ranges and ticks."""
+    """Title both axes and style them; each plot sets its own ranges and ticks."""
     quiet = {
         "gridcolor": GRID,
         "linecolor": "var(--line)",
@@ -72,5 +72,5 @@ def style_axes(plot: Any, x: str, y: str) -> None:
 
 
 def literal(text: str) -> str:
-    """Text from data, for Plotly, which would read tags in it."""
+    """Text from data, escaped because Plotly renders a subset of HTML in labels."""
     return escape(text)

@@ -1,4 +1,4 @@
-"""How the scores of genuine and impostor pairs are spread, and where the threshold cuts."""
+"""Histogram of genuine and impostor scores with the decision threshold."""
 
 from itertools import pairwise
 from typing import Any
@@ -31,7 +31,7 @@ def score_histogram(scores: FloatArray, same: BoolArray, threshold: float | None
         if len(values):
             plot.add_scatter(**_outline(kind, values, edges), line={"color": colour, "dash": dash})
             plot.data[-1].fillcolor = colour.replace(")", "-fill)")
-    style_axes(plot, "Score (higher is more alike)", "Share of the pairs of a kind")
+    style_axes(plot, "Score (higher: more similar)", "Share of the genuine / impostor pairs")
     plot.update_yaxes(tickformat=".0%", rangemode="tozero")
     plot.update_xaxes(hoverformat=".4~g")
     plot.update_layout(hovermode="x")
@@ -80,8 +80,8 @@ def _description(kinds: dict[str, FloatArray], threshold: float | None) -> str:
     if threshold is None:
         return f"{text} There is no threshold."
     wrong = (
-        ("genuine pairs lie below it (false rejects)", kinds["Genuine"] < threshold),
-        ("impostor pairs at or above it (false accepts)", kinds["Impostor"] >= threshold),
+        ("genuine pairs lie below it (false non-matches)", kinds["Genuine"] < threshold),
+        ("impostor pairs at or above it (false matches)", kinds["Impostor"] >= threshold),
     )
     shares = " and ".join(f"{percent(float(of.mean()))} of {what}" for what, of in wrong if len(of))
     return f"{text} The threshold is {number(threshold)}: {shares}."

@@ -1,4 +1,4 @@
-"""How the scores of genuine and impostor pairs of val drew apart during training."""
+"""Score quantiles of genuine and impostor pairs of val by epoch."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _KINDS = (("genuine", GENUINE, "solid", "circle"), ("impostor", IMPOSTOR, "dash"
 
 
 def score_quantiles_figure(log: TrainingLog) -> Plot | None:
-    """The median and the middle 90% of both kinds, by epoch; None if none were logged."""
+    """Medians and 5% to 95% ranges of both kinds, by epoch; None if none were logged."""
     plot = new_plot()
     for kind, colour, dash, symbol in _KINDS:
         entries = [entry for entry in log.val if f"{kind}_score_q50" in entry]
@@ -45,8 +45,8 @@ def score_quantiles_figure(log: TrainingLog) -> Plot | None:
     return Plot(
         "score-quantiles",
         "Scores on val",
-        "Lines are medians; the bands hold the middle 90% of the pairs. Bands that part are what "
-        "training is for.",
+        "Lines are medians; bands hold the middle 90% of the pairs. Training should separate the "
+        "bands.",
         plot,
         _numbers(log),
     )

@@ -1,4 +1,4 @@
-"""Whether the embeddings stay apart during training, or collapse."""
+"""Embedding diagnostics by epoch, which show a collapse."""
 
 from plotly.subplots import make_subplots
 
@@ -15,7 +15,7 @@ HEALTH = {
 
 
 def health_figure(log: TrainingLog) -> Plot:
-    """Small multiples over the epochs, for what was logged."""
+    """One small plot over the epochs per diagnostic that was logged."""
     names = [name for name in HEALTH if any(entry.get(name) is not None for entry in log.val)]
     titles = [HEALTH[name] for name in names]
     plot = make_subplots(
@@ -49,8 +49,8 @@ def _description(log: TrainingLog, names: list[str]) -> str:
     last = {name: log.val[-1].get(name) for name in names}
     told = ", ".join(f"{HEALTH[name].lower()} {_value(name, last[name])}" for name in names)
     return (
-        "An effective rank or a variance that falls towards its floor means that all faces are "
-        f"embedded alike. After the last epoch: {told}."
+        "A falling effective rank or variance means that the embeddings collapse: all faces "
+        f"get nearly the same one. After the last epoch: {told}."
     )
 
 

@@ -1,4 +1,4 @@
-"""How to get this result again."""
+"""How to reproduce the result."""
 
 import shlex
 from pathlib import PurePath
@@ -8,24 +8,24 @@ from facesim.runs.run_files import RunFiles, Start
 
 
 def reproduction_section(files: RunFiles) -> Section:
-    """The command, what it ran with, and the whole experiment."""
+    """The command, the environment, and the resolved experiment."""
     blocks: list[Block] = [
-        Code("In the run directory", "facesim run experiment.yaml\n"),
-        *([_surroundings(files.starts)] if files.starts else []),
+        Code("Run this in the run directory", "facesim run experiment.yaml\n"),
+        *([_environment(files.starts)] if files.starts else []),
         Code("experiment.yaml, with every default written out", files.experiment.as_yaml(), True),
     ]
     if len(files.starts) > 1:
-        blocks.insert(1, Text(f"The run was resumed: it was started {len(files.starts)} times."))
-    return Section("reproduction", "Reproduce", tuple(blocks))
+        blocks.insert(1, Text(f"The run was resumed; it was started {len(files.starts)} times."))
+    return Section("reproduction", "Reproduction", tuple(blocks))
 
 
-def _surroundings(starts: tuple[Start, ...]) -> Table:
+def _environment(starts: tuple[Start, ...]) -> Table:
     return Table(
-        "What each start of the run ran with",
-        ("What", *(f"Start {number}" for number in range(1, len(starts) + 1))),
+        "Environment of each start of the run",
+        ("Property", *(f"Start {number}" for number in range(1, len(starts) + 1))),
         tuple(
-            (what, *(values.get(what, "") for values in map(_facts, starts)))
-            for what in dict.fromkeys(what for start in starts for what in _facts(start))
+            (name, *(values.get(name, "") for values in map(_facts, starts)))
+            for name in dict.fromkeys(name for start in starts for name in _facts(start))
         ),
         numeric=False,
     )

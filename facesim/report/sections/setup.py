@@ -1,37 +1,40 @@
-"""What was run, and on what."""
+"""The components of the experiment."""
 
 from typing import Any
 
 from facesim.page import Section, Table
 from facesim.runs.run_files import RunFiles
 
-_PARTS = ("backbone", "head", "loss", "sampler", "optimizer", "scheduler")
+_COMPONENTS = ("backbone", "head", "loss", "sampler", "optimizer", "scheduler")
 
 
 def setup_section(files: RunFiles) -> Section:
-    """Each part with its parameters, one a line."""
+    """Each component with its parameters."""
     data = files.evaluated.as_data()
     trained = files.experiment.as_data()
-    parts = {
+    components = {
         "train": _node(trained["data"]["train"]),
         "val": _node(trained["data"]["val"]),
         files.name: _node(data["data"]["test"]),
         "image": _parameters(data["image"]),
         "transforms": "; ".join(_node(node) for node in trained["transforms"]) or "none",
-        **{part: _node(trained[part]) for part in _PARTS},
-        "train for": _parameters(trained["train"]),
-        "evaluate": _parameters(data["evaluate"]),
+        **{name: _node(trained[name]) for name in _COMPONENTS},
+        "training": _parameters(trained["train"]),
+        "evaluation": _parameters(data["evaluate"]),
         "seed": str(trained["seed"]),
         "status": files.log.status if files.log else "not started",
     }
     table = Table(
-        "The parts of the experiment", ("Part", "What"), tuple(parts.items()), numeric=False
+        "Components of the experiment",
+        ("Component", "Parameters"),
+        tuple(components.items()),
+        numeric=False,
     )
-    return Section("setup", "What was run", (table,))
+    return Section("setup", "Experiment", (table,))
 
 
 def summary_line(files: RunFiles) -> str:
-    """One line: loss, backbone and data."""
+    """Loss, network and data in one line."""
     of = files.experiment
     return (
         f"{of.loss.name} loss on {of.backbone.name} and {of.head.name}, trained on "

@@ -1,4 +1,4 @@
-"""How training went."""
+"""Training: loss, validation metrics and embedding diagnostics."""
 
 from facesim.page import Block, Section, Text
 from facesim.report.plots.score_quantiles import score_quantiles_figure
@@ -8,13 +8,13 @@ from facesim.runs.run_files import RunFiles
 
 
 def training_section(files: RunFiles) -> Section:
-    """Loss, metrics on val, and what tells a collapse."""
+    """Plots over the steps and epochs, below the warnings of the run."""
     log = files.log
     if log is None or not (log.train or log.val):
-        return Section("training", "Training", (Text("Nothing was logged yet.", "note"),))
+        return Section("training", "Training", (Text("The run has logged nothing yet.", "note"),))
     blocks: list[Block] = [Text(warning, "warning") for warning in log.warnings]
     if log.status != "finished":
-        blocks.append(Text(f"This run is not finished; its log says: {log.status}.", "note"))
+        blocks.append(Text(f"This run is not finished; its status is {log.status}.", "note"))
     blocks.append(loss_figure(log))
     if log.val:
         blocks.append(validation_figure(log, files.experiment.train.best))
