@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from facesim.errors import PluginError, PluginFailure, did_you_mean
-from facesim.interfaces import REGISTRIES
-from facesim.registry import Plugin, Registry
+from facesim.errors import PluginFailure
+from facesim.interfaces import REGISTRIES, find_kind
+from facesim.registry import Plugin
 from facesim.signature import docstring
 from facesim.type_descriptions import bounds_in_words, type_in_words
 
@@ -67,24 +67,9 @@ class PluginInfo:
         return f"{self.origin} ({self.distribution})" if self.distribution else self.origin
 
 
-def find_registry(kind: str) -> Registry[Any]:
-    """The registry of a kind, in the singular or the plural.
-
-    Raises:
-        PluginError: there is no such kind; the message holds the nearest ones.
-    """
-    for registry in REGISTRIES:
-        if kind.lower() in (registry.kind, registry.plural):
-            return registry
-    known = [registry.plural for registry in REGISTRIES]
-    singular = [registry.kind for registry in REGISTRIES]
-    guess = did_you_mean(kind, known) or did_you_mean(kind, singular)
-    raise PluginError(f"there is no kind of plugin {kind!r}{guess}; known are {', '.join(known)}")
-
-
 def explain_kind(kind: str) -> tuple[PluginInfo, ...]:
-    """Every plugin of a kind, by name; raises PluginError as :func:`find_registry` does."""
-    return tuple(explained(plugin) for plugin in find_registry(kind))
+    """Every plugin of a kind, by name; raises PluginError as :func:`find_kind` does."""
+    return tuple(explained(plugin) for plugin in find_kind(kind).registry)
 
 
 def explain_plugin(kind: str, name: str) -> PluginInfo:
@@ -94,7 +79,7 @@ def explain_plugin(kind: str, name: str) -> PluginInfo:
         PluginError: there is no such kind or plugin; the message holds the nearest ones, and says
             so where the plugin is there but could not be imported.
     """
-    return explained(find_registry(kind).get(name))
+    return explained(find_kind(kind).registry.get(name))
 
 
 def failed_plugins() -> tuple[PluginFailure, ...]:

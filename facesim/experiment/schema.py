@@ -1,5 +1,6 @@
 """What an experiment file may say."""
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from facesim.experiment.lint_rules import Rule, Severity
 from facesim.experiment.search import Search
 from facesim.experiment.section import Section
 from facesim.experiment.yaml_writer import to_yaml
-from facesim.interfaces import Backbone, FaceTable, Head, Loss, Sampler, Tracker, Transform
+from facesim.interfaces import KINDS, Backbone, FaceTable, Head, Loss, Sampler, Tracker, Transform
 from facesim.registry import Spec
 
 Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
@@ -203,6 +204,14 @@ class Experiment(Section):
         if self.search is not None and self.train.epochs == 0:
             raise ValueError("a search needs train.epochs of 1 or more")
         return self
+
+    def specs(self) -> dict[str, tuple[Spec[Any], ...]]:
+        """The plugins by place (``data.train``, ``loss``), in the order of the kinds."""
+        found = {place: attrgetter(place)(self) for kind in KINDS for place in kind.places}
+        return {
+            place: (node,) if isinstance(node, Spec) else tuple(node)
+            for place, node in found.items()
+        }
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON data with every default written out and every path absolute."""

@@ -7,10 +7,13 @@ from facesim.interfaces.data_commands import data_commands
 from facesim.interfaces.head import Head, ModuleHead
 from facesim.interfaces.kinds import (
     INTERFACE_VERSION,
+    KINDS,
     REGISTRIES,
+    Kind,
     ParameterGroups,
     backbones,
     datasets,
+    find_kind,
     heads,
     losses,
     optimizers,
@@ -29,6 +32,7 @@ from facesim.interfaces.transform import CallableTransform, Transform
 __all__ = [
     "IMAGENET",
     "INTERFACE_VERSION",
+    "KINDS",
     "REGISTRIES",
     "Backbone",
     "CallableTransform",
@@ -36,6 +40,7 @@ __all__ = [
     "FaceTable",
     "Head",
     "Int64Array",
+    "Kind",
     "Loss",
     "MiningSampler",
     "ModuleHead",
@@ -50,6 +55,7 @@ __all__ = [
     "backbones",
     "data_commands",
     "datasets",
+    "find_kind",
     "heads",
     "losses",
     "optimizers",

@@ -1,11 +1,13 @@
-"""The registries of all plugin kinds."""
+"""The kinds of plugins: their registries, and a record of what belongs to each."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from facesim.errors import PluginError, did_you_mean
 from facesim.interfaces.backbone import Backbone
 from facesim.interfaces.head import Head, as_head
 from facesim.interfaces.loss import Loss
@@ -42,14 +44,78 @@ schedulers: Registry[LRScheduler] = Registry(
 )
 trackers: Registry[Tracker] = Registry("tracker", "trackers", base=Tracker)
 
-REGISTRIES: tuple[Registry[Any], ...] = (
-    datasets,
-    transforms,
-    backbones,
-    heads,
-    samplers,
-    losses,
-    optimizers,
-    schedulers,
-    trackers,
+
+@dataclass(frozen=True)
+class Kind:
+    """Everything that belongs to one kind of plugin; what lists kinds is derived from it.
+
+    Attributes:
+        registry: says the kind's names, its base class and what the engine passes to a factory.
+        places: where an experiment names such a plugin, as dotted paths.
+        contract: what its plugins promise, as ``module:NAME`` of a ``facesim.testing.Contract``.
+        template: the file among ``facesim/scaffold/templates/`` that a new plugin begins as.
+        test_template: the file that its test begins as.
+        several: whether each place holds a list of plugins.
+        example: the YAML parameters that the plugin of the template needs.
+    """
+
+    registry: Registry[Any]
+    places: tuple[str, ...]
+    contract: str
+    template: str
+    test_template: str = "test_plugin.py"
+    several: bool = False
+    example: str = ""
+
+    @property
+    def name(self) -> str:
+        """In the singular ("loss")."""
+        return self.registry.kind
+
+    @property
+    def plural(self) -> str:
+        """The registry's own name ("losses")."""
+        return self.registry.plural
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        datasets,
+        ("data.train", "data.val", "data.test"),
+        "facesim.testing.dataset:DATASET",
+        "dataset.py",
+        test_template="test_dataset.py",
+        example="root: faces/train",
+    ),
+    Kind(
+        transforms,
+        ("transforms",),
+        "facesim.testing.transform:TRANSFORM",
+        "transform.py",
+        several=True,
+    ),
+    Kind(backbones, ("backbone",), "facesim.testing.backbone:BACKBONE", "backbone.py"),
+    Kind(heads, ("head",), "facesim.testing.head:HEAD", "head.py"),
+    Kind(samplers, ("sampler",), "facesim.testing.sampler:SAMPLER", "sampler.py"),
+    Kind(losses, ("loss",), "facesim.testing.loss:LOSS", "loss.py"),
+    Kind(optimizers, ("optimizer",), "facesim.testing.optimizer:OPTIMIZER", "optimizer.py"),
+    Kind(schedulers, ("scheduler",), "facesim.testing.scheduler:SCHEDULER", "scheduler.py"),
+    Kind(trackers, ("trackers",), "facesim.testing.tracker:TRACKER", "tracker.py", several=True),
 )
+"""A new kind of plugin is one more record, with its interface, its contract and its template."""
+
+REGISTRIES: tuple[Registry[Any], ...] = tuple(kind.registry for kind in KINDS)
+
+
+def find_kind(name: str) -> Kind:
+    """The kind of that name, in the singular or the plural.
+
+    Raises:
+        PluginError: there is no such kind; the message holds the nearest ones.
+    """
+    for kind in KINDS:
+        if name.lower() in (kind.name, kind.plural):
+            return kind
+    known = [kind.plural for kind in KINDS]
+    guess = did_you_mean(name, known) or did_you_mean(name, [kind.name for kind in KINDS])
+    raise PluginError(f"there is no kind of plugin {name!r}{guess}; known are {', '.join(known)}")

@@ -12,7 +12,6 @@ import torch
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.plugin_info import explained
-from facesim.registry import Plugin, Spec
 from facesim.version import installed_version
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
@@ -20,7 +19,7 @@ _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "py
 
 def describe_environment(experiment: Experiment, device: torch.device) -> dict[str, Any]:
     """Versions, plugin origins, git commit, device and threads, as plain JSON data."""
-    plugins = _plugins(experiment)
+    plugins = [spec.plugin for specs in experiment.specs().values() for spec in specs]
     declared = sorted({package for plugin in plugins for package in plugin.packages})
     versions = {name: installed_version(name) for name in declared}
     return {
@@ -36,13 +35,6 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),
     }
-
-
-def _plugins(experiment: Experiment) -> list[Plugin[Any]]:
-    specs = [value for value in vars(experiment).values() if isinstance(value, Spec)]
-    specs += [experiment.data.train, experiment.data.val, experiment.data.test]
-    specs += [*experiment.transforms, *experiment.trackers]
-    return [spec.plugin for spec in specs]
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -4,29 +4,23 @@ import keyword
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from facesim.discovery import load_installed_plugins
 from facesim.discovery.installed import ENTRY_POINT_GROUP
 from facesim.errors import FacesimError
-from facesim.interfaces import REGISTRIES
-from facesim.plugin_info import find_registry
-from facesim.registry import Registry
+from facesim.interfaces import KINDS, Kind, find_kind
 from facesim.scaffold.writing import filled, write_new
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 60
-_IN_TEMPLATES = ("nn", "np", *(registry.plural for registry in REGISTRIES))
-
-_SECTIONS = {"transforms": "transforms: [{name}]", "trackers": "trackers: [{name}]"}
-"""How an experiment names a plugin of the kinds of which it may have several."""
+_IN_TEMPLATES = ("nn", "np", *(kind.plural for kind in KINDS))
 
 
-def write_plugin(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
+def write_plugin(kind_name: str, name: str, folder: Path) -> tuple[Path, ...]:
     """Write ``NAME.py`` and ``test_NAME.py`` into a folder.
 
     Args:
-        kind: of plugin, in the singular or the plural.
+        kind_name: in the singular or the plural.
         name: the plugin's, and the file's.
         folder: made if it does not exist.
 
@@ -36,21 +30,21 @@ def write_plugin(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
     Raises:
         FacesimError: no such kind, no possible name, one that is taken, or a file is there already.
     """
-    registry = _registry_for(kind, name)
+    kind = _kind_for(kind_name, name)
     load = f'load_named_plugin("./{name}.py", Path(__file__).parent)'
     return write_new(
         {
-            folder / f"{name}.py": _source(registry, name),
-            folder / f"test_{name}.py": _test(registry, name, load),
+            folder / f"{name}.py": _source(kind, name),
+            folder / f"test_{name}.py": _test(kind, name, load),
         }
     )
 
 
-def write_package(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
+def write_package(kind_name: str, name: str, folder: Path) -> tuple[Path, ...]:
     """Write a distribution that can be installed: ``facesim-NAME/`` in a folder.
 
     Args:
-        kind: of plugin, in the singular or the plural.
+        kind_name: in the singular or the plural.
         name: the plugin's.
         folder: made if it does not exist.
 
@@ -60,17 +54,17 @@ def write_package(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
     Raises:
         FacesimError: no such kind, no possible name, one that is taken, or a file is there already.
     """
-    registry = _registry_for(kind, name)
+    kind = _kind_for(kind_name, name)
     package = f"facesim_{name}"
     distribution = package.replace("_", "-")
     values = {
-        "kind": registry.kind,
-        "plural": registry.plural,
+        "kind": kind.name,
+        "plural": kind.plural,
         "name": name,
         "package": package,
         "distribution": distribution,
         "group": ENTRY_POINT_GROUP,
-        "usage": _usage(registry, name),
+        "usage": _usage(kind, name),
     }
     root = folder / distribution
     return write_new(
@@ -78,14 +72,14 @@ def write_package(kind: str, name: str, folder: Path) -> tuple[Path, ...]:
             root / "pyproject.toml": filled("pyproject.toml", **values),
             root / "README.md": filled("README.md", **values),
             root / "src" / package / "__init__.py": filled("package.py", **values),
-            root / "src" / package / f"{name}.py": _source(registry, name),
-            root / "tests" / f"test_{name}.py": _test(registry, name, "load_installed_plugins()"),
+            root / "src" / package / f"{name}.py": _source(kind, name),
+            root / "tests" / f"test_{name}.py": _test(kind, name, "load_installed_plugins()"),
         }
     )
 
 
-def _registry_for(kind: str, name: str) -> Registry[Any]:
-    registry = find_registry(kind)
+def _kind_for(kind_name: str, name: str) -> Kind:
+    kind = find_kind(kind_name)
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise FacesimError(
             f"{name!r} cannot name a plugin's file; write small letters and digits, words joined "
@@ -97,37 +91,38 @@ def _registry_for(kind: str, name: str) -> Registry[Any]:
             "choose another name"
         )
     load_installed_plugins()
-    if name in registry.names():
-        taken = registry.get(name).origin
-        raise FacesimError(f"the {registry.kind} {name!r} is there already, in {taken}")
-    return registry
+    for plugin in kind.registry:
+        if name in plugin.spellings:
+            raise FacesimError(f"the {kind.name} {name!r} is there already, in {plugin.origin}")
+    return kind
 
 
-def _source(registry: Registry[Any], name: str) -> str:
-    return filled(f"{registry.kind}.py", name=name, Class=_class(name))
+def _source(kind: Kind, name: str) -> str:
+    return filled(kind.template, name=name, Class=_class(name))
 
 
-def _test(registry: Registry[Any], name: str, load: str) -> str:
+def _test(kind: Kind, name: str, load: str) -> str:
     loader = load.partition("(")[0]
     path = "from pathlib import Path\n\n" if "Path" in load else ""
     return filled(
-        "test_dataset.py" if registry.kind == "dataset" else "test_plugin.py",
+        kind.test_template,
         name=name,
         Class=_class(name),
-        kind=registry.kind,
-        Kind=registry.kind.capitalize(),
+        kind=kind.name,
+        Kind=kind.name.capitalize(),
         imports=f"{path}from facesim.discovery import {loader}\n",
         loader=loader,
         load=load,
     )
 
 
-def _usage(registry: Registry[Any], name: str) -> str:
-    if registry.kind == "dataset":
-        return f"data:\n  train: {{name: {name}, root: faces/train}}"
-    return _SECTIONS.get(registry.plural, f"{registry.kind}: {{{{name: {{name}}}}}}").format(
-        name=name
-    )
+def _usage(kind: Kind, name: str) -> str:
+    """The lines of an experiment that name the plugin."""
+    node = f"{{name: {name}, {kind.example}}}" if kind.example else name
+    text = f"[{node}]" if kind.several else node
+    *sections, key = kind.places[0].split(".")
+    lines = [*(f"{section}:" for section in sections), f"{key}: {text}"]
+    return "\n".join("  " * depth + line for depth, line in enumerate(lines))
 
 
 def _class(name: str) -> str:

@@ -6,10 +6,12 @@ from string import Template
 
 from facesim.errors import FacesimError
 
+TEMPLATES = files("facesim.scaffold").joinpath("templates")
+
 
 def filled(template: str, **values: str) -> str:
     """The text of a template of this package with its ``$names`` filled in."""
-    text = files("facesim.scaffold").joinpath("templates", f"{template}.txt").read_text("utf-8")
+    text = TEMPLATES.joinpath(f"{template}.txt").read_text("utf-8")
     return Template(text).substitute(values)
 
 

@@ -8,41 +8,16 @@ Example:
 One pytest class per kind, with a test for each promise, is in ``facesim.testing.suites``.
 """
 
+from pkgutil import resolve_name
 from typing import Any
 
+from facesim.interfaces import KINDS
 from facesim.registry import Spec
-from facesim.testing.backbone import BACKBONE
-from facesim.testing.contract import (
-    Contract,
-    ContractBrokenError,
-    Promise,
-    Violation,
-)
-from facesim.testing.dataset import DATASET
-from facesim.testing.head import HEAD
-from facesim.testing.loss import LOSS
-from facesim.testing.optimizer import OPTIMIZER
-from facesim.testing.sampler import SAMPLER
-from facesim.testing.scheduler import SCHEDULER
-from facesim.testing.tracker import TRACKER
-from facesim.testing.transform import TRANSFORM
+from facesim.testing.contract import Contract, ContractBrokenError, Promise, Violation
 
 __all__ = ["CONTRACTS", "ContractBrokenError", "Promise", "Violation", "check_plugin"]
 
-CONTRACTS: dict[str, Contract[Any]] = {
-    contract.kind: contract
-    for contract in (
-        DATASET,
-        TRANSFORM,
-        BACKBONE,
-        HEAD,
-        SAMPLER,
-        LOSS,
-        OPTIMIZER,
-        SCHEDULER,
-        TRACKER,
-    )
-}
+CONTRACTS: dict[str, Contract[Any]] = {kind.name: resolve_name(kind.contract) for kind in KINDS}
 """The contract of each kind, by its singular."""
 
 

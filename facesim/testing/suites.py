@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from facesim.discovery import load_installed_plugins
-from facesim.plugin_info import find_registry
+from facesim.interfaces import find_kind
 from facesim.registry import Spec
 from facesim.testing import CONTRACTS, Promise
 
@@ -33,7 +33,7 @@ class _PluginContract:
     def spec(self) -> Spec[Any]:
         """The plugin with its parameters; override it to test several."""
         load_installed_plugins()
-        return find_registry(self.kind).spec(self.name, **self.parameters)
+        return find_kind(self.kind).registry.spec(self.name, **self.parameters)
 
     def test_promise(self, spec: Spec[Any], promise: Promise) -> None:
         """The plugin keeps one promise of its kind."""

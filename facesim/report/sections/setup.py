@@ -3,25 +3,31 @@
 from typing import Any
 
 from facesim.page import Section, Table
+from facesim.registry import Spec
 from facesim.runs.run_files import RunFiles
-
-_COMPONENTS = ("backbone", "head", "loss", "sampler", "optimizer", "scheduler")
 
 
 def setup_section(files: RunFiles) -> Section:
     """Each component with its parameters."""
-    data = files.evaluated.as_data()
-    trained = files.experiment.as_data()
+    trained, evaluated = files.experiment, files.evaluated
+    specs = trained.specs()
+    measuring = {place for place in specs if place == "data.test" or "evaluate." in place}
+    specs |= {place: found for place, found in evaluated.specs().items() if place in measuring}
     components = {
-        "train": _node(trained["data"]["train"]),
-        "val": _node(trained["data"]["val"]),
-        files.name: _node(data["data"]["test"]),
-        "image": _parameters(data["image"]),
-        "transforms": "; ".join(_node(node) for node in trained["transforms"]) or "none",
-        **{name: _node(trained[name]) for name in _COMPONENTS},
-        "training": _parameters(trained["train"]),
-        "evaluation": _parameters(data["evaluate"]),
-        "seed": str(trained["seed"]),
+        files.name if place == "data.test" else place.split(".")[-1]: _nodes(plugins)
+        for place, plugins in specs.items()
+    }
+    components |= {
+        "image": _parameters(evaluated.image.model_dump(mode="json")),
+        "training": _parameters(trained.train.model_dump(mode="json")),
+        "evaluation": _parameters(
+            {
+                key: value
+                for key, value in evaluated.evaluate.model_dump(mode="json").items()
+                if f"evaluate.{key}" not in specs
+            }
+        ),
+        "seed": str(trained.seed),
         "status": files.log.status if files.log else "not started",
     }
     table = Table(
@@ -42,9 +48,13 @@ def summary_line(files: RunFiles) -> str:
     )
 
 
-def _node(node: dict[str, Any]) -> str:
-    parameters = _parameters({key: value for key, value in node.items() if key != "name"})
-    return f"{node['name']}: {parameters}" if parameters else str(node["name"])
+def _nodes(plugins: tuple[Spec[Any], ...]) -> str:
+    return "; ".join(map(_node, plugins)) or "none"
+
+
+def _node(spec: Spec[Any]) -> str:
+    parameters = _parameters({k: v for k, v in spec.as_node().items() if k != "name"})
+    return f"{spec.name}: {parameters}" if parameters else spec.name
 
 
 def _parameters(values: dict[str, Any]) -> str:

@@ -84,6 +84,21 @@ def test_a_distribution_of_each_kind_is_complete(registry: Registry[Any], tmp_pa
         compile(path.read_text(), path, "exec")
 
 
+@pytest.mark.parametrize(
+    ("kind", "usage"),
+    [
+        ("dataset", "data:\n  train: {name: my_own, root: faces/train}"),
+        ("loss", "loss: my_own"),
+        ("tracker", "trackers: [my_own]"),
+    ],
+)
+def test_a_distribution_says_how_an_experiment_names_it(
+    kind: str, usage: str, tmp_path: Path
+) -> None:
+    readme = write_package(kind, "my_own", tmp_path)[1].read_text()
+    assert f"```yaml\n{usage}\n```" in readme
+
+
 def test_the_tests_that_are_written_pass(tmp_path: Path) -> None:
     write_plugin("loss", "my_own", tmp_path)
     write_plugin("dataset", "my_faces", tmp_path)
