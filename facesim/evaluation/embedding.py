@@ -1,7 +1,8 @@
-"""From a network and the images of a table to one embedding an image."""
+"""Embedding the images of a table: one embedding per image, each image once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,91 +18,82 @@ from facesim.processes import Processes
 _ATTEMPTS = 3
 
 
-def embed_rows(
-    network: SiameseNetwork,
-    inputs: Inputs,
-    rows: Int64Array,
-    *,
-    batch_size: int,
-    processes: Processes,
-    title: str,
-    cache: EmbeddingCache | None = None,
-) -> Tensor:
-    """Embed some rows of a table, each once.
+@dataclass(frozen=True)
+class Embedder:
+    """Embeds images of one table with a network as it is.
 
-    Args:
+    Attributes:
         network: left in the mode in which it came.
         inputs: the table's images.
-        rows: int64 [N], none twice.
         batch_size: images embedded at a time.
-        processes: show the progress under ``title``.
-        title: what is being embedded.
+        processes: show the progress.
+        title: of the progress.
         cache: keeps what is computed, and has what was computed before; None computes everything.
-
-    Returns:
-        float32 [N, D] on the CPU, so that the accelerator never holds more than a batch.
     """
 
-    def compute(some: Int64Array) -> Iterator[Tensor]:
-        return _compute(network, inputs, some, batch_size, processes, title)
+    network: SiameseNetwork
+    inputs: Inputs
+    batch_size: int
+    processes: Processes
+    title: str = "embedding"
+    cache: EmbeddingCache | None = None
 
-    if cache is None:
-        return _gathered(compute(rows), len(rows), network.embedding_dim)
-    for _ in range(_ATTEMPTS):
-        _fill(cache, cache.incomplete(rows, batch_size), compute)
-        try:
-            return cache.read(rows)
-        except MissingFeaturesError:  # damaged on disk, or removed in between
-            continue
-    raise FacesimError(
-        f"{cache.store.folder}: embeddings are not there any more as soon as they were written; "
-        "check the disk, and whether something else removes files there"
-    )
+    def embed(self, rows: Int64Array) -> Tensor:
+        """Embed some rows of the table.
 
+        Args:
+            rows: int64 [N], none twice.
 
-def _gathered(batches: Iterator[Tensor], rows: int, dim: int) -> Tensor:
-    embeddings, done = torch.empty(rows, dim), 0
-    for batch in batches:
-        embeddings[done : done + len(batch)] = batch
-        done += len(batch)
-    return embeddings
+        Returns:
+            float32 [N, D] on the CPU, so that the accelerator never holds more than a batch.
 
+        Raises:
+            DataError: an image cannot be used.
+            FacesimError: the cache cannot be written.
+        """
+        if self.cache is None:
+            embeddings, done = torch.empty(len(rows), self.network.embedding_dim), 0
+            for batch in self._compute(rows):
+                embeddings[done : done + len(batch)] = batch
+                done += len(batch)
+            return embeddings
+        for _ in range(_ATTEMPTS):
+            self._fill(self.cache, self.cache.incomplete(rows, self.batch_size))
+            try:
+                return self.cache.read(rows)
+            except MissingFeaturesError:  # damaged on disk, or removed in between
+                continue
+        raise FacesimError(
+            f"{self.cache.store.folder}: embeddings are missing right after they were written; "
+            "check the disk, and whether something else removes files there"
+        )
 
-def _fill(
-    cache: EmbeddingCache, rows: Int64Array, compute: Callable[[Int64Array], Iterator[Tensor]]
-) -> None:
-    if not len(rows):
-        return
-    done = 0
-    for embeddings in compute(rows):
-        cache.keep(rows[done : done + len(embeddings)], embeddings)
-        done += len(embeddings)
-    cache.flush()
+    def _fill(self, cache: EmbeddingCache, rows: Int64Array) -> None:
+        if not len(rows):
+            return
+        done = 0
+        for embeddings in self._compute(rows):
+            cache.keep(rows[done : done + len(embeddings)], embeddings)
+            done += len(embeddings)
+        cache.flush()
 
-
-def _compute(
-    network: SiameseNetwork,
-    inputs: Inputs,
-    rows: Int64Array,
-    batch_size: int,
-    processes: Processes,
-    title: str,
-) -> Iterator[Tensor]:
-    """The embeddings batch by batch, float32 [B, D] each."""
-    with evaluating(network):
-        inputs.warm(rows, processes, training=False)
-        with processes.reporter.task(title, len(rows)) as advance:
-            for batch in inputs.rows(rows, batch_size):
-                with torch.inference_mode():
-                    embeddings = inputs.embed(network, batch.to(network.device, non_blocking=True))
-                    on_cpu = embeddings.float().cpu()
-                yield on_cpu
-                advance(len(on_cpu))
+    def _compute(self, rows: Int64Array) -> Iterator[Tensor]:
+        """The embeddings batch by batch, float32 [B, D] each, on the CPU."""
+        network, processes = self.network, self.processes
+        with evaluating(network):
+            self.inputs.warm(rows, processes, training=False)
+            with processes.reporter.task(self.title, len(rows)) as advance:
+                for batch in self.inputs.rows(rows, self.batch_size):
+                    with torch.inference_mode():
+                        embeddings, _ = network(batch.to(network.device))
+                        on_cpu = embeddings.cpu()
+                    yield on_cpu
+                    advance(len(on_cpu))
 
 
 @contextmanager
 def evaluating(network: SiameseNetwork) -> Iterator[None]:
-    """Put a network into the mode of evaluation, and back into the one in which it was."""
+    """Put a network into evaluation mode, and back into the mode in which it was."""
     was_training = network.training
     network.eval()
     try:

@@ -1,4 +1,4 @@
-"""From a network and a set of pairs to one score a pair."""
+"""Scoring pairs of images with a network."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,9 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Float32Array, Int64Array
-from facesim.evaluation.embedding import embed_rows, evaluating
-from facesim.interfaces import FaceTable, PairBatch, PairSet
-from facesim.model.embedding_cache import EmbeddingCache
-from facesim.model.inputs import Inputs
+from facesim.evaluation.embedding import Embedder, evaluating
+from facesim.interfaces import PairBatch, PairSet
 from facesim.model.network import SiameseNetwork
-from facesim.processes import Processes
 
 _PAIRS_AT_A_TIME = 65_536
 _PAIRS_PER_LOSS = 1_024
@@ -37,43 +34,21 @@ class ScoredPairs:
     embeddings: Float32Array
 
 
-def score_pairs(
-    network: SiameseNetwork,
-    inputs: Inputs,
-    table: FaceTable,
-    pairs: PairSet,
-    *,
-    batch_size: int,
-    processes: Processes,
-    title: str,
-    cache: EmbeddingCache | None = None,
-) -> ScoredPairs:
+def score_pairs(embedder: Embedder, pairs: PairSet, identities: Int64Array) -> ScoredPairs:
     """Embed each image that the pairs hold once, then score every pair.
 
     Args:
-        network: left in the mode in which it came.
-        inputs: the table's images.
-        table: for the identities.
+        embedder: of the table that the pairs are of.
         pairs: which rows to compare.
-        batch_size: images embedded at a time.
-        processes: show the embedding's progress under ``title``.
-        title: what is being embedded.
-        cache: of the embeddings, for a network that is trained.
+        identities: int64 [N], of all rows of the table.
     """
+    network = embedder.network
     rows, positions = np.unique(pairs.rows, return_inverse=True)
     positions = positions.reshape(pairs.rows.shape)
-    embeddings = embed_rows(
-        network,
-        inputs,
-        rows,
-        batch_size=batch_size,
-        processes=processes,
-        title=title,
-        cache=cache,
-    )
+    embeddings = embedder.embed(rows)
     with evaluating(network), torch.inference_mode():
         scores = _scores(network, embeddings, positions)
-        loss = _mean_loss(network, embeddings, positions, table.identities[rows])
+        loss = _mean_loss(network, embeddings, positions, identities[rows])
     return ScoredPairs(pairs, scores, loss, embeddings.numpy())
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.prefetch import prefetched
 from facesim.interfaces import PairBatch, Transform
-from facesim.model.network import SiameseNetwork
+from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
 from facesim.processes import Processes
 from facesim.reporter import Reporter
@@ -57,31 +56,27 @@ class CachedInputs:
 
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
-    ) -> Iterator[tuple[PairBatch, Tensor]]:
+    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
         augmentation = Augmentation(self.mirroring, self.seed, epoch)
 
-        read = ((batch, self._features(batch.images.numpy(), augmentation)) for batch in batches)
+        read = ((batch, self._augmented(batch.images.numpy(), augmentation)) for batch in batches)
         # The augmentation seeds torch's global generator, which only one thread may use.
         return read if self.mirroring else prefetched(read, _BATCHES_AHEAD)
 
-    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
+    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
         """The trunk's output for some rows, in order, not mirrored."""
         parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-        return prefetched(map(self.plain.features, parts), _BATCHES_AHEAD)
+        read = (NetworkInput(self.plain.features(part), "trunk_output") for part in parts)
+        return prefetched(read, _BATCHES_AHEAD)
 
-    def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
-        """The trunk's output through tail and head."""
-        return network.embed_trunk_output(inputs.float())
-
-    def _features(self, rows: Int64Array, augmentation: Augmentation) -> Tensor:
-        if self.mirrored is None:
-            return self.plain.features(rows)
-        flips = _flips(rows, augmentation)
+    def _augmented(self, rows: Int64Array, augmentation: Augmentation) -> NetworkInput:
         features = self.plain.features(rows)
-        if flips.any():
-            features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
-        return features
+        if self.mirrored is not None:
+            flips = _flips(rows, augmentation)
+            if flips.any():
+                features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
+        return NetworkInput(features, "trunk_output")
 
 
 def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:

@@ -1,23 +1,21 @@
-"""What the network is fed: pixels through the whole of it, or a cached trunk output."""
+"""The images of a table as inputs of the network: pixels, or the trunk's cached output."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
-from torch import Tensor
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
 from facesim.interfaces import FaceTable, PairBatch, Transform
-from facesim.model.network import SiameseNetwork
-from facesim.model.trunk_blocks import run_trunk_in_blocks
+from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 
 
 class Inputs(Protocol):
-    """The images of one table, in the form in which the network takes them."""
+    """The images of one table as inputs of the network."""
 
     def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
         """Compute in advance what these rows need, with progress."""
@@ -25,21 +23,17 @@ class Inputs(Protocol):
 
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
-    ) -> Iterator[tuple[PairBatch, Tensor]]:
-        """Each batch of an epoch with the inputs [B, ...] of its images."""
+    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
+        """Each batch of an epoch with its images, in the CPU's memory."""
         ...
 
-    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
-        """The inputs of some rows of the table, in order, without augmentation."""
-        ...
-
-    def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
-        """Inputs [B, ...] on the network's device -> embeddings [B, D]."""
+    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
+        """Some rows of the table, in order, without augmentation."""
         ...
 
 
 class PixelInputs:
-    """Decoded pictures, augmented in training.
+    """Decoded images, augmented in training.
 
     Args:
         table: the images.
@@ -69,20 +63,18 @@ class PixelInputs:
 
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
-    ) -> Iterator[tuple[PairBatch, Tensor]]:
-        """Each batch of an epoch with uint8 pixels [B, 3, H, W]."""
+    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
+        """Each batch of an epoch with its augmented pixels."""
         augmentation = Augmentation(self.transforms, self.seed, epoch) if self.transforms else None
-        return load_batches(
+        loaded = load_batches(
             self.table, batches, self.framing, augmentation=augmentation, workers=self.workers
         )
+        return ((batch, NetworkInput(pixels, "pixels")) for batch, pixels in loaded)
 
-    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
-        """Uint8 pixels [B, 3, H, W] of some rows, in order."""
+    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
+        """The pixels of some rows, in order, as they are."""
         rows = np.asarray(rows, dtype=np.int64)
-        return load_images(
+        loaded = load_images(
             self.table, rows, self.framing, batch_size=batch_size, workers=self.workers
         )
-
-    def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
-        """Pixels through trunk, tail and head."""
-        return network.embed_trunk_output(run_trunk_in_blocks(network.backbone, inputs))
+        return (NetworkInput(pixels, "pixels") for pixels in loaded)

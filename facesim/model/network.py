@@ -1,26 +1,61 @@
-"""The Siamese network: backbone, head and loss, trained and kept as one."""
+"""The Siamese network: backbone, head and loss, called and saved as one module."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Backbone, Head, Loss
+from facesim.interfaces import Backbone, Head, Loss, PairBatch
 from facesim.model.compatibility import require_image_size, width_of_embedding
+from facesim.model.trunk_blocks import run_trunk_in_blocks
 from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
 from facesim.seeds import derive_seed
 
 _TRUNK = "backbone.trunk."
 
 
-class SiameseNetwork(nn.Module):
-    """Maps faces to embeddings and compares embeddings.
+@dataclass(frozen=True)
+class NetworkInput:
+    """A batch of images on their way into the network.
 
-    Both images of a pair go through the same weights, so that each image is embedded once however
+    Attributes:
+        values: uint8 pixels [B, 3, H, W]; or the trunk's output for them, float16 or float32
+            [B, ...], which is what the trunk cache holds.
+        kind: which of the two.
+    """
+
+    values: Tensor
+    kind: Literal["pixels", "trunk_output"]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def to(self, device: torch.device) -> "NetworkInput":
+        """The same batch on another device; the copy may still be under way."""
+        return NetworkInput(self.values.to(device, non_blocking=True), self.kind)
+
+
+class NetworkOutput(NamedTuple):
+    """What the network makes of a batch.
+
+    Attributes:
+        embeddings: float32 [B, D].
+        loss: what the loss gives for the batch, a scalar; None if no pairs were passed.
+    """
+
+    embeddings: Tensor
+    loss: Tensor | None
+
+
+class SiameseNetwork(nn.Module):
+    """Maps faces to embeddings, and computes the loss of the pairs among them.
+
+    Both images of a pair go through the same weights, so each image is embedded once however
     many pairs hold it.
 
     Attributes:
@@ -80,14 +115,23 @@ class SiameseNetwork(nn.Module):
         for known in ("trunk_digest", "trunk_fingerprint"):
             self.__dict__.pop(known, None)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Uint8 pixels [B, 3, H, W] -> embeddings [B, D]."""
-        return self.embed_trunk_output(self.backbone.run_trunk(images))
+    def forward(self, inputs: NetworkInput, batch: PairBatch | None = None) -> NetworkOutput:
+        """Embed a batch of images; with the pairs among them, also compute their loss.
 
-    def embed_trunk_output(self, trunk_output: Tensor) -> Tensor:
-        """The trunk's output for B images -> embeddings [B, D]."""
-        embeddings: Tensor = self.head(self.backbone.tail(trunk_output))
-        return embeddings
+        Args:
+            inputs: B images, on the network's device.
+            batch: the same images and their pairs, on the same device; None embeds only.
+        """
+        if inputs.kind == "pixels":
+            trunk_output = run_trunk_in_blocks(self.backbone, inputs.values)
+        else:
+            trunk_output = inputs.values.float()
+        embeddings: Tensor = self.head(self.backbone.tail(trunk_output)).float()
+        if batch is None:
+            return NetworkOutput(embeddings, None)
+        # Distances and exponentials lose too much in bfloat16, whatever the caller's autocast.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return NetworkOutput(embeddings, self.loss(embeddings, batch))
 
     def compile_trained_part(self) -> None:
         """Compile tail and head for batches of any size; their weights keep their names."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.evaluation.embedding import embed_rows
+from facesim.evaluation.embedding import Embedder
 from facesim.evaluation.scoring import ScoredPairs, score_pairs
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -36,16 +36,7 @@ class Evaluator:
         Raises:
             DataError: an image cannot be used.
         """
-        return score_pairs(
-            self.network,
-            split.inputs,
-            split.table,
-            pairs,
-            batch_size=self.experiment.evaluate.batch_size,
-            processes=self.processes,
-            title=f"embedding {split.name}",
-            cache=self._cache(split),
-        )
+        return score_pairs(self._embedder(split), pairs, split.table.identities)
 
     def embed(self, split: Split, rows: Int64Array) -> Tensor:
         """Embeddings float32 [N, D], on the CPU, of rows of a split's table, none twice.
@@ -53,18 +44,16 @@ class Evaluator:
         Raises:
             DataError: an image cannot be used.
         """
-        return embed_rows(
+        return self._embedder(split).embed(rows)
+
+    def _embedder(self, split: Split) -> Embedder:
+        recipe = embedding_recipe(self.experiment, self.network)
+        name = self.experiment.name
+        return Embedder(
             self.network,
             split.inputs,
-            rows,
-            batch_size=self.experiment.evaluate.batch_size,
-            processes=self.processes,
+            self.experiment.evaluate.batch_size,
+            self.processes,
             title=f"embedding {split.name}",
-            cache=self._cache(split),
-        )
-
-    def _cache(self, split: Split) -> EmbeddingCache:
-        recipe = embedding_recipe(self.experiment, self.network)
-        return EmbeddingCache(
-            self.network, split.table, recipe, self.experiment.name, split.digests
+            cache=EmbeddingCache(self.network, split.table, recipe, name, split.digests),
         )

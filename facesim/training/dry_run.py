@@ -59,14 +59,9 @@ def _rehearse(prepared: RunComponents) -> float:
     seed_step(prepared.experiment.seed, 0, device)
     network.train()
     one = iter([next(iter(prepared.sampler.batches(0)))])
-    batch, images = next(iter(prepared.train.inputs.batches(one, 0)))
-    loss = training_loss(
-        prepared.trained,
-        prepared.train.inputs,
-        batch.to(device),
-        images.to(device),
-        precision_of(settings.precision, device),
-    )
+    batch, inputs = next(iter(prepared.train.inputs.batches(one, 0)))
+    precision = precision_of(settings.precision, device)
+    loss = training_loss(network, inputs.to(device), batch.to(device), precision)
     if not torch.isfinite(loss):
         raise NonFiniteLossError(
             f"the loss is {loss.item()} on the first batch, before anything is trained; look at "

@@ -1,18 +1,18 @@
-"""What samplers that mine are shown, and when."""
+"""Hard-pair mining: embed the training set and pass it to the sampler."""
 
 import numpy as np
 
-from facesim.evaluation.embedding import embed_rows
+from facesim.evaluation.embedding import Embedder
 from facesim.interfaces import MiningSampler
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
 
 
 def mine_epoch(prepared: RunComponents, epoch: int, processes: Processes) -> None:
-    """Show a sampler that mines all training images as the network embeds them now.
+    """Let a sampler that mines choose the pairs of an epoch by the current embeddings.
 
-    Nothing happens for any other sampler, nor before the first epoch: what an untrained head finds
-    alike is chance. A resumed run does it again exactly if it goes on at the start of an epoch.
+    Does nothing for other samplers, nor before the first epoch: which images an untrained head
+    finds similar is chance. A resumed run mines again only if it resumes at the start of an epoch.
 
     Args:
         prepared: network, training images and sampler.
@@ -21,12 +21,11 @@ def mine_epoch(prepared: RunComponents, epoch: int, processes: Processes) -> Non
     """
     if epoch == 0 or not isinstance(prepared.sampler, MiningSampler):
         return
-    embeddings = embed_rows(
+    embedder = Embedder(
         prepared.network,
         prepared.train.inputs,
-        np.arange(len(prepared.train.table)),
-        batch_size=prepared.experiment.evaluate.batch_size,
-        processes=processes,
+        prepared.experiment.evaluate.batch_size,
+        processes,
         title="embedding train",
     )
-    prepared.sampler.mine(embeddings, epoch)
+    prepared.sampler.mine(embedder.embed(np.arange(len(prepared.train.table))), epoch)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facesim.errors import FacesimError
 from facesim.interfaces import PairBatch
-from facesim.model.inputs import Inputs
+from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import TrainingState
 
@@ -19,32 +19,33 @@ class NonFiniteLossError(FacesimError):
 
 
 def training_loss(
-    trained: TrainingState, inputs: Inputs, batch: PairBatch, images: Tensor, precision: str
+    network: SiameseNetwork, inputs: NetworkInput, batch: PairBatch, precision: str
 ) -> Tensor:
-    """The loss of a batch, a scalar with its graph; embeddings and loss are float32.
+    """The loss of a batch, a float32 scalar with its graph.
 
     Args:
-        trained: the network is used in the mode in which it is.
-        inputs: says how ``images`` goes through the network.
+        network: used in the mode in which it is.
+        inputs: the images of the batch, on the network's device.
         batch: on the network's device.
-        images: what ``inputs`` gave for the batch, on the network's device.
-        precision: ``float32`` or ``bfloat16``.
+        precision: in which tail and head compute, ``float32`` or ``bfloat16``.
 
     Raises:
-        FacesimError: the loss is no scalar, or has no gradient.
+        FacesimError: the loss is not a scalar, or has no gradient.
     """
-    with _autocast(images.device, precision):
-        embeddings = inputs.embed(trained.network, images)
-    loss: Tensor = trained.network.loss(embeddings.float(), batch)
-    if loss.ndim or (embeddings.requires_grad and not loss.requires_grad):
-        wrong = (
-            f"a tensor of shape {list(loss.shape)}" if loss.ndim else "a number without gradient"
-        )
-        raise FacesimError(
-            f"the loss {type(trained.network.loss).__name__} gives {wrong}; forward must return a "
-            "scalar tensor that follows from the embeddings: mean() or sum(), no detach() or item()"
-        )
-    return loss
+    with _autocast(network.device, precision):
+        embeddings, loss = network(inputs, batch)
+    if not isinstance(loss, Tensor):
+        wrong = repr(loss)
+    elif loss.ndim:
+        wrong = f"a tensor of shape {list(loss.shape)}"
+    elif embeddings.requires_grad and not loss.requires_grad:
+        wrong = "a number without gradient"
+    else:
+        return loss
+    raise FacesimError(
+        f"the loss {type(network.loss).__name__} gives {wrong}; forward must return a scalar "
+        "tensor that follows from the embeddings: mean() or sum(), no detach() or item()"
+    )
 
 
 def update(trained: TrainingState, loss: Tensor) -> None:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
+from facesim.evaluation.embedding import Embedder
 from facesim.evaluation.metrics import metric_named
 from facesim.interfaces import MiningSampler, PairBatch, PairSet
+from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
@@ -135,9 +137,9 @@ class Trainer:
         title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
         with self.processes.reporter.task(title, len(sampler), progress.batch) as advance:
             watch = _Stopwatch()
-            for batch, images in self.prepared.train.inputs.batches(batches, progress.epoch):
-                self._unread.append(self._step(batch, images))
-                watch.images += len(images)
+            for batch, inputs in self.prepared.train.inputs.batches(batches, progress.epoch):
+                self._unread.append(self._step(batch, inputs))
+                watch.images += len(inputs)
                 note = ""
                 if self._is_due(self.settings.log_every) or progress.batch == len(sampler):
                     note = (
@@ -147,13 +149,12 @@ class Trainer:
                     self._save_periodic()
                 advance(1, note)  # last, because a stop leaves the loop here
 
-    def _step(self, batch: PairBatch, images: Tensor) -> Tensor:
+    def _step(self, batch: PairBatch, inputs: NetworkInput) -> Tensor:
         """One update; returns the loss, which stays on the device unless that is the CPU."""
         progress, trained = self.progress, self.prepared.trained
         seed_step(self.prepared.experiment.seed, progress.step, self.device)
-        images = images.to(self.device, non_blocking=True)
         loss = training_loss(
-            trained, self.prepared.train.inputs, batch.to(self.device), images, self.precision
+            trained.network, inputs.to(self.device), batch.to(self.device), self.precision
         )
         if self.device.type == "cpu":
             require_finite(loss.item(), progress.epoch + 1, progress.batch + 1, progress.step + 1)
@@ -186,13 +187,15 @@ class Trainer:
         return loss
 
     def _validate(self) -> Validation:
-        return validate(
-            self.prepared.network,
-            self.prepared.val,
-            self.val_pairs,
-            batch_size=self.prepared.experiment.evaluate.batch_size,
-            processes=self.processes,
+        prepared = self.prepared
+        embedder = Embedder(
+            prepared.network,
+            prepared.val.inputs,
+            prepared.experiment.evaluate.batch_size,
+            self.processes,
+            title="validating",
         )
+        return validate(embedder, prepared.val, self.val_pairs)
 
     def _end_epoch(self, validation: Validation) -> None:
         """Log the validation, keep the best, and write the checkpoint that resuming starts from."""

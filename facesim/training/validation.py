@@ -1,27 +1,26 @@
-"""What val says after an epoch: the figures, the health of the embeddings, and warnings."""
+"""Per-epoch validation: metrics, embedding diagnostics, warnings."""
 
 from dataclasses import dataclass
 
 from facesim.evaluation.collapse import collapse_warnings
+from facesim.evaluation.embedding import Embedder
 from facesim.evaluation.evaluate_scores import evaluate_scores
 from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.scoring import score_pairs
 from facesim.evaluation.training_health import TrainingHealth, training_health
 from facesim.interfaces import PairSet
-from facesim.model.network import SiameseNetwork
-from facesim.processes import Processes
 from facesim.training.build import Split
 
 
 @dataclass(frozen=True)
 class Validation:
-    """The network on val.
+    """Metrics and diagnostics on val after one epoch.
 
     Attributes:
-        result: the figures, without intervals.
-        health: scores and embeddings.
-        chance_loss: what the loss is on these pairs for who knows nothing; None if unknown.
+        result: the metrics, without intervals.
+        health: statistics of scores and embeddings.
+        chance_loss: loss of a constant predictor on these pairs; None if unknown.
     """
 
     result: EvaluationResult
@@ -29,7 +28,7 @@ class Validation:
     chance_loss: float | None
 
     def warnings(self, epochs_done: int, epochs: int) -> tuple[str, ...]:
-        """Signs that the training has failed, after so many of its epochs."""
+        """Signs of a failed training after ``epochs_done`` of ``epochs``."""
         return collapse_warnings(
             self.health.spread,
             loss=self.result.loss,
@@ -40,32 +39,16 @@ class Validation:
         )
 
 
-def validate(
-    network: SiameseNetwork,
-    val: Split,
-    pairs: PairSet,
-    *,
-    batch_size: int,
-    processes: Processes,
-) -> Validation:
+def validate(embedder: Embedder, val: Split, pairs: PairSet) -> Validation:
     """Score the pairs of val with the network as it is.
 
     Args:
-        network: left in the mode in which it came.
+        embedder: of val's images.
         val: the split.
         pairs: of its table.
-        batch_size: images embedded at a time.
-        processes: show the progress.
     """
-    scored = score_pairs(
-        network,
-        val.inputs,
-        val.table,
-        pairs,
-        batch_size=batch_size,
-        processes=processes,
-        title="validating",
-    )
+    network = embedder.network
+    scored = score_pairs(embedder, pairs, val.table.identities)
     result = evaluate_scores(
         scored.scores,
         pairs.same,

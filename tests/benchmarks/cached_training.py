@@ -139,15 +139,16 @@ def _frozen_epochs(trainer: Trainer) -> dict[str, float]:
 def _batches(prepared: RunComponents) -> Iterator[tuple[PairBatch, Tensor]]:
     inputs = prepared.train.inputs
     assert isinstance(inputs, CachedInputs)
-    for batch, features in inputs.batches(prepared.sampler.batches(0), 0):
-        yield batch, features.float()
+    for batch, read in inputs.batches(prepared.sampler.batches(0), 0):
+        yield batch, read.values.float()
 
 
 def _bare(prepared: RunComponents, in_memory: list[tuple[PairBatch, Tensor]]) -> None:
     prepared.network.train()
     for batch, features in in_memory:
-        embeddings = prepared.network.embed_trunk_output(features)
-        update(prepared.trained, prepared.network.loss(embeddings, batch))
+        network = prepared.network
+        embeddings = network.head(network.backbone.tail(features))
+        update(prepared.trained, network.loss(embeddings, batch))
 
 
 def _engine(trainer: Trainer) -> None:
@@ -156,8 +157,8 @@ def _engine(trainer: Trainer) -> None:
     progress.batch = progress.step = 0
     prepared.network.train()
     batches = islice(prepared.sampler.batches(0), STEPS)
-    for batch, features in prepared.train.inputs.batches(batches, 0):
-        trainer._unread.append(trainer._step(batch, features))
+    for batch, inputs in prepared.train.inputs.batches(batches, 0):
+        trainer._unread.append(trainer._step(batch, inputs))
     trainer._read_losses()
 
 

@@ -91,11 +91,8 @@ def _pixels(prepared: RunComponents, batch: PairBatch) -> torch.Tensor:
 
 
 def _cached(prepared: RunComponents, batches: list[PairBatch]) -> None:
-    inputs = prepared.train.inputs
-    for batch, features in inputs.batches(batches, 0):
-        update(
-            prepared.trained, training_loss(prepared.trained, inputs, batch, features, "float32")
-        )
+    for batch, inputs in prepared.train.inputs.batches(batches, 0):
+        update(prepared.trained, training_loss(prepared.network, inputs, batch, "float32"))
 
 
 def _pairwise(
@@ -104,7 +101,9 @@ def _pairwise(
     """Two embeddings a pair, each from the pixels, and the contrastive loss of their distance."""
     network = prepared.network
     for batch, images in zip(batches, pixels, strict=True):
-        first, second = (network(images[side]) for side in batch.pairs.unbind(1))
+        first, second = (
+            network.head(network.backbone(images[side])) for side in batch.pairs.unbind(1)
+        )
         distance = functional.pairwise_distance(first, second)
         genuine = batch.same * distance.square()
         impostor = ~batch.same * (2.0 - distance).clamp(min=0).square()

@@ -10,7 +10,7 @@ from torch import nn
 from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim.discovery import load_installed_plugins
 from facesim.experiment.schema import Experiment
-from facesim.model.network import build_network
+from facesim.model.network import NetworkInput, build_network
 from facesim.model.untrained import untouched_backbone
 
 CPU = torch.device("cpu")
@@ -67,9 +67,11 @@ def test_maps_and_a_head_that_pools_fit(tmp_path: Path, frozen_stages: int) -> N
     network = build_network(wanted, 2, CPU).eval()
     images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     assert network.backbone(images).shape == (3, 32, 2, 2)
-    assert network(images).shape == (3, network.embedding_dim) == (3, 5)
+    inputs = NetworkInput(images, "pixels")
+    assert network(inputs).embeddings.shape == (3, network.embedding_dim) == (3, 5)
     maps = network.backbone(images)
-    torch.testing.assert_close(untouched_backbone(wanted, CPU).eval()(images), maps.mean((2, 3)))
+    untouched = untouched_backbone(wanted, CPU).eval()(inputs).embeddings
+    torch.testing.assert_close(untouched, maps.mean((2, 3)))
 
 
 def test_pictures_of_another_size_than_the_only_one_are_refused(tmp_path: Path) -> None:

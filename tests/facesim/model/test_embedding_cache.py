@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +11,12 @@ from torch import Tensor, nn
 from facesim.arrays import Int64Array
 from facesim.data.framing import Framing
 from facesim.errors import DataError, FacesimError
-from facesim.evaluation.embedding import embed_rows
+from facesim.evaluation.embedding import Embedder
 from facesim.interfaces import Backbone, FaceTable, Loss, ModuleHead, PairBatch
 from facesim.model.cache_admin import list_stores, prune, stores_root
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.inputs import PixelInputs
-from facesim.model.network import SiameseNetwork
+from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.processes import Processes
 
@@ -35,18 +34,19 @@ class Distance(Loss):
 
 
 class CountingInputs(PixelInputs):
-    """Counts the images that go through the network, and may fail after some batches."""
+    """Counts the images that are read for the network, and may fail after some batches."""
 
     def __init__(self, table: FaceTable, fails_after: int | None = None) -> None:
         super().__init__(table, FRAMING)
         self.embedded: list[int] = []
         self.fails_after = fails_after
 
-    def embed(self, network: SiameseNetwork, inputs: Tensor) -> Tensor:
-        if len(self.embedded) == self.fails_after:
-            raise KeyboardInterrupt
-        self.embedded.append(len(inputs))
-        return super().embed(network, inputs)
+    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
+        for inputs in super().rows(rows, batch_size):
+            if len(self.embedded) == self.fails_after:
+                raise KeyboardInterrupt
+            self.embedded.append(len(inputs))
+            yield inputs
 
 
 @pytest.fixture(autouse=True)
@@ -67,19 +67,9 @@ def embedded(
     *,
     cached: bool = True,
     recipe: TrunkRecipe = RECIPE,
-    **settings: Any,
 ) -> Tensor:
     cache = EmbeddingCache(network, inputs.table, recipe, "net") if cached else None
-    return embed_rows(
-        network,
-        inputs,
-        rows,
-        batch_size=8,
-        processes=Processes(),
-        title="embedding",
-        cache=cache,
-        **settings,
-    )
+    return Embedder(network, inputs, 8, Processes(), cache=cache).embed(rows)
 
 
 ROWS = np.array([60, 3, *range(10, 40)])
@@ -198,7 +188,7 @@ def test_embeddings_that_always_vanish_end_in_an_error(
     network: SiameseNetwork, table: FaceTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EmbeddingCache, "flush", lambda self: None)
-    with pytest.raises(FacesimError, match="not there any more as soon as they were written"):
+    with pytest.raises(FacesimError, match="missing right after they were written"):
         embedded(network, CountingInputs(table), ROWS)
 
 
@@ -206,7 +196,7 @@ def test_an_image_that_changes_in_between_is_refused(
     network: SiameseNetwork, table: FaceTable
 ) -> None:
     class Changing(CountingInputs):
-        def rows(self, rows: Int64Array, batch_size: int) -> Iterator[Tensor]:
+        def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
             yield from super().rows(rows, batch_size)
             table.path(3).write_bytes(table.path(4).read_bytes())
 

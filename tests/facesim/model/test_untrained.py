@@ -7,7 +7,7 @@ from torch import Tensor
 
 from facesim.discovery import load_installed_plugins
 from facesim.experiment.schema import Experiment
-from facesim.model.network import build_network
+from facesim.model.network import NetworkInput, build_network
 from facesim.model.untrained import raw_pixels, untouched_backbone
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def naive_correlation(first: Tensor, second: Tensor) -> float:
 def test_raw_pixels_score_by_the_correlation_of_grey_values() -> None:
     network, images = raw_pixels(CPU).eval(), pictures(6)
     images[1] = images[0] // 2 + 60  # darker and flatter
-    embeddings = network(images)
+    embeddings = network(NetworkInput(images, "pixels")).embeddings
     scores = network.loss.score(embeddings[0:6:2], embeddings[1:6:2])
     expected = [naive_correlation(images[i], images[i + 1]) for i in (0, 2, 4)]
     assert scores.tolist() == pytest.approx(expected, abs=1e-4)
@@ -45,7 +45,7 @@ def test_a_picture_of_one_grey_is_like_no_other() -> None:
     network = raw_pixels(CPU).eval()
     images = pictures(2)
     images[0] = 128
-    embeddings = network(images)
+    embeddings = network(NetworkInput(images, "pixels")).embeddings
     assert network.loss.score(embeddings[:1], embeddings[1:]).abs() < 1e-3
 
 
@@ -76,5 +76,6 @@ def test_the_untouched_backbone_is_the_one_that_training_begins_with(
     assert torch.equal(torch.get_rng_state(), before)
     trained = build_network(experiment, 2, CPU).eval()
     images = pictures(4)
-    assert torch.equal(untouched(images), trained.backbone(images))
+    embeddings = untouched(NetworkInput(images, "pixels")).embeddings
+    assert torch.equal(embeddings, trained.backbone(images))
     assert untouched.embedding_dim == trained.backbone.features

@@ -11,13 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from facesim.data.linter.findings import ProtocolError
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
-from facesim.model.network import SiameseNetwork
+from facesim.model.network import NetworkInput, NetworkOutput, SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation import evaluate
@@ -176,10 +175,9 @@ def test_a_second_evaluation_runs_no_network(
 ) -> None:
     expected = measured(run)
 
-    def refuse(network: SiameseNetwork, images: Tensor) -> Tensor:
+    def refuse(network: SiameseNetwork, inputs: NetworkInput) -> NetworkOutput:
         raise AssertionError("an image went through the network")
 
-    monkeypatch.setattr(SiameseNetwork, "embed_trunk_output", refuse)
     monkeypatch.setattr(SiameseNetwork, "forward", refuse)
     assert measured(run) == expected
 

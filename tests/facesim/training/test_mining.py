@@ -11,9 +11,10 @@ from torch import Tensor
 
 from facesim import MiningSampler, PairBatch, Sampler, TableSampler
 from facesim.arrays import Int64Array
-from facesim.evaluation.embedding import embed_rows
+from facesim.evaluation.embedding import Embedder
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, samplers
+from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.runs.run import begin_run, resume_run, train_run
 from facesim.training import trainer
@@ -65,15 +66,8 @@ def mining(tiny: Experiment) -> Iterator[Experiment]:
 
 
 def embedded(prepared: RunComponents) -> Tensor:
-    rows = np.arange(len(prepared.train.table))
-    return embed_rows(
-        prepared.network,
-        prepared.train.inputs,
-        rows,
-        batch_size=64,
-        processes=Processes(),
-        title="",
-    )
+    embedder = Embedder(prepared.network, prepared.train.inputs, 64, Processes())
+    return embedder.embed(np.arange(len(prepared.train.table)))
 
 
 def test_it_is_shown_every_image_before_each_epoch_but_the_first(
@@ -95,8 +89,8 @@ def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     steps = len(prepared.sampler)
     step = trainer.Trainer._step
 
-    def stopping(self: trainer.Trainer, batch: PairBatch, images: Tensor) -> Tensor:
-        loss = step(self, batch, images)
+    def stopping(self: trainer.Trainer, batch: PairBatch, inputs: NetworkInput) -> Tensor:
+        loss = step(self, batch, inputs)
         if self.progress.step == steps + 2:
             raise Stopped(2)
         return loss
