@@ -1,1 +1,1 @@
-"""Tables, decoding, the loader, pair sets."""
+"""Tables, image decoding and loading, evaluation pairs, the protocol linter."""

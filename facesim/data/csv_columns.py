@@ -1,4 +1,4 @@
-"""A CSV file -> its columns as text, or a DataError that names file and line."""
+"""Reading the columns of a CSV file as text, with errors by file and line."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ class CsvColumns:
     frame: pd.DataFrame
 
     def place(self, row: int) -> str:
-        """Where a row stands: ``train.csv:17``. Reads the text up to it."""
+        """File and line of a row: ``train.csv:17``. Reads the text up to it."""
         line, _ = next(islice(_records(self.text), row + 1, None))
         return f"{self.path}:{line}"
 
@@ -62,7 +62,7 @@ def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
 
 
 def as_attributes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text columns -> numbers where every cell that is not empty is one; else left as text."""
+    """Convert columns to numbers where every cell is one or empty; others stay text."""
     return frame.apply(_as_numbers)
 
 
@@ -74,7 +74,7 @@ def _as_numbers(column: "pd.Series[str]") -> "pd.Series[str] | pd.Series[float]"
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line it begins on, the header first."""
+    """Each record with its first line, the header first."""
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     begin = 1
     for cells in reader:
@@ -93,7 +93,7 @@ def _check_header(place: str, header: list[str], required: Sequence[str]) -> Non
             )
     twice = {name for name in header if header.count(name) > 1}
     if twice:
-        raise DataError(f"{place}: the column {min(twice)!r} stands twice in the header")
+        raise DataError(f"{place}: the column {min(twice)!r} is in the header twice")
 
 
 def _parse(path: Path, text: str, header: list[str], header_line: int) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def _parse(path: Path, text: str, header: list[str], header_line: int) -> pd.Dat
     except (ParserError, ParserWarning) as error:
         _refuse_irregular(path, text, len(header))
         raise DataError(f"{path}: {error}") from error
-    # pandas fills up rows that are too short. Commas tell, unless quotes may hide some.
+    # pandas pads rows that are too short. The number of commas tells, unless some are quoted.
     if '"' in text or text.count(",") != (len(frame) + 1) * (len(header) - 1):
         _refuse_irregular(path, text, len(header))
     if frame.empty:
@@ -122,7 +122,7 @@ def _parse(path: Path, text: str, header: list[str], header_line: int) -> pd.Dat
 
 
 def _refuse_irregular(path: Path, text: str, columns: int) -> None:
-    """Go through the file row by row, which only happens where something looks wrong."""
+    """Raise DataError for the first malformed record; slow, so called on suspicion only."""
     last = 1
     try:
         for line, cells in _records(text):

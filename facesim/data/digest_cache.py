@@ -1,4 +1,4 @@
-"""What image files were found to contain, remembered from run to run."""
+"""Persistent cache of image-file digests."""
 
 import logging
 import os
@@ -26,13 +26,13 @@ _CREATE = """
 """
 
 
-class RememberedFile(NamedTuple):
-    """One file's content as it was when it was last read.
+class CachedDigest(NamedTuple):
+    """The digest of one file as it was when it was last read.
 
     Attributes:
         folder: the folder's path, in the file system's bytes.
         name: the file's name in its folder, in the file system's bytes.
-        signature: what ``stat`` said of it; another signature means that it must be read again.
+        signature: of its ``stat``; a file with another signature has to be read again.
         digest: 16 bytes, of its content.
     """
 
@@ -43,26 +43,26 @@ class RememberedFile(NamedTuple):
 
     @property
     def checksum(self) -> int:
-        """SQLite has no checksums of its own: a flipped bit would come back as a digest."""
+        """CRC-32 of the row; SQLite has none, and a flipped bit would come back as a digest."""
         return zlib.crc32(self.name + self.signature + self.digest)
 
 
-class DigestMemo:
-    """A SQLite database of :class:`RememberedFile`, by folder.
+class DigestCache:
+    """A SQLite database of :class:`CachedDigest`, by folder.
 
     Several processes may read and write it at once (write-ahead log, with a busy timeout), and a
-    kill loses at most the last batch of :meth:`remember`. All of it can be made again: a database
-    in which anything is damaged is thrown away, with a warning, and started anew.
+    kill loses at most the last batch of :meth:`put_many`. All of it can be computed again: a
+    damaged database is deleted, with a warning.
 
     Args:
-        path: the database file; made, with its folder, where there is none.
+        path: the database file; created, with its folder, where there is none.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def recall(self, folders: Iterable[bytes]) -> dict[tuple[bytes, bytes], RememberedFile]:
-        """Everything known of the files of some folders, by folder and name.
+    def get_many(self, folders: Iterable[bytes]) -> dict[tuple[bytes, bytes], CachedDigest]:
+        """The cached digests of all files in some folders, by folder and name.
 
         Raises:
             FacesimError: the database cannot be opened or stays locked.
@@ -74,11 +74,11 @@ class DigestMemo:
                 files = [_checked(*row) for row in found]
             return {(file.folder, file.name): file for file in files}
         except _DamagedError as damage:
-            self._start_anew(damage)
+            self._delete(damage)
             return {}
 
-    def remember(self, files: Iterable[RememberedFile]) -> None:
-        """Keep what is known of some files, in one transaction.
+    def put_many(self, files: Iterable[CachedDigest]) -> None:
+        """Store the digests of some files, in one transaction.
 
         Raises:
             FacesimError: the database cannot be written or stays locked.
@@ -89,7 +89,7 @@ class DigestMemo:
             with self._connection() as connection, connection:
                 connection.executemany(statement, rows)
         except _DamagedError as damage:
-            self._start_anew(damage)
+            self._delete(damage)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -104,7 +104,7 @@ class DigestMemo:
             yield connection
         except (sqlite3.OperationalError, OSError) as error:
             raise FacesimError(
-                f"{self.path}: the memo of image digests cannot be used: {error}; check the disk "
+                f"{self.path}: the cache of image digests cannot be used: {error}; check the disk "
                 "and the permissions, or let FACESIM_CACHE name another folder"
             ) from error
         except sqlite3.DatabaseError as error:
@@ -113,22 +113,22 @@ class DigestMemo:
             if connection is not None:
                 connection.close()
 
-    def _start_anew(self, damage: "_DamagedError") -> None:
-        log.warning("%s is damaged (%s); it is started anew", self.path, damage)
+    def _delete(self, damage: "_DamagedError") -> None:
+        log.warning("%s is damaged (%s); the images are read again", self.path, damage)
         with FileLock(f"{self.path}.lock"):
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
 
 class _DamagedError(Exception):
-    """The database holds something that was never written to it."""
+    """The database holds what was never written to it."""
 
 
 def _checked(
     folder: bytes, name: bytes, signature: bytes, digest: bytes, checksum: int
-) -> RememberedFile:
+) -> CachedDigest:
     try:
-        file = RememberedFile(folder, name, signature, digest)
+        file = CachedDigest(folder, name, signature, digest)
         intact = len(digest) == 16 and file.checksum == checksum
     except TypeError as error:
         raise _DamagedError(f"a row holds another type: {error}") from None

@@ -1,4 +1,4 @@
-"""Which files of a table exist, by listing folders instead of asking for every file."""
+"""Finding which files of a table exist, by listing folders instead of a ``stat`` per file."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from facesim.errors import DataError
 
 
 def folders_of(files: Iterable[str]) -> set[str]:
-    """The distinct folders of some paths, each with its last slash; ``""`` is the root."""
+    """The distinct folders of some paths, each with its trailing slash; ``""`` is the root."""
     return {file[: file.rfind("/") + 1] for file in files}
 
 
@@ -21,8 +21,8 @@ def on_disk(root: Path, folders: set[str], files: "pd.Index[str]") -> npt.NDArra
 
     Args:
         root: what the paths are relative to.
-        folders: those of the files, as :func:`folders_of` gives them.
-        files: str [N], none twice.
+        folders: of the files, as :func:`folders_of` returns them.
+        files: str [N], distinct.
 
     Raises:
         DataError: no such root, or a folder that may not be listed.

@@ -1,4 +1,4 @@
-"""Content digests of image files: each file is read once, and remembered while it is unchanged."""
+"""Content digests of image files, cached for as long as a file is unchanged."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facesim.data.digest_cache import DigestMemo, RememberedFile
+from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
@@ -25,36 +25,36 @@ DIGEST_BYTES = 16
 _FILES_AT_A_TIME = 2048
 
 _SETTLED_NS = 2_000_000_000
-"""A file may change again within one tick of its clock, at most two seconds, and look the same."""
+"""A file that changes again within a tick of its clock, at most two seconds, looks unchanged."""
 
 
 def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_progress) -> Digests:
     """The BLAKE2b digest of every image file of a table.
 
     A file is read again only if its size, modification time, change time or inode has changed; an
-    unchanged one costs a ``stat``. What is known is kept in :func:`facesim.paths.cache_dir`.
+    unchanged one costs a ``stat``. The digests are cached in :func:`facesim.paths.cache_dir`.
 
     Args:
-        table: the images; a file may stand in several rows.
-        advance: called with the number of rows that have just been done.
+        table: the images; a file may be in several rows.
+        advance: called with the number of rows just done.
 
     Returns:
         uint8 [N, 16], the digest of the file of each row.
 
     Raises:
         DataError: a file cannot be read; the text names it.
-        FacesimError: the memo cannot be opened or written.
+        FacesimError: the cache cannot be opened or written.
     """
-    memo = DigestMemo(cache_dir() / "image-digests-1.sqlite")
+    cache = DigestCache(cache_dir() / "image-digests-1.sqlite")
     digests = np.empty((len(table), DIGEST_BYTES), dtype=np.uint8)
     with ThreadPoolExecutor() as pool:
         for folders in _groups(_rows_by_folder(table)):
-            known = memo.recall(folders)
+            known = cache.get_many(folders)
             rows = [(folder, row) for folder, inside in folders.items() for row in inside]
             for start in range(0, len(rows), _FILES_AT_A_TIME):
                 part = rows[start : start + _FILES_AT_A_TIME]
                 files = [(folder, _name_of(table.files[row])) for folder, row in part]
-                found = b"".join(file.digest for file in _digest_files(files, known, pool, memo))
+                found = b"".join(file.digest for file in _digest_files(files, known, pool, cache))
                 positions = [row for _, row in part]
                 digests[positions] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
                 advance(len(part))
@@ -62,7 +62,7 @@ def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_prog
 
 
 class TableDigests:
-    """The digests of a table's images, taken when they are first asked for, and kept.
+    """The digests of a table's images, computed on first use.
 
     Args:
         table: the images.
@@ -104,7 +104,7 @@ def _rows_by_folder(table: FaceTable) -> dict[bytes, list[int]]:
 
 
 def _groups(folders: dict[bytes, list[int]]) -> Iterator[dict[bytes, list[int]]]:
-    """Small folders together: a data set may have one for each of a hundred thousand people."""
+    """Group small folders: a data set may have one for each of a hundred thousand people."""
     group: dict[bytes, list[int]] = {}
     rows = 0
     for folder, inside in folders.items():
@@ -119,20 +119,20 @@ def _groups(folders: dict[bytes, list[int]]) -> Iterator[dict[bytes, list[int]]]
 
 def _digest_files(
     files: list[tuple[bytes, bytes]],
-    known: dict[tuple[bytes, bytes], RememberedFile],
+    known: dict[tuple[bytes, bytes], CachedDigest],
     pool: ThreadPoolExecutor,
-    memo: DigestMemo,
-) -> list[RememberedFile]:
-    """The content of some files by folder and name, from the memo where it still holds."""
+    cache: DigestCache,
+) -> list[CachedDigest]:
+    """The digests of some files by folder and name, from the cache where it is still valid."""
     unread = {file for file in files if not _unchanged(b"/".join(file), known.get(file))}
     if unread:
         fresh = list(pool.map(_read, sorted(unread)))
         known.update(((file.folder, file.name), file) for file, _ in fresh)
-        memo.remember(file for file, settled in fresh if settled)
+        cache.put_many(file for file, settled in fresh if settled)
     return [known[file] for file in files]
 
 
-def _unchanged(path: bytes, known: RememberedFile | None) -> bool:
+def _unchanged(path: bytes, known: CachedDigest | None) -> bool:
     try:
         # A Path a file would cost several times the stat.
         return known is not None and _signature(os.stat(path)) == known.signature  # noqa: PTH116
@@ -140,8 +140,8 @@ def _unchanged(path: bytes, known: RememberedFile | None) -> bool:
         raise _unreadable(path, error) from None
 
 
-def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[RememberedFile, bool]:
-    """A file's content, and whether it is old enough that a later change must show."""
+def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[CachedDigest, bool]:
+    """Read a file's digest, and whether the file is old enough that a later change will show."""
     path = b"/".join(folder_and_name)
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
@@ -153,7 +153,7 @@ def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[RememberedFile, bool]:
     if _signature(before) != _signature(after):
         raise DataError(f"{os.fsdecode(path)}: it was being written to while it was read")
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
-    return RememberedFile(*folder_and_name, _signature(after), digest), settled
+    return CachedDigest(*folder_and_name, _signature(after), digest), settled
 
 
 def _digest(content: bytes) -> bytes:

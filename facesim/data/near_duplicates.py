@@ -1,4 +1,4 @@
-"""Finding images that look the same among many, by perceptual hash."""
+"""Near-duplicate search by perceptual hash."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +9,14 @@ Hashes = npt.NDArray[np.uint8]
 """uint8 [N, 32], one 256-bit perceptual hash per row."""
 
 MAX_DISTANCE = 12
-"""Bits by which two hashes of one picture may differ.
+"""Bits by which two hashes of one image may differ.
 
 Aligned faces re-encoded as JPEG at quality 50 differ by at most 6 bits; of two different
 photographs, one pair in ten thousand differs by fewer than 78.
 """
 
 _MAX_GROUP = 256
-"""Larger groups of equal bands are blank pictures; comparing all of them would take for ever."""
+"""Larger groups of equal bands are blank images; comparing all of them would take too long."""
 
 
 def near_duplicates(left: Hashes, right: Hashes) -> Int64Array:
@@ -36,7 +36,7 @@ def near_duplicates(left: Hashes, right: Hashes) -> Int64Array:
 
 
 def _bands(hashes: Hashes) -> list[Int64Array]:
-    """The 256 bits cut into d + 1 bands, each as one number per row."""
+    """The 256 bits split into d + 1 bands, each as one number per row."""
     bits = np.unpackbits(hashes, axis=1)
     return [
         band.astype(np.int64) @ (1 << np.arange(band.shape[1], dtype=np.int64))

@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a file of pairs, in words."""
+"""Error messages for the rows of a pairs file."""
 
 import csv
 import re
@@ -15,7 +15,7 @@ _CANDIDATES = 20
 
 
 def is_whole_number(text: str) -> bool:
-    """Whether a fold's text is a whole number from 0 that int64 holds."""
+    """Whether a text is a non-negative whole number that int64 holds."""
     return re.fullmatch("[0-9]{1,18}", text) is not None
 
 
@@ -25,10 +25,10 @@ def describe_problems(
     """One line ``file:line: what is wrong`` for each of the first wrong records.
 
     Args:
-        path: the CSV, read again: only now do the lines matter.
+        path: the CSV file, read again, because lines matter only now.
         wrong: int64, ascending, records below the header, counted from 0.
-        table: what the pairs are of.
-        row_of: the row of each of its files.
+        table: of the paired images.
+        row_of: file name -> row of the table.
     """
     shown = set(wrong[:_SHOWN].tolist())
     lines = []
@@ -67,7 +67,7 @@ def _problem(record: list[str], header: list[str], table: FaceTable, row_of: dic
 
 
 def _nearest(file: str, row_of: dict[str, int]) -> str:
-    """Did you mean: of some files that sort next to it or have its name in another folder."""
+    """Suggest files that sort next to it, or have the same name in another folder."""
     files = sorted(row_of)
     place = bisect_left(files, file)
     near = files[max(place - _CANDIDATES, 0) : place + _CANDIDATES]

@@ -1,4 +1,4 @@
-"""Draw genuine and impostor pairs from identities, by number and without listing all of them."""
+"""Drawing genuine and impostor pairs by number, without listing all pairs."""
 
 from dataclasses import dataclass
 
@@ -93,17 +93,17 @@ class PairSpace:
 
 
 def count_pairs(images: int, pairs_per_image: float, same_fraction: float) -> tuple[int, int]:
-    """How many pairs are asked for, to the nearest whole pair: (genuine, impostor).
+    """The numbers of pairs to draw, rounded: (genuine, impostor).
 
     Raises:
-        FacesimError: fewer than two images, or so small a ``pairs_per_image`` that no pair is.
+        FacesimError: fewer than two images, or ``pairs_per_image`` rounds to no pair.
     """
     if images < 2:
         raise FacesimError(f"a pair needs two images; the table has {images}")
     pairs = round(images * pairs_per_image)
     if pairs < 1:
         raise FacesimError(
-            f"pairs_per_image {pairs_per_image:g} over {images} images asks for no pair; "
+            f"pairs_per_image {pairs_per_image:g} over {images} images is less than one pair; "
             f"use {1 / images:.2g} or more"
         )
     genuine = round(pairs * same_fraction)
@@ -115,10 +115,10 @@ def draw_pair_numbers(
 ) -> Int64Array:
     """Draw pairs of both classes and shuffle them together.
 
-    Within a class every *pair* is equally likely, so an identity with ``n`` images is met in
+    Within a class every *pair* is equally likely, so an identity with ``n`` images is drawn in
     proportion to its ``n (n - 1) / 2`` genuine pairs: the mean over the drawn pairs is an unbiased
     estimate of the mean over all pairs of the table. No pair is drawn twice while another of its
-    class is left; where more are asked for than there are, each is drawn ``asked // there`` times
+    class is left; where more are asked for than exist, each is drawn ``asked // existing`` times
     and the rest, again without repetition, once more.
 
     Args:
@@ -131,7 +131,7 @@ def draw_pair_numbers(
         int64 [genuine + impostor], numbers of ``space``.
 
     Raises:
-        FacesimError: a class is asked for that the table has no pair of.
+        FacesimError: pairs of a class are asked for, and the table has none.
     """
     require_pairs(space, genuine, impostor)
     numbers = np.concatenate(
@@ -150,12 +150,12 @@ def require_pairs(space: PairSpace, genuine: int, impostor: int) -> None:
     if genuine and not space.genuine:
         raise FacesimError(
             f"no genuine pair can be drawn: each of the {identities} identities has one image; "
-            "use a table with at least two images of an identity, or ask for no genuine pairs"
+            "use a table with at least two images of some identity, or draw no genuine pairs"
         )
     if impostor and not space.impostor:
         raise FacesimError(
             f"no impostor pair can be drawn: all {rows} images show one identity; use a table "
-            "with at least two identities, or ask for no impostor pairs"
+            "with at least two identities, or draw no impostor pairs"
         )
 
 
@@ -169,10 +169,10 @@ def _draw(total: int, size: int, generator: np.random.Generator) -> Int64Array:
 
 
 def _distinct(total: int, size: int, generator: np.random.Generator) -> Int64Array:
-    """Draw ``size`` different numbers below ``total``, every set of them equally likely.
+    """Draw ``size`` distinct numbers below ``total``, every set of them equally likely.
 
     Memory is proportional to ``size``: where few of many are drawn, numpy hashes them; where many
-    are, one byte a number marks the drawn ones, or the left-out ones if those are fewer.
+    are, one byte per number marks the drawn ones, or the others if those are fewer.
     """
     if 20 * size < total:
         return generator.choice(total, size, replace=False, shuffle=False)
@@ -189,6 +189,6 @@ def _before(counts: Int64Array) -> Int64Array:
 
 
 def _locate(before: Int64Array, numbers: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """The identity that each number falls into, and its place there."""
+    """The identity that each number belongs to, and its index there."""
     identity = np.searchsorted(before, numbers, side="right") - 1
     return identity, numbers - before[identity]

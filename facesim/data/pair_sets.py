@@ -1,4 +1,4 @@
-"""Evaluation pairs: drawn once from a seed, kept as CSV, read back identically."""
+"""Evaluation pairs: drawn from a seed, stored as CSV, read back identically."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable, PairSet
 
 _Judge = Callable[[PairSet, FaceTable], BoolArray]
-"""Which pairs of a table are refused, bool [P]."""
+"""Marks the pairs of a table that are refused: bool [P]."""
 
 _FILES = ["file1", "file2"]
 _COLUMNS = [*_FILES, "same"]
@@ -36,8 +36,8 @@ def draw_pair_set(
         seed: decides every pair.
 
     Raises:
-        FacesimError: no pair is asked for, or more of a class than the table has: a pair that
-            counted twice would make the evaluation look surer than it is.
+        FacesimError: no pair is asked for, or more of a class than the table has: counting a pair
+            twice would understate the uncertainty.
     """
     space = PairSpace.of(table.identities)
     genuine, impostor = count_pairs(len(table), pairs_per_image, same_fraction)
@@ -48,7 +48,7 @@ def draw_pair_set(
 
 
 def write_pair_set(path: Path, table: FaceTable, pairs: PairSet) -> None:
-    """Write ``file1,file2,same[,fold]``, whole or not at all, the same bytes each time.
+    """Write ``file1,file2,same[,fold]``, atomically and reproducibly.
 
     Raises:
         DataError: the table lists a file twice, or a file name holds a carriage return.
@@ -57,40 +57,42 @@ def write_pair_set(path: Path, table: FaceTable, pairs: PairSet) -> None:
     with replacing(path) as file:
         for text in _csv_parts(table, pairs):
             if "\r" in text:
-                raise DataError(f"{path}: a file name with a carriage return cannot be kept in CSV")
+                raise DataError(
+                    f"{path}: a file name with a carriage return cannot be stored in CSV"
+                )
             file.write(text.encode(errors="surrogateescape"))
 
 
 def read_pair_set(path: Path, table: FaceTable) -> PairSet:
     """Read ``file1,file2,same[,fold]``: paths as in ``table.files``, 1 for genuine, 0 for impostor.
 
-    The columns may stand in any order; ``fold`` is a whole number from 0.
+    The columns may be in any order; ``fold`` is a whole number from 0.
 
     Raises:
-        DataError: there is no such file, it holds no pair, or rows with fields missing or left
-            over, a file that the table does not list, a file paired with itself, or a ``same``
-            that contradicts the table's identities; the first few are named by line.
+        DataError: the file does not exist or has no pair, or it has rows with missing or extra
+            fields, a file that the table does not list, a file paired with itself, or a ``same``
+            that contradicts the table's identities; the message names the first few lines.
     """
     return _read(path, table, refused=_is_self_pair_or_contradictory)
 
 
 def read_pair_list(path: Path, table: FaceTable) -> PairSet:
-    """Read a list that somebody else made, as it stands: to be judged by the protocol linter.
+    """Read a user's list leniently, for the protocol linter to judge.
 
     Like :func:`read_pair_set`, but a file paired with itself and a ``same`` that contradicts the
     table's identities are kept.
 
     Raises:
-        DataError: as :func:`read_pair_set` does for all else.
+        DataError: as :func:`read_pair_set`, for everything else.
     """
     return _read(path, table, refused=_none)
 
 
 def read_training_pairs(path: Path, table: FaceTable) -> PairSet:
-    """Read ``file1,file2[,same]``: a list of pairs to train on; without ``same`` the table decides.
+    """Read training pairs ``file1,file2[,same]``; without ``same`` the table's identities decide.
 
     Raises:
-        DataError: as :func:`read_pair_set` does.
+        DataError: as :func:`read_pair_set`.
     """
     return _read(path, table, refused=_is_self_pair_or_contradictory, headers=(_FILES, _COLUMNS))
 
@@ -105,7 +107,7 @@ def _read(
     parts: list[PairSet] = []
     wrong: list[Int64Array] = []
     try:
-        # errors: a name that is no UTF-8 is compared byte by byte with those in the table
+        # errors: a name that is not UTF-8 is compared by its bytes with those in the table
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = _checked_header(path, next(reader, []), headers)
@@ -115,11 +117,11 @@ def _read(
                 wrong.append(len(parts) * _RECORDS_AT_ONCE + bad)
                 parts.append(pairs)
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: no CSV: {error}") from None
+        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from None
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file of pairs") from None
     if not parts:
-        raise DataError(f"{path}: no pair stands below the header")
+        raise DataError(f"{path}: there is no pair below the header")
     if any(len(records) for records in wrong):
         raise DataError(describe_problems(path, np.concatenate(wrong), table, row_of))
     return _joined(parts)
@@ -136,12 +138,12 @@ def _none(pairs: PairSet, table: FaceTable) -> BoolArray:  # noqa: ARG001
 
 
 def _require_distinct(kind: str, asked: int, there: int, asked_per_unit: float) -> None:
-    if asked <= there or there == 0:  # drawing names a class that is not there at all
+    if asked <= there or there == 0:  # drawing reports a class that the table lacks
         return
     most = 0.99 * there / asked_per_unit
     raise FacesimError(
-        f"{asked} {kind} pairs are asked for and the table has {there}; an evaluation counts no "
-        f"pair twice: lower pairs_per_image to {most:.3g}, or the share of {kind} pairs"
+        f"{asked} {kind} pairs are asked for and the table has {there}; an evaluation counts each "
+        f"pair once: lower pairs_per_image to {most:.3g}, or the share of {kind} pairs"
     )
 
 
@@ -158,7 +160,7 @@ def _row_of_each_file(table: FaceTable) -> dict[str, int]:
 
 
 def _csv_parts(table: FaceTable, pairs: PairSet) -> Iterator[str]:
-    """The text of the file, in parts of bounded size."""
+    """The text of the file, in chunks of bounded size."""
     columns = [*pairs.rows.T, pairs.same] + ([] if pairs.fold is None else [pairs.fold])
     yield ",".join(_COLUMNS if pairs.fold is None else _WITH_FOLD) + "\n"
     for start in range(0, len(pairs), _RECORDS_AT_ONCE):
@@ -182,7 +184,7 @@ def _checked_header(path: Path, header: list[str], headers: Sequence[list[str]])
 def _parse(
     records: list[list[str]], header: list[str], row_of: dict[str, int], identities: Int64Array
 ) -> tuple[PairSet, BoolArray]:
-    """The pairs of some records, and bool [P], which of them say nothing that can be used."""
+    """The pairs of some records, and which of them are malformed: bool [P]."""
     if set(map(len, records)) != {len(header)}:
         missing = [""] * len(header)
         records = [record if len(record) == len(header) else missing for record in records]
@@ -202,7 +204,7 @@ def _parse(
 
 
 def _looked_up(numbers: dict[str, int], texts: tuple[str, ...]) -> Int64Array:
-    """The number of each text, -1 where it has none."""
+    """The number of each text; -1 for an unknown one."""
     return np.fromiter(map(numbers.get, texts, repeat(-1)), np.int64, len(texts))
 
 

@@ -1,4 +1,4 @@
-"""A hash of what a picture looks like, which survives re-encoding and scaling."""
+"""Perceptual hash of an image: robust to re-encoding and scaling."""
 
 import logging
 import os
@@ -30,36 +30,36 @@ _FILES_AT_A_TIME = 256
 def perceptual_hashes(
     table: FaceTable, digests: Digests, advance: Callable[[int], None] = ignore_progress
 ) -> Hashes:
-    """The hash of every image of a table; a content that was hashed before is not decoded again.
+    """The hash of every image of a table, cached by content.
 
     Args:
         table: the images.
         digests: their contents, uint8 [N, 16].
-        advance: called with the number of rows that have just been done.
+        advance: called with the number of rows just done.
 
     Raises:
         DataError: an image cannot be decoded.
     """
-    memo = _Memo(cache_dir() / "perceptual-hashes-1.npz")
+    cache = _HashCache(cache_dir() / "perceptual-hashes-1.npz")
     contents, first_rows, of_rows, rows_each = np.unique(
         digests, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
-    hashes, known = memo.recall(contents)
+    hashes, known = cache.get_many(contents)
     advance(int(rows_each[known].sum()))
     missing = np.flatnonzero(~known)
     if len(missing):
         parts = np.split(missing, np.arange(_FILES_AT_A_TIME, len(missing), _FILES_AT_A_TIME))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python's lock
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases Python's lock
             paths = [[table.path(int(row)) for row in first_rows[part]] for part in parts]
             for part, found in zip(parts, pool.map(_hash_files, paths), strict=True):
                 hashes[part] = found
                 advance(int(rows_each[part].sum()))
-        memo.remember(contents[missing], hashes[missing])
+        cache.put_many(contents[missing], hashes[missing])
     return hashes[of_rows.ravel()]
 
 
 def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The signs, about their median, of the 16 x 16 lowest frequencies of a picture.
+    """The 16 x 16 lowest frequencies of an image, thresholded at their median.
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
 
@@ -79,7 +79,7 @@ def _hash_files(paths: list[Path]) -> Hashes:
 
 
 def _cosines() -> npt.NDArray[np.float64]:
-    """Rows 1 to 16 of the discrete cosine transform; row 0, the brightness, says nothing."""
+    """Rows 1 to 16 of the discrete cosine transform, without row 0, the mean brightness."""
     angles = np.outer(np.arange(1, _FREQUENCIES + 1), 2 * np.arange(_SIDE) + 1)
     return np.asarray(np.cos(np.pi * angles / (2 * _SIDE)))
 
@@ -87,8 +87,8 @@ def _cosines() -> npt.NDArray[np.float64]:
 _COSINES = _cosines()
 
 
-class _Memo:
-    """Hashes by content digest, in one file that is only ever replaced as a whole.
+class _HashCache:
+    """Cache of hashes by content digest, in one file that is replaced as a whole.
 
     Of two processes that write at once the last one wins; the other's hashes are computed again.
     """
@@ -96,8 +96,8 @@ class _Memo:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def recall(self, digests: Digests) -> tuple[Hashes, npt.NDArray[np.bool_]]:
-        """Hashes [N, 32] and which of them are known [N]."""
+    def get_many(self, digests: Digests) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+        """Hashes [N, 32], and which of them are cached [N]."""
         known_digests, known_hashes = self._load()
         hashes = np.zeros((len(digests), _HASH_BYTES), dtype=np.uint8)
         index = {digest.tobytes(): row for row, digest in enumerate(known_digests)}
@@ -105,8 +105,8 @@ class _Memo:
         hashes[rows >= 0] = known_hashes[rows[rows >= 0]]
         return hashes, rows >= 0
 
-    def remember(self, digests: Digests, hashes: Hashes) -> None:
-        """Add hashes that are not in the file yet."""
+    def put_many(self, digests: Digests, hashes: Hashes) -> None:
+        """Add hashes of new contents."""
         known_digests, known_hashes = self._load()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self._path) as file:

@@ -1,4 +1,4 @@
-"""Taking the items of an iterable on another thread, ahead of the one who uses them."""
+"""Prefetching an iterable on a thread."""
 
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -9,20 +9,20 @@ T = TypeVar("T")
 
 
 class _End:
-    """Comes after the last item."""
+    """Marks the end of the items."""
 
 
 _END: Final = _End()
 
 
 def prefetched(items: Iterable[T], ahead: int) -> Generator[T]:
-    """Yield the items of an iterable, which a thread takes from it ahead of time, in order.
+    """Yield the items of an iterable in order, prefetched on a thread.
 
-    It hides waiting: for a disk, or for copies, during which Python's lock is free.
+    It hides latency, of disks or copies, during which Python's lock is released.
 
     Args:
-        items: consumed on one other thread only; an error that it raises comes up in its place.
-        ahead: how many items are taken before they are asked for, at least 1.
+        items: consumed on one other thread only; an error is raised where its item was due.
+        ahead: number of items to prefetch, at least 1.
 
     Example:
         >>> list(prefetched(range(3), ahead=2))

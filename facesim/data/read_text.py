@@ -1,4 +1,4 @@
-"""Text files that somebody else wrote."""
+"""Reading untrusted text files."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from facesim.errors import DataError
 
 
 def read_text(path: Path) -> str:
-    """The whole file; a byte-order mark is taken off, line ends stay as they are.
+    """Read a UTF-8 file; a byte-order mark is removed, line ends stay as they are.
 
     Raises:
         DataError: it cannot be read, or it is not UTF-8 text; the text names the line.
@@ -22,5 +22,5 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}:{line}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{path}:{line}: a zero byte; this is no text, or it is UTF-16")
+        raise DataError(f"{path}:{line}: a zero byte; this is not text, or it is UTF-16")
     return text

@@ -1,4 +1,4 @@
-"""Columns of files and labels -> a FaceTable whose images exist."""
+"""Building a FaceTable from columns of files and labels."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
@@ -13,7 +13,7 @@ from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 
 Missing = Literal["error", "drop"]
-"""What to do about a row whose image is not on disk."""
+"""What to do with a row whose image does not exist."""
 
 
 def build_table(
@@ -26,7 +26,7 @@ def build_table(
     place: Callable[[int], str] = "row {}".format,
     notes: tuple[str, ...] = (),
 ) -> FaceTable:
-    """Check the columns of a table and code its identities.
+    """Build a table: check the files and encode the identities.
 
     Folders are listed once and the columns are hashed by pandas, so that ten million rows stay
     well under a minute.
@@ -34,15 +34,15 @@ def build_table(
     Args:
         root: the folder that holds the images.
         files: str [N], paths relative to ``root`` with ``/`` between folders.
-        labels: str [N], the identity of each; codes follow their sorted order.
+        labels: str [N], the identity of each; the class indices follow their sorted order.
         attributes: N rows of further columns.
         missing: ``error``, or ``drop`` the rows whose image does not exist and note their number.
-        place: says where a row was read, for errors: ``train.csv:17``.
-        notes: what the caller has to say already.
+        place: where a row was read, for errors: ``train.csv:17``.
+        notes: the caller's own notes, put first.
 
     Raises:
-        DataError: a path that is absolute or leaves ``root``, an image twice, an image that does
-            not exist, no image at all.
+        DataError: an absolute path or one that leaves ``root``, a duplicate image, a missing image,
+            or no image at all.
     """
     folders = folders_of(files)
     _refuse_outside(folders, files, place)
@@ -54,7 +54,7 @@ def build_table(
         _refuse_missing(present, root, files, place)
     kept = np.flatnonzero(present)
     if not len(kept):
-        raise DataError(f"{root}: none of the {len(files):,} images of the table is there")
+        raise DataError(f"{root}: none of the {len(files):,} images of the table exists")
     identities, names = pd.factorize(labels[kept], sort=True)
     return FaceTable(
         root=root,
@@ -74,8 +74,8 @@ def _refuse_outside(
         if not {"", ".", ".."}.isdisjoint(names) or PureWindowsPath(folder).drive:
             row = next(row for row, file in enumerate(files) if file.startswith(folder))
             raise DataError(
-                f"{place(row)}: the path {files[row]!r} is not a plain one below the images' "
-                "folder; write it relative to that, without '..', '.' or '//'"
+                f"{place(row)}: the path {files[row]!r} is not below the folder of the "
+                "images; write it relative to that, without '..', '.' or '//'"
             )
 
 
@@ -83,8 +83,8 @@ def _twice(index: "pd.Index[str]", place: Callable[[int], str]) -> DataError:
     row = int(index.duplicated().argmax())
     first = int((index == index[row]).argmax())
     return DataError(
-        f"{place(row)}: the image {index[row]!r} stands in {place(first)} already; an image may "
-        "stand in one row only, else a pair could hold it twice"
+        f"{place(row)}: the image {index[row]!r} is in {place(first)} already; an image may be "
+        "in one row only, or a pair could hold it twice"
     )
 
 
@@ -123,6 +123,6 @@ def _note_single(identities: npt.NDArray[Any]) -> Iterator[str]:
     images = np.bincount(identities)
     if (images == 1).any():
         yield (
-            "Identities with one image only, which can stand in impostor pairs but in no genuine "
-            f"one: {np.count_nonzero(images == 1):,} of {len(images):,}."
+            "Identities with a single image, which occur in impostor pairs only: "
+            f"{np.count_nonzero(images == 1):,} of {len(images):,}."
         )

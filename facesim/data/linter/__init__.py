@@ -1,1 +1,1 @@
-"""The protocol linter: what makes a verification figure worthless, found before training."""
+"""The protocol linter: flaws that invalidate a verification result, found before training."""

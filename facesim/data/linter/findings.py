@@ -1,4 +1,4 @@
-"""What the linter looks for, and what it found."""
+"""Findings of the protocol linter."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -12,12 +12,12 @@ ROWS_SHOWN = 10
 
 
 class Finding(BaseModel):
-    """One rule that does not hold.
+    """One broken rule.
 
     Attributes:
-        rule: which.
+        rule: its name.
         severity: ``error`` stops a run, ``warning`` goes into the report.
-        message: what was found where, with its count.
+        message: what was found, where and how often.
         rows: the offending rows, the first few.
     """
 
@@ -34,27 +34,27 @@ class Finding(BaseModel):
 
 
 class LintReport(BaseModel):
-    """Everything found, the model of ``lint.json``."""
+    """All findings; the model of ``lint.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     findings: tuple[Finding, ...] = ()
 
     def require_no_errors(self) -> None:
-        """Stop a run whose protocol does not hold.
+        """Raise if an error was found.
 
         Raises:
-            ProtocolError: with all that was found, errors first, and how to go on all the same.
+            ProtocolError: with all findings, errors first, and how to go on all the same.
         """
         errors = [finding for finding in self.findings if finding.severity == "error"]
         if errors:
             rules = ", ".join(f"{rule}: warning" for rule in dict.fromkeys(e.rule for e in errors))
-            advice = f"mend the data; or, for the report to say so, write `lint: {{{rules}}}`"
+            advice = f"fix the data; or go on, with a warning in the report: `lint: {{{rules}}}`"
             raise ProtocolError("\n".join([*map(str, self.findings), advice]))
 
 
 class ProtocolError(FacesimError):
-    """The data breaks a rule without which the figures mean nothing."""
+    """The data breaks a rule without which the results mean nothing."""
 
 
 class Findings:
@@ -69,10 +69,10 @@ class Findings:
         self._found: list[Finding] = []
 
     def add(self, rule: Rule, message: str, rows: Sequence[str] = (), more: int = 0) -> None:
-        """Record that a rule does not hold; nothing if the experiment switched it off.
+        """Record a broken rule, unless the experiment switched it off.
 
         Args:
-            rule: which.
+            rule: its name.
             message: what was found, one sentence.
             rows: offending rows; the first :data:`ROWS_SHOWN` are kept.
             more: how many there are beyond ``rows``.
@@ -89,7 +89,7 @@ class Findings:
         )
 
     def watches(self, rule: Rule) -> bool:
-        """Whether a rule is on; some take long to look for."""
+        """Whether a rule is on; some are expensive to check."""
         return self._severities.get(rule) != "off"
 
     def report(self) -> LintReport:

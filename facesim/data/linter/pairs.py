@@ -7,19 +7,19 @@ from facesim.data.linter.findings import ROWS_SHOWN, Findings
 from facesim.interfaces import FaceTable, PairSet
 
 DOMINANT_SHARE = 0.25
-"""An identity in more than this share of the pairs decides the figure on its own."""
+"""An identity in more than this share of the pairs dominates the result."""
 
 
 def lint_pairs(
     split: str, table: FaceTable, pairs: PairSet, smallest_far: float, findings: Findings
 ) -> None:
-    """All rules about one split's pairs.
+    """Check all rules about one split's pairs.
 
     Args:
         split: the split's name, for the messages.
-        table: what the rows of the pairs are of.
+        table: of the rows in the pairs.
         pairs: the evaluation pairs.
-        smallest_far: the smallest false accept rate that is to be reported.
+        smallest_far: the smallest false match rate to be reported.
         findings: receives what is found.
     """
     _self_pairs(split, table, pairs, findings)
@@ -32,7 +32,7 @@ def lint_pairs(
 def _self_pairs(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
     selfs = np.flatnonzero(pairs.rows[:, 0] == pairs.rows[:, 1])
     if len(selfs):
-        message = f"{len(selfs):,} pairs of {split} are an image with itself"
+        message = f"{len(selfs):,} pairs of {split} pair an image with itself"
         findings.add("self_pair", message, _named(table, pairs, selfs), _more(selfs))
 
 
@@ -44,7 +44,7 @@ def _repeated_pairs(split: str, table: FaceTable, pairs: PairSet, findings: Find
     contradict = pairs.same[earlier] != pairs.same[later]
     repeated, contradictory = later[~contradict], later[contradict]
     if len(repeated):
-        message = f"{len(repeated):,} pairs of {split} are there twice, in either order"
+        message = f"{len(repeated):,} pairs of {split} are repeated, in either order"
         findings.add("duplicate_pair", message, _named(table, pairs, repeated), _more(repeated))
     wrong = np.flatnonzero(
         pairs.same != (table.identities[pairs.rows[:, 0]] == table.identities[pairs.rows[:, 1]])
@@ -79,8 +79,8 @@ def _impostors(split: str, pairs: PairSet, smallest_far: float, findings: Findin
     if impostors < needed:
         findings.add(
             "too_few_impostors",
-            f"{split} has {impostors:,} impostor pairs; FAR {smallest_far:g} needs {needed:,}, so "
-            "the smallest targets will be reported as not measurable",
+            f"{split} has {impostors:,} impostor pairs; an FMR of {smallest_far:g} needs "
+            f"{needed:,}, so the smallest targets will be reported as not measurable",
         )
 
 

@@ -1,4 +1,4 @@
-"""Rules about the splits: nobody and nothing may be in two of them."""
+"""Rules about leakage: no identity or image may be in two splits."""
 
 from itertools import combinations
 
@@ -14,7 +14,7 @@ Tables = dict[str, FaceTable]
 
 
 def lint_identities(tables: Tables, findings: Findings) -> None:
-    """Identities, by the dataset's own labels, that two splits share."""
+    """Find identities, by the dataset's own labels, in two splits."""
     for (first, left), (second, right) in combinations(tables.items(), 2):
         shared, of_left, of_right = np.intersect1d(
             left.labels.astype(str), right.labels.astype(str), return_indices=True
@@ -36,7 +36,7 @@ def lint_identities(tables: Tables, findings: Findings) -> None:
 
 
 def lint_same_images(tables: Tables, digests: dict[str, Digests], findings: Findings) -> None:
-    """Image files with the same content in two splits, whatever they are called."""
+    """Find image files with the same content in two splits, whatever their names."""
     for first, second in combinations(tables, 2):
         pairs = _equal_rows(digests[first], digests[second])
         if not len(pairs):
@@ -58,7 +58,7 @@ def lint_near_images(
     hashes: dict[str, Hashes],
     findings: Findings,
 ) -> None:
-    """Images that look alike in two splits, such as re-encoded copies."""
+    """Find near-duplicates in two splits, such as re-encoded copies."""
     for first, second in combinations(tables, 2):
         pairs = near_duplicates(hashes[first], hashes[second])
         identical = (digests[first][pairs[:, 0]] == digests[second][pairs[:, 1]]).all(axis=1)
@@ -73,7 +73,7 @@ def lint_near_images(
 
 
 def _equal_rows(left: Digests, right: Digests) -> Int64Array:
-    """[K, 2] row numbers with equal digests; of several equal ones the first."""
+    """The rows [K, 2] with equal digests; of several equal ones the first."""
     as_left, as_right = (_as_scalars(side) for side in (left, right))
     _, of_left, of_right = np.intersect1d(as_left, as_right, return_indices=True)
     return np.stack([of_left, of_right], axis=1).astype(np.int64)

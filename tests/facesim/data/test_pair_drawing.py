@@ -160,7 +160,9 @@ def test_counts_are_the_nearest_whole_pairs(
 
 
 def test_a_share_that_makes_no_pair_says_which_share_would() -> None:
-    with pytest.raises(FacesimError, match=r"0\.001 over 100 images asks for no pair; use 0\.01 "):
+    with pytest.raises(
+        FacesimError, match=r"0\.001 over 100 images is less than one pair; use 0\.01 "
+    ):
         count_pairs(100, 0.001, 0.5)
     with pytest.raises(FacesimError, match="a pair needs two images; the table has 1"):
         count_pairs(1, 10.0, 0.5)

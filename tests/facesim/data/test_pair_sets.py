@@ -58,7 +58,7 @@ def test_more_pairs_than_there_are_is_refused_with_a_number_that_works(
     identities: int, same_fraction: float
 ) -> None:
     table = people(identities, 3)
-    with pytest.raises(FacesimError, match=r"no pair twice: lower pairs_per_image to ") as error:
+    with pytest.raises(FacesimError, match=r"each pair once: lower pairs_per_image to ") as error:
         draw_pair_set(table, 7.0, same_fraction, seed=0)
     advice = float(str(error.value).split("pairs_per_image to ")[1].split(",")[0])
     assert len(draw_pair_set(table, advice, same_fraction, seed=0)) > 0
@@ -214,10 +214,10 @@ def test_the_nearest_name_is_found_quickly_in_a_large_table(tmp_path: Path) -> N
         ("", "pairs.csv:1: the columns are missing; a file of pairs has file1,file2,same or"),
         ("a,b,1\n", "pairs.csv:1: the columns are a,b,1; a file of pairs has file1,file2,same or"),
         ("file1,file2,same,same\n", "pairs.csv:1: the columns are file1,file2,same,same"),
-        ("file1,file2,same\n", "pairs.csv: no pair stands below the header"),
+        ("file1,file2,same\n", "pairs.csv: there is no pair below the header"),
         (
             f'file1,file2,same\n{GOOD}\n"ann/1.jpg,x\n',
-            "pairs.csv:3: no CSV: unexpected end of data",
+            "pairs.csv:3: not CSV: unexpected end of data",
         ),
     ],
 )

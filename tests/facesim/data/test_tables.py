@@ -38,7 +38,7 @@ OUTSIDE = ["/etc/a.jpg", "/a.jpg", "../a.jpg", "deep/../a.jpg", "deep/../../a.jp
 
 @pytest.mark.parametrize("path", [*OUTSIDE, "./a.jpg", "deep//d.jpg", "deep/./d.jpg"])
 def test_a_path_that_is_not_plainly_below_the_root_is_refused(root: Path, path: str) -> None:
-    with pytest.raises(DataError, match=r"row 1: the path '.*' is not a plain one"):
+    with pytest.raises(DataError, match=r"row 1: the path '.*' is not below the folder"):
         build_table(root, _column("a.jpg", path), _column("1", "2"))
 
 
@@ -49,7 +49,7 @@ def test_what_is_no_file_below_the_root_is_missing(root: Path, path: str) -> Non
 
 
 def test_an_image_twice_names_both_rows(root: Path) -> None:
-    with pytest.raises(DataError, match=r"row 2: the image 'b.jpg' stands in row 0 already"):
+    with pytest.raises(DataError, match=r"row 2: the image 'b.jpg' is in row 0 already"):
         build_table(root, _column("b.jpg", "a.jpg", "b.jpg"), _column("1", "2", "2"))
 
 
@@ -80,7 +80,7 @@ def test_identities_with_one_image_are_kept_and_counted(root: Path) -> None:
     )
     assert len(table) == 3
     assert table.notes[0] == "Before."
-    assert "in no genuine one: 1 of 2" in table.notes[1]
+    assert "impostor pairs only: 1 of 2" in table.notes[1]
 
 
 def test_a_table_with_nothing_to_say_has_no_notes(root: Path) -> None:

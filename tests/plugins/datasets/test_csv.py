@@ -62,7 +62,7 @@ def test_a_path_that_leaves_the_folder_names_its_line(tmp_path: Path, images: Pa
 
 
 def test_an_image_twice_names_both_lines(tmp_path: Path, images: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.csv:4: .*stands in .*train\.csv:2 already"):
+    with pytest.raises(DataError, match=r"train\.csv:4: .*is in .*train\.csv:2 already"):
         csv(images=images, table=_write(tmp_path, "img,ids\na.jpg,1\nb.jpg,1\na.jpg,2\n"))
 
 

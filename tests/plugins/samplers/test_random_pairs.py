@@ -52,7 +52,7 @@ def test_only_one_class_can_be_asked_for() -> None:
 
 
 def test_asking_for_less_than_one_pair_is_refused() -> None:
-    with pytest.raises(FacesimError, match=r"asks for no pair; use 0\.0056 or more"):
+    with pytest.raises(FacesimError, match=r"is less than one pair; use 0\.0056 or more"):
         build(pairs_per_image=0.0001)
 
 

@@ -59,7 +59,7 @@ def test_errors_stop_with_all_that_was_found_and_how_to_go_on() -> None:
         "error: self_pair: two pairs are an image with itself\n    a - a\n    b - b\n"
         "error: image_in_two_splits: one image\n    x = y\n"
         "warning: dominant_identity: one person\n"
-        "mend the data; or, for the report to say so, write "
+        "fix the data; or go on, with a warning in the report: "
         "`lint: {self_pair: warning, image_in_two_splits: warning}`"
     )
 

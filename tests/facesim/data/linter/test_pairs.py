@@ -53,7 +53,7 @@ def test_good_pairs_break_no_rule() -> None:
 
 def test_an_image_with_itself() -> None:
     found = linted(pair_set([*GOOD, [5, 5], [9, 9]]))
-    assert found["self_pair"].message == "2 pairs of test are an image with itself"
+    assert found["self_pair"].message == "2 pairs of test pair an image with itself"
     assert found["self_pair"].rows == (
         "1/1.jpg - 1/1.jpg (genuine)",
         "2/1.jpg - 2/1.jpg (genuine)",
@@ -63,7 +63,7 @@ def test_an_image_with_itself() -> None:
 
 def test_a_pair_twice_in_either_order() -> None:
     found = linted(pair_set([*GOOD, GOOD[0], GOOD[9][::-1]]))
-    assert found["duplicate_pair"].message == "2 pairs of test are there twice, in either order"
+    assert found["duplicate_pair"].message == "2 pairs of test are repeated, in either order"
     assert found["duplicate_pair"].rows == (
         "0/0.jpg - 0/1.jpg (genuine)",
         "2/3.jpg - 1/2.jpg (impostor)",
@@ -105,7 +105,7 @@ def test_fewer_impostors_than_the_smallest_far_needs() -> None:
     assert "too_few_impostors" not in linted(pair_set(GOOD), smallest_far=1 / 8)
     found = linted(pair_set(GOOD), smallest_far=1 / 9)
     assert found["too_few_impostors"].severity == "warning"
-    assert "8 impostor pairs; FAR 0.111111 needs 9" in found["too_few_impostors"].message
+    assert "8 impostor pairs; an FMR of 0.111111 needs 9" in found["too_few_impostors"].message
 
 
 def test_an_identity_in_more_than_a_quarter_of_the_pairs() -> None:
