@@ -1,0 +1,90 @@
+"""Pages as HTML: whatever their strings hold, it stays text."""
+
+import base64
+import hashlib
+import json
+import re
+from html import unescape
+
+import plotly.graph_objects as go
+import pytest
+
+from facesim.page import (
+    Block,
+    Card,
+    Cards,
+    Code,
+    Face,
+    FacePair,
+    Gallery,
+    Page,
+    Plot,
+    Section,
+    Table,
+    Text,
+)
+from facesim.report.rendering import render
+
+EVIL = '"></p></script><script>alert(1)</script>&amp;'
+
+
+def rendered(*blocks: Block, title: str = "title") -> str:
+    return render(Page(title, "subtitle", (Section("only", "Only", blocks),)))
+
+
+def body(*blocks: Block) -> str:
+    return rendered(*blocks).split("<main>")[1].split("</main>")[0]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Text(EVIL),
+        Cards((Card(EVIL, EVIL, EVIL),)),
+        Table(EVIL, (EVIL, "b"), ((EVIL, EVIL),)),
+        Gallery(EVIL, (FacePair((Face(EVIL, None), Face("b", None)), (EVIL,)),)),
+        Code(EVIL, EVIL),
+        Code(EVIL, EVIL, folded=True),
+        Plot("plot", EVIL, EVIL, go.Figure(layout={"height": 100}), Table("t", ("a",), ())),
+    ],
+    ids=lambda block: block.kind,
+)
+def test_markup_in_a_block_is_text(block: Block) -> None:
+    text = body(block)
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_strings_in_a_plot_can_neither_end_its_script_nor_change() -> None:
+    figure = go.Figure(go.Scatter(x=[1], y=[2], name=EVIL), layout={"height": 100})
+    text = body(Plot("plot", "t", "d", figure, Table("t", ("a",), ())))
+    source = text.split('<script type="application/json">')[1].split("</script>")[0]
+    assert "<" not in source
+    assert json.loads(source)["data"][0]["name"] == EVIL
+
+
+def test_the_policy_names_every_script_of_the_page_and_no_other() -> None:
+    text = rendered(Text("text"))
+    policy = unescape(text.split("Content-Security-Policy")[1][:600])
+    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    named = re.findall(r"'sha256-([^']+)'", policy)
+    assert named == [base64.b64encode(digest).decode() for digest in digests]
+    assert len(named) == 2
+
+
+def test_a_row_with_fewer_cells_spans_the_rest() -> None:
+    text = body(Table("caption", ("a", "b", "c"), (("name", "why there is none"),)))
+    assert '<td colspan="2">why there is none</td>' in text
+
+
+def test_only_warnings_and_errors_are_labelled() -> None:
+    assert "<strong>Warning.</strong> told" in body(Text("told", "warning"))
+    assert "<strong>" not in body(Text("told", "note"))
+
+
+def test_a_face_without_pixels_has_a_blank_in_its_place() -> None:
+    faces = (Face("a.png", "data:image/jpeg;base64,AAAA"), Face("b.png", None))
+    text = body(Gallery("title", (FacePair(faces, ()),)))
+    assert text.count("<img") == text.count('class="blank"') == 1
+    assert "b.png" in text
