@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from facesim.tuning.study_page import verdict
+from facesim.tuning.study_page import reuse_warning, verdict
 from facesim.tuning.summary import Retrained, Summary
 from facesim.tuning.trial_queue import StudyProgress
 
@@ -67,12 +67,9 @@ def print_summary(console: Console, summary: Summary) -> None:
         table.add_row("base experiment", base, *_spreads(summary, summary.base))
     console.print(table)
     console.print(verdict(summary), highlight=False, soft_wrap=True)
-    if summary.winners_scored > 1:
-        console.print(
-            f"test has been looked at for {summary.winners_scored} winners of this study: its "
-            "figures are no longer those of untouched data",
-            soft_wrap=True,
-        )
+    warning = reuse_warning(summary)
+    if warning is not None:
+        console.print(warning, highlight=False, soft_wrap=True)
 
 
 def _spreads(summary: Summary, system: Retrained) -> tuple[str, str]:
