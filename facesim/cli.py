@@ -89,7 +89,7 @@ def run(
     ] = None,
 ) -> None:
     """Train an experiment, evaluate it, and leave a run directory."""
-    from facesim.evaluation.baseline import read_baselines
+    from facesim.evaluation.baselines import read_baselines
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes
     from facesim.report.run_report import write_report
@@ -117,7 +117,8 @@ def run(
         reporter.say(f"stopped by {stopped}; go on with:")
         reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None
-    print_result(console, "test", result, read_baselines(directory.evaluation("test")))
+    cards = experiment.evaluate.protocol.build().report(result).cards
+    print_result(console, "test", result, read_baselines(directory.evaluation("test")), cards)
     reporter.say(f"report: {write_report(directory)}")
     reporter.say(f"run directory: {directory.path}")
 
@@ -146,7 +147,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure a trained run: thresholds from val, figures from test, or from other data."""
-    from facesim.evaluation.baseline import read_baselines
+    from facesim.evaluation.baselines import read_baselines
     from facesim.processes import Processes
     from facesim.reporter import reporter_for
     from facesim.runs.directory import RunDirectory
@@ -167,7 +168,8 @@ def evaluate(
             recalibrate=recalibrate,
         )
         result = evaluate(plan, processes)
-    print_result(console, plan.name, result, read_baselines(plan.folder))
+    cards = plan.experiment.evaluate.protocol.build().report(result).cards
+    print_result(console, plan.name, result, read_baselines(plan.folder), cards)
     reporter.say(f"written to {plan.folder}")
 
 

@@ -309,7 +309,9 @@ class Registry(Generic[T]):
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         nodes = [handler(plugin.parameters.__pydantic_core_schema__) for plugin in self]
-        bare = [name for plugin in self if not _required(plugin) for name in plugin.spellings]
+        bare = [
+            name for plugin in self if not required_parameters(plugin) for name in plugin.spellings
+        ]
         if bare:
             nodes.append({"type": "string", "enum": bare})
         default = {} if self.default is None else {"default": self.default}
@@ -377,7 +379,8 @@ def _custom(message: str) -> PydanticCustomError:
     return PydanticCustomError("facesim_plugin", "{message}", {"message": message})
 
 
-def _required(plugin: Plugin[Any]) -> list[str]:
+def required_parameters(plugin: Plugin[Any]) -> list[str]:
+    """The YAML parameters that have no default."""
     fields = plugin.parameters.model_fields
     return [name for name, info in fields.items() if info.is_required() and name != "name"]
 

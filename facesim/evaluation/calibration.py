@@ -11,7 +11,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.calibration_error import expected_calibration_error
 from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
 from facesim.evaluation.platt import Sigmoid, fit_sigmoid
-from facesim.evaluation.roc import Roc, SortedPairs, checked_scores
+from facesim.interfaces.roc import Roc, SortedPairs, checked_scores
 
 
 class _Json(BaseModel):

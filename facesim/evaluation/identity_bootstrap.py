@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesim.arrays import BoolArray, FloatArray, Int64Array
+from facesim.arrays import FloatArray, Int64Array
+from facesim.interfaces.scores import LabelledScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +31,12 @@ class IdentityBootstrap:
     identities: int
 
     @classmethod
-    def of(cls, first: Int64Array, second: Int64Array, same: BoolArray) -> "IdentityBootstrap":
+    def of(cls, scored: LabelledScores) -> "IdentityBootstrap":
         """Number the identities of P pairs from 0; any integers may name them."""
-        distinct, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
-        coded_first, coded_second = codes.reshape(2, -1).astype(np.int64)
-        return cls(coded_first, np.where(same, len(distinct), coded_second), len(distinct))
+        both = np.concatenate([scored.first, scored.second])
+        distinct, codes = np.unique(both, return_inverse=True)
+        first, second = codes.reshape(2, -1).astype(np.int64)
+        return cls(first, np.where(scored.same, len(distinct), second), len(distinct))
 
     def weights(self, seed: int, resamples: int) -> Iterator[Int64Array]:
         """How often each pair counts, int64 [P], in each resample; the same for the same seed."""

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-from facesim.evaluation.metrics import metric_named
-from facesim.evaluation.result import Estimate
+from facesim.interfaces.metric import Quantity
+from facesim.interfaces.result import Estimate
 
 INDEPENDENT_INTERVAL = "independent_95"
 
@@ -36,7 +36,7 @@ class MetricDifference(BaseModel):
     reason: str | None = None
 
 
-def independent_difference(metric: str, first: Estimate, second: Estimate) -> MetricDifference:
+def independent_difference(metric: Quantity, first: Estimate, second: Estimate) -> MetricDifference:
     """The difference of two estimates, as if each were of other people.
 
     The distances from each value to the ends of its interval are squared and added. Newcombe,
@@ -44,27 +44,24 @@ def independent_difference(metric: str, first: Estimate, second: Estimate) -> Me
     Donner, "Construction of confidence limits about effect measures", 2008.
 
     Args:
-        metric: its name.
+        metric: with its direction.
         first: the metric of the first system.
         second: the metric of the second.
-
-    Raises:
-        FacesimError: there is no metric of that name.
     """
     if first.value is None or second.value is None:
         reason = first.reason or second.reason
-        return MetricDifference(metric=metric, difference=None, reason=reason)
+        return MetricDifference(metric=metric.name, difference=None, reason=reason)
     difference = second.value - first.value
     if first.low is None or first.high is None or second.low is None or second.high is None:
         reason = first.reason or second.reason or "a run has no interval"
-        return MetricDifference(metric=metric, difference=difference, reason=reason)
+        return MetricDifference(metric=metric.name, difference=difference, reason=reason)
     low = difference - math.hypot(second.value - second.low, first.high - first.value)
     high = difference + math.hypot(second.high - second.value, first.value - first.low)
     better: Literal["first", "second"] | None = None
     if not low <= 0.0 <= high:
-        better = "second" if metric_named(metric).better(difference, than=0.0) else "first"
+        better = "second" if metric.better(difference, than=0.0) else "first"
     return MetricDifference(
-        metric=metric,
+        metric=metric.name,
         difference=difference,
         low=low,
         high=high,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, PositiveInt
 
-from facesim.evaluation.result import Estimate
+from facesim.interfaces.result import Estimate
 
 
 class _Json(BaseModel):

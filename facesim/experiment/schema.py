@@ -18,7 +18,19 @@ from facesim.experiment.lint_rules import Rule, Severity
 from facesim.experiment.search import Search
 from facesim.experiment.section import Section
 from facesim.experiment.yaml_writer import to_yaml
-from facesim.interfaces import KINDS, Backbone, FaceTable, Head, Loss, Sampler, Tracker, Transform
+from facesim.interfaces import (
+    KINDS,
+    Backbone,
+    FaceTable,
+    Head,
+    Loss,
+    Metric,
+    Protocol,
+    Sampler,
+    Tracker,
+    Transform,
+)
+from facesim.interfaces.kinds import standard_metrics
 from facesim.registry import Spec
 
 Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
@@ -70,7 +82,8 @@ class Train(Section):
         description="file name of a periodic checkpoint, from {name}, {epoch} and {step}",
     )
     best: str = Field(
-        default="accuracy", description="the metric on val by which the best checkpoint is kept"
+        default_factory=lambda: interfaces.metrics.default or "",
+        description="the metric on val by which the best checkpoint is kept",
     )
     log_every: Positive = Field(default=10, description="batches between two logged losses")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -102,11 +115,14 @@ class Train(Section):
 class Evaluate(Section):
     """How a trained system is measured."""
 
-    protocol: Literal["verification", "k_fold", "exhaustive"] = Field(
-        default="verification",
-        description="which pairs of test are compared, and how their threshold is found: a set of "
-        "pairs with the threshold from val; folds, each also with the threshold of the others; or "
-        "every pair of the table",
+    protocol: Annotated[Spec[Protocol], interfaces.protocols] = Field(
+        default_factory=lambda: interfaces.protocols.default,
+        validate_default=True,
+        description="which comparisons of test are made, and how they are measured",
+    )
+    metrics: tuple[Annotated[Spec[Metric], interfaces.metrics], ...] = Field(
+        default_factory=standard_metrics,
+        description="what is measured, with intervals; the standard ones by default",
     )
     val_pairs: Path | None = Field(
         default=None,
@@ -114,7 +130,8 @@ class Evaluate(Section):
         "and if it has none they are drawn",
     )
     test_pairs: Path | None = Field(
-        default=None, description="the same for test; `fold` is what the k_fold protocol needs"
+        default=None,
+        description="the same for test; the column `fold` is for protocols that compare in folds",
     )
     pairs_per_image: float = Field(
         default=1.0, gt=0, description="pairs drawn, per image of a split"
@@ -140,9 +157,12 @@ class Evaluate(Section):
     )
 
     @model_validator(mode="after")
-    def _lists_no_pairs_of_an_exhaustive_protocol(self) -> "Evaluate":
-        if self.protocol == "exhaustive" and self.test_pairs is not None:
-            raise ValueError("the exhaustive protocol compares every pair; leave test_pairs out")
+    def _lists_pairs_only_where_the_protocol_does(self) -> "Evaluate":
+        if self.test_pairs is not None and not self.protocol.build().lists_pairs:
+            raise ValueError(
+                f"the protocol {self.protocol.name} does not compare a list of pairs; leave "
+                "test_pairs out"
+            )
         return self
 
     @field_serializer("val_pairs", "test_pairs")
@@ -190,7 +210,7 @@ class Experiment(Section):
         default=(), description="besides metrics.jsonl, which is always written"
     )
     train: Train
-    evaluate: Evaluate = Evaluate()
+    evaluate: Evaluate = Field(default_factory=Evaluate)
     lint: dict[Rule, Severity] = Field(
         default={}, description="rules of the protocol linter that are to count otherwise"
     )

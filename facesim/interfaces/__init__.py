@@ -16,51 +16,95 @@ from facesim.interfaces.kinds import (
     find_kind,
     heads,
     losses,
+    metrics,
     optimizers,
+    protocols,
     samplers,
     schedulers,
     trackers,
     transforms,
 )
 from facesim.interfaces.loss import Loss
+from facesim.interfaces.metric import Metric
 from facesim.interfaces.pair_batch import PairBatch
+from facesim.interfaces.protocol import (
+    Comparisons,
+    Evaluator,
+    Measurement,
+    Protocol,
+    ProtocolReport,
+    ScoredPairs,
+    System,
+)
+from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult, rate_name
+from facesim.interfaces.roc import Confusion, Roc
+from facesim.interfaces.roc_points import (
+    FMR_TARGETS,
+    equal_error_rate,
+    not_measurable_reason,
+    tar_at_fmr,
+    target_point,
+)
 from facesim.interfaces.sampler import MiningSampler, Sampler, TableSampler
+from facesim.interfaces.scores import LabelledScores
 from facesim.interfaces.tables import FaceTable, PairSet
 from facesim.interfaces.tracker import Tracker
 from facesim.interfaces.transform import CallableTransform, Transform
 
 __all__ = [
+    "FMR_TARGETS",
     "IMAGENET",
     "INTERFACE_VERSION",
     "KINDS",
     "REGISTRIES",
     "Backbone",
     "CallableTransform",
+    "Comparisons",
+    "Confusion",
+    "CurvePoint",
     "DataError",
+    "Estimate",
+    "EvaluationResult",
+    "Evaluator",
     "FaceTable",
     "Head",
     "Int64Array",
     "Kind",
+    "LabelledScores",
     "Loss",
+    "Measurement",
+    "Metric",
     "MiningSampler",
     "ModuleHead",
     "Normalization",
     "PairBatch",
     "PairSet",
     "ParameterGroups",
+    "Protocol",
+    "ProtocolReport",
+    "Roc",
     "Sampler",
+    "ScoredPairs",
+    "System",
     "TableSampler",
     "Tracker",
     "Transform",
     "backbones",
     "data_commands",
     "datasets",
+    "equal_error_rate",
     "find_kind",
     "heads",
     "losses",
+    "metrics",
+    "not_measurable_reason",
     "optimizers",
+    "protocols",
+    "rate_name",
     "samplers",
     "schedulers",
+    "tar_at_fmr",
+    "target_point",
     "trackers",
     "transforms",
 ]

@@ -11,11 +11,13 @@ from facesim.errors import PluginError, did_you_mean
 from facesim.interfaces.backbone import Backbone
 from facesim.interfaces.head import Head, as_head
 from facesim.interfaces.loss import Loss
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.protocol import Protocol
 from facesim.interfaces.sampler import Sampler, as_sampler
 from facesim.interfaces.tables import FaceTable
 from facesim.interfaces.tracker import Tracker
 from facesim.interfaces.transform import Transform, as_transform
-from facesim.registry import Registry
+from facesim.registry import Registry, Spec, required_parameters
 
 INTERFACE_VERSION = 1
 """Version of what this package promises plugins and asks of them.
@@ -42,6 +44,8 @@ optimizers: Registry[Optimizer] = Registry(
 schedulers: Registry[LRScheduler] = Registry(
     "scheduler", "schedulers", ("optimizer", "total_steps"), LRScheduler
 )
+protocols: Registry[Protocol] = Registry("protocol", "protocols", base=Protocol)
+metrics: Registry[Metric] = Registry("metric", "metrics", base=Metric)
 trackers: Registry[Tracker] = Registry("tracker", "trackers", base=Tracker)
 
 
@@ -100,6 +104,10 @@ KINDS: tuple[Kind, ...] = (
     Kind(losses, ("loss",), "facesim.testing.loss:LOSS", "loss.py"),
     Kind(optimizers, ("optimizer",), "facesim.testing.optimizer:OPTIMIZER", "optimizer.py"),
     Kind(schedulers, ("scheduler",), "facesim.testing.scheduler:SCHEDULER", "scheduler.py"),
+    Kind(protocols, ("evaluate.protocol",), "facesim.testing.protocol:PROTOCOL", "protocol.py"),
+    Kind(
+        metrics, ("evaluate.metrics",), "facesim.testing.metric:METRIC", "metric.py", several=True
+    ),
     Kind(trackers, ("trackers",), "facesim.testing.tracker:TRACKER", "tracker.py", several=True),
 )
 """A new kind of plugin is one more record, with its interface, its contract and its template."""
@@ -119,3 +127,20 @@ def find_kind(name: str) -> Kind:
     known = [kind.plural for kind in KINDS]
     guess = did_you_mean(name, known) or did_you_mean(name, [kind.name for kind in KINDS])
     raise PluginError(f"there is no kind of plugin {name!r}{guess}; known are {', '.join(known)}")
+
+
+def built_metrics(specs: Iterable[Spec[Metric]]) -> dict[str, Metric]:
+    """Metrics by the name that results call them."""
+    found = {}
+    for spec in specs:
+        metric = spec.build()
+        metric.name = metric.name or spec.name
+        found[metric.name] = metric
+    return found
+
+
+def standard_metrics() -> tuple[Spec[Metric], ...]:
+    """The registered metrics that are measured where an experiment names none."""
+    plain = [plugin.name for plugin in metrics if not required_parameters(plugin)]
+    specs = [metrics.spec(name) for name in plain]
+    return tuple(spec for spec in specs if spec.build().standard)

@@ -1,39 +1,67 @@
 """Numbers as a reader wants to see them."""
 
+from functools import cache
+
 from facesim.evaluation.metric_difference import MetricDifference
-from facesim.evaluation.metrics import METRICS, PairMetric
-from facesim.evaluation.result import Estimate, TarAtFarEstimate
+from facesim.interfaces import metrics
+from facesim.interfaces.kinds import built_metrics
+from facesim.interfaces.metric import MeanLoss, Metric, Quantity
+from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
+from facesim.registry import required_parameters
 
 NOTHING = "-"
 """What stands where there is no number."""
 
 _VERDICTS = {"second": "better", "first": "worse", None: "no difference shown"}
 
-METRIC_LABELS = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "far": "FAR at the threshold",
-    "tar": "TAR at the threshold",
-    "fnmr": "FNMR at the threshold",
-    "roc_auc": "Area under the ROC curve",
-    "eer": "Equal error rate",
-    "d_prime": "d-prime",
-    "loss": "Loss",
-}
+
+@cache
+def quantity(name: str) -> Quantity:
+    """The metric of a name, for its label and unit; a plain number where none is registered."""
+    if name == MeanLoss.name:
+        return MeanLoss()
+    if name in metrics.names() and not required_parameters(metrics.get(name)):
+        return built_metrics([metrics.spec(name)])[name]
+    unknown = Quantity()
+    unknown.name, unknown.label = name, words(name)
+    return unknown
+
+
+def headline_metrics(result: EvaluationResult) -> dict[str, Estimate]:
+    """The metrics that stand on the first page."""
+    known = {name: quantity(name) for name in result.metrics}
+    return {
+        name: result.metrics[name]
+        for name, each in known.items()
+        if isinstance(each, Metric) and each.headline
+    }
+
+
+def headline_point(result: EvaluationResult) -> AchievedPoint:
+    """What the headline threshold achieves."""
+    return next(at for at in result.operating_points if at.threshold == result.threshold)
 
 
 def metric_label(name: str) -> str:
     """``tar_at_far_1e-3`` -> ``TAR at FAR 1e-3``."""
-    for prefix, words in (("tar_at_far_", "TAR at FAR "), ("fnmr_at_fmr_", "FNMR at FMR ")):
-        if name.startswith(prefix):
-            return words + name.removeprefix(prefix)
-    return METRIC_LABELS.get(name, name.replace("_", " "))
+    return quantity(name).label
 
 
 def is_percentage(metric: str) -> bool:
-    """Whether readers expect a metric in percent: the rates, except the area under a curve."""
-    known = METRICS.get(metric)
-    return isinstance(known, PairMetric) and known.is_rate and metric != "roc_auc"
+    """Whether readers expect a metric in percent."""
+    return quantity(metric).unit == "percent"
+
+
+def accept_rates(result: EvaluationResult) -> tuple[tuple[float, Estimate], ...]:
+    """The TAR at each target FMR, the largest target first."""
+    found = [
+        (each.point.target, each)
+        for name, each in result.at_targets.items()
+        if each.point is not None
+        and each.point.target is not None
+        and quantity(name).higher_is_better
+    ]
+    return tuple(sorted(found, key=lambda at: -at[0]))
 
 
 def percent(share: float | None) -> str:
@@ -89,12 +117,6 @@ def difference(found: MetricDifference) -> str:
         return f"{value}, without an interval: {found.reason}"
     between = f"{signed(found.metric, found.low)} to {signed(found.metric, found.high)}"
     return f"{value} ({between}): {_VERDICTS[found.better]}"
-
-
-def tar_at_far(found: TarAtFarEstimate) -> str:
-    """A TAR with its interval behind it, or why there is none."""
-    as_estimate = Estimate(value=found.tar, low=found.low, high=found.high, reason=found.reason)
-    return estimate("tar", as_estimate)
 
 
 def words(name: str) -> str:

@@ -5,12 +5,11 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.data.framing import Framing
 from facesim.errors import FacesimError
-from facesim.evaluation.result import EvaluationResult
+from facesim.interfaces.result import EvaluationResult
 from facesim.page import Page, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
 from facesim.report.sections.errors import errors_section
-from facesim.report.sections.folds import folds_section
 from facesim.report.sections.label_noise import label_noise_section
 from facesim.report.sections.linter import linter_section
 from facesim.report.sections.operating_points import operating_points_section
@@ -79,8 +78,7 @@ def _evaluation_sections(
         scores_section(result, pairs, images, files.baselines),
         operating_points_section(result),
     ]
-    if result.k_fold is not None:
-        sections.append(folds_section(result.k_fold))
+    sections += files.protocol_report.sections
     if files.slices is not None:
         sections.append(slices_section(files.slices))
     if pairs is not None:

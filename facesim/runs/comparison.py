@@ -1,14 +1,14 @@
 """Comparison of runs with the first of them: differences of experiments and of metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from facesim.errors import FacesimError
 from facesim.evaluation.metric_difference import MetricDifference, independent_difference
-from facesim.evaluation.metrics import SINGLE_METRICS, far_name
 from facesim.evaluation.paired_difference import ScoredRun, paired_differences
-from facesim.evaluation.result import Estimate, EvaluationResult
 from facesim.experiment.differences import differing_values
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import Estimate, EvaluationResult
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run_files import RunFiles, read_run
@@ -76,16 +76,27 @@ def compare_runs(runs: Sequence[RunDirectory], *, name: str = OWN) -> Comparison
     read = [read_run(run, name) for run in runs]
     results = [_result(files) for files in read]
     labels = _labels(read)
-    compared = [ComparedRun(labels[0], read[0], results[0], _estimates(results[0]), {})]
+    metrics = {
+        name: metric
+        for name, metric in read[0].metrics.items()
+        if all(name in result.metrics for result in results)
+    }
+
+    def estimates_of(result: EvaluationResult) -> dict[str, Estimate]:
+        return {name: result.metrics[name] for name in metrics}
+
+    compared = [ComparedRun(labels[0], read[0], results[0], estimates_of(results[0]), {})]
     for label, files, result in zip(labels[1:], read[1:], results[1:], strict=True):
         why_unpaired = None
-        estimates = _estimates(result)
+        estimates = estimates_of(result)
         try:
-            paired = _paired(read[0], results[0], files, result)
-            differences = {name: paired[name] for name in estimates}
+            differences = _paired(read[0], files, metrics)
         except FacesimError as error:
             why_unpaired = str(error)
-            differences = _independent(compared[0].estimates, estimates)
+            differences = {
+                name: independent_difference(metric, compared[0].estimates[name], estimates[name])
+                for name, metric in metrics.items()
+            }
         compared.append(ComparedRun(label, files, result, estimates, differences, why_unpaired))
     configuration = differing_values([files.experiment.as_data() for files in read])
     return Comparison(name, tuple(compared), configuration)
@@ -110,20 +121,8 @@ def _result(files: RunFiles) -> EvaluationResult:
     return files.result
 
 
-def _estimates(result: EvaluationResult) -> dict[str, Estimate]:
-    """Every metric but those that say the same as another."""
-    single = {metric.name: getattr(result, metric.name) for metric in SINGLE_METRICS}
-    at_far = {
-        f"tar_at_far_{far_name(at.far)}": Estimate(
-            value=at.tar, low=at.low, high=at.high, interval=at.interval, reason=at.reason
-        )
-        for at in result.tar_at_far
-    }
-    return {name: found for name, found in (single | at_far).items() if name != "fnmr"}
-
-
 def _paired(
-    first: RunFiles, first_result: EvaluationResult, second: RunFiles, result: EvaluationResult
+    first: RunFiles, second: RunFiles, metrics: Mapping[str, Metric]
 ) -> dict[str, MetricDifference]:
     """Raises a FacesimError that says why the runs cannot be paired."""
     before, after = _scored(first), _scored(second)
@@ -131,11 +130,10 @@ def _paired(
         raise FacesimError("it was evaluated on other pairs")
     images = find_images(first, before)
     found = paired_differences(
-        ScoredRun(before.scores, first_result.threshold),
-        ScoredRun(after.scores, result.threshold),
-        before.same,
-        *images.identities.T,
-        seed=first_result.seed,
+        ScoredRun(images.labelled(before), _result(first).threshold),
+        ScoredRun(images.labelled(after), _result(second).threshold),
+        metrics,
+        seed=_result(first).seed,
         resamples=first.experiment.evaluate.resamples,
     )
     return {each.metric: each for each in found}
@@ -145,13 +143,3 @@ def _scored(files: RunFiles) -> NamedPairs:
     if files.pairs is None:
         raise FacesimError(f"the scores of single pairs of {files.title} were not kept")
     return files.pairs
-
-
-def _independent(
-    first: dict[str, Estimate], second: dict[str, Estimate]
-) -> dict[str, MetricDifference]:
-    return {
-        name: independent_difference(name, first[name], second[name])
-        for name in first
-        if name in second
-    }

@@ -1,23 +1,45 @@
-"""Measuring a trained run: thresholds from val, figures from test."""
+"""Evaluation of a trained run: thresholds from val, metrics on test."""
 
-from facesim.evaluation.result import EvaluationResult
+from functools import cached_property
+from hashlib import sha256
+
+from facesim.atomic import write_text
+from facesim.errors import FacesimError
+from facesim.evaluation.attribute_values import choose_attributes
+from facesim.evaluation.baselines import (
+    FILE as BASELINES_FILE,
+)
+from facesim.evaluation.baselines import (
+    baselines_to_json,
+    measure_baseline,
+    scored_run,
+)
+from facesim.evaluation.calibration import Calibration, calibrate
+from facesim.evaluation.evaluate import Thresholds
+from facesim.evaluation.slice_result import Slices
+from facesim.evaluation.slices import measure_slices
+from facesim.evaluation.task import EvaluationTask
+from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import PairSet
+from facesim.interfaces.protocol import Measurement
+from facesim.interfaces.result import EvaluationResult
 from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork, build_network
 from facesim.processes import Processes
-from facesim.runs.attribute_slices import write_slices
-from facesim.runs.baselines import write_baselines
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_files import begin_files, write_files
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, own_plan
-from facesim.runs.protocols import measure
-from facesim.runs.scorer import Evaluator
-from facesim.runs.thresholds import thresholds_for
-from facesim.training.build import load_split
+from facesim.runs.systems import NetworkSystem, baseline_systems
+from facesim.runs.thresholds import calibration_of_the_run, provenance
+from facesim.seeds import derive_seed
+from facesim.training.build import Split, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
-from facesim.training.evaluation_pairs import evaluation_pairs, is_exhaustive
+from facesim.training.evaluation_pairs import evaluation_pairs, plan_comparisons
 from facesim.training.lint import lint_evaluation
 from facesim.training.trunk_file import load_trunk
+
+SLICES_FILE = "slices.json"
 
 
 def evaluate_run(
@@ -47,25 +69,25 @@ def evaluate(plan: EvaluationPlan, processes: Processes) -> EvaluationResult:
 
     Raises:
         FacesimError: the checkpoint or the data cannot be read, or no thresholds apply.
-        ProtocolError: the linter found what would make the figures worthless.
+        ProtocolError: the linter found what would make the metrics worthless.
     """
     network = load_trained(plan.run, plan.experiment, plan.checkpoint)
-    scorer = Evaluator(network, plan.experiment, processes)
     test = load_split(plan.experiment, "test", network)
     begin_files(plan)
-    pairs = None
-    if not is_exhaustive(plan.experiment, test):
-        pairs = evaluation_pairs(plan.pairs_file, plan.experiment, test)
-    lint = lint_evaluation(plan.name, plan.experiment, test, pairs)
+    task = _task(plan, test)
+    lint = lint_evaluation(plan.name, plan.experiment, test, task.comparisons.pairs)
     lint.require_no_errors()
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
             processes.reporter.say(str(line))
-    calibration = thresholds_for(plan, scorer)
-    measured = measure(plan, test, pairs, calibration, scorer)
-    write_baselines(plan, measured, scorer)
-    write_slices(plan, measured)
-    write_files(plan, lint, calibration, measured)
+    system = NetworkSystem(network, test, plan.experiment, processes)
+    val = _Val(plan, network)
+    calibration = _calibration(plan, system, val)
+    source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
+    measured = task.measure(system, Thresholds(calibration.operating_points, source))
+    _write_baselines(plan, task, measured, system, val)
+    _write_slices(plan, task, measured)
+    write_files(plan, lint, calibration, measured, test.table)
     return measured.result
 
 
@@ -81,3 +103,113 @@ def load_trained(run: RunDirectory, experiment: Experiment, checkpoint: str) -> 
     load_trunk(run.trunk_file, network)
     load_network(path, content, network)
     return network
+
+
+class _Val:
+    """The split on which thresholds are chosen, read when it is first asked for.
+
+    Args:
+        plan: whose val it is.
+        network: for what its images become.
+    """
+
+    def __init__(self, plan: EvaluationPlan, network: SiameseNetwork) -> None:
+        self._plan = plan
+        self._network = network
+
+    @cached_property
+    def split(self) -> Split:
+        return load_split(self._plan.experiment, "val", self._network)
+
+    @cached_property
+    def pairs(self) -> PairSet:
+        return evaluation_pairs(self._plan.val_pairs_file, self._plan.experiment, self.split)
+
+
+def _task(plan: EvaluationPlan, test: Split) -> EvaluationTask:
+    experiment = plan.experiment
+    return EvaluationTask(
+        experiment.evaluate.protocol,
+        plan_comparisons(experiment, test, plan.pairs_file),
+        test.table,
+        measured_metrics(experiment),
+        seed=derive_seed(experiment.seed, "bootstrap"),
+        resamples=experiment.evaluate.resamples,
+    )
+
+
+def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Calibration:
+    """Thresholds and probabilities: chosen on val, or taken from where the run chose them."""
+    if not plan.recalibrates:
+        return calibration_of_the_run(plan)
+    on_val = NetworkSystem(system.network, val.split, plan.experiment, system.processes)
+    return calibrate(
+        on_val.score_pairs(val.pairs).scores,
+        val.pairs.same,
+        split="val",
+        pairs_sha256=sha256(plan.val_pairs_file.read_bytes()).hexdigest(),
+        provenance=provenance(plan),
+    )
+
+
+def _write_baselines(
+    plan: EvaluationPlan,
+    task: EvaluationTask,
+    measured: Measurement,
+    system: NetworkSystem,
+    val: _Val,
+) -> None:
+    """Measure the baselines, and write ``baselines.json``.
+
+    No file is there afterwards if the experiment asks for none, nor where the scores of single
+    pairs are not kept: the 1,024 numbers of each image would take an hour to compare pair by pair.
+    """
+    file = plan.folder / BASELINES_FILE
+    if measured.scored is None or not plan.experiment.evaluate.baselines:
+        file.unlink(missing_ok=True)
+        return
+    try:
+        val_split, val_pairs = val.split, val.pairs
+    except FacesimError as error:
+        raise FacesimError(
+            f"{error}\nBaselines choose their thresholds on val; without it, write "
+            "`evaluate.baselines: false`"
+        ) from None
+    found = [
+        measure_baseline(baseline, val_pairs, task, measured)
+        for baseline in baseline_systems(system, val_split)
+    ]
+    write_text(file, baselines_to_json(found))
+
+
+def _write_slices(plan: EvaluationPlan, task: EvaluationTask, measured: Measurement) -> None:
+    """Measure the pairs by the values of attributes, and write ``slices.json``.
+
+    No file is there afterwards if there is nothing to say: the experiment asks for no slices, the
+    table has no attributes, there is no threshold, or no score of a single pair was kept.
+
+    Raises:
+        FacesimError: an attribute that the experiment names is not in the table.
+    """
+    file = plan.folder / SLICES_FILE
+    found = _slices(plan, task, measured)
+    if found is None:
+        file.unlink(missing_ok=True)
+    else:
+        write_text(file, found.to_json())
+
+
+def _slices(plan: EvaluationPlan, task: EvaluationTask, measured: Measurement) -> Slices | None:
+    threshold = measured.result.threshold
+    attributes, notes = choose_attributes(task.table.attributes, plan.experiment.evaluate.slices)
+    if measured.scored is None or threshold is None or not (attributes or notes):
+        return None
+    found = measure_slices(
+        attributes,
+        measured.scored.pairs.rows,
+        scored_run(measured, task.table).scored,
+        threshold=threshold,
+        seed=task.seed,
+        resamples=task.resamples,
+    )
+    return found.model_copy(update={"notes": tuple(notes)})

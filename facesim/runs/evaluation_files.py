@@ -6,9 +6,10 @@ import pandas as pd
 from facesim.atomic import replacing, write_text
 from facesim.data.linter.findings import LintReport
 from facesim.evaluation.calibration import Calibration
+from facesim.interfaces import FaceTable
+from facesim.interfaces.protocol import Measurement
 from facesim.runs.directory import EXPERIMENT_FILE
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
-from facesim.runs.protocols import EvaluationOutcome
 
 
 def begin_files(plan: EvaluationPlan) -> None:
@@ -26,23 +27,27 @@ def begin_files(plan: EvaluationPlan) -> None:
 
 
 def write_files(
-    plan: EvaluationPlan, lint: LintReport, calibration: Calibration, measured: EvaluationOutcome
+    plan: EvaluationPlan,
+    lint: LintReport,
+    calibration: Calibration,
+    measured: Measurement,
+    table: FaceTable,
 ) -> None:
-    """Write the figures, what they rest on, and every pair with its score and probability."""
+    """Write the metrics, what they rest on, and every pair with its score and probability."""
     if plan.recalibrates:
         write_text(plan.calibration_file, calibration.to_json())
     write_text(plan.folder / "lint.json", lint.model_dump_json(indent=2) + "\n")
-    _write_scores(plan, calibration, measured)
+    _write_scores(plan, calibration, measured, table)
     write_text(plan.folder / "metrics.json", measured.result.to_json())
 
 
 def _write_scores(
-    plan: EvaluationPlan, calibration: Calibration, measured: EvaluationOutcome
+    plan: EvaluationPlan, calibration: Calibration, measured: Measurement, table: FaceTable
 ) -> None:
     scored = measured.scored
     if scored is None:  # all pairs of 20,000 images would fill ten gigabytes
         return
-    files = np.asarray(measured.test.table.files)[scored.pairs.rows]
+    files = np.asarray(table.files)[scored.pairs.rows]
     columns = {
         "file1": files[:, 0],
         "file2": files[:, 1],

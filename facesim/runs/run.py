@@ -8,10 +8,10 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.differences import differences
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Tracker
+from facesim.interfaces.result import EvaluationResult
 from facesim.processes import Processes
 from facesim.reporter import Reporter
 from facesim.runs.directory import RunDirectory

@@ -8,13 +8,16 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from facesim.data.linter.findings import LintReport
 from facesim.errors import DataError, FacesimError, did_you_mean
-from facesim.evaluation.baseline import Baseline
+from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.result import EvaluationResult
 from facesim.evaluation.slice_result import Slices
 from facesim.experiment.loading import load_experiment
+from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.protocol import ProtocolReport
+from facesim.interfaces.result import EvaluationResult
 from facesim.registry import Spec
 from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 from facesim.runs.evaluation_plan import OWN
@@ -73,6 +76,18 @@ class RunFiles:
     def evaluated_dataset(self) -> Spec[FaceTable]:
         """The dataset of the evaluation: the run's test split, or what it was made on instead."""
         return self.evaluated.data.test
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics that the evaluation measured, by name."""
+        return measured_metrics(self.evaluated)
+
+    @property
+    def protocol_report(self) -> ProtocolReport:
+        """What the evaluation's protocol adds to the report."""
+        if self.result is None:
+            return ProtocolReport()
+        return self.evaluated.evaluate.protocol.build().report(self.result)
 
     @property
     def title(self) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.pair_identities import effective_pair_identities
 from facesim.interfaces import FaceTable, PairSet
+from facesim.interfaces.scores import LabelledScores, effective_pair_identities
 from facesim.runs.run_files import RunFiles
 from facesim.runs.scored_pairs import NamedPairs, rows_of
 
@@ -25,6 +25,10 @@ class ScoredImages:
     table: FaceTable
     rows: Int64Array
     identities: Int64Array
+
+    def labelled(self, pairs: NamedPairs) -> LabelledScores:
+        """The scored pairs with their identities."""
+        return LabelledScores.of(pairs.scores, pairs.same, *self.identities.T)
 
 
 def find_images(files: RunFiles, pairs: NamedPairs) -> ScoredImages:

@@ -1,40 +1,20 @@
-"""The thresholds of an evaluation: chosen on val, or taken from where the run chose them."""
+"""The run's own thresholds, and whether they apply to what an evaluation scores."""
 
 import json
-from hashlib import sha256
 
 from facesim.errors import FacesimError
-from facesim.evaluation.calibration import Calibration, Provenance, calibrate, read_calibration
+from facesim.evaluation.calibration import Calibration, Provenance, read_calibration
 from facesim.runs.evaluation_plan import EvaluationPlan
-from facesim.runs.scorer import Evaluator
-from facesim.training.build import load_split
 from facesim.training.checkpoint import checkpoint_digest
-from facesim.training.evaluation_pairs import evaluation_pairs
 
 
-def thresholds_for(plan: EvaluationPlan, scorer: Evaluator) -> Calibration:
-    """Thresholds and probabilities that apply to what the plan's settings give for scores.
+def calibration_of_the_run(plan: EvaluationPlan) -> Calibration:
+    """Thresholds and probabilities that the run chose on its own val.
 
     Raises:
-        FacesimError: val cannot be read or allows no pairs; or the run's thresholds, which are to
-            be used, were chosen with another checkpoint, preprocessing or score.
+        FacesimError: there are none, or they were chosen with another checkpoint, preprocessing
+            or score.
     """
-    return _choose(plan, scorer) if plan.recalibrates else _of_the_run(plan)
-
-
-def _choose(plan: EvaluationPlan, scorer: Evaluator) -> Calibration:
-    val = load_split(plan.experiment, "val", scorer.network)
-    pairs = evaluation_pairs(plan.val_pairs_file, plan.experiment, val)
-    return calibrate(
-        scorer.score(val, pairs).scores,
-        pairs.same,
-        split="val",
-        pairs_sha256=sha256(plan.val_pairs_file.read_bytes()).hexdigest(),
-        provenance=_provenance(plan),
-    )
-
-
-def _of_the_run(plan: EvaluationPlan) -> Calibration:
     file = plan.run.calibration_file
     if not file.exists():
         raise FacesimError(
@@ -43,7 +23,7 @@ def _of_the_run(plan: EvaluationPlan) -> Calibration:
         )
     calibration = read_calibration(file)
     try:
-        calibration.check_applies_to(_provenance(plan))
+        calibration.check_applies_to(provenance(plan))
     except FacesimError as error:
         raise FacesimError(
             f"{file}: {error}: add --recalibrate. Where val's images do not fit the changed "
@@ -52,7 +32,8 @@ def _of_the_run(plan: EvaluationPlan) -> Calibration:
     return calibration
 
 
-def _provenance(plan: EvaluationPlan) -> Provenance:
+def provenance(plan: EvaluationPlan) -> Provenance:
+    """What the scores of an evaluation are made with."""
     return Provenance(
         preprocessing=plan.experiment.image.model_dump_json(),
         score=json.dumps(plan.experiment.loss.as_node(), sort_keys=True),

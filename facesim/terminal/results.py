@@ -3,40 +3,55 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from facesim.evaluation.baseline import Baseline
-from facesim.evaluation.metrics import ACCURACY
-from facesim.evaluation.result import Estimate, EvaluationResult
+from facesim.evaluation.baselines import Baseline
+from facesim.interfaces.result import Estimate, EvaluationResult
+from facesim.page import Card
+from facesim.report.formatting import headline_metrics, metric_label, quantity, words
 from facesim.training.dry_run import CheckReport
 
 
 def print_result(
-    console: Console, title: str, result: EvaluationResult, baselines: Sequence[Baseline] = ()
+    console: Console,
+    title: str,
+    result: EvaluationResult,
+    baselines: Sequence[Baseline] = (),
+    cards: Sequence[Card] = (),
 ) -> None:
-    """Print the figures of one evaluation with their intervals, and what training added."""
+    """Print the headline metrics with their intervals, and the improvement over baselines.
+
+    Args:
+        console: where to print.
+        title: of the table.
+        result: the evaluation's.
+        baselines: on the same pairs.
+        cards: what the protocol adds.
+    """
     table = Table(title=f"{title}: {result.pairs:,} pairs of {result.identities:,} identities")
     for column in ("metric", "value", "95% interval"):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    if result.k_fold is not None:
-        folds = result.k_fold
-        spread = f"standard error {folds.standard_error:.4f}"
-        label = f"accuracy over {len(folds.folds)} folds"
-        table.add_row(label, f"{folds.mean_accuracy:.4f}", spread)
-    for name, label in _HEADLINES.items():
-        estimate = getattr(result, name)
-        table.add_row(label, _value(estimate), _interval(estimate))
+    for card in cards:
+        table.add_row(escape(card.label), escape(card.value), escape(card.detail))
+    headline = headline_metrics(result)
+    for name, found in headline.items():
+        table.add_row(escape(metric_label(name)), _value(found), _interval(found))
     if result.loss is not None:
-        table.add_row("loss", f"{result.loss:.4f}", "")
+        table.add_row("Loss", f"{result.loss:.4f}", "")
     table.add_section()
-    for baseline in baselines:
-        accuracy = baseline.result.accuracy
-        table.add_row(f"accuracy of {_words(baseline)}", _value(accuracy), _interval(accuracy))
+    compared = next(iter(headline), "")
+    measured = [baseline for baseline in baselines if compared in baseline.result.metrics]
+    for baseline in measured:
+        found = baseline.result.metrics[compared]
+        label = f"{metric_label(compared)} of {words(baseline.name)}"
+        table.add_row(escape(label), _value(found), _interval(found))
     console.print(table)
     console.print(f"threshold {_number(result.threshold)} from {result.threshold_source}")
-    strongest = ACCURACY.best([baseline.result.accuracy.value for baseline in baselines])
+    values = [baseline.result.metrics[compared].value for baseline in measured]
+    strongest = quantity(compared).best(values)
     if strongest is not None:
-        console.print(_gain(baselines[strongest]), soft_wrap=True)
+        console.print(_gain(measured[strongest], compared), soft_wrap=True)
 
 
 def print_check(console: Console, name: str, report: CheckReport) -> None:
@@ -49,32 +64,19 @@ def print_check(console: Console, name: str, report: CheckReport) -> None:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
-_HEADLINES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "far": "FAR at the threshold",
-    "tar": "TAR at the threshold",
-    "roc_auc": "area under the ROC curve",
-    "eer": "equal error rate",
-}
-
-
-def _gain(baseline: Baseline) -> str:
-    """What training added to the accuracy of a baseline, or that this is not shown."""
-    gain = baseline.gain("accuracy")
+def _gain(baseline: Baseline, metric: str) -> str:
+    """The improvement in a metric over a baseline, or that none is shown."""
+    gain, label = baseline.gain(metric), metric_label(metric)
+    over = words(baseline.name)
     if gain.difference is None:
-        return f"training cannot be compared with {_words(baseline)}: {gain.reason}"
+        return f"{label} cannot be compared with that of {over}: {gain.reason}"
     if gain.low is None or gain.high is None:
-        return f"accuracy gained over {_words(baseline)}: {gain.difference:+.4f} ({gain.reason})"
+        return f"{label} against {over}: {gain.difference:+.4f} ({gain.reason})"
     shown = "" if gain.better else ", which shows no difference"
     return (
-        f"accuracy gained over {_words(baseline)}: {gain.difference:+.4f} "
+        f"{label} against {over}: {gain.difference:+.4f} "
         f"({gain.low:+.4f} to {gain.high:+.4f}){shown}"
     )
-
-
-def _words(baseline: Baseline) -> str:
-    return baseline.name.replace("_", " ")
 
 
 def _value(estimate: Estimate) -> str:

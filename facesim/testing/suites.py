@@ -95,6 +95,18 @@ class SchedulerContract(_PluginContract):
     kind = "scheduler"
 
 
+class MetricContract(_PluginContract):
+    """The tests of a metric."""
+
+    kind = "metric"
+
+
+class ProtocolContract(_PluginContract):
+    """The tests of a protocol, on six people in pairs that come in three folds."""
+
+    kind = "protocol"
+
+
 class TrackerContract(_PluginContract):
     """The tests of a tracker."""
 

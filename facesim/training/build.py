@@ -11,9 +11,10 @@ from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import require_attributes
-from facesim.evaluation.metrics import metric_named
+from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
+from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork, build_network
@@ -54,6 +55,8 @@ class RunComponents:
         trained: network, optimizer and scheduler.
         total_steps: batches in all epochs together.
         trackers: not started yet.
+        metrics: measured on val after each epoch, by name.
+        best: by which the best checkpoint is kept.
     """
 
     experiment: Experiment
@@ -64,6 +67,8 @@ class RunComponents:
     trained: TrainingState
     total_steps: int
     trackers: tuple[Tracker, ...]
+    metrics: dict[str, Metric]
+    best: Quantity
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -86,7 +91,7 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> RunComponents:
     Raises:
         FacesimError: a table cannot be read or a part cannot be built.
     """
-    metric_named(experiment.train.best)
+    metrics, best = measured_metrics(experiment), quantity_named(experiment, experiment.train.best)
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
     device = pick_device(experiment.device)
     train_table = _load_table("train", experiment.data.train)
@@ -113,7 +118,9 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> RunComponents:
         network.compile_trained_part()
     optimizer, scheduler = _make_updates(experiment, network, total_steps)
     trained = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
-    return RunComponents(experiment, train, val, test, sampler, trained, total_steps, trackers)
+    return RunComponents(
+        experiment, train, val, test, sampler, trained, total_steps, trackers, metrics, best
+    )
 
 
 def _make_updates(

@@ -1,15 +1,12 @@
-"""The pairs that a run is measured on: chosen once, kept as CSV, read back ever after."""
+"""The comparisons that a run is measured on: selected once, pairs stored as CSV, then reused."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from facesim.data.pair_drawing import PairSpace, require_pairs
 from facesim.data.pair_sets import draw_pair_set, read_pair_list, read_pair_set, write_pair_set
-from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
+from facesim.interfaces.protocol import Comparisons
 from facesim.seeds import derive_seed
 from facesim.training.build import Split
 
@@ -30,17 +27,42 @@ def evaluation_pairs(path: Path, experiment: Experiment, split: Split) -> PairSe
     return _read(path, experiment, split)
 
 
+def plan_comparisons(experiment: Experiment, test: Split, path: Path | None = None) -> Comparisons:
+    """What the experiment's protocol compares in test.
+
+    Args:
+        experiment: names the protocol.
+        test: the split.
+        path: where the run keeps the pairs: they are read from there, or put there; None chooses
+            and stores nothing.
+
+    Raises:
+        FacesimError: the split or the pairs on disk do not allow the protocol.
+    """
+
+    def listed_pairs() -> PairSet:
+        if path is None or not path.exists():
+            return choose_pairs(experiment, test)
+        return _read(path, experiment, test)
+
+    seed = derive_seed(experiment.seed, "protocol")
+    protocol = experiment.evaluate.protocol.build()
+    comparisons = protocol.plan(test.table, listed_pairs, seed)
+    if path is not None and comparisons.pairs is not None and not path.exists():
+        write_pair_set(path, test.table, comparisons.pairs)
+    return comparisons
+
+
 def choose_all_pairs(experiment: Experiment, splits: Iterable[Split]) -> dict[str, PairSet]:
-    """The pairs of val and test by the split's name; test has none if all of them are compared.
+    """The pairs of val and test by the split's name; test has none if the protocol lists none.
 
     Raises:
         FacesimError: a split does not allow what the protocol asks for.
     """
-    return {
-        split.name: choose_pairs(experiment, split)
-        for split in splits
-        if not is_exhaustive(experiment, split)
-    }
+    val, test = splits
+    pairs = {val.name: choose_pairs(experiment, val)}
+    of_test = plan_comparisons(experiment, test).pairs
+    return pairs if of_test is None else {**pairs, test.name: of_test}
 
 
 def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
@@ -49,28 +71,8 @@ def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
     What is drawn is a function of the experiment's seed and the split's name.
 
     Raises:
-        FacesimError: the list does not fit the table, the split allows no pairs, or they have no
-            folds and the protocol needs some.
+        FacesimError: the list does not fit the table, or the split allows no pairs.
     """
-    pairs = _choose(experiment, split)
-    if split.name == "test" and experiment.evaluate.protocol == "k_fold":
-        _require_folds(pairs)
-    return pairs
-
-
-def is_exhaustive(experiment: Experiment, split: Split) -> bool:
-    """Whether every pair of a split is compared, so that none is chosen.
-
-    Raises:
-        FacesimError: that is so, and the table has no genuine or no impostor pair.
-    """
-    if split.name != "test" or experiment.evaluate.protocol != "exhaustive":
-        return False
-    require_pairs(PairSpace.of(split.table.identities), genuine=1, impostor=1)
-    return True
-
-
-def _choose(experiment: Experiment, split: Split) -> PairSet:
     settings = experiment.evaluate
     listed = _listed(experiment, split)
     if listed is not None:
@@ -86,7 +88,7 @@ def _choose(experiment: Experiment, split: Split) -> PairSet:
 
 
 def _read(path: Path, experiment: Experiment, split: Split) -> PairSet:
-    """What was drawn holds no odd pair; what was given may, if the linter only warns of it."""
+    """Drawn pairs are valid by construction; user-supplied lists are read leniently and linted."""
     drawn = _listed(experiment, split) is None and split.table.pairs is None
     return (read_pair_set if drawn else read_pair_list)(path, split.table)
 
@@ -94,12 +96,3 @@ def _read(path: Path, experiment: Experiment, split: Split) -> PairSet:
 def _listed(experiment: Experiment, split: Split) -> Path | None:
     settings = experiment.evaluate
     return {"val": settings.val_pairs, "test": settings.test_pairs}[split.name]
-
-
-def _require_folds(pairs: PairSet) -> None:
-    if pairs.fold is None or len(np.unique(pairs.fold)) < 2:
-        raise FacesimError(
-            "evaluate.protocol: k_fold needs pairs in two folds or more, and those of test have "
-            f"{'none' if pairs.fold is None else 'one'}; list them in evaluate.test_pairs with a "
-            "column `fold`, use a dataset that has folds, or write `protocol: verification`"
-        )

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from facesim.arrays import Int64Array
 from facesim.evaluation.embedding import Embedder
-from facesim.evaluation.metrics import metric_named
 from facesim.interfaces import MiningSampler, PairBatch, PairSet
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
@@ -195,11 +194,11 @@ class Trainer:
             self.processes,
             title="validating",
         )
-        return validate(embedder, prepared.val, self.val_pairs)
+        return validate(embedder, prepared.val, self.val_pairs, prepared.metrics)
 
     def _end_epoch(self, validation: Validation) -> None:
         """Log the validation, keep the best, and write the checkpoint that resuming starts from."""
-        progress, metric = self.progress, metric_named(self.settings.best)
+        progress, metric = self.progress, self.prepared.best
         values = validation.result.values()
         value = values[metric.name]
         warnings = validation.warnings(progress.epoch + 1, self.settings.epochs)
@@ -220,7 +219,12 @@ class Trainer:
         self._save()
         if is_best or not self.checkpoints.best.exists():
             link_checkpoint(self.checkpoints.last, self.checkpoints.best)
-        shown = dict.fromkeys((metric.name, "accuracy", "roc_auc", "loss"))
+        headline = [
+            each.name
+            for each in self.prepared.metrics.values()
+            if each.headline and not each.at_threshold
+        ]
+        shown = dict.fromkeys((metric.name, *headline, "loss"))
         figures = ", ".join(f"{name} {_shown(values[name])}" for name in shown)
         self.processes.reporter.say(
             f"epoch {progress.epoch}/{self.settings.epochs}: val {figures}"

@@ -1,15 +1,17 @@
 """Per-epoch validation: metrics, embedding diagnostics, warnings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from facesim.evaluation.collapse import collapse_warnings
 from facesim.evaluation.embedding import Embedder
-from facesim.evaluation.evaluate_scores import evaluate_scores
-from facesim.evaluation.pair_identities import effective_pair_identities
-from facesim.evaluation.result import EvaluationResult
+from facesim.evaluation.evaluate import evaluate_scores
 from facesim.evaluation.scoring import score_pairs
 from facesim.evaluation.training_health import TrainingHealth, training_health
 from facesim.interfaces import PairSet
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.scores import LabelledScores
 from facesim.training.build import Split
 
 
@@ -19,11 +21,13 @@ class Validation:
 
     Attributes:
         result: the metrics, without intervals.
+        roc_auc: area under the ROC curve; None unless there are pairs of both kinds.
         health: statistics of scores and embeddings.
         chance_loss: loss of a constant predictor on these pairs; None if unknown.
     """
 
     result: EvaluationResult
+    roc_auc: float | None
     health: TrainingHealth
     chance_loss: float | None
 
@@ -33,32 +37,32 @@ class Validation:
             self.health.spread,
             loss=self.result.loss,
             chance_loss=self.chance_loss,
-            roc_auc=self.result.roc_auc.value,
+            roc_auc=self.roc_auc,
             epochs_done=epochs_done,
             epochs=epochs,
         )
 
 
-def validate(embedder: Embedder, val: Split, pairs: PairSet) -> Validation:
+def validate(
+    embedder: Embedder, val: Split, pairs: PairSet, metrics: Mapping[str, Metric]
+) -> Validation:
     """Score the pairs of val with the network as it is.
 
     Args:
         embedder: of val's images.
         val: the split.
         pairs: of its table.
+        metrics: what is measured, by name.
     """
-    network = embedder.network
+    loss = embedder.network.loss
     scored = score_pairs(embedder, pairs, val.table.identities)
-    result = evaluate_scores(
-        scored.scores,
-        pairs.same,
-        *effective_pair_identities(pairs, val.table.identities),
-        threshold_source="these pairs of val",
-        loss=scored.loss,
-    )
-    margin = network.loss.impostor_margin()
+    labelled = LabelledScores.of_pairs(scored.scores, pairs, val.table.identities)
+    result, roc = evaluate_scores(labelled, metrics, loss=scored.loss), labelled.roc()
     return Validation(
         result,
-        training_health(scored.embeddings, scored.scores, pairs.same, impostor_margin=margin),
-        network.loss.chance_loss(result.genuine / result.pairs) if result.pairs else None,
+        None if roc.missing else roc.area,
+        training_health(
+            scored.embeddings, scored.scores, pairs.same, impostor_margin=loss.impostor_margin()
+        ),
+        loss.chance_loss(result.genuine / result.pairs) if result.pairs else None,
     )

@@ -9,16 +9,33 @@ from dataclasses import dataclass
 import torch
 
 from facesim.errors import FacesimError, did_you_mean
-from facesim.evaluation.metrics import METRICS, Metric, metric_named
+from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import metrics
+from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.training.build import RunComponents
 
 VAL, COST = "val", "cost"
-COSTS = {
-    "milliseconds_per_image": Metric("milliseconds_per_image", higher_is_better=False),
-    "parameters": Metric("parameters", higher_is_better=False),
-}
+
+
+class MillisecondsPerImage(Quantity):
+    """Time to embed an image."""
+
+    name = "milliseconds_per_image"
+    label = "Milliseconds per image"
+    higher_is_better = False
+
+
+class Parameters(Quantity):
+    """Number of parameters of the network."""
+
+    name = "parameters"
+    label = "Parameters"
+    higher_is_better = False
+
+
+COSTS: dict[str, Quantity] = {each.name: each for each in (MillisecondsPerImage(), Parameters())}
 """What `costs_of` measures."""
 
 _PASSES = 5
@@ -34,7 +51,7 @@ class Objective:
     """
 
     source: str
-    metric: Metric
+    metric: Quantity
 
     @property
     def name(self) -> str:
@@ -42,7 +59,7 @@ class Objective:
         return f"{self.source}.{self.metric.name}"
 
 
-def objectives_named(names: Sequence[str]) -> tuple[Objective, ...]:
+def objectives_named(names: Sequence[str], experiment: Experiment) -> tuple[Objective, ...]:
     """The objectives of a search.
 
     Raises:
@@ -50,7 +67,7 @@ def objectives_named(names: Sequence[str]) -> tuple[Objective, ...]:
     """
     if len(set(names)) != len(names):
         raise FacesimError(f"search.metric names one twice: {', '.join(names)}")
-    return tuple(_objective(name) for name in names)
+    return tuple(_objective(name, experiment) for name in names)
 
 
 def values_of(
@@ -95,10 +112,10 @@ def milliseconds_per_image(network: SiameseNetwork, experiment: Experiment) -> f
     return 1000 * statistics.median(seconds[1:]) / batch
 
 
-def _objective(name: str) -> Objective:
+def _objective(name: str, experiment: Experiment) -> Objective:
     source, _, rest = name.partition(".")
     if source == VAL and rest:
-        return Objective(VAL, metric_named(rest))
+        return Objective(VAL, quantity_named(experiment, rest))
     if source == COST and rest in COSTS:
         return Objective(COST, COSTS[rest])
     if source == "test":
@@ -106,7 +123,8 @@ def _objective(name: str) -> Objective:
             f"search.metric: {name}: a search that looks at test leaves nothing to measure its "
             f"winner on; write {VAL}.{rest}"
         )
-    known = [f"{VAL}.{metric}" for metric in METRICS] + [f"{COST}.{cost}" for cost in COSTS]
+    known = [f"{VAL}.{name}" for name in (MeanLoss.name, *metrics.names())]
+    known += [f"{COST}.{cost}" for cost in COSTS]
     raise FacesimError(
         f"search.metric: there is no {name!r}{did_you_mean(name, known)}; known are "
         f"{', '.join(known)}"

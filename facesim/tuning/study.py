@@ -13,12 +13,14 @@ from optuna.study import StudyDirection
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.evaluation.metrics import ACCURACY, Metric
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_with_source
+from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.nodes import Node
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
+from facesim.interfaces import metrics
+from facesim.interfaces.metric import Quantity
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space, base_point
@@ -62,7 +64,7 @@ class Plan:
             FacesimError: there is no such objective.
         """
         space = read_space(experiment, root)
-        objectives = objectives_named(_search(experiment).metrics)
+        objectives = objectives_named(_search(experiment).metrics, experiment)
         return cls(experiment, space, objectives, folder, storage)
 
     @classmethod
@@ -93,9 +95,10 @@ class Plan:
         return self.experiment.name
 
     @property
-    def compared_by(self) -> Metric:
+    def compared_by(self) -> Quantity:
         """The metric by which the winner and the base experiment are compared on test."""
-        return next((each.metric for each in self.objectives if each.source == VAL), ACCURACY)
+        of_val = [each.metric for each in self.objectives if each.source == VAL]
+        return of_val[0] if of_val else quantity_named(self.experiment, metrics.default or "")
 
     @property
     def definition(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, ConfigDict
 
 from facesim.errors import FacesimError
-from facesim.evaluation.metrics import METRICS, Metric
-from facesim.evaluation.student_t import student_t_quantile
+from facesim.evaluation.intervals import student_t_quantile
+from facesim.experiment.measured_metrics import measured_metrics
+from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.runs.comparison import compare_runs
 from facesim.runs.directory import RunDirectory
 from facesim.tuning.objectives import VAL
@@ -147,6 +148,7 @@ def summarise(
             f"the winner, trial {winner.number}, could not be trained again with two seeds or "
             f"more: {_reasons(retrained)}"
         )
+    measured = [MeanLoss.name, *measured_metrics(plan.experiment)]
     names = open_storage(plan.storage, plan.folder).get_all_studies()
     return Summary(
         study=plan.name,
@@ -157,8 +159,8 @@ def summarise(
         winning_value=_value(winner, metric, plan),
         base_value=_base_value(plan, study, metric),
         seeds=tuple(seeds),
-        winner=_retrained([winners[seed] for seed in seeds]),
-        base=None if is_base else _retrained([bases[seed] for seed in seeds]),
+        winner=_retrained([winners[seed] for seed in seeds], measured),
+        base=None if is_base else _retrained([bases[seed] for seed in seeds], measured),
         difference=None if is_base else _difference(metric, seeds, winners, bases),
         winners_scored=sum(
             each.study_name.startswith(winner_study_name(plan, winner).rpartition("-")[0] + "-")
@@ -175,7 +177,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _difference(
-    metric: Metric,
+    metric: Quantity,
     seeds: Sequence[int],
     winners: dict[int, FrozenTrial],
     bases: dict[int, FrozenTrial],
@@ -196,7 +198,7 @@ def _difference(
     )
 
 
-def _of_seed(metric: Metric, seed: int, winner: FrozenTrial, base: FrozenTrial) -> SeedDifference:
+def _of_seed(metric: Quantity, seed: int, winner: FrozenTrial, base: FrozenTrial) -> SeedDifference:
     difference = winner.user_attrs[TEST][metric.name] - base.user_attrs[TEST][metric.name]
     try:
         runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
@@ -217,22 +219,22 @@ def _by_seed(retrained: optuna.Study, system: str) -> dict[int, FrozenTrial]:
     return {int(each.params[SEED]): each for each in complete if each.params[SYSTEM] == system}
 
 
-def _retrained(trials: Sequence[FrozenTrial]) -> Retrained:
+def _retrained(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Retrained:
     prefix = f"{VAL}."
     on_val = [
         {name.removeprefix(prefix): value for name, value in trial.user_attrs[VAL].items()}
         for trial in trials
     ]
     return Retrained(
-        val=_spreads(on_val),
-        test=_spreads([trial.user_attrs[TEST] for trial in trials]),
+        val=_spreads(on_val, names),
+        test=_spreads([trial.user_attrs[TEST] for trial in trials], names),
         runs=tuple(str(trial.user_attrs[RUN]) for trial in trials),
     )
 
 
-def _spreads(values: Sequence[dict[str, Any]]) -> dict[str, Spread]:
+def _spreads(values: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Spread]:
     """Metrics that exist with every seed."""
-    found = {name: [each.get(name) for each in values] for name in METRICS}
+    found = {name: [each.get(name) for each in values] for name in names}
     whole = {name: [v for v in each if v is not None] for name, each in found.items()}
     return {
         name: Spread(
@@ -254,13 +256,13 @@ def _states(study: optuna.Study) -> dict[str, int]:
     }
 
 
-def _value(trial: FrozenTrial, metric: Metric, plan: Plan) -> float:
+def _value(trial: FrozenTrial, metric: Quantity, plan: Plan) -> float:
     names = [each.name for each in plan.objectives]
     name = f"{VAL}.{metric.name}"
     return float(trial.values[names.index(name) if name in names else 0])
 
 
-def _base_value(plan: Plan, study: optuna.Study, metric: Metric) -> float | None:
+def _base_value(plan: Plan, study: optuna.Study, metric: Quantity) -> float | None:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     bases = [trial for trial in complete if trial.user_attrs.get(IS_BASE)]
     return _value(bases[0], metric, plan) if bases else None

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 
 from facesim.errors import FacesimError
-from facesim.evaluation.metrics import metric_named
+from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
@@ -155,7 +155,7 @@ def epochs_before(run: RunDirectory) -> list[dict[str, Any]]:
 def best_of_val(run: RunDirectory, experiment: Experiment) -> dict[str, float | None]:
     """The validation, as ``val.NAME``, of the epoch whose checkpoint is the best."""
     epochs = _validations(run)
-    best = metric_named(experiment.train.best)
+    best = quantity_named(experiment, experiment.train.best)
     index = best.best([epoch.get(best.name) for epoch in epochs])
     chosen = epochs[index or 0] if epochs else {}
     numbers = {key: value for key, value in chosen.items() if isinstance(value, int | float)}

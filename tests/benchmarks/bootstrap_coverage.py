@@ -40,11 +40,15 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from facesim.evaluation.estimates import MetricQuery, Resampling, answer
+from facesim.discovery import load_installed_plugins
+from facesim.evaluation.evaluate import MetricQuery
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.metrics import ACCURACY, EER, FAR, ROC_AUC, TAR, TAR_AT_FAR
-from facesim.evaluation.roc import SortedPairs
+from facesim.evaluation.intervals import bootstrap_interval
+from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.scores import LabelledScores
 
+load_installed_plugins()
+METRICS = built_metrics(standard_metrics())
 NORMAL = NormalDist()
 ENOUGH = 0.93
 
@@ -77,14 +81,14 @@ class Scenario:
         return self.separation / 2
 
     @property
-    def questions(self) -> list[MetricQuery]:
+    def queries(self) -> list[MetricQuery]:
         """The metrics of the table."""
-        at = [(metric, self.threshold) for metric in (ACCURACY, TAR, FAR)]
-        return [*at, *((metric, None) for metric in (ROC_AUC, EER, TAR_AT_FAR[0.1]))]
+        at = [(METRICS[name], self.threshold) for name in ("accuracy", "tar", "fmr")]
+        return [*at, *((METRICS[name], None) for name in ("roc_auc", "eer", "tar_at_far_1e-1"))]
 
     @property
     def truth(self) -> list[float]:
-        """Each question's answer over all people that could be drawn."""
+        """Each metric over all people that could be drawn."""
         genuine = math.hypot(self.ease, 1)
         impostor = math.hypot(self.commonness, self.commonness, 1)
         tar = 1 - NORMAL.cdf((self.threshold - self.separation) / genuine)
@@ -111,8 +115,8 @@ SCENARIOS = (
 )
 
 
-def draw(scenario: Scenario, seed: int) -> tuple[SortedPairs, IdentityBootstrap, IdentityBootstrap]:
-    """Scored pairs of new people, and both ways to resample them."""
+def draw(scenario: Scenario, seed: int) -> LabelledScores:
+    """Scored pairs of new people."""
     generator = np.random.default_rng(seed)
     presence = np.minimum(generator.pareto(1.5, scenario.people) + 0.3, 10)
     presence /= presence.sum()
@@ -130,8 +134,7 @@ def draw(scenario: Scenario, seed: int) -> tuple[SortedPairs, IdentityBootstrap,
     scores = generator.normal(size=half + len(differ))
     scores += np.append(scenario.separation + ease[shown], commonness[first] + commonness[second])
     same = np.arange(len(scores)) < half
-    by_identity = IdentityBootstrap.of(np.append(shown, first), np.append(shown, second), same)
-    return SortedPairs.of(scores, same), by_identity, pairs_as_people(len(scores))
+    return LabelledScores.of(scores, same, np.append(shown, first), np.append(shown, second))
 
 
 def pairs_as_people(pairs: int) -> IdentityBootstrap:
@@ -141,13 +144,25 @@ def pairs_as_people(pairs: int) -> IdentityBootstrap:
 
 def repeat(scenario: Scenario, resamples: int, seed: int) -> npt.NDArray[np.float64]:
     """Value, low and high, float64 [2 methods, K metrics, 3], of one repeat."""
-    pairs, *methods = draw(scenario, seed)
+    scored = draw(scenario, seed)
+
+    def measure(weights: npt.NDArray[np.int64] | None = None) -> list[float]:
+        roc = scored.roc(weights)
+        return [metric.value(roc, at or math.nan) for metric, at in scenario.queries]
+
     found = []
-    for bootstrap in methods:
-        answers = Resampling(pairs, bootstrap, seed, resamples).with_intervals(
-            answer(scenario.questions, pairs.roc())
+    for bootstrap in (IdentityBootstrap.of(scored), pairs_as_people(len(scored))):
+        spread = bootstrap.values(measure, seed=seed, resamples=resamples)
+        people = bootstrap.effective_identities
+        intervals = [
+            bootstrap_interval(value, resampled, people, is_rate=metric.is_rate)
+            for value, resampled, (metric, _) in zip(
+                measure(), spread.T, scenario.queries, strict=True
+            )
+        ]
+        found.append(
+            [(value, at.low, at.high) for value, at in zip(measure(), intervals, strict=True)]
         )
-        found.append([(each.value, each.low, each.high) for each in answers.values()])
     return np.array(found, np.float64)
 
 
@@ -162,7 +177,7 @@ def report(scenario: Scenario, found: npt.NDArray[np.float64]) -> bool:
     beyond = " (known to be beyond the intervals)" if scenario.beyond else ""
     print(f"\n{scenario.name}{beyond}; {claimed[:, 0].mean():.0%} of repeats have an interval")
     print(f"{'':18s}{'truth':>8s}{'identities':>22s}{'pairs':>22s}")
-    for index, (metric, _) in enumerate(scenario.questions):
+    for index, (metric, _) in enumerate(scenario.queries):
         cells = [f"covers {covers[m, index]:6.1%}, width {width[m, index]:4.2f}" for m in (0, 1)]
         print(f"{metric.name:18s}{truth[index]:8.3f}  {cells[0]:>26s}  {cells[1]:>26s}")
     return scenario.beyond or bool((covers[0] >= ENOUGH).all())

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.evaluation.exhaustive import exhaustive_roc
-from facesim.evaluation.roc import Roc
+from facesim.interfaces.roc import Roc
 from facesim_plugins.losses.contrastive import Contrastive
+from facesim_plugins.protocols._exhaustive_roc import exhaustive_roc
 
 IMAGES = 19_962
 IDENTITIES = 1_000

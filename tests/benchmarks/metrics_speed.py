@@ -15,11 +15,15 @@ import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from facesim.arrays import Int64Array
-from facesim.evaluation.evaluate_scores import RESAMPLES, evaluate_scores
+from facesim.discovery import load_installed_plugins
+from facesim.evaluation.evaluate import evaluate_scores
+from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.scores import LabelledScores
 from facesim_plugins.losses.contrastive import Contrastive
 
 FloatArray = npt.NDArray[np.floating]
 
+RESAMPLES = 1000
 PAIRS, IMAGES, IDENTITIES, DIM = 6_000, 877, 40, 16
 ROUNDS = 5
 
@@ -40,12 +44,16 @@ def measure() -> dict[str, float]:
             return np.asarray(loss.score(*sides), np.float64)
 
     scored = scores()
+    load_installed_plugins()
+    metrics = built_metrics(standard_metrics())
+
+    def labelled(values: FloatArray) -> LabelledScores:
+        return LabelledScores.of(values, same, first, second)
+
     tasks: dict[str, Callable[[], object]] = {
         "sklearn_roc_s": lambda: (roc_curve(same, scored), roc_auc_score(same, scored)),
-        "from_embeddings_s": lambda: evaluate_scores(scores(), same, first, second),
-        "with_intervals_s": lambda: evaluate_scores(
-            scored, same, first, second, resamples=RESAMPLES
-        ),
+        "from_embeddings_s": lambda: evaluate_scores(labelled(scores()), metrics),
+        "with_intervals_s": lambda: evaluate_scores(labelled(scored), metrics, resamples=RESAMPLES),
     }
     timings: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(ROUNDS):

@@ -152,7 +152,7 @@ def test_a_run_with_it_that_is_interrupted_ends_as_one_that_was_not(
     assert interrupted is not None
     resumed = resume_run(interrupted, experiment, Processes())
 
-    assert resumed.roc_auc == result.roc_auc
+    assert resumed.metrics["roc_auc"] == result.metrics["roc_auc"]
     first, second = (weights(run) for run in (whole, interrupted))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert any(key.startswith("loss.") for key in first) == (loss == "proxy_softmax")

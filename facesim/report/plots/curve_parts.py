@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from facesim.evaluation.result import EvaluationResult
-from facesim.evaluation.roc import Roc
 from facesim.evaluation.roc_band import RocBand
-from facesim.report.formatting import number, percent
+from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.roc import Roc
+from facesim.report.formatting import headline_point, number, percent
 from facesim.report.plots.drawn_curve import visible_points
 from facesim.report.plots.layout import DASHES, INK, SERIES, literal
 
@@ -15,19 +15,19 @@ _BELOW_ALL_AXES = 1e-9
 
 
 def add_roc(plot: Any, roc: Roc, name: str, series: int) -> None:
-    """Draw a curve, as steps, where the FAR is not 0."""
+    """Draw a curve, as steps, where the FMR is not 0."""
     shown = np.flatnonzero(roc.false_accepts > 0)
-    far, tar = roc.far[shown], roc.tar[shown]
-    kept = visible_points(np.log10(far), tar)
+    fmr, tar = roc.fmr[shown], roc.tar[shown]
+    kept = visible_points(np.log10(fmr), tar)
     plot.add_scatter(
-        x=far[kept],
+        x=fmr[kept],
         y=tar[kept],
         customdata=roc.thresholds[shown][kept],
         name=literal(name),
         mode="lines",
         line={"color": SERIES[series % 6], "dash": DASHES[series % 6], "width": 2, "shape": "hv"},
         hovertemplate=(
-            f"<b>{literal(name)}</b><br>TAR %{{y:.2%}}<br>FAR %{{x:.3~%}}"
+            f"<b>{literal(name)}</b><br>TAR %{{y:.2%}}<br>FMR %{{x:.3~%}}"
             "<br>threshold %{customdata:.4g}<extra></extra>"
         ),
     )
@@ -43,9 +43,9 @@ def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
         low, high = np.maximum(1 - band.high, _BELOW_ALL_AXES), 1 - band.low
         there &= band.tar < 1
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    plot.add_scatter(x=band.far[there], y=low[there], showlegend=False, **edge)
+    plot.add_scatter(x=band.fmr[there], y=low[there], showlegend=False, **edge)
     plot.add_scatter(
-        x=band.far[there],
+        x=band.fmr[there],
         y=high[there],
         name="95% interval",
         fill="tonexty",
@@ -56,17 +56,18 @@ def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
 
 def add_threshold(plot: Any, result: EvaluationResult, *, rejects: bool = False) -> None:
     """Mark the point that the threshold from val reaches."""
-    far, tar = result.far.value, result.tar.value
-    if not far or tar is None:
+    at = headline_point(result)
+    fmr, tar = at.fmr.value, at.tar.value
+    if not fmr or tar is None:
         return
     plot.add_scatter(
-        x=[far],
+        x=[fmr],
         y=[1 - tar if rejects else tar],
         name="at the threshold",
         mode="markers",
         marker={"symbol": "diamond", "size": 11, "color": INK},
         hovertemplate=(
-            f"threshold {number(result.threshold)}<br>FAR {percent(far)}"
+            f"threshold {number(result.threshold)}<br>FMR {percent(fmr)}"
             f"<br>TAR {percent(tar)}<extra></extra>"
         ),
     )

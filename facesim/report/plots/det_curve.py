@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from facesim.evaluation.metrics import far_name
-from facesim.evaluation.result import EvaluationResult
-from facesim.evaluation.roc import Roc
 from facesim.evaluation.roc_band import RocBand
+from facesim.interfaces.result import EvaluationResult, rate_name
+from facesim.interfaces.roc import Roc
 from facesim.page import Plot, Table
-from facesim.report.formatting import estimate, percent
+from facesim.report.formatting import accept_rates, percent
 from facesim.report.plots.curve_parts import add_band, add_threshold, log_rate_axis
 from facesim.report.plots.drawn_curve import visible_points
 from facesim.report.plots.layout import MUTED, SERIES, new_plot, style_axes
@@ -54,21 +53,23 @@ def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Plot
 
 def _description(result: EvaluationResult) -> str:
     at = [
-        f"{percent(each.fnmr)} at FMR {far_name(each.fmr)}"
-        for each in result.fnmr_at_fmr
-        if each.fnmr
+        f"{percent(1 - each.value)} at FMR {rate_name(target)}"
+        for target, each in accept_rates(result)
+        if each.value is not None and each.value < 1
     ]
     text = f"The false non-match rate is {', '.join(at)}. " if at else ""
-    return f"{text}The dotted line is where both are equal: {estimate('eer', result.eer)}."
+    return f"{text}The dotted line is where both are equal."
 
 
 def _numbers(result: EvaluationResult) -> Table:
     rows = tuple(
         (
-            far_name(at.fmr),
-            percent(at.fnmr) if at.fnmr is not None else str(at.reason),
-            f"{percent(at.low)} to {percent(at.high)}" if at.low is not None else "no interval",
+            rate_name(target),
+            percent(1 - at.value) if at.value is not None else str(at.reason),
+            f"{percent(1 - at.high)} to {percent(1 - at.low)}"
+            if at.low is not None and at.high is not None
+            else "no interval",
         )
-        for at in result.fnmr_at_fmr
+        for target, at in accept_rates(result)
     )
     return Table("False non-match rate at false match rates", ("FMR", "FNMR", "95% interval"), rows)

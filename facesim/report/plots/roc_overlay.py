@@ -1,8 +1,9 @@
 """The ROC curves of several runs on one pair of axes."""
 
-from facesim.evaluation.roc import Roc
+from facesim.interfaces.result import rate_name
+from facesim.interfaces.roc import Roc
 from facesim.page import Plot, Table
-from facesim.report.formatting import metric_label, tar_at_far
+from facesim.report.formatting import accept_rates, estimate
 from facesim.report.plots.curve_parts import add_roc, log_rate_axis
 from facesim.report.plots.layout import new_plot, style_axes
 from facesim.runs.comparison import Comparison
@@ -21,7 +22,7 @@ def roc_overlay(comparison: Comparison) -> Plot | None:
         smallest = min(smallest, 1 / roc.impostor)
     if not plot.data:
         return None
-    style_axes(plot, "False accept rate", "True accept rate")
+    style_axes(plot, "False match rate", "True accept rate")
     log_rate_axis(plot.layout.xaxis, smallest)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     return Plot(
@@ -34,12 +35,12 @@ def roc_overlay(comparison: Comparison) -> Plot | None:
 
 
 def _numbers(comparison: Comparison) -> Table:
-    targets = [at.far for at in comparison.runs[0].result.tar_at_far]
+    targets = [target for target, _ in accept_rates(comparison.runs[0].result)]
     return Table(
         "True accept rate at fixed false accept rates",
-        ("Run", *(metric_label(f"tar_at_far_{far:g}") for far in targets)),
+        ("Run", *(f"TAR at FAR {rate_name(target)}" for target in targets)),
         tuple(
-            (run.label, *(tar_at_far(at) for at in run.result.tar_at_far))
+            (run.label, *(estimate("tar", at) for _, at in accept_rates(run.result)))
             for run in comparison.runs
         ),
     )

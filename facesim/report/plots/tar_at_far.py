@@ -1,45 +1,45 @@
-"""The true accept rate at fixed false accept rates, where single scores were not kept."""
+"""TAR at FAR of an evaluation whose single scores were not kept."""
 
-from facesim.evaluation.metrics import far_name
-from facesim.evaluation.result import EvaluationResult
+from facesim.interfaces.result import EvaluationResult, rate_name
 from facesim.page import Plot, Table
-from facesim.report.formatting import tar_at_far
+from facesim.report.formatting import accept_rates, estimate
 from facesim.report.plots.curve_parts import log_rate_axis
 from facesim.report.plots.layout import SERIES, new_plot, style_axes
 
 
 def tar_at_far_figure(result: EvaluationResult) -> Plot | None:
     """The measurable targets with their intervals; None if there is none."""
-    measured = [(at, at.tar) for at in result.tar_at_far if at.tar is not None]
+    rates = accept_rates(result)
+    measured = [(target, tar, tar.value) for target, tar in rates if tar.value is not None]
     if not measured:
         return None
     plot = new_plot(height=400)
     plot.add_scatter(
-        x=[at.far for at, _ in measured],
-        y=[tar for _, tar in measured],
+        x=[target for target, _, _ in measured],
+        y=[value for _, _, value in measured],
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [0 if at.high is None else at.high - tar for at, tar in measured],
-            "arrayminus": [0 if at.low is None else tar - at.low for at, tar in measured],
+            "array": [0 if at.high is None else at.high - value for _, at, value in measured],
+            "arrayminus": [0 if at.low is None else value - at.low for _, at, value in measured],
             "width": 5,
         },
-        text=[tar_at_far(at) for at, _ in measured],
+        text=[estimate("tar", at) for _, at, _ in measured],
         mode="markers",
         marker={"size": 9, "color": SERIES[0]},
-        hovertemplate="FAR %{x}<br>TAR %{text}<extra></extra>",
+        hovertemplate="FMR %{x}<br>TAR %{text}<extra></extra>",
     )
-    style_axes(plot, "False accept rate", "True accept rate")
-    log_rate_axis(plot.layout.xaxis, min(at.far for at, _ in measured) / 2)
+    style_axes(plot, "False match rate", "True accept rate")
+    log_rate_axis(plot.layout.xaxis, min(target for target, _, _ in measured) / 2)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     return Plot(
         "tar-at-far",
-        "True accept rate at fixed false accept rates",
+        "TAR at FAR",
         f"Of {result.pairs:,} pairs, whose single scores were not kept; with 95% intervals.",
         plot,
         Table(
-            "True accept rate at fixed false accept rates",
+            "TAR at FAR",
             ("FAR", "TAR"),
-            tuple((far_name(at.far), tar_at_far(at)) for at in result.tar_at_far),
+            tuple((rate_name(target), estimate("tar", at)) for target, at in rates),
         ),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from facesim.page import Plot, Table
-from facesim.report.formatting import is_percentage, metric_label, metric_value, number
+from facesim.report.formatting import is_percentage, metric_label, metric_value, number, quantity
 from facesim.report.plots.layout import (
     DASHES,
     SERIES,
@@ -113,9 +113,7 @@ def _loss_description(losses: Sequence[float], val_losses: Sequence[float]) -> s
 
 
 def _best_epoch(log: TrainingLog, best: str) -> str:
-    from facesim.evaluation.metrics import metric_named
-
-    position = metric_named(best).best([entry.get(best) for entry in log.val])
+    position = quantity(best).best([entry.get(best) for entry in log.val])
     if position is None:
         return ""
     entry = log.val[position]

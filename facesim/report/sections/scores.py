@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from facesim.evaluation.baseline import Baseline
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.result import EvaluationResult
-from facesim.evaluation.roc import SortedPairs
+from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.roc_band import RocBand, roc_band
+from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.roc import Roc
+from facesim.interfaces.scores import LabelledScores
 from facesim.page import Block, Section, Text
 from facesim.report.plots.det_curve import det_figure
 from facesim.report.plots.roc_curve import roc_figure
@@ -28,7 +28,7 @@ def scores_section(
     """Histogram, ROC and DET of an evaluation's pairs.
 
     Args:
-        result: the evaluation's figures.
+        result: the evaluation's metrics.
         pairs: its pairs; None where there were too many to keep.
         images: for the identities; None leaves the bands out.
         baselines: drawn beside the ROC.
@@ -41,9 +41,8 @@ def scores_section(
     if not (result.genuine and result.impostor):
         blocks.append(Text("The curves need genuine and impostor pairs.", "note"))
         return Section("scores", "Scores", tuple(blocks))
-    in_order = SortedPairs.of(pairs.scores, pairs.same)
-    roc = in_order.roc()
-    band = _band(in_order, pairs, images, roc.impostor) if images is not None else None
+    roc = Roc.of_scores(pairs.scores, pairs.same)
+    band = _band(images.labelled(pairs), roc.impostor) if images is not None else None
     blocks += [roc_figure(roc, band, result, baselines), det_figure(roc, band, result)]
     return Section("scores", "Scores", tuple(blocks))
 
@@ -53,16 +52,8 @@ def _without_scores(result: EvaluationResult) -> Block:
     return figure or Text("The scores of single pairs were not kept.", "note")
 
 
-def _band(
-    in_order: SortedPairs, pairs: NamedPairs, images: ScoredImages, impostor: int
-) -> RocBand | None:
-    """Intervals at FARs that the pairs can measure; None for too few identities."""
-    first, second = images.identities.T
-    band = roc_band(
-        in_order,
-        IdentityBootstrap.of(first, second, pairs.same),
-        np.geomspace(1 / impostor, 1.0, _GRID_POINTS, endpoint=False),
-        seed=0,
-        resamples=_RESAMPLES,
-    )
+def _band(scored: LabelledScores, impostor: int) -> RocBand | None:
+    """Intervals at FMRs that the pairs can measure; None for too few identities."""
+    grid = np.geomspace(1 / impostor, 1.0, _GRID_POINTS, endpoint=False)
+    band = roc_band(scored, grid, seed=0, resamples=_RESAMPLES)
     return band if np.isfinite(band.low).any() else None

@@ -3,14 +3,22 @@ import itertools
 import numpy as np
 import pytest
 
+from facesim.arrays import Int64Array
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.interfaces.scores import LabelledScores
 
 FIRST = np.array([7, 7, 3, 9, 3, 9, 7])
 SECOND = np.array([7, 3, 9, 7, 3, 9, 9])
 
 
+def bootstrap_of(first: Int64Array, second: Int64Array) -> IdentityBootstrap:
+    """Of pairs whose scores do not matter."""
+    scores = np.zeros(len(first))
+    return IdentityBootstrap.of(LabelledScores.of(scores, first == second, first, second))
+
+
 def make() -> IdentityBootstrap:
-    return IdentityBootstrap.of(FIRST, SECOND, FIRST == SECOND)
+    return bootstrap_of(FIRST, SECOND)
 
 
 def test_a_pair_counts_once_for_each_way_to_meet_its_people_again() -> None:
@@ -43,18 +51,18 @@ def test_equally_present_identities_count_in_full_in_genuine_pairs_and_half_in_i
     None
 ):
     people = np.arange(12)
-    genuine = IdentityBootstrap.of(people, people, people == people)
+    genuine = bootstrap_of(people, people)
     assert genuine.effective_identities == pytest.approx(12)
-    impostor = IdentityBootstrap.of(people, np.roll(people, 1), people == -1)
+    impostor = bootstrap_of(people, np.roll(people, 1))
     assert impostor.effective_identities == pytest.approx(6)
 
 
 def test_an_identity_that_holds_most_pairs_leaves_few_effective_ones() -> None:
     people = np.array([0] * 100 + [1, 2, 3])
-    assert IdentityBootstrap.of(people, people, people == people).effective_identities < 1.1
+    assert bootstrap_of(people, people).effective_identities < 1.1
 
 
 def test_no_pairs_have_no_identities() -> None:
     nobody = np.empty(0, np.int64)
-    bootstrap = IdentityBootstrap.of(nobody, nobody, nobody == nobody)
+    bootstrap = bootstrap_of(nobody, nobody)
     assert (bootstrap.identities, bootstrap.effective_identities) == (0, 0)

@@ -2,10 +2,16 @@ import numpy as np
 import pytest
 
 from facesim.arrays import FloatArray
+from facesim.discovery import load_installed_plugins
+from facesim.errors import FacesimError
 from facesim.evaluation.metric_difference import MetricDifference
-from facesim.evaluation.metrics import PAIR_METRICS
 from facesim.evaluation.paired_difference import ScoredRun, paired_differences
-from facesim.evaluation.roc import Roc
+from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.roc import Roc
+from facesim.interfaces.scores import LabelledScores
+
+load_installed_plugins()
+METRICS = built_metrics(standard_metrics())
 
 GENERATOR = np.random.default_rng(0)
 SAME = np.arange(1000) % 2 == 0
@@ -23,8 +29,11 @@ def scores_of(quality: float) -> FloatArray:
 def compare(
     before: FloatArray, after: FloatArray, threshold: float | None = 0.5
 ) -> dict[str, MetricDifference]:
-    first, second = ScoredRun(before, threshold), ScoredRun(after, threshold)
-    found = paired_differences(first, second, SAME, FIRST, SECOND, seed=0, resamples=200)
+    first, second = (
+        ScoredRun(LabelledScores.of(scores, SAME, FIRST, SECOND), threshold)
+        for scores in (before, after)
+    )
+    found = paired_differences(first, second, METRICS, seed=0, resamples=200)
     return {difference.metric: difference for difference in found}
 
 
@@ -44,7 +53,7 @@ def test_differences_are_second_minus_first_and_each_metric_knows_the_better() -
     assert {swapped[name].better for name in ("roc_auc", "eer", "fnmr", "tar")} == {"first"}
 
 
-def test_a_difference_within_luck_shows_nothing() -> None:
+def test_a_difference_within_its_interval_shows_nothing() -> None:
     other = NOISE + EASE + SAME + np.random.default_rng(9).normal(0, 0.1, 1000)
     area = compare(scores_of(1), other)["roc_auc"]
     assert area.low is not None
@@ -55,7 +64,16 @@ def test_a_difference_within_luck_shows_nothing() -> None:
 
 def test_every_metric_has_a_difference_or_a_reason() -> None:
     found = compare(scores_of(1), scores_of(2), threshold=None)
-    assert list(found) == [metric.name for metric in PAIR_METRICS]
+    assert list(found) == list(METRICS)
     assert found["accuracy"].reason == "there is no threshold"
     assert "not measurable" in (found["tar_at_far_1e-6"].reason or "")
     assert all((each.difference is None) == (each.reason is not None) for each in found.values())
+
+
+def test_runs_on_other_pairs_are_refused() -> None:
+    ours = LabelledScores.of(scores_of(1), SAME, FIRST, SECOND)
+    theirs = LabelledScores.of(scores_of(1), SAME, FIRST + 1, SECOND + 1)
+    with pytest.raises(FacesimError, match="different pairs"):
+        paired_differences(
+            ScoredRun(ours, 0.5), ScoredRun(theirs, 0.5), METRICS, seed=0, resamples=10
+        )

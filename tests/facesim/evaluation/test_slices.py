@@ -5,10 +5,11 @@ import pytest
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
-from facesim.evaluation.bootstrap_interval import bootstrap_interval
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.evaluation.intervals import bootstrap_interval
 from facesim.evaluation.slice_result import Slice, Slices
 from facesim.evaluation.slices import measure_slices
+from facesim.interfaces.scores import LabelledScores
 
 IMAGES, PEOPLE, PAIRS = 200, 40, 3000
 RANDOM = np.random.default_rng(0)
@@ -39,10 +40,7 @@ def measured(
     return measure_slices(
         attributes,
         ROWS,
-        scores,
-        GENUINE,
-        FIRST,
-        SECOND,
+        LabelledScores.of(scores, GENUINE, FIRST, SECOND),
         threshold=1.0,
         seed=0,
         resamples=resamples,
@@ -81,12 +79,14 @@ def test_pairs_across_values_or_of_unknown_value_are_in_no_slice() -> None:
 def test_intervals_are_those_of_the_bootstrap_over_all_identities() -> None:
     found = measured([HARD, GLASSES]).slices[1]
     inside: BoolArray = (FIRST % 2 == 1) & (SECOND % 2 == 1) & ~GENUINE
-    bootstrap = IdentityBootstrap.of(FIRST, SECOND, GENUINE)
+    bootstrap = IdentityBootstrap.of(LabelledScores.of(SCORES, GENUINE, FIRST, SECOND))
     spread = [
         weights[inside & (SCORES >= 1.0)].sum() / weights[inside].sum()
         for weights in bootstrap.weights(0, 200)
     ]
-    people = IdentityBootstrap.of(FIRST[inside], SECOND[inside], GENUINE[inside])
+    people = IdentityBootstrap.of(
+        LabelledScores.of(SCORES[inside], GENUINE[inside], FIRST[inside], SECOND[inside])
+    )
     expected = bootstrap_interval(
         found.fmr.value or math.nan, np.array(spread), people.effective_identities, is_rate=True
     )
@@ -105,7 +105,7 @@ def test_the_worst_gap_is_named_with_its_interval() -> None:
     assert gap.difference.low > 0
 
 
-def test_a_gap_beyond_luck_comes_before_a_wider_one_of_few_people() -> None:
+def test_a_significant_gap_comes_before_a_wider_one_of_few_people() -> None:
     # Two people with glasses, never taken for each other; nobody's interval can rest on two.
     few = AttributeValues("hat", ("no", "yes"), np.isin(IDENTITIES, [0, 1]).astype(np.int64))
     scores = SCORES.copy()

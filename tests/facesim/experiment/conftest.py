@@ -74,6 +74,31 @@ def constant(optimizer: Any, total_steps: int) -> Any: ...
 def flip(*, probability: float = 0.5) -> Any: ...
 
 
+class Pairs(interfaces.Protocol):
+    """Compare pairs."""
+
+    def plan(self, *arguments: Any) -> Any: ...
+
+    def measure(self, *arguments: Any) -> Any: ...
+
+
+class Accuracy(interfaces.Metric):
+    """Share of correct decisions."""
+
+    label = "Accuracy"
+    standard = True
+
+    def value(self, roc: interfaces.Roc, threshold: float) -> float:
+        return 0.0
+
+
+class LossLike(Accuracy):
+    """Measured only where it is asked for."""
+
+    standard = False
+    higher_is_better = False
+
+
 @pytest.fixture(autouse=True)
 def _plugins_of_these_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(discovery, "load_installed_plugins", lambda: None)
@@ -90,6 +115,9 @@ def _plugins_of_these_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         interfaces.optimizers("adam")(adam)
         interfaces.schedulers("constant", default=True)(constant)
         interfaces.transforms("flip")(flip)
+        interfaces.protocols("pairs", aliases=("verification",), default=True)(Pairs)
+        interfaces.metrics("accuracy", default=True)(Accuracy)
+        interfaces.metrics("loss_like")(LossLike)
         yield
 
 

@@ -9,15 +9,22 @@ import pandas as pd
 import pytest
 
 from facesim.data.pair_sets import draw_pair_set
+from facesim.discovery import load_installed_plugins
 from facesim.evaluation.attribute_values import choose_attributes
-from facesim.evaluation.baseline import baselines_to_json, measure_baseline
+from facesim.evaluation.baselines import Baseline, baselines_to_json
 from facesim.evaluation.calibration import Provenance, calibrate
-from facesim.evaluation.evaluate_scores import evaluate_scores
-from facesim.evaluation.paired_difference import ScoredRun
+from facesim.evaluation.evaluate import Thresholds, evaluate_scores
+from facesim.evaluation.operating_points import choose_operating_points
+from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.slices import measure_slices
 from facesim.evaluation.training_health import QUANTILES
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.scores import LabelledScores
 from facesim.runs.directory import RunDirectory
+
+load_installed_plugins()
+METRICS = built_metrics(standard_metrics())
 
 EXPERIMENT = """
 name: {name}
@@ -108,17 +115,9 @@ def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
         pairs_sha256="0" * 64,
         provenance=Provenance(preprocessing="16 x 16", score="contrastive", checkpoint="best"),
     )
-    first, second = table.identities[pairs.rows].T
-
-    result = evaluate_scores(
-        scores,
-        pairs.same,
-        first,
-        second,
-        operating_points=calibration.operating_points,
-        threshold_source="240 pairs of val",
-        resamples=50,
-    )
+    scored = LabelledScores.of_pairs(scores, pairs, table.identities)
+    thresholds = Thresholds(calibration.operating_points, "240 pairs of val")
+    result = evaluate_scores(scored, METRICS, thresholds=thresholds, resamples=50)
     assert calibration.probability is not None
     probabilities = calibration.probability.probability(scores)
     folder = run.evaluation("test")
@@ -130,27 +129,26 @@ def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
     )
     (folder / "metrics.json").write_text(result.to_json())
     run.calibration_file.write_text(calibration.to_json())
-    chance = measure_baseline(
-        "chance",
-        "a random score",
-        val_scores=noise,
-        val_same=pairs.same,
-        scores=noise,
-        trained=ScoredRun(scores, result.threshold),
-        same=pairs.same,
-        first_identities=first,
-        second_identities=second,
-        seed=0,
-        resamples=50,
+    by_chance = LabelledScores.of_pairs(noise, pairs, table.identities)
+    chosen = Thresholds(choose_operating_points(by_chance.roc()), "240 pairs of val")
+    of_chance = evaluate_scores(by_chance, METRICS, thresholds=chosen, resamples=50)
+    chance = Baseline(
+        name="chance",
+        description="a random score",
+        result=of_chance,
+        differences=paired_differences(
+            ScoredRun(by_chance, of_chance.threshold),
+            ScoredRun(scored, result.threshold),
+            METRICS,
+            seed=0,
+            resamples=50,
+        ),
     )
     (folder / "baselines.json").write_text(baselines_to_json([chance]))
     slices = measure_slices(
         choose_attributes(table.attributes[["freckles"]], True)[0],
         pairs.rows,
-        scores,
-        pairs.same,
-        first,
-        second,
+        scored,
         threshold=result.threshold or 0.0,
         seed=0,
         resamples=50,

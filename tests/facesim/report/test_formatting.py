@@ -3,7 +3,7 @@
 import pytest
 
 from facesim.evaluation.metric_difference import MetricDifference
-from facesim.evaluation.result import Estimate
+from facesim.interfaces.result import Estimate
 from facesim.report.formatting import (
     count,
     difference,

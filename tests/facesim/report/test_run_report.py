@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from facesim.errors import DataError, FacesimError
-from facesim.evaluation.k_fold import Fold, KFoldAccuracy
-from facesim.evaluation.result import EvaluationResult
+from facesim.interfaces.result import EvaluationResult
 from facesim.report.run_report import write_report
 from facesim.runs.directory import RunDirectory
 
@@ -170,9 +169,13 @@ def test_a_k_fold_protocol_shows_its_folds(build_run: Callable[..., RunDirectory
     run = build_run()
     path = run.evaluation("test") / "metrics.json"
     found = EvaluationResult.model_validate_json(path.read_bytes())
-    folds = [Fold(fold=k, pairs=24, threshold=0.5, accuracy=0.8 + k / 100) for k in range(3)]
-    k_fold = KFoldAccuracy(folds=tuple(folds), mean_accuracy=0.81, standard_error=0.0058)
-    path.write_text(found.model_copy(update={"k_fold": k_fold}).to_json())
+    folds = [
+        {"fold": k, "pairs": 24, "threshold": 0.5, "accuracy": 0.8 + k / 100} for k in range(3)
+    ]
+    details = {"folds": folds, "mean_accuracy": 0.81, "standard_error": 0.0058}
+    path.write_text(found.model_copy(update={"details": details}).to_json())
+    experiment = run.experiment_file
+    experiment.write_text(experiment.read_text().replace("name: pairs\n", "name: k_fold\n"))
     text, page = report(run)
     assert "folds" in [section["id"] for section in page.all("section")]
     assert "standard error 0.58%" in text

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from facesim.data.decoding import decode_image
 from facesim.errors import FacesimError
-from facesim.evaluation.baseline import Baseline, read_baselines
-from facesim.evaluation.roc import Roc
+from facesim.evaluation.baselines import Baseline, read_baselines
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
+from facesim.interfaces.roc import Roc
 from facesim.model.network import build_network
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
@@ -57,9 +57,9 @@ def test_there_are_three_on_the_pairs_of_the_evaluation(run: RunDirectory) -> No
         assert (baseline.result.pairs, baseline.result.genuine) == (16, 8)
         assert baseline.result.threshold_source == "16 pairs of val"
         gain = baseline.gain("roc_auc").difference
-        area = baseline.result.roc_auc.value
+        area = baseline.result.metrics["roc_auc"].value
         assert area is not None
-        assert gain == pytest.approx(figures["roc_auc"]["value"] - area)
+        assert gain == pytest.approx(figures["metrics"]["roc_auc"]["value"] - area)
 
 
 def test_raw_pixels_are_grey_mean_centred_and_small(run: RunDirectory) -> None:
@@ -68,7 +68,7 @@ def test_raw_pixels_are_grey_mean_centred_and_small(run: RunDirectory) -> None:
         grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
         return grey - grey.mean()
 
-    found = baselines(run)["raw_pixels"].result.roc_auc.value
+    found = baselines(run)["raw_pixels"].result.metrics["roc_auc"].value
     assert found == pytest.approx(area_of(run, embed))
 
 
@@ -80,7 +80,7 @@ def test_the_untouched_backbone_is_not_the_trained_one(run: RunDirectory) -> Non
             features: Tensor = untouched(decode_image(path, (24, 24))[None])
         return features
 
-    found = baselines(run)["untouched_backbone"].result.roc_auc.value
+    found = baselines(run)["untouched_backbone"].result.metrics["roc_auc"].value
     assert found == pytest.approx(area_of(run, embed))
 
 

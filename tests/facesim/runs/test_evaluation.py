@@ -14,8 +14,8 @@ from PIL import Image
 
 from facesim.data.linter.findings import ProtocolError
 from facesim.errors import DataError, FacesimError
-from facesim.evaluation.result import EvaluationResult
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces.result import EvaluationResult
 from facesim.model.network import NetworkInput, NetworkOutput, SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
@@ -23,6 +23,7 @@ from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import plan_evaluation
 from facesim.runs.run import start_run
 from facesim.training.checkpoint import read_checkpoint
+from facesim_plugins.protocols.k_fold import KFoldAccuracy
 
 BRIGHTNESS = '''
 """The embedding of a picture is its brightness, times a number that is trained."""
@@ -31,6 +32,7 @@ import torch
 from torch import nn
 
 from facesim import Backbone, Normalization, backbones, heads
+from facesim_plugins.protocols.k_fold import KFoldAccuracy
 
 
 class Mean(nn.Module):
@@ -164,7 +166,7 @@ def test_the_own_evaluation_repeats_itself(run: RunDirectory) -> None:
     before = contents(run.path)
     result = measured(run)
     assert contents(run.path) == before
-    assert (result.protocol, result.k_fold) == ("verification", None)
+    assert (result.protocol, result.details) == ("pairs", {})
     assert result == EvaluationResult.model_validate_json(
         (run.evaluation("test") / "metrics.json").read_bytes()
     )
@@ -218,14 +220,14 @@ def test_k_fold_gives_the_mean_and_standard_error_computed_by_hand(
     """
     result = measured(run, lfw(data), "evaluate.protocol=k_fold", name="lfw-folds")
     assert result.protocol == "k_fold"
-    assert result.k_fold is not None
-    assert [fold.accuracy for fold in result.k_fold.folds] == [0.75, 1.0]
-    assert result.k_fold.mean_accuracy == 0.875
-    assert result.k_fold.standard_error == pytest.approx(0.125)
-    first, second = result.k_fold.folds
+    found = KFoldAccuracy.model_validate(result.details)
+    assert [fold.accuracy for fold in found.folds] == [0.75, 1.0]
+    assert found.mean_accuracy == 0.875
+    assert found.standard_error == pytest.approx(0.125)
+    first, second = found.folds
     assert first.threshold / second.threshold == pytest.approx(5.0 / 1.5, rel=1e-5)
     written = json.loads((run.evaluation("lfw-folds") / "metrics.json").read_text())
-    assert written["k_fold"]["standard_error"] == pytest.approx(0.125)
+    assert written["details"]["standard_error"] == pytest.approx(0.125)
 
 
 def test_exhaustive_compares_every_pair_and_keeps_no_scores(run: RunDirectory, data: Path) -> None:
@@ -240,8 +242,8 @@ def test_exhaustive_compares_every_pair_and_keeps_no_scores(run: RunDirectory, d
     ]
     rows = [f"{a},{b},{int(a[0] == b[0])}" for a, b in combinations(files, 2)]
     alike = measured(run, lfw(data), listed(data, *rows), name="listed")
-    for name in ("accuracy", "far", "tar", "roc_auc", "eer"):
-        ours, theirs = getattr(result, name), getattr(alike, name)
+    for name in ("accuracy", "fmr", "tar", "roc_auc", "eer"):
+        ours, theirs = result.metrics[name], alike.metrics[name]
         assert (ours.value, ours.low, ours.high) == pytest.approx(
             (theirs.value, theirs.low, theirs.high), nan_ok=True
         )
@@ -355,7 +357,7 @@ def test_another_checkpoint_needs_thresholds_of_its_own(run: RunDirectory) -> No
     own = measured(run)
     assert own.threshold is not None
     assert result.threshold == pytest.approx(2 * own.threshold)
-    assert result.accuracy == own.accuracy
+    assert result.metrics["accuracy"] == own.metrics["accuracy"]
 
 
 def test_a_run_without_thresholds_says_how_to_get_them(run: RunDirectory, data: Path) -> None:

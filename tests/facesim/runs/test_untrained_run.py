@@ -27,7 +27,7 @@ def test_the_network_is_measured_as_it_was_built(tiny: Experiment, tmp_path: Pat
     kept = read_checkpoint(run.checkpoints.file(BEST))["network"]
     built = build_network(experiment, 8, torch.device("cpu")).trained_state()
     assert all(torch.equal(kept[name], tensor) for name, tensor in built.items())
-    assert result.roc_auc.value is not None
+    assert result.metrics["roc_auc"].value is not None
     assert resume_run(run, experiment, Processes()) == result
 
 

@@ -12,10 +12,15 @@ from facesim.data.linter.findings import Findings
 from facesim.data.linter.pairs import lint_pairs
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.schema import Evaluate, Experiment
-from facesim.interfaces import FaceTable, PairSet
+from facesim.interfaces import FaceTable, PairSet, protocols
 from facesim.model.inputs import PixelInputs
 from facesim.training.build import Split
-from facesim.training.evaluation_pairs import choose_all_pairs, choose_pairs, evaluation_pairs
+from facesim.training.evaluation_pairs import (
+    choose_all_pairs,
+    choose_pairs,
+    evaluation_pairs,
+    plan_comparisons,
+)
 
 FILES = np.array([f"{person}/{number}.jpg" for person in "abcd" for number in range(4)])
 TABLE = FaceTable(Path("faces"), FILES, np.repeat(np.arange(4), 4), np.array(list("abcd")))
@@ -27,6 +32,8 @@ def split(name: str, table: FaceTable = TABLE) -> Split:
 
 
 def measured(experiment: Experiment, **settings: Any) -> Experiment:
+    if "protocol" in settings:
+        settings["protocol"] = protocols.spec(settings["protocol"])
     return experiment.model_copy(update={"evaluate": Evaluate(**settings)})
 
 
@@ -100,7 +107,9 @@ def test_a_missing_list_is_named(tiny: Experiment, tmp_path: Path) -> None:
 )
 def test_k_fold_needs_folds(tiny: Experiment, own: PairSet | None, has: str) -> None:
     with pytest.raises(FacesimError, match=f"those of test have {has}; list them in"):
-        choose_pairs(measured(tiny, protocol="k_fold"), split("test", replace(TABLE, pairs=own)))
+        plan_comparisons(
+            measured(tiny, protocol="k_fold"), split("test", replace(TABLE, pairs=own))
+        )
 
 
 def test_k_fold_asks_nothing_of_val(tiny: Experiment) -> None:
@@ -118,9 +127,12 @@ def test_the_exhaustive_protocol_chooses_no_pairs_of_test(tiny: Experiment) -> N
 def test_the_exhaustive_protocol_needs_both_kinds_of_pairs(tiny: Experiment) -> None:
     alone = replace(TABLE, identities=np.zeros(len(TABLE), np.int64))
     with pytest.raises(FacesimError, match="no impostor pair"):
-        choose_all_pairs(measured(tiny, protocol="exhaustive"), [split("test", alone)])
+        choose_all_pairs(
+            measured(tiny, protocol="exhaustive"), [split("val"), split("test", alone)]
+        )
 
 
 def test_an_exhaustive_protocol_has_no_list_of_pairs() -> None:
-    with pytest.raises(ValueError, match="compares every pair; leave test_pairs out"):
-        Evaluate(protocol="exhaustive", test_pairs=Path("pairs.csv"))
+    exhaustive = protocols.spec("exhaustive")
+    with pytest.raises(ValueError, match="does not compare a list of pairs; leave test_pairs out"):
+        Evaluate(protocol=exhaustive, test_pairs=Path("pairs.csv"))

@@ -7,13 +7,16 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 
+from facesim.discovery import load_installed_plugins
+from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.page import Plot, Text
 from facesim.tuning.importances import importances_plot, independent_ranges
-from facesim.tuning.objectives import objectives_named
+from facesim.tuning.objectives import VAL, Objective
 from facesim.tuning.space import Space
 
-(ACCURACY,) = objectives_named(["val.accuracy"])
-(EER,) = objectives_named(["val.eer"])
+load_installed_plugins()
+METRICS = built_metrics(standard_metrics())
+ACCURACY, EER = (Objective(VAL, METRICS[name]) for name in ("accuracy", "eer"))
 
 
 @pytest.fixture

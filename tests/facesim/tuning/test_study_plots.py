@@ -8,10 +8,16 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.tuning.objectives import objectives_named
+from facesim.discovery import load_installed_plugins
+from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.tuning.objectives import COST, COSTS, VAL, Objective
 from facesim.tuning.space import Space
 from facesim.tuning.study_plots import StudyPlots, shown
 from facesim.tuning.trial_attributes import IS_BASE
+
+load_installed_plugins()
+METRICS = built_metrics(standard_metrics())
+ACCURACY, EER = (Objective(VAL, METRICS[name]) for name in ("accuracy", "eer"))
 
 LOSS = "loss: {choice: [{name: contrastive, margin: {float: [0.5, 4]}}, learned]}"
 RATE = "optimizer.lr: {float: [1e-5, 1e-1], log: true}"
@@ -49,7 +55,7 @@ def plots(space: Space) -> StudyPlots:
         trial_of(space, 3, [0.8], lr=1e-1),
         trial_of(space, 4, None, state=TrialState.FAIL),
     ]
-    return StudyPlots(space, objectives_named(["val.accuracy"]), trials)
+    return StudyPlots(space, (ACCURACY,), trials)
 
 
 def marks(plot: Any) -> dict[str, list[tuple[Any, float]]]:
@@ -77,7 +83,7 @@ def test_the_best_so_far_follows_the_direction_of_the_metric(space: Space) -> No
         trial_of(space, 0, [0.3], state=TrialState.PRUNED),
         *(trial_of(space, number, [value]) for number, value in ((1, 0.2), (2, 0.3), (3, 0.1))),
     ]
-    plot = StudyPlots(space, objectives_named(["val.eer"]), trials).history(0)
+    plot = StudyPlots(space, (EER,), trials).history(0)
     assert [row[3] for row in plot.numbers.rows] == ["-", "0.2000", "0.2000", "0.1000"]
 
 
@@ -101,7 +107,7 @@ def test_numbers_that_are_choices_stay_apart_from_their_sizes(read: Callable[...
     trial = optuna.create_trial(
         params=asked.params, distributions=asked.distributions, values=[0.5]
     )
-    (plot,) = StudyPlots(space, objectives_named(["val.accuracy"]), [trial]).slices(0)
+    (plot,) = StudyPlots(space, (ACCURACY,), [trial]).slices(0)
     assert marks(plot.figure) == {"completed": [("64", 0.5)]}
 
 
@@ -123,7 +129,7 @@ def test_a_parameter_with_one_value_is_drawn_in_the_middle(read: Callable[..., S
     trial = optuna.create_trial(
         params=asked.params, distributions=asked.distributions, values=[0.5]
     )
-    plot = StudyPlots(space, objectives_named(["val.accuracy"]), [trial]).parallel_coordinates(0)
+    plot = StudyPlots(space, (ACCURACY,), [trial]).parallel_coordinates(0)
     assert list(plot.figure.data[0].y) == [0.5, 0.5]
 
 
@@ -132,7 +138,7 @@ def test_the_pareto_front_is_drawn_from_left_to_right(space: Space) -> None:
         trial_of(space, number, list(values))
         for number, values in enumerate([(0.3, 5.0), (0.1, 9.0), (0.4, 8.0)])
     ]
-    objectives = objectives_named(["val.eer", "cost.milliseconds_per_image"])
+    objectives = (EER, Objective(COST, COSTS["milliseconds_per_image"]))
     plot = StudyPlots(space, objectives, trials).pareto_front(0, 1, trials[:2])
     assert [row[0] for row in plot.numbers.rows] == ["1", "0"]
     front = next(trace for trace in plot.figure.data if trace.name == "front")
@@ -157,7 +163,7 @@ def test_what_a_parameter_holds_is_text_and_no_markup(space: Space) -> None:
         distributions={"x": optuna.distributions.CategoricalDistribution(["<b>bold</b>"])},
         values=[0.5],
     )
-    plot = StudyPlots(space, objectives_named(["val.accuracy"]), [trial]).history(0)
+    plot = StudyPlots(space, (ACCURACY,), [trial]).history(0)
     (hover,) = plot.figure.data[1].hovertext
     assert "&lt;b&gt;bold&lt;/b&gt;" in hover
     assert "<b>" not in hover

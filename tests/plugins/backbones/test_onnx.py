@@ -270,7 +270,9 @@ def test_an_existing_model_is_measured_by_the_same_protocol(
     baselines = json.loads((run.path / "eval" / "test" / "baselines.json").read_text())
     untouched = next(one for one in baselines if one["name"] == "untouched_backbone")
     # On the unit sphere minus the distance orders pairs as the cosine does.
-    assert result.roc_auc.value == pytest.approx(untouched["result"]["roc_auc"]["value"], abs=1e-6)
+    assert result.metrics["roc_auc"].value == pytest.approx(
+        untouched["result"]["metrics"]["roc_auc"]["value"], abs=1e-6
+    )
     assert evaluate_run(run, checkpoint="best", processes=Processes()) == result
     assert resume_run(run, measured, Processes()) == result
 
@@ -293,7 +295,7 @@ def test_a_head_can_be_trained_on_its_embeddings(tmp_path: Path, experiment_on: 
     _, result = start_run(
         experiment_on({"name": "onnx", "file": str(file)}), tmp_path / "runs", Processes()
     )
-    assert result.roc_auc.value is not None
+    assert result.metrics["roc_auc"].value is not None
 
 
 def test_the_identity_changes_the_length_at_most() -> None:

@@ -83,7 +83,7 @@ def test_it_goes_through_a_run(model: str, experiment_on: Any, tmp_path: Path) -
     backbone = {"name": "timm", "model": model, "weights": "none", "frozen_stages": 2}
     experiment: Experiment = experiment_on({**backbone, **FAMILIES[model]})
     _, result = start_run(experiment, tmp_path, Processes())
-    assert result.roc_auc.value is not None
+    assert result.metrics["roc_auc"].value is not None
 
 
 def test_a_transformer_keeps_every_promise() -> None:

@@ -102,7 +102,7 @@ def test_it_goes_through_a_run(model: str, experiment_on: Any, tmp_path: Path) -
     backbone = {"name": "torchvision", "model": model, "weights": "none", "frozen_stages": 1}
     experiment: Experiment = experiment_on(backbone)
     _, result = start_run(experiment, tmp_path, Processes())
-    assert result.roc_auc.value is not None
+    assert result.metrics["roc_auc"].value is not None
 
 
 def test_weights_come_from_a_file_of_the_classifying_model(tmp_path: Path) -> None:

@@ -212,4 +212,4 @@ def test_a_run_trains_with_it_and_its_experiment_reads_back(loss: str, tmp_path:
     experiment = load_experiment(tmp_path / "tiny.yaml")
     run, result = start_run(experiment, tmp_path / "runs", Processes())
     assert run.experiment().as_data() == experiment.as_data()
-    assert result.roc_auc.value is not None
+    assert result.metrics["roc_auc"].value is not None

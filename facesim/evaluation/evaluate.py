@@ -1,0 +1,327 @@
+"""Scored comparisons, or their ROC curve, to an `EvaluationResult`: metrics with intervals."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from facesim.arrays import FloatArray, Int64Array
+from facesim.errors import FacesimError
+from facesim.evaluation.identity_bootstrap import IdentityBootstrap
+from facesim.evaluation.intervals import INTERVAL_NAME, bootstrap_interval, wilson_interval
+from facesim.evaluation.operating_points import (
+    BEST_ACCURACY,
+    OperatingPoint,
+    choose_operating_points,
+)
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
+from facesim.interfaces.roc import Roc
+from facesim.interfaces.scores import LabelledScores
+
+SAMPLED_INTERVAL_NAME = f"{INTERVAL_NAME}_of_sampled_pairs"
+"""What ``metrics.json`` calls an interval from a sample of the pairs that the value is of."""
+
+MetricQuery = tuple[Metric, float | None]
+"""A metric and the threshold to measure it at; None for a metric that needs none."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Operating points that were chosen elsewhere.
+
+    Attributes:
+        points: one per rule, `BEST_ACCURACY` among them.
+        source: what they were chosen on, for the reader.
+    """
+
+    points: Sequence[OperatingPoint]
+    source: str
+
+    @property
+    def headline(self) -> OperatingPoint:
+        """The point at whose threshold metrics are measured.
+
+        Raises:
+            FacesimError: there is none.
+        """
+        for point in self.points:
+            if point.name == BEST_ACCURACY:
+                return point
+        raise FacesimError(
+            f"the operating points {[point.name for point in self.points]} lack "
+            f"{BEST_ACCURACY!r}, which gives the headline accuracy; evaluate val again to choose it"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """What intervals are made from.
+
+    Attributes:
+        scored: the comparisons, or a sample of them where they are too many.
+        seed: of the resamples.
+        resamples: their number; 0 for no intervals.
+        stands_for: int64 [P], how many of all pairs each one of a sample stands for; None if these
+            are all of them.
+    """
+
+    scored: LabelledScores
+    seed: int
+    resamples: int
+    stands_for: Int64Array | None = None
+
+    def with_intervals(
+        self, estimates: Mapping[MetricQuery, Estimate]
+    ) -> dict[MetricQuery, Estimate]:
+        """The same estimates, each value with its interval or the reason why there is none.
+
+        All metrics are measured on each resample in turn, so that one pass over the resamples
+        serves them all.
+        """
+        if not self.resamples:
+            return dict(estimates)
+        without = self._without_interval(estimates)
+        values = {
+            query: found.value
+            for query, found in estimates.items()
+            if found.value is not None and query not in without
+        }
+        if not values:
+            return {**estimates, **without}
+
+        def measure(weights: Int64Array) -> list[float]:
+            times = weights if self.stands_for is None else weights * self.stands_for
+            roc = self.scored.roc(times)
+            return [_measure(query, roc) for query in values]
+
+        bootstrap = IdentityBootstrap.of(self.scored)
+        resampled = bootstrap.values(measure, seed=self.seed, resamples=self.resamples)
+        identities = bootstrap.effective_identities
+        bounded = {
+            query: self._bounded(query, estimates[query], spread, identities)
+            for query, spread in zip(values, resampled.T, strict=True)
+        }
+        return {**estimates, **without, **bounded}
+
+    def _without_interval(
+        self, estimates: Mapping[MetricQuery, Estimate]
+    ) -> dict[MetricQuery, Estimate]:
+        """The values of all pairs for which a sample of them is too small."""
+        if self.stands_for is None:
+            return {}
+        roc = self.scored.roc()
+        reasons = {query: _undefined_reason(query, roc) for query in estimates}
+        sampled = f"intervals are made from {len(self.scored):,} sampled pairs"
+        return {
+            query: found.model_copy(update={"reason": f"{sampled}: {reasons[query]}"})
+            for query, found in estimates.items()
+            if found.value is not None and reasons[query] is not None
+        }
+
+    def _bounded(
+        self, query: MetricQuery, estimate: Estimate, spread: FloatArray, identities: float
+    ) -> Estimate:
+        assert estimate.value is not None  # noqa: S101  only values are resampled
+        interval = bootstrap_interval(estimate.value, spread, identities, is_rate=query[0].is_rate)
+        name = INTERVAL_NAME if self.stands_for is None else SAMPLED_INTERVAL_NAME
+        return estimate.model_copy(
+            update={
+                "low": interval.low,
+                "high": interval.high,
+                "interval": None if interval.reason else name,
+                "reason": interval.reason,
+            }
+        )
+
+
+def evaluate_scores(
+    scored: LabelledScores,
+    metrics: Mapping[str, Metric],
+    *,
+    thresholds: Thresholds | None = None,
+    loss: float | None = None,
+    seed: int = 0,
+    resamples: int = 0,
+) -> EvaluationResult:
+    """Evaluate P scored comparisons.
+
+    Args:
+        scored: the comparisons.
+        metrics: what is measured, by name.
+        thresholds: chosen elsewhere; None chooses them on these very pairs, which flatters them
+            and suits only the pairs of ``val``.
+        loss: mean loss over these pairs, to be recorded with the rest.
+        seed: of the resamples.
+        resamples: how many resamples of the identities the intervals rest on; 0 for no intervals,
+            as at the end of an epoch.
+
+    Raises:
+        FacesimError: ``thresholds`` lacks ``best_accuracy``.
+    """
+    return evaluate_curve(
+        scored.roc(),
+        IdentityBootstrap.of(scored).identities,
+        metrics,
+        thresholds=thresholds,
+        loss=loss,
+        resampling=Resampling(scored, seed, resamples),
+    )
+
+
+def evaluate_curve(
+    roc: Roc,
+    identities: int,
+    metrics: Mapping[str, Metric],
+    *,
+    thresholds: Thresholds | None = None,
+    loss: float | None = None,
+    resampling: Resampling | None = None,
+) -> EvaluationResult:
+    """Evaluate the comparisons that a curve counts, be they too many to be held.
+
+    Args:
+        roc: the curve.
+        identities: distinct identities in its comparisons.
+        metrics: what is measured, by name.
+        thresholds: as in :func:`evaluate_scores`.
+        loss: mean loss over the comparisons, to be recorded with the rest.
+        resampling: for intervals; None for none.
+
+    Raises:
+        FacesimError: ``thresholds`` lacks ``best_accuracy``.
+    """
+    if thresholds is None:
+        thresholds = Thresholds(choose_operating_points(roc), "these pairs")
+    headline = thresholds.headline.threshold
+    queries = {name: _query(metric, headline) for name, metric in metrics.items()}
+    achieved = [_query(rate, at.threshold) for at in thresholds.points for rate in _ACHIEVED]
+    estimates = estimate_metrics([*queries.values(), *achieved], roc)
+    if resampling is not None:
+        estimates = resampling.with_intervals(estimates)
+    return EvaluationResult(
+        pairs=roc.genuine + roc.impostor,
+        genuine=roc.genuine,
+        impostor=roc.impostor,
+        identities=identities,
+        threshold=headline,
+        threshold_source=thresholds.source,
+        loss=_finite(loss),
+        metrics={name: estimates[query] for name, query in queries.items()},
+        operating_points=tuple(_achieved_point(at, estimates) for at in thresholds.points),
+        wilson=_wilson(roc, headline, metrics),
+        seed=resampling.seed if resampling else 0,
+        resamples=resampling.resamples if resampling else 0,
+        reasons=_reasons(thresholds.headline, loss),
+    )
+
+
+def estimate_metrics(queries: Iterable[MetricQuery], roc: Roc) -> dict[MetricQuery, Estimate]:
+    """Evaluate each metric; undefined metrics carry a reason instead of a value."""
+    return {query: _estimate(query, roc) for query in queries}
+
+
+def _estimate(query: MetricQuery, roc: Roc) -> Estimate:
+    reason = _undefined_reason(query, roc)
+    value = None if reason else _measure(query, roc)
+    if value is not None and not math.isfinite(value):
+        value, reason = None, f"it is {value} on these pairs"
+    return Estimate(value=value, reason=reason, point=query[0].point(roc))
+
+
+def _query(metric: Metric, threshold: float | None) -> MetricQuery:
+    return metric, threshold if metric.at_threshold else None
+
+
+def _undefined_reason(query: MetricQuery, roc: Roc) -> str | None:
+    metric, threshold = query
+    if metric.at_threshold and threshold is None:
+        return "there is no threshold"
+    return metric.undefined_reason(roc)
+
+
+def _measure(query: MetricQuery, roc: Roc) -> float:
+    metric, threshold = query
+    return metric.value(roc, math.nan if threshold is None else threshold)
+
+
+class _MatchRate(Metric):
+    """False match rate of an operating point."""
+
+    label = "FMR"
+    at_threshold = True
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        return roc.at(threshold).fmr
+
+    def undefined_reason(self, roc: Roc) -> str | None:
+        return None if roc.impostor else roc.missing
+
+
+class _AcceptRate(Metric):
+    """True accept rate of an operating point."""
+
+    label = "TAR"
+    at_threshold = True
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        return roc.at(threshold).tar
+
+    def undefined_reason(self, roc: Roc) -> str | None:
+        return None if roc.genuine else roc.missing
+
+
+class _Accuracy(Metric):
+    """Accuracy of an operating point."""
+
+    label = "Accuracy"
+    at_threshold = True
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        return roc.at(threshold).accuracy
+
+    def undefined_reason(self, roc: Roc) -> str | None:
+        return None if roc.genuine + roc.impostor else roc.missing
+
+
+# Reported of every operating point, whichever metrics an experiment asks for.
+_FMR, _TAR, _ACCURACY = _ACHIEVED = (_MatchRate(), _AcceptRate(), _Accuracy())
+
+
+def _achieved_point(
+    point: OperatingPoint, estimates: Mapping[MetricQuery, Estimate]
+) -> AchievedPoint:
+    fmr, tar, accuracy = (estimates[_query(rate, point.threshold)] for rate in _ACHIEVED)
+    return AchievedPoint(
+        name=point.name,
+        threshold=point.threshold,
+        fmr=fmr,
+        tar=tar,
+        accuracy=accuracy,
+        reason=point.reason,
+    )
+
+
+def _wilson(
+    roc: Roc, threshold: float | None, metrics: Mapping[str, Metric]
+) -> dict[str, Estimate]:
+    """Wilson's interval of each metric that is a proportion."""
+    found = {}
+    for name, metric in metrics.items():
+        trials = metric.trials(roc)
+        query = _query(metric, threshold)
+        if trials and _undefined_reason(query, roc) is None:
+            value = _measure(query, roc)
+            low, high = wilson_interval(value, trials)
+            found[name] = Estimate(value=value, low=low, high=high, interval="wilson_95")
+    return found
+
+
+def _reasons(headline: OperatingPoint, loss: float | None) -> dict[str, str]:
+    reasons = {"threshold": headline.reason}
+    if _finite(loss) is None:
+        reasons["loss"] = "not measured" if loss is None else f"the loss is {loss}"
+    return {field: reason for field, reason in reasons.items() if reason is not None}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,197 @@
+"""The result of an evaluation: the model of ``metrics.json``."""
+
+from typing import Any
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    NonNegativeInt,
+    model_validator,
+)
+
+
+class _Json(BaseModel):
+    """Strict JSON: no NaN and no infinity, so that any reader of JSON reads it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CurvePoint(_Json):
+    """The point of a ROC curve at which a metric is read, chosen on these very comparisons.
+
+    Attributes:
+        target: the FMR that the point must not exceed; None for a point chosen otherwise.
+        threshold: accepts exactly the comparisons of the point; None if there is no such point.
+        achieved_fmr: the FMR of the point, at most ``target``.
+        false_matches_allowed: how many impostor comparisons the target lets pass.
+    """
+
+    target: FiniteFloat | None = None
+    threshold: FiniteFloat | None = None
+    achieved_fmr: FiniteFloat | None = None
+    false_matches_allowed: NonNegativeInt | None = None
+
+
+class Estimate(_Json):
+    """A metric with its interval.
+
+    Attributes:
+        value: None where the metric does not exist; ``reason`` says why.
+        low: lower end of the interval; None where no interval was asked for or none exists.
+        high: upper end.
+        interval: the method and level of the interval, as in ``identity_bootstrap_95``.
+        reason: why ``value``, or an interval that was asked for, does not exist.
+        point: where on the curve the metric is read, for one that is read at a point.
+    """
+
+    value: FiniteFloat | None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    interval: str | None = None
+    reason: str | None = None
+    point: CurvePoint | None = None
+
+
+class AchievedPoint(_Json):
+    """What a threshold that was chosen elsewhere achieves on these comparisons.
+
+    Attributes:
+        name: the operating point: ``best_accuracy``, ``eer``, ``far_1e-3``, ...
+        threshold: None if the pairs of the choice did not support the point; ``reason`` says why.
+        fmr: the achieved false match rate.
+        tar: the achieved true accept rate, ``1 - FNMR``.
+        accuracy: the achieved accuracy.
+        reason: why there is no threshold.
+    """
+
+    name: str
+    threshold: FiniteFloat | None
+    fmr: Estimate = Field(validation_alias=AliasChoices("fmr", "far"))
+    tar: Estimate
+    accuracy: Estimate
+    reason: str | None = None
+
+
+class EvaluationResult(_Json):
+    """All that is known about a set of scored comparisons.
+
+    Attributes:
+        protocol: the plugin that planned and measured them.
+        pairs: number of comparisons, ``genuine + impostor``.
+        genuine: comparisons of one identity.
+        impostor: comparisons of two identities.
+        identities: distinct identities in them.
+        threshold: the one that the metrics at a threshold use.
+        threshold_source: what it was chosen on, and by which rule.
+        loss: mean loss, if the caller measured it.
+        metrics: each measured metric by name.
+        operating_points: what each chosen threshold achieves here.
+        wilson: the metrics that are proportions, with Wilson's interval, which takes all
+            comparisons for independent and so is too narrow where they share people; for
+            comparison.
+        seed: of the resamples behind the intervals.
+        resamples: their number; 0 for no intervals.
+        reasons: why a number above that stands alone (``threshold``, ``loss``) is null.
+        details: what the protocol adds, as it reads it itself.
+    """
+
+    protocol: str = "pairs"
+    pairs: NonNegativeInt
+    genuine: NonNegativeInt
+    impostor: NonNegativeInt
+    identities: NonNegativeInt
+    threshold: FiniteFloat | None
+    threshold_source: str
+    loss: FiniteFloat | None
+    metrics: dict[str, Estimate]
+    operating_points: tuple[AchievedPoint, ...]
+    wilson: dict[str, Estimate]
+    seed: int
+    resamples: NonNegativeInt
+    reasons: dict[str, str]
+    details: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, data: Any) -> Any:
+        is_first = isinstance(data, dict) and "metrics" not in data and "accuracy" in data
+        return _from_format_1(data) if is_first else data
+
+    def values(self) -> dict[str, float | None]:
+        """Every metric by name, the mean loss included, for logs and choices."""
+        return {"loss": self.loss, **{name: each.value for name, each in self.metrics.items()}}
+
+    @property
+    def at_targets(self) -> dict[str, Estimate]:
+        """The metrics that are read at a target FMR, by name."""
+        return {
+            name: each
+            for name, each in self.metrics.items()
+            if each.point is not None and each.point.target is not None
+        }
+
+    def to_json(self) -> str:
+        """The text of ``metrics.json``."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+_SINGLE = (
+    "accuracy",
+    "balanced_accuracy",
+    "far",
+    "tar",
+    "fnmr",
+    "roc_auc",
+    "eer",
+    "d_prime",
+)
+"""The metrics that had a field each in the first format of run directories."""
+
+_RENAMED = {"far": "fmr"}
+_PROTOCOLS = {"verification": "pairs"}
+
+
+def _from_format_1(data: dict[str, Any]) -> dict[str, Any]:
+    """A result of the first format, which had one field per metric, in the present one."""
+    kept = {name: value for name, value in data.items() if name in EvaluationResult.model_fields}
+    metrics = {_RENAMED.get(name, name): data[name] for name in _SINGLE if name in data}
+    if "eer" in metrics and data.get("eer_threshold") is not None:
+        metrics["eer"] = {**metrics["eer"], "point": {"threshold": data["eer_threshold"]}}
+    for field, rate, target in (("tar_at_far", "tar", "far"), ("fnmr_at_fmr", "fnmr", "fmr")):
+        for at in data.get(field, ()):
+            name = f"{field}_{rate_name(at[target])}"
+            metrics[name] = _at_target(at, rate, target)
+    reasons = {
+        name: why for name, why in data.get("reasons", {}).items() if name != "eer_threshold"
+    }
+    details = data.get("k_fold") or {}
+    return {
+        **kept,
+        "protocol": _PROTOCOLS.get(data.get("protocol", "verification"), data.get("protocol")),
+        "metrics": metrics,
+        "wilson": {_RENAMED.get(name, name): each for name, each in data.get("wilson", {}).items()},
+        "reasons": reasons,
+        "details": details,
+    }
+
+
+def _at_target(at: dict[str, Any], rate: str, target: str) -> dict[str, Any]:
+    allowed = "false_accepts_allowed" if target == "far" else "false_matches_allowed"
+    point = {
+        "target": at[target],
+        "threshold": at["threshold"],
+        "achieved_fmr": at["achieved_" + target],
+        "false_matches_allowed": at[allowed],
+    }
+    interval = {key: at.get(key) for key in ("low", "high", "interval", "reason")}
+    return {"value": at[rate], "point": point, **interval}
+
+
+def rate_name(rate: float) -> str:
+    """``1e-3`` for 0.001: how a rate is written in the names of metrics and operating points."""
+    mantissa, exponent = f"{rate:e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

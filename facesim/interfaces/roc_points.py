@@ -1,0 +1,117 @@
+"""Points of a ROC curve: the TAR at a target FMR, and the equal error rate."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+
+from facesim.interfaces.result import CurvePoint
+from facesim.interfaces.roc import Roc, proportion
+
+FMR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+"""The false match rates at which the built-in operating points and metrics are read."""
+
+
+@dataclass(frozen=True)
+class TarAtFmr:
+    """The largest TAR whose FMR is at or below a target, known as TAR at FAR.
+
+    FNMR at FMR is the same point of the curve: ``fnmr = 1 - tar``.
+
+    Attributes:
+        target: the target FMR.
+        tar: ``nan`` without genuine or without impostor pairs.
+        achieved_fmr: the FMR at that point, at most ``target``.
+        false_matches_allowed: how many of the impostor pairs the target lets pass; where it is 0,
+            ``tar`` says nothing about the target (see `not_measurable_reason`).
+        threshold: accepts exactly the pairs of that point.
+    """
+
+    target: float
+    tar: float
+    achieved_fmr: float
+    false_matches_allowed: int
+    threshold: float
+
+    @property
+    def fnmr(self) -> float:
+        """The smallest FNMR whose FMR is at or below the target."""
+        return 1.0 - self.tar
+
+
+def tar_at_fmr(roc: Roc, target: float) -> TarAtFmr:
+    """The largest TAR whose FMR is at or below ``target``."""
+    allowed = false_matches_allowed(target, roc.impostor)
+    index = int(np.searchsorted(roc.false_accepts, allowed, side="right")) - 1
+    if not (roc.genuine and roc.impostor):
+        return TarAtFmr(target, math.nan, math.nan, allowed, math.nan)
+    return TarAtFmr(
+        target,
+        proportion(int(roc.true_accepts[index]), roc.genuine),
+        proportion(int(roc.false_accepts[index]), roc.impostor),
+        allowed,
+        roc.threshold_at(index),
+    )
+
+
+def target_point(roc: Roc, target: float) -> CurvePoint:
+    """Where `tar_at_fmr` reads a curve; without a threshold where the target is not measurable."""
+    at = tar_at_fmr(roc, target)
+    exists = roc.missing is None and at.false_matches_allowed > 0
+    return CurvePoint(
+        target=target,
+        threshold=at.threshold if exists else None,
+        achieved_fmr=at.achieved_fmr if exists else None,
+        false_matches_allowed=at.false_matches_allowed,
+    )
+
+
+def false_matches_allowed(target: float, impostor: int) -> int:
+    """The most false matches among ``impostor`` pairs with a rate at or below ``target``.
+
+    Exact for the decimal number that ``target`` is written as: ``floor(0.29 * 100)`` is 28 in
+    floating point, and 29 here.
+    """
+    return math.floor(_as_written(target) * impostor)
+
+
+def not_measurable_reason(target: float, impostor: int) -> str | None:
+    """Why so few impostors say nothing about a target FMR, or None where they do."""
+    if false_matches_allowed(target, impostor):
+        return None
+    needed = math.ceil(1 / _as_written(target))
+    return f"not measurable with {impostor} impostors; FMR {target:g} needs {needed} or more"
+
+
+@cache
+def _as_written(rate: float) -> Fraction:
+    return Fraction(repr(float(rate)))
+
+
+@dataclass(frozen=True)
+class EqualErrorRate:
+    """Where false matches and false non-matches are equally frequent.
+
+    Attributes:
+        rate: FMR = FNMR there, on the line between the two points of the curve that enclose it.
+        threshold: of whichever of the two points has the nearer rates (of equals, the one that
+            accepts fewer); no threshold need attain ``rate`` itself.
+    """
+
+    rate: float
+    threshold: float
+
+
+def equal_error_rate(roc: Roc) -> EqualErrorRate:
+    """The EER of a curve, interpolated; both fields ``nan`` unless both kinds of pairs exist."""
+    if not (roc.genuine and roc.impostor):
+        return EqualErrorRate(math.nan, math.nan)
+    excess = roc.fmr - roc.fnmr
+    after = int(np.searchsorted(excess, 0.0))
+    before = after - 1
+    share = excess[before] / (excess[before] - excess[after])
+    rate = float(roc.fmr[before] + share * (roc.fmr[after] - roc.fmr[before]))
+    nearer = before if -excess[before] <= excess[after] else after
+    return EqualErrorRate(rate, roc.threshold_at(nearer))

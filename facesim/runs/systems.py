@@ -1,0 +1,142 @@
+"""The systems that an evaluation measures: the trained network, and untrained baselines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.arrays import Int64Array
+from facesim.evaluation.baseline_networks import PIXELS_SIDE, raw_pixels, untouched_backbone
+from facesim.evaluation.baselines import BaselineSystem
+from facesim.evaluation.embedding import Embedder
+from facesim.evaluation.scoring import score_pairs
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import PairSet
+from facesim.interfaces.protocol import ScoredPairs, System
+from facesim.model.embedding_cache import EmbeddingCache
+from facesim.model.network import SiameseNetwork
+from facesim.processes import Processes
+from facesim.seeds import derive_seed
+from facesim.training.build import Split
+from facesim.training.make_inputs import embedding_recipe, make_inputs
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSystem(System):
+    """A network on the images of one split; its embeddings are kept on disk for the next time.
+
+    Attributes:
+        network: with its weights.
+        split: the images.
+        experiment: how they are embedded.
+        processes: show what is being embedded.
+    """
+
+    network: SiameseNetwork
+    split: Split
+    experiment: Experiment
+    processes: Processes
+
+    @property
+    def device(self) -> torch.device:
+        """The network's."""
+        return self.network.device
+
+    def embed(self, rows: Int64Array) -> Tensor:
+        """Embeddings float32 [N, D], on the CPU, of rows of the split's table, none twice."""
+        return self._embedder.embed(rows)
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        """The loss's score."""
+        return self.network.loss.score(a, b)
+
+    def score_pairs(self, pairs: PairSet) -> ScoredPairs:
+        """Embed each image that the pairs hold once, and compare the two of each pair."""
+        scored = score_pairs(self._embedder, pairs, self.split.table.identities)
+        return ScoredPairs(pairs, scored.scores, scored.loss)
+
+    @property
+    def _embedder(self) -> Embedder:
+        split, recipe = self.split, embedding_recipe(self.experiment, self.network)
+        name = self.experiment.name
+        return Embedder(
+            self.network,
+            split.inputs,
+            self.experiment.evaluate.batch_size,
+            self.processes,
+            title=f"embedding {split.name}",
+            cache=EmbeddingCache(self.network, split.table, recipe, name, split.digests),
+        )
+
+
+@dataclass(frozen=True)
+class Chance(System):
+    """A random score for each pair, a function of the experiment's seed and the split's name."""
+
+    seed: int
+    split: str
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    def embed(self, rows: Int64Array) -> Tensor:
+        """A random embedding per row, for protocols that compare embeddings themselves."""
+        generator = torch.Generator().manual_seed(self._seed)
+        return torch.randn(int(rows.max(initial=-1)) + 1, 16, generator=generator)[rows]
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        """The inner product."""
+        return (a * b).sum(dim=1)
+
+    def score_pairs(self, pairs: PairSet) -> ScoredPairs:
+        """Uniform scores."""
+        return ScoredPairs(pairs, np.random.default_rng(self._seed).random(len(pairs)))
+
+    @property
+    def _seed(self) -> int:
+        return derive_seed(self.seed, "chance", self.split)
+
+
+def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSystem]:
+    """Chance, raw pixels and the untouched backbone, beside the trained system.
+
+    Args:
+        trained: on the split that is measured; its cached trunk is that of the untouched
+            backbone, too.
+        val: the split on which thresholds are chosen.
+    """
+    experiment, test = trained.experiment, trained.split
+    yield BaselineSystem(
+        "chance",
+        "a random score for each pair",
+        Chance(experiment.seed, val.name),
+        Chance(experiment.seed, test.name),
+    )
+    pixels = raw_pixels(trained.device)
+    size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
+    small = experiment.model_copy(update={"image": experiment.image.model_copy(update=size)})
+
+    def of_pixels(split: Split) -> NetworkSystem:
+        inputs = make_inputs(small, pixels, split.table, (), split.digests)
+        resized = replace(split, inputs=inputs)
+        return replace(trained, network=pixels, split=resized, experiment=small)
+
+    yield BaselineSystem(
+        "raw_pixels",
+        f"the cosine of the two images, grey and mean-centred at {PIXELS_SIDE} x {PIXELS_SIDE} "
+        "pixels",
+        of_pixels(val),
+        of_pixels(test),
+    )
+    backbone = untouched_backbone(experiment, trained.device)
+    yield BaselineSystem(
+        "untouched_backbone",
+        f"the cosine of the pooled features of backbone {experiment.backbone.name!r} as it was "
+        "before training",
+        replace(trained, network=backbone, split=val),
+        replace(trained, network=backbone),
+    )

@@ -1,0 +1,169 @@
+"""What a protocol promises."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.arrays import Int64Array
+from facesim.errors import FacesimError
+from facesim.interfaces import (
+    Comparisons,
+    Estimate,
+    EvaluationResult,
+    Evaluator,
+    FaceTable,
+    LabelledScores,
+    Measurement,
+    PairSet,
+    Protocol,
+    ProtocolReport,
+    Roc,
+    ScoredPairs,
+    System,
+)
+from facesim.registry import Spec
+from facesim.testing.contract import Contract, require
+from facesim.testing.every_kind import promises_of_every_kind
+
+IDENTITIES, IMAGES = 6, 4
+TABLE = FaceTable(
+    Path("faces"),
+    np.array([f"{row}.png" for row in range(IDENTITIES * IMAGES)]),
+    np.repeat(np.arange(IDENTITIES), IMAGES),
+    np.arange(IDENTITIES).astype(str),
+)
+
+PROTOCOL: Contract[Protocol] = Contract("protocol", promises_of_every_kind())
+
+
+@PROTOCOL.promise(mend="let plan() depend on its arguments alone; draw from the seed it is given")
+def plan_repeats(spec: Spec[Protocol]) -> None:
+    """The same table, pairs and seed give the same comparisons."""
+    first, second = (spec.build().plan(TABLE, _listed, 3).pairs for _ in range(2))
+    if first is None or second is None:
+        require(first is second, "it listed pairs one time and none the other")
+        return
+    same = np.array_equal(first.rows, second.rows) and np.array_equal(first.same, second.same)
+    require(same, "the pairs differ from one plan to the next")
+
+
+@PROTOCOL.promise(mend="set lists_pairs to False, or build the comparisons on listed_pairs()")
+def listed_pairs_are_compared(spec: Spec[Protocol]) -> None:
+    """One that lists pairs takes those that the experiment lists."""
+    protocol = spec.build()
+    asked = []
+
+    def listed() -> PairSet:
+        asked.append(True)
+        return _listed()
+
+    protocol.plan(TABLE, listed, 0)
+    seen = "asked for" if asked else "never asked for"
+    require(bool(asked) == protocol.lists_pairs, f"lists_pairs is {protocol.lists_pairs}, and the "
+            f"listed pairs were {seen}")  # fmt: skip
+
+
+@PROTOCOL.promise(mend="return Measurement(evaluator.evaluate(...), the scored pairs)")
+def measure_gives_a_result_of_its_comparisons(spec: Spec[Protocol]) -> None:
+    """What it measures counts comparisons of both kinds, and keeps scores of planned pairs only."""
+    protocol = spec.build()
+    comparisons = protocol.plan(TABLE, _listed, 0)
+    found = _measured(protocol, comparisons)
+    require(found.result.genuine > 0, "no genuine comparison was measured")
+    require(found.result.impostor > 0, "no impostor comparison was measured")
+    if found.scored is not None:
+        require(comparisons.pairs is not None, "it kept scores of pairs that were not planned")
+        count, wanted = len(found.scored.scores), len(found.scored.pairs)
+        require(count == wanted, f"{count} scores for {wanted} pairs")
+
+
+@PROTOCOL.promise(mend="write into details what report() reads, as plain JSON data")
+def report_reads_a_result_that_was_written(spec: Spec[Protocol]) -> None:
+    """The report is made from the result as it comes back from its file."""
+    protocol = spec.build()
+    result = _measured(protocol, protocol.plan(TABLE, _listed, 0)).result
+    read = EvaluationResult.model_validate_json(result.to_json())
+    require(read == result, "the result changes when it is written and read")
+    shown = spec.build().report(read)
+    require(isinstance(shown, ProtocolReport), f"report() gave {type(shown).__name__}")
+
+
+def _measured(protocol: Protocol, comparisons: Comparisons) -> Measurement:
+    return protocol.measure(comparisons, TABLE, _Coordinates(), _Counting())
+
+
+def _listed() -> PairSet:
+    """All pairs, in three folds whose people do not meet."""
+    first, second = np.triu_indices(len(TABLE), 1)
+    fold = TABLE.identities // 2
+    inside = fold[first] == fold[second]
+    rows = np.stack([first, second], axis=1)[inside].astype(np.int64)
+    one, other = TABLE.identities[rows].T
+    return PairSet(rows, one == other, fold[rows[:, 0]].astype(np.int64))
+
+
+class _Coordinates(System):
+    """Embeds an image as its identity on a line, with an offset of its own."""
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def embed(self, rows: Int64Array) -> Tensor:
+        if len(np.unique(rows)) != len(rows):
+            raise FacesimError("the same row was to be embedded twice")
+        offsets = np.arange(len(TABLE)) % IMAGES / 10
+        return torch.tensor((TABLE.identities + offsets)[rows], dtype=torch.float32)[:, None]
+
+    def score(self, a: Tensor, b: Tensor) -> Tensor:
+        return -(a - b).abs().sum(dim=1)
+
+    def score_pairs(self, pairs: PairSet) -> ScoredPairs:
+        every = self.embed(np.arange(len(TABLE)))
+        first, second = torch.from_numpy(pairs.rows).unbind(1)
+        return ScoredPairs(pairs, self.score(every[first], every[second]).numpy())
+
+
+class _Counting(Evaluator):
+    """Counts comparisons, and measures the area under their curve."""
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        return (-0.5,)
+
+    @property
+    def seed(self) -> int:
+        return 0
+
+    def evaluate(self, scored: LabelledScores, loss: float | None = None) -> EvaluationResult:
+        identities = len(np.unique(np.concatenate([scored.first, scored.second])))
+        return _result(scored.roc(), identities, loss)
+
+    def evaluate_curve(
+        self,
+        roc: Roc,
+        identities: int,
+        sample: LabelledScores,  # noqa: ARG002
+        stands_for: Int64Array | None = None,  # noqa: ARG002
+    ) -> EvaluationResult:
+        return _result(roc, identities, None)
+
+
+def _result(roc: Roc, identities: int, loss: float | None) -> EvaluationResult:
+    return EvaluationResult(
+        pairs=roc.genuine + roc.impostor,
+        genuine=roc.genuine,
+        impostor=roc.impostor,
+        identities=identities,
+        threshold=-0.5,
+        threshold_source="the contract",
+        loss=loss,
+        metrics={"area": Estimate(value=roc.area)},
+        operating_points=(),
+        wilson={},
+        seed=0,
+        resamples=0,
+        reasons={},
+    )

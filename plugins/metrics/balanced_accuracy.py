@@ -1,0 +1,20 @@
+"""Balanced accuracy at the threshold from val."""
+
+from facesim import Metric, Roc, metrics
+
+
+@metrics("balanced_accuracy")
+class BalancedAccuracy(Metric):
+    """Mean share of correct decisions over genuine and over impostor pairs.
+
+    Unlike the accuracy it does not depend on the share of genuine pairs.
+    """
+
+    label = "Balanced accuracy"
+    at_threshold = True
+    headline = True
+    standard = True
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        """``(1 - FNMR + 1 - FMR) / 2``."""
+        return roc.at(threshold).balanced_accuracy

@@ -1,0 +1,47 @@
+"""d': the separation of genuine and impostor scores."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim import Int64Array, Metric, Roc, metrics
+
+
+@metrics("d_prime")
+class DPrime(Metric):
+    """Difference of the mean scores in units of their pooled standard deviation.
+
+    ``(mean_g - mean_i) / sqrt((var_g + var_i) / 2)``, with variances of the pairs as they are
+    (not of a population); negative where impostors score higher. Daugman, "Biometric decision
+    landscapes", 2000.
+    """
+
+    label = "d-prime"
+    unit = "number"
+    range = (-math.inf, math.inf)
+    standard = True
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        """``nan`` unless there are pairs of both kinds and the scores of one kind vary."""
+        if not (roc.genuine and roc.impostor):
+            return math.nan
+        scores = roc.thresholds[1:]
+        genuine_mean, genuine_variance = _moments(scores, np.diff(roc.true_accepts))
+        impostor_mean, impostor_variance = _moments(scores, np.diff(roc.false_accepts))
+        spread = math.sqrt((genuine_variance + impostor_variance) / 2.0)
+        return (genuine_mean - impostor_mean) / spread if spread else math.nan
+
+    def undefined_reason(self, roc: Roc) -> str | None:
+        """It needs every single score, and scores that vary."""
+        if not roc.has_every_score:
+            return "the scores of so many pairs were counted, not kept"
+        if roc.missing is None and math.isnan(self.value(roc, math.nan)):
+            return "the scores of neither kind of pair vary"
+        return roc.missing
+
+
+def _moments(scores: npt.NDArray[np.float64], counts: Int64Array) -> tuple[float, float]:
+    weights = counts / counts.sum()
+    mean = float(scores @ weights)
+    return mean, float(np.square(scores - mean) @ weights)

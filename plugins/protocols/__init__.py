@@ -1,0 +1,1 @@
+"""The built-in evaluation protocols, one file each."""

@@ -1,0 +1,32 @@
+"""Verification on a list of pairs."""
+
+from collections.abc import Callable
+
+from facesim import (
+    Comparisons,
+    Evaluator,
+    FaceTable,
+    LabelledScores,
+    Measurement,
+    PairSet,
+    Protocol,
+    System,
+    protocols,
+)
+
+
+@protocols("pairs", aliases=("verification",), default=True)
+class Pairs(Protocol):
+    """Compare a list of image pairs, with the thresholds that val chose."""
+
+    def plan(self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int) -> Comparisons:
+        """The pairs as they are listed or drawn."""
+        return Comparisons(listed_pairs())
+
+    def measure(
+        self, comparisons: Comparisons, table: FaceTable, system: System, evaluator: Evaluator
+    ) -> Measurement:
+        """Score each pair."""
+        scored = system.score_pairs(comparisons.pair_list)
+        labelled = LabelledScores.of_pairs(scored.scores, scored.pairs, table.identities)
+        return Measurement(evaluator.evaluate(labelled, scored.loss), scored)

@@ -1,0 +1,101 @@
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from facesim.evaluation.intervals import (
+    bootstrap_interval,
+    student_t_quantile,
+    wilson_interval,
+)
+
+SPREAD = np.random.default_rng(0).normal(0.8, 0.03, 4000)
+
+
+def test_with_many_identities_it_is_near_two_standard_errors_either_way() -> None:
+    interval = bootstrap_interval(0.8, SPREAD, 1e6, is_rate=False)
+    assert (interval.low, interval.high) == pytest.approx((0.7412, 0.8588), abs=2e-3)
+    as_rate = bootstrap_interval(0.8, SPREAD, 1e6, is_rate=True)
+    assert (as_rate.low, as_rate.high) == pytest.approx((0.7412, 0.8588), abs=1e-2)
+
+
+def test_fewer_identities_make_it_wider() -> None:
+    widths = []
+    for identities in (1000, 40, 10, 4):
+        interval = bootstrap_interval(0.8, SPREAD, identities, is_rate=True)
+        assert interval.low is not None
+        assert interval.high is not None
+        widths.append(interval.high - interval.low)
+    assert widths == sorted(widths)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_rate_without_any_error_has_an_interval_as_wide_as_its_identities_are_few(
+    value: float,
+) -> None:
+    interval = bootstrap_interval(value, np.full(1000, value), 20, is_rate=True)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 0.15 < interval.high - interval.low < 0.25
+    assert interval.low <= value <= interval.high
+
+
+def test_a_rate_stays_within_0_and_1() -> None:
+    interval = bootstrap_interval(0.99, np.clip(SPREAD + 0.19, 0, 1), 5, is_rate=True)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 0 < interval.low < 0.99 < interval.high <= 1
+
+
+def test_too_few_identities_have_no_interval_but_a_reason() -> None:
+    interval = bootstrap_interval(0.8, SPREAD, 2.5, is_rate=True)
+    assert interval.low is None
+    assert "as few as 2.5 effective identities" in (interval.reason or "")
+
+
+def test_a_metric_that_most_resamples_lack_has_no_interval_but_a_reason() -> None:
+    interval = bootstrap_interval(0.8, np.array([np.nan] * 2 + [0.8] * 8), 10, is_rate=True)
+    assert interval.low is None
+    assert interval.reason == "the metric does not exist in 2 of 10 resamples"
+
+
+@pytest.mark.parametrize("successes", [0, 1, 7, 10])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_its_ends_are_the_shares_that_a_score_test_just_accepts(
+    successes: int, level: float
+) -> None:
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    low, high = wilson_interval(successes / 10, 10, level)
+    for end in (low, high):
+        accepted = z * math.sqrt(end * (1 - end) / 10)
+        assert abs(successes / 10 - end) == pytest.approx(accepted, abs=1e-7)
+    assert 0 <= low <= successes / 10 <= high <= 1
+
+
+def test_no_error_in_a_hundred_trials_leaves_room_for_some() -> None:
+    assert wilson_interval(1.0, 100) == pytest.approx((0.96300, 1.0), abs=1e-5)
+
+
+def test_no_trials_have_no_interval() -> None:
+    assert all(math.isnan(end) for end in wilson_interval(math.nan, 0))
+
+
+@pytest.mark.parametrize(
+    ("degrees", "tabulated", "within"),
+    [
+        (2, 4.3027, 1e-2),
+        (4, 2.7764, 1e-3),
+        (10, 2.2281, 1e-4),
+        (30, 2.0423, 1e-4),
+        (1e9, 1.96, 1e-4),
+    ],
+)
+def test_students_quantile_is_the_tabulated_one(
+    degrees: float, tabulated: float, within: float
+) -> None:
+    assert student_t_quantile(0.975, degrees) == pytest.approx(tabulated, rel=within)
+
+
+def test_students_quantile_is_symmetric() -> None:
+    assert student_t_quantile(0.025, 5) == pytest.approx(-student_t_quantile(0.975, 5))

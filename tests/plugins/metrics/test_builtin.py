@@ -1,0 +1,66 @@
+"""What every registered metric promises."""
+
+import math
+
+import pytest
+
+from facesim import Metric, Roc, metrics
+from facesim.discovery import load_installed_plugins
+from facesim.registry import required_parameters
+
+load_installed_plugins()
+PERFECT = Roc.of_scores([0.9, 0.8] * 500 + [0.2, 0.1] * 500, [True] * 1000 + [False] * 1000)
+REVERSED = Roc.of_scores([0.2, 0.1] * 500 + [0.9, 0.8] * 500, [True] * 1000 + [False] * 1000)
+PARAMETERS = {"tar_at_far": {"far": 5e-3}, "fnmr_at_fmr": {"fmr": 5e-3}}
+BUILT: dict[str, Metric] = {
+    plugin.name: metrics.spec(plugin.name, **PARAMETERS.get(plugin.name, {})).build()
+    for plugin in metrics
+}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_it_prefers_a_perfect_system_to_a_reversed_one(name: str) -> None:
+    metric = BUILT[name]
+    if metric.undefined_reason(PERFECT) is not None:
+        assert "not measurable with 1000 impostors" in (metric.undefined_reason(PERFECT) or "")
+        return
+    perfect, reversed_ = (metric.value(roc, 0.5) for roc in (PERFECT, REVERSED))
+    assert metric.better(perfect, than=reversed_)
+    assert not metric.better(reversed_, than=perfect)
+
+
+@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("same", [[], [True, True], [False, False]])
+def test_it_either_exists_or_says_why_not(name: str, same: list[bool]) -> None:
+    roc = Roc.of_scores([0.3, 0.7][: len(same)], same)
+    reason = BUILT[name].undefined_reason(roc)
+    assert reason is not None or math.isfinite(BUILT[name].value(roc, 0.5))
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_its_values_lie_within_its_range(name: str) -> None:
+    metric = BUILT[name]
+    low, high = metric.range
+    for roc in (PERFECT, REVERSED):
+        if metric.undefined_reason(roc) is None:
+            assert low <= metric.value(roc, 0.5) <= high
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_it_has_a_label(name: str) -> None:
+    assert BUILT[name].label
+
+
+def test_the_parameters_of_a_metric_are_in_its_name() -> None:
+    assert BUILT["tar_at_far"].name == "tar_at_far_5e-3"
+    assert BUILT["fnmr_at_fmr"].name == "fnmr_at_fmr_5e-3"
+    assert [name for name in BUILT if required_parameters(metrics.get(name))] == [
+        "fnmr_at_fmr",
+        "tar_at_far",
+    ]
+
+
+@pytest.mark.parametrize(("tar", "fnmr"), [("tar_at_far_1e-2", "fnmr_at_fmr_1e-2")])
+def test_fnmr_at_fmr_is_what_tar_at_far_leaves(tar: str, fnmr: str) -> None:
+    assert BUILT[tar].value(PERFECT, 0) == 1 - BUILT[fnmr].value(PERFECT, 0)
+    assert BUILT[tar].point(PERFECT) == BUILT[fnmr].point(PERFECT)

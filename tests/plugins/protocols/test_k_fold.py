@@ -1,0 +1,47 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facesim import FacesimError, LabelledScores
+from facesim_plugins.protocols.k_fold import k_fold_accuracy
+
+
+def scored(scores: npt.ArrayLike, same: npt.ArrayLike) -> LabelledScores:
+    kinds = np.asarray(same, bool)
+    first = np.arange(len(kinds))
+    return LabelledScores.of(scores, kinds, first, np.where(kinds, first, first + 1))
+
+
+def test_each_fold_is_judged_by_the_threshold_of_the_others() -> None:
+    # Fold 0 alone would put its threshold at 0.75; folds 1 and 2 put it at 0.5.
+    scores = [0.9, 0.6, 0.8, 0.2, 0.8, 0.2]
+    same = [True, False] * 3
+    result = k_fold_accuracy(scored(scores, same), np.array([0, 0, 1, 1, 2, 2]))
+    assert result.folds[0].threshold == pytest.approx(0.5)
+    assert result.folds[1].threshold == pytest.approx(0.7)
+    assert [fold.accuracy for fold in result.folds] == [0.5, 1.0, 1.0]
+    assert result.mean_accuracy == pytest.approx(5 / 6)
+    assert result.standard_error == pytest.approx(np.std([0.5, 1, 1], ddof=1) / np.sqrt(3))
+
+
+def test_ten_folds_agree_with_a_naive_search_of_thresholds() -> None:
+    generator = np.random.default_rng(0)
+    same = generator.random(300) < 0.5
+    scores, folds = generator.normal(size=300) + same, np.arange(300) % 10
+    for fold in k_fold_accuracy(scored(scores, same), folds).folds:
+        others = folds != fold.fold
+        best = max(((scores[others] >= t) == same[others]).mean() for t in scores[others])
+        chosen = ((scores[others] >= fold.threshold) == same[others]).mean()
+        assert chosen == best
+        inside = ~others
+        assert fold.accuracy == ((scores[inside] >= fold.threshold) == same[inside]).mean()
+
+
+def test_one_fold_is_refused() -> None:
+    with pytest.raises(FacesimError, match="needs two folds or more, and the pairs have 1"):
+        k_fold_accuracy(scored([0.1, 0.2], [True, False]), np.array([3, 3]))
+
+
+def test_every_pair_needs_a_fold() -> None:
+    with pytest.raises(FacesimError, match="1 fold numbers for 2 pairs"):
+        k_fold_accuracy(scored([0.1, 0.2], [True, False]), np.array([3]))
