@@ -253,7 +253,7 @@ def plugins(
     from facesim.discovery import load_installed_plugins
     from facesim.experiment.loading import load_plugins_of
     from facesim.interfaces import REGISTRIES
-    from facesim.plugin_info import explain_kind, explain_plugin, failed_plugins
+    from facesim.plugin_info import describe_kind, describe_plugin, failed_plugins
     from facesim.terminal.plugins import print_failures, print_kind, print_plugin
 
     console = Console()
@@ -261,10 +261,10 @@ def plugins(
     for named in more or ():
         load_plugins_of(named)
     if kind is not None and name is not None:
-        print_plugin(console, explain_plugin(kind, name))
+        print_plugin(console, describe_plugin(kind, name))
         return
     for one in [kind] if kind is not None else [registry.plural for registry in REGISTRIES]:
-        print_kind(console, one, explain_kind(one))
+        print_kind(console, one, describe_kind(one))
     print_failures(console, failed_plugins())
 
 

@@ -17,7 +17,7 @@ from facesim.type_descriptions import bounds_in_words, type_in_words
 
 
 @dataclass(frozen=True)
-class ParameterExplanation:
+class ParameterInfo:
     """One parameter that an experiment file may give.
 
     Attributes:
@@ -55,7 +55,7 @@ class PluginInfo:
     name: str
     summary: str
     text: str
-    parameters: tuple[ParameterExplanation, ...]
+    parameters: tuple[ParameterInfo, ...]
     origin: str
     distribution: str | None
     aliases: tuple[str, ...] = ()
@@ -67,19 +67,19 @@ class PluginInfo:
         return f"{self.origin} ({self.distribution})" if self.distribution else self.origin
 
 
-def explain_kind(kind: str) -> tuple[PluginInfo, ...]:
+def describe_kind(kind: str) -> tuple[PluginInfo, ...]:
     """Every plugin of a kind, by name; raises PluginError as :func:`find_kind` does."""
-    return tuple(explained(plugin) for plugin in find_kind(kind).registry)
+    return tuple(describe(plugin) for plugin in find_kind(kind).registry)
 
 
-def explain_plugin(kind: str, name: str) -> PluginInfo:
+def describe_plugin(kind: str, name: str) -> PluginInfo:
     """One plugin.
 
     Raises:
         PluginError: there is no such kind or plugin; the message holds the nearest ones, and says
             so where the plugin is there but could not be imported.
     """
-    return explained(find_kind(kind).registry.get(name))
+    return describe(find_kind(kind).registry.get(name))
 
 
 def failed_plugins() -> tuple[PluginFailure, ...]:
@@ -88,7 +88,7 @@ def failed_plugins() -> tuple[PluginFailure, ...]:
     return tuple(sorted(failures.values(), key=lambda failure: (failure.origin, failure.module)))
 
 
-def explained(plugin: Plugin[Any]) -> PluginInfo:
+def describe(plugin: Plugin[Any]) -> PluginInfo:
     """The description of a plugin."""
     fields = plugin.parameters.model_fields
     packages = _packages_by_module().get(plugin.module.partition(".")[0])
@@ -105,23 +105,22 @@ def explained(plugin: Plugin[Any]) -> PluginInfo:
     )
 
 
-def _parameter(name: str, info: FieldInfo) -> ParameterExplanation:
+def _parameter(name: str, info: FieldInfo) -> ParameterInfo:
     annotation: Any = info.annotation
     if info.metadata:
         annotation = Annotated[(annotation, *info.metadata)]
-    return ParameterExplanation(
+    default = None
+    if not info.is_required():
+        value = info.get_default()
+        text = json.dumps(to_jsonable_python(value), ensure_ascii=False)
+        default = value if isinstance(value, str) and value else text
+    return ParameterInfo(
         name=name,
         type=type_in_words(annotation),
         bounds=bounds_in_words(annotation),
-        default=None if info.is_required() else _as_written(info.get_default()),
+        default=default,
         description=info.description or "",
     )
-
-
-def _as_written(value: Any) -> str:
-    if isinstance(value, str) and value:
-        return value
-    return json.dumps(to_jsonable_python(value), ensure_ascii=False)
 
 
 @cache  # it reads the metadata of every installed distribution

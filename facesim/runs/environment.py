@@ -11,7 +11,7 @@ import torch
 
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
-from facesim.plugin_info import explained
+from facesim.plugin_info import describe
 from facesim.version import installed_version
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
@@ -29,7 +29,7 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
         "packages": {name: installed_version(name) for name in _PACKAGES}
         | {name: version for name, version in versions.items() if version is not None},
         # Where each was registered, and by which version of which distribution.
-        "plugins": {f"{it.kind} {it.name}": explained(it).source for it in plugins},
+        "plugins": {f"{it.kind} {it.name}": describe(it).source for it in plugins},
         "git_commit": _git_commit(Path.cwd()),
         "device": describe_device(device),
         "threads": torch.get_num_threads(),

@@ -12,9 +12,9 @@ from pydantic import Field
 from facesim import PluginError, interfaces, losses
 from facesim.errors import PluginFailure
 from facesim.plugin_info import (
-    ParameterExplanation,
-    explain_kind,
-    explain_plugin,
+    ParameterInfo,
+    describe_kind,
+    describe_plugin,
     failed_plugins,
 )
 
@@ -53,40 +53,40 @@ def _one_loss() -> Iterator[None]:
 
 
 def test_a_plugin_is_explained_whole() -> None:
-    explanation = explain_plugin("loss", "mine")
+    explanation = describe_plugin("loss", "mine")
     assert (explanation.kind, explanation.name) == ("loss", "mine")
     assert explanation.summary == "Pull together and push apart."
     assert explanation.text.endswith("Reference:\n    Nobody: Nothing (1999).")
     assert explanation.origin.startswith(f"{__file__}:")
     assert (explanation.aliases, explanation.default) == (("ours", "own"), True)
-    assert explain_plugin("loss", "own") == explanation
+    assert describe_plugin("loss", "own") == explanation
 
 
 def test_parameters_are_in_plain_words_in_the_order_of_the_signature() -> None:
-    assert explain_plugin("loss", "mine").parameters == (
-        ParameterExplanation("margin", "a number", "> 0 and < 10", "2.0", "How far."),
-        ParameterExplanation("hidden", "a list, each a whole number", "", "[64, 64]", "Widths."),
-        ParameterExplanation("weights", "'imagenet' or a path", "", "imagenet", ""),
-        ParameterExplanation("power", "a whole number", ">= 1", None, ""),
-        ParameterExplanation("note", "text", "", '""', ""),
-        ParameterExplanation("limit", "a whole number or null", "", "null", ""),
-        ParameterExplanation("fast", "true or false", "", "true", ""),
+    assert describe_plugin("loss", "mine").parameters == (
+        ParameterInfo("margin", "a number", "> 0 and < 10", "2.0", "How far."),
+        ParameterInfo("hidden", "a list, each a whole number", "", "[64, 64]", "Widths."),
+        ParameterInfo("weights", "'imagenet' or a path", "", "imagenet", ""),
+        ParameterInfo("power", "a whole number", ">= 1", None, ""),
+        ParameterInfo("note", "text", "", '""', ""),
+        ParameterInfo("limit", "a whole number or null", "", "null", ""),
+        ParameterInfo("fast", "true or false", "", "true", ""),
     )
 
 
 def test_explanations_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        explain_plugin("loss", "mine").name = "other"  # type: ignore[misc]
+        describe_plugin("loss", "mine").name = "other"  # type: ignore[misc]
 
 
 def test_every_plugin_of_a_kind_is_explained() -> None:
-    assert [explanation.name for explanation in explain_kind("losses")] == ["mine"]
-    assert explain_kind("backbone") == ()
+    assert [explanation.name for explanation in describe_kind("losses")] == ["mine"]
+    assert describe_kind("backbone") == ()
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(PluginError, match=r"no loss 'mime' \(did you mean 'mine'\?\)"):
-        explain_plugin("losses", "mime")
+        describe_plugin("losses", "mime")
 
 
 def test_a_plugin_is_said_to_be_of_the_distribution_that_brought_it() -> None:
@@ -95,7 +95,7 @@ def test_a_plugin_is_said_to_be_of_the_distribution_that_brought_it() -> None:
 
     names: dict[str, Any] = {"losses": losses, "__name__": "numpy.extra"}
     exec("@losses('theirs')\ndef theirs(a, b): ...", names)
-    assert explain_plugin("loss", "theirs").distribution == f"numpy {np.__version__}"
+    assert describe_plugin("loss", "theirs").distribution == f"numpy {np.__version__}"
 
 
 def test_a_plugin_of_a_file_has_no_distribution() -> None:
@@ -103,7 +103,7 @@ def test_a_plugin_of_a_file_has_no_distribution() -> None:
         "@losses('local')\ndef local(a, b): ...",
         {"losses": losses, "__name__": "facesim_local_0123"},
     )
-    assert explain_plugin("loss", "local").distribution is None
+    assert describe_plugin("loss", "local").distribution is None
 
 
 def test_failures_are_listed_by_distribution() -> None:
