@@ -1,11 +1,13 @@
-"""One picture file -> uint8 RGB pixels of a stated size, or a DataError that names the file."""
+"""Decoding: an image file -> uint8 RGB pixels of a given size, or a DataError that names it."""
 
 import io
 import stat
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL.features
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -29,24 +31,24 @@ _CONVERTED_BY_PILLOW = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
 def decode_image(
     path: Path, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
 ) -> Tensor:
-    """Decode one picture, turn it upright, crop it and bring it to a size.
+    """Decode one image, turn it upright, crop and resize it.
 
-    Every picture becomes 8-bit RGB: grey is repeated, palettes are looked up, CMYK is converted
-    without its colour profile, 16-bit grey is scaled to 8 bits, and what is transparent is laid
-    over white. Animations and pixels without a fixed range (32-bit, floating point) are refused.
+    Every image becomes 8-bit RGB: grey is repeated, palettes are looked up, CMYK is converted
+    without its colour profile, 16-bit grey is scaled to 8 bits, and transparent pixels are blended
+    with white. Animations and pixels without a fixed range (32-bit, floating point) are refused.
 
     Args:
         path: the file.
-        size: (height, width) of the result, in pixels. Bilinear with antialiasing; a picture that
-            has the size already is not touched.
-        crop: (left, top, width, height) in the upright picture, before the resize.
+        size: (height, width) of the result, in pixels. Bilinear with antialiasing; an image that
+            has the size already is not resampled.
+        crop: (left, top, width, height) in the upright image, before the resize.
 
     Returns:
-        uint8 [3, height, width]; in memory the channels of a pixel lie together (channels last),
-        as decoders write them and convolutions read them fastest.
+        uint8 [3, height, width], channels last in memory, which is how decoders write pixels and
+        convolutions read them fastest.
 
     Raises:
-        DataError: unreadable, damaged, of a refused kind, or too large; or the crop leaves it.
+        DataError: unreadable, damaged, of a refused kind, or too large; or the crop exceeds it.
     """
     data = _read(path)
     pixels = decode_plain_jpeg(data, MAX_PIXELS)
@@ -63,6 +65,12 @@ def decode_image(
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
+def decoder_versions() -> str:
+    """The libraries that turn files into pixels; another version may round differently."""
+    turbo = PIL.features.version("libjpeg_turbo") or PIL.features.version("jpg")
+    return f"Pillow {PIL.__version__} with JPEG {turbo}, simplejpeg {version('simplejpeg')}"
+
+
 def _read(path: Path) -> bytes:
     try:
         status = path.stat()
@@ -70,7 +78,7 @@ def _read(path: Path) -> bytes:
             raise DataError(f"{path}: not a file")
         if status.st_size > MAX_FILE_BYTES:
             raise DataError(
-                f"{path}: {status.st_size:,} bytes; a picture may have {MAX_FILE_BYTES:,} at most"
+                f"{path}: {status.st_size:,} bytes; an image may have {MAX_FILE_BYTES:,} at most"
             )
         return path.read_bytes()
     except OSError as error:
@@ -88,7 +96,7 @@ def _open(data: bytes) -> Image.Image:
     except DataError:
         raise
     except UnidentifiedImageError:
-        reason = "it is empty" if not data else "its header is not that of a picture"
+        reason = "it is empty" if not data else "its header is not that of an image"
         raise DataError(f"{reason}; facesim reads {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError as error:
         raise DataError(f"refused before decoding: {error}") from None
@@ -107,7 +115,9 @@ def _judge(image: Image.Image) -> None:
     # The further frames of a JPEG (MPO) are previews and stereo partners of the first.
     frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if frames > 1:
-        raise DataError(f"it holds {frames} pictures; save the one that is meant by itself")
+        raise DataError(
+            f"it holds {frames} images; save the one that is meant as a file of its own"
+        )
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -138,7 +148,7 @@ def _crop(image: Image.Image, crop: tuple[int, int, int, int] | None) -> Image.I
     left, top, width, height = crop
     if left + width > image.width or top + height > image.height:
         raise DataError(
-            f"the crop (left {left}, top {top}, width {width}, height {height}) leaves the "
-            f"picture, which is {image.width} wide and {image.height} high"
+            f"the crop (left {left}, top {top}, width {width}, height {height}) exceeds "
+            f"the image, which is {image.width} wide and {image.height} high"
         )
     return image.crop((left, top, left + width, top + height))

@@ -18,8 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
-from facesim.data.decoding import decode_image
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces import FaceTable, PairBatch
 
@@ -27,7 +26,7 @@ from facesim.interfaces import FaceTable, PairBatch
 def load_batches(
     table: FaceTable,
     batches: Iterable[PairBatch],
-    framing: Framing,
+    preprocessing: Preprocessing,
     *,
     augmentation: Augmentation | None = None,
     workers: int = 0,
@@ -40,7 +39,7 @@ def load_batches(
     Args:
         table: where the rows of a batch are found.
         batches: as a sampler yields them; consumed in this process.
-        framing: crop and size.
+        preprocessing: decodes the images.
         augmentation: the epoch's, or None.
         workers: processes that decode; 0 decodes in this one.
 
@@ -59,14 +58,19 @@ def load_batches(
             drawn.append(batch)
             yield batch.images.numpy()
 
-    images = _Images(table.root, table.files, framing, augmentation)
+    images = _Images(table.root, table.files, preprocessing, augmentation)
     with closing(_decode_ahead(images, rows(), workers)) as decoded:
         for pixels in decoded:
             yield drawn.popleft(), pixels
 
 
 def load_images(
-    table: FaceTable, rows: Int64Array, framing: Framing, *, batch_size: int, workers: int = 0
+    table: FaceTable,
+    rows: Int64Array,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    workers: int = 0,
 ) -> Iterator[Tensor]:
     """The pixels of some rows, in order and without augmentation.
 
@@ -77,11 +81,11 @@ def load_images(
         DataError: an image cannot be used; the text names its file.
     """
     parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-    return load_rows(table, parts, framing, workers=workers)
+    return load_rows(table, parts, preprocessing, workers=workers)
 
 
 def load_rows(
-    table: FaceTable, parts: Iterable[Int64Array], framing: Framing, *, workers: int = 0
+    table: FaceTable, parts: Iterable[Int64Array], preprocessing: Preprocessing, *, workers: int = 0
 ) -> Generator[Tensor]:
     """The pixels of batches of rows that are drawn as they are needed, without augmentation.
 
@@ -91,7 +95,7 @@ def load_rows(
     Raises:
         DataError: an image cannot be used; the text names its file.
     """
-    images = _Images(table.root, table.files, framing, None)
+    images = _Images(table.root, table.files, preprocessing, None)
     with closing(_decode_ahead(images, iter(parts), workers)) as decoded:
         yield from decoded
 
@@ -102,7 +106,7 @@ class _Images(Dataset[Tensor | FacesimError]):
 
     root: Path
     files: npt.NDArray[Any]
-    framing: Framing
+    preprocessing: Preprocessing
     augmentation: Augmentation | None
 
     def __getitem__(self, rows: Int64Array) -> Tensor | FacesimError:
@@ -114,14 +118,14 @@ class _Images(Dataset[Tensor | FacesimError]):
 
     def _pixels(self, rows: Int64Array) -> Tensor:
         # numpy, since torch would start its threads for the copy of every single image.
-        pixels = np.empty((len(rows), *self.framing.size, 3), dtype=np.uint8)
+        pixels = np.empty((len(rows), *self.preprocessing.size, 3), dtype=np.uint8)
         for position, row in enumerate(rows.tolist()):
             pixels[position] = self._image(row).permute(1, 2, 0).numpy()
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def _image(self, row: int) -> Tensor:
         path = self.root / str(self.files[row])
-        image = decode_image(path, self.framing.size, self.framing.crop)
+        image = self.preprocessing.decode(path)
         return image if self.augmentation is None else self.augmentation(image, row)
 
 

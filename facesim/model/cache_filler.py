@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.data.framing import Framing
 from facesim.data.image_digests import Digests, digest_file
 from facesim.data.loader import load_rows
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable
 from facesim.model.background_writer import BackgroundWriter
@@ -29,7 +29,7 @@ class CacheFiller:
         store: where to.
         table: the images.
         digests: uint8 [N, 16] of their files.
-        framing: crop and size.
+        preprocessing: decodes the images.
         trunk: computes the features.
         workers: processes that decode; 0 decodes in this one.
     """
@@ -39,14 +39,14 @@ class CacheFiller:
         store: FeatureStore,
         table: FaceTable,
         digests: Digests,
-        framing: Framing,
+        preprocessing: Preprocessing,
         trunk: TrunkPass,
         workers: int,
     ) -> None:
         self._store = store
         self._table = table
         self._digests = digests
-        self._framing = framing
+        self._preprocessing = preprocessing
         self._trunk = trunk
         self._workers = workers
 
@@ -115,7 +115,7 @@ class CacheFiller:
                 drawn.append(rows)
                 yield rows
 
-        return load_rows(self._table, remembered(), self._framing, workers=self._workers)
+        return load_rows(self._table, remembered(), self._preprocessing, workers=self._workers)
 
     def _checked(self, rows: Int64Array, features: PendingFeatures) -> Rows:
         """The features, once it is sure that they are right; on the writing thread."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
-from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
+from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import FaceTable, PairBatch, Transform
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
@@ -37,7 +37,7 @@ class PixelInputs:
 
     Args:
         table: the images.
-        framing: size and crop box.
+        preprocessing: decodes the images.
         transforms: random augmentations, keyed by (seed, epoch, row).
         seed: of the augmentations.
         workers: processes that decode; 0 decodes in this one.
@@ -46,14 +46,14 @@ class PixelInputs:
     def __init__(
         self,
         table: FaceTable,
-        framing: Framing,
+        preprocessing: Preprocessing,
         *,
         transforms: tuple[Transform, ...] = (),
         seed: int = 0,
         workers: int = 0,
     ) -> None:
         self.table = table
-        self.framing = framing
+        self.preprocessing = preprocessing
         self.transforms = transforms
         self.seed = seed
         self.workers = workers
@@ -67,7 +67,7 @@ class PixelInputs:
         """Each batch of an epoch with its augmented pixels."""
         augmentation = Augmentation(self.transforms, self.seed, epoch) if self.transforms else None
         loaded = load_batches(
-            self.table, batches, self.framing, augmentation=augmentation, workers=self.workers
+            self.table, batches, self.preprocessing, augmentation=augmentation, workers=self.workers
         )
         return ((batch, NetworkInput(pixels, "pixels")) for batch, pixels in loaded)
 
@@ -75,6 +75,6 @@ class PixelInputs:
         """The pixels of some rows, in order, as they are."""
         rows = np.asarray(rows, dtype=np.int64)
         loaded = load_images(
-            self.table, rows, self.framing, batch_size=batch_size, workers=self.workers
+            self.table, rows, self.preprocessing, batch_size=batch_size, workers=self.workers
         )
         return (NetworkInput(pixels, "pixels") for pixels in loaded)

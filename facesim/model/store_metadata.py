@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from facesim.atomic import write_text
-from facesim.model.trunk_key import TrunkRecipe, decoder
+from facesim.data.decoding import decoder_versions
+from facesim.model.trunk_key import TrunkRecipe
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,9 @@ class StoreDescription:
             dtype=recipe.dtype,
             view="flipped" if recipe.flipped else "plain",
             precision=recipe.precision,
-            size=recipe.framing.size,
-            crop=recipe.framing.crop,
-            decoder=decoder(),
+            size=recipe.preprocessing.size,
+            crop=recipe.preprocessing.crop,
+            decoder=decoder_versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

@@ -40,7 +40,7 @@ class TrunkCache:
     Args:
         backbone: on ``device``; the trunk's output must be a tensor [B, ...].
         table: the images.
-        recipe: framing, view, and types of numbers.
+        recipe: preprocessing, view and number types.
         name: of the backbone, for `facesim cache list`.
         device: where the trunk runs.
         workers: processes that decode while the trunk runs; 0 decodes in between.
@@ -80,7 +80,7 @@ class TrunkCache:
         self._description.mark_used(folder)
         self._digests = digests or TableDigests(table)
         self._table = table
-        self._framing = recipe.framing
+        self._preprocessing = recipe.preprocessing
         self._workers = workers
         self._filling = threading.Lock()
         self._pinned = device.type == "cuda"
@@ -90,7 +90,7 @@ class TrunkCache:
     def _filler(self) -> CacheFiller:
         digests = self._digests.get()
         return CacheFiller(
-            self.store, self._table, digests, self._framing, self._trunk, self._workers
+            self.store, self._table, digests, self._preprocessing, self._trunk, self._workers
         )
 
     @cached_property

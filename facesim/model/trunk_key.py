@@ -5,23 +5,18 @@ import inspect
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import PIL.features
 import torch
 from torch import Tensor, nn
 
-from facesim.data import decoding, jpeg
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 
 _FORMAT = 1
 """To be raised when the same key would stand for other features, or for another file format."""
-
-_DECODING = (Path(decoding.__file__), Path(jpeg.__file__))
 
 _LIBRARIES = ("torch", "builtins", "abc", "typing")
 """Their classes do not change from day to day."""
@@ -32,13 +27,13 @@ class TrunkRecipe:
     """How images become features, the trunk itself apart.
 
     Attributes:
-        framing: crop and size of the pixels.
+        preprocessing: from image files to pixels.
         flipped: whether the pixels are mirrored left to right.
         dtype: in which the features are kept.
         precision: in which the trunk computes; bfloat16 is autocast.
     """
 
-    framing: Framing
+    preprocessing: Preprocessing
     flipped: bool = False
     dtype: Literal["float16", "float32"] = "float16"
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -51,8 +46,7 @@ class Fingerprint:
     Attributes:
         weights: of parameters and buffers.
         code: of the modules, their settings, the source files of those of their classes that are
-            not torch's, the versions of the packages that these come from, and the source files
-            and the libraries of the decoder.
+            not torch's, and the versions of the packages that these come from.
     """
 
     weights: str
@@ -72,7 +66,7 @@ class Fingerprint:
 
         Where the modules run is not in it: devices differ by rounding only.
         """
-        parts = repr((_FORMAT, recipe, self.weights, self.code))
+        parts = repr((_FORMAT, recipe, recipe.preprocessing.cache_key, self.weights, self.code))
         return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
 
@@ -98,19 +92,12 @@ def code_digest(modules: nn.Module) -> str:
         FacesimError: the source of a class cannot be found.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for part in (decoder(), *_versions(modules), *_structure(modules)):
+    for part in (*_versions(modules), *_structure(modules)):
         digest.update(repr(part).encode())
     # In an order that does not depend on where the files lie.
-    files = {*_DECODING, *_source_files(modules)}
-    for source in sorted(file.read_bytes() for file in files):
+    for source in sorted(file.read_bytes() for file in _source_files(modules)):
         digest.update(source)
     return digest.hexdigest()
-
-
-def decoder() -> str:
-    """The libraries that turn files into pixels; another version may round otherwise."""
-    turbo = PIL.features.version("libjpeg_turbo") or PIL.features.version("jpg")
-    return f"Pillow {PIL.__version__} with JPEG {turbo}, simplejpeg {version('simplejpeg')}"
 
 
 def _structure(trunk: nn.Module) -> list[str]:

@@ -60,7 +60,7 @@ class TrunkPass:
         Raises:
             FacesimError: its output is not a tensor with a row for each image.
         """
-        black = torch.zeros((2, 3, *self._recipe.framing.size), dtype=torch.uint8)
+        black = torch.zeros((2, 3, *self._recipe.preprocessing.size), dtype=torch.uint8)
         with torch.inference_mode():
             output: object = self._backbone.run_trunk(black.to(self._device))
         if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:

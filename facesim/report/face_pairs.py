@@ -2,12 +2,11 @@
 
 import base64
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
-from facesim.data.decoding import decode_image
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
 from facesim.page import Face, FacePair
 from facesim.report.formatting import number
@@ -25,13 +24,13 @@ class FacePairPresenter:
     Attributes:
         pairs: the scored pairs.
         images: of the pairs; None where the table cannot be read.
-        framing: the part of an image that the network saw, which is what is shown.
+        preprocessing: of the evaluation; what the network saw of an image is shown, but smaller.
         embed: whether the page holds the images; otherwise it names their files only.
     """
 
     pairs: NamedPairs
     images: ScoredImages | None
-    framing: Framing
+    preprocessing: Preprocessing
     embed: bool
     _uris: dict[int, str | None] = field(default_factory=dict, repr=False)
 
@@ -57,11 +56,11 @@ class FacePairPresenter:
         return self._uris[row]
 
     def _data_uri(self, row: int, images: ScoredImages) -> str | None:
-        height, width = self.framing.size
+        height, width = self.preprocessing.size
         scale = min(1.0, LONGEST_SIDE / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         try:
-            pixels = decode_image(images.table.path(row), size, self.framing.crop)
+            pixels = replace(self.preprocessing, size=size).decode(images.table.path(row))
         except DataError:
             return None
         file = io.BytesIO()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facesim.atomic import write_text
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces.result import EvaluationResult
 from facesim.page import Page, Section, Text
@@ -82,8 +82,8 @@ def _evaluation_sections(
     if files.slices is not None:
         sections.append(slices_section(files.slices))
     if pairs is not None:
-        image = files.evaluated.image
-        presenter = FacePairPresenter(pairs, images, Framing(image.size, image.crop), faces)
+        preprocessing = Preprocessing.of(files.evaluated.image)
+        presenter = FacePairPresenter(pairs, images, preprocessing, faces)
         if result.threshold is not None:
             sections.append(errors_section(presenter, result.threshold, files.calibration))
         if images is not None:

@@ -2,6 +2,7 @@
 
 import json
 
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration, Provenance, read_calibration
 from facesim.runs.evaluation_plan import EvaluationPlan
@@ -35,7 +36,7 @@ def calibration_of_the_run(plan: EvaluationPlan) -> Calibration:
 def provenance(plan: EvaluationPlan) -> Provenance:
     """What the scores of an evaluation are made with."""
     return Provenance(
-        preprocessing=plan.experiment.image.model_dump_json(),
+        preprocessing=Preprocessing.of(plan.experiment.image).provenance,
         score=json.dumps(plan.experiment.loss.as_node(), sort_keys=True),
         checkpoint=checkpoint_digest(plan.run.checkpoints.file(plan.checkpoint)),
     )

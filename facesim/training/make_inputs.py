@@ -2,8 +2,8 @@
 
 import logging
 
-from facesim.data.framing import Framing
 from facesim.data.image_digests import TableDigests
+from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Transform
 from facesim.model.cached_inputs import CachedInputs
@@ -31,7 +31,7 @@ def make_inputs(
         log.info("no trunk cache: %s", reason)
         return PixelInputs(
             table,
-            framing_of(experiment),
+            Preprocessing.of(experiment.image),
             transforms=transforms,
             seed=seed,
             workers=experiment.data.workers,
@@ -61,19 +61,14 @@ def embedding_recipe(experiment: Experiment, network: SiameseNetwork) -> TrunkRe
     """How an image that is not augmented becomes the trunk's output that the tail is given."""
     if cache_refusal_reason(experiment, network, ()) is None:
         return _cached_recipe(experiment, network, flipped=False)
-    return TrunkRecipe(framing_of(experiment), dtype="float32")
-
-
-def framing_of(experiment: Experiment) -> Framing:
-    """The part of a picture that the network sees, and its size."""
-    return Framing(experiment.image.size, experiment.image.crop)
+    return TrunkRecipe(Preprocessing.of(experiment.image), dtype="float32")
 
 
 def _cached_recipe(
     experiment: Experiment, network: SiameseNetwork, *, flipped: bool
 ) -> TrunkRecipe:
     return TrunkRecipe(
-        framing_of(experiment),
+        Preprocessing.of(experiment.image),
         flipped=flipped,
         dtype="float32" if experiment.trunk_cache == "float32" else "float16",
         precision=precision_of(experiment.train.precision, network.device),

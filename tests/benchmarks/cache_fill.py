@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from facesim.arrays import Int64Array
-from facesim.data.framing import Framing
 from facesim.data.loader import load_images
+from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import Backbone, FaceTable
 from facesim.model.trunk_blocks import TRUNK_BLOCK
 from facesim.model.trunk_cache import TrunkCache
@@ -30,7 +30,7 @@ from facesim_plugins.backbones.resnet import resnet
 IMAGES = 768
 PARTS = 4
 WORKERS = 2
-FRAMING = Framing((218, 178))
+PREPROCESSING = Preprocessing((218, 178))
 
 
 def measure(images: int = IMAGES) -> dict[str, float]:
@@ -44,7 +44,7 @@ def measure(images: int = IMAGES) -> dict[str, float]:
         cache = TrunkCache(
             backbone,
             table,
-            TrunkRecipe(FRAMING),
+            TrunkRecipe(PREPROCESSING),
             name="resnet",
             device=torch.device("cpu"),
             workers=WORKERS,
@@ -72,7 +72,7 @@ def _take_turns(backbone: Backbone, table: FaceTable, cache: TrunkCache) -> tupl
 
 
 def _bare_trunk(backbone: Backbone, table: FaceTable, rows: Int64Array) -> float:
-    images = list(load_images(table, rows, FRAMING, batch_size=TRUNK_BLOCK, workers=WORKERS))
+    images = list(load_images(table, rows, PREPROCESSING, batch_size=TRUNK_BLOCK, workers=WORKERS))
 
     def run() -> None:
         with torch.inference_mode():

@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 
-from facesim.data.framing import Framing
 from facesim.data.loader import load_batches
+from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import FaceTable, PairBatch
 
 IMAGES = 1024
@@ -99,7 +99,7 @@ def _bare_loop(table: FaceTable) -> int:
 
 
 def _load(table: FaceTable, workers: int) -> int:
-    batches = load_batches(table, _batches(table), Framing(), workers=workers)
+    batches = load_batches(table, _batches(table), Preprocessing(), workers=workers)
     return sum(len(pixels) for _, pixels in batches)
 
 

@@ -22,11 +22,11 @@ import torch
 from torch.nn import functional
 
 from facesim.data.loader import load_images
+from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import PairBatch
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, prepare
-from facesim.training.make_inputs import framing_of
 from facesim.training.step import training_loss, update
 
 FORMATS = {"reference": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -85,9 +85,11 @@ def measure() -> dict[str, float]:
 
 def _pixels(prepared: RunComponents, batch: PairBatch) -> torch.Tensor:
     """Uint8 pixels of the batch's images."""
-    framing = framing_of(prepared.experiment)
+    preprocessing = Preprocessing.of(prepared.experiment.image)
     rows = batch.images.numpy()
-    return torch.cat(list(load_images(prepared.train.table, rows, framing, batch_size=len(rows))))
+    return torch.cat(
+        list(load_images(prepared.train.table, rows, preprocessing, batch_size=len(rows)))
+    )
 
 
 def _cached(prepared: RunComponents, batches: list[PairBatch]) -> None:

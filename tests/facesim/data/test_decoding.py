@@ -162,7 +162,7 @@ def test_the_crop_is_cut_from_the_upright_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crop", [(6, 0, 5, 5), (0, 8, 5, 5)])
-def test_a_crop_that_leaves_the_picture_is_refused(tmp_path: Path, crop: Crop) -> None:
+def test_a_crop_that_exceeds_the_image_is_refused(tmp_path: Path, crop: Crop) -> None:
     path = _save(tmp_path / "a.png", _photo())
     with pytest.raises(DataError, match=r"a\.png: the crop .* is 10 wide and 12 high"):
         decode_image(path, SIZE, crop)
@@ -193,7 +193,7 @@ def test_an_animation_is_refused(tmp_path: Path, extension: str) -> None:
     frames = [Image.new("RGB", (10, 12), colour) for colour in ("red", "blue")]
     path = tmp_path / f"film.{extension}"
     frames[0].save(path, save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="it holds 2 pictures"):
+    with pytest.raises(DataError, match="it holds 2 images"):
         decode_image(path, SIZE)
 
 
@@ -205,13 +205,13 @@ def test_a_jpeg_with_a_preview_behind_it_is_read(tmp_path: Path) -> None:
 
 def test_text_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("not a picture")
-    with pytest.raises(DataError, match=r"a\.jpg: its header is not that of a picture.*JPEG"):
+    with pytest.raises(DataError, match=r"a\.jpg: its header is not that of an image.*JPEG"):
         decode_image(tmp_path / "a.jpg", SIZE)
 
 
 def test_a_format_that_starts_other_programs_is_not_opened(tmp_path: Path) -> None:
     _save(tmp_path / "a.eps", _photo())
-    with pytest.raises(DataError, match="not that of a picture"):
+    with pytest.raises(DataError, match="not that of an image"):
         decode_image(tmp_path / "a.eps", SIZE)
 
 
@@ -252,7 +252,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "huge.jpg"
     with path.open("wb") as file:
         file.truncate(decoding.MAX_FILE_BYTES + 1)  # sparse: takes no disk
-    with pytest.raises(DataError, match=r"268,435,457 bytes; a picture may have 268,435,456"):
+    with pytest.raises(DataError, match=r"268,435,457 bytes; an image may have 268,435,456"):
         decode_image(path, SIZE)
 
 

@@ -18,13 +18,12 @@ from PIL import Image
 from torch import Tensor
 
 from facesim.data.augmentation import Augmentation
-from facesim.data.decoding import decode_image
-from facesim.data.framing import Framing
 from facesim.data.loader import load_batches, load_images
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import CallableTransform, FaceTable, PairBatch
 
-FRAMING = Framing(size=(8, 6), crop=(1, 0, 6, 8))
+PREPROCESSING = Preprocessing(size=(8, 6), crop=(1, 0, 6, 8))
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
 
 
@@ -62,7 +61,7 @@ def _fail(image: Tensor) -> Tensor:
 
 @WORKERS
 def test_each_batch_comes_with_the_pixels_of_its_images(table: FaceTable, workers: int) -> None:
-    loaded = list(load_batches(table, _batches(table), FRAMING, workers=workers))
+    loaded = list(load_batches(table, _batches(table), PREPROCESSING, workers=workers))
     assert len(loaded) == 5
     for expected, (batch, pixels) in zip(_batches(table), loaded, strict=True):
         assert torch.equal(batch.images, expected.images)
@@ -70,7 +69,7 @@ def test_each_batch_comes_with_the_pixels_of_its_images(table: FaceTable, worker
         assert pixels.dtype == torch.uint8
         assert pixels.is_contiguous(memory_format=torch.channels_last)
         for row, image in zip(batch.images.tolist(), pixels, strict=True):
-            assert torch.equal(image, decode_image(table.path(row), FRAMING.size, FRAMING.crop))
+            assert torch.equal(image, PREPROCESSING.decode(table.path(row)))
 
 
 def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None:
@@ -79,7 +78,7 @@ def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None
         [
             p
             for _, p in load_batches(
-                table, _batches(table), FRAMING, augmentation=augmentation, workers=n
+                table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=n
             )
         ]
         for n in (0, 2)
@@ -90,7 +89,7 @@ def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None
 def test_an_image_is_augmented_alike_in_any_batch_of_an_epoch(table: FaceTable) -> None:
     augmentation = Augmentation((CallableTransform(_noise),), seed=0, epoch=0)
     batches = [PairBatch.of_pairs(np.array([pair]), table.identities) for pair in [(3, 5), (3, 9)]]
-    (_, first), (_, second) = load_batches(table, batches, FRAMING, augmentation=augmentation)
+    (_, first), (_, second) = load_batches(table, batches, PREPROCESSING, augmentation=augmentation)
     assert torch.equal(first[0], second[0])
     assert not torch.equal(first[1], second[1])
 
@@ -100,14 +99,14 @@ def test_rows_are_loaded_in_order_and_the_last_part_is_smaller(
     table: FaceTable, workers: int
 ) -> None:
     rows = np.array([7, 3, 19, 0, 3])
-    parts = list(load_images(table, rows, FRAMING, batch_size=2, workers=workers))
+    parts = list(load_images(table, rows, PREPROCESSING, batch_size=2, workers=workers))
     assert [len(part) for part in parts] == [2, 2, 1]
     for row, image in zip(rows, torch.cat(parts), strict=True):
-        assert torch.equal(image, decode_image(table.path(row), FRAMING.size, FRAMING.crop))
+        assert torch.equal(image, PREPROCESSING.decode(table.path(row)))
 
 
 def test_no_rows_give_no_tensors(table: FaceTable) -> None:
-    assert list(load_images(table, np.empty(0, np.int64), FRAMING, batch_size=2)) == []
+    assert list(load_images(table, np.empty(0, np.int64), PREPROCESSING, batch_size=2)) == []
 
 
 @WORKERS
@@ -119,7 +118,7 @@ def test_batches_are_drawn_only_a_few_ahead(table: FaceTable, workers: int) -> N
             drawn.append(1)
             yield from _batches(table, 1)
 
-    loaded = load_batches(table, endless(), FRAMING, workers=workers)
+    loaded = load_batches(table, endless(), PREPROCESSING, workers=workers)
     next(loaded)
     assert len(drawn) <= 1 + 2 * workers
     assert isinstance(loaded, Generator)
@@ -136,7 +135,11 @@ def _numpy_state() -> npt.NDArray[np.uint32]:
 def test_the_callers_random_states_are_left_as_they_were(table: FaceTable, workers: int) -> None:
     before = torch.get_rng_state(), random.getstate(), _numpy_state()
     augmentation = Augmentation((CallableTransform(_noise),), seed=0, epoch=0)
-    list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=workers))
+    list(
+        load_batches(
+            table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=workers
+        )
+    )
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
     assert np.array_equal(before[2], _numpy_state())
@@ -148,8 +151,8 @@ def test_a_damaged_image_is_a_data_error_with_its_own_text_only(
 ) -> None:
     table.path(4).write_bytes(b"damaged")
     with pytest.raises(DataError) as caught:
-        list(load_images(table, np.arange(20), FRAMING, batch_size=3, workers=workers))
-    assert str(caught.value).startswith(f"{table.path(4)}: its header is not that of a picture")
+        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=3, workers=workers))
+    assert str(caught.value).startswith(f"{table.path(4)}: its header is not that of an image")
     assert "Traceback" not in str(caught.value)
     assert not multiprocessing.active_children()
 
@@ -160,7 +163,7 @@ def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> 
     with pytest.raises(ZeroDivisionError, match="a bug in a transform") as caught:
         list(
             load_batches(
-                table, _batches(table), FRAMING, augmentation=augmentation, workers=workers
+                table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=workers
             )
         )
     assert str(caught.value)
@@ -170,11 +173,15 @@ def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> 
 def test_a_killed_worker_is_said_to_be_one(table: FaceTable) -> None:
     augmentation = Augmentation((CallableTransform(_die),), seed=0, epoch=0)
     with pytest.raises(FacesimError, match="a process that decodes images was killed"):
-        list(load_batches(table, _batches(table), FRAMING, augmentation=augmentation, workers=1))
+        list(
+            load_batches(
+                table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=1
+            )
+        )
 
 
 def test_an_iterator_that_is_dropped_midway_ends_its_workers(table: FaceTable) -> None:
-    loaded = load_batches(table, _batches(table), FRAMING, workers=2)
+    loaded = load_batches(table, _batches(table), PREPROCESSING, workers=2)
     next(loaded)
     assert len(multiprocessing.active_children()) == 2
     del loaded
@@ -183,7 +190,7 @@ def test_an_iterator_that_is_dropped_midway_ends_its_workers(table: FaceTable) -
 
 def test_an_error_of_the_consumer_ends_the_workers(table: FaceTable) -> None:
     def consume() -> None:
-        for _ in load_batches(table, _batches(table), FRAMING, workers=2):
+        for _ in load_batches(table, _batches(table), PREPROCESSING, workers=2):
             raise KeyError
 
     with pytest.raises(KeyError) as caught:
@@ -197,15 +204,15 @@ def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable) -> None:
         import sys
         from pathlib import Path
         import numpy as np
-        from facesim.data.framing import Framing
+        from facesim.data.preprocessing import Preprocessing
         from facesim.data.loader import load_images
         from facesim.interfaces import FaceTable
 
         files = np.array([f"{row}.png" for row in range(20)])
         table = FaceTable(Path(sys.argv[1]), files, np.arange(20), files)
-        framing = Framing(size=(8, 6))
+        preprocessing = Preprocessing(size=(8, 6))
         try:
-            for _ in load_images(table, np.arange(20), framing, batch_size=1, workers=2):
+            for _ in load_images(table, np.arange(20), preprocessing, batch_size=1, workers=2):
                 print("decoded", flush=True)
                 sys.stdin.readline()
         except KeyboardInterrupt:

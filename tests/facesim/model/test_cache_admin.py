@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.model.bucket_locks import BucketLocks
 from facesim.model.cache_admin import list_stores, prune
@@ -15,7 +15,7 @@ from facesim.model.feature_store import FeatureStore, MissingFeaturesError
 from facesim.model.store_metadata import StoreDescription
 from facesim.model.trunk_key import TrunkRecipe
 
-RECIPE = TrunkRecipe(Framing((8, 9), (1, 2, 3, 4)), flipped=True)
+RECIPE = TrunkRecipe(Preprocessing((8, 9), (1, 2, 3, 4)), flipped=True)
 DIGESTS = np.arange(160, dtype=np.uint8).reshape(10, 16)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.embedding import Embedder
 from facesim.interfaces import Backbone, FaceTable, Loss, ModuleHead, PairBatch
@@ -20,8 +20,8 @@ from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.processes import Processes
 
-FRAMING = Framing((20, 16))
-RECIPE = TrunkRecipe(FRAMING, dtype="float32")
+PREPROCESSING = Preprocessing((20, 16))
+RECIPE = TrunkRecipe(PREPROCESSING, dtype="float32")
 
 
 class Distance(Loss):
@@ -37,7 +37,7 @@ class CountingInputs(PixelInputs):
     """Counts the images that are read for the network, and may fail after some batches."""
 
     def __init__(self, table: FaceTable, fails_after: int | None = None) -> None:
-        super().__init__(table, FRAMING)
+        super().__init__(table, PREPROCESSING)
         self.embedded: list[int] = []
         self.fails_after = fails_after
 
@@ -138,9 +138,9 @@ def test_another_network_has_other_embeddings(
 @pytest.mark.parametrize(
     "recipe",
     [
-        TrunkRecipe(Framing((20, 16), (0, 0, 10, 10)), dtype="float32"),
-        TrunkRecipe(FRAMING, dtype="float16"),
-        TrunkRecipe(FRAMING, dtype="float32", precision="bfloat16"),
+        TrunkRecipe(Preprocessing((20, 16), (0, 0, 10, 10)), dtype="float32"),
+        TrunkRecipe(PREPROCESSING, dtype="float16"),
+        TrunkRecipe(PREPROCESSING, dtype="float32", precision="bfloat16"),
     ],
 )
 def test_another_preprocessing_has_other_embeddings(

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
-from facesim.data.framing import Framing
 from facesim.data.loader import load_images, load_rows
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Backbone, FaceTable
 from facesim.model import cache_filler, feature_store
@@ -30,9 +30,9 @@ from facesim.model.trunk_blocks import run_trunk_in_blocks
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe
 
-FRAMING = Framing((20, 16))
-FLOAT32 = TrunkRecipe(FRAMING, dtype="float32")
-FLOAT16 = TrunkRecipe(FRAMING)
+PREPROCESSING = Preprocessing((20, 16))
+FLOAT32 = TrunkRecipe(PREPROCESSING, dtype="float32")
+FLOAT16 = TrunkRecipe(PREPROCESSING)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def _cache(
 
 def _pixels(table: FaceTable) -> Tensor:
     rows = np.arange(len(table))
-    return torch.cat(list(load_images(table, rows, FRAMING, batch_size=32)))
+    return torch.cat(list(load_images(table, rows, PREPROCESSING, batch_size=32)))
 
 
 def _expected(backbone: Backbone, table: FaceTable) -> Tensor:
@@ -71,14 +71,14 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
 
     def counting(
-        table: FaceTable, parts: Iterable[Int64Array], framing: Framing, *, workers: int
+        table: FaceTable, parts: Iterable[Int64Array], preprocessing: Preprocessing, *, workers: int
     ) -> Generator[Tensor]:
         def counted() -> Generator[Int64Array]:
             for part in parts:
                 rows.extend(part.tolist())
                 yield part
 
-        return load_rows(table, counted(), framing, workers=workers)
+        return load_rows(table, counted(), preprocessing, workers=workers)
 
     monkeypatch.setattr(cache_filler, "load_rows", counting)
     return rows
@@ -127,7 +127,7 @@ def test_a_trunk_that_ends_in_a_vector_is_cached_as_vectors(
 
 
 def test_the_flipped_view_is_another_store(backbone: Backbone, table: FaceTable) -> None:
-    flipped = TrunkRecipe(FRAMING, flipped=True, dtype="float32")
+    flipped = TrunkRecipe(PREPROCESSING, flipped=True, dtype="float32")
     plain_cache, flipped_cache = _cache(backbone, table), _cache(backbone, table, flipped)
     for cache in (plain_cache, flipped_cache):
         cache.fill()
@@ -140,7 +140,7 @@ def test_the_flipped_view_is_another_store(backbone: Backbone, table: FaceTable)
 
 
 def test_a_trunk_in_bfloat16_is_cached(backbone: Backbone, table: FaceTable) -> None:
-    cache = _cache(backbone, table, TrunkRecipe(FRAMING, precision="bfloat16"))
+    cache = _cache(backbone, table, TrunkRecipe(PREPROCESSING, precision="bfloat16"))
     cache.fill()
 
     features = cache.features(_rows(table)).float()

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from facesim.data.framing import Framing
+from facesim.data import preprocessing
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Normalization
-from facesim.model import trunk_key as module
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 
-RECIPE = TrunkRecipe(Framing((8, 8)))
+RECIPE = TrunkRecipe(Preprocessing((8, 8)))
 
 
 class Scaled(nn.Module):
@@ -99,8 +99,8 @@ def test_the_normalization_matters() -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        replace(RECIPE, framing=Framing((8, 9))),
-        replace(RECIPE, framing=Framing((8, 8), (0, 0, 8, 8))),
+        replace(RECIPE, preprocessing=Preprocessing((8, 9))),
+        replace(RECIPE, preprocessing=Preprocessing((8, 8), (0, 0, 8, 8))),
         replace(RECIPE, flipped=True),
         replace(RECIPE, dtype="float32"),
         replace(RECIPE, precision="bfloat16"),
@@ -111,7 +111,7 @@ def test_every_part_of_the_recipe_matters(recipe: TrunkRecipe) -> None:
 
 
 def test_the_decoder_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "decoder", lambda: "another")
+    monkeypatch.setattr(preprocessing, "decoder_versions", lambda: "another")
 
     assert trunk_key(_backbone(), RECIPE) != KEY
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.data.tables import build_table
 from facesim.report.face_pairs import LONGEST_SIDE, FacePairPresenter
 from facesim.runs.directory import RunDirectory
@@ -35,7 +35,7 @@ def test_a_pair_has_its_files_its_score_and_its_probability(
     scored: tuple[NamedPairs, ScoredImages],
 ) -> None:
     pairs, images = scored
-    shown = FacePairPresenter(pairs, images, Framing((16, 16)), embed=True).show(3, "a fact")
+    shown = FacePairPresenter(pairs, images, Preprocessing((16, 16)), embed=True).show(3, "a fact")
     assert [face.file for face in shown.faces] == pairs.files[3].tolist()
     assert shown.facts[0] == f"score {pairs.scores[3]:.4g}"
     assert shown.facts[1].startswith("probability of one person: ")
@@ -47,14 +47,14 @@ def test_images_are_as_the_network_saw_them_and_no_larger_than_a_page_needs(
 ) -> None:
     pairs, images = scored
     for size, shown in (((16, 12), (12, 16)), ((2 * LONGEST_SIDE, LONGEST_SIDE), (72, 144))):
-        pair = FacePairPresenter(pairs, images, Framing(size), embed=True).show(0)
+        pair = FacePairPresenter(pairs, images, Preprocessing(size), embed=True).show(0)
         assert size_of(pair.faces[0].image) == shown
 
 
 def test_faces_may_be_left_out(scored: tuple[NamedPairs, ScoredImages]) -> None:
     pairs, images = scored
-    left_out = FacePairPresenter(pairs, images, Framing((16, 16)), embed=False).show(0)
-    without = FacePairPresenter(pairs, None, Framing((16, 16)), embed=True).show(0)
+    left_out = FacePairPresenter(pairs, images, Preprocessing((16, 16)), embed=False).show(0)
+    without = FacePairPresenter(pairs, None, Preprocessing((16, 16)), embed=True).show(0)
     assert [face.image for face in (*left_out.faces, *without.faces)] == [None] * 4
 
 
@@ -66,6 +66,8 @@ def test_an_image_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     rows = np.array([[0, 1]])
     pairs = NamedPairs(names[rows], np.array([False]), np.array([0.5]))
     images = ScoredImages(table, rows, table.identities[rows])
-    first, second = FacePairPresenter(pairs, images, Framing((16, 16)), embed=True).show(0).faces
+    first, second = (
+        FacePairPresenter(pairs, images, Preprocessing((16, 16)), embed=True).show(0).faces
+    )
     assert first.image is None
     assert second.image is not None

@@ -334,7 +334,7 @@ def test_val_may_be_other_images_that_the_changed_preprocessing_fits(
             for split in ("val", "test"):
                 save(tmp_path / split / name / f"{split}{number}.png", grey + number, size=30)
     changes = (f"data.test={{name: folder, root: {tmp_path}/test}}", "image.crop=[20, 20, 9, 9]")
-    with pytest.raises(DataError, match=r"the crop .* leaves the picture"):
+    with pytest.raises(DataError, match=r"the crop .* exceeds the image"):
         measured(run, *changes, name="framed", recalibrate=True)
     val = f"data.val={{name: folder, root: {tmp_path}/val}}"
     with pytest.raises(FacesimError, match=r"data\.val\.root changes, but val is not evaluated"):

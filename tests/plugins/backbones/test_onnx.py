@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facesim import Backbone, FacesimError, PluginError, backbones, heads
-from facesim.data.framing import Framing
+from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.processes import Processes
@@ -54,7 +54,7 @@ def expected(pixels: Tensor, *, bgr: bool = False, seed: int = 0) -> Tensor:
 def trunk_key(backbone: Backbone) -> str:
     """The key under which the trunk's output is kept."""
     fingerprint = Fingerprint(trunk_digest(backbone), code_digest(backbone.trunk))
-    return fingerprint.key(TrunkRecipe(Framing((20, 20), None)))
+    return fingerprint.key(TrunkRecipe(Preprocessing((20, 20), None)))
 
 
 def assert_same(a: Tensor, b: Tensor) -> None:
