@@ -9,6 +9,7 @@ from rich.table import Table
 
 from facesim.model.cache_admin import StoreInfo
 from facesim.model.feature_store import Verification
+from facesim.report.formatting import count
 
 
 def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> None:
@@ -31,14 +32,16 @@ def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> N
 def print_removed(console: Console, stores: Sequence[StoreInfo]) -> None:
     """Print how much was removed."""
     freed = sum(store.size_bytes for store in stores)
-    console.print(f"removed {len(stores)} stores, {freed / 1e6:,.1f} MB", highlight=False)
+    console.print(f"removed {count(len(stores), 'store')}, {freed / 1e6:,.1f} MB", highlight=False)
 
 
 def print_verification(console: Console, store: StoreInfo, found: Verification) -> None:
     """Print whether the checksums of a store are valid."""
     state = (
-        f"{len(found.dropped)} chunks were damaged and dropped"
+        f"{count(len(found.dropped), 'damaged chunk')} dropped"
         if found.dropped
         else "all checksums valid"
     )
-    console.print(f"{store.folder.name[:8]}: {found.rows:,} images, {state}", highlight=False)
+    console.print(
+        f"{store.folder.name[:8]}: {count(found.rows, 'image')}, {state}", highlight=False
+    )

@@ -1,0 +1,62 @@
+"""The trunk cache on the terminal."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from facesim.model.cache_admin import StoreInfo
+from facesim.model.feature_store import Verification
+from facesim.model.store_metadata import StoreDescription
+from facesim.terminal.cache import print_removed, print_stores, print_verification
+
+DESCRIPTION = StoreDescription(
+    backbone="resnet",
+    row_shape=(512, 7, 7),
+    dtype="float16",
+    view="plain",
+    precision="float32",
+    size=(224, 224),
+    crop=None,
+    decoder="simplejpeg",
+    created="2026-01-01T00:00:00Z",
+)
+
+
+def printed(print_it: Callable[[Console], None]) -> str:
+    screen = io.StringIO()
+    print_it(Console(file=screen, width=200))
+    return screen.getvalue()
+
+
+def store(description: StoreDescription | None = DESCRIPTION) -> StoreInfo:
+    return StoreInfo(Path("/cache/0123456789abcdef"), description, 2_500_000, 1e9)
+
+
+def test_each_store_says_what_it_holds_and_how_large_it_is() -> None:
+    text = printed(lambda console: print_stores(console, Path("/cache"), [store()]))
+    for cell in ("01234567", "resnet", "512 x 7 x 7", "float16", "plain", "2.5"):
+        assert cell in text
+
+
+def test_a_store_that_nothing_describes_is_listed_all_the_same() -> None:
+    text = printed(lambda console: print_stores(console, Path("/cache"), [store(None)]))
+    assert "unreadable" in text
+    assert "2.5" in text
+
+
+def test_what_was_removed_is_counted() -> None:
+    assert printed(lambda console: print_removed(console, [store(), store()])) == (
+        "removed 2 stores, 5.0 MB\n"
+    )
+
+
+def test_damaged_chunks_are_counted() -> None:
+    whole, damaged = Verification(3, 1200, ()), Verification(2, 800, ("a.chunk",))
+    assert printed(lambda console: print_verification(console, store(), whole)) == (
+        "01234567: 1,200 images, all checksums valid\n"
+    )
+    assert "1 damaged chunk dropped" in printed(
+        lambda console: print_verification(console, store(), damaged)
+    )
