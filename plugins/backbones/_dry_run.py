@@ -1,4 +1,4 @@
-"""The shape of a network's output, found without computing it."""
+"""Shape inference on torch's meta device."""
 
 from itertools import chain
 
@@ -10,9 +10,9 @@ from facesim import FacesimError
 
 
 def output_shape(model: nn.Module, image_size: tuple[int, int], who: str) -> tuple[int, ...]:
-    """The shape that a network gives for one image, without the first dimension.
+    """The shape of a network's output for one image, without the batch dimension.
 
-    It runs on torch's ``meta`` device, where tensors have shapes and no values, in ``eval()`` mode.
+    It runs in ``eval()`` mode on torch's ``meta`` device, where tensors have no values.
 
     Args:
         model: images float32 [B, 3, H, W] -> a tensor [B, ...].
@@ -20,7 +20,7 @@ def output_shape(model: nn.Module, image_size: tuple[int, int], who: str) -> tup
         who: names the network in errors.
 
     Raises:
-        FacesimError: it does not take such images, or gives no tensor.
+        FacesimError: it does not take such images, or does not return one tensor.
     """
     state = {
         name: tensor.to("meta")
@@ -37,5 +37,5 @@ def output_shape(model: nn.Module, image_size: tuple[int, int], who: str) -> tup
     finally:
         model.train(was_training)
     if not isinstance(output, Tensor):
-        raise FacesimError(f"{who} gives a {type(output).__name__}, not one tensor")
+        raise FacesimError(f"{who} returns a {type(output).__name__}, not one tensor")
     return tuple(output.shape[1:])

@@ -1,4 +1,4 @@
-"""Cutting a network of any making in two, by following what its forward does."""
+"""Splitting any network into trunk and tail along its traced graph (torch.fx)."""
 
 from collections.abc import Sequence
 from inspect import Parameter, signature
@@ -13,13 +13,13 @@ from facesim import FacesimError
 def cut_network(
     model: nn.Module, stages: Sequence[str], frozen_stages: int, who: str
 ) -> tuple[nn.Module, nn.Module]:
-    """Put all up to the end of stage number ``frozen_stages`` into the trunk, the rest in the tail.
+    """Split a network after stage number ``frozen_stages``.
 
-    With 0 the whole network is the tail. The last stage reaches to the network's output, so that
+    With 0 the whole network is the tail. The last stage extends to the network's output, so that
     with all of them the whole network is the trunk.
 
     Args:
-        model: takes one tensor and gives one; its modules are used, not copied.
+        model: takes one tensor and returns one; its modules are used, not copied.
         stages: paths of the modules at which the stages end, in order; for the last any text.
         frozen_stages: from 0 to the number of stages.
         who: names the network in errors.
@@ -46,22 +46,22 @@ def cut_network(
         possible = [number for number, stage in enumerate(stages, start=1) if stage in parts]
         numbers = ", ".join(map(str, [0, *possible, len(stages)]))
         raise FacesimError(
-            f"{who} cannot be cut after stage {frozen_stages} ({chosen}): its forward cannot be "
-            "followed there, or what comes after needs more than that stage's output; possible "
+            f"{who} cannot be split after stage {frozen_stages} ({chosen}): its forward cannot be "
+            "traced there, or what comes after needs more than that stage's output; possible "
             f"values of frozen_stages: {numbers}"
         )
     return parts[chosen]
 
 
 def without_pooling(model: nn.Module, stages: tuple[str, ...]) -> nn.Module | None:
-    """The part of a network before its last average pooling, and nothing behind it.
+    """The part of a network before its last global average pooling.
 
     Args:
         model: its modules are used, not copied.
-        stages: paths of modules that stay callable in the result.
+        stages: paths of modules that stay modules of the result.
 
     Returns:
-        Images -> what the pooling would be given; None if there is no pooling to be found.
+        Images -> the input of the pooling; None if no pooling is found.
     """
     pools = [path for path, part in model.named_modules() if isinstance(part, nn.AdaptiveAvgPool2d)]
     graph = _outline(model, (*stages, *pools[-1:]))
@@ -75,7 +75,7 @@ def without_pooling(model: nn.Module, stages: tuple[str, ...]) -> nn.Module | No
 
 
 def _parts(model: nn.Module, stages: Sequence[str]) -> dict[str, tuple[nn.Module, nn.Module]]:
-    """Trunk and tail for each stage after which the network can be cut; none if it is opaque."""
+    """Trunk and tail for each stage after which the network can be split; none if untraceable."""
     graph = _outline(model, stages)
     if graph is None:
         return {}
@@ -90,10 +90,10 @@ def _parts(model: nn.Module, stages: Sequence[str]) -> dict[str, tuple[nn.Module
     return found
 
 
-class _Outline(fx.Tracer):
-    """Records the calls of a network's parts, and looks only into those that hold a stage.
+class _StageTracer(fx.Tracer):
+    """Traces into the modules that contain a stage and treats all others as leaves.
 
-    So whatever a part does within, on values or in training, it goes on doing.
+    So control flow inside a leaf, which depends on values or on the mode, goes on working.
     """
 
     def __init__(self, stages: Sequence[str]) -> None:
@@ -101,12 +101,16 @@ class _Outline(fx.Tracer):
         self._stages = stages
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        """Whether a part is called as a whole."""
+        """Whether a module is called as a whole."""
         return not any(stage.startswith(f"{path}.") for stage in self._stages)
 
 
 def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
-    """The graph of a network's forward; None if it depends on values, shapes or the mode."""
+    """The graph of a network's forward; None if it depends on values, shapes or the mode.
+
+    It is traced in both modes: what happens in training only, such as stochastic depth outside of
+    a module, would else be lost or kept for good.
+    """
     optional = {
         name: parameter.default
         for name, parameter in signature(model.forward).parameters.items()
@@ -115,11 +119,11 @@ def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
     was_training = model.training
     try:
         graphs = [
-            _Outline(stages).trace(model.train(mode), concrete_args=optional)
+            _StageTracer(stages).trace(model.train(mode), concrete_args=optional)
             for mode in (True, False)
         ]
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError):
-        return None  # the values are not there yet, and code that asks for them raises anything
+        return None  # code that asks a traced tensor for its values raises any of these
     finally:
         model.train(was_training)
     in_training, in_use = (graph.python_code("self").src for graph in graphs)
@@ -127,7 +131,7 @@ def _outline(model: nn.Module, stages: Sequence[str]) -> fx.Graph | None:
 
 
 def _needed_nodes(result: fx.Node, given: fx.Node | None) -> list[fx.Node]:
-    """The nodes that a result is computed from, in order, if one of them is given."""
+    """The nodes that a result is computed from, in order, without those behind ``given``."""
     needed: set[fx.Node] = set()
     waiting = [result]
     while waiting:
@@ -142,26 +146,23 @@ def _shared(model: nn.Module, before: list[fx.Node], after: list[fx.Node]) -> bo
     """Whether the later part needs the images too, or a parameter of the earlier one."""
     if any(node.op == "placeholder" for node in after):
         return True
-    used = [
-        {
-            parameter
-            for name, parameter in model.named_parameters(remove_duplicate=False)
-            if _is_of(name, nodes)
-        }
-        for nodes in (before, after)
-    ]
+    used: list[set[nn.Parameter]] = []
+    for nodes in (before, after):
+        targets = [str(node.target) for node in nodes if node.op in ("call_module", "get_attr")]
+        used.append(
+            {
+                parameter
+                for name, parameter in model.named_parameters(remove_duplicate=False)
+                if any(f"{name}.".startswith(f"{target}.") for target in targets)
+            }
+        )
     return bool(used[0] & used[1])
-
-
-def _is_of(name: str, nodes: list[fx.Node]) -> bool:
-    targets = (node.target for node in nodes if node.op in ("call_module", "get_attr"))
-    return any(name == target or name.startswith(f"{target}.") for target in targets)
 
 
 def _network_of(
     model: nn.Module, nodes: list[fx.Node], result: fx.Node, given: fx.Node | None
 ) -> fx.GraphModule:
-    """A network of some nodes, which computes ``result``, from ``given`` if that is not None."""
+    """The network that computes ``result`` by some nodes, from ``given`` or else the images."""
     graph = fx.Graph()
     copies = {} if given is None else {given: graph.placeholder("features")}
     for node in nodes:

@@ -1,4 +1,4 @@
-"""What an ONNX file is made of, and that nothing of it lies where it should not."""
+"""Reading an ONNX file and its external data: digest, size limit, no path outside its folder."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -8,8 +8,8 @@ from typing import Any
 from facesim import FacesimError
 from facesim_plugins.backbones._optional_package import optional_package
 
-_MOST_BYTES = 4 * 2**30
-"""Of the file and of what it refers to, together; the largest face models have a fourth of it."""
+_MAX_BYTES = 4 * 2**30
+"""Of the file with its external data; the largest face models have a quarter of it."""
 
 
 def onnx_package(name: str) -> Any:
@@ -22,9 +22,7 @@ def onnx_package(name: str) -> Any:
 
 
 def content_digest(file: Path) -> str:
-    """SHA-256 over an ONNX file and the files of tensors that it refers to, as hexadecimal digits.
-
-    The file is parsed and nothing of it is run.
+    """SHA-256 of an ONNX file and its external data, as hexadecimal digits; nothing is run.
 
     Raises:
         PluginError: the package ``onnx`` is not installed.
@@ -32,9 +30,9 @@ def content_digest(file: Path) -> str:
     """
     if not file.is_file():
         raise FacesimError(f"backbone onnx: there is no file {file}")
-    _require_bytes([file])
-    parts = [file, *_referred_to(file)]
-    _require_bytes(parts)
+    _check_size([file])
+    parts = [file, *_external_data(file)]
+    _check_size(parts)
     digest = sha256()
     for part in parts:
         with part.open("rb") as opened:
@@ -43,13 +41,13 @@ def content_digest(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _referred_to(file: Path) -> list[Path]:
-    """The files that hold tensors of a model."""
+def _external_data(file: Path) -> list[Path]:
+    """The files besides it that hold tensors of a model."""
     onnx = onnx_package("onnx")
     try:
         model = onnx.load(file, load_external_data=False)
     except Exception as error:  # noqa: BLE001  protobuf's own, of a package that may be another
-        raise FacesimError(f"backbone onnx: {file} is no ONNX model ({error})") from None
+        raise FacesimError(f"backbone onnx: {file} is not an ONNX model ({error})") from None
     names = {
         entry.value
         for tensor in _tensors(model, onnx.TensorProto)
@@ -61,7 +59,7 @@ def _referred_to(file: Path) -> list[Path]:
 
 
 def _tensors(message: Any, kind: type) -> Iterator[Any]:
-    """Every tensor of a model, also those in attributes, functions and inner graphs."""
+    """Every tensor of a model, those in attributes, functions and subgraphs included."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
@@ -73,23 +71,23 @@ def _tensors(message: Any, kind: type) -> Iterator[Any]:
 
 
 def _inside(file: Path, name: str) -> Path:
-    """A file that the model refers to, which must lie in the model's folder or below."""
+    """The path of external data, which must be in the model's folder or below."""
     folder = file.parent.resolve()
     path = (folder / name).resolve()
     if not path.is_relative_to(folder):
         raise FacesimError(
-            f"backbone onnx: {file} refers to {name!r}, which is outside of its folder; a model "
-            "that you trust has its data beside it"
+            f"backbone onnx: {file} refers to {name!r}, which is outside of its folder; put the "
+            "model's data beside it, if you trust it"
         )
     if not path.is_file():
         raise FacesimError(f"backbone onnx: {file} refers to {name!r}, and there is no {path}")
     return path
 
 
-def _require_bytes(files: list[Path]) -> None:
+def _check_size(files: list[Path]) -> None:
     total = sum(file.stat().st_size for file in files)
-    if total > _MOST_BYTES:
+    if total > _MAX_BYTES:
         raise FacesimError(
             f"backbone onnx: {files[0]} has {total / 2**30:.1f} GiB with its data, and at most "
-            f"{_MOST_BYTES / 2**30:.0f} GiB are read"
+            f"{_MAX_BYTES / 2**30:.0f} GiB are read"
         )

@@ -1,4 +1,4 @@
-"""An ONNX model as an operation of torch: run by onnxruntime, opaque to everything else."""
+"""An ONNX model as a custom operator of torch, run by onnxruntime."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,8 +25,8 @@ class Port:
 
     Attributes:
         name: as the model calls it.
-        kind: of its numbers, as onnxruntime calls it.
-        shape: None for a dimension that may be anything.
+        kind: its element type, as onnxruntime calls it.
+        shape: None for a dynamic dimension.
     """
 
     name: str
@@ -36,19 +36,21 @@ class Port:
 
 @lru_cache(maxsize=4)
 def open_model(file: str, digest: str) -> Any:
-    """The onnxruntime session of a model, opened once a process, on the processor.
+    """The onnxruntime session of a model on the CPU, opened once per process.
 
     Args:
         file: its path.
-        digest: of its content, as it was when the backbone was built.
+        digest: of its content when the backbone was built.
 
     Raises:
         PluginError: onnxruntime is not installed.
-        FacesimError: the content is another one, or cannot be run.
+        FacesimError: the content has changed, or cannot be run.
     """
     runtime = onnx_package("onnxruntime")
     if content_digest(Path(file)) != digest:
-        raise FacesimError(f"backbone onnx: {file} has changed since the run began; start it again")
+        raise FacesimError(
+            f"backbone onnx: {file} has changed since the run began; start a new run"
+        )
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
@@ -68,7 +70,7 @@ def ports(session: Any) -> tuple[list[Port], list[Port]]:
 
 
 def takes_numbers(port: Port) -> bool:
-    """Whether a port is of floating-point numbers."""
+    """Whether the elements of a port are floating-point numbers."""
     return port.kind in _NUMBERS
 
 
@@ -76,13 +78,13 @@ def takes_numbers(port: Port) -> bool:
 def run_onnx(
     images: Tensor, file: str, digest: str, input_name: str, output_name: str, features: int
 ) -> Tensor:
-    """Run a model on float32 images [B, ...], in batches as it takes them.
+    """Run a model on float32 images [B, ...], in batches of the size that it takes.
 
     Returns:
         float32 [B, features] on the device of the images.
 
     Raises:
-        FacesimError: the file has changed, or the model gives another shape.
+        FacesimError: the file has changed, or the model returns another shape.
     """
     session = open_model(file, digest)
     port = next(port for port in ports(session)[0] if port.name == input_name)
@@ -99,17 +101,17 @@ def run_onnx(
         embeddings = np.concatenate(parts)
     except ValueError:
         raise FacesimError(
-            f"backbone onnx: {file} gives rows of the shape {list(parts[-1].shape[1:])}, not of "
-            f"{features} numbers, as it says"
+            f"backbone onnx: {file} returns rows of the shape {list(parts[-1].shape[1:])}, not of "
+            f"{features} numbers, as it declares"
         ) from None
     return torch.from_numpy(embeddings).to(images.device)
 
 
 def _run(session: Any, output_name: str, inputs: dict[str, Any], file: str) -> Any:
-    """The output for a batch, a row for each image.
+    """The output for a batch, one row per image.
 
     Raises:
-        FacesimError: the model cannot take images of this size, or gives another number of rows.
+        FacesimError: the model cannot take images of this size, or returns another number of rows.
     """
     (images,) = inputs.values()
     of_images = f"images {list(images.shape[1:])}"
@@ -117,13 +119,13 @@ def _run(session: Any, output_name: str, inputs: dict[str, Any], file: str) -> A
         (output,) = session.run([output_name], inputs)
     except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base of their own
         raise FacesimError(
-            f"backbone onnx: {file} cannot take {of_images}: {error}; let image.size be what the "
+            f"backbone onnx: {file} cannot take {of_images}: {error}; set image.size to what the "
             "model was made for"
         ) from None
     if len(output) != len(images):
         raise FacesimError(
-            f"backbone onnx: {file} gives {len(output)} rows for {len(images)} {of_images}; let "
-            "image.size be what the model was made for"
+            f"backbone onnx: {file} returns {len(output)} rows for {len(images)} {of_images}; set "
+            "image.size to what the model was made for"
         )
     return output
 
@@ -134,15 +136,15 @@ def _without_running(images: Tensor, *of_model: Any) -> Tensor:
 
 
 class OnnxModel(nn.Module):
-    """Runs an ONNX model; the session is opened in each process that needs it.
+    """Runs an ONNX model; each process opens its own session.
 
-    It stands in the file of what it calls: the key under which its output is kept is made of the
-    files of classes.
+    The trunk cache keys features by the source files of the trunk's classes, so this class must
+    stay in one file with the functions that it calls.
 
     Attributes:
-        digest: uint8 [32], SHA-256 of the model's content. It stands for the weights: it decides
-            under which key the trunk's output is kept, and a checkpoint holds it.
-        runtime: what computes.
+        digest: uint8 [32], SHA-256 of the model's content. It stands for the weights: it is part
+            of the trunk cache's key and of a checkpoint.
+        runtime: name and version of what computes, which are part of that key too.
         features: width of an embedding.
     """
 
@@ -184,7 +186,7 @@ class OnnxModel(nn.Module):
 
 
 def _require_same_content(model: OnnxModel, _keys: object) -> None:
-    """Refuse the state of another file; a RuntimeError, as torch has where weights do not fit."""
+    """Refuse the state of another file, by a RuntimeError as torch's own for misfit weights."""
     if bytes(model.digest.tolist()).hex() != model.content:
         raise RuntimeError(f"{model.file} is not the model that the state was saved with")
 

@@ -1,4 +1,4 @@
-"""Packages that only one backbone needs, imported when it is built."""
+"""Importing packages that only one backbone needs."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,7 @@ from facesim import PluginError
 
 
 def optional_package(name: str, backbone: str, remedy: str) -> Any:
-    """Import a package, or say how it is installed.
+    """Import a package, or raise an error that says how to install it.
 
     Args:
         name: of the module.
@@ -15,7 +15,7 @@ def optional_package(name: str, backbone: str, remedy: str) -> Any:
         remedy: ``pip install ...``.
 
     Raises:
-        PluginError: it is not installed; one that is installed and broken says so itself.
+        PluginError: it is not installed. An installed one that fails raises its own error.
     """
     try:
         return import_module(name)

@@ -42,11 +42,11 @@ def torchvision_file(weights: Any, plugin: str, network: str) -> Path:
 
 
 def read_weights(path: Path, pretrained: str = "imagenet") -> dict[str, Tensor]:
-    """Read a state dict; nothing but tensors and plain data is unpickled.
+    """Read a state dict; only tensors and plain data are unpickled.
 
     Args:
         path: written by ``torch.save``, or named ``.safetensors``.
-        pretrained: what the user writes for the weights that come with the model.
+        pretrained: the parameter's value for the model's own weights, for errors.
 
     Raises:
         FacesimError: there is no such file, or it holds something else.
@@ -76,7 +76,7 @@ def read_weights(path: Path, pretrained: str = "imagenet") -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, file: Path, classifier: str) -> None:
-    """Load the weights of a file into a model, except for the final layer that classifies.
+    """Load weights into a model whose classification layer is removed.
 
     Args:
         model: the whole network; ``classifier`` becomes ``nn.Identity()`` in it.
@@ -94,13 +94,13 @@ def load_weights(model: nn.Module, file: Path, classifier: str) -> None:
 def fit_weights(
     model: nn.Module, file: Path, dropped: Sequence[str], pretrained: str = "imagenet"
 ) -> None:
-    """Load the weights of a file into a model, in which some of the file's modules are not.
+    """Load weights into a model that lacks some of the file's modules.
 
     Args:
         model: a network.
         file: a state dict of that network.
-        dropped: modules whose entries are left out.
-        pretrained: what the user writes for the weights that come with the model.
+        dropped: modules whose entries are ignored.
+        pretrained: the parameter's value for the model's own weights, for errors.
 
     Raises:
         FacesimError: as of :func:`load_weights`.
@@ -134,7 +134,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         state: dict[str, Tensor] = library.load_file(path)
     except (OSError, import_module("safetensors").SafetensorError) as error:
         raise FacesimError(
-            f"weights: {path} cannot be read as safetensors ({error}); it may be damaged or torn"
+            f"weights: {path} cannot be read as safetensors ({error}); it may be damaged or "
+            "incomplete"
         ) from None
     return state
 

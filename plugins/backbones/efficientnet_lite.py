@@ -13,7 +13,7 @@ from facesim_plugins.backbones._stages import Pooling, cut
 from facesim_plugins.backbones._weights import load_weights
 
 PIXELS_FROM_127_BY_128 = Normalization(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-"""What the Lite models were trained with, instead of ImageNet's usual mean and deviation."""
+"""What the Lite models were trained with, instead of ImageNet's usual mean and std."""
 
 
 @backbones("efficientnet_lite", packages=("efficientnet-lite-pytorch",))
@@ -33,16 +33,16 @@ def efficientnet_lite(
         Field(
             ge=0,
             le=8,
-            description="stem and so many stages stay frozen: seven of inverted bottlenecks, then "
-            "the 1 x 1 convolution to 1280 features; 8 is everything",
+            description="the stem and this many stages are frozen: seven of inverted bottlenecks, "
+            "then the 1 x 1 convolution to 1280 features; 8 freezes everything",
         ),
     ] = 0,
     pooling: Pooling = "average",
 ) -> Backbone:
-    """EfficientNet without squeeze-and-excitation and with ReLU6, made for small processors.
+    """EfficientNet without squeeze-and-excitation and with ReLU6, designed for mobile CPUs.
 
     Images of any size are padded as TensorFlow's "same" does, which the weights were trained with.
-    The tail trains without the stochastic depth and the dropout of ImageNet's recipe.
+    The tail is trained without the stochastic depth and dropout of the ImageNet recipe.
 
     Reference:
         Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (2019).
@@ -52,7 +52,7 @@ def efficientnet_lite(
     """
     remedy = 'pip install "facesim[efficientnet-lite]"'
     network = optional_package("efficientnet_lite_pytorch", "efficientnet_lite", remedy)
-    # Without an image size the padding follows the input; with one it would fit that size alone.
+    # Without an image size the padding follows the input; with one it would fit only that size.
     model = network.EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)
     if weights != "none":
         file = imagenet_file(variant) if weights == "imagenet" else weights

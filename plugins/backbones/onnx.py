@@ -1,4 +1,4 @@
-"""Any ONNX model that embeds faces, as a backbone that is frozen as a whole."""
+"""An ONNX model as a frozen backbone."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,17 +23,17 @@ Channels = tuple[float, float, float]
 @backbones("onnx", packages=("onnxruntime",))
 def onnx(
     *,
-    file: Annotated[Path, Field(description="the model; its external data must lie beside it")],
+    file: Annotated[Path, Field(description="the model; its external data must be beside it")],
     mean: Annotated[
         Channels,
         Field(description="subtracted from pixels / 255: of red, green, blue"),
     ] = (0.5, 0.5, 0.5),
     std: Annotated[
         Channels,
-        Field(description="that (pixels / 255 - mean) is divided by: of red, green, blue"),
+        Field(description="what (pixels / 255 - mean) is divided by: of red, green, blue"),
     ] = (0.5, 0.5, 0.5),
     channels: Annotated[
-        Literal["rgb", "bgr"], Field(description="the order in which the model takes them")
+        Literal["rgb", "bgr"], Field(description="the channel order that the model takes")
     ] = "rgb",
     input_name: Annotated[
         str | None, Field(description="of the images; needed if the model has several inputs")
@@ -42,18 +42,18 @@ def onnx(
         str | None, Field(description="of the embeddings; needed if the model has several outputs")
     ] = None,
 ) -> Backbone:
-    """Run a model by onnxruntime on the processor, to measure it by the same protocol as others.
+    """Run a model by onnxruntime on the CPU, to evaluate it by the same protocol as others.
 
-    With the head `identity`, a loss without weights and `train.epochs: 0` the model is measured as
-    it is; with another head, that is trained on its embeddings, which are computed once per image.
-    The layout ([B, 3, H, W] or [B, H, W, 3]), the size of images and of batches, and the type of
-    numbers are read from the model. Mean and standard deviation are not: for a model that takes
+    With the head `identity`, a loss without weights and `train.epochs: 0` the model is evaluated
+    as it is; any other head is trained on its embeddings, which are computed once per image.
+    The layout ([B, 3, H, W] or [B, H, W, 3]), image size, batch size and element type are read
+    from the model. Mean and standard deviation are not: for a model that takes
     (pixels - 127.5) / 128 write `std: [0.502, 0.502, 0.502]`, for one that takes pixels from 0 to
     255 `mean: [0, 0, 0]` and `std: [0.00392156862745098, ...]`, which is 1 / 255.
 
     Raises:
         PluginError: onnx or onnxruntime is not installed.
-        FacesimError: the file cannot be read or run, or is no model that embeds pictures.
+        FacesimError: the file cannot be read or run, or does not map images to embeddings.
     """
     if min(std) <= 0:
         raise FacesimError(f"backbone onnx: std is {list(std)}; each must be greater than 0")
@@ -69,7 +69,7 @@ def onnx(
     if len(embeddings.shape) != 2 or not embeddings.shape[1] or not takes_numbers(embeddings):
         raise FacesimError(
             f"backbone onnx: {_described(embeddings, file)}; embeddings are floating-point numbers "
-            "[batch, D] with a D that the model states; name another output by output_name"
+            "[batch, D] with a fixed D; name another output by output_name"
         )
     trunk = OnnxModel(
         path,

@@ -1,4 +1,4 @@
-"""ResNet, as torchvision has it."""
+"""ResNet, torchvision's implementation."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ from facesim_plugins.backbones._weights import load_weights, torchvision_file
 def resnet(
     *,
     depth: Annotated[
-        Literal[18, 34, 50, 101, 152], Field(description="number of layers, which names the model")
+        Literal[18, 34, 50, 101, 152], Field(description="number of layers: 50 is ResNet-50")
     ],
     weights: Annotated[
         Literal["imagenet", "none"] | Path,
@@ -24,11 +24,13 @@ def resnet(
     ] = "imagenet",
     frozen_stages: Annotated[
         int,
-        Field(ge=0, le=4, description="stem and so many stages stay frozen; 4 is everything"),
+        Field(
+            ge=0, le=4, description="the stem and this many stages are frozen; 4 freezes everything"
+        ),
     ] = 0,
     last_stage_blocks: Annotated[
         int | None,
-        Field(gt=0, description="keep only so many first blocks of the fourth stage"),
+        Field(gt=0, description="keep only this many blocks of the fourth stage"),
     ] = None,
     pooling: Pooling = "average",
 ) -> Backbone:
@@ -38,13 +40,16 @@ def resnet(
         He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition (2016).
 
     Raises:
-        FacesimError: the weights cannot be had or do not fit, or the fourth stage has fewer blocks.
+        FacesimError: the weights cannot be loaded, or the fourth stage has fewer blocks.
     """
     model = torchvision.models.get_model(f"resnet{depth}", weights=None)
     features = model.fc.in_features
     if weights != "none":
-        file = _imagenet_file(depth) if weights == "imagenet" else weights
-        load_weights(model, file, classifier="fc")
+        # Of torchvision's two versions the one of the papers that build on ResNet.
+        offered = torchvision.models.get_model_weights(f"resnet{depth}")["IMAGENET1K_V1"]
+        if weights == "imagenet":
+            weights = torchvision_file(offered, "resnet", f"ResNet-{depth}")
+        load_weights(model, weights, classifier="fc")
     blocks = len(model.layer4)
     if last_stage_blocks is not None and last_stage_blocks > blocks:
         raise FacesimError(
@@ -56,9 +61,3 @@ def resnet(
     pool = nn.Sequential(model.avgpool, nn.Flatten()) if pooling == "average" else None
     parts = cut(stem, stages, pool, frozen_stages)
     return Backbone(*parts, features, IMAGENET, pooled=pool is not None)
-
-
-def _imagenet_file(depth: int) -> Path:
-    """The first version: those of the papers that followed."""
-    offered = torchvision.models.get_model_weights(f"resnet{depth}")
-    return torchvision_file(offered["IMAGENET1K_V1"], "resnet", f"ResNet-{depth}")

@@ -1,4 +1,4 @@
-"""A convolutional network small enough to train on a laptop in a minute."""
+"""A convolutional network that trains on a laptop in a minute."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -23,17 +23,17 @@ def small_cnn(
     frozen_stages: Annotated[
         int,
         Field(
-            description="stages that stay as they were drawn, to try frozen trunks without a "
-            "download",
+            description="this many stages keep their random weights, to try frozen trunks without "
+            "a download",
             ge=0,
             le=STAGES,
         ),
     ] = 0,
     pooling: Pooling = "average",
 ) -> Backbone:
-    """Four stages of convolution, BatchNorm, ReLU, each at half the resolution of the one before.
+    """Four stages of convolution, BatchNorm and ReLU, each halving the resolution.
 
-    It takes images of any size from 16 x 16 pixels. There are no pretrained weights.
+    It takes images of 16 x 16 pixels or more. There are no pretrained weights.
     """
     channels = [3, *(width * 2**stage for stage in range(STAGES))]
     stages = [_stage(inputs, outputs) for inputs, outputs in pairwise(channels)]

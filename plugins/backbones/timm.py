@@ -14,7 +14,7 @@ from facesim_plugins.backbones._optional_package import optional_package
 from facesim_plugins.backbones._weights import fit_weights
 
 _REFUSALS = (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
-"""What timm and its models raise about a tag or an argument that they do not take."""
+"""What timm and its models raise for a tag or an argument that they do not take."""
 
 
 @backbones("timm", packages=("timm",))
@@ -32,26 +32,26 @@ def timm(
         int,
         Field(
             ge=0,
-            description="all up to the end of so many of the model's own feature stages stays "
-            "frozen; for a transformer a stage is a block; the last one reaches to the output",
+            description="this many of the model's own feature stages are frozen; a stage of a "
+            "transformer is a block; the last one extends to the output",
         ),
     ] = 0,
     image_size: Annotated[
         tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None,
         Field(
-            description="height and width for which a model of fixed image size is made, instead "
-            "of its own; the experiment's image.size must be the same"
+            description="height and width for which a model of fixed image size is built, instead "
+            "of its own; image.size must be the same"
         ),
     ] = None,
     pooling: Annotated[
         Literal["own", "none"],
         Field(
-            description="own: as the model does it, by an average or a class token; none: feature "
-            "maps, for a head that pools them itself (gem)"
+            description="own: the model's, by an average or a class token; none: feature maps, for "
+            "a head that pools (gem)"
         ),
     ] = "own",
 ) -> Backbone:
-    """A model of timm without its classifier, with the normalisation that its weights expect.
+    """A timm model without its classifier, with the normalisation that its weights expect.
 
     `python -c "import timm; print(*timm.list_models())"` lists the models;
     `timm.list_pretrained()` lists those that have weights, by name and tag.
@@ -61,8 +61,8 @@ def timm(
 
     Raises:
         PluginError: timm is not installed.
-        FacesimError: there is no such model, it cannot be cut there or cannot do what is asked, or
-            its weights cannot be had or do not fit.
+        FacesimError: there is no such model, it cannot be split there or does not support an
+            argument, or its weights cannot be loaded.
     """
     who = f"backbone timm: {model}"
     library = optional_package("timm", "timm", 'pip install "facesim[timm]"')
@@ -96,7 +96,7 @@ def _create(
     image_size: tuple[int, int] | None,
     pooling: str,
 ) -> Any:
-    """The model without classifier, and without pooling if that is asked."""
+    """The model without classifier and, with ``pooling: none``, without pooling."""
     if not library.is_model(model):
         near = did_you_mean(model, library.list_models())
         raise FacesimError(
@@ -115,19 +115,16 @@ def _create(
             "random weights"
         ) from None
     except _REFUSALS as error:
-        raise FacesimError(f"{who} cannot be made: {error}{_hint(str(error))}") from None
-
-
-def _hint(reason: str) -> str:
-    if "img_size" in reason:
-        return "; it takes images of any size, leave image_size out"
-    if "global_pool" in reason:
-        return "; it cannot leave its pooling out, leave `pooling: none` out"
-    return ""
+        hint = ""
+        if "img_size" in str(error):
+            hint = "; it takes images of any size, leave image_size out"
+        elif "global_pool" in str(error):
+            hint = "; its pooling cannot be removed, leave `pooling: none` out"
+        raise FacesimError(f"{who} cannot be created: {error}{hint}") from None
 
 
 def _classifiers(network: Any) -> tuple[str, ...]:
-    """Paths of the layers that classify, of which a file may hold weights."""
+    """Paths of the classification layers, whose weights a file may hold."""
     named = network.pretrained_cfg.get("classifier") or ()
     return (named,) if isinstance(named, str) else tuple(named)
 
@@ -141,12 +138,12 @@ def _stages(network: Any) -> list[str]:
 def _require_form(shape: tuple[int, ...], pooling: str, who: str) -> None:
     if pooling == "own" and len(shape) != 1:
         raise FacesimError(
-            f"{who} has no pooling of its own: it gives {list(shape)} for an image; write "
-            "`pooling: none` and a head that pools (gem), or take another model"
+            f"{who} has no pooling of its own: it returns {list(shape)} for an image; write "
+            "`pooling: none` and a head that pools (gem), or choose another model"
         )
     if pooling == "none" and len(shape) != 3:
         raise FacesimError(
-            f"{who} has no feature maps: it gives {list(shape)} for an image; leave "
+            f"{who} has no feature maps: it returns {list(shape)} for an image; leave "
             "`pooling: none` out"
         )
 
@@ -158,7 +155,7 @@ def _with_channels_first(trunk: nn.Module, tail: nn.Module) -> tuple[nn.Module, 
 
 
 class ChannelsFirst(nn.Module):
-    """Feature maps in the order that facesim has."""
+    """Channels-last feature maps as channels-first ones."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, h, w, C] -> [B, C, h, w]."""

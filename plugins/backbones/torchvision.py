@@ -1,4 +1,4 @@
-"""torchvision's models for classification, by name."""
+"""torchvision's classification models, by name."""
 
 import re
 from pathlib import Path
@@ -38,10 +38,10 @@ _STAGES = {
 }
 """Path and class of the modules at which stages end, by torchvision's module of the family."""
 
-_OF_ONE_SIZE = {"maxvit": "input_size", "vision_transformer": "image_size"}
-"""Families that take images of one size only, and the argument that says which."""
+_FIXED_SIZE = {"maxvit": "input_size", "vision_transformer": "image_size"}
+"""Families that take images of one size only, and the argument that sets it."""
 
-_SIZE_OF_A_DRY_RUN = (224, 224)
+_DRY_RUN_SIZE = (224, 224)
 
 
 @backbones("torchvision")
@@ -59,27 +59,30 @@ def torchvision(
         int,
         Field(
             ge=0,
-            description="stem and so many stages stay frozen; for a transformer a stage is a "
-            "block; the last one reaches to the output",
+            description="the stem and this many stages are frozen; a stage of a transformer is a "
+            "block; the last one extends to the output",
         ),
     ] = 0,
     pooling: Pooling = "average",
 ) -> Backbone:
-    """A model of torchvision without its last layer, with the normalisation of its weights.
+    """A torchvision model without its last layer, with the normalisation of its weights.
 
     `python -c "import torchvision; print(*torchvision.models.list_models(torchvision.models))"`
-    lists the models; GoogLeNet and Inception v3 are left out, since they train with classifiers at
-    their side. Vision transformers and MaxViT take images of one size.
+    lists the models; GoogLeNet and Inception v3 are left out, since they have auxiliary
+    classifiers. Vision transformers and MaxViT take images of one size.
 
     Raises:
-        FacesimError: there is no such model, it cannot be cut there or has no feature maps, or its
-            weights cannot be had or do not fit.
+        FacesimError: there is no such model, it cannot be split there or has no feature maps, or
+            its weights cannot be loaded.
     """
     who = f"backbone torchvision: {model}"
     family = _family(model)
     offered: Any = models.get_model_weights(model).DEFAULT
-    size = _only_size(family, offered)
-    arguments = _size_argument(family, size)
+    size: tuple[int, int] | None = None
+    arguments: dict[str, Any] = {}
+    if family in _FIXED_SIZE:
+        size = tuple(offered.meta["min_size"])
+        arguments[_FIXED_SIZE[family]] = size if family == "maxvit" else size[0]
     network = models.get_model(model, weights=None, **arguments)
     classifier = _last_layer(network)
     if weights == "none":
@@ -87,11 +90,15 @@ def torchvision(
     else:
         file = torchvision_file(offered, "torchvision", model) if weights == "imagenet" else weights
         load_weights(network, file, classifier)
-    _forget_dropout_before(network, classifier)
-    stages = _stages(network, family)
+    _remove_dropout_before(network, classifier)
+    named = [(path, f"{path} {type(part).__name__}") for path, part in network.named_modules()]
+    stages = tuple(path for path, text in named if re.fullmatch(_STAGES[family], text))
     if pooling == "none":
-        network = _unpooled(network, stages, who)
-    shape = output_shape(network, size or _SIZE_OF_A_DRY_RUN, who)
+        unpooled = without_pooling(network, stages)
+        if unpooled is None:
+            raise FacesimError(f"{who} has no feature maps; leave `pooling: none` out")
+        network = unpooled
+    shape = output_shape(network, size or _DRY_RUN_SIZE, who)
     preset = offered.transforms()
     return Backbone(
         *cut_network(network, stages, frozen_stages, who),
@@ -102,8 +109,8 @@ def torchvision(
     )
 
 
-def _forget_dropout_before(network: nn.Module, classifier: str) -> None:
-    """The dropout of the last layer's inputs would hide features from the head."""
+def _remove_dropout_before(network: nn.Module, classifier: str) -> None:
+    """Dropout before the removed classifier would zero features of the head."""
     container, _, last = classifier.rpartition(".")
     for position in range(int(last) - 1 if last.isdecimal() else -1, -1, -1):
         if not isinstance(network.get_submodule(f"{container}.{position}"), nn.Dropout):
@@ -112,7 +119,7 @@ def _forget_dropout_before(network: nn.Module, classifier: str) -> None:
 
 
 def _family(model: str) -> str:
-    """The name of torchvision's module that makes the model."""
+    """The name of torchvision's module that builds the model."""
     families: dict[str, str] = {
         name: models.get_model_builder(name).__module__.split(".")[-1]
         for name in models.list_models(models)
@@ -120,7 +127,9 @@ def _family(model: str) -> str:
     known = [name for name, family in families.items() if family in _STAGES]
     if model not in known:
         if model in families:
-            raise FacesimError(f"backbone torchvision: {model} trains with classifiers at its side")
+            raise FacesimError(
+                f"backbone torchvision: {model} has auxiliary classifiers and is not supported"
+            )
         raise FacesimError(
             f"backbone torchvision: there is no model {model!r}{did_you_mean(model, known)}; "
             f"known: {', '.join(known)}"
@@ -128,31 +137,8 @@ def _family(model: str) -> str:
     return families[model]
 
 
-def _only_size(family: str, weights: Any) -> tuple[int, int] | None:
-    return tuple(weights.meta["min_size"]) if family in _OF_ONE_SIZE else None
-
-
-def _size_argument(family: str, size: tuple[int, int] | None) -> dict[str, Any]:
-    if size is None:
-        return {}
-    return {_OF_ONE_SIZE[family]: size if family == "maxvit" else size[0]}
-
-
 def _last_layer(network: nn.Module) -> str:
-    """The path of the layer that classifies."""
+    """The path of the classification layer."""
     parts = network.named_modules()
     *_, last = (path for path, part in parts if isinstance(part, nn.Linear | nn.Conv2d))
     return str(last)
-
-
-def _stages(network: nn.Module, family: str) -> tuple[str, ...]:
-    """The modules that end the stages, in order."""
-    named = [(path, f"{path} {type(part).__name__}") for path, part in network.named_modules()]
-    return tuple(path for path, text in named if re.fullmatch(_STAGES[family], text))
-
-
-def _unpooled(network: nn.Module, stages: tuple[str, ...], who: str) -> nn.Module:
-    unpooled = without_pooling(network, stages)
-    if unpooled is None:
-        raise FacesimError(f"{who} has no feature maps; leave `pooling: none` out")
-    return unpooled

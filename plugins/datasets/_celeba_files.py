@@ -183,7 +183,7 @@ def _refuse(rows: WhitespaceTable, wrong: npt.NDArray[np.bool_], column: str, wa
     if wrong.any():
         row = int(wrong.argmax())
         cell = rows.frame[column].iloc[row]
-        raise DataError(f"{rows.place(row)}: {cell!r} stands where {wanted} is expected")
+        raise DataError(f"{rows.place(row)}: {cell!r} is not {wanted}")
 
 
 def _count(what: str, rows: npt.NDArray[np.bool_]) -> str:

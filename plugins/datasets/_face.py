@@ -1,4 +1,4 @@
-"""What a synthetic face is: the parameters of an identity, and those of one view of it.
+"""Parameters of a synthetic face: those of an identity, and those of one view of it.
 
 Lengths are in face units: half the height of an average head. ``x`` points right in the image,
 ``y`` down, ``z`` to the viewer; the origin is the middle of the head.
@@ -83,7 +83,7 @@ class Face:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What a table says of the identity, to look at results by it."""
+        """The table's attributes of the identity."""
         return {
             "skin": self.skin,
             "hair": self.hair,
@@ -210,7 +210,7 @@ def _one_of(rng: np.random.Generator, values: tuple[T, ...]) -> T:
 def _color(
     rng: np.random.Generator, palette: dict[str, tuple[int, int, int]], spread: float
 ) -> tuple[str, FloatArray]:
-    """A colour of the palette, moved in brightness and a little in hue, with its name."""
+    """A colour of the palette and its name, varied in brightness and a little in hue."""
     name = _one_of(rng, tuple(palette))
     moved = np.array(palette[name]) + rng.normal(0, spread) + rng.normal(0, spread / 4, 3)
     return name, np.clip(moved, 0, 255)

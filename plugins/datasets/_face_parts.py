@@ -1,4 +1,4 @@
-"""The parts of a synthetic face as coloured polygons in space, in the order of painting."""
+"""The parts of a synthetic face as coloured polygons in space, in drawing order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,10 +75,10 @@ def _half_width(face: Face, y: FloatArray) -> FloatArray:
 def _contour(
     face: Face, view: View, grow: float = 0.0, down_to: float = 1.0
 ) -> tuple[FloatArray, FloatArray]:
-    """The head's edge, ``grow`` outside, from the lower left over the top to the lower right.
+    """The head's outline, ``grow`` outside, from the lower left over the top to the lower right.
 
-    It begins and ends at the height ``down_to * face.height``. The edge of something round does
-    not narrow as it turns, unlike a flat shape: the factor makes up for that.
+    It begins and ends at the height ``down_to * face.height``. The outline of a round head does
+    not narrow as it turns, unlike that of a flat shape: the factor ``roundness`` corrects for it.
     """
     angles = np.linspace(0, np.arccos(-down_to), 18)
     y = -face.height * np.cos(angles)

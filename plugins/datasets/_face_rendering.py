@@ -1,4 +1,4 @@
-"""From a face and a view of it to pixels: projection, painting, light, noise."""
+"""Rendering a view of a face: projection, drawing, lighting, noise."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from facesim_plugins.datasets._face import Face, FloatArray, View
 from facesim_plugins.datasets._face_parts import DEPTH, Part, face_parts
 
 SUPERSAMPLING = 3
-"""Polygons are painted this many times larger than the image, which makes their edges smooth."""
+"""Polygons are drawn this many times larger than the image, which antialiases their edges."""
 
 UNIT = 0.35
 """A face unit as a fraction of the image: a head is about two units high."""
@@ -28,7 +28,7 @@ def render_face(face: Face, view: View, size: int) -> Image.Image:
 
 
 def _background(view: View, size: int) -> Image.Image:
-    """A canvas of a few colours that run into each other, like a room out of focus."""
+    """A canvas of a few blended colours, like a room out of focus."""
     room = Image.fromarray(view.background).resize((size, size), Image.Resampling.BILINEAR)
     large = size * SUPERSAMPLING
     return room.resize((large, large), Image.Resampling.NEAREST)
@@ -78,12 +78,12 @@ def _rotation(view: View) -> FloatArray:
 
 
 def _expose(pixels: npt.NDArray[np.float32], view: View) -> npt.NDArray[np.uint8]:
-    """Light the scene as if the head were a ball, colour the light, add the sensor's noise."""
+    """Shade the scene as if the head were a sphere, tint the light, add sensor noise."""
     size = len(pixels)
     steps = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     x = (steps - view.shift[0].astype(np.float32))[None, :] / UNIT
     y = (steps - view.shift[1].astype(np.float32))[:, None] / UNIT
-    # Beyond the ball's edge the light stays what it is there: the background has no seam.
+    # Beyond the sphere's edge the light stays constant, so that the background has no seam.
     shrink = 1 / np.maximum(np.sqrt(x**2 + y**2) / 0.95, 1)
     x, y = x * shrink, y * shrink
     to_x, to_y, to_z = view.light.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Folds that a list of pairs does not name: parts of it, one after the other."""
+"""Contiguous folds of a list of pairs."""
 
 import numpy as np
 
@@ -6,6 +6,6 @@ from facesim.arrays import Int64Array
 
 
 def contiguous_folds(pairs: int, folds: int) -> Int64Array:
-    """Cut pairs, in their order, into parts whose sizes differ by one at most; int64 [P]."""
+    """Folds int64 [P] of consecutive pairs, whose sizes differ by at most one."""
     sizes = [len(part) for part in np.array_split(np.empty(pairs), folds)]
     return np.repeat(np.arange(folds), sizes)

@@ -28,12 +28,13 @@ def celeba(
         Missing, Field(description="what to do about a row whose image does not exist")
     ] = "error",
 ) -> FaceTable:
-    """Read CelebA from its official files; its 40 attributes come along where their file is.
-
-    Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015.
+    """Read CelebA from its official files, with its 40 attributes if their file exists.
 
     Raises:
-        DataError: another folder, a malformed line, or images that are not there.
+        DataError: the folder is another one, a line is malformed, or images are missing.
+
+    Reference:
+        Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild (2015).
     """
     data = read_celeba(root)
     if not data.images.is_dir():
@@ -44,7 +45,7 @@ def celeba(
     if not len(rows):
         raise DataError(
             f"{root}: no image belongs to the partition {split!r}; list_eval_partition.txt must "
-            "stand beside identity_CelebA.txt with lines like `000001.jpg 0`"
+            "be beside identity_CelebA.txt with lines like `000001.jpg 0`"
         )
     return build_table(
         data.images,

@@ -1,4 +1,4 @@
-"""CALFW and CPLFW: LFW's people across ages and across poses."""
+"""CALFW and CPLFW, the cross-age and cross-pose variants of LFW."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, datasets
-from facesim.arrays import Int64Array
 from facesim.data.tables import build_table
 from facesim_plugins.datasets._folds import contiguous_folds
 from facesim_plugins.datasets._whitespace_table import WhitespaceFile
@@ -26,20 +24,24 @@ def cross_lfw(
     pairs: Annotated[Path, Field(description="pairs_CALFW.txt or pairs_CPLFW.txt")],
     folds: Annotated[
         int | None,
-        Field(ge=2, description="cut the pairs of each kind, in order, into so many folds, say 10"),
+        Field(
+            ge=2,
+            description="number of folds, such as 10, into which genuine and impostor pairs are "
+            "divided in their order",
+        ),
     ] = None,
 ) -> FaceTable:
     """Read the images and pairs of CALFW or CPLFW.
 
     A pair is two lines ``file label``: 0 for two people, anything else (in CALFW the number of a
-    fold) for one. The lists name no folds of impostor pairs; tenths of them in their order are
-    what others cut. The table holds the images that the list names.
-
-    Zheng, Deng, Hu: Cross-Age LFW, arXiv:1708.08197, 2017. Zheng, Deng: Cross-Pose LFW, Technical
-    Report 18-01, Beijing University of Posts and Telecommunications, 2018.
+    fold) for one. The lists have no folds of impostor pairs; it is usual to take tenths of them in
+    their order. The table holds the images that the list names.
 
     Raises:
-        DataError: a malformed line, or an image that is not there.
+        DataError: a line is malformed, or an image is missing.
+
+    Reference:
+        Zheng, Deng, Hu: Cross-Age LFW (2017). Zheng, Deng: Cross-Pose LFW (2018).
     """
     halves = [_half(pairs, number, cells) for number, cells in WhitespaceFile.read(pairs).lines()]
     if not halves or len(halves) % 2:
@@ -54,7 +56,11 @@ def cross_lfw(
     same = np.array([half.label != 0 for half in firsts])
     table, row_of = _table(root, pairs, halves)
     rows = [[row_of[a.file], row_of[b.file]] for a, b in zip(firsts, seconds, strict=True)]
-    fold = None if folds is None else _fold(same, folds)
+    fold = None
+    if folds is not None:
+        fold = np.empty(len(same), np.int64)
+        for kind in (same, ~same):
+            fold[kind] = contiguous_folds(int(kind.sum()), folds)
     return replace(table, pairs=PairSet(np.array(rows, np.int64), same, fold))
 
 
@@ -72,7 +78,7 @@ def _half(path: Path, line: int, cells: Sequence[str]) -> _Half:
     match = _NAME.fullmatch(cells[0])
     if len(cells) != 2 or match is None or not cells[1].isdigit():
         raise DataError(
-            f"{path}:{line}: {' '.join(cells)!r} stands where `Name_0001.jpg 1` is expected"
+            f"{path}:{line}: {' '.join(cells)!r} is not a line such as `Name_0001.jpg 1`"
         )
     return _Half(line, cells[0], match["person"], int(cells[1]))
 
@@ -88,10 +94,3 @@ def _table(root: Path, pairs: Path, halves: Sequence[_Half]) -> tuple[FaceTable,
         place=lambda row: f"{pairs}:{first_named[named[row]].line}",
     )
     return table, {file: row for row, file in enumerate(named)}
-
-
-def _fold(same: npt.NDArray[np.bool_], folds: int) -> Int64Array:
-    fold = np.empty(len(same), np.int64)
-    for kind in (same, ~same):
-        fold[kind] = contiguous_folds(int(kind.sum()), folds)
-    return fold

@@ -1,4 +1,4 @@
-"""A table of images and identities in a CSV file."""
+"""Images and identities of a CSV file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +34,7 @@ def csv(
     """Read images and identities from a CSV file; further columns become attributes.
 
     Raises:
-        DataError: a row, a column or an image that cannot be used, with file and line.
+        DataError: a row, column or image cannot be used; with file and line.
     """
     columns = read_csv_columns(table, (image_column, identity_column))
     frame = columns.frame

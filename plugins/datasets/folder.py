@@ -28,34 +28,28 @@ def folder(
     *,
     root: Annotated[Path, Field(description="folder with one subfolder of images per identity")],
 ) -> FaceTable:
-    """Take each subfolder for one identity and the images in it for its faces.
+    """Each subfolder is an identity, the images in it and below are its faces.
 
-    Deeper folders belong to the identity that they lie under. Files whose extension is not an
-    image's are left out and counted, and so are folders without an image; hidden files and those
-    beside the subfolders are ignored.
+    Files whose extension is not an image's are left out and counted, and so are folders without an
+    image; hidden files and those beside the subfolders are ignored.
 
     Raises:
         DataError: no such folder, or no image in any subfolder.
     """
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; it must hold one folder per identity")
-    of_identity = {label: sorted(_files(root / label)) for label in _subfolders(root)}
-    images = {label: [f for f in files if _is_image(f)] for label, files in of_identity.items()}
+    with os.scandir(root) as entries:
+        people = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    files = {label: sorted(_files(root / label)) for label in people}
+    images = {label: [f for f in found if _is_image(f)] for label, found in files.items()}
     rows = [(f"{label}/{image}", label) for label, found in images.items() for image in found]
     if not rows:
         raise DataError(
-            f"{root}: no image lies in a subfolder of it; it must hold <identity>/<image>, the "
+            f"{root}: no image is in a subfolder of it; it must hold <identity>/<image>, the "
             f"image's extension one of {' '.join(sorted(EXTENSIONS))}"
         )
-    files, labels = np.array(rows, dtype=object).T
-    return build_table(
-        root, files, labels, notes=(*_note_other_files(of_identity), *_note_empty(images))
-    )
-
-
-def _subfolders(root: Path) -> list[str]:
-    with os.scandir(root) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    paths, labels = np.array(rows, dtype=object).T
+    return build_table(root, paths, labels, notes=tuple(_notes(files, images)))
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -70,16 +64,11 @@ def _is_image(file: str) -> bool:
     return file[file.rfind(".") :].lower() in EXTENSIONS
 
 
-def _note_other_files(of_identity: dict[str, list[str]]) -> Iterator[str]:
-    others = [
-        f"{label}/{f}" for label, files in of_identity.items() for f in files if not _is_image(f)
-    ]
+def _notes(files: dict[str, list[str]], images: dict[str, list[str]]) -> Iterator[str]:
+    others = [f"{label}/{f}" for label, found in files.items() for f in found if not _is_image(f)]
     if others:
         first = others[0]
-        yield f"Left out because they are no images: {len(others):,} files (the first: {first})."
-
-
-def _note_empty(images: dict[str, list[str]]) -> Iterator[str]:
+        yield f"Left out because they are not images: {len(others):,} files (the first: {first})."
     empty = [label for label, found in images.items() if not found]
     if empty:
         yield f"Folders without an image: {len(empty):,} (the first: {empty[0]})."

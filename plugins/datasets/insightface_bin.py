@@ -1,4 +1,4 @@
-"""InsightFace's verification sets: ``lfw.bin``, ``cfp_fp.bin``, ``agedb_30.bin`` and the like."""
+"""InsightFace's verification sets: ``lfw.bin``, ``cfp_fp.bin``, ``agedb_30.bin``, ..."""
 
 import hashlib
 import os
@@ -32,17 +32,21 @@ def insightface_bin(
     file: Annotated[Path, Field(description="the .bin file")],
     folds: Annotated[
         int | None,
-        Field(ge=2, description="cut the pairs, in order, into so many folds; InsightFace cuts 10"),
+        Field(
+            ge=2,
+            description="number of folds into which the pairs are divided in their order; "
+            "InsightFace uses 10",
+        ),
     ] = None,
 ) -> FaceTable:
     """Read pairs of aligned faces from one of InsightFace's ``.bin`` files.
 
-    The file is a pickle of two lists, the encoded images and, for each two of them, whether they
-    show one person. It is read without unpickling it, so that nothing in it can run. The images
-    are written once to the cache folder, each content once.
+    The file is a pickle of two lists: the encoded images and, for each two of them, whether they
+    show one person. It is unpickled with restrictions, so that nothing in it can run. The images
+    are extracted to the cache folder, each content once.
 
-    Who is on the images is not in the file: those of genuine pairs are joined to one identity, and
-    so one person may count as several.
+    The file has no identities. Images that genuine pairs connect become one identity, and so one
+    person may count as several.
 
     Raises:
         DataError: the file cannot be read, or holds anything else.
@@ -55,14 +59,19 @@ def insightface_bin(
     files = list(contents)
     row_of = {name: row for row, name in enumerate(files)}
     rows = np.array([row_of[name] for name in named], np.int64).reshape(-1, 2)
-    persons, identities = np.unique(_joined(len(files), rows[same]), return_inverse=True)
+    persons, identities = np.unique(_connected(len(files), rows[same]), return_inverse=True)
+    note = (
+        f"The file does not say who is on its images: {len(files):,} different ones are taken for "
+        f"{len(persons):,} identities, joined by the genuine pairs. One person may count as "
+        "several of them, and then intervals are too narrow."
+    )
     return FaceTable(
         root=folder,
         files=np.array(files),
         identities=identities.astype(np.int64),
-        # Named by content, so that those of two files are the same only if their images are.
+        # Named by content, so that two files have a label in common only if they share images.
         labels=np.array([files[person].partition(".")[0] for person in persons]),
-        notes=(_note(len(persons), len(files)),),
+        notes=(note,),
         pairs=PairSet(rows, same, None if folds is None else contiguous_folds(len(rows), folds)),
     )
 
@@ -71,24 +80,22 @@ def _read(path: Path) -> tuple[list[Encoded], npt.NDArray[np.bool_]]:
     found = read_restricted_pickle(path)
     if type(found) not in (tuple, list) or [type(part) for part in found] != [list, list]:
         raise DataError(f"{path}: it holds something else than a list of images and one of pairs")
-    images = [_content(path, number, item) for number, item in enumerate(found[0])]
+    images: list[Encoded] = []
+    for number, item in enumerate(found[0]):
+        content = item.content if isinstance(item, Uint8Array) else item
+        if not isinstance(content, bytes | bytearray):
+            raise DataError(f"{path}: image {number} is not made of bytes")
+        images.append(content)
     if sum(map(len, images)) > MAX_BYTES:
         raise DataError(f"{path}: its images take more than {MAX_BYTES:,} bytes, some repeated")
     same: Sequence[Any] = found[1]
     if not all(type(item) is bool for item in same):
-        raise DataError(f"{path}: the second list holds other things than truth values")
+        raise DataError(f"{path}: the second list holds something else than booleans")
     if not same or len(images) != 2 * len(same):
         raise DataError(
             f"{path}: {len(images):,} images for {len(same):,} pairs; there must be two of each"
         )
     return images, np.array(same)
-
-
-def _content(path: Path, number: int, item: Any) -> Encoded:
-    content = item.content if isinstance(item, Uint8Array) else item
-    if isinstance(content, bytes | bytearray):
-        return content
-    raise DataError(f"{path}: image {number} is not made of bytes")
 
 
 def _named(path: Path, images: Sequence[Encoded]) -> list[str]:
@@ -107,7 +114,7 @@ def _digest(content: Encoded) -> str:
 
 
 def _extract(contents: Mapping[str, Encoded], folder: Path) -> None:
-    """Write what is not there yet, each file whole or not at all."""
+    """Write the files that do not exist yet, each of them atomically."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with os.scandir(folder) as entries:
@@ -125,8 +132,8 @@ def _write(path: Path, content: Encoded) -> None:
     Path(file.name).replace(path)
 
 
-def _joined(images: int, genuine: Int64Array) -> Int64Array:
-    """The lowest row that each is joined to by genuine pairs, over as many of them as it takes."""
+def _connected(images: int, genuine: Int64Array) -> Int64Array:
+    """Connected components of the genuine pairs: the lowest row of each image's component."""
     lowest = np.arange(images)
     while True:
         of_pairs = lowest[genuine].min(axis=1)
@@ -136,11 +143,3 @@ def _joined(images: int, genuine: Int64Array) -> Int64Array:
         if np.array_equal(lower, lowest):
             return lowest
         lowest = lower
-
-
-def _note(persons: int, images: int) -> str:
-    return (
-        f"The file does not say who is on its images: {images:,} different ones are taken for "
-        f"{persons:,} identities, joined by the genuine pairs. One person may count as several of "
-        "them, and then intervals are too narrow."
-    )

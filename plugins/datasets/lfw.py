@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild, and what is laid out like it."""
+"""Labeled Faces in the Wild, and data sets of the same layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from facesim_plugins.datasets._whitespace_table import WhitespaceFile
 from facesim_plugins.datasets.folder import folder
 
 _GENUINE_CELLS, _IMPOSTOR_CELLS = 3, 4
-"""``name i j`` is two images of one person; ``name i name j`` one of each of two."""
+"""``name i j`` are two images of one person; ``name i name j`` are images of two people."""
 
 
 @datasets("lfw")
@@ -23,20 +23,20 @@ def lfw(
     root: Annotated[Path, Field(description="folder of Name/Name_0001.jpg")],
     pairs: Annotated[
         Path | None,
-        Field(description="pairs.txt, or pairsDevTrain.txt or pairsDevTest.txt; none for no list"),
+        Field(description="pairs.txt, pairsDevTrain.txt or pairsDevTest.txt; null: no list"),
     ] = None,
 ) -> FaceTable:
     """Read LFW's folders and one of its lists of pairs.
 
-    ``pairs.txt`` is View 2: its folds, ten of 600 pairs, are those of the ``k_fold`` protocol. The
-    lists of View 1 have no folds. Images may also be in another format than JPEG, as after an
+    ``pairs.txt`` is View 2: its ten folds of 600 pairs are those of the ``k_fold`` protocol. The
+    lists of View 1 have no folds. Images may also be in another format than JPEG, such as after
     alignment.
 
-    Huang, Ramesh, Berg, Learned-Miller: Labeled Faces in the Wild, Technical Report 07-49,
-    University of Massachusetts, Amherst, 2007.
-
     Raises:
-        DataError: another folder, a malformed line, or a pair whose image is not there.
+        DataError: the folder is another one, a line is malformed, or an image is missing.
+
+    Reference:
+        Huang, Ramesh, Berg, Learned-Miller: Labeled Faces in the Wild (2007).
     """
     table = folder(root=root)
     return table if pairs is None else replace(table, pairs=_read_pairs(pairs, table))
@@ -87,16 +87,17 @@ def _counts(path: Path, line: int, header: Sequence[str]) -> tuple[int, int]:
 def _line(path: Path, number: int, cells: Sequence[str], *, same: bool) -> _Line:
     if len(cells) != (_GENUINE_CELLS if same else _IMPOSTOR_CELLS):
         expected = "a genuine pair `name i j`" if same else "an impostor pair `name i name j`"
-        raise DataError(f"{path}:{number}: {' '.join(cells)!r} stands where {expected} is expected")
+        raise DataError(f"{path}:{number}: {' '.join(cells)!r} is not {expected}")
     first_name, first, *other_name, second = cells
     if not (first.isdigit() and second.isdigit()):
         raise DataError(f"{path}:{number}: {first!r} and {second!r} must be the numbers of images")
     second_name = other_name[0] if other_name else first_name
-    return _Line(number, _image(first_name, first), _image(second_name, second), same)
-
-
-def _image(name: str, number: str) -> str:
-    return f"{name}/{name}_{int(number):04d}"
+    return _Line(
+        number,
+        f"{first_name}/{first_name}_{int(first):04d}",
+        f"{second_name}/{second_name}_{int(second):04d}",
+        same,
+    )
 
 
 def _rows_of(path: Path, lines: Sequence[_Line], table: FaceTable) -> Int64Array:
@@ -105,8 +106,8 @@ def _rows_of(path: Path, lines: Sequence[_Line], table: FaceTable) -> Int64Array
         for image in (line.first, line.second):
             if image not in row_of:
                 raise DataError(
-                    f"{path}:{line.number}: {table.root / image} is not there, with no extension "
-                    "of an image; the list and the folder belong to different data, or some "
-                    "images are missing"
+                    f"{path}:{line.number}: {table.root / image} does not exist, with any "
+                    "extension of an image; the list and the folder belong to different data, or "
+                    "some images are missing"
                 )
     return np.array([[row_of[line.first], row_of[line.second]] for line in lines], np.int64)

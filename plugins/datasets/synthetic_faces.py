@@ -1,4 +1,4 @@
-"""Faces drawn procedurally: the data set that needs no download."""
+"""Procedurally drawn faces: a data set that needs no download."""
 
 import hashlib
 import inspect
@@ -32,26 +32,26 @@ test: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_ide
 def synthetic_faces(
     *,
     identities: Annotated[int, Field(description="number of identities", gt=0)] = 200,
-    images_per_identity: Annotated[int, Field(description="images of each", gt=0)] = 10,
+    images_per_identity: Annotated[int, Field(description="images per identity", gt=0)] = 10,
     first_identity: Annotated[
-        int, Field(description="number of the first; give splits ranges that do not meet", ge=0)
+        int, Field(description="number of the first; splits need disjoint ranges", ge=0)
     ] = 0,
     seed: Annotated[int, Field(description="another seed draws other people", ge=0)] = 0,
     size: Annotated[int, Field(description="width and height in pixels", ge=16, le=1024)] = 64,
     root: Annotated[
         Path | None,
-        Field(description="folder that keeps the drawn images; by default in facesim's cache"),
+        Field(description="folder of the drawn images; null: in facesim's cache"),
     ] = None,
 ) -> FaceTable:
     """Draw faces: an identity is a set of face parameters, an image one view of it.
 
     A face depends on ``(seed, identity)`` alone and an image on ``(seed, identity, image)``, so a
-    larger data set holds the smaller one. Images are drawn once, as PNG files, and found again;
-    the attributes say what an identity looks like (skin, hair, glasses, ...).
+    larger data set contains the smaller one. Images are drawn once, as PNG files, and reused;
+    the attributes describe an identity's looks (skin, hair, glasses, ...).
 
     Returns:
-        A table whose label of an identity is its number, and whose ``root`` is a subfolder for
-        this seed, this size and this version of the drawing.
+        A table whose labels are the identities' numbers, and whose ``root`` is a subfolder for
+        this seed, size and version of the drawing.
 
     Raises:
         OSError: the images cannot be written.
@@ -85,7 +85,7 @@ def _known_face(seed: int, identity: int) -> Face:
 
 
 def _version(seed: int, size: int) -> str:
-    """A folder name that changes with everything that decides the pixels."""
+    """A folder name that changes with everything that the pixels depend on."""
     digest = hashlib.sha256(f"numpy {np.__version__}, Pillow {PIL.__version__}".encode())
     for module in (_face, _face_parts, _face_rendering):
         digest.update(inspect.getsource(module).encode())
@@ -99,7 +99,11 @@ def _complete(folder: Path, files: Sequence[str], draw: Callable[[int], Image.Im
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(folder.name + ".lock")):
         for row in _missing(folder, files):
-            _write(folder / files[row], draw(row))
+            path = folder / files[row]
+            partial = path.with_suffix(".partial")
+            # Uncompressed: the noise would hardly shrink, and reading takes half the time.
+            draw(row).save(partial, "PNG", compress_level=0)
+            partial.replace(path)
 
 
 def _missing(folder: Path, files: Sequence[str]) -> list[int]:
@@ -110,13 +114,3 @@ def _missing(folder: Path, files: Sequence[str]) -> list[int]:
     except FileNotFoundError:
         present = set()
     return [row for row, file in enumerate(files) if file not in present]
-
-
-def _write(path: Path, image: Image.Image) -> None:
-    """Write a PNG file that nobody ever sees half-written.
-
-    Uncompressed: the noise in it would hardly shrink, and reading takes half the time.
-    """
-    partial = path.with_suffix(".partial")
-    image.save(partial, "PNG", compress_level=0)
-    partial.replace(path)

@@ -72,7 +72,7 @@ def test_a_model_of_any_size_and_batch_embeds_as_it_says(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("operation", "said"),
-    [("Reshape", "gives 32 rows for 2 images"), ("MatMul", "cannot take images [3, 32, 32]")],
+    [("Reshape", "returns 32 rows for 2 images"), ("MatMul", "cannot take images [3, 32, 32]")],
 )
 def test_pictures_of_another_size_than_the_model_was_made_for_are_refused(
     tmp_path: Path, operation: str, said: str
@@ -189,7 +189,7 @@ def test_data_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesim_plugins.backbones._onnx_file._MOST_BYTES", 100)
+    monkeypatch.setattr("facesim_plugins.backbones._onnx_file._MAX_BYTES", 100)
     with pytest.raises(FacesimError, match="GiB are read"):
         build(write_model(tmp_path / "m.onnx"))
 
@@ -211,7 +211,7 @@ def a_number(name: str) -> Any:
         (
             {"last": "Identity", "embeddings": ("n", FEATURES, 1, 1)},
             {},
-            r"'embeddings' of .* is tensor\(float\) \[\?, 5, 1, 1\]; .* a D that the model states",
+            r"'embeddings' of .* is tensor\(float\) \[\?, 5, 1, 1\]; .* a fixed D",
         ),
         ({"further": (a_number("age"),)}, {}, r"input_name is needed, one of: images, age"),
         ({"further": (a_number("age"),)}, {"input_name": "images"}, "takes more than images: age"),
@@ -229,7 +229,7 @@ def test_a_model_that_does_not_fit_is_refused_with_what_it_takes(
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match="there is no file"):
         build(tmp_path / "none.onnx")
-    with pytest.raises(FacesimError, match="is no ONNX model"):
+    with pytest.raises(FacesimError, match="is not an ONNX model"):
         build(write_something(tmp_path / "m.onnx", b"garbage\x00\xff"))
     with pytest.raises(FacesimError, match="cannot be run"):
         build(write_something(tmp_path / "empty.onnx", b""))

@@ -134,7 +134,7 @@ def test_where_nothing_can_be_downloaded_the_error_says_what_to_put_where(
     ("model", "message"),
     [
         ("mobilenet_v3_smal", r"there is no model .* \(did you mean 'mobilenet_v3_small'"),
-        ("googlenet", "trains with classifiers at its side"),
+        ("googlenet", "has auxiliary classifiers"),
         ("fcn_resnet50", "there is no model 'fcn_resnet50'"),
     ],
 )

@@ -33,7 +33,7 @@ def test_other_files_and_empty_folders_are_left_out_and_counted(tmp_path: Path) 
     table = folder(root=tmp_path)
     assert table.files.tolist() == ["ann/1.png", "ann/2.png"]
     assert table.notes == (
-        "Left out because they are no images: 2 files (the first: ann/notes.txt).",
+        "Left out because they are not images: 2 files (the first: ann/notes.txt).",
         "Folders without an image: 2 (the first: bob).",
     )
 

@@ -149,7 +149,7 @@ def test_a_malicious_file_is_refused_and_nothing_is_run_or_written(tmp_path: Pat
         (7, "something else"),
         (([A, B],), "something else"),
         ((A, [True]), "something else"),
-        (([A, B], [1]), "other things than truth values"),
+        (([A, B], [1]), "something else than booleans"),
         (([A, B], [True, False]), "2 images for 2 pairs; there must be two of each"),
         (([], []), "0 images for 0 pairs"),
         (([A, "B"], [True]), "image 1 is not made of bytes"),
