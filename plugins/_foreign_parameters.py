@@ -1,7 +1,7 @@
-"""Somebody else's constructor, read as the parameters of a plugin.
+"""Plugin parameters derived from another library's constructors.
 
-A plugin that offers the classes of another library by name takes their parameters, types and
-defaults from the installed version, so that it needs no list of its own that grows old.
+A plugin that offers the classes of a library by name takes parameters, types and defaults from
+the installed version, so that it has no list of its own that could become outdated.
 """
 
 import collections.abc
@@ -29,16 +29,16 @@ def foreign_parameters(
 ) -> list[inspect.Parameter] | None:
     """The parameters of a class that an experiment file can give, keyword-only and annotated.
 
-    One that no YAML value fits, such as a function, is left out if it has a default.
+    A parameter that no YAML value fits, such as a function, is left out if it has a default.
 
     Args:
-        cls: its signature says names, types and defaults, its docstring what they mean.
-        without: parameters that the file has no say in.
+        cls: its signature has names, types and defaults, its docstring the descriptions.
+        without: parameters that are left out.
         bounds: by name, a ``Field`` for every number in a parameter's type.
-        defaults: by name, the type, default and description of what is to differ from the class.
+        defaults: by name, type, default and description that replace those of the class.
 
     Returns:
-        None where a parameter has no default and cannot be given: the class is of no use then.
+        None if a required parameter cannot be given, so that the class cannot be used.
     """
     described = _descriptions(cls)
     found = []
@@ -64,7 +64,7 @@ def foreign_parameters(
 
 
 def yaml_type(annotation: Any, bound: Any = None) -> Any:
-    """The part of a type that YAML can hold, numbers bounded; None where that is nothing.
+    """The part of a type that YAML can represent, numbers bounded; None if there is none.
 
     Example:
         >>> yaml_type(float | torch.Tensor, Field(gt=0))
@@ -90,7 +90,7 @@ def yaml_type(annotation: Any, bound: Any = None) -> Any:
 
 
 def _resolved(cls: type[Any], parameter: inspect.Parameter) -> Any:
-    """A parameter's annotation, or None if it names what only a type checker sees."""
+    """A parameter's annotation, or None if it is only defined for type checkers."""
     alone = SimpleNamespace(__annotations__={"it": parameter.annotation})
     known = {**vars(collections.abc), **vars(sys.modules[cls.__module__])}
     try:
@@ -100,7 +100,7 @@ def _resolved(cls: type[Any], parameter: inspect.Parameter) -> Any:
 
 
 def _descriptions(cls: type[Any]) -> dict[str, str]:
-    """The first sentence that the class's docstring says of each parameter."""
+    """The first sentence on each parameter in the class's docstring."""
     _, _, arguments = inspect.cleandoc(cls.__doc__ or "").partition("\nArgs:\n")
     return {name: _first_sentence(text) for name, text in _ENTRY.findall(arguments)}
 

@@ -1,4 +1,4 @@
-"""Embeddings on the unit sphere."""
+"""L2 normalisation of embeddings."""
 
 from torch import Tensor, nn
 from torch.nn import functional

@@ -1,4 +1,4 @@
-"""A head that ends with a batch normalisation."""
+"""BNNeck: a projection followed by batch normalisation."""
 
 from typing import Annotated
 
@@ -17,15 +17,14 @@ def bnneck(
     out_dim: Annotated[int, Field(gt=0, description="width of the embedding")] = 16,
     normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
 ) -> nn.Module:
-    """Project the features, then make every dimension of the embedding centred and equally wide.
+    """Project the features, then standardise every dimension of the embedding.
 
-    The batch normalisation has a trained scale and no shift, so that the embeddings stay centred at
-    the origin, where a cosine measures from. The paper sets it between the features of the triplet
-    loss and the classifier; here every loss gets what comes after it, which is also what the paper
-    compares faces by.
+    The batch normalisation has a learned scale and no shift, so that the embeddings stay centred at
+    the origin, which cosines refer to. In the paper it is between the features of the triplet loss
+    and the classifier; here every loss gets its output, which the paper uses for comparisons.
 
-    In training a batch of one image is normalised by the running statistics, and leaves them as
-    they are: a single image has no variance.
+    In training a batch of one image is normalised by the running statistics, and does not change
+    them: a single image has no variance.
 
     Reference:
         Luo, Gu, Liao, Lai, Jiang: Bag of Tricks and A Strong Baseline for Deep Person

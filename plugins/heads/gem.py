@@ -1,4 +1,4 @@
-"""A head that pools the feature maps by a generalised mean."""
+"""Generalised-mean (GeM) pooling."""
 
 import math
 from typing import Annotated
@@ -17,8 +17,8 @@ _SMALLEST = 1e-6
 class GeneralisedMean(Head):
     """Pool each feature map by a generalised mean, whose exponent is learned, then project.
 
-    The mean of map k is ``(mean of x ** p) ** (1 / p)``: the average for p = 1, the maximum for
-    p without end. Activations below 1e-6, such as negative ones, count as 1e-6. The backbone must
+    The mean of a map is ``(mean of x ** p) ** (1 / p)``: the average for p = 1, the maximum for
+    infinite p. Activations below 1e-6, such as negative ones, count as 1e-6. The backbone must
     leave the maps unpooled (``pooling: none``).
 
     Reference:
@@ -31,10 +31,10 @@ class GeneralisedMean(Head):
         self,
         features: int,
         *,
-        p: Annotated[float, Field(gt=0, le=100, description="the exponent to begin with")] = 3.0,
+        p: Annotated[float, Field(gt=0, le=100, description="initial exponent")] = 3.0,
         out_dim: Annotated[
             int | None,
-            Field(gt=0, description="width of the embedding; null leaves the pooled features"),
+            Field(gt=0, description="width of the embedding; null: the pooled features"),
         ] = None,
         normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
     ) -> None:

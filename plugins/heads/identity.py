@@ -1,4 +1,4 @@
-"""A head that trains nothing."""
+"""A head without trainable parameters."""
 
 from typing import Annotated
 
@@ -16,10 +16,10 @@ def identity(
     normalize: Annotated[
         bool,
         Field(
-            description="scale the embedding to length 1, so that the distance orders pairs as the "
-            "cosine does"
+            description="scale the embedding to length 1, so that the Euclidean distance ranks "
+            "pairs as the cosine does"
         ),
     ] = True,
 ) -> nn.Module:
-    """The backbone's features are the embedding: to measure a model as it is."""
+    """Use the backbone's features as the embedding, to evaluate a model as it is."""
     return UnitLength() if normalize else nn.Identity()

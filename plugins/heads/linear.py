@@ -1,4 +1,4 @@
-"""A head of one linear layer."""
+"""Linear head."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""A head of two hidden layers."""
+"""Multi-layer perceptron head."""
 
 from typing import Annotated
 

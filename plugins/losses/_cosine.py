@@ -1,4 +1,4 @@
-"""The cosine between embeddings, in float32 whatever the autocast."""
+"""Cosine similarity of embeddings, in float32 whatever the autocast."""
 
 import torch
 from torch import Tensor
@@ -18,14 +18,14 @@ class CosineLoss(Loss):
 def paired_cosine(a: Tensor, b: Tensor) -> Tensor:
     """The cosine [P], float32, of each row of ``a`` [P, D] with the same row of ``b`` [P, D].
 
-    That of a row of zeros is 0; its gradient is finite everywhere.
+    It is 0 for a row of zeros; its gradient is finite everywhere.
     """
     return (_directions(a) * _directions(b)).sum(1).clamp(-1, 1)
 
 
 def cosine_matrix(a: Tensor, b: Tensor) -> Tensor:
     """The cosine [N, M], float32, of every row of ``a`` [N, D] with every row of ``b`` [M, D]."""
-    # Autocast would multiply in half precision, whose steps near 1 are wider than a margin is.
+    # Autocast would multiply in half precision, whose resolution near 1 is coarser than a margin.
     with torch.autocast(a.device.type, enabled=False):
         return (_directions(a) @ _directions(b).T).clamp(-1, 1)
 

@@ -1,4 +1,4 @@
-"""The Euclidean distance between embeddings, in float32 whatever the autocast."""
+"""Euclidean distance of embeddings, in float32 whatever the autocast."""
 
 import torch
 from torch import Tensor
@@ -22,11 +22,11 @@ def paired_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def distance_matrix(embeddings: Tensor) -> Tensor:
-    """The distance [B, B], float32, of every two of the embeddings [B, D]; without gradient.
+    """Pairwise distances [B, B], float32, of embeddings [B, D]; without gradient.
 
-    It says which pairs matter; what these cost, ``paired_distance`` gives, with its gradient.
+    It is for selecting pairs; ``paired_distance`` then gives their distances with a gradient.
     """
     with torch.no_grad():
         points = embeddings.float()
-        # By a matrix product it would be faster, and wrong where two embeddings nearly agree.
+        # A matrix product would be faster, and inaccurate where two embeddings nearly agree.
         return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")

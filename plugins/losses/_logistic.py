@@ -1,4 +1,4 @@
-"""The logistic loss on pairs whose score is a logit."""
+"""Logistic loss on pairs whose score is a logit."""
 
 import math
 
@@ -9,9 +9,9 @@ from facesim import Loss, PairBatch
 
 
 class LogisticLoss(Loss):
-    """Cross-entropy of telling genuine pairs from impostors by the score, which is a logit.
+    """Binary cross-entropy of classifying pairs as genuine by the score, which is a logit.
 
-    The loss is the mean over the pairs, and 0 where there are none.
+    The loss is the mean over the pairs, and 0 if there are none.
     """
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
@@ -23,6 +23,6 @@ class LogisticLoss(Loss):
         return costs / max(len(logits), 1)
 
     def chance_loss(self, genuine_share: float) -> float:
-        """The entropy of the labels, with the logit of the share of genuine pairs for all."""
+        """The entropy of the labels: the same logit, that of the genuine share, for all pairs."""
         shares = (genuine_share, 1 - genuine_share)
         return -sum(share * math.log(share) for share in shares if share)

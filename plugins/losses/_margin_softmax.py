@@ -1,4 +1,4 @@
-"""The softmax over the cosines to one weight per identity, harder by a margin."""
+"""Softmax with a margin, over the cosines to one weight vector per identity."""
 
 from abc import abstractmethod
 from typing import Annotated
@@ -12,17 +12,17 @@ from facesim import PairBatch
 from facesim_plugins.losses._cosine import CosineLoss, cosine_matrix, paired_cosine
 
 Scale = Annotated[
-    float, Field(gt=0, description="what the cosines are multiplied by in the softmax")
+    float, Field(gt=0, description="factor of the cosines in the softmax (inverse temperature)")
 ]
 
 
 class MarginSoftmax(CosineLoss):
-    """Cross-entropy of classifying each image as its identity, whose cosine is made lower first.
+    """Cross-entropy of classifying each image as its identity, after a margin on its cosine.
 
     Args:
         embedding_dim: D.
         num_identities: I, of the training table.
-        scale: what the cosines are multiplied by, the inverse temperature of the softmax.
+        scale: factor of the cosines, the inverse temperature of the softmax.
     """
 
     of_training_identities = True
@@ -35,11 +35,12 @@ class MarginSoftmax(CosineLoss):
 
     @abstractmethod
     def with_margin(self, cosines: Tensor) -> Tensor:
-        """Cosines [B] of images to their own identity -> what the softmax gets instead."""
+        """Cosines [B] of images to their own identity -> what replaces them in the softmax."""
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
         """Embeddings float [B, D] of ``batch.images`` -> the mean cross-entropy of an image."""
-        # Its own weight apart: the gradient of an indexed [B, I] matrix does not repeat on a GPU.
+        # The own cosines are computed apart: the gradient of indexing the [B, I] matrix is not
+        # deterministic on a GPU.
         own = paired_cosine(embeddings, self.weight.index_select(0, batch.identities))
         cosines = cosine_matrix(embeddings, self.weight)
         is_own = batch.identities[:, None] == torch.arange(len(self.weight), device=own.device)

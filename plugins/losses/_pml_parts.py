@@ -1,6 +1,6 @@
-"""What pytorch-metric-learning offers, as registries of its own: losses, miners, distances, ...
+"""Registries of pytorch-metric-learning's losses, miners, distances, reducers and regularizers.
 
-A registry knows nothing until it is asked for a name; only then is the library imported.
+Each is empty until it is asked for a name; only then is the library imported.
 """
 
 import inspect
@@ -18,29 +18,29 @@ from facesim.registry import Registry
 from facesim_plugins._foreign_parameters import yaml_type
 
 UNFIT = {
-    "CrossBatchMemory": "no checkpoint would hold how full its memory is",
+    "CrossBatchMemory": "a checkpoint would lack the fill level of its memory",
     "GenericPairLoss": "it is a base class",
-    "DynamicSoftMarginLoss": "its running histogram holds on to the graph of earlier steps",
-    "InstanceLoss": "it has no use for identities",
-    "ManifoldLoss": "it has no use for identities",
-    "MultipleLosses": "it is made of other losses",
-    "SelfSupervisedLoss": "it has no use for identities",
-    "SmoothAPLoss": "it takes only batches in which every identity has as many images",
-    "VICRegLoss": "it has no use for identities",
-    "EmbeddingsAlreadyPackagedAsTriplets": "batches of facesim are not made of triplets",
-    "BatchedDistance": "it is made of another distance",
+    "DynamicSoftMarginLoss": "its running histogram keeps the graph of earlier steps",
+    "InstanceLoss": "it ignores identities",
+    "ManifoldLoss": "it ignores identities",
+    "MultipleLosses": "it combines other losses",
+    "SelfSupervisedLoss": "it ignores identities",
+    "SmoothAPLoss": "it needs batches with the same number of images of every identity",
+    "VICRegLoss": "it ignores identities",
+    "EmbeddingsAlreadyPackagedAsTriplets": "batches of facesim do not consist of triplets",
+    "BatchedDistance": "it wraps another distance",
     "ClassWeightedReducer": "its weights are a tensor",
-    "DoNothingReducer": "it gives no number",
-    "MultipleReducers": "it is made of other reducers",
+    "DoNothingReducer": "it does not return a number",
+    "MultipleReducers": "it combines other reducers",
 }
-"""Classes that cannot work here, and why not."""
+"""Classes that cannot be used here, and why."""
 
 FROM_THE_ENGINE = {
     "num_classes": "num_identities",
     "embedding_size": "embedding_dim",
     "descriptors_dim": "embedding_dim",
 }
-"""Parameters without a default that the engine knows the value of, and what that is."""
+"""Required parameters of the library's classes, and which of the engine's arguments they are."""
 
 _NOT_FOR_A_FILE = (
     *FROM_THE_ENGINE,
@@ -52,8 +52,8 @@ _NOT_FOR_A_FILE = (
     "weight_init_func",
     "mat_based_loss",
 )
-_EXAMPLE = 2  # a value that every constructor takes for what has no default
-_Number = int | float  # a library that annotates nothing may ask for either
+_EXAMPLE = 2  # a value that every constructor accepts for a required parameter
+_Number = int | float  # the library annotates nothing and may ask for either
 _Unknown = bool | _Number | str | tuple[_Number, ...] | None
 
 
@@ -110,7 +110,7 @@ class PmlParts(Registry[type[Any]]):
 
 
 def constructor_parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
-    """The parameters of a class and of all base classes that it hands keywords on to, by name."""
+    """The parameters, by name, of a class and of the bases that it passes ``**kwargs`` on to."""
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         constructor = vars(base).get("__init__")
@@ -125,7 +125,7 @@ def constructor_parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
 
 
 def _with_arguments(cls: type[Any]) -> Callable[..., Any]:
-    """A factory with the signature of a class's constructor, for the file's share of it."""
+    """A factory with those parameters of a class's constructor that a file may give."""
 
     def build(**engine_and_file: Any) -> Any:
         return cls(**engine_and_file)
@@ -152,7 +152,7 @@ def _file_parameters(cls: type[Any]) -> Iterator[inspect.Parameter]:
 
 
 def _is_fixed(cls: type[Any], parameter: inspect.Parameter, given: dict[str, Any]) -> bool:
-    """Whether a class itself gives a base class this parameter, so that nobody else may."""
+    """Whether a class passes this parameter to its base class itself, so that a file must not."""
     if parameter.default is parameter.empty:
         return False
     try:
@@ -163,7 +163,7 @@ def _is_fixed(cls: type[Any], parameter: inspect.Parameter, given: dict[str, Any
 
 
 def _type(parameter: inspect.Parameter) -> Any:
-    """By the annotation or, since there is hardly any, by the default."""
+    """From the annotation or, since there is hardly any, from the default."""
     default = parameter.default
     if parameter.annotation is not parameter.empty:
         annotated = yaml_type(parameter.annotation)

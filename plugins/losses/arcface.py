@@ -1,4 +1,4 @@
-"""ArcFace: a softmax with an additive angular margin."""
+"""ArcFace: softmax with an additive angular margin."""
 
 import math
 from typing import Annotated
@@ -10,16 +10,16 @@ from facesim import losses
 from facesim_plugins.losses._margin_softmax import MarginSoftmax, Scale
 
 _LEAST_SQUARED_SINE = 1e-7
-"""The gradient of the sine is infinite at 0; this is as near as float32 tells a cosine from 1."""
+"""The gradient of the sine is infinite at 0; float32 cannot tell cosines nearer to 1 apart."""
 
 
 @losses("arcface")
 class ArcFace(MarginSoftmax):
-    """Classify each image by its angle to one weight per identity, its own angle widened first.
+    """Softmax over cosines to one weight per identity, with a margin on the angle to the own one.
 
     An image at the angle ``t`` to its identity's weight enters the softmax with ``cos(t + margin)``
     instead of ``cos(t)``. Beyond ``t = pi - margin`` that would rise again; as in the authors' code
-    ``cos(t) - margin * sin(margin)`` stands there, which goes on falling. The score is the cosine.
+    it is ``cos(t) - margin * sin(margin)`` there, which goes on falling. The score is the cosine.
 
     Reference:
         Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition

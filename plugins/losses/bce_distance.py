@@ -1,4 +1,4 @@
-"""The logistic loss on the Euclidean distance."""
+"""Logistic loss on the Euclidean distance."""
 
 import math
 from typing import Annotated
@@ -14,12 +14,12 @@ from facesim_plugins.losses._logistic import LogisticLoss
 
 @losses("bce_distance")
 class BceDistance(LogisticLoss):
-    """Cross-entropy of telling genuine pairs from impostors by their distance alone.
+    """Binary cross-entropy of classifying pairs as genuine by their distance.
 
     The logit of "same identity" is ``bias - scale * distance``; bias and scale are learned, the
-    latter by its logarithm, so that a larger distance always means less alike. The logit is the
-    score, and its sigmoid a probability. The loss is the mean over the pairs, and 0 where there
-    are none.
+    latter as its logarithm, so that a larger distance always means less similar. The logit is the
+    score, and its sigmoid a probability. The loss is the mean over the pairs, and 0 if there are
+    none.
 
     Reference:
         Guillaumin, Verbeek, Schmid: Is that you? Metric Learning Approaches for Face Identification
@@ -31,10 +31,8 @@ class BceDistance(LogisticLoss):
         embedding_dim: int,
         num_identities: int,
         *,
-        scale: Annotated[
-            float, Field(gt=0, description="what the distance is multiplied by at first")
-        ] = 1.0,
-        bias: Annotated[float, Field(description="the logit at distance 0 at first")] = 1.0,
+        scale: Annotated[float, Field(gt=0, description="initial factor of the distance")] = 1.0,
+        bias: Annotated[float, Field(description="initial logit at distance 0")] = 1.0,
     ) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))

@@ -1,4 +1,4 @@
-"""The circle loss."""
+"""Circle loss."""
 
 from typing import Annotated
 
@@ -8,19 +8,23 @@ from torch.nn import functional
 
 from facesim import PairBatch, losses
 from facesim_plugins.losses._cosine import CosineLoss, cosine_matrix
-from facesim_plugins.losses._identity_pairs import genuine_pairs, impostor_pairs
-from facesim_plugins.losses._masked import masked_logsumexp, masked_mean
+from facesim_plugins.losses._pair_masks import (
+    genuine_pairs,
+    impostor_pairs,
+    masked_logsumexp,
+    masked_mean,
+)
 
 
 @losses("circle")
 class Circle(CosineLoss):
-    """Weigh each pair of the batch by how far its cosine still is from where it should end.
+    """Weight each pair of the batch by how far its cosine is from its optimum.
 
-    An image costs ``log(1 + impostors * partners)``: the sum over its impostors, at a cosine ``c``,
-    of ``exp(scale * (c + margin) * (c - margin))``, and that over its genuine partners of the same
-    with ``1 - c`` for ``c``. The first bracket is a weight, never negative and without gradient.
-    The loss is the mean over the images that have pairs of both kinds, and 0 if none has. It is
-    made of all pairs among the images of a batch. The score is the cosine.
+    The loss of an image is ``log(1 + impostors * partners)``: the sum over its impostors, at a
+    cosine ``c``, of ``exp(scale * (c + margin) * (c - margin))``, and that over its genuine
+    partners of the same with ``1 - c`` for ``c``. The first bracket is a weight, clamped at 0 and
+    without gradient. The loss is the mean over the images that have pairs of both kinds, and 0 if
+    none has. It uses all pairs among the images of a batch. The score is the cosine.
 
     Reference:
         Sun et al.: Circle Loss: A Unified Perspective of Pair Similarity Optimization (2020); the
@@ -34,17 +38,21 @@ class Circle(CosineLoss):
         *,
         margin: Annotated[
             float,
-            Field(gt=0, lt=1, description="genuine cosines end above 1 - margin, impostors below"),
+            Field(
+                gt=0,
+                lt=1,
+                description="genuine cosines are pushed above 1 - margin, impostors' below margin",
+            ),
         ] = 0.25,
         scale: Annotated[
-            float, Field(gt=0, description="how much more the pair farthest off weighs")
+            float, Field(gt=0, description="how strongly the worst pairs dominate")
         ] = 256.0,
     ) -> None:
         super().__init__()
         self.margin, self.scale = margin, scale
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> the mean cost of an image."""
+        """Embeddings float [B, D] of ``batch.images`` -> the mean loss per image."""
         cosines = cosine_matrix(embeddings, embeddings)
         genuine, impostor = genuine_pairs(batch.identities), impostor_pairs(batch.identities)
         too_low = self._weighted(1 - cosines)
@@ -55,6 +63,6 @@ class Circle(CosineLoss):
         return masked_mean(costs, genuine.any(1) & impostor.any(1))
 
     def _weighted(self, off: Tensor) -> Tensor:
-        """Exponents [B, B] of how far off each cosine is: 0 at the margin, less below it."""
+        """Exponents [B, B] for the errors of all cosines: 0 at the margin, negative below it."""
         weight = (off.detach() + self.margin).clamp_min(0)
         return self.scale * weight * (off - self.margin)

@@ -1,4 +1,4 @@
-"""The contrastive loss on the Euclidean distance."""
+"""Contrastive loss on the Euclidean distance."""
 
 from typing import Annotated
 
@@ -12,10 +12,11 @@ from facesim_plugins.losses._euclidean import EuclideanLoss, paired_distance
 
 @losses("contrastive", starter="contrastive")
 class Contrastive(EuclideanLoss):
-    """Pull genuine pairs together and push impostors apart until a margin lies between them.
+    """Pull genuine pairs together and push impostor pairs apart, up to a margin.
 
-    A genuine pair at distance ``d`` costs ``d ** 2``, an impostor ``max(0, margin - d) ** 2``; the
-    loss is the mean over the pairs, and 0 where there are none. The score is ``-d``.
+    The loss of a genuine pair at distance ``d`` is ``d ** 2``, that of an impostor pair
+    ``max(0, margin - d) ** 2``; the loss is the mean over the pairs, and 0 if there are none. The
+    score is ``-d``.
 
     Reference:
         Hadsell, Chopra, LeCun: Dimensionality Reduction by Learning an Invariant Mapping (2006).
@@ -27,14 +28,14 @@ class Contrastive(EuclideanLoss):
         num_identities: int,
         *,
         margin: Annotated[
-            float, Field(gt=0, description="distance from which on an impostor pair costs nothing")
+            float, Field(gt=0, description="distance beyond which an impostor pair has no loss")
         ] = 2.0,
     ) -> None:
         super().__init__()
         self.margin = margin
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> the mean cost of a pair."""
+        """Embeddings float [B, D] of ``batch.images`` -> the mean loss per pair."""
         distance = paired_distance(*batch.gather(embeddings))
         shortfall = (self.margin - distance).clamp_min(0)
         costs = torch.where(batch.same, distance, shortfall).square()
@@ -45,5 +46,5 @@ class Contrastive(EuclideanLoss):
         return -self.margin
 
     def chance_loss(self, genuine_share: float) -> float:
-        """With all pairs at the distance ``(1 - genuine_share) * margin``, the best for all."""
+        """That of all pairs at the distance ``(1 - genuine_share) * margin``, the best constant."""
         return genuine_share * (1 - genuine_share) * self.margin**2

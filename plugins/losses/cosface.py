@@ -1,4 +1,4 @@
-"""CosFace: a softmax with an additive cosine margin."""
+"""CosFace: softmax with an additive cosine margin."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from facesim_plugins.losses._margin_softmax import MarginSoftmax, Scale
 
 @losses("cosface")
 class CosFace(MarginSoftmax):
-    """Classify each image by its cosine to one weight per identity, its own lowered first.
+    """Softmax over cosines to one weight per identity, with a margin on the own cosine.
 
     An image enters the softmax with ``cosine - margin`` for its own identity and with the cosine
     for every other. The score is the cosine.
@@ -26,7 +26,7 @@ class CosFace(MarginSoftmax):
         num_identities: int,
         *,
         margin: Annotated[
-            float, Field(ge=0, lt=2, description="taken off the cosine to the own identity")
+            float, Field(ge=0, lt=2, description="subtracted from the cosine to the own identity")
         ] = 0.35,
         scale: Scale = 64.0,
     ) -> None:

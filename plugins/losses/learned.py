@@ -1,4 +1,4 @@
-"""A loss that learns how to compare: a small classifier on the two embeddings of a pair."""
+"""Learned comparison: a small classifier on the two embeddings of a pair."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -13,11 +13,11 @@ from facesim_plugins.losses._logistic import LogisticLoss
 
 @losses("learned")
 class Learned(LogisticLoss):
-    """Cross-entropy of a multi-layer perceptron that tells genuine pairs from impostors.
+    """Binary cross-entropy of a multi-layer perceptron that classifies pairs as genuine.
 
-    The perceptron sees the two embeddings side by side, in both orders, and the mean of its two
-    outputs is the logit of "same identity": the pair has no first and second. That logit is the
-    score. The loss is the mean over the pairs, and 0 where there are none.
+    The perceptron gets the two embeddings concatenated, in both orders, and the mean of its two
+    outputs is the logit of "same identity", so that the score is symmetric. That logit is the
+    score. The loss is the mean over the pairs, and 0 if there are none.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Learned(LogisticLoss):
         *,
         hidden: Annotated[
             tuple[Annotated[int, Field(gt=0)], ...],
-            Field(description="width of each hidden layer; none makes the comparison linear"),
+            Field(description="width of each hidden layer; [] makes the comparison linear"),
         ] = (64, 64),
     ) -> None:
         super().__init__()

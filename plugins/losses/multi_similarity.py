@@ -1,4 +1,4 @@
-"""The multi-similarity loss."""
+"""Multi-similarity loss."""
 
 from typing import Annotated
 
@@ -9,20 +9,19 @@ from torch.nn import functional
 
 from facesim import PairBatch, losses
 from facesim_plugins.losses._cosine import CosineLoss, cosine_matrix
-from facesim_plugins.losses._identity_pairs import genuine_pairs, impostor_pairs
-from facesim_plugins.losses._masked import masked_logsumexp
+from facesim_plugins.losses._pair_masks import genuine_pairs, impostor_pairs, masked_logsumexp
 
 
 @losses("multi_similarity")
 class MultiSimilarity(CosineLoss):
-    """Weigh each pair of the batch by how it compares with the other pairs of its image.
+    """Weight each pair of the batch relative to the other pairs of its image.
 
     Of each image the informative pairs are kept: impostors whose cosine is higher than the lowest
-    genuine one less ``epsilon``, and genuine ones lower than the highest impostor plus ``epsilon``.
-    With the cosines ``g`` of the kept genuine pairs and ``i`` of the kept impostors, the image
-    costs ``log(1 + sum(exp(-alpha * (g - base)))) / alpha`` and
-    ``log(1 + sum(exp(beta * (i - base)))) / beta``; the loss is the mean over the images. It is
-    made of all pairs among the images of a batch. The score is the cosine.
+    genuine one minus ``epsilon``, and genuine ones lower than the highest impostor plus
+    ``epsilon``. With the cosines ``g`` of the kept genuine pairs and ``i`` of the kept impostors,
+    the loss of the image is ``log(1 + sum(exp(-alpha * (g - base)))) / alpha`` plus
+    ``log(1 + sum(exp(beta * (i - base)))) / beta``; the loss is the mean over the images. It uses
+    all pairs among the images of a batch. The score is the cosine.
 
     Reference:
         Wang, Han, Huang, Dong, Scott: Multi-Similarity Loss with General Pair Weighting for Deep
@@ -35,23 +34,23 @@ class MultiSimilarity(CosineLoss):
         num_identities: int,
         *,
         alpha: Annotated[
-            float, Field(gt=0, description="how much more the least alike genuine pair weighs")
+            float, Field(gt=0, description="how strongly the hardest genuine pairs dominate")
         ] = 2.0,
         beta: Annotated[
-            float, Field(gt=0, description="how much more the most alike impostor pair weighs")
+            float, Field(gt=0, description="how strongly the hardest impostor pairs dominate")
         ] = 50.0,
         base: Annotated[
-            float, Field(ge=-1, le=1, description="cosine that parts genuine from impostor pairs")
+            float, Field(ge=-1, le=1, description="cosine between genuine and impostor pairs")
         ] = 0.5,
         epsilon: Annotated[
-            float, Field(ge=0, description="how far apart in cosine two pairs still compete")
+            float, Field(ge=0, description="tolerance, in cosine, for keeping a pair")
         ] = 0.1,
     ) -> None:
         super().__init__()
         self.alpha, self.beta, self.base, self.epsilon = alpha, beta, base, epsilon
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> the mean cost of an image."""
+        """Embeddings float [B, D] of ``batch.images`` -> the mean loss per image."""
         cosines = cosine_matrix(embeddings, embeddings)
         genuine, impostor = self._informative(cosines.detach(), batch.identities)
         apart = functional.softplus(masked_logsumexp(self.alpha * (self.base - cosines), genuine))

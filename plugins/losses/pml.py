@@ -1,4 +1,4 @@
-"""The losses, miners and distances of pytorch-metric-learning."""
+"""Losses, miners and distances of pytorch-metric-learning."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,25 +19,25 @@ REDUCERS = PmlParts("reducer", "reducers")
 REGULARIZERS = PmlParts("regularizer", "regularizers")
 
 _REFUSALS = (AssertionError, LookupError, NotImplementedError, TypeError, ValueError)
-"""How the library says that something does not fit."""
+"""What the library raises for arguments and batches that it does not accept."""
 
 
 @losses("pml", packages=("pytorch-metric-learning",))
 class PytorchMetricLearning(Loss):
-    """A loss of pytorch-metric-learning, by the name of its class, and a miner if asked.
+    """A loss of pytorch-metric-learning, by the name of its class, and optionally a miner.
 
     Each part is a class's name, or a mapping with its parameters:
     ``{name: pml, loss: {name: TripletMarginLoss, margin: 0.1}, miner: BatchHardMiner}``. Names and
     parameters are those of the installed version.
 
-    It sees every image of a batch with its identity, and not the sampler's pairs: use it with
-    ``identity_balanced``. What a loss asks of the data (the number of identities, the width of the
-    embedding) it is given. The score follows the loss's own distance: a similarity as it is, a
-    distance negated; both ways round and averaged, so that it is symmetric. Where a batch yields
-    no tuple the loss is 0. Outside training, random choices are the same each time.
+    It gets every image of a batch with its identity, not the sampler's pairs: use it with
+    ``identity_balanced``. The number of identities and the width of the embedding are passed to
+    the classes that ask for them. The score follows the loss's own distance: a similarity as it
+    is, a distance negated; in both orders and averaged, so that it is symmetric. Where a batch
+    yields no tuple the loss is 0. Outside training, random choices are the same each time.
 
-    Some classes cannot work here and say why when they are named: CrossBatchMemory, a part of
-    whose state no checkpoint would hold, and a few that have no use for identities.
+    Some classes cannot be used and say why when they are named: CrossBatchMemory, whose state
+    would be incomplete in a checkpoint, and a few that ignore identities.
 
     Raises:
         FacesimError: the parts do not fit together, or the loss cannot take a batch.
@@ -116,7 +116,7 @@ class PytorchMetricLearning(Loss):
 
 
 def _asked_of_the_engine(spec: Spec[Any]) -> dict[str, str]:
-    """Parameters of a class that must be given and that the file does not: what they stand for."""
+    """Required parameters of a class that the engine gives, and which of its arguments."""
     parameters = constructor_parameters(spec.plugin.factory.__wrapped__)  # type: ignore[attr-defined]
     return {
         name: meaning
@@ -130,11 +130,11 @@ def _build(spec: Spec[Any], known: dict[str, int], parts: dict[str, Any]) -> Any
     try:
         return spec.plugin.factory(**spec.arguments, **asked, **parts)
     except _REFUSALS as error:
-        raise FacesimError(f"loss pml: {spec.name} cannot be made so: {_reason(error)}") from error
+        raise FacesimError(f"loss pml: {spec.name} cannot be created: {_reason(error)}") from error
 
 
 def _register_tensors(module: nn.Module) -> None:
-    """Make buffers of plain tensors, so that they move to a GPU and are checkpointed."""
+    """Register plain tensor attributes as buffers, so that they move to a GPU and are saved."""
     for part in module.modules():
         for name, value in list(vars(part).items()):
             if isinstance(value, Tensor):
@@ -144,7 +144,7 @@ def _register_tensors(module: nn.Module) -> None:
 
 @contextmanager
 def _repeatable(training: bool, embeddings: Tensor) -> Iterator[None]:
-    """In training the engine seeds torch's generator; elsewhere a choice must not depend on it."""
+    """Seed torch's generator outside of training, where the engine does not."""
     if training:
         yield
         return

@@ -1,4 +1,4 @@
-"""The supervised contrastive loss."""
+"""Supervised contrastive loss."""
 
 from typing import Annotated
 
@@ -7,18 +7,22 @@ from torch import Tensor
 
 from facesim import PairBatch, losses
 from facesim_plugins.losses._cosine import CosineLoss, cosine_matrix
-from facesim_plugins.losses._identity_pairs import genuine_pairs, impostor_pairs
-from facesim_plugins.losses._masked import masked_logsumexp, masked_mean
+from facesim_plugins.losses._pair_masks import (
+    genuine_pairs,
+    impostor_pairs,
+    masked_logsumexp,
+    masked_mean,
+)
 
 
 @losses("supcon")
 class SupCon(CosineLoss):
-    """Let each image pick its genuine partners out of the batch, by a softmax over the cosines.
+    """Softmax over the cosines of the batch, with an image's genuine partners as targets.
 
-    An image costs the mean, over its genuine partners, of the cross-entropy of picking that one
-    among all other images of the batch (the paper's ``L_out``); the loss is the mean over the
-    images that have a partner, and 0 if none has. It is made of all pairs among the images of a
-    batch, and gains from many identities in it. The score is the cosine.
+    The loss of an image is the mean, over its genuine partners, of the cross-entropy of choosing
+    that one among all other images of the batch (the paper's ``L_out``); the loss is the mean over
+    the images that have a partner, and 0 if none has. It uses all pairs among the images of a
+    batch, and benefits from many identities in it. The score is the cosine.
 
     Reference:
         Khosla et al.: Supervised Contrastive Learning (2020).
@@ -30,14 +34,14 @@ class SupCon(CosineLoss):
         num_identities: int,
         *,
         temperature: Annotated[
-            float, Field(gt=0, description="what the cosines are divided by in the softmax")
+            float, Field(gt=0, description="divisor of the cosines in the softmax")
         ] = 0.1,
     ) -> None:
         super().__init__()
         self.temperature = temperature
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> the mean cost of an image."""
+        """Embeddings float [B, D] of ``batch.images`` -> the mean loss per image."""
         logits = cosine_matrix(embeddings, embeddings) / self.temperature
         genuine = genuine_pairs(batch.identities)
         partners = genuine.sum(1)

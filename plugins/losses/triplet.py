@@ -1,4 +1,4 @@
-"""The triplet loss."""
+"""Triplet loss with in-batch mining."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from facesim import PairBatch, losses
 from facesim_plugins.losses._euclidean import EuclideanLoss, distance_matrix, paired_distance
-from facesim_plugins.losses._identity_pairs import genuine_pairs, impostor_pairs
+from facesim_plugins.losses._pair_masks import genuine_pairs, impostor_pairs
 
 Triplets = tuple[Tensor, Tensor, Tensor]
 """Positions int64 [T] in a batch of the anchors, their genuine partners and their impostors."""
@@ -17,11 +17,11 @@ Triplets = tuple[Tensor, Tensor, Tensor]
 
 @losses("triplet")
 class Triplet(EuclideanLoss):
-    """Bring each image nearer to its own identity than to any other, by a margin.
+    """Make each image closer to its own identity than to any other, by a margin.
 
-    A triplet of an anchor, a genuine partner at distance ``g`` and an impostor at distance ``i``
-    costs ``max(0, g - i + margin)``, or ``log(1 + exp(g - i))`` without a margin; the loss is the
-    mean over the triplets, and 0 where there are none. They are made of the images of the batch:
+    The loss of a triplet, an anchor with a genuine partner at distance ``g`` and an impostor at
+    distance ``i``, is ``max(0, g - i + margin)``, or ``log(1 + exp(g - i))`` without a margin; the
+    loss is the mean over the triplets, and 0 if there are none. They are mined in the batch:
 
     - ``batch_hard``: each image with its farthest partner and its nearest impostor;
     - ``semi_hard``: each image with each of its partners, and the nearest impostor that is farther
@@ -46,14 +46,14 @@ class Triplet(EuclideanLoss):
         ] = "batch_hard",
         margin: Annotated[
             float | None,
-            Field(gt=0, description="how much nearer the partner should be; none for a soft one"),
+            Field(gt=0, description="how much closer the partner should be; null: soft margin"),
         ] = 0.2,
     ) -> None:
         super().__init__()
         self.mining, self.margin = mining, margin
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> the mean cost of a triplet."""
+        """Embeddings float [B, D] of ``batch.images`` -> the mean loss per triplet."""
         mine = _batch_hard if self.mining == "batch_hard" else _semi_hard
         triplets = mine(distance_matrix(embeddings), batch.identities)
         anchors, partners, impostors = (embeddings.index_select(0, side) for side in triplets)
@@ -61,7 +61,7 @@ class Triplet(EuclideanLoss):
         return self._costs(excess).sum() / max(len(excess), 1)
 
     def chance_loss(self, genuine_share: float) -> float | None:
-        """The cost of a partner as far away as the impostor; none if there may be no triplet."""
+        """The loss of a partner as far away as the impostor; None if there may be no triplet."""
         if not 0 < genuine_share < 1:
             return None
         return self._costs(torch.zeros(())).item()
@@ -84,7 +84,8 @@ def _semi_hard(distances: Tensor, identities: Tensor) -> Triplets:
     genuine, impostor = genuine_pairs(identities), impostor_pairs(identities)
     count = impostor.sum(1, keepdim=True)
     anchors, partners = (genuine & (count > 0)).nonzero().unbind(1)
-    # Sorted by distance, the impostor looked for stands behind those that are no farther away.
+    # In the row sorted by distance, the semi-hard impostor follows those at most as far away as
+    # the partner.
     by_distance, impostors = distances.masked_fill(~impostor, torch.inf).sort(1)
     nearer = torch.searchsorted(by_distance, distances, right=True)
     place = nearer.minimum(count - 1)[anchors, partners]

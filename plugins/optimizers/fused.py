@@ -1,7 +1,7 @@
-"""Adam, AdamW and SGD as fused kernels, with the parameters that matter for fine-tuning.
+"""Adam, AdamW and SGD with fused kernels and their most common parameters.
 
-They stand beside ``torch.Adam`` and its like, and are no aliases of them: a fused kernel rounds
-otherwise than torch's default, and ``sgd`` has momentum and asks for a learning rate.
+They are not aliases of ``torch.Adam``, ``torch.AdamW`` and ``torch.SGD``: fused kernels round
+differently from torch's default, and ``sgd`` has momentum and requires a learning rate.
 """
 
 from typing import Annotated

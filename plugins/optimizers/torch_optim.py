@@ -1,12 +1,12 @@
-"""The optimizers of ``torch.optim``, each by its own name: ``{name: torch.RAdam, lr: 1e-3}``.
+"""torch's optimizers by their own names: ``{name: torch.RAdam, lr: 1e-3}``.
 
-Parameters, defaults and explanations are those of the installed torch. Left out are
+Parameters, defaults and descriptions are those of the installed torch. Left out are
 
-- ``LBFGS``, which evaluates the loss several times a step and asks for a closure that does;
-- ``SparseAdam``, which takes sparse gradients only, and a network of facesim has dense ones;
-- ``Muon``, which takes matrices only, and every network has biases and convolutions besides;
+- ``LBFGS``, which needs a closure that evaluates the loss several times per step;
+- ``SparseAdam``, which takes sparse gradients only;
+- ``Muon``, which takes matrices only, not biases and convolutions;
 
-and of the parameters those that would train backwards or serve other kinds of loop.
+and the parameters for maximisation and for other kinds of training loop.
 """
 
 import inspect

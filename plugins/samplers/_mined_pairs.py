@@ -1,4 +1,4 @@
-"""Pairs of which a share is the hardest that the network's own embeddings show."""
+"""Base class of samplers that mine hard pairs by the network's embeddings."""
 
 import math
 from abc import abstractmethod
@@ -17,11 +17,11 @@ from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFr
 
 
 class MinedPairs(MiningSampler):
-    """Random pairs until something was mined; from then on a share of mined ones.
+    """Random pairs until pairs were mined; from then on a share of mined ones.
 
-    A mined pair is an image, drawn at random and no image twice while another is left, with the
-    partner that mining chose for it: its nearest impostor in a random pool, or the farthest image
-    of its identity. What is mined is held as two rows an image, sixteen bytes.
+    A mined pair is a randomly drawn image with the partner that mining chose for it: its nearest
+    impostor in a random pool, or the farthest image of its identity. Images are drawn without
+    replacement while any are left. Mined pairs take sixteen bytes per image.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class MinedPairs(MiningSampler):
 
     @abstractmethod
     def hard_share(self, epoch: int) -> float:
-        """The share of the pairs that are mined ones, from 0 to 1."""
+        """The share of mined pairs, from 0 to 1."""
 
     def batches(self, epoch: int) -> Iterator[PairBatch]:
-        """The batches of one epoch, each made when it is asked for."""
+        """The batches of one epoch, generated lazily."""
         rows = self._rows(self._generator(epoch), self.hard_share(epoch) if self._partners else 0)
         for start in range(0, len(rows), self._batch_size):
             yield PairBatch.of_pairs(rows[start : start + self._batch_size], self._identities)
@@ -71,11 +71,11 @@ class MinedPairs(MiningSampler):
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The partners of each image, int64 [N] for either class; empty before any were mined."""
+        """The partners of each image, int64 [N] per class of pairs; empty before any were mined."""
         return {name: torch.from_numpy(rows) for name, rows in self._partners.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go back to partners that were mined; FacesimError if they are of another table."""
+        """Restore mined partners; raises FacesimError if they are of another table."""
         if any(len(rows) != len(self._identities) for rows in state.values()):
             raise FacesimError("the checkpoint's mined pairs are of another training table")
         self._partners = {name: rows.numpy() for name, rows in state.items()}

@@ -1,10 +1,8 @@
-"""The hardest partner of every image among some, by the embeddings of all.
+"""Mining the hardest genuine and impostor partner of every image.
 
-No distance matrix of the whole table is made: a block of images is compared with a random pool,
-and an image with a bounded number of its identity's others.
+No distance matrix of the whole table is computed: a block of images is compared with a random
+pool, and an image with a bounded number of others of its identity.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,8 +11,8 @@ from torch import Tensor
 from facesim.arrays import Int64Array
 from facesim.data.pair_drawing import PairSpace
 
-_IMAGES_A_POOL = 256  # with larger blocks a few images of a pool would be everybody's partner
-_IMAGES_AT_ONCE = 1 << 14
+_IMAGES_PER_POOL = 256  # with larger blocks a few images of a pool would be everybody's partner
+_BLOCK = 1 << 14
 
 
 def nearest_impostors(
@@ -29,13 +27,13 @@ def nearest_impostors(
         generator: the only source of randomness.
 
     Returns:
-        int64 [N], rows of the table. Where a pool shows nobody else, any image of another identity.
+        int64 [N], rows of the table. Where a pool holds no impostor, any image of another identity.
     """
     identity = np.empty(len(embeddings), np.int64)
     identity[space.order] = np.repeat(np.arange(len(space.bounds) - 1), np.diff(space.bounds))
     partner = _any_impostors(space, identity, generator)
     for block in np.array_split(
-        generator.permutation(len(embeddings)), max(len(embeddings) // _IMAGES_A_POOL, 1)
+        generator.permutation(len(embeddings)), max(len(embeddings) // _IMAGES_PER_POOL, 1)
     ):
         candidates = generator.integers(len(embeddings), size=pool)
         distance = torch.cdist(embeddings[block], embeddings[candidates])
@@ -63,10 +61,11 @@ def farthest_genuine(
     images = np.diff(space.bounds)
     start = np.repeat(space.bounds[:-1], images)
     others = np.repeat(images, images) - 1
-    # The images of an identity in random order, so that the next ones are random ones.
+    # Each image is compared with the next ones of its identity, which this makes random ones.
     order = space.order[np.lexsort((generator.permutation(len(start)), start))]
     partner = np.full(len(embeddings), -1, np.int64)
-    for block in _blocks(len(order)):
+    for begin in range(0, len(order), _BLOCK):
+        block = slice(begin, min(begin + _BLOCK, len(order)))
         farthest = torch.full((len(order[block]),), -1.0)
         for step in range(1, min(most, int(others[block].max(initial=0))) + 1):
             there = np.flatnonzero(others[block] >= step) + block.start
@@ -82,13 +81,11 @@ def farthest_genuine(
 def _any_impostors(
     space: PairSpace, identity: Int64Array, generator: np.random.Generator
 ) -> Int64Array:
-    """For every image any of another identity: of all places but those of its own."""
+    """For every image a random one of another identity.
+
+    The images of an identity are contiguous in ``space.order``: skip them by adding their number.
+    """
     start, end = space.bounds[identity], space.bounds[identity + 1]
     place = generator.integers(len(identity) - (end - start))
     other: Int64Array = space.order[place + (end - start) * (place >= start)]
     return other
-
-
-def _blocks(rows: int) -> Iterator[slice]:
-    for begin in range(0, rows, _IMAGES_AT_ONCE):
-        yield slice(begin, min(begin + _IMAGES_AT_ONCE, rows))

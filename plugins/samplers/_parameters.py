@@ -6,13 +6,13 @@ from pydantic import Field
 
 PairsPerImage = Annotated[
     float,
-    Field(gt=0, allow_inf_nan=False, description="Pairs in an epoch, as a multiple of the images."),
+    Field(gt=0, allow_inf_nan=False, description="pairs per epoch, as a multiple of the images"),
 ]
-SameFraction = Annotated[
-    float, Field(ge=0, le=1, description="Share of the pairs that show one identity.")
+SameFraction = Annotated[float, Field(ge=0, le=1, description="share of genuine pairs")]
+Pool = Annotated[
+    int, Field(ge=1, description="number of random images that each image is compared with")
 ]
-Pool = Annotated[int, Field(ge=1, description="Images that each is compared with, at random.")]
 By = Annotated[
     Literal["euclidean", "cosine"],
-    Field(description="What near and far are; as the loss compares."),
+    Field(description="distance by which pairs are hard; the one that the loss uses"),
 ]

@@ -1,4 +1,4 @@
-"""From random pairs to hard ones in the course of the epochs."""
+"""Curriculum: from random pairs to hard ones over the epochs."""
 
 from typing import Annotated
 
@@ -12,12 +12,13 @@ from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFr
 
 @samplers("curriculum")
 class Curriculum(MinedPairs):
-    """Random pairs at first, and every epoch a larger share of those that the network finds hard.
+    """Random pairs at first, and a larger share of hard ones in every epoch.
 
     The share of hard pairs grows linearly (the pacing function) from 0 in the first epoch to
-    ``hardest_share`` after ``ramp_epochs``, and stays there. Hard are the pairs of ``hard_pairs``:
-    before every epoch but the first all training images are embedded, and each image gets as
-    partners the nearest of a random pool of other people's images and the farthest of its own.
+    ``hardest_share`` after ``ramp_epochs``, and stays there. Hard pairs are those of
+    ``hard_pairs``: before every epoch but the first all training images are embedded, and the
+    partners of an image are the nearest of a random pool of other people's images and the
+    farthest of its own identity.
 
     Reference:
         Bengio et al.: Curriculum Learning (2009).
@@ -33,10 +34,10 @@ class Curriculum(MinedPairs):
         pairs_per_image: PairsPerImage,
         same_fraction: SameFraction = 0.5,
         ramp_epochs: Annotated[
-            int, Field(ge=1, description="Epochs until the share of hard pairs is at its highest.")
+            int, Field(ge=1, description="epochs until the share of hard pairs is at its maximum")
         ] = 5,
         hardest_share: Annotated[
-            float, Field(gt=0, le=1, description="Share of hard pairs from then on.")
+            float, Field(gt=0, le=1, description="maximum share of hard pairs")
         ] = 1.0,
         pool: Pool = 100,
         by: By = "euclidean",
@@ -54,5 +55,5 @@ class Curriculum(MinedPairs):
         self._hardest_share = hardest_share
 
     def hard_share(self, epoch: int) -> float:
-        """Linear in the epoch, up to the highest."""
+        """Linear in the epoch, up to the maximum."""
         return self._hardest_share * min(epoch / self._ramp_epochs, 1)

@@ -1,4 +1,4 @@
-"""The pairs of a list that somebody wrote."""
+"""Pairs of a CSV file."""
 
 import math
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ from facesim.data.pair_sets import read_training_pairs
 
 @samplers("from_file")
 class FromFile(TableSampler):
-    """Every pair of a file once an epoch, in an order of each epoch's own.
+    """Every pair of a file once per epoch, in a new random order.
 
     The file is a CSV with the columns ``file1,file2``, paths as in the training table, and
-    optionally ``same``: 1 for one identity, 0 for two. The table knows what a pair shows; a
-    ``same`` that contradicts it is an error. The files in a run directory's ``pairs/`` are such.
+    optionally ``same``: 1 for one identity, 0 for two. The table's identities decide; a ``same``
+    that contradicts them is an error. The files in a run directory's ``pairs/`` have this format.
 
     Args:
         identities: int64 [N], the identity of every row of the table.
-        batch_size: pairs a batch; the last batch of an epoch may hold fewer.
+        batch_size: pairs per batch; the last batch of an epoch may hold fewer.
         seed: together with the epoch it decides the order.
         pairs: the file.
 
     Raises:
-        DataError: once the table is known: the file cannot be read, a line holds an image that the
-            table does not list, an image twice or a wrong ``same`` (named by line), or all pairs
-            are of one class.
+        DataError: by ``read_table``: the file cannot be read, a line holds an image that the table
+            does not list, an image twice or a wrong ``same`` (named by line), or all pairs are of
+            one class.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class FromFile(TableSampler):
         if pairs.same.all() or not pairs.same.any():
             there = "genuine" if pairs.same.any() else "impostor"
             raise DataError(
-                f"{self._path}: all {len(pairs)} pairs are {there} ones; nothing is learned from "
-                "one class alone"
+                f"{self._path}: all {len(pairs)} pairs are {there} ones; training needs pairs of "
+                "both classes"
             )
         self._rows = pairs.rows
 
     def batches(self, epoch: int) -> Iterator[PairBatch]:
-        """The batches of one epoch, each made when it is asked for."""
+        """The batches of one epoch, generated lazily."""
         generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
         order = generator.permutation(len(self._rows))
         for start in range(0, len(order), self._batch_size):

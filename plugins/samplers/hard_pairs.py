@@ -1,4 +1,4 @@
-"""Pairs that the network finds hard, mined anew for every epoch."""
+"""Hard pairs, mined again before every epoch."""
 
 from facesim import samplers
 from facesim_plugins.samplers._mined_pairs import MinedPairs
@@ -6,14 +6,14 @@ from facesim_plugins.samplers._mined_pairs import MinedPairs
 
 @samplers("hard_pairs")
 class HardPairs(MinedPairs):
-    """Impostors that look alike to the network, and genuine pairs that do not.
+    """Impostor pairs with close embeddings, and genuine pairs with distant ones.
 
-    Before every epoch but the first all training images are embedded. Each image then has as
-    partners the nearest of a random pool of other people's images, and the farthest of its own
-    identity. An epoch pairs images, drawn at random, with these; the first has random pairs.
+    Before every epoch but the first all training images are embedded. The partners of an image
+    are then the nearest of a random pool of other people's images, and the farthest of its own
+    identity. An epoch pairs randomly drawn images with these; the first has random pairs.
 
     The larger the pool, the harder the impostors; the very hardest of a large table are often
-    wrong labels, which a pool of a hundred or so seldom meets.
+    label errors, which a pool of about a hundred rarely contains.
 
     Reference:
         Schroff, Kalenichenko, Philbin: FaceNet (2015), section 3.2.
@@ -22,5 +22,5 @@ class HardPairs(MinedPairs):
     """
 
     def hard_share(self, epoch: int) -> float:
-        """All pairs, once there are mined ones."""
+        """All pairs, once pairs were mined."""
         return 1.0

@@ -1,4 +1,4 @@
-"""Batches of some identities with some images each, and all pairs among them."""
+"""Batches of P identities with K images each (PK sampling), and all pairs among them."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -17,27 +17,28 @@ from facesim.data.pair_drawing import PairSpace, require_pairs
     starter="{name: identity_balanced, images_per_identity: 3} # 16 people with 3 images each",
 )
 class IdentityBalanced(Sampler):
-    """P identities with K images each a batch, and every pair that they form.
+    """P identities with K images each per batch, and every pair among these images.
 
-    Every image comes exactly once an epoch. An identity with more than K images is split at
-    random into groups of equal size, at most K and to within one image; an identity with fewer
-    than K forms one group of what it has, and one with a single image meets the others as an
-    impostor. The groups are dealt over the batches as cards are, so all batches hold P groups or
-    one less, and two groups of one identity share a batch only if it has more groups than the
-    epoch has batches.
-
-    The batches of Schroff, Kalenichenko, Philbin: FaceNet (2015), and Hermans, Beyer, Leibe: In
-    Defense of the Triplet Loss (2017).
+    Every image comes exactly once per epoch. An identity with more than K images is split at
+    random into groups of at most K images, whose sizes differ by at most one; an identity with
+    fewer than K images is one group, and one with a single image is in impostor pairs only. The
+    groups are distributed round-robin over the batches, so that all batches hold P groups or one
+    less, and two groups of one identity share a batch only if it has more groups than the epoch
+    has batches.
 
     Args:
         identities: int64 [N], the identity of every row of the table.
-        batch_size: P times K, the most images that a batch holds.
+        batch_size: P times K, the maximum number of images in a batch.
         seed: together with the epoch it decides every batch.
         images_per_identity: K.
 
     Raises:
-        FacesimError: ``batch_size`` is no multiple of K or leaves room for one identity only, or
-            the table has one identity only or no identity with two images.
+        FacesimError: ``batch_size`` is not a multiple of K or less than 2 K, or the table has one
+            identity only or no identity with two images.
+
+    Reference:
+        Schroff, Kalenichenko, Philbin: FaceNet (2015). Hermans, Beyer, Leibe: In Defense of the
+        Triplet Loss for Person Re-Identification (2017).
     """
 
     def __init__(
@@ -47,10 +48,15 @@ class IdentityBalanced(Sampler):
         seed: int,
         *,
         images_per_identity: Annotated[
-            int, Field(ge=2, description="The most images of one identity in a batch (K).")
+            int, Field(ge=2, description="maximum images of one identity in a batch (K)")
         ] = 4,
     ) -> None:
-        _require_whole_groups(batch_size, images_per_identity)
+        if batch_size % images_per_identity or batch_size < 2 * images_per_identity:
+            nearest = max(2, round(batch_size / images_per_identity)) * images_per_identity
+            raise FacesimError(
+                f"batch_size {batch_size} is not a multiple, two or more, of images_per_identity "
+                f"{images_per_identity}; use {nearest}"
+            )
         space = PairSpace.of(identities)
         require_pairs(space, genuine=1, impostor=1)
         self._identities = identities
@@ -61,7 +67,7 @@ class IdentityBalanced(Sampler):
         self._batches = -(-groups * images_per_identity // batch_size)
 
     def batches(self, epoch: int) -> Iterator[PairBatch]:
-        """The batches of one epoch, each made when it is asked for."""
+        """The batches of one epoch, generated lazily."""
         generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
         rows, bounds = self._shuffled_groups(generator)
         for batch in generator.permutation(self._batches):
@@ -90,25 +96,15 @@ class IdentityBalanced(Sampler):
 
 
 def _groups(images: Int64Array, group_size: int) -> Int64Array:
-    """Groups that each identity is split into."""
+    """The number of groups that each identity is split into."""
     return -(-images // group_size)
 
 
 def _group_bounds(images: Int64Array, group_size: int) -> Int64Array:
-    """Where the groups begin and the last one ends, identities standing one after another."""
+    """Where the groups begin and the last one ends, with identities one after another."""
     groups = _groups(images, group_size)
     first_group = np.cumsum(groups) - groups
     which = np.arange(groups.sum()) - np.repeat(first_group, groups)
     within = which * np.repeat(images, groups) // np.repeat(groups, groups)
     starts = np.repeat(np.cumsum(images) - images, groups) + within
     return np.append(starts, images.sum())
-
-
-def _require_whole_groups(batch_size: int, images_per_identity: int) -> None:
-    if batch_size % images_per_identity == 0 and batch_size >= 2 * images_per_identity:
-        return
-    nearest = max(2, round(batch_size / images_per_identity)) * images_per_identity
-    raise FacesimError(
-        f"batch_size {batch_size} is not two or more times images_per_identity "
-        f"{images_per_identity}, so it is no whole number of identities; use {nearest}"
-    )

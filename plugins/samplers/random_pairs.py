@@ -1,4 +1,4 @@
-"""Genuine and impostor pairs drawn at random from the whole table."""
+"""Random genuine and impostor pairs of the whole table."""
 
 import math
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from facesim_plugins.samplers._parameters import PairsPerImage, SameFraction
 
 @samplers("random_pairs")
 class RandomPairs(Sampler):
-    """Pairs drawn anew each epoch, every genuine and every impostor pair equally likely.
+    """Pairs drawn again in each epoch, uniformly over all genuine and all impostor pairs.
 
-    No pair comes twice in an epoch while another of its class is left. An identity with one image
-    takes part in impostor pairs only. An epoch is held as one number a pair, eight bytes.
+    They are drawn without replacement while any of their class are left. An identity with one
+    image is in impostor pairs only. An epoch takes eight bytes per pair.
 
     Args:
         identities: int64 [N], the identity of every row of the table.
-        batch_size: pairs a batch; the last batch of an epoch may hold fewer.
+        batch_size: pairs per batch; the last batch of an epoch may hold fewer.
         seed: together with the epoch it decides every pair.
         pairs_per_image: pairs in an epoch, as a multiple of the images.
         same_fraction: share of genuine pairs.
 
     Raises:
-        FacesimError: no pair is asked for, or a class of pairs that the table has none of.
+        FacesimError: no pair is requested, or pairs of a class that the table has none of.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RandomPairs(Sampler):
         require_pairs(self._space, self._genuine, self._impostor)
 
     def batches(self, epoch: int) -> Iterator[PairBatch]:
-        """The batches of one epoch, each made when it is asked for."""
+        """The batches of one epoch, generated lazily."""
         generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
         numbers = draw_pair_numbers(self._space, self._genuine, self._impostor, generator)
         for start in range(0, len(numbers), self._batch_size):

@@ -1,4 +1,4 @@
-"""A learning rate that stays."""
+"""Constant learning rate."""
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
@@ -8,5 +8,5 @@ from facesim import schedulers
 
 @schedulers("constant", default=True)
 def constant(optimizer: Optimizer, total_steps: int) -> LRScheduler:  # noqa: ARG001
-    """Leave the learning rate as the optimizer has it."""
+    """Keep the optimizer's learning rate."""
     return LambdaLR(optimizer, lambda _: 1.0)

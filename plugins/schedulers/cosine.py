@@ -1,4 +1,4 @@
-"""Half a cosine, after a linear warm-up."""
+"""Cosine decay with linear warm-up."""
 
 from math import cos, pi
 from typing import Annotated
@@ -18,13 +18,13 @@ def cosine(
     total_steps: int,
     *,
     warmup: Annotated[
-        float, Field(ge=0, lt=1, description="share of the steps that climb to the optimizer's lr")
+        float, Field(ge=0, lt=1, description="share of the steps in the linear warm-up")
     ] = 0.0,
     final: Annotated[
-        float, Field(ge=0, le=1, description="share of the optimizer's lr that remains at the end")
+        float, Field(ge=0, le=1, description="final learning rate as a share of the optimizer's")
     ] = 0.0,
 ) -> LRScheduler:
-    """Climb linearly to the optimizer's learning rate, then fall along half a cosine.
+    """Rise linearly to the optimizer's learning rate, then decay along half a cosine.
 
     Reference:
         Loshchilov, Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts (2017).
@@ -33,7 +33,7 @@ def cosine(
 
     def share_of_lr(step: int) -> float:
         if step < warmup_steps:
-            return (step + 1) / (warmup_steps + 1)  # never 0: the first step must move something
+            return (step + 1) / (warmup_steps + 1)  # never 0, or the first step would do nothing
         progress = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1)
         return final + (1 - final) * (1 + cos(pi * progress)) / 2
 

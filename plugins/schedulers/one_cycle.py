@@ -1,4 +1,4 @@
-"""One rise and one fall of the learning rate."""
+"""One-cycle learning rate: one rise, one decay."""
 
 from math import cos, pi
 from typing import Annotated
@@ -19,15 +19,15 @@ def one_cycle(
         float, Field(gt=0, lt=1, description="share of the steps before the peak")
     ] = 0.3,
     start: Annotated[
-        float, Field(gt=0, le=1, description="share of the peak that the first step has")
+        float, Field(gt=0, le=1, description="initial learning rate as a share of the peak")
     ] = 0.04,
     final: Annotated[
-        float, Field(ge=0, le=1, description="share of the peak that remains at the end")
+        float, Field(ge=0, le=1, description="final learning rate as a share of the peak")
     ] = 0.0,
 ) -> LRScheduler:
-    """Rise along half a cosine to the optimizer's learning rate, the peak, then fall to the end.
+    """Rise along half a cosine to the optimizer's learning rate, the peak, then decay.
 
-    Momentum stays as it is. (Torch's OneCycleLR divides by zero where the rise is a single step.)
+    Momentum is constant. (torch's OneCycleLR divides by zero where the rise is a single step.)
 
     Reference:
         Smith, Topin: Super-Convergence: Very Fast Training Using Large Learning Rates (2018).

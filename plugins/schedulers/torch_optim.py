@@ -1,9 +1,9 @@
-"""The schedulers of torch, each by its own name: ``{name: torch.StepLR, step_size: 500}``.
+"""torch's schedulers by their own names: ``{name: torch.StepLR, step_size: 500}``.
 
-Parameters, defaults and explanations are those of the installed torch, with two differences. The
-engine steps a scheduler after every batch, so that everything that torch counts in epochs is
-counted in batches here. And what torch calls ``T_max`` or ``total_iters`` is, unless it is given,
-the number of batches of the whole run.
+Parameters, defaults and descriptions are those of the installed torch, with two differences. The
+engine steps a scheduler after every batch, so that what torch counts in epochs is counted in
+batches here. And ``T_max`` and ``total_iters`` are, unless given, the number of batches of the
+whole run.
 
 Left out are
 
@@ -36,7 +36,7 @@ _WHOLE_RUN = ("T_max", "total_iters")
 _BATCHES = (
     Annotated[int, Field(gt=0)] | None,
     None,
-    "batches until the end of the decay; null: those of the whole run",
+    "batches until the end of the schedule; null: all of the run",
 )
 _POSITIVE = Field(gt=0)
 _SHARE = Field(gt=0, le=1)
@@ -81,7 +81,7 @@ def _register(cls: type[LRScheduler]) -> None:
     vars(build)["__signature__"] = inspect.Signature([*passed, *parameters])
     build.__qualname__ = cls.__name__
     build.__doc__ = (
-        f"``torch.optim.lr_scheduler.{cls.__name__}``, stepped after every batch: its epochs are "
+        f"``torch.optim.lr_scheduler.{cls.__name__}``, stepped once per batch: its epochs are "
         "batches here."
     )
     schedulers(f"torch.{cls.__name__}")(build)

@@ -1,4 +1,4 @@
-"""What a tracker remembers of its run in a store that takes nothing back."""
+"""State of a run in a remote store that cannot delete what was logged."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from facesim.atomic import write_text
 
 
 class RemoteRun:
-    """The identity of a run in the store, and the last step that each name was logged at.
+    """The id of a run in the store, and the last step at which each name was logged.
 
-    It is kept in the run directory, so that a run that is resumed goes on in the same run of the
-    store, and does not send again what that has already: the steps between the last checkpoint
-    and the interruption are trained again, to the same numbers.
+    It is kept in the run directory, so that a resumed run continues the same run of the store and
+    does not send again what that already has: the steps between the last checkpoint and the
+    interruption are trained again, to the same values.
 
     Args:
         file: where it is kept; need not exist yet.
@@ -24,16 +24,16 @@ class RemoteRun:
         self._last: dict[str, int] = known.get("last", {})
 
     def begin(self, run_id: str) -> None:
-        """Keep the identity that the store has given, or was given."""
+        """Save the run's id in the store."""
         self.id = run_id
         self._save()
 
-    def news(self, values: dict[str, float], step: int) -> dict[str, float]:
+    def unsent(self, values: dict[str, float], step: int) -> dict[str, float]:
         """Those values that the store does not have yet."""
         return {name: value for name, value in values.items() if step > self._last.get(name, -1)}
 
-    def sent(self, steps: dict[str, int]) -> None:
-        """Note up to which step the store has each name; a kill just before sends them again."""
+    def mark_sent(self, steps: dict[str, int]) -> None:
+        """Save the last step that was sent of each name; a kill just before sends them again."""
         self._last |= steps
         self._save()
 

@@ -1,4 +1,4 @@
-"""One table for spreadsheets and pandas."""
+"""CSV tracker: one table for spreadsheets and pandas."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ from facesim.atomic import write_text
 
 @trackers("csv")
 class Csv(Tracker):
-    """Write the run's numbers to ``metrics.csv`` in its directory: a row a step, a column a name.
+    """Write metrics to ``metrics.csv`` in the run directory: one row per step, one column per name.
 
-    A cell is empty where nothing was logged. A run that is resumed goes on from its last
-    checkpoint: rows of later steps are taken out, since those steps come again.
+    A cell is empty where nothing was logged. A resumed run continues from its last checkpoint:
+    rows of later steps are removed, since those steps are trained again.
     """
 
     def __init__(self) -> None:
@@ -25,13 +25,13 @@ class Csv(Tracker):
         self._offset = self._end = 0  # of the last row
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
-        """Note where to write; the file begins with the first numbers."""
+        """Remember where to write; the file is created with the first values."""
         self._path = run_dir / "metrics.csv"
 
     def log(self, values: dict[str, float], step: int) -> None:
-        """Add to the row of a step; every row is on its way to the disk before this returns."""
+        """Add to the row of a step; the row is flushed before this returns."""
         if self._file is None:
-            # Only now is it known where a resumed run goes on.
+            # Only now is it known where a resumed run continues.
             self._begin([row for row in _rows(self._path) if int(row["step"]) <= step])
         if self._row["step"] != str(step):
             self._row, self._offset = {"step": str(step)}, self._end
@@ -42,12 +42,12 @@ class Csv(Tracker):
         self._write_row()
 
     def finish(self, status: str) -> None:
-        """Close the file; ``status`` stands in the run's own log."""
+        """Close the file; ``status`` is in the run's own log."""
         if self._file is not None:
             self._file.close()
 
     def _begin(self, rows: list[dict[str, str]]) -> None:
-        """Write these rows alone, with a column for every name in them, and go on at the last."""
+        """Rewrite the file with these rows and a column per name; the last row is still open."""
         self._columns = {name: name for name in ["step", *(name for row in rows for name in row)]}
         self._row = rows[-1] if rows else {"step": ""}
         before = _lines([self._columns, *rows[:-1]], self._columns)
@@ -59,7 +59,7 @@ class Csv(Tracker):
         self._offset, self._end = len(before.encode()), len((before + last).encode())
 
     def _write_row(self) -> None:
-        assert self._file is not None  # noqa: S101  opened by the first numbers
+        assert self._file is not None  # noqa: S101  opened by the first values
         self._file.seek(self._offset)
         self._file.write(_lines([self._row], self._columns).encode())
         self._file.truncate()
@@ -68,7 +68,7 @@ class Csv(Tracker):
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of the file, without empty cells, and without a line that a kill cut short."""
+    """The rows of the file, without empty cells, and without a line that a kill truncated."""
     if not path.exists():
         return []
     whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")

@@ -1,9 +1,10 @@
-"""Runs for MLflow."""
+"""MLflow tracker."""
 
 import logging
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -12,23 +13,22 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from facesim import FacesimError, Tracker, trackers
-from facesim_plugins.trackers._flat_parameters import flat_parameters
 from facesim_plugins.trackers._remote_run import RemoteRun
 
 _SECONDS_BETWEEN_ATTEMPTS = 60
-_MOST_PARAMETERS = 100  # that MLflow takes in one request
-_MOST_METRICS = 1000
-_LONGEST_VALUE = 6000
+_MAX_PARAMETERS = 100  # that MLflow takes in one request
+_MAX_METRICS = 1000
+_MAX_VALUE_LENGTH = 6000
 _STATUS = {"interrupted": "KILLED", "failed": "FAILED"}
 
-_IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""MLflow's own are minutes for each request, for which the training would stand still."""
+_REQUEST_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""MLflow's own defaults would block training for minutes per request."""
 
 log = logging.getLogger(__name__)
 
 
 def _without_secret(uri: str | None) -> str | None:
-    """Refuse an address with credentials, in words that do not repeat it."""
+    """Refuse an address with credentials, by a message that does not repeat it."""
     parts = urlsplit(uri or "")
     if parts.password or (parts.scheme in ("http", "https") and (parts.username or parts.query)):
         raise PydanticCustomError(
@@ -42,15 +42,15 @@ def _without_secret(uri: str | None) -> str | None:
 
 @trackers("mlflow", packages=("mlflow-skinny",))
 class MLflow(Tracker):
-    """Log the run's numbers and its parameters to an MLflow store.
+    """Log metrics and parameters to an MLflow store.
 
-    A run that is resumed goes on in the same run of the store, and steps that are trained again
-    are not logged again. A store that cannot be reached at the start is an error. One that is lost
-    later never ends the run: what could not be sent is kept in memory and tried again every
-    minute and at the end, and a warning says so; ``metrics.jsonl`` has everything in any case.
-    An attempt holds the training up for some ten seconds, or what MLflow's own variables say.
+    A resumed run continues the same run of the store, and steps that are trained again are not
+    logged again. A store that cannot be reached at the start is an error. One that fails later
+    never ends the run: what could not be sent is kept in memory and retried every minute and at
+    the end, with a warning; ``metrics.jsonl`` has everything in any case. An attempt blocks
+    training for about ten seconds, or as MLflow's own variables say.
 
-    Nothing of the environment is sent. Passwords belong into MLflow's own variables.
+    Nothing of the environment is sent. Passwords belong in MLflow's own variables.
 
     Raises:
         FacesimError: the package mlflow-skinny is not installed, or, when the run starts, the
@@ -89,18 +89,18 @@ class MLflow(Tracker):
         self._next_attempt = 0.0
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
-        """Begin a run in the store, or go on with the one that was begun."""
+        """Begin a run in the store, or continue the one that was begun."""
         folder = (run_dir / "mlflow").absolute()
         folder.mkdir(exist_ok=True)
         local = f"sqlite:///{folder / 'mlflow.db'}"
         uri = self._uri or os.environ.get("MLFLOW_TRACKING_URI") or local
         self._run = RemoteRun(folder / "run.json")
-        for setting, value in _IMPATIENCE.items():
+        for setting, value in _REQUEST_LIMITS.items():
             os.environ.setdefault(setting, value)
         try:
             self._client = self._mlflow.tracking.MlflowClient(tracking_uri=uri)
             if self._run.id is None:
-                # Below the run directory even where the store would have them in this folder.
+                # In the run directory, where the store's default would be the current folder.
                 artifacts = (folder / "artifacts").as_uri() if uri == local else None
                 self._begin(self._experiment or name, artifacts, run_dir.name, experiment)
             else:
@@ -113,7 +113,7 @@ class MLflow(Tracker):
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Send what the store does not have yet."""
-        news = self._run.news(values, step)
+        news = self._run.unsent(values, step)
         now = int(time.time() * 1000)
         metric = self._mlflow.entities.Metric
         self._unsent += [metric(name, value, now, step) for name, value in news.items()]
@@ -121,7 +121,7 @@ class MLflow(Tracker):
             self._send()
 
     def finish(self, status: str) -> None:
-        """Send what is left and give the run its status."""
+        """Send what is left and set the run's status."""
         self._send()
         if self._run.id is not None:
             self._attempt(
@@ -129,7 +129,7 @@ class MLflow(Tracker):
             )
         if self._unsent:
             log.warning(
-                "mlflow: %d numbers could not be sent; metrics.jsonl has them", len(self._unsent)
+                "mlflow: %d values could not be sent; metrics.jsonl has them", len(self._unsent)
             )
 
     def _begin(
@@ -140,23 +140,22 @@ class MLflow(Tracker):
         run_id = self._client.create_run(ours, run_name=run_name).info.run_id
         entity = self._mlflow.entities.Param
         parameters = [
-            entity(key, str(value)[:_LONGEST_VALUE])
-            for key, value in flat_parameters(experiment).items()
+            entity(key, str(value)[:_MAX_VALUE_LENGTH]) for key, value in _flat(experiment)
         ]
-        for start in range(0, len(parameters), _MOST_PARAMETERS):
-            self._client.log_batch(run_id, params=parameters[start : start + _MOST_PARAMETERS])
+        for start in range(0, len(parameters), _MAX_PARAMETERS):
+            self._client.log_batch(run_id, params=parameters[start : start + _MAX_PARAMETERS])
         self._run.begin(run_id)
 
     def _send(self) -> None:
         while self._unsent:
-            some = self._unsent[:_MOST_METRICS]
+            some = self._unsent[:_MAX_METRICS]
             if not self._attempt(self._client.log_batch, self._run.id, some):
                 return
             del self._unsent[: len(some)]
-            self._run.sent({metric.key: metric.step for metric in some})
+            self._run.mark_sent({metric.key: metric.step for metric in some})
 
     def _attempt(self, send: Any, *arguments: Any) -> bool:
-        """Whether the store took it; if not, the next attempt waits."""
+        """Whether the store accepted it; if not, the next attempt waits."""
         try:
             send(*arguments)
         except (self._mlflow.exceptions.MlflowException, OSError) as error:
@@ -166,7 +165,17 @@ class MLflow(Tracker):
         return True
 
 
+def _flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """``{"loss": {"margin": 2}}`` as ``("loss.margin", 2)``; items of lists are numbered."""
+    if isinstance(node, dict | list | tuple):
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in items:
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
+
+
 def _first_line(error: BaseException) -> str:
-    """What went wrong, without the credentials of an address."""
+    """The error's first line, without the credentials of an address."""
     line = (str(error) or type(error).__name__).splitlines()[0]
     return re.sub(r"//[^/@\s]*@", "//***@", line)

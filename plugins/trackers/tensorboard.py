@@ -1,4 +1,4 @@
-"""Curves for TensorBoard."""
+"""TensorBoard tracker."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from facesim import FacesimError, Tracker, trackers
 
 @trackers("tensorboard", packages=("tensorboard",))
 class TensorBoard(Tracker):
-    """Write the run's numbers to ``tensorboard/`` in its directory.
+    """Write metrics to ``tensorboard/`` in the run directory.
 
-    A run that is resumed goes on from its last checkpoint and logs some steps again; what the
-    interrupted run had logged from there on is marked as void, so that no step shows twice.
+    A resumed run continues from its last checkpoint and logs some steps again; what the
+    interrupted run had logged from there on is purged, so that no step is shown twice.
 
     Raises:
         FacesimError: the package tensorboard is not installed.
@@ -31,16 +31,16 @@ class TensorBoard(Tracker):
         self._writer: SummaryWriter | None = None
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
-        """Note where to write; the files begin with the first numbers."""
+        """Remember where to write; the files are created with the first values."""
         self._folder = run_dir / "tensorboard"
         text = yaml.safe_dump(experiment, sort_keys=False, allow_unicode=True)
-        # Markdown shows as it stands what is indented by four.
+        # Markdown shows what is indented by four spaces verbatim.
         self._experiment = f"{name}\n\n" + "".join(f"    {line}\n" for line in text.splitlines())
 
     def log(self, values: dict[str, float], step: int) -> None:
         """Scalars at a step; ``train.loss`` is shown as ``loss`` in the group ``train``."""
         if self._writer is None:
-            # Only now is it known where a resumed run goes on.
+            # Only now is it known where a resumed run continues.
             self._writer = self._open(str(self._folder), purge_step=step)
             self._writer.add_text("experiment", self._experiment, step)
         for name, value in values.items():
@@ -48,6 +48,6 @@ class TensorBoard(Tracker):
         self._writer.flush()  # a run that is killed resumes after these steps, not before
 
     def finish(self, status: str) -> None:
-        """Close the files; ``status`` stands in the run's own log."""
+        """Close the files; ``status`` is in the run's own log."""
         if self._writer is not None:
             self._writer.close()

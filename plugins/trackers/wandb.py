@@ -1,4 +1,4 @@
-"""Runs for Weights & Biases."""
+"""Weights & Biases tracker."""
 
 import logging
 from pathlib import Path
@@ -17,16 +17,15 @@ log = logging.getLogger(__name__)
 
 @trackers("wandb", packages=("wandb",))
 class WandB(Tracker):
-    """Log the run's numbers and its parameters to Weights & Biases.
+    """Log metrics and parameters to Weights & Biases.
 
     Everything is written to ``wandb/`` in the run directory first, and sent from there by a
-    process of its own: an outage does not hold the training up, and `wandb sync` sends what is
-    left. Online, a service that cannot be reached at the start is an error; offline there is none.
-    A run that is resumed goes on under the same id, and steps that are trained again are not
-    logged again.
+    process of its own: an outage does not block training, and `wandb sync` sends what is left.
+    Online, a service that cannot be reached at the start is an error. A resumed run continues
+    under the same id, and steps that are trained again are not logged again.
 
-    Only the numbers and the experiment are sent: no console output, no code, no system metadata.
-    The key is the one that `wandb login` or $WANDB_API_KEY gives; there is no parameter for it.
+    Only metrics and the experiment are sent: no console output, no code, no system metadata.
+    The key is the one of `wandb login` or $WANDB_API_KEY; there is no parameter for it.
 
     Raises:
         FacesimError: the package wandb is not installed, or, when the run starts, the service
@@ -38,18 +37,18 @@ class WandB(Tracker):
         *,
         mode: Annotated[
             Literal["online", "offline"],
-            Field(description="send at once, or leave it to `wandb sync <run>/wandb/offline-*`"),
+            Field(description="send at once, or later by `wandb sync <run>/wandb/offline-*`"),
         ] = "online",
         project: Annotated[
             str | None, Field(min_length=1, description="null: the experiment's name")
         ] = None,
         entity: Annotated[
-            str | None, Field(min_length=1, description="user or team; null: your own default")
+            str | None, Field(min_length=1, description="user or team; null: your default")
         ] = None,
         group: Annotated[
-            str | None, Field(min_length=1, description="shows runs together; null: no group")
+            str | None, Field(min_length=1, description="group of runs; null: no group")
         ] = None,
-        tags: Annotated[tuple[str, ...], Field(description="to find the run by")] = (),
+        tags: Annotated[tuple[str, ...], Field(description="tags of the run")] = (),
     ) -> None:
         try:
             import wandb
@@ -68,7 +67,7 @@ class WandB(Tracker):
         self._lost = False
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
-        """Begin a run, or go on with the one that was begun."""
+        """Begin a run, or continue the one that was begun."""
         folder = run_dir / "wandb"
         self._memory = RemoteRun(folder / "facesim.json")
         settings = self._wandb.Settings(
@@ -103,13 +102,13 @@ class WandB(Tracker):
             ) from None
 
     def log(self, values: dict[str, float], step: int) -> None:
-        """Hand on what was not logged before the run was resumed."""
-        news = self._memory.news(values, step)
+        """Log what was not logged before the run was resumed."""
+        news = self._memory.unsent(values, step)
         if news and self._attempt(self._run.log, news, step=step):
-            self._memory.sent(dict.fromkeys(news, step))
+            self._memory.mark_sent(dict.fromkeys(news, step))
 
     def finish(self, status: str) -> None:
-        """Wait for the upload, some minutes at most, and end the run."""
+        """Wait for the upload, for some minutes at most, and end the run."""
 
         def end() -> None:
             self._run.summary["status"] = status
@@ -118,7 +117,7 @@ class WandB(Tracker):
         self._attempt(end)
 
     def _attempt(self, send: Any, *arguments: Any, **keywords: Any) -> bool:
-        """Whether wandb took it; if its process has died, the run goes on without it."""
+        """Whether wandb accepted it; if its process has died, training goes on without it."""
         if self._lost:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Change the light and the colours of images at random."""
+"""Random brightness, contrast, saturation and hue."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def color_jitter(
     contrast: Annotated[float, Field(description="likewise", ge=0)] = 0.2,
     saturation: Annotated[float, Field(description="likewise", ge=0)] = 0.2,
     hue: Annotated[
-        float, Field(description="largest turn of the colour circle, in turns", ge=0, le=0.5)
+        float, Field(description="maximum rotation of the hue, in full turns", ge=0, le=0.5)
     ] = 0.02,
 ) -> Transform:
     """Vary brightness, contrast, saturation and hue, in a random order."""

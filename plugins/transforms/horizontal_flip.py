@@ -1,4 +1,4 @@
-"""Mirror images at random."""
+"""Random horizontal flips."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from facesim import Transform, transforms
 
 @transforms("horizontal_flip", starter="horizontal_flip")
 class HorizontalFlip(Transform):
-    """Mirror the image, left for right."""
+    """Mirror the image left to right."""
 
     only_mirrors = True
 

@@ -1,4 +1,4 @@
-"""Shift images at random."""
+"""Random shifts."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,9 +12,9 @@ from facesim import Transform, transforms
 @transforms("random_crop")
 @dataclass(frozen=True, kw_only=True)
 class RandomCrop(Transform):
-    """Pad the image on every side with copies of its edge, then cut its size out at random."""
+    """Pad the image on every side by replicating its edge, then crop its size at random."""
 
-    padding: Annotated[int, Field(description="the largest shift, in pixels", gt=0)] = 4
+    padding: Annotated[int, Field(description="maximum shift in pixels", gt=0)] = 4
 
     def __call__(self, image: Tensor) -> Tensor:
         """Shift one image, uint8 [3, H, W]."""

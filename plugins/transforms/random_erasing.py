@@ -1,4 +1,4 @@
-"""Hide a rectangle of images at random."""
+"""Random erasing."""
 
 from typing import Annotated
 
@@ -24,16 +24,16 @@ def random_erasing(
     area: Annotated[
         tuple[Share, Share],
         AfterValidator(_rising),
-        Field(description="smallest and largest part of the image's area"),
+        Field(description="minimum and maximum share of the image's area"),
     ] = (0.02, 0.2),
     aspect_ratio: Annotated[
         tuple[Ratio, Ratio],
         AfterValidator(_rising),
-        Field(description="smallest and largest height / width of the rectangle"),
+        Field(description="minimum and maximum height / width of the rectangle"),
     ] = (0.3, 3.3),
-    gray: Annotated[int, Field(description="pixel value put there", ge=0, le=255)] = 127,
+    gray: Annotated[int, Field(description="pixel value of the rectangle", ge=0, le=255)] = 127,
 ) -> Transform:
-    """Paint a grey rectangle over a part of the image, as a hand or a scarf hides one.
+    """Fill a random rectangle of the image with grey, which simulates occlusion.
 
     Reference:
         Zhong, Zheng, Kang, Li, Yang: Random Erasing Data Augmentation (2017).

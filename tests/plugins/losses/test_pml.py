@@ -166,7 +166,7 @@ def test_a_batch_without_a_tuple_costs_nothing_and_has_a_gradient(embeddings: to
             "12:64: loss.miner.pos_strategy",
             "unknown key",
         ),
-        ("{name: pml, loss: CrossBatchMemory}", "12:25: loss.loss", "no checkpoint would hold"),
+        ("{name: pml, loss: CrossBatchMemory}", "12:25: loss.loss", "a checkpoint would lack"),
         ("{name: pml, miner: BatchHardMiner}", "12:1: loss", "`loss` is missing"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_wrong_name_or_parameter_is_found_where_it_stands(
 
 
 def test_parts_that_do_not_fit_together_are_refused() -> None:
-    with pytest.raises(FacesimError, match="CircleLoss cannot be made so"):
+    with pytest.raises(FacesimError, match="CircleLoss cannot be created"):
         build("CircleLoss", distance="LpDistance")
 
 

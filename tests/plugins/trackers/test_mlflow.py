@@ -106,7 +106,7 @@ def test_what_could_not_be_sent_at_all_is_said(
     monkeypatch.setattr(MlflowClient, "log_batch", unreachable)
     tracker.log({"train.loss": 0.5}, 10)
     tracker.finish("finished")
-    assert "1 numbers could not be sent" in caplog.text
+    assert "1 values could not be sent" in caplog.text
 
 
 def test_a_store_that_is_not_there_at_the_start_is_an_error(tmp_path: Path) -> None:
