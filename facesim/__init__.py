@@ -1,196 +1,32 @@
 """facesim: train and compare face-verification systems honestly.
 
-The names below are the public ones: what a plugin author and a notebook user import.
-They are resolved on first use, so that ``import facesim`` costs nothing.
+The public names, which a plugin author and a notebook user import, are listed in ``__init__.pyi``
+beside this file, each with its module. They are resolved from that list on first use, so that
+``import facesim`` costs nothing.
 """
 
+import ast
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from facesim.arrays import BoolArray, Float32Array, FloatArray
-    from facesim.data.pair_drawing import PairSpace, draw_pair_numbers, require_pairs
-    from facesim.errors import DataError, FacesimError, PluginError
-    from facesim.interfaces import (
-        FMR_TARGETS,
-        IMAGENET,
-        Backbone,
-        Comparisons,
-        Confusion,
-        CurvePoint,
-        Estimate,
-        EvaluationResult,
-        Evaluator,
-        FaceTable,
-        Head,
-        Int64Array,
-        LabelledScores,
-        Loss,
-        Measurement,
-        Metric,
-        MiningSampler,
-        Normalization,
-        PairBatch,
-        PairSet,
-        ParameterGroups,
-        Protocol,
-        ProtocolReport,
-        Roc,
-        Sampler,
-        ScoredPairs,
-        System,
-        TableSampler,
-        Tracker,
-        Transform,
-        backbones,
-        data_commands,
-        datasets,
-        equal_error_rate,
-        heads,
-        losses,
-        metrics,
-        not_measurable_reason,
-        optimizers,
-        protocols,
-        rate_name,
-        samplers,
-        schedulers,
-        tar_at_fmr,
-        target_point,
-        trackers,
-        transforms,
-    )
-    from facesim.page import Card, Section, Table, Text
-    from facesim.registry import Registry, Spec
-    from facesim.version import __version__
 
-_HOMES = {
-    "facesim.page": ("Card", "Section", "Table", "Text"),
-    "facesim.data.pair_drawing": ("PairSpace", "draw_pair_numbers", "require_pairs"),
-    "facesim.arrays": ("BoolArray", "Float32Array", "FloatArray"),
-    "facesim.errors": ("DataError", "FacesimError", "PluginError"),
-    "facesim.registry": ("Registry", "Spec"),
-    "facesim.version": ("__version__",),
-    "facesim.interfaces": (
-        "FMR_TARGETS",
-        "IMAGENET",
-        "Backbone",
-        "Comparisons",
-        "Confusion",
-        "CurvePoint",
-        "Estimate",
-        "EvaluationResult",
-        "Evaluator",
-        "FaceTable",
-        "Head",
-        "Int64Array",
-        "LabelledScores",
-        "Loss",
-        "Measurement",
-        "Metric",
-        "MiningSampler",
-        "Normalization",
-        "PairBatch",
-        "PairSet",
-        "ParameterGroups",
-        "Protocol",
-        "ProtocolReport",
-        "Roc",
-        "Sampler",
-        "ScoredPairs",
-        "System",
-        "TableSampler",
-        "Tracker",
-        "Transform",
-        "backbones",
-        "data_commands",
-        "datasets",
-        "equal_error_rate",
-        "heads",
-        "losses",
-        "metrics",
-        "not_measurable_reason",
-        "optimizers",
-        "protocols",
-        "rate_name",
-        "samplers",
-        "schedulers",
-        "tar_at_fmr",
-        "target_point",
-        "trackers",
-        "transforms",
-    ),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [
-    "FMR_TARGETS",
-    "IMAGENET",
-    "Backbone",
-    "BoolArray",
-    "Card",
-    "Comparisons",
-    "Confusion",
-    "CurvePoint",
-    "DataError",
-    "Estimate",
-    "EvaluationResult",
-    "Evaluator",
-    "FaceTable",
-    "FacesimError",
-    "Float32Array",
-    "FloatArray",
-    "Head",
-    "Int64Array",
-    "LabelledScores",
-    "Loss",
-    "Measurement",
-    "Metric",
-    "MiningSampler",
-    "Normalization",
-    "PairBatch",
-    "PairSet",
-    "PairSpace",
-    "ParameterGroups",
-    "PluginError",
-    "Protocol",
-    "ProtocolReport",
-    "Registry",
-    "Roc",
-    "Sampler",
-    "ScoredPairs",
-    "Section",
-    "Spec",
-    "System",
-    "Table",
-    "TableSampler",
-    "Text",
-    "Tracker",
-    "Transform",
-    "__version__",
-    "backbones",
-    "data_commands",
-    "datasets",
-    "draw_pair_numbers",
-    "equal_error_rate",
-    "heads",
-    "losses",
-    "metrics",
-    "not_measurable_reason",
-    "optimizers",
-    "protocols",
-    "rate_name",
-    "require_pairs",
-    "samplers",
-    "schedulers",
-    "tar_at_fmr",
-    "target_point",
-    "trackers",
-    "transforms",
-]
+@cache
+def _module_of() -> dict[str, str]:
+    """The module of each public name."""
+    stub = ast.parse(Path(__file__).with_name("__init__.pyi").read_text("utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name == "__all__":
+        return sorted(_module_of())
+    if name not in _module_of():
         raise AttributeError(f"module 'facesim' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_module_of()[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_module_of()})

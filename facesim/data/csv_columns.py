@@ -34,6 +34,10 @@ class CsvColumns:
         line, _ = next(islice(_records(self.text), row + 1, None))
         return f"{self.path}:{line}"
 
+    def attributes(self, without: Sequence[str]) -> pd.DataFrame:
+        """The other columns: numbers where every cell is one or empty; others stay text."""
+        return self.frame.drop(columns=list(without)).apply(_as_numbers)
+
 
 def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
     """Read a CSV file with a header, UTF-8, separated by commas.
@@ -59,11 +63,6 @@ def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
         columns.frame[name] = columns.frame[name].str.strip()
         _refuse_empty(columns, name)
     return columns
-
-
-def as_attributes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert columns to numbers where every cell is one or empty; others stay text."""
-    return frame.apply(_as_numbers)
 
 
 def _as_numbers(column: "pd.Series[str]") -> "pd.Series[str] | pd.Series[float]":

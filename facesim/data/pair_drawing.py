@@ -75,6 +75,68 @@ class PairSpace:
         rows: Int64Array = self.order[positions]
         return rows
 
+    def count(self, pairs_per_image: float, same_fraction: float) -> tuple[int, int]:
+        """The numbers of pairs to draw, rounded: (genuine, impostor).
+
+        Raises:
+            FacesimError: fewer than two images, or ``pairs_per_image`` rounds to no pair.
+        """
+        images = len(self.order)
+        if images < 2:
+            raise FacesimError(f"a pair needs two images; the table has {images}")
+        pairs = round(images * pairs_per_image)
+        if pairs < 1:
+            raise FacesimError(
+                f"pairs_per_image {pairs_per_image:g} over {images} images is less than one pair; "
+                f"use {1 / images:.2g} or more"
+            )
+        genuine = round(pairs * same_fraction)
+        return genuine, pairs - genuine
+
+    def draw(self, genuine: int, impostor: int, generator: np.random.Generator) -> Int64Array:
+        """Draw pairs of both classes and shuffle them together.
+
+        Within a class every *pair* is equally likely, so an identity with ``n`` images is drawn in
+        proportion to its ``n (n - 1) / 2`` genuine pairs: the mean over the drawn pairs is an
+        unbiased estimate of the mean over all pairs of the table. No pair is drawn twice while
+        another of its class is left; where more are asked for than exist, each is drawn
+        ``asked // existing`` times and the rest, again without repetition, once more.
+
+        Args:
+            genuine: how many pairs of one identity.
+            impostor: how many pairs of two identities.
+            generator: the only source of randomness.
+
+        Returns:
+            The numbers of the pairs, int64 [genuine + impostor].
+
+        Raises:
+            FacesimError: pairs of a class are asked for, and the table has none.
+        """
+        self.require(genuine, impostor)
+        numbers = np.concatenate(
+            [
+                _draw(self.genuine, genuine, generator),
+                _draw(self.impostor, impostor, generator) + self.genuine,
+            ]
+        )
+        generator.shuffle(numbers)
+        return numbers
+
+    def require(self, genuine: int, impostor: int) -> None:
+        """Raise FacesimError if pairs of a class are asked for and the table has none of them."""
+        rows, identities = len(self.order), len(self.bounds) - 1
+        if genuine and not self.genuine:
+            raise FacesimError(
+                f"no genuine pair can be drawn: each of the {identities} identities has one image; "
+                "use a table with at least two images of some identity, or draw no genuine pairs"
+            )
+        if impostor and not self.impostor:
+            raise FacesimError(
+                f"no impostor pair can be drawn: all {rows} images show one identity; use a table "
+                "with at least two identities, or draw no impostor pairs"
+            )
+
     def _genuine(self, numbers: Int64Array) -> Int64Array:
         """Pair ``n`` of an identity is (i, j) with ``i < j`` and ``n = j (j - 1) / 2 + i``."""
         identity, local = _locate(self.genuine_before, numbers)
@@ -90,73 +152,6 @@ class PairSpace:
         after = self.bounds[identity + 1]
         first, second = np.divmod(local, self.bounds[-1] - after)
         return np.stack([self.bounds[identity] + first, after + second], axis=1)
-
-
-def count_pairs(images: int, pairs_per_image: float, same_fraction: float) -> tuple[int, int]:
-    """The numbers of pairs to draw, rounded: (genuine, impostor).
-
-    Raises:
-        FacesimError: fewer than two images, or ``pairs_per_image`` rounds to no pair.
-    """
-    if images < 2:
-        raise FacesimError(f"a pair needs two images; the table has {images}")
-    pairs = round(images * pairs_per_image)
-    if pairs < 1:
-        raise FacesimError(
-            f"pairs_per_image {pairs_per_image:g} over {images} images is less than one pair; "
-            f"use {1 / images:.2g} or more"
-        )
-    genuine = round(pairs * same_fraction)
-    return genuine, pairs - genuine
-
-
-def draw_pair_numbers(
-    space: PairSpace, genuine: int, impostor: int, generator: np.random.Generator
-) -> Int64Array:
-    """Draw pairs of both classes and shuffle them together.
-
-    Within a class every *pair* is equally likely, so an identity with ``n`` images is drawn in
-    proportion to its ``n (n - 1) / 2`` genuine pairs: the mean over the drawn pairs is an unbiased
-    estimate of the mean over all pairs of the table. No pair is drawn twice while another of its
-    class is left; where more are asked for than exist, each is drawn ``asked // existing`` times
-    and the rest, again without repetition, once more.
-
-    Args:
-        space: the pairs of the table.
-        genuine: how many pairs of one identity.
-        impostor: how many pairs of two identities.
-        generator: the only source of randomness.
-
-    Returns:
-        int64 [genuine + impostor], numbers of ``space``.
-
-    Raises:
-        FacesimError: pairs of a class are asked for, and the table has none.
-    """
-    require_pairs(space, genuine, impostor)
-    numbers = np.concatenate(
-        [
-            _draw(space.genuine, genuine, generator),
-            _draw(space.impostor, impostor, generator) + space.genuine,
-        ]
-    )
-    generator.shuffle(numbers)
-    return numbers
-
-
-def require_pairs(space: PairSpace, genuine: int, impostor: int) -> None:
-    """Raise FacesimError if pairs of a class are asked for and the table has none of them."""
-    rows, identities = len(space.order), len(space.bounds) - 1
-    if genuine and not space.genuine:
-        raise FacesimError(
-            f"no genuine pair can be drawn: each of the {identities} identities has one image; "
-            "use a table with at least two images of some identity, or draw no genuine pairs"
-        )
-    if impostor and not space.impostor:
-        raise FacesimError(
-            f"no impostor pair can be drawn: all {rows} images show one identity; use a table "
-            "with at least two identities, or draw no impostor pairs"
-        )
 
 
 def _draw(total: int, size: int, generator: np.random.Generator) -> Int64Array:

@@ -11,7 +11,7 @@ import numpy as np
 from facesim.arrays import BoolArray, Int64Array
 from facesim.atomic import replacing
 from facesim.data.pair_csv_errors import describe_problems, is_whole_number
-from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers
+from facesim.data.pair_drawing import PairSpace
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable, PairSet
 
@@ -40,10 +40,10 @@ def draw_pair_set(
             twice would understate the uncertainty.
     """
     space = PairSpace.of(table.identities)
-    genuine, impostor = count_pairs(len(table), pairs_per_image, same_fraction)
+    genuine, impostor = space.count(pairs_per_image, same_fraction)
     _require_distinct("genuine", genuine, space.genuine, len(table) * same_fraction)
     _require_distinct("impostor", impostor, space.impostor, len(table) * (1 - same_fraction))
-    numbers = draw_pair_numbers(space, genuine, impostor, np.random.default_rng(seed))
+    numbers = space.draw(genuine, impostor, np.random.default_rng(seed))
     return PairSet(space.rows(numbers), space.same(numbers))
 
 

@@ -110,7 +110,7 @@ def _test(kind: Kind, name: str, load: str) -> str:
         Class=_class(name),
         kind=kind.name,
         Kind=kind.name.capitalize(),
-        imports=f"{path}from facesim.discovery import {loader}\n",
+        imports=f"{path}from facesim import {loader}\n",
         loader=loader,
         load=load,
     )

@@ -11,8 +11,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from facesim import FacesimError
-from facesim.errors import did_you_mean
+from facesim import FacesimError, did_you_mean
 
 
 def torchvision_file(weights: Any, plugin: str, network: str) -> Path:

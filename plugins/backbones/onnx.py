@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from facesim import Backbone, FacesimError, Normalization, backbones
-from facesim.errors import did_you_mean
+from facesim import Backbone, FacesimError, Normalization, backbones, did_you_mean
 from facesim_plugins.backbones._onnx_file import content_digest
 from facesim_plugins.backbones._onnx_session import (
     OnnxModel,

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from facesim import Backbone, FacesimError, Normalization, backbones
-from facesim.errors import did_you_mean
+from facesim import Backbone, FacesimError, Normalization, backbones, did_you_mean
 from facesim_plugins.backbones._dry_run import output_shape
 from facesim_plugins.backbones._graph_cut import cut_network
 from facesim_plugins.backbones._optional_package import optional_package

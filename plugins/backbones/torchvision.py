@@ -8,8 +8,7 @@ from pydantic import Field
 from torch import nn
 from torchvision import models
 
-from facesim import Backbone, FacesimError, Normalization, backbones
-from facesim.errors import did_you_mean
+from facesim import Backbone, FacesimError, Normalization, backbones, did_you_mean
 from facesim_plugins.backbones._dry_run import output_shape
 from facesim_plugins.backbones._graph_cut import cut_network, without_pooling
 from facesim_plugins.backbones._stages import Pooling

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facesim.arrays import Int64Array
+from facesim import Int64Array
 
 
 def contiguous_folds(pairs: int, folds: int) -> Int64Array:

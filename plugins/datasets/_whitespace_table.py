@@ -10,8 +10,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
-from facesim import DataError
-from facesim.data.read_text import read_text
+from facesim import DataError, read_text
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from facesim import DataError, FaceTable, datasets
-from facesim.data.tables import Missing, build_table
+from facesim import DataError, FaceTable, build_table, datasets
 from facesim_plugins.datasets._celeba_files import PARTITIONS, how_to_get, read_celeba
 
 STARTER = """\
@@ -25,7 +24,8 @@ def celeba(
         Literal["train", "val", "test", "all"], Field(description="official partition, or all")
     ],
     missing: Annotated[
-        Missing, Field(description="what to do about a row whose image does not exist")
+        Literal["error", "drop"],
+        Field(description="what to do about a row whose image does not exist"),
     ] = "error",
 ) -> FaceTable:
     """Read CelebA from its official files, with its 40 attributes if their file exists.

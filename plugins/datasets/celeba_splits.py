@@ -13,9 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import typer
 
-from facesim import DataError, FacesimError, data_commands
-from facesim.atomic import write_text
-from facesim.seeds import derive_seed
+from facesim import DataError, FacesimError, data_commands, derive_seed, write_text
 from facesim_plugins.datasets._celeba_files import (
     PARTITIONS,
     CelebA,

@@ -9,8 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from facesim import DataError, FaceTable, PairSet, datasets
-from facesim.data.tables import build_table
+from facesim import DataError, FaceTable, PairSet, build_table, datasets
 from facesim_plugins.datasets._folds import contiguous_folds
 from facesim_plugins.datasets._whitespace_table import WhitespaceFile
 

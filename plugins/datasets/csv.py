@@ -1,13 +1,11 @@
 """Images and identities of a CSV file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from facesim import FaceTable, datasets
-from facesim.data.csv_columns import as_attributes, read_csv_columns
-from facesim.data.tables import Missing, build_table
+from facesim import FaceTable, build_table, datasets, read_csv_columns
 
 STARTER = """\
 # Tables with the columns img and ids, the images relative to the folder.
@@ -28,7 +26,8 @@ def csv(
         str, Field(description="column of the identities; any text", min_length=1)
     ] = "ids",
     missing: Annotated[
-        Missing, Field(description="what to do about a row whose image does not exist")
+        Literal["error", "drop"],
+        Field(description="what to do about a row whose image does not exist"),
     ] = "error",
 ) -> FaceTable:
     """Read images and identities from a CSV file; further columns become attributes.
@@ -42,7 +41,7 @@ def csv(
         images,
         frame[image_column].to_numpy(dtype=object),
         frame[identity_column].to_numpy(dtype=object),
-        attributes=as_attributes(frame.drop(columns=[image_column, identity_column])),
+        attributes=columns.attributes(without=(image_column, identity_column)),
         missing=missing,
         place=columns.place,
     )

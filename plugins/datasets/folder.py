@@ -8,8 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from facesim import DataError, FaceTable, datasets
-from facesim.data.tables import build_table
+from facesim import DataError, FaceTable, build_table, datasets
 
 EXTENSIONS = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from facesim import DataError, FaceTable, PairSet, datasets
-from facesim.arrays import Int64Array
-from facesim.paths import cache_dir
+from facesim import DataError, FaceTable, Int64Array, PairSet, cache_dir, datasets
 from facesim_plugins.datasets._folds import contiguous_folds
 from facesim_plugins.datasets._restricted_pickle import (
     MAX_BYTES,

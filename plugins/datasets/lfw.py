@@ -8,8 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from facesim import DataError, FaceTable, PairSet, datasets
-from facesim.arrays import Int64Array
+from facesim import DataError, FaceTable, Int64Array, PairSet, datasets
 from facesim_plugins.datasets._whitespace_table import WhitespaceFile
 from facesim_plugins.datasets.folder import folder
 

@@ -15,8 +15,7 @@ from filelock import FileLock
 from PIL import Image
 from pydantic import Field
 
-from facesim import FaceTable, datasets
-from facesim.paths import cache_dir
+from facesim import FaceTable, cache_dir, datasets
 from facesim_plugins.datasets import _face, _face_parts, _face_rendering
 from facesim_plugins.datasets._face import Face, face_of, view_of
 from facesim_plugins.datasets._face_rendering import render_face

@@ -12,9 +12,7 @@ from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from facesim import PluginError
-from facesim.errors import did_you_mean
-from facesim.registry import Registry
+from facesim import PluginError, Registry, did_you_mean
 from facesim_plugins._foreign_parameters import yaml_type
 
 UNFIT = {

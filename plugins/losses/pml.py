@@ -8,8 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from facesim import FacesimError, Loss, PairBatch, losses
-from facesim.registry import Spec
+from facesim import FacesimError, Loss, PairBatch, Spec, losses
 from facesim_plugins.losses._pml_parts import FROM_THE_ENGINE, PmlParts, constructor_parameters
 
 LOSSES = PmlParts("loss", "losses")

@@ -20,7 +20,6 @@ from facesim import (
     Int64Array,
     PairSpace,
     Roc,
-    require_pairs,
 )
 
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -78,7 +77,7 @@ def exhaustive_roc(
         FacesimError: there is no genuine or no impostor pair, or a score is NaN or infinite.
     """
     space = PairSpace.of(identities)
-    require_pairs(space, genuine=1, impostor=1)
+    space.require(genuine=1, impostor=1)
     ordered = embeddings[torch.from_numpy(space.order).to(embeddings.device)]
     genuine = _finite(np.sort(score_numbered(space, np.arange(space.genuine), embeddings, score)))
     landmarks = space.genuine + np.arange(0, space.impostor, -(-space.impostor // _LANDMARKS))

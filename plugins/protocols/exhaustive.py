@@ -16,9 +16,7 @@ from facesim import (
     PairSpace,
     Protocol,
     System,
-    draw_pair_numbers,
     protocols,
-    require_pairs,
 )
 from facesim_plugins.protocols._exhaustive_roc import exhaustive_roc, score_numbered
 
@@ -40,7 +38,7 @@ class Exhaustive(Protocol):
 
     def plan(self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int) -> Comparisons:
         """All of them; the table must have pairs of both kinds."""
-        require_pairs(PairSpace.of(table.identities), genuine=1, impostor=1)
+        PairSpace.of(table.identities).require(genuine=1, impostor=1)
         return Comparisons()
 
     def measure(
@@ -66,7 +64,7 @@ class Exhaustive(Protocol):
 
 def _sample(space: PairSpace, seed: int) -> Int64Array:
     genuine, impostor = (min(there, SAMPLED_PAIRS) for there in (space.genuine, space.impostor))
-    return draw_pair_numbers(space, genuine, impostor, np.random.default_rng(seed))
+    return space.draw(genuine, impostor, np.random.default_rng(seed))
 
 
 def _stands_for(same: BoolArray, space: PairSpace) -> Int64Array:

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facesim import FacesimError, MiningSampler, PairBatch
-from facesim.arrays import Int64Array
-from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
+from facesim import FacesimError, Int64Array, MiningSampler, PairBatch, PairSpace
 from facesim_plugins.samplers._mined_partners import farthest_genuine, nearest_impostors
 from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFraction
 
@@ -41,8 +39,8 @@ class MinedPairs(MiningSampler):
         self._pool = pool
         self._by = by
         self._space = PairSpace.of(identities)
-        self._genuine, self._impostor = count_pairs(len(identities), pairs_per_image, same_fraction)
-        require_pairs(self._space, self._genuine, self._impostor)
+        self._genuine, self._impostor = self._space.count(pairs_per_image, same_fraction)
+        self._space.require(self._genuine, self._impostor)
         self._partners: dict[str, Int64Array] = {}
 
     @abstractmethod
@@ -86,8 +84,7 @@ class MinedPairs(MiningSampler):
     def _rows(self, generator: np.random.Generator, share: float) -> Int64Array:
         """Pairs of rows [P, 2] of both classes, mined and random, shuffled together."""
         hard = {"genuine": round(share * self._genuine), "impostor": round(share * self._impostor)}
-        numbers = draw_pair_numbers(
-            self._space,
+        numbers = self._space.draw(
             self._genuine - hard["genuine"],
             self._impostor - hard["impostor"],
             generator,

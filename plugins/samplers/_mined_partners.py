@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facesim.arrays import Int64Array
-from facesim.data.pair_drawing import PairSpace
+from facesim import Int64Array, PairSpace
 
 _IMAGES_PER_POOL = 256  # with larger blocks a few images of a pool would be everybody's partner
 _BLOCK = 1 << 14

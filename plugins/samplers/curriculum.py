@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facesim import samplers
-from facesim.arrays import Int64Array
+from facesim import Int64Array, samplers
 from facesim_plugins.samplers._mined_pairs import MinedPairs
 from facesim_plugins.samplers._parameters import By, PairsPerImage, Pool, SameFraction
 

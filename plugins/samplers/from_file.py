@@ -8,9 +8,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from facesim import DataError, FaceTable, PairBatch, TableSampler, samplers
-from facesim.arrays import Int64Array
-from facesim.data.pair_sets import read_training_pairs
+from facesim import (
+    DataError,
+    FaceTable,
+    Int64Array,
+    PairBatch,
+    TableSampler,
+    read_training_pairs,
+    samplers,
+)
 
 
 @samplers("from_file")

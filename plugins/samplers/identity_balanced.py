@@ -7,9 +7,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from facesim import FacesimError, PairBatch, Sampler, samplers
-from facesim.arrays import Int64Array
-from facesim.data.pair_drawing import PairSpace, require_pairs
+from facesim import FacesimError, Int64Array, PairBatch, PairSpace, Sampler, samplers
 
 
 @samplers(
@@ -58,7 +56,7 @@ class IdentityBalanced(Sampler):
                 f"{images_per_identity}; use {nearest}"
             )
         space = PairSpace.of(identities)
-        require_pairs(space, genuine=1, impostor=1)
+        space.require(genuine=1, impostor=1)
         self._identities = identities
         self._seed = seed
         self._space = space

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facesim import PairBatch, Sampler, samplers
-from facesim.arrays import Int64Array
-from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers, require_pairs
+from facesim import Int64Array, PairBatch, PairSpace, Sampler, samplers
 from facesim_plugins.samplers._parameters import PairsPerImage, SameFraction
 
 
@@ -42,13 +40,13 @@ class RandomPairs(Sampler):
         self._batch_size = batch_size
         self._seed = seed
         self._space = PairSpace.of(identities)
-        self._genuine, self._impostor = count_pairs(len(identities), pairs_per_image, same_fraction)
-        require_pairs(self._space, self._genuine, self._impostor)
+        self._genuine, self._impostor = self._space.count(pairs_per_image, same_fraction)
+        self._space.require(self._genuine, self._impostor)
 
     def batches(self, epoch: int) -> Iterator[PairBatch]:
         """The batches of one epoch, generated lazily."""
         generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
-        numbers = draw_pair_numbers(self._space, self._genuine, self._impostor, generator)
+        numbers = self._space.draw(self._genuine, self._impostor, generator)
         for start in range(0, len(numbers), self._batch_size):
             rows = self._space.rows(numbers[start : start + self._batch_size])
             yield PairBatch.of_pairs(rows, self._identities)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from facesim.atomic import write_text
+from facesim import write_text
 
 
 class RemoteRun:

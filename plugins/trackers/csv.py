@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from facesim import Tracker, trackers
-from facesim.atomic import write_text
+from facesim import Tracker, trackers, write_text
 
 
 @trackers("csv")

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import facesim
-
 ROOT = Path(__file__).parents[2]
 
 # From the bottom to the top; a module imports from its own layer and from those before it.
@@ -140,18 +138,6 @@ def test_every_package_is_installed() -> None:
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
     assert sorted(name.replace("plugins", "facesim_plugins", 1) for name in names) == sorted(listed)
     assert all((folder / "__init__.py").is_file() for folder in folders)
-
-
-def test_every_public_name_is_there() -> None:
-    assert {name: hasattr(facesim, name) for name in facesim.__all__} == dict.fromkeys(
-        facesim.__all__, True
-    )
-    assert sorted(facesim.__all__) == sorted(set(facesim.__all__))
-
-
-def test_an_unknown_public_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'facesim' has no attribute 'no_such_name'"):
-        facesim.no_such_name  # noqa: B018
 
 
 def test_no_file_is_named_for_having_no_idea() -> None:

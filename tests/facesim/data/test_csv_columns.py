@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from facesim.data.csv_columns import as_attributes, read_csv_columns
+from facesim.data.csv_columns import read_csv_columns
 from facesim.errors import DataError
 
 
@@ -86,7 +86,7 @@ def test_the_line_of_a_row_counts_blank_lines_and_quoted_line_ends(tmp_path: Pat
 
 def test_attributes_that_are_all_numbers_become_numbers(tmp_path: Path) -> None:
     path = _write(tmp_path, "img,age,young,hair\na,1,,red\nb,2.5,-1,\n")
-    attributes = as_attributes(read_csv_columns(path, ("img",)).frame)
+    attributes = read_csv_columns(path, ("img",)).attributes(without=("img",))
     assert attributes["age"].tolist() == [1, 2.5]
     assert attributes["young"].isna().tolist() == [True, False]
     assert attributes["hair"].tolist() == ["red", ""]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facesim.data.pair_drawing import PairSpace, count_pairs, draw_pair_numbers
+from facesim.data.pair_drawing import PairSpace
 from facesim.errors import FacesimError
 
 identity_lists = st.lists(st.integers(0, 12), max_size=40).map(lambda x: np.array(x, np.int64))
@@ -28,7 +28,7 @@ def as_sets(rows: np.ndarray) -> list[frozenset[int]]:
 
 def draw(identities: list[int], genuine: int, impostor: int, seed: int = 0) -> np.ndarray:
     space = PairSpace.of(np.array(identities))
-    return space.rows(draw_pair_numbers(space, genuine, impostor, np.random.default_rng(seed)))
+    return space.rows(space.draw(genuine, impostor, np.random.default_rng(seed)))
 
 
 @given(identity_lists)
@@ -70,7 +70,7 @@ def test_no_pair_is_drawn_twice_while_distinct_ones_remain(genuine: int, imposto
 def test_the_classes_have_the_sizes_asked_for_and_are_shuffled_together() -> None:
     identities = np.repeat(np.arange(100), 10)
     space = PairSpace.of(identities)
-    numbers = draw_pair_numbers(space, 300, 700, np.random.default_rng(0))
+    numbers = space.draw(300, 700, np.random.default_rng(0))
     rows = space.rows(numbers)
     same = identities[rows[:, 0]] == identities[rows[:, 1]]
     np.testing.assert_array_equal(same, space.same(numbers))
@@ -96,7 +96,7 @@ def test_every_pair_of_a_class_is_equally_likely(share: float) -> None:
     counts = np.zeros(space.genuine + space.impostor)
     generator = np.random.default_rng(7)
     for _ in range(repeats):
-        counts[draw_pair_numbers(space, genuine, impostor, generator)] += 1
+        counts[space.draw(genuine, impostor, generator)] += 1
     for drawn, total, observed in (
         (genuine, space.genuine, counts[: space.genuine]),
         (impostor, space.impostor, counts[space.genuine :]),
@@ -125,7 +125,7 @@ def test_an_identity_with_one_image_takes_part_in_impostor_pairs_only() -> None:
 def test_millions_of_rows_are_drawn_from_without_listing_their_pairs() -> None:
     identities = np.random.default_rng(0).integers(200_000, size=2_000_000)
     space = PairSpace.of(identities)
-    rows = space.rows(draw_pair_numbers(space, 10_000, 10_000, np.random.default_rng(0)))
+    rows = space.rows(space.draw(10_000, 10_000, np.random.default_rng(0)))
     assert (identities[rows[:, 0]] == identities[rows[:, 1]]).sum() == 10_000
     assert len(np.unique(np.sort(rows, axis=1), axis=0)) == 20_000
 
@@ -156,13 +156,14 @@ def test_a_class_that_is_not_asked_for_need_not_exist() -> None:
 def test_counts_are_the_nearest_whole_pairs(
     images: int, pairs_per_image: float, same_fraction: float, expected: tuple[int, int]
 ) -> None:
-    assert count_pairs(images, pairs_per_image, same_fraction) == expected
+    space = PairSpace.of(np.arange(images))
+    assert space.count(pairs_per_image, same_fraction) == expected
 
 
 def test_a_share_that_makes_no_pair_says_which_share_would() -> None:
     with pytest.raises(
         FacesimError, match=r"0\.001 over 100 images is less than one pair; use 0\.01 "
     ):
-        count_pairs(100, 0.001, 0.5)
+        PairSpace.of(np.arange(100)).count(0.001, 0.5)
     with pytest.raises(FacesimError, match="a pair needs two images; the table has 1"):
-        count_pairs(1, 10.0, 0.5)
+        PairSpace.of(np.arange(1)).count(10.0, 0.5)
