@@ -94,8 +94,7 @@ def run(
     from facesim.processes import Processes
     from facesim.report.run_report import write_report
     from facesim.reporter import reporter_for
-    from facesim.runs.directory import RunDirectory
-    from facesim.runs.run import resume_run, start_run
+    from facesim.runs.run import Run
     from facesim.terminal.results import print_result
     from facesim.training.stop import Stopped
 
@@ -105,22 +104,23 @@ def run(
     processes = Processes(reporter)
     try:
         if resume == "auto":
-            found = RunDirectory.latest_unfinished(out, experiment)
+            run = Run.latest_unfinished(experiment, out, processes)
         else:
-            found = RunDirectory(Path(resume)) if resume else None
-        if found is None:
-            directory, result = start_run(experiment, out, processes)
+            run = Run.open(Path(resume), processes) if resume else None
+        if run is None:
+            run = Run.begin(experiment, out, processes)
         else:
-            directory, result = found, resume_run(found, experiment, processes)
+            run.require_experiment(experiment)
+        result = run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
         reporter.say(f"stopped by {stopped}; go on with:")
         reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None
     cards = experiment.evaluate.protocol.build().report(result).cards
-    print_result(console, "test", result, read_baselines(directory.evaluation("test")), cards)
-    reporter.say(f"report: {write_report(directory)}")
-    reporter.say(f"run directory: {directory.path}")
+    print_result(console, "test", result, read_baselines(run.directory.evaluation("test")), cards)
+    reporter.say(f"report: {write_report(run)}")
+    reporter.say(f"run directory: {run.path}")
 
 
 @app.command("eval")
@@ -150,24 +150,17 @@ def evaluate(
     from facesim.evaluation.baselines import read_baselines
     from facesim.processes import Processes
     from facesim.reporter import reporter_for
-    from facesim.runs.directory import RunDirectory
-    from facesim.runs.evaluation import evaluate
-    from facesim.runs.evaluation_plan import plan_evaluation
+    from facesim.runs.run import Run
     from facesim.terminal.results import print_result
 
     console = Console()
     reporter = reporter_for(console)
-    processes = Processes(reporter)
-    directory = RunDirectory(run_dir)
-    with directory.locked():
-        plan = plan_evaluation(
-            directory,
-            overrides=overrides or (),
-            name=name,
-            checkpoint=checkpoint,
-            recalibrate=recalibrate,
-        )
-        result = evaluate(plan, processes)
+    plan, result = Run.open(run_dir, Processes(reporter)).evaluate(
+        overrides=overrides or (),
+        name=name,
+        checkpoint=checkpoint,
+        recalibrate=recalibrate,
+    )
     cards = plan.experiment.evaluate.protocol.build().report(result).cards
     print_result(console, plan.name, result, read_baselines(plan.folder), cards)
     reporter.say(f"written to {plan.folder}")
@@ -183,9 +176,9 @@ def report(
 ) -> None:
     """Write a run's report: one HTML file that opens anywhere, without a network."""
     from facesim.report.run_report import write_report
-    from facesim.runs.directory import RunDirectory
+    from facesim.runs.run import Run
 
-    typer.echo(f"written to {write_report(RunDirectory(run_dir), faces=faces, name=name)}")
+    typer.echo(f"written to {write_report(Run.open(run_dir), faces=faces, name=name)}")
 
 
 @app.command()
@@ -201,10 +194,10 @@ def compare(
     """Print what differs between runs, in configuration and in metrics, and what that shows."""
     from facesim.report.comparison_report import write_comparison
     from facesim.runs.comparison import compare_runs
-    from facesim.runs.directory import RunDirectory
+    from facesim.runs.run import Run
     from facesim.terminal.comparison import print_comparison
 
-    comparison = compare_runs([RunDirectory(path) for path in run_dirs], name=name)
+    comparison = compare_runs([Run.open(path) for path in run_dirs], name=name)
     print_comparison(Console(), comparison)
     if out is not None:
         typer.echo(f"written to {write_comparison(comparison, out)}")

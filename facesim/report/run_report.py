@@ -19,13 +19,13 @@ from facesim.report.sections.scores import scores_section
 from facesim.report.sections.setup import setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
-from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.run_files import RunFiles, read_run
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
 from facesim.runs.scored_images import find_images
 
 
-def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> Path:
+def write_report(run: Run, *, faces: bool = True, name: str = OWN) -> Path:
     """Write one self-contained HTML file about a run and one of its evaluations.
 
     A part that the run does not have yet is left out, or the page says what is missing.
@@ -43,7 +43,7 @@ def write_report(run: RunDirectory, *, faces: bool = True, name: str = OWN) -> P
         FacesimError: the experiment does not load, or the file cannot be written.
     """
     path = run.path / ("report.html" if name == OWN else f"report-{name}.html")
-    text = render(report_page(read_run(run, name), faces=faces))
+    text = render(report_page(run.read(name), faces=faces))
     try:
         write_text(path, text)
     except OSError as error:

@@ -9,9 +9,9 @@ from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.experiment.differences import differing_values
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult
-from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.run_files import RunFiles, read_run
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
 from facesim.runs.scored_images import find_images
 from facesim.runs.scored_pairs import NamedPairs
 
@@ -58,7 +58,7 @@ class Comparison:
         return tuple(self.runs[0].estimates)
 
 
-def compare_runs(runs: Sequence[RunDirectory], *, name: str = OWN) -> Comparison:
+def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
     """Compare runs with the first of them.
 
     Runs on the same pairs are compared on the same resamples of the identities; other runs as if
@@ -73,7 +73,7 @@ def compare_runs(runs: Sequence[RunDirectory], *, name: str = OWN) -> Comparison
     """
     if len(runs) < 2:
         raise FacesimError("a comparison needs two run directories or more")
-    read = [read_run(run, name) for run in runs]
+    read = [run.read(name) for run in runs]
     results = [_result(files) for files in read]
     labels = _labels(read)
     metrics = {

@@ -10,7 +10,6 @@ from tempfile import mkdtemp
 from filelock import FileLock, Timeout
 
 from facesim.errors import FacesimError
-from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.runs.log import read_log
 from facesim.training.checkpoint import CheckpointFolder
@@ -56,15 +55,6 @@ class RunDirectory:
         except OSError as error:
             raise FacesimError(f"cannot make a run directory in {parent}: {error}") from None
         return cls(path)
-
-    @classmethod
-    def latest_unfinished(cls, out: Path, experiment: Experiment) -> "RunDirectory | None":
-        """The newest run of the same resolved experiment that has not finished, if any."""
-        for found in sorted((out / experiment.name).glob(f"*/{EXPERIMENT_FILE}"), reverse=True):
-            run = cls(found.parent)
-            if not run.finished and run.experiment().as_data() == experiment.as_data():
-                return run
-        return None
 
     @property
     def experiment_file(self) -> Path:
@@ -114,10 +104,6 @@ class RunDirectory:
     def evaluation(self, name: str) -> Path:
         """The folder of one evaluation; ``name`` is a plain file name."""
         return self.path / "eval" / name
-
-    def experiment(self) -> Experiment:
-        """The resolved experiment, validated again."""
-        return load_experiment(self.experiment_file)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

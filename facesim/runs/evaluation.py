@@ -29,11 +29,11 @@ from facesim.model.network import SiameseNetwork, build_network
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_files import begin_files, write_files
-from facesim.runs.evaluation_plan import OWN, EvaluationPlan, own_plan
+from facesim.runs.evaluation_plan import OWN, EvaluationPlan
 from facesim.runs.systems import NetworkSystem, baseline_systems
 from facesim.runs.thresholds import calibration_of_the_run, provenance
 from facesim.seeds import derive_seed
-from facesim.training.build import Split, load_split
+from facesim.training.build import Split, Tables, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
 from facesim.training.evaluation_pairs import evaluation_pairs, plan_comparisons
 from facesim.training.lint import lint_evaluation
@@ -42,37 +42,23 @@ from facesim.training.trunk_file import load_trunk
 SLICES_FILE = "slices.json"
 
 
-def evaluate_run(
-    run: RunDirectory,
-    *,
-    checkpoint: str,
-    processes: Processes,
-) -> EvaluationResult:
-    """Choose thresholds on val with a checkpoint of a run, and measure its own test data with them.
+def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> EvaluationResult:
+    """Carry out one evaluation of a run.
 
-    Writes ``calibration.json``, ``eval/test/``, and ``pairs/`` where it is not there yet.
+    Writes the plan's folder, the thresholds if they are chosen anew, and pairs that are not there
+    yet.
 
     Args:
-        run: the run.
-        checkpoint: ``best``, ``last`` or the name of a periodic one.
+        plan: what is evaluated.
+        tables: where the tables are kept that are read.
         processes: show what is being embedded.
-
-    Raises:
-        FacesimError: the checkpoint or the data cannot be read.
-        ProtocolError: the pairs are not those that the run began with, and break a rule.
-    """
-    return evaluate(own_plan(run, checkpoint), processes)
-
-
-def evaluate(plan: EvaluationPlan, processes: Processes) -> EvaluationResult:
-    """Carry out one evaluation of a run.
 
     Raises:
         FacesimError: the checkpoint or the data cannot be read, or no thresholds apply.
         ProtocolError: the linter found what would make the metrics worthless.
     """
     network = load_trained(plan.run, plan.experiment, plan.checkpoint)
-    test = load_split(plan.experiment, "test", network)
+    test = load_split(plan.experiment, "test", network, tables)
     begin_files(plan)
     task = _task(plan, test)
     lint = lint_evaluation(plan.name, plan.experiment, test, task.comparisons.pairs)
@@ -81,7 +67,7 @@ def evaluate(plan: EvaluationPlan, processes: Processes) -> EvaluationResult:
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
             processes.reporter.say(str(line))
     system = NetworkSystem(network, test, plan.experiment, processes)
-    val = _Val(plan, network)
+    val = _Val(plan, network, tables)
     calibration = _calibration(plan, system, val)
     source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
@@ -111,15 +97,17 @@ class _Val:
     Args:
         plan: whose val it is.
         network: for what its images become.
+        tables: where the tables are kept that are read.
     """
 
-    def __init__(self, plan: EvaluationPlan, network: SiameseNetwork) -> None:
+    def __init__(self, plan: EvaluationPlan, network: SiameseNetwork, tables: Tables) -> None:
         self._plan = plan
         self._network = network
+        self._tables = tables
 
     @cached_property
     def split(self) -> Split:
-        return load_split(self._plan.experiment, "val", self._network)
+        return load_split(self._plan.experiment, "val", self._network, self._tables)
 
     @cached_property
     def pairs(self) -> PairSet:

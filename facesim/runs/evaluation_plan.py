@@ -39,6 +39,7 @@ class EvaluationPlan:
         experiment: the run's, with what this evaluation changes.
         checkpoint: ``best``, ``last`` or the name of a periodic one.
         recalibrates: whether thresholds are chosen on val anew, rather than taken from the run.
+        changes: what differs from the run's experiment, ``old -> new`` by dotted key.
     """
 
     run: RunDirectory
@@ -46,6 +47,7 @@ class EvaluationPlan:
     experiment: Experiment
     checkpoint: str
     recalibrates: bool
+    changes: dict[str, str]
 
     @property
     def folder(self) -> Path:
@@ -76,19 +78,15 @@ class EvaluationPlan:
         """Whether an evaluation of this name has come to its end."""
         return (self.folder / "metrics.json").is_file()
 
-    @property
-    def changes(self) -> dict[str, str]:
-        """What differs from the run's experiment, ``old -> new`` by dotted key."""
-        return differences(self.run.experiment().as_data(), self.experiment.as_data())
 
-
-def own_plan(run: RunDirectory, checkpoint: str) -> EvaluationPlan:
+def own_plan(run: RunDirectory, experiment: Experiment, checkpoint: str) -> EvaluationPlan:
     """The evaluation of a run on the test data of its experiment."""
-    return EvaluationPlan(run, OWN, run.experiment(), checkpoint, recalibrates=True)
+    return EvaluationPlan(run, OWN, experiment, checkpoint, recalibrates=True, changes={})
 
 
 def plan_evaluation(
     run: RunDirectory,
+    trained: Experiment,
     *,
     overrides: Sequence[str] = (),
     name: str | None = None,
@@ -99,6 +97,7 @@ def plan_evaluation(
 
     Args:
         run: the run.
+        trained: the run's experiment.
         overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint and device.
         name: None for :data:`OWN`, which suits what changes no figure.
         checkpoint: which weights.
@@ -108,10 +107,11 @@ def plan_evaluation(
         FacesimError: an assignment is wrong or touches what was trained, the name is missing or
             belongs to another evaluation, or val is changed and not evaluated.
     """
-    experiment = load_experiment(run.experiment_file, overrides)
+    experiment = load_experiment(run.experiment_file, overrides) if overrides else trained
+    changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
-    plan = EvaluationPlan(run, chosen, experiment, checkpoint, recalibrate or chosen == OWN)
-    changes = plan.changes
+    recalibrates = recalibrate or chosen == OWN
+    plan = EvaluationPlan(run, chosen, experiment, checkpoint, recalibrates, changes)
     _refuse_changes_of_the_training(changes)
     _refuse_another_meaning_of_the_name(plan, changes, named=name is not None)
     unused = [key for key in changes if is_within(key, _OF_VAL)]

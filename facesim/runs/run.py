@@ -1,25 +1,28 @@
-"""One run from its first step, or from where it was left, to its figures on test."""
+"""One run, from the protocol linter to the results on test, and on from where it was left."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
+from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import FaceTable, Tracker
+from facesim.interfaces import Tracker
 from facesim.interfaces.result import EvaluationResult
 from facesim.processes import Processes
-from facesim.reporter import Reporter
-from facesim.runs.directory import RunDirectory
+from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 from facesim.runs.environment import describe_environment
-from facesim.runs.evaluation import evaluate_run
+from facesim.runs.evaluation import evaluate
+from facesim.runs.evaluation_plan import OWN, EvaluationPlan, own_plan, plan_evaluation
 from facesim.runs.log import RunLog
-from facesim.training.build import RunComponents, prepare
-from facesim.training.checkpoint import BEST, LAST, Progress, restore_checkpoint
+from facesim.runs.run_files import RunFiles, read_run
+from facesim.training.build import RunComponents, Tables, prepare
+from facesim.training.checkpoint import BEST, CheckpointFolder, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.lint import lint_protocol
@@ -33,189 +36,253 @@ from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 from facesim.training.trunk_file import save_trunk
 
 
-def start_run(
-    experiment: Experiment, out: Path, processes: Processes, on_epoch: OnEpoch = ignore_epoch
-) -> tuple[RunDirectory, EvaluationResult]:
-    """Train an experiment in a new run directory and evaluate it.
+class Run:
+    """A run: its directory, and what is done with it.
 
-    Raises:
-        FacesimError: something in the experiment cannot be built or read; nothing is written then.
-        ProtocolError: the linter found what would make the figures worthless.
-        Stopped: a signal came; the run can be resumed.
-    """
-    run, prepared = begin_run(experiment, out, processes)
-    return run, train_and_evaluate(run, prepared, processes, on_epoch)
-
-
-def begin_run(
-    experiment: Experiment, out: Path, processes: Processes
-) -> tuple[RunDirectory, RunComponents]:
-    """Build an experiment's parts, lint it, and make its run directory; trains nothing yet.
-
-    Raises:
-        FacesimError: something in the experiment cannot be built or read; nothing is written then.
-        ProtocolError: the linter found what would make the figures worthless.
-    """
-    prepared = prepare(experiment)
-    pairs = choose_all_pairs(experiment, prepared.splits[1:])
-    lint = lint_protocol(experiment, prepared.splits, pairs, processes)
-    lint.require_no_errors()
-    for warning in lint.findings:
-        processes.reporter.say(str(warning))
-    run = RunDirectory.create(out, experiment)
-    write_text(run.lint_file, lint.model_dump_json(indent=2) + "\n")
-    return run, prepared
-
-
-def resume_run(
-    run: RunDirectory,
-    experiment: Experiment,
-    processes: Processes,
-    on_epoch: OnEpoch = ignore_epoch,
-) -> EvaluationResult:
-    """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
+    Experiment, tables and components are read and built when they are first used, and once.
 
     Args:
-        run: the run's directory.
-        experiment: must be the one that the run was started with.
-        processes: show the progress.
-        on_epoch: hears of every epoch from here on.
-
-    Raises:
-        FacesimError: the experiment differs from the run's, with the differences.
-        Stopped: a signal came again.
+        directory: where everything of the run is kept.
+        processes: work on it, and report the progress; one that is silent by default.
+        experiment: the resolved experiment, where it has been read; from the directory otherwise.
     """
-    changed = differences(run.experiment().as_data(), experiment.as_data())
-    if changed:
-        listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
-        raise FacesimError(
-            f"{run.path} was started with another experiment; start a new run, or undo:\n{listed}"
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        processes: Processes | None = None,
+        experiment: Experiment | None = None,
+    ) -> None:
+        self.directory = directory
+        self.processes = processes or Processes()
+        self.tables = Tables()
+        if experiment is not None:
+            self.experiment = experiment
+
+    @classmethod
+    def begin(cls, experiment: Experiment, out: Path, processes: Processes | None = None) -> "Run":
+        """Build an experiment's components, lint it, and make its run directory; trains nothing.
+
+        Raises:
+            FacesimError: something cannot be built or read; nothing is written then.
+            ProtocolError: the linter found what would make the results worthless.
+        """
+        tables, processes = Tables(), processes or Processes()
+        components = prepare(experiment, tables=tables)
+        pairs = choose_all_pairs(experiment, components.splits[1:])
+        lint = lint_protocol(experiment, components.splits, pairs, processes)
+        lint.require_no_errors()
+        for warning in lint.findings:
+            processes.reporter.say(str(warning))
+        run = cls(RunDirectory.create(out, experiment), processes, experiment)
+        run.tables, run.components = tables, components
+        write_text(run.directory.lint_file, lint.model_dump_json(indent=2) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, path: Path, processes: Processes | None = None) -> "Run":
+        """The run that a directory holds, finished or not.
+
+        Raises:
+            FacesimError: it is not a run directory.
+        """
+        return cls(RunDirectory(path), processes)
+
+    @classmethod
+    def latest_unfinished(
+        cls, experiment: Experiment, out: Path, processes: Processes | None = None
+    ) -> "Run | None":
+        """The newest run of the same resolved experiment in ``out`` that has not finished."""
+        for file in sorted((out / experiment.name).glob(f"*/{EXPERIMENT_FILE}"), reverse=True):
+            run = cls.open(file.parent, processes)
+            if not run.directory.finished and run.experiment.as_data() == experiment.as_data():
+                return run
+        return None
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.directory.path
+
+    @property
+    def checkpoints(self) -> CheckpointFolder:
+        """Its checkpoints: ``last``, ``best`` and the periodic ones."""
+        return self.directory.checkpoints
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The resolved experiment."""
+        return load_experiment(self.directory.experiment_file)
+
+    @cached_property
+    def components(self) -> RunComponents:
+        """What training needs, on the frozen trunk that the run began with.
+
+        Raises:
+            FacesimError: a table cannot be read or a component cannot be built.
+        """
+        trunk = self.directory.trunk_file
+        return prepare(self.experiment, trunk if trunk.exists() else None, self.tables)
+
+    def require_experiment(self, experiment: Experiment) -> None:
+        """Refuse to go on with another experiment than the one that the run was started with.
+
+        Raises:
+            FacesimError: with the differences.
+        """
+        changed = differences(self.experiment.as_data(), experiment.as_data())
+        if changed:
+            listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
+            raise FacesimError(
+                f"{self.path} was started with another experiment; start a new run, or undo:\n"
+                f"{listed}"
+            )
+
+    def train(self, on_epoch: OnEpoch = ignore_epoch) -> None:
+        """Train the remaining epochs; does not evaluate the test split.
+
+        Raises:
+            Stopped: a signal came; the run can be resumed.
+            TrainingCancelled: ``on_epoch`` ended the training.
+        """
+        with self._held() as session:
+            self._train(session, on_epoch)
+
+    def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
+        """Train the remaining epochs, and evaluate the best checkpoint on test.
+
+        A run that was stopped comes to the same result as if it had never been.
+
+        Raises:
+            Stopped: a signal came; the run can be resumed.
+            TrainingCancelled: ``on_epoch`` ended the training.
+        """
+        with self._held() as session:
+            self._train(session, on_epoch)
+            plan = own_plan(self.directory, self.experiment, BEST)
+            result = evaluate(plan, self.tables, session.processes)
+            session.log.write("test", session.progress.step, result.values())
+            return result
+
+    def evaluate(
+        self,
+        *,
+        overrides: Sequence[str] = (),
+        name: str | None = None,
+        checkpoint: str = BEST,
+        recalibrate: bool = False,
+    ) -> tuple[EvaluationPlan, EvaluationResult]:
+        """Evaluate the trained run again, or on other data.
+
+        Args:
+            overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint, device.
+            name: of the evaluation; None for the run's own, ``test``.
+            checkpoint: ``best``, ``last`` or the name of a periodic one.
+            recalibrate: whether to choose thresholds on val anew, rather than the run's own.
+
+        Raises:
+            FacesimError: this cannot be evaluated under this name, the checkpoint or the data
+                cannot be read, no thresholds apply, or another process holds the run.
+            ProtocolError: the linter found what would make the results worthless.
+        """
+        with self.directory.locked():
+            plan = plan_evaluation(
+                self.directory,
+                self.experiment,
+                overrides=overrides,
+                name=name,
+                checkpoint=checkpoint,
+                recalibrate=recalibrate,
+            )
+            return plan, evaluate(plan, self.tables, self.processes)
+
+    def read(self, name: str = OWN) -> RunFiles:
+        """All that the directory holds about the run and one of its evaluations.
+
+        Raises:
+            DataError: a file is damaged; the message names it.
+            FacesimError: there is no evaluation of that name, or an experiment does not load, for
+                instance without one of its plugins.
+        """
+        return read_run(self.directory, self.experiment, name, self.tables)
+
+    @contextmanager
+    def _held(self) -> Iterator["_Session"]:
+        """Lock the run directory, take up the last checkpoint, and log the final status on exit."""
+        directory, experiment, components = self.directory, self.experiment, self.components
+        last, reporter = self.checkpoints.last, self.processes.reporter
+        reporter.say(f"run directory: {self.path}")
+        deterministically = deterministic(experiment.train.deterministic)
+        with directory.locked(), deterministically, stop_on_signals() as stop:
+            for split in components.splits:
+                table = split.table
+                reporter.say(f"{split.name}: {len(table)} images of {len(table.labels)} identities")
+                for note in table.notes:
+                    reporter.say(f"{split.name}: {note}")
+            progress = Progress()
+            if last.exists():
+                progress = restore_checkpoint(last, components.trained)
+                where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
+                reporter.say(f"resuming at {where} (step {progress.step})")
+            if not directory.trunk_file.exists():
+                save_trunk(directory.trunk_file, components.network)
+            self._record_environment()
+            log = RunLog(directory.metrics_log, self._started_trackers(), progress.log_bytes)
+            interruptible = InterruptibleReporter(reporter, stop)
+            try:
+                yield _Session(progress, log, replace(self.processes, reporter=interruptible))
+            except Stopped:
+                log.finish("interrupted")
+                raise
+            except TrainingCancelled:
+                log.finish("pruned")
+                raise
+            except BaseException:
+                log.finish("failed")
+                raise
+            log.finish("finished")
+
+    def _train(self, session: "_Session", on_epoch: OnEpoch) -> None:
+        val_pairs = self.directory.pairs_file("val")
+        trainer = Trainer(
+            self.components,
+            session.progress,
+            checkpoints=self.checkpoints,
+            log=session.log,
+            val_pairs=evaluation_pairs(val_pairs, self.experiment, self.components.val),
+            processes=session.processes,
+            on_epoch=on_epoch,
         )
-    return train_and_evaluate(run, rebuild(run, experiment), processes, on_epoch)
+        trainer.train()
 
+    def _started_trackers(self) -> tuple[Tracker, ...]:
+        """All trackers, started; if one cannot be, those before it are told that the run failed."""
+        trackers = self.components.trackers
+        with ExitStack() as undoing:
+            for tracker in trackers:
+                tracker.start(self.path, self.experiment.name, self.experiment.as_data())
+                undoing.callback(tracker.finish, "failed")
+            undoing.pop_all()
+        return trackers
 
-def rebuild(run: RunDirectory, experiment: Experiment) -> RunComponents:
-    """Build the parts of a run that was begun before, on the trunk that it began with.
-
-    Raises:
-        FacesimError: a table cannot be read or a part cannot be built.
-    """
-    return prepare(experiment, run.trunk_file if run.trunk_file.exists() else None)
-
-
-def train_run(
-    run: RunDirectory, prepared: RunComponents, processes: Processes, on_epoch: OnEpoch
-) -> None:
-    """Train a run to its last epoch, from where it stands, and leave test alone.
-
-    Raises:
-        Stopped: a signal came; the run can be resumed.
-        TrainingCancelled: ``on_epoch`` gave the run up.
-    """
-    with _opened(run, prepared, processes) as opened:
-        _train(opened, on_epoch)
-
-
-def train_and_evaluate(
-    run: RunDirectory,
-    prepared: RunComponents,
-    processes: Processes,
-    on_epoch: OnEpoch = ignore_epoch,
-) -> EvaluationResult:
-    """Train a run to its last epoch, from where it stands, and measure it on test.
-
-    Raises:
-        Stopped: a signal came; the run can be resumed.
-        TrainingCancelled: ``on_epoch`` gave the run up.
-    """
-    with _opened(run, prepared, processes) as opened:
-        _train(opened, on_epoch)
-        result = evaluate_run(run, checkpoint=BEST, processes=opened.processes)
-        opened.log.write("test", opened.progress.step, result.values())
-        return result
+    def _record_environment(self) -> None:
+        """Append this start's surroundings: a resumed run may go on with other versions."""
+        path = self.directory.environment_file
+        starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        starts.append(describe_environment(self.experiment, self.components.network.device))
+        write_text(path, json.dumps(starts, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
-class _OpenedRun:
-    """A run that this process holds, standing where its last checkpoint left it."""
+class _Session:
+    """A run that this process holds.
 
-    run: RunDirectory
-    prepared: RunComponents
+    Attributes:
+        progress: where its last checkpoint left it.
+        log: where it is logged.
+        processes: report the progress, and stop at a signal.
+    """
+
     progress: Progress
     log: RunLog
     processes: Processes
-
-
-@contextmanager
-def _opened(
-    run: RunDirectory, prepared: RunComponents, processes: Processes
-) -> Iterator[_OpenedRun]:
-    """Hold a run, and log at the end how it ended."""
-    experiment = prepared.experiment
-    reporter = processes.reporter
-    reporter.say(f"run directory: {run.path}")
-    with run.locked(), deterministic(experiment.train.deterministic), stop_on_signals() as stop:
-        for split in prepared.splits:
-            _report_table_notes(reporter, split.name, split.table)
-        progress = Progress()
-        if run.checkpoints.file(LAST).exists():
-            progress = restore_checkpoint(run.checkpoints.file(LAST), prepared.trained)
-            where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
-            reporter.say(f"resuming at {where} (step {progress.step})")
-        if not run.trunk_file.exists():
-            save_trunk(run.trunk_file, prepared.network)
-        _record_environment(run, prepared)
-        log = RunLog(run.metrics_log, _started(run, prepared), progress.log_bytes)
-        try:
-            interruptible = replace(processes, reporter=InterruptibleReporter(reporter, stop))
-            yield _OpenedRun(run, prepared, progress, log, interruptible)
-        except Stopped:
-            log.finish("interrupted")
-            raise
-        except TrainingCancelled:
-            log.finish("pruned")
-            raise
-        except BaseException:
-            log.finish("failed")
-            raise
-        log.finish("finished")
-
-
-def _train(opened: _OpenedRun, on_epoch: OnEpoch) -> None:
-    run, prepared = opened.run, opened.prepared
-    trainer = Trainer(
-        prepared,
-        opened.progress,
-        checkpoints=run.checkpoints,
-        log=opened.log,
-        val_pairs=evaluation_pairs(run.pairs_file("val"), prepared.experiment, prepared.val),
-        processes=opened.processes,
-        on_epoch=on_epoch,
-    )
-    trainer.train()
-
-
-def _started(run: RunDirectory, prepared: RunComponents) -> tuple[Tracker, ...]:
-    """All trackers, started; if one cannot be, those before it are told that the run has failed."""
-    experiment = prepared.experiment
-    with ExitStack() as undoing:
-        for tracker in prepared.trackers:
-            tracker.start(run.path, experiment.name, experiment.as_data())
-            undoing.callback(tracker.finish, "failed")
-        undoing.pop_all()
-    return prepared.trackers
-
-
-def _record_environment(run: RunDirectory, prepared: RunComponents) -> None:
-    """Append this start's surroundings: a resumed run may go on with other versions."""
-    path = run.environment_file
-    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    device = prepared.network.device
-    starts.append(describe_environment(prepared.experiment, device))
-    write_text(path, json.dumps(starts, indent=2) + "\n")
-
-
-def _report_table_notes(reporter: Reporter, split: str, table: FaceTable) -> None:
-    reporter.say(f"{split}: {len(table)} images of {len(table.labels)} identities")
-    for note in table.notes:
-        reporter.say(f"{split}: {note}")

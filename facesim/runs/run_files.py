@@ -18,11 +18,11 @@ from facesim.interfaces import FaceTable
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
-from facesim.registry import Spec
 from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.scored_pairs import NamedPairs, read_scored_pairs
+from facesim.training.build import Tables
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ class RunFiles:
         slices: by attribute.
         calibration: thresholds and probabilities from val.
         lint: what the linter found of the run and of the evaluation; None if it did not run.
+        tables: where the tables are kept that are read.
     """
 
     run: RunDirectory
@@ -71,11 +72,15 @@ class RunFiles:
     slices: Slices | None
     calibration: Calibration | None
     lint: LintReport | None
+    tables: Tables
 
-    @property
-    def evaluated_dataset(self) -> Spec[FaceTable]:
-        """The dataset of the evaluation: the run's test split, or what it was made on instead."""
-        return self.evaluated.data.test
+    def table(self) -> FaceTable:
+        """The images of the evaluation, which may have moved since.
+
+        Raises:
+            FacesimError: the table cannot be read.
+        """
+        return self.tables.read("test", self.evaluated.data.test)[0]
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -95,7 +100,7 @@ class RunFiles:
         return f"{self.experiment.name} / {self.run.path.absolute().name}"
 
 
-def read_run(run: RunDirectory, name: str) -> RunFiles:
+def read_run(run: RunDirectory, experiment: Experiment, name: str, tables: Tables) -> RunFiles:
     """Read all that a report shows of one evaluation of a run.
 
     Raises:
@@ -110,7 +115,6 @@ def read_run(run: RunDirectory, name: str) -> RunFiles:
             f"{run.path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "
             f"{', '.join(known) or 'none'}"
         )
-    experiment = run.experiment()
     changed = folder / EXPERIMENT_FILE
     return RunFiles(
         run=run,
@@ -126,6 +130,7 @@ def read_run(run: RunDirectory, name: str) -> RunFiles:
         calibration=_read(folder / run.calibration_file.name, Calibration)
         or _read(run.calibration_file, Calibration),
         lint=_read_lint(run.path / "lint.json", folder / "lint.json"),
+        tables=tables,
     )
 
 

@@ -38,7 +38,7 @@ def find_images(files: RunFiles, pairs: NamedPairs) -> ScoredImages:
         FacesimError: it cannot be read, or is not the one that was evaluated.
     """
     try:
-        table = files.evaluated_dataset.build()
+        table = files.table()
     except OSError as error:
         raise FacesimError(f"{error.filename}: {error.strerror}") from error
     rows = rows_of(pairs, table)

@@ -81,12 +81,35 @@ class RunComponents:
         return self.trained.network
 
 
-def prepare(experiment: Experiment, trunk: Path | None = None) -> RunComponents:
+class Tables:
+    """The tables of datasets, and the digests of their images: each dataset is read once."""
+
+    def __init__(self) -> None:
+        self._read: list[tuple[Spec[FaceTable], FaceTable, TableDigests]] = []
+
+    def read(self, name: str, dataset: "Spec[FaceTable]") -> tuple[FaceTable, TableDigests]:
+        """The table of ``data.<name>``, which is read unless this dataset has been read before.
+
+        Raises:
+            FacesimError: the table cannot be read or is empty.
+        """
+        for known, table, digests in self._read:
+            if known == dataset:
+                return table, digests
+        table = _load_table(name, dataset)
+        self._read.append((dataset, table, TableDigests(table)))
+        return self.read(name, dataset)
+
+
+def prepare(
+    experiment: Experiment, trunk: Path | None = None, tables: Tables | None = None
+) -> RunComponents:
     """Read the tables and build every part.
 
     Args:
         experiment: names the parts.
         trunk: the file of a run that is taken up again, with its frozen weights.
+        tables: where the tables are kept that are read.
 
     Raises:
         FacesimError: a table cannot be read or a part cannot be built.
@@ -94,12 +117,14 @@ def prepare(experiment: Experiment, trunk: Path | None = None) -> RunComponents:
     metrics, best = measured_metrics(experiment), quantity_named(experiment, experiment.train.best)
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
     device = pick_device(experiment.device)
-    train_table = _load_table("train", experiment.data.train)
+    tables = tables or Tables()
+    train_table, _ = tables.read("train", experiment.data.train)
     network = build_network(experiment, len(train_table.labels), device)
     if trunk is not None:
         load_trunk(trunk, network)
-    train = _make_split(experiment, "train", train_table, network)
-    val, test = (load_split(experiment, name, network) for name in ("val", "test"))
+    train, val, test = (
+        load_split(experiment, name, network, tables) for name in ("train", "val", "test")
+    )
     sampler = _build(
         experiment.sampler,
         train.table.identities,
@@ -140,17 +165,19 @@ def _make_updates(
     return optimizer, _build(experiment.scheduler, optimizer, total_steps)
 
 
-def load_split(experiment: Experiment, name: str, network: SiameseNetwork) -> Split:
-    """Read the table of ``data.<name>`` and say what ``network`` is fed from it.
+def load_split(experiment: Experiment, name: str, network: SiameseNetwork, tables: Tables) -> Split:
+    """The table of ``data.<name>``, and what ``network`` is fed from it.
 
     Raises:
         FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
             its errors are asked for.
     """
-    table = _load_table(name, getattr(experiment.data, name))
+    table, digests = tables.read(name, getattr(experiment.data, name))
     if name == "test":
         require_attributes(table.attributes, experiment.evaluate.slices)
-    return _make_split(experiment, name, table, network)
+    # Only the training split is augmented.
+    transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
+    return Split(name, table, make_inputs(experiment, network, table, transforms, digests), digests)
 
 
 def _load_table(name: str, dataset: "Spec[FaceTable]") -> FaceTable:
@@ -161,16 +188,6 @@ def _load_table(name: str, dataset: "Spec[FaceTable]") -> FaceTable:
     if not len(table):
         raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
     return table
-
-
-def _make_split(
-    experiment: Experiment, name: str, table: FaceTable, network: SiameseNetwork
-) -> Split:
-    """Only the training split is augmented."""
-    transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
-    digests = TableDigests(table)
-    inputs = make_inputs(experiment, network, table, transforms, digests)
-    return Split(name, table, inputs, digests)
 
 
 def _build(spec: "Spec[Any]", *arguments: Any) -> Any:

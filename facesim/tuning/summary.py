@@ -15,7 +15,7 @@ from facesim.evaluation.intervals import student_t_quantile
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.runs.comparison import compare_runs
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 from facesim.tuning.objectives import VAL
 from facesim.tuning.storage import open_storage
 from facesim.tuning.study import Plan
@@ -201,7 +201,7 @@ def _difference(
 def _of_seed(metric: Quantity, seed: int, winner: FrozenTrial, base: FrozenTrial) -> SeedDifference:
     difference = winner.user_attrs[TEST][metric.name] - base.user_attrs[TEST][metric.name]
     try:
-        runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
+        runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
         compared = compare_runs(runs).runs[1]
     except FacesimError as error:  # they may lie on another machine
         return SeedDifference(seed=seed, difference=difference, reason=str(error))

@@ -9,13 +9,10 @@ import optuna
 from facesim.errors import FacesimError
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
-from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
 from facesim.runs.log import read_log
-from facesim.runs.run import begin_run, rebuild, train_run
+from facesim.runs.run import Run
 from facesim.seeds import derive_seed
-from facesim.training.build import RunComponents
-from facesim.training.checkpoint import LAST, read_checkpoint
+from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, costs_of, values_of
@@ -71,18 +68,18 @@ class SearchTrial:
             Stopped: a signal came.
             FacesimError: the loss is not finite, or an objective does not exist.
         """
-        run, prepared = begin_or_continue(
+        run = begin_or_continue(
             self.plan, self.trial, self.experiment, self.plan.trial_folder(self.trial.number)
         )
         for epoch in epochs_before(run):
             self._report(int(epoch["epoch"]), epoch)
         self.stop.check()
         try:
-            train_run(run, prepared, Processes(), self._on_epoch)
+            run.train(self._on_epoch)
         except TrainingCancelled:
             forget_checkpoints(run)
             raise
-        return self._objectives(run, prepared)
+        return self._objectives(run)
 
     def _on_epoch(self, epochs_done: int, values: Mapping[str, float | None]) -> None:
         self._report(epochs_done, values)
@@ -107,9 +104,9 @@ class SearchTrial:
             self.trial.report(float(value), epochs_done)
         self.trial.set_user_attr(EPOCHS, epochs_done)
 
-    def _objectives(self, run: RunDirectory, prepared: RunComponents) -> list[float]:
+    def _objectives(self, run: Run) -> list[float]:
         costs = {each.metric.name for each in self.plan.objectives if each.source == COST}
-        measured = {**best_of_val(run, self.experiment), **costs_of(prepared, costs)}
+        measured = {**best_of_val(run), **costs_of(run.components, costs)}
         found = values_of(self.plan.objectives, measured)
         if found is None:
             wanted = ", ".join(each.name for each in self.plan.objectives)
@@ -117,57 +114,56 @@ class SearchTrial:
         return found
 
 
-def begin_or_continue(
-    plan: Plan, trial: optuna.Trial, experiment: Experiment, folder: Path
-) -> tuple[RunDirectory, RunComponents]:
+def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, folder: Path) -> Run:
     """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
     left = _left_behind(trial, experiment)
     if left is not None:
-        return left, rebuild(left, experiment)
-    run, prepared = begin_run(experiment, folder, Processes())
-    share_trunk(run.trunk_file, plan.trunks, prepared.network)
+        return left
+    run = Run.begin(experiment, folder)
+    share_trunk(run.directory.trunk_file, plan.trunks, run.components.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
-    return run, prepared
+    return run
 
 
-def _left_behind(trial: optuna.Trial, experiment: Experiment) -> RunDirectory | None:
+def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
     """The run that a lost trial left, if it is on this machine and no process holds it."""
     path = trial.user_attrs.get(RUN)
     if path is None:
         return None
     try:
-        run = RunDirectory(Path(path))
-        with run.locked():
-            same = run.experiment().as_data() == experiment.as_data()
+        run = Run.open(Path(path))
+        with run.directory.locked():
+            same = run.experiment.as_data() == experiment.as_data()
     except FacesimError:
         return None
     return run if same else None
 
 
-def epochs_before(run: RunDirectory) -> list[dict[str, Any]]:
+def epochs_before(run: Run) -> list[dict[str, Any]]:
     """The validations of the epochs that a run's last checkpoint covers."""
-    if not run.checkpoints.file(LAST).exists():
+    last = run.checkpoints.last
+    if not last.exists():
         return []
-    done = read_checkpoint(run.checkpoints.file(LAST))["progress"]["epoch"]
+    done = read_checkpoint(last)["progress"]["epoch"]
     return [epoch for epoch in _validations(run) if epoch["epoch"] <= done]
 
 
-def best_of_val(run: RunDirectory, experiment: Experiment) -> dict[str, float | None]:
+def best_of_val(run: Run) -> dict[str, float | None]:
     """The validation, as ``val.NAME``, of the epoch whose checkpoint is the best."""
     epochs = _validations(run)
-    best = quantity_named(experiment, experiment.train.best)
+    best = quantity_named(run.experiment, run.experiment.train.best)
     index = best.best([epoch.get(best.name) for epoch in epochs])
     chosen = epochs[index or 0] if epochs else {}
     numbers = {key: value for key, value in chosen.items() if isinstance(value, int | float)}
     return {f"{VAL}.{key}": float(value) for key, value in numbers.items()}
 
 
-def _validations(run: RunDirectory) -> tuple[dict[str, Any], ...]:
-    log = read_log(run.metrics_log)
+def _validations(run: Run) -> tuple[dict[str, Any], ...]:
+    log = read_log(run.directory.metrics_log)
     return () if log is None else log.val
 
 
-def forget_checkpoints(run: RunDirectory) -> None:
+def forget_checkpoints(run: Run) -> None:
     """Delete what a run would be resumed from: pruned trials keep no checkpoints."""
-    for path in (*run.checkpoints.path.glob("*.pt"), run.trunk_file):
+    for path in (*run.checkpoints.path.glob("*.pt"), run.directory.trunk_file):
         path.unlink(missing_ok=True)

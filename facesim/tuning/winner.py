@@ -11,8 +11,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
-from facesim.processes import Processes
-from facesim.runs.run import train_and_evaluate
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
 from facesim.tuning.storage import open_storage
@@ -95,16 +93,16 @@ def _train_and_measure(
     plan: Plan, trial: optuna.Trial, experiment: Experiment, name: str, stop: StopRequest
 ) -> Sequence[float]:
     folder = plan.folder / name.rpartition("/")[2] / f"{trial.number:04d}"
-    run, prepared = begin_or_continue(plan, trial, experiment, folder)
+    run = begin_or_continue(plan, trial, experiment, folder)
 
     def on_epoch(epochs_done: int, _values: object) -> None:
         trial.set_user_attr(EPOCHS, epochs_done)
         stop.check()
 
     stop.check()
-    result = train_and_evaluate(run, prepared, Processes(), on_epoch)
+    result = run.complete(on_epoch)
     trial.set_user_attr(TEST, result.values())
-    trial.set_user_attr(VAL, best_of_val(run, experiment))
+    trial.set_user_attr(VAL, best_of_val(run))
     value = result.values()[plan.compared_by.name]
     if value is None:
         raise FacesimError(f"{plan.compared_by.name} cannot be computed on these pairs of test")

@@ -21,8 +21,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces import REGISTRIES, data_commands
 from facesim.processes import Processes
 from facesim.registry import Plugin
-from facesim.runs.directory import RunDirectory
-from facesim.runs.run import resume_run, start_run
+from facesim.runs.run import Run
 from facesim.testing import ContractBrokenError, check_plugin
 from facesim.training.checkpoint import LAST, read_checkpoint
 from facesim.training.stop import Stopped
@@ -141,16 +140,17 @@ def test_a_run_with_it_that_is_interrupted_ends_as_one_that_was_not(
     text = FILES["mine.yaml"].replace("cosine_contrastive", loss).replace(", ceiling: 0.2", "")
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
     experiment = load_experiment(folder / "mine.yaml", SMALL)
-    whole, result = start_run(experiment, folder / "whole", Processes())
+    whole = Run.begin(experiment, folder / "whole")
+    result = whole.complete()
 
     def interrupt(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Stopped):
-        start_run(experiment, folder / "parts", Processes(), interrupt)
-    interrupted = RunDirectory.latest_unfinished(folder / "parts", experiment)
+        Run.begin(experiment, folder / "parts").complete(interrupt)
+    interrupted = Run.latest_unfinished(experiment, folder / "parts")
     assert interrupted is not None
-    resumed = resume_run(interrupted, experiment, Processes())
+    resumed = Run.open(interrupted.path).complete()
 
     assert resumed.metrics["roc_auc"] == result.metrics["roc_auc"]
     first, second = (weights(run) for run in (whole, interrupted))
@@ -180,7 +180,7 @@ class SilentView:
     def show(self, progress: StudyProgress) -> None: ...
 
 
-def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
+def weights(run: Run) -> dict[str, torch.Tensor]:
     network: dict[str, torch.Tensor] = read_checkpoint(run.checkpoints.file(LAST))["network"]
     return network
 

@@ -12,8 +12,7 @@ import pytest
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import REGISTRIES
 from facesim.interfaces.result import EvaluationResult
-from facesim.processes import Processes
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from tests.plugins import faces_as_files
 from tests.plugins.faces_as_files import written
 from tests.plugins.thumbnail_model import thumbnail_model
@@ -149,7 +148,7 @@ def run(tmp_path: Path) -> Callable[..., EvaluationResult]:
 
     def run_with(overrides: Sequence[str]) -> EvaluationResult:
         experiment = load_experiment(tmp_path / "trains.yaml", overrides)
-        return start_run(experiment, tmp_path / "runs", Processes())[1]
+        return Run.begin(experiment, tmp_path / "runs").complete()
 
     return run_with
 

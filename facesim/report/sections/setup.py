@@ -44,7 +44,7 @@ def summary_line(files: RunFiles) -> str:
     of = files.experiment
     return (
         f"{of.loss.name} loss on {of.backbone.name} and {of.head.name}, trained on "
-        f"{of.data.train.name}, tested on {files.evaluated_dataset.name}"
+        f"{of.data.train.name}, tested on {files.evaluated.data.test.name}"
     )
 
 

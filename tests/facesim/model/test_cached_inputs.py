@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from facesim.experiment.loading import load_experiment
-from facesim.processes import Processes
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
 
 EXPERIMENT = """
@@ -33,9 +32,10 @@ train: {{epochs: 2, batch_size: 8}}
 def trained(folder: Path, trunk_cache: str, transforms: str) -> tuple[dict[str, torch.Tensor], str]:
     file = folder / f"{trunk_cache}.yaml"
     file.write_text(EXPERIMENT.format(trunk_cache=trunk_cache, transforms=transforms))
-    run, _ = start_run(load_experiment(file), folder / trunk_cache, Processes())
+    run = Run.begin(load_experiment(file), folder / trunk_cache)
+    run.complete()
     weights = read_checkpoint(run.checkpoints.file("last"))["network"]
-    return weights, (run.evaluation("test") / "metrics.json").read_text()
+    return weights, (run.directory.evaluation("test") / "metrics.json").read_text()
 
 
 @pytest.mark.parametrize("transforms", ["[]", "[horizontal_flip]"])

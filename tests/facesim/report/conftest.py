@@ -22,6 +22,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores
 from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 
 load_installed_plugins()
 METRICS = built_metrics(standard_metrics())
@@ -42,7 +43,7 @@ optimizer: adam
 train: {{epochs: 3, batch_size: 8}}
 """
 
-BuildRun = Callable[..., RunDirectory]
+BuildRun = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +55,11 @@ def build_run_in() -> BuildRun:
 
     def build(
         folder: Path, name: str, skill: float = 1.5, pairs_seed: int = 0, out_dim: int = 4
-    ) -> RunDirectory:
+    ) -> Run:
         file = folder / f"{name}.yaml"
         file.write_text(EXPERIMENT.format(name=name, out_dim=out_dim))
-        run = RunDirectory.create(folder / "runs", load_experiment(file))
+        experiment = load_experiment(file)
+        run = Run(RunDirectory.create(folder / "runs", experiment))
         _write_log(run)
         _write_evaluation(run, skill, pairs_seed)
         return run
@@ -69,13 +71,13 @@ def build_run_in() -> BuildRun:
 def build_run(tmp_path: Path, build_run_in: BuildRun) -> BuildRun:
     """The same in the test's own folder; the name may be left out."""
 
-    def build(name: str = "built", *arguments: float, **settings: int) -> RunDirectory:
+    def build(name: str = "built", *arguments: float, **settings: int) -> Run:
         return build_run_in(tmp_path, name, *arguments, **settings)
 
     return build
 
 
-def _write_log(run: RunDirectory) -> None:
+def _write_log(run: Run) -> None:
     entries: list[dict[str, object]] = []
     for epoch in (1, 2, 3):
         step = 10 * epoch
@@ -98,13 +100,13 @@ def _write_log(run: RunDirectory) -> None:
             },
         ]
     lines = [json.dumps(entry) for entry in [*entries, {"kind": "finished"}]]
-    run.metrics_log.write_text("\n".join(lines) + "\n")
+    run.directory.metrics_log.write_text("\n".join(lines) + "\n")
     start = {"command": ["/somewhere/facesim", "run", "built.yaml"], "python": "3.11.7"}
-    run.environment_file.write_text(json.dumps([start]))
+    run.directory.environment_file.write_text(json.dumps([start]))
 
 
-def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
-    table = run.experiment().data.test.build()
+def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
+    table = run.experiment.data.test.build()
     pairs = draw_pair_set(table, 3.0, 0.5, pairs_seed)
     noise = np.random.default_rng(1).normal(size=len(pairs))
     scores = skill * pairs.same + noise
@@ -120,7 +122,7 @@ def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
     result = evaluate_scores(scored, METRICS, thresholds=thresholds, resamples=50)
     assert calibration.probability is not None
     probabilities = calibration.probability.probability(scores)
-    folder = run.evaluation("test")
+    folder = run.directory.evaluation("test")
     folder.mkdir()
     names = table.files[pairs.rows]
     columns = {"file1": names[:, 0], "file2": names[:, 1], "same": pairs.same.astype(int)}
@@ -128,7 +130,7 @@ def _write_evaluation(run: RunDirectory, skill: float, pairs_seed: int) -> None:
         folder / "scores.csv", index=False
     )
     (folder / "metrics.json").write_text(result.to_json())
-    run.calibration_file.write_text(calibration.to_json())
+    run.directory.calibration_file.write_text(calibration.to_json())
     by_chance = LabelledScores.of_pairs(noise, pairs, table.identities)
     chosen = Thresholds(choose_operating_points(by_chance.roc()), "240 pairs of val")
     of_chance = evaluate_scores(by_chance, METRICS, thresholds=chosen, resamples=50)

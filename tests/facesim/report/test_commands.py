@@ -6,7 +6,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from facesim.cli import app
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 
 
 def run(*arguments: str) -> str:
@@ -15,7 +15,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_report_says_where_it_is(build_run: Callable[..., RunDirectory]) -> None:
+def test_report_says_where_it_is(build_run: Callable[..., Run]) -> None:
     directory = build_run()
     printed = run("report", str(directory.path), "--no-faces")
     assert str(directory.path / "report.html") in printed.replace("\n", "")
@@ -23,7 +23,7 @@ def test_report_says_where_it_is(build_run: Callable[..., RunDirectory]) -> None
 
 
 def test_compare_prints_and_writes_a_page_only_where_one_is_asked_for(
-    build_run: Callable[..., RunDirectory], tmp_path: Path
+    build_run: Callable[..., Run], tmp_path: Path
 ) -> None:
     first, second = str(build_run("one").path), str(build_run("two").path)
     assert "no difference shown" in run("compare", first, second)

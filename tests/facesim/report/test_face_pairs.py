@@ -12,15 +12,14 @@ from PIL import Image
 from facesim.data.preprocessing import Preprocessing
 from facesim.data.tables import build_table
 from facesim.report.face_pairs import LONGEST_SIDE, FacePairPresenter
-from facesim.runs.directory import RunDirectory
-from facesim.runs.run_files import read_run
+from facesim.runs.run import Run
 from facesim.runs.scored_images import ScoredImages, find_images
 from facesim.runs.scored_pairs import NamedPairs
 
 
 @pytest.fixture
-def scored(build_run: Callable[..., RunDirectory]) -> tuple[NamedPairs, ScoredImages]:
-    files = read_run(build_run(), "test")
+def scored(build_run: Callable[..., Run]) -> tuple[NamedPairs, ScoredImages]:
+    files = build_run().read("test")
     assert files.pairs is not None
     return files.pairs, find_images(files, files.pairs)
 

@@ -9,7 +9,7 @@ import pytest
 from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report
 from facesim.runs.comparison import compare_runs
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 
 CHROMIUM = Path("/usr/bin/chromium")
 PLOTS = "figure > .plot"
@@ -59,7 +59,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def files(
-    tmp_path_factory: pytest.TempPathFactory, build_run_in: Callable[..., RunDirectory]
+    tmp_path_factory: pytest.TempPathFactory, build_run_in: Callable[..., Run]
 ) -> tuple[Path, Path]:
     """A report and a comparison."""
     folder = tmp_path_factory.mktemp("browser")
@@ -135,7 +135,7 @@ def test_plots_follow_the_readers_mode_when_it_changes(
 
 
 def test_nothing_in_the_data_runs(
-    browser: Any, tmp_path: Path, build_run_in: Callable[..., RunDirectory]
+    browser: Any, tmp_path: Path, build_run_in: Callable[..., Run]
 ) -> None:
     run = build_run_in(tmp_path, "evil")
     evil = "</script><img src=x onerror=alert(1)><script>alert(1)</script>"

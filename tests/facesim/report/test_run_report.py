@@ -11,7 +11,7 @@ import pytest
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces.result import EvaluationResult
 from facesim.report.run_report import write_report
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 
 SECTIONS = [
     "result",
@@ -53,13 +53,13 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def report(run: RunDirectory, *, faces: bool = True) -> tuple[str, Reader]:
+def report(run: Run, *, faces: bool = True) -> tuple[str, Reader]:
     text = write_report(run, faces=faces).read_text(encoding="utf-8")
     return text, Reader(text)
 
 
 def test_a_finished_run_has_every_section_and_figure(
-    build_run: Callable[..., RunDirectory],
+    build_run: Callable[..., Run],
 ) -> None:
     text, page = report(build_run())
     assert [section["id"] for section in page.all("section")] == SECTIONS
@@ -68,7 +68,7 @@ def test_a_finished_run_has_every_section_and_figure(
     assert len(text) < 6_000_000
 
 
-def test_nothing_is_loaded_from_anywhere(build_run: Callable[..., RunDirectory]) -> None:
+def test_nothing_is_loaded_from_anywhere(build_run: Callable[..., Run]) -> None:
     _, page = report(build_run())
     sources = [attributes.get("src") or attributes.get("href") or "" for _, attributes in page.tags]
     assert all(source.startswith(("#", "data:")) for source in sources if source)
@@ -80,7 +80,7 @@ def test_nothing_is_loaded_from_anywhere(build_run: Callable[..., RunDirectory])
 
 
 def test_every_figure_says_in_words_and_numbers_what_it_shows(
-    build_run: Callable[..., RunDirectory],
+    build_run: Callable[..., Run],
 ) -> None:
     text, page = report(build_run())
     identifiers = {attributes.get("id") for _, attributes in page.tags}
@@ -92,14 +92,14 @@ def test_every_figure_says_in_words_and_numbers_what_it_shows(
     assert text.count("<caption>") == text.count("<table")
 
 
-def test_headings_skip_no_level(build_run: Callable[..., RunDirectory]) -> None:
+def test_headings_skip_no_level(build_run: Callable[..., Run]) -> None:
     _, page = report(build_run())
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_names_from_data_cannot_become_markup(build_run: Callable[..., RunDirectory]) -> None:
+def test_names_from_data_cannot_become_markup(build_run: Callable[..., Run]) -> None:
     run = build_run()
     evil = "</script><script>alert(1)</script>"
     for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):
@@ -115,7 +115,7 @@ def test_names_from_data_cannot_become_markup(build_run: Callable[..., RunDirect
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
 
 
-def test_faces_are_embedded_unless_left_out(build_run: Callable[..., RunDirectory]) -> None:
+def test_faces_are_embedded_unless_left_out(build_run: Callable[..., Run]) -> None:
     run = build_run()
     with_faces, _ = report(run)
     without, _ = report(run, faces=False)
@@ -147,7 +147,7 @@ def test_faces_are_embedded_unless_left_out(build_run: Callable[..., RunDirector
     ids=lambda files: files[-1] if len(files) == 1 else "all",
 )
 def test_a_part_that_is_not_there_is_left_out(
-    build_run: Callable[..., RunDirectory], missing: tuple[str, ...]
+    build_run: Callable[..., Run], missing: tuple[str, ...]
 ) -> None:
     run = build_run()
     for file in missing:
@@ -157,68 +157,68 @@ def test_a_part_that_is_not_there_is_left_out(
 
 
 def test_a_collapse_that_training_warned_of_is_shown(
-    build_run: Callable[..., RunDirectory],
+    build_run: Callable[..., Run],
 ) -> None:
     run = build_run()
-    log = run.metrics_log.read_text()
-    run.metrics_log.write_text(log.replace('"warnings": []', '"warnings": ["all faces are one"]'))
+    log = run.directory.metrics_log
+    log.write_text(log.read_text().replace('"warnings": []', '"warnings": ["all faces are one"]'))
     assert "Epoch 3: all faces are one" in report(run)[0]
 
 
-def test_a_k_fold_protocol_shows_its_folds(build_run: Callable[..., RunDirectory]) -> None:
+def test_a_k_fold_protocol_shows_its_folds(build_run: Callable[..., Run]) -> None:
     run = build_run()
-    path = run.evaluation("test") / "metrics.json"
+    path = run.directory.evaluation("test") / "metrics.json"
     found = EvaluationResult.model_validate_json(path.read_bytes())
     folds = [
         {"fold": k, "pairs": 24, "threshold": 0.5, "accuracy": 0.8 + k / 100} for k in range(3)
     ]
     details = {"folds": folds, "mean_accuracy": 0.81, "standard_error": 0.0058}
     path.write_text(found.model_copy(update={"details": details}).to_json())
-    experiment = run.experiment_file
+    experiment = run.directory.experiment_file
     experiment.write_text(experiment.read_text().replace("name: pairs\n", "name: k_fold\n"))
-    text, page = report(run)
+    text, page = report(Run.open(run.path))
     assert "folds" in [section["id"] for section in page.all("section")]
     assert "standard error 0.58%" in text
 
 
 def test_scores_that_were_too_many_to_keep_leave_the_rates(
-    build_run: Callable[..., RunDirectory],
+    build_run: Callable[..., Run],
 ) -> None:
     run = build_run()
-    (run.evaluation("test") / "scores.csv").unlink()
+    (run.directory.evaluation("test") / "scores.csv").unlink()
     _, page = report(run)
     assert "tar-at-far" in [figure.get("id") for figure in page.all("figure")]
 
 
 def test_images_that_have_gone_are_said_to_have(
-    build_run: Callable[..., RunDirectory], tmp_path: Path
+    build_run: Callable[..., Run], tmp_path: Path
 ) -> None:
     run = build_run()
-    scores = run.evaluation("test") / "scores.csv"
+    scores = run.directory.evaluation("test") / "scores.csv"
     scores.write_text(scores.read_text().replace(".png", ".jpg"))
     text, page = report(run)
     assert "are not in the table any more" in text
     assert "label-noise" not in [section["id"] for section in page.all("section")]
 
 
-def test_a_damaged_file_is_named(build_run: Callable[..., RunDirectory]) -> None:
+def test_a_damaged_file_is_named(build_run: Callable[..., Run]) -> None:
     run = build_run()
-    (run.evaluation("test") / "metrics.json").write_text('{"pairs": "many"}')
+    (run.directory.evaluation("test") / "metrics.json").write_text('{"pairs": "many"}')
     with pytest.raises(DataError, match=r"metrics\.json"):
         write_report(run)
 
 
 def test_an_evaluation_on_other_data_gets_a_file_of_its_own(
-    build_run: Callable[..., RunDirectory],
+    build_run: Callable[..., Run],
 ) -> None:
     run = build_run()
-    run.evaluation("test").rename(run.evaluation("lfw"))
+    run.directory.evaluation("test").rename(run.directory.evaluation("lfw"))
     assert write_report(run, name="lfw") == run.path / "report-lfw.html"
     assert not (run.path / "report.html").exists()
 
 
 def test_an_evaluation_that_was_never_made_is_refused(
-    build_run: Callable[..., RunDirectory],
+    build_run: Callable[..., Run],
 ) -> None:
     with pytest.raises(FacesimError, match=r"no evaluation 'tset' \(did you mean 'test'\?\)"):
         write_report(build_run(), name="tset")
@@ -226,4 +226,4 @@ def test_an_evaluation_that_was_never_made_is_refused(
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match="is no run directory"):
-        write_report(RunDirectory(tmp_path))
+        write_report(Run.open(tmp_path))

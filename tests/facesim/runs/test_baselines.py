@@ -18,30 +18,28 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.interfaces.roc import Roc
 from facesim.model.network import build_network
-from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
-from facesim.runs.evaluation import evaluate
-from facesim.runs.evaluation_plan import plan_evaluation
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 
 SHORT = ("train.epochs=1", "sampler.pairs_per_image=0.4")
 
 
 @pytest.fixture(scope="module")
-def run(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+def run(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("baselines")
-    return start_run(load_experiment(tiny_file, SHORT), out, Processes())[0]
+    run = Run.begin(load_experiment(tiny_file, SHORT), out)
+    run.complete()
+    return run
 
 
-def baselines(run: RunDirectory) -> dict[str, Baseline]:
-    found = read_baselines(run.evaluation("test"))
+def baselines(run: Run) -> dict[str, Baseline]:
+    found = read_baselines(run.directory.evaluation("test"))
     return {baseline.name: baseline for baseline in found}
 
 
-def area_of(run: RunDirectory, embed: Callable[[Path], Tensor]) -> float:
+def area_of(run: Run, embed: Callable[[Path], Tensor]) -> float:
     """Area under the ROC of test's pairs by the cosine of what ``embed`` gives, pair by pair."""
-    pairs = pd.read_csv(run.pairs_file("test"))
-    root = run.experiment().data.test.build().root
+    pairs = pd.read_csv(run.directory.pairs_file("test"))
+    root = run.experiment.data.test.build().root
     scores = []
     for first, second in zip(pairs["file1"], pairs["file2"], strict=True):
         a, b = (embed(root / name).double().flatten() for name in (first, second))
@@ -49,8 +47,8 @@ def area_of(run: RunDirectory, embed: Callable[[Path], Tensor]) -> float:
     return Roc.of_scores(scores, pairs["same"]).area
 
 
-def test_there_are_three_on_the_pairs_of_the_evaluation(run: RunDirectory) -> None:
-    figures = json.loads((run.evaluation("test") / "metrics.json").read_text())
+def test_there_are_three_on_the_pairs_of_the_evaluation(run: Run) -> None:
+    figures = json.loads((run.directory.evaluation("test") / "metrics.json").read_text())
     found = baselines(run)
     assert list(found) == ["chance", "raw_pixels", "untouched_backbone"]
     for baseline in found.values():
@@ -62,7 +60,7 @@ def test_there_are_three_on_the_pairs_of_the_evaluation(run: RunDirectory) -> No
         assert gain == pytest.approx(figures["metrics"]["roc_auc"]["value"] - area)
 
 
-def test_raw_pixels_are_grey_mean_centred_and_small(run: RunDirectory) -> None:
+def test_raw_pixels_are_grey_mean_centred_and_small(run: Run) -> None:
     def embed(path: Path) -> Tensor:
         image = decode_image(path, (32, 32)).double()
         grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
@@ -72,8 +70,8 @@ def test_raw_pixels_are_grey_mean_centred_and_small(run: RunDirectory) -> None:
     assert found == pytest.approx(area_of(run, embed))
 
 
-def test_the_untouched_backbone_is_not_the_trained_one(run: RunDirectory) -> None:
-    untouched = build_network(run.experiment(), 8, torch.device("cpu")).backbone.eval()
+def test_the_untouched_backbone_is_not_the_trained_one(run: Run) -> None:
+    untouched = build_network(run.experiment, 8, torch.device("cpu")).backbone.eval()
 
     def embed(path: Path) -> Tensor:
         with torch.no_grad():
@@ -84,15 +82,12 @@ def test_the_untouched_backbone_is_not_the_trained_one(run: RunDirectory) -> Non
     assert found == pytest.approx(area_of(run, embed))
 
 
-def test_they_can_be_left_out_and_leave_no_old_file(run: RunDirectory) -> None:
-    file = run.evaluation("test") / "baselines.json"
+def test_they_can_be_left_out_and_leave_no_old_file(run: Run) -> None:
+    file = run.directory.evaluation("test") / "baselines.json"
     before = file.read_bytes()
-    evaluate(
-        plan_evaluation(run, overrides=["evaluate.baselines=false"], checkpoint="best"),
-        Processes(),
-    )
+    run.evaluate(overrides=["evaluate.baselines=false"])
     assert not file.exists()
-    evaluate(plan_evaluation(run, checkpoint="best"), Processes())
+    run.evaluate()
     assert file.read_bytes() == before
 
 
@@ -133,23 +128,23 @@ def test_the_untouched_backbone_costs_no_pass_of_the_trunk(
         monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / asked))
         Trunk.seen = 0
         overrides = [*SHORT, "backbone=counting", "transforms=[]", f"evaluate.baselines={asked}"]
-        start_run(load_experiment(tiny_file, overrides), tmp_path / "runs", Processes())
+        Run.begin(load_experiment(tiny_file, overrides), tmp_path / "runs").complete()
         pictures.append(Trunk.seen)
     without, with_baselines = pictures
     # Val is opened once more, for which the shape of the trunk's output is looked up on a picture.
     assert without <= with_baselines < without + 4
 
 
-def slices(run: RunDirectory) -> Any:
-    return json.loads((run.evaluation("test") / "slices.json").read_text())
+def slices(run: Run) -> Any:
+    return json.loads((run.directory.evaluation("test") / "slices.json").read_text())
 
 
-def test_errors_are_told_by_attribute_at_the_threshold_of_the_result(run: RunDirectory) -> None:
+def test_errors_are_told_by_attribute_at_the_threshold_of_the_result(run: Run) -> None:
     found = slices(run)
-    figures = json.loads((run.evaluation("test") / "metrics.json").read_text())
+    figures = json.loads((run.directory.evaluation("test") / "metrics.json").read_text())
     assert found["threshold"] == figures["threshold"]
-    scores = pd.read_csv(run.evaluation("test") / "scores.csv")
-    table = run.experiment().data.test.build()
+    scores = pd.read_csv(run.directory.evaluation("test") / "scores.csv")
+    table = run.experiment.data.test.build()
     glasses = pd.Series(table.attributes["glasses"].to_numpy(), index=table.files)
     for part in found["slices"]:
         if part["attribute"] == "glasses":
@@ -162,15 +157,15 @@ def test_errors_are_told_by_attribute_at_the_threshold_of_the_result(run: RunDir
             assert part["fnmr"]["value"] == pytest.approx(rejected.mean())
 
 
-def test_slices_can_be_chosen_and_left_out(run: RunDirectory) -> None:
+def test_slices_can_be_chosen_and_left_out(run: Run) -> None:
     def measure(asked: str) -> None:
         overrides = [f"evaluate.slices={asked}", "evaluate.baselines=false"]
-        evaluate(plan_evaluation(run, overrides=overrides, checkpoint="best"), Processes())
+        run.evaluate(overrides=overrides)
 
     measure("[skin, beard]")
     assert {part["attribute"] for part in slices(run)["slices"]} <= {"skin", "beard"}
     measure("false")
-    assert not (run.evaluation("test") / "slices.json").exists()
+    assert not (run.directory.evaluation("test") / "slices.json").exists()
     measure("true")
     assert len(slices(run)["slices"]) > 2
 
@@ -180,5 +175,5 @@ def test_an_attribute_that_test_does_not_have_is_refused_before_anything_is_writ
 ) -> None:
     experiment = load_experiment(tiny_file, ["evaluate.slices=[bread]"])
     with pytest.raises(FacesimError, match=r"no attribute 'bread' \(did you mean 'beard'"):
-        start_run(experiment, tmp_path, Processes())
+        Run.begin(experiment, tmp_path).complete()
     assert list(tmp_path.iterdir()) == []

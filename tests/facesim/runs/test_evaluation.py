@@ -17,11 +17,7 @@ from facesim.errors import DataError, FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.model.network import NetworkInput, NetworkOutput, SiameseNetwork
-from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
-from facesim.runs.evaluation import evaluate
-from facesim.runs.evaluation_plan import plan_evaluation
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
 from facesim_plugins.protocols.k_fold import KFoldAccuracy
 
@@ -109,7 +105,9 @@ def train_grey(folder: Path) -> Path:
             save(folder / "lfw" / name / f"{name}_{number:04d}.png", grey)
     (folder / "pairs.txt").write_text(PAIRS)
     experiment = load_experiment(folder / "grey.yaml")
-    return start_run(experiment, folder / "runs", Processes())[0].path
+    run = Run.begin(experiment, folder / "runs")
+    run.complete()
+    return run.path
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +124,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @pytest.fixture
-def run(trained: Callable[[], Path], tmp_path: Path) -> RunDirectory:
+def run(trained: Callable[[], Path], tmp_path: Path) -> Run:
     """A copy of the run that a test may change."""
     path = tmp_path / "run"
     shutil.copytree(trained(), path)
-    return RunDirectory(path)
+    return Run.open(path)
 
 
 @pytest.fixture
@@ -139,9 +137,8 @@ def data(trained: Callable[[], Path]) -> Path:
     return trained().parents[2]
 
 
-def measured(run: RunDirectory, *overrides: str, **settings: Any) -> EvaluationResult:
-    settings = {"checkpoint": "best", **settings}
-    return evaluate(plan_evaluation(run, overrides=overrides, **settings), Processes())
+def measured(run: Run, *overrides: str, **settings: Any) -> EvaluationResult:
+    return run.evaluate(overrides=overrides, **settings)[1]
 
 
 def lfw(data: Path) -> str:
@@ -162,19 +159,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_own_evaluation_repeats_itself(run: RunDirectory) -> None:
+def test_the_own_evaluation_repeats_itself(run: Run) -> None:
     before = contents(run.path)
     result = measured(run)
     assert contents(run.path) == before
     assert (result.protocol, result.details) == ("pairs", {})
     assert result == EvaluationResult.model_validate_json(
-        (run.evaluation("test") / "metrics.json").read_bytes()
+        (run.directory.evaluation("test") / "metrics.json").read_bytes()
     )
 
 
-def test_a_second_evaluation_runs_no_network(
-    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_evaluation_runs_no_network(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = measured(run)
 
     def refuse(network: SiameseNetwork, inputs: NetworkInput) -> NetworkOutput:
@@ -185,7 +180,7 @@ def test_a_second_evaluation_runs_no_network(
 
 
 def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
-    run: RunDirectory, data: Path
+    run: Run, data: Path
 ) -> None:
     before = contents(run.path)
     result = measured(run, lfw(data), name="lfw")
@@ -202,16 +197,14 @@ def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
     assert (result.pairs, result.genuine, result.identities) == (8, 4, 4)
     calibration = json.loads(before["calibration.json"])
     assert result.threshold == calibration["operating_points"][0]["threshold"]
-    evaluated = load_experiment(run.evaluation("lfw") / "experiment.yaml")
+    evaluated = load_experiment(run.directory.evaluation("lfw") / "experiment.yaml")
     assert evaluated.data.test.name == "lfw"
-    scores = pd.read_csv(run.evaluation("lfw") / "scores.csv")
+    scores = pd.read_csv(run.directory.evaluation("lfw") / "scores.csv")
     assert scores["fold"].tolist() == [0] * 4 + [1] * 4
     assert scores["file1"][0] == "Ann/Ann_0001.png"
 
 
-def test_k_fold_gives_the_mean_and_standard_error_computed_by_hand(
-    run: RunDirectory, data: Path
-) -> None:
+def test_k_fold_gives_the_mean_and_standard_error_computed_by_hand(run: Run, data: Path) -> None:
     """Differences of brightness, in steps of 5, genuine and impostor: 1 3 | 2 10 and 1 1 | 9 12.
 
     The second fold puts the threshold between 1 and 9, so that of the first 2 is accepted, and 3
@@ -226,17 +219,17 @@ def test_k_fold_gives_the_mean_and_standard_error_computed_by_hand(
     assert found.standard_error == pytest.approx(0.125)
     first, second = found.folds
     assert first.threshold / second.threshold == pytest.approx(5.0 / 1.5, rel=1e-5)
-    written = json.loads((run.evaluation("lfw-folds") / "metrics.json").read_text())
+    written = json.loads((run.directory.evaluation("lfw-folds") / "metrics.json").read_text())
     assert written["details"]["standard_error"] == pytest.approx(0.125)
 
 
-def test_exhaustive_compares_every_pair_and_keeps_no_scores(run: RunDirectory, data: Path) -> None:
+def test_exhaustive_compares_every_pair_and_keeps_no_scores(run: Run, data: Path) -> None:
     overrides = (lfw(data), "evaluate.protocol=exhaustive")
     result = measured(run, *overrides, name="all")
     assert (result.protocol, result.pairs, result.loss) == ("exhaustive", 45, None)
-    names = {path.name for path in run.evaluation("all").iterdir()}
+    names = {path.name for path in run.directory.evaluation("all").iterdir()}
     assert names == {"experiment.yaml", "lint.json", "metrics.json"}
-    assert not run.pairs_file("all").exists()
+    assert not run.directory.pairs_file("all").exists()
     files = [
         f"{name}/{name}_{number + 1:04d}.png" for name in LFW for number in range(len(LFW[name]))
     ]
@@ -257,9 +250,7 @@ ODD = (
 )
 
 
-def test_a_list_with_contradictory_pairs_is_refused_with_the_rows(
-    run: RunDirectory, tmp_path: Path
-) -> None:
+def test_a_list_with_contradictory_pairs_is_refused_with_the_rows(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ProtocolError) as error:
         measured(run, listed(tmp_path, *ODD), name="listed")
     text = str(error.value)
@@ -267,50 +258,48 @@ def test_a_list_with_contradictory_pairs_is_refused_with_the_rows(
     assert "test0/0.png - test1/0.png (genuine)" in text
     assert "test2/0.png - test2/1.png (impostor)" in text
     assert "lint: {contradictory_pair: warning}" in text
-    assert not (run.evaluation("listed") / "metrics.json").exists()
+    assert not (run.directory.evaluation("listed") / "metrics.json").exists()
 
 
-def test_a_name_whose_evaluation_came_to_no_end_is_free(run: RunDirectory, tmp_path: Path) -> None:
+def test_a_name_whose_evaluation_came_to_no_end_is_free(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ProtocolError):
         measured(run, listed(tmp_path, *ODD), name="listed")
-    assert len(run.pairs_file("listed").read_text().splitlines()) == 5
+    assert len(run.directory.pairs_file("listed").read_text().splitlines()) == 5
     assert measured(run, listed(tmp_path, ODD[0], ODD[3]), name="listed").pairs == 2
 
 
 def test_a_rule_that_is_a_warning_lets_the_list_count_as_it_stands(
-    run: RunDirectory, tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
     result = measured(run, listed(tmp_path, *ODD), "lint.contradictory_pair=warning", name="listed")
     assert (result.pairs, result.genuine, result.impostor) == (4, 2, 2)
-    lint = json.loads((run.evaluation("listed") / "lint.json").read_text())
+    lint = json.loads((run.directory.evaluation("listed") / "lint.json").read_text())
     assert ("contradictory_pair", "warning") in {
         (finding["rule"], finding["severity"]) for finding in lint["findings"]
     }
 
 
 def test_thresholds_from_the_data_that_they_are_applied_to_are_refused(
-    run: RunDirectory, data: Path
+    run: Run, data: Path
 ) -> None:
     with pytest.raises(ProtocolError, match="threshold_from_same_images: val and again are the"):
         measured(run, f"data.test={{name: folder, root: {data}/val}}", name="again")
 
 
-def test_folds_that_share_identities_are_refused(
-    run: RunDirectory, data: Path, tmp_path: Path
-) -> None:
+def test_folds_that_share_identities_are_refused(run: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text(PAIRS.replace("Cy\t2\tDi\t2", "Cy\t2\tBob\t2"))
     test = f"data.test={{name: lfw, root: {data}/lfw, pairs: {tmp_path}/pairs.txt}}"
     with pytest.raises(ProtocolError, match=r"identity_in_two_folds: 1 identities of lfw"):
         measured(run, test, name="lfw")
 
 
-def test_k_fold_of_drawn_pairs_is_refused(run: RunDirectory) -> None:
+def test_k_fold_of_drawn_pairs_is_refused(run: Run) -> None:
     with pytest.raises(FacesimError, match="k_fold needs pairs in two folds or more"):
         measured(run, "evaluate.protocol=k_fold", name="folds")
 
 
 def test_thresholds_of_another_preprocessing_do_not_apply_until_val_is_evaluated_again(
-    run: RunDirectory, data: Path
+    run: Run, data: Path
 ) -> None:
     changes = (lfw(data), "image.crop=[1, 1, 6, 6]")
     before = contents(run.path)
@@ -327,7 +316,7 @@ def test_thresholds_of_another_preprocessing_do_not_apply_until_val_is_evaluated
 
 
 def test_val_may_be_other_images_that_the_changed_preprocessing_fits(
-    run: RunDirectory, data: Path, tmp_path: Path
+    run: Run, data: Path, tmp_path: Path
 ) -> None:
     for name, greys in LFW.items():
         for number, grey in enumerate(greys, start=1):
@@ -339,28 +328,28 @@ def test_val_may_be_other_images_that_the_changed_preprocessing_fits(
     val = f"data.val={{name: folder, root: {tmp_path}/val}}"
     with pytest.raises(FacesimError, match=r"data\.val\.root changes, but val is not evaluated"):
         measured(run, *changes, val, name="framed")
-    before = run.pairs_file("val").read_bytes()
+    before = run.directory.pairs_file("val").read_bytes()
     measured(run, *changes, val, name="framed", recalibrate=True)
-    assert run.pairs_file("val").read_bytes() == before
-    assert "Ann/val1.png" in (run.evaluation("framed") / "val_pairs.csv").read_text()
+    assert run.directory.pairs_file("val").read_bytes() == before
+    assert "Ann/val1.png" in (run.directory.evaluation("framed") / "val_pairs.csv").read_text()
 
 
-def test_another_checkpoint_needs_thresholds_of_its_own(run: RunDirectory) -> None:
+def test_another_checkpoint_needs_thresholds_of_its_own(run: Run) -> None:
     content = read_checkpoint(run.checkpoints.file("last"))
     content["network"]["head.scale"] *= 2
     torch.save(content, run.checkpoints.file("other"))
     with pytest.raises(FacesimError, match=r"its checkpoint is .* add --recalibrate"):
         measured(run, name="doubled", checkpoint="other")
-    before = run.calibration_file.read_bytes()
+    before = run.directory.calibration_file.read_bytes()
     result = measured(run, name="doubled", checkpoint="other", recalibrate=True)
-    assert run.calibration_file.read_bytes() == before
+    assert run.directory.calibration_file.read_bytes() == before
     own = measured(run)
     assert own.threshold is not None
     assert result.threshold == pytest.approx(2 * own.threshold)
     assert result.metrics["accuracy"] == own.metrics["accuracy"]
 
 
-def test_a_run_without_thresholds_says_how_to_get_them(run: RunDirectory, data: Path) -> None:
-    run.calibration_file.unlink()
+def test_a_run_without_thresholds_says_how_to_get_them(run: Run, data: Path) -> None:
+    run.directory.calibration_file.unlink()
     with pytest.raises(FacesimError, match="has no thresholds yet; evaluate its own test data"):
         measured(run, lfw(data), name="lfw")

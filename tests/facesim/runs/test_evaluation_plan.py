@@ -9,15 +9,17 @@ from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import EvaluationPlan, own_plan, plan_evaluation
+from facesim.runs.run import Run
 
 
 @pytest.fixture
-def run(tiny: Experiment, tmp_path: Path) -> RunDirectory:
-    return RunDirectory.create(tmp_path, tiny)
+def run(tiny: Experiment, tmp_path: Path) -> Run:
+    return Run(RunDirectory.create(tmp_path, tiny))
 
 
-def plan(run: RunDirectory, *overrides: str, **settings: Any) -> EvaluationPlan:
-    return plan_evaluation(run, overrides=overrides, **{"checkpoint": "best", **settings})
+def plan(run: Run, *overrides: str, **settings: Any) -> EvaluationPlan:
+    settings = {"checkpoint": "best", **settings}
+    return plan_evaluation(run.directory, run.experiment, overrides=overrides, **settings)
 
 
 def keep(found: EvaluationPlan) -> None:
@@ -27,17 +29,17 @@ def keep(found: EvaluationPlan) -> None:
     (found.folder / "metrics.json").touch()
 
 
-def test_with_nothing_changed_it_is_the_run_s_own_evaluation(run: RunDirectory) -> None:
-    assert plan(run) == own_plan(run, "best")
+def test_with_nothing_changed_it_is_the_run_s_own_evaluation(run: Run) -> None:
+    assert plan(run) == own_plan(run.directory, run.experiment, "best")
     assert plan(run).folder == run.path / "eval/test"
-    assert plan(run).calibration_file == run.calibration_file
+    assert plan(run).calibration_file == run.directory.calibration_file
     assert plan(run).recalibrates
 
 
 @pytest.mark.parametrize(
     "change", ["data.workers=1", "device=cpu", "evaluate.batch_size=3", "evaluate.smallest_far=0.5"]
 )
-def test_what_changes_no_figure_needs_no_name(run: RunDirectory, change: str) -> None:
+def test_what_changes_no_figure_needs_no_name(run: Run, change: str) -> None:
     assert plan(run, change).name == "test"
 
 
@@ -53,7 +55,7 @@ def test_what_changes_no_figure_needs_no_name(run: RunDirectory, change: str) ->
         "evaluate.protocol=exhaustive",
     ],
 )
-def test_what_changes_a_figure_needs_a_name(run: RunDirectory, change: str) -> None:
+def test_what_changes_a_figure_needs_a_name(run: Run, change: str) -> None:
     with pytest.raises(FacesimError, match=r"give this one a name: --name NAME"):
         plan(run, change)
     with pytest.raises(FacesimError, match=r"give this one another name: --name NAME"):
@@ -65,19 +67,19 @@ def test_what_changes_a_figure_needs_a_name(run: RunDirectory, change: str) -> N
     "change",
     ["train.epochs=9", "seed=3", "data.train.identities=9", "loss.margin=1.0", "name=other"],
 )
-def test_what_was_trained_cannot_be_changed(run: RunDirectory, change: str) -> None:
+def test_what_was_trained_cannot_be_changed(run: Run, change: str) -> None:
     key, _, _ = change.partition("=")
     with pytest.raises(FacesimError, match=f"an evaluation cannot change {key} .*: the run is"):
         plan(run, change, name="other")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "val", "a b", "x" * 101])
-def test_a_name_is_that_of_a_file(run: RunDirectory, name: str) -> None:
+def test_a_name_is_that_of_a_file(run: Run, name: str) -> None:
     with pytest.raises(FacesimError, match="an evaluation cannot be named"):
         plan(run, "data.test.identities=5", name=name)
 
 
-def test_a_name_that_stands_for_something_else_is_refused(run: RunDirectory) -> None:
+def test_a_name_that_stands_for_something_else_is_refused(run: Run) -> None:
     keep(plan(run, "data.test.identities=5", name="five"))
     assert plan(run, "data.test.identities=5", "data.workers=1", name="five").name == "five"
     with pytest.raises(FacesimError) as error:
@@ -86,13 +88,13 @@ def test_a_name_that_stands_for_something_else_is_refused(run: RunDirectory) -> 
     assert "data.test.identities: 5 -> 6" in str(error.value)
 
 
-def test_val_is_not_changed_in_vain(run: RunDirectory) -> None:
+def test_val_is_not_changed_in_vain(run: Run) -> None:
     with pytest.raises(FacesimError, match=r"data\.val\.identities changes, but val is not eval"):
         plan(run, "data.val.identities=5", name="five")
 
 
-def test_pairs_of_val_are_the_run_s_own_unless_others_are_chosen(run: RunDirectory) -> None:
-    own = run.pairs_file("val")
+def test_pairs_of_val_are_the_run_s_own_unless_others_are_chosen(run: Run) -> None:
+    own = run.directory.pairs_file("val")
     recalibrated = plan(run, "image.crop=[0, 0, 20, 20]", name="cropped", recalibrate=True)
     assert recalibrated.val_pairs_file == own
     assert recalibrated.calibration_file == run.path / "eval/cropped/calibration.json"

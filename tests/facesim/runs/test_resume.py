@@ -13,9 +13,7 @@ import pytest
 import torch
 
 from facesim.experiment.loading import load_experiment
-from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
-from facesim.runs.run import resume_run, start_run
+from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import Stopped
 
@@ -29,12 +27,12 @@ def start_or_resume(file: Path, out: Path) -> None:
     # Inherited from the fork server, and slow: it would start one of its own for the workers.
     multiprocessing.set_start_method("fork", force=True)
     experiment = load_experiment(file)
-    found = RunDirectory.latest_unfinished(out, experiment)
+    found = Run.latest_unfinished(experiment, out)
     try:
         if found is None:
-            start_run(experiment, out, Processes())
+            Run.begin(experiment, out).complete()
         else:
-            resume_run(found, experiment, Processes())
+            Run.open(found.path).complete()
     except Stopped as stopped:
         raise SystemExit(stopped.exit_code) from None
 
@@ -45,9 +43,9 @@ def in_process(file: Path, out: Path) -> Any:
     return process
 
 
-def only_run(out: Path) -> RunDirectory:
+def only_run(out: Path) -> Run:
     (path,) = (out / "tiny").glob("[!.]*")
-    return RunDirectory(path)
+    return Run.open(path)
 
 
 def equal(left: object, right: object) -> bool:
@@ -111,10 +109,13 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(
         expected = read_checkpoint(only_run(reference).checkpoints.path / name)
         actual = read_checkpoint(only_run(tmp_path).checkpoints.path / name)
         assert equal(actual, expected), name
-    assert (only_run(tmp_path).evaluation("test") / "metrics.json").read_text() == (
-        only_run(reference).evaluation("test") / "metrics.json"
+    assert (only_run(tmp_path).directory.evaluation("test") / "metrics.json").read_text() == (
+        only_run(reference).directory.evaluation("test") / "metrics.json"
     ).read_text()
-    assert only_run(tmp_path).metrics_log.read_text() == only_run(reference).metrics_log.read_text()
+    assert (
+        only_run(tmp_path).directory.metrics_log.read_text()
+        == only_run(reference).directory.metrics_log.read_text()
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -15,26 +15,26 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
-from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
-from facesim.runs.run import resume_run, start_run
+from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.step import NonFiniteLossError
 
 
 @pytest.fixture(scope="module")
-def finished(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+def finished(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("finished")
-    return start_run(load_experiment(tiny_file), out, Processes())[0]
+    run = Run.begin(load_experiment(tiny_file), out)
+    run.complete()
+    return run
 
 
-def lines(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
-    parsed = [json.loads(line) for line in run.metrics_log.read_text().splitlines()]
+def lines(run: Run, kind: str) -> list[dict[str, Any]]:
+    parsed = [json.loads(line) for line in run.directory.metrics_log.read_text().splitlines()]
     return [line for line in parsed if line["kind"] == kind]
 
 
-def test_last_best_and_the_newest_periodic_checkpoints_are_kept(finished: RunDirectory) -> None:
+def test_last_best_and_the_newest_periodic_checkpoints_are_kept(finished: Run) -> None:
     names = sorted(path.stem for path in finished.checkpoints.path.iterdir())
     assert names == ["best", "last", "step-00000008", "step-00000012", "step-00000016"]
     steps = {
@@ -44,26 +44,26 @@ def test_last_best_and_the_newest_periodic_checkpoints_are_kept(finished: RunDir
     assert steps["step-00000008"] == 8
 
 
-def test_best_is_the_epoch_with_the_best_metric_on_val(finished: RunDirectory) -> None:
+def test_best_is_the_epoch_with_the_best_metric_on_val(finished: Run) -> None:
     values = [line["accuracy"] for line in lines(finished, "val")]
     best = read_checkpoint(finished.checkpoints.file("best"))["progress"]
     assert best["epoch"] - 1 == values.index(max(values))
     assert best["best"] == max(values)
 
 
-def test_the_log_has_every_loss_once_and_ends_with_the_figures(finished: RunDirectory) -> None:
+def test_the_log_has_every_loss_once_and_ends_with_the_figures(finished: Run) -> None:
     assert [line["step"] for line in lines(finished, "train")] == list(range(2, 19, 2))
     assert [line["epoch"] for line in lines(finished, "val")] == [1, 2, 3]
     (test,) = lines(finished, "test")
-    figures = json.loads((finished.evaluation("test") / "metrics.json").read_text())
+    figures = json.loads((finished.directory.evaluation("test") / "metrics.json").read_text())
     assert test["accuracy"] == figures["metrics"]["accuracy"]["value"]
-    assert finished.finished
+    assert finished.directory.finished
 
 
 def test_the_environment_names_versions_and_where_each_plugin_came_from(
-    finished: RunDirectory,
+    finished: Run,
 ) -> None:
-    (start,) = json.loads(finished.environment_file.read_text())
+    (start,) = json.loads(finished.directory.environment_file.read_text())
     assert start["packages"]["torch"] == version("torch")
     origin = start["plugins"]["loss contrastive"]
     assert "contrastive.py" in origin
@@ -72,27 +72,26 @@ def test_the_environment_names_versions_and_where_each_plugin_came_from(
     assert "cpu" in start["device"]
 
 
-def test_a_second_process_on_the_same_run_is_refused(
-    finished: RunDirectory, tiny: Experiment
-) -> None:
-    with finished.locked(), pytest.raises(FacesimError, match="in use by another process"):
-        resume_run(finished, tiny, Processes())
+def test_a_second_process_on_the_same_run_is_refused(finished: Run, tiny: Experiment) -> None:
+    with (
+        finished.directory.locked(),
+        pytest.raises(FacesimError, match="in use by another process"),
+    ):
+        Run.open(finished.path).complete()
 
 
-def test_resuming_a_finished_run_gives_the_same_result(
-    finished: RunDirectory, tiny: Experiment
-) -> None:
-    before = (finished.evaluation("test") / "metrics.json").read_text()
+def test_resuming_a_finished_run_gives_the_same_result(finished: Run, tiny: Experiment) -> None:
+    before = (finished.directory.evaluation("test") / "metrics.json").read_text()
     weights = read_checkpoint(finished.checkpoints.file("last"))["network"]
-    resume_run(finished, tiny, Processes())
-    assert (finished.evaluation("test") / "metrics.json").read_text() == before
+    Run.open(finished.path).complete()
+    assert (finished.directory.evaluation("test") / "metrics.json").read_text() == before
     after = read_checkpoint(finished.checkpoints.file("last"))["network"]
     assert all(torch.equal(after[name], weights[name]) for name in weights)
 
 
-def test_the_threshold_is_not_fitted_on_the_pairs_it_is_reported_on(finished: RunDirectory) -> None:
-    calibration = json.loads(finished.calibration_file.read_text())
-    figures = json.loads((finished.evaluation("test") / "metrics.json").read_text())
+def test_the_threshold_is_not_fitted_on_the_pairs_it_is_reported_on(finished: Run) -> None:
+    calibration = json.loads(finished.directory.calibration_file.read_text())
+    figures = json.loads((finished.directory.evaluation("test") / "metrics.json").read_text())
     (chosen,) = (p for p in calibration["operating_points"] if p["name"] == "best_accuracy")
     assert calibration["split"] == "val"
     assert figures["threshold"] == chosen["threshold"]
@@ -126,10 +125,10 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_keeps_the_last_good_
 ) -> None:
     experiment = load_experiment(tiny_file, ["loss=diverging"])
     with pytest.raises(NonFiniteLossError, match="epoch 2, batch 2") as caught:
-        start_run(experiment, tmp_path, Processes())
+        Run.begin(experiment, tmp_path).complete()
     assert "step 8" in str(caught.value)
     (run,) = (tmp_path / "tiny").glob("[!.]*")
-    kept = read_checkpoint(RunDirectory(run).checkpoints.file("last"))
+    kept = read_checkpoint(Run.open(run).checkpoints.file("last"))
     assert kept["progress"]["step"] == 6
     assert all(tensor.isfinite().all() for tensor in kept["network"].values())
 
@@ -138,19 +137,19 @@ def test_bad_data_is_refused_before_anything_is_written(tiny_file: Path, tmp_pat
     missing = "data.val={name: csv, images: nowhere, table: nowhere.csv}"
     experiment = load_experiment(tiny_file, [missing])
     with pytest.raises(FacesimError, match=r"data\.val: .*nowhere\.csv"):
-        start_run(experiment, tmp_path, Processes())
+        Run.begin(experiment, tmp_path).complete()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tiny: Experiment, tmp_path: Path) -> None:
     (tmp_path / "tiny").write_text("in the way")
     with pytest.raises(FacesimError, match="tiny"):
-        start_run(tiny, tmp_path, Processes())
+        Run.begin(tiny, tmp_path).complete()
 
 
 def test_the_callers_settings_of_torch_come_back(tiny: Experiment, tmp_path: Path) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
-    start_run(tiny.model_copy(update={"name": "again"}), tmp_path, Processes())
+    Run.begin(tiny.model_copy(update={"name": "again"}), tmp_path).complete()
     assert not torch.are_deterministic_algorithms_enabled()
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
 
@@ -198,5 +197,5 @@ def test_a_tracker_that_cannot_start_leaves_none_open(tiny_file: Path, tmp_path:
         trackers("unreachable")(Unreachable)
         experiment = load_experiment(tiny_file, ["trackers=[hearing, unreachable]"])
         with pytest.raises(FacesimError, match="no connection"):
-            start_run(experiment, tmp_path, Processes())
+            Run.begin(experiment, tmp_path).complete()
     assert hearing.heard == ["started", "failed"]

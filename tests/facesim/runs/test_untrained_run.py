@@ -10,8 +10,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import heads
 from facesim.model.network import build_network
-from facesim.processes import Processes
-from facesim.runs.run import resume_run, start_run
+from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import BEST, read_checkpoint
 
@@ -23,12 +22,13 @@ def untrained(experiment: Experiment) -> Experiment:
 
 def test_the_network_is_measured_as_it_was_built(tiny: Experiment, tmp_path: Path) -> None:
     experiment = untrained(tiny)
-    run, result = start_run(experiment, tmp_path, Processes())
+    run = Run.begin(experiment, tmp_path)
+    result = run.complete()
     kept = read_checkpoint(run.checkpoints.file(BEST))["network"]
     built = build_network(experiment, 8, torch.device("cpu")).trained_state()
     assert all(torch.equal(kept[name], tensor) for name, tensor in built.items())
     assert result.metrics["roc_auc"].value is not None
-    assert resume_run(run, experiment, Processes()) == result
+    assert Run.open(run.path).complete() == result
 
 
 def test_nothing_to_train_is_an_error_that_says_how_to_measure_it(tiny: Experiment) -> None:

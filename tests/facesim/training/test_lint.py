@@ -13,7 +13,7 @@ from facesim.data.linter.findings import Finding, ProtocolError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.processes import Processes
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_protocol
@@ -135,7 +135,7 @@ def test_all_leaks_at_once_are_all_named_and_stop_the_run(data: Data, tmp_path: 
     for _, rule, row in SPOILED.values():
         assert rows[rule] == (row,)  # type: ignore[index]
     with pytest.raises(ProtocolError) as error:
-        start_run(data.experiment(), tmp_path / "runs", Processes())
+        Run.begin(data.experiment(), tmp_path / "runs").complete()
     for what in ("moved", "copied"):
         assert SPOILED[what][2] in str(error.value)
     assert not (tmp_path / "runs").exists()
@@ -144,8 +144,9 @@ def test_all_leaks_at_once_are_all_named_and_stop_the_run(data: Data, tmp_path: 
 def test_a_run_goes_on_with_what_is_only_warned_of_and_keeps_it(data: Data, tmp_path: Path) -> None:
     copy_an_image(data)
     experiment = data.experiment("lint.image_in_two_splits=warning")
-    run, _ = start_run(experiment, tmp_path / "runs", Processes())
-    assert "01-2.png = copy.png" in run.lint_file.read_text()
+    run = Run.begin(experiment, tmp_path / "runs")
+    run.complete()
+    assert "01-2.png = copy.png" in run.directory.lint_file.read_text()
 
 
 def test_pictures_are_not_decoded_where_nobody_asks_for_near_ones(

@@ -16,12 +16,11 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, samplers
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
-from facesim.runs.run import begin_run, resume_run, train_run
+from facesim.runs.run import Run
 from facesim.training import trainer
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import LAST, read_checkpoint
 from facesim.training.stop import Stopped
-from facesim.training.trainer import ignore_epoch
 
 SHOWN: list[tuple[int, Tensor]] = []
 
@@ -73,9 +72,9 @@ def embedded(prepared: RunComponents) -> Tensor:
 def test_it_is_shown_every_image_before_each_epoch_but_the_first(
     mining: Experiment, tmp_path: Path
 ) -> None:
-    run, prepared = begin_run(mining, tmp_path, Processes())
+    run = Run.begin(mining, tmp_path)
     after: list[Tensor] = []
-    train_run(run, prepared, Processes(), lambda *_: after.append(embedded(prepared)))
+    run.train(lambda *_: after.append(embedded(run.components)))
     assert [epoch for epoch, _ in SHOWN] == [1, 2]
     for (_, shown), as_it_was in zip(SHOWN, after, strict=False):
         assert torch.equal(shown, as_it_was)
@@ -85,8 +84,8 @@ def test_it_is_shown_every_image_before_each_epoch_but_the_first(
 def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     mining: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, prepared = begin_run(mining, tmp_path, Processes())
-    steps = len(prepared.sampler)
+    run = Run.begin(mining, tmp_path)
+    steps = len(run.components.sampler)
     step = trainer.Trainer._step
 
     def stopping(self: trainer.Trainer, batch: PairBatch, inputs: NetworkInput) -> Tensor:
@@ -98,9 +97,9 @@ def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     with monkeypatch.context() as interrupted:
         interrupted.setattr(trainer.Trainer, "_step", stopping)
         with pytest.raises(Stopped):
-            train_run(run, prepared, Processes(), ignore_epoch)
+            run.train()
     assert [epoch for epoch, _ in SHOWN] == [1]
-    resume_run(run, mining, Processes())
+    Run.open(run.path).complete()
     assert [epoch for epoch, _ in SHOWN] == [1, 2]
 
 

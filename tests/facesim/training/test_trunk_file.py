@@ -12,10 +12,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
-from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
-from facesim.runs.evaluation import evaluate_run
-from facesim.runs.run import resume_run, start_run
+from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint, restore_checkpoint
 
@@ -44,54 +41,53 @@ def experiment(tiny_file: Path) -> Experiment:
 
 
 @pytest.fixture
-def run(experiment: Experiment, tmp_path: Path) -> RunDirectory:
-    return start_run(experiment, tmp_path, Processes())[0]
+def run(experiment: Experiment, tmp_path: Path) -> Run:
+    run = Run.begin(experiment, tmp_path)
+    run.complete()
+    return run
 
 
-def test_the_trunk_is_kept_once(run: RunDirectory) -> None:
-    assert set(torch.load(run.trunk_file, weights_only=True)) == {"weight", "bias"}
+def test_the_trunk_is_kept_once(run: Run) -> None:
+    assert set(torch.load(run.directory.trunk_file, weights_only=True)) == {"weight", "bias"}
     for path in run.checkpoints.path.iterdir():
         assert not [name for name in read_checkpoint(path)["network"] if "trunk" in name]
 
 
-def test_a_run_is_measured_and_resumed_on_its_own_trunk(
-    run: RunDirectory, experiment: Experiment
-) -> None:
-    before = run.evaluation("test").joinpath("metrics.json").read_text()
-    trunk = run.trunk_file.read_bytes()
-    evaluate_run(run, checkpoint="best", processes=Processes())
-    assert run.evaluation("test").joinpath("metrics.json").read_text() == before
-    resume_run(run, experiment, Processes())
-    assert run.evaluation("test").joinpath("metrics.json").read_text() == before
-    assert run.trunk_file.read_bytes() == trunk
+def test_a_run_is_measured_and_resumed_on_its_own_trunk(run: Run, experiment: Experiment) -> None:
+    before = run.directory.evaluation("test").joinpath("metrics.json").read_text()
+    trunk = run.directory.trunk_file.read_bytes()
+    Run.open(run.path).evaluate()
+    assert run.directory.evaluation("test").joinpath("metrics.json").read_text() == before
+    Run.open(run.path).complete()
+    assert run.directory.evaluation("test").joinpath("metrics.json").read_text() == before
+    assert run.directory.trunk_file.read_bytes() == trunk
 
 
-def test_a_checkpoint_is_refused_on_another_trunk(
-    run: RunDirectory, experiment: Experiment
-) -> None:
+def test_a_checkpoint_is_refused_on_another_trunk(run: Run, experiment: Experiment) -> None:
     with pytest.raises(FacesimError, match="was trained on a trunk with other weights"):
         restore_checkpoint(run.checkpoints.file("last"), prepare(experiment).trained)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no weights at all"])
-def test_a_broken_file_is_named(run: RunDirectory, content: bytes) -> None:
-    run.trunk_file.write_bytes(content)
+def test_a_broken_file_is_named(run: Run, content: bytes) -> None:
+    run.directory.trunk_file.write_bytes(content)
     with pytest.raises(FacesimError, match=r"trunk\.pt"):
-        evaluate_run(run, checkpoint="best", processes=Processes())
+        Run.open(run.path).evaluate()
 
 
-def test_a_missing_file_is_named(run: RunDirectory) -> None:
-    run.trunk_file.unlink()
+def test_a_missing_file_is_named(run: Run) -> None:
+    run.directory.trunk_file.unlink()
     with pytest.raises(FacesimError, match=r"trunk\.pt, which holds the run's frozen weights"):
-        evaluate_run(run, checkpoint="best", processes=Processes())
+        Run.open(run.path).evaluate()
 
 
-def test_another_trunks_weights_are_refused(run: RunDirectory) -> None:
-    torch.save({"weight": torch.zeros(1)}, run.trunk_file)
+def test_another_trunks_weights_are_refused(run: Run) -> None:
+    torch.save({"weight": torch.zeros(1)}, run.directory.trunk_file)
     with pytest.raises(FacesimError, match=r"trunk\.pt does not fit this experiment's trunk"):
-        evaluate_run(run, checkpoint="best", processes=Processes())
+        Run.open(run.path).evaluate()
 
 
 def test_nothing_is_kept_where_nothing_is_frozen(tiny: Experiment, tmp_path: Path) -> None:
-    run, _ = start_run(tiny, tmp_path, Processes())
-    assert not run.trunk_file.exists()
+    run = Run.begin(tiny, tmp_path)
+    run.complete()
+    assert not run.directory.trunk_file.exists()

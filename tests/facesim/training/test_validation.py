@@ -12,7 +12,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces import heads
 from facesim.processes import Processes
 from facesim.reporter import SilentReporter
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 
 
 class Listening(SilentReporter):
@@ -27,8 +27,9 @@ def val_lines(file: Path, out: Path, *overrides: str) -> tuple[list[dict[str, An
     """The log's lines of val, and what the reader was told, of a run of one short epoch."""
     short = ["train.epochs=1", "sampler.pairs_per_image=0.4"]
     reporter = Listening()
-    run, _ = start_run(load_experiment(file, [*short, *overrides]), out, Processes(reporter))
-    lines = [json.loads(line) for line in run.metrics_log.read_text().splitlines()]
+    run = Run.begin(load_experiment(file, [*short, *overrides]), out, Processes(reporter))
+    run.complete()
+    lines = [json.loads(line) for line in run.directory.metrics_log.read_text().splitlines()]
     return [line for line in lines if line["kind"] == "val"], reporter.heard
 
 

@@ -16,7 +16,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.study import Plan
@@ -144,7 +144,7 @@ def test_killed_workers_lose_nothing(
         (again,) = [trial for trial in trials if trial.user_attrs.get(REPEATS) == number]
         assert again.params == trials[number].params
         assert again.user_attrs[RUN] == trials[number].user_attrs[RUN]
-        run = RunDirectory(Path(again.user_attrs[RUN]))
-        assert len(json.loads(run.environment_file.read_text())) >= 2
+        run = Run.open(Path(again.user_attrs[RUN]))
+        assert len(json.loads(run.directory.environment_file.read_text())) >= 2
         steps = sorted(again.intermediate_values)
         assert steps == list(range(1, len(steps) + 1))

@@ -18,7 +18,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.processes import Processes
 from facesim.reporter import SilentReporter
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.storage import JOURNAL_FILE
 from facesim.tuning.study import Plan, open_study
@@ -63,9 +63,9 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
     assert summary.seeds == (1, 2, 3)
     systems = [summary.winner] if summary.base is None else [summary.winner, summary.base]
     for system in systems:
-        runs = [RunDirectory(Path(run)) for run in system.runs]
-        assert [run.experiment().seed for run in runs] == [1, 2, 3]
-        measured = [json.loads((r.evaluation("test") / "metrics.json").read_text()) for r in runs]
+        runs = [Run.open(Path(run)) for run in system.runs]
+        assert [run.experiment.seed for run in runs] == [1, 2, 3]
+        measured = [json.loads((run.path / "eval/test/metrics.json").read_text()) for run in runs]
         assert [each["accuracy"]["value"] for each in measured] == list(
             system.test["accuracy"].values
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from facesim.errors import FacesimError
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
-from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
 from facesim.training.stop import Stopped, StopRequest
 from facesim.tuning.space import base_point
 from facesim.tuning.study import Plan, open_study
@@ -38,14 +38,14 @@ def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
     assert base.user_attrs[IS_BASE]
     assert base.params == base_point(plan.space)
     for trial in queue.trials:
-        run = RunDirectory(Path(trial.user_attrs[RUN]))
-        assert run.finished == (trial.state == TrialState.COMPLETE)
-        assert not run.evaluation("test").exists()
-        assert trial.values == [best_of_val(run, run.experiment())["val.accuracy"]] or (
+        run = Run.open(Path(trial.user_attrs[RUN]))
+        assert run.directory.finished == (trial.state == TrialState.COMPLETE)
+        assert not run.directory.evaluation("test").exists()
+        assert trial.values == [best_of_val(run)["val.accuracy"]] or (
             trial.state == TrialState.PRUNED
         )
         assert trial.user_attrs[EPOCHS] == len(trial.intermediate_values)
-    assert RunDirectory(Path(base.user_attrs[RUN])).experiment() == plan.space.base
+    assert Run.open(Path(base.user_attrs[RUN])).experiment == plan.space.base
 
 
 def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
@@ -73,8 +73,9 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     assert begun[0] == 0 < begun[1]
     assert begun[1:] == [len(passes)] * 3
     (kept,) = plan.trunks.iterdir()
-    runs = [RunDirectory(Path(trial.user_attrs[RUN])) for trial in search_queue(plan).trials]
-    files = [run.trunk_file for run in runs if run.trunk_file.exists()]  # pruned ones have none
+    runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in search_queue(plan).trials]
+    files = [run.directory.trunk_file for run in runs]
+    files = [file for file in files if file.exists()]  # pruned ones have none
     assert files
     assert all(file.samefile(kept) for file in files)
 

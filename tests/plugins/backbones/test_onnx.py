@@ -20,8 +20,7 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.processes import Processes
-from facesim.runs.evaluation import evaluate_run
-from facesim.runs.run import resume_run, start_run
+from facesim.runs.run import Run
 from facesim.testing import check_plugin
 from facesim.training.dry_run import check_experiment
 from facesim_plugins.backbones._onnx_session import OnnxModel, open_model
@@ -266,15 +265,16 @@ def measured(tmp_path: Path, experiment_on: Any) -> Experiment:
 def test_an_existing_model_is_measured_by_the_same_protocol(
     measured: Experiment, tmp_path: Path
 ) -> None:
-    run, result = start_run(measured, tmp_path / "runs", Processes())
+    run = Run.begin(measured, tmp_path / "runs")
+    result = run.complete()
     baselines = json.loads((run.path / "eval" / "test" / "baselines.json").read_text())
     untouched = next(one for one in baselines if one["name"] == "untouched_backbone")
     # On the unit sphere minus the distance orders pairs as the cosine does.
     assert result.metrics["roc_auc"].value == pytest.approx(
         untouched["result"]["metrics"]["roc_auc"]["value"], abs=1e-6
     )
-    assert evaluate_run(run, checkpoint="best", processes=Processes()) == result
-    assert resume_run(run, measured, Processes()) == result
+    assert Run.open(run.path).evaluate()[1] == result
+    assert Run.open(run.path).complete() == result
 
 
 def test_a_rehearsal_of_it_trains_nothing(measured: Experiment, tmp_path: Path) -> None:
@@ -284,17 +284,17 @@ def test_a_rehearsal_of_it_trains_nothing(measured: Experiment, tmp_path: Path) 
 
 
 def test_a_run_is_not_measured_with_another_model(measured: Experiment, tmp_path: Path) -> None:
-    run, _ = start_run(measured, tmp_path / "runs", Processes())
+    run = Run.begin(measured, tmp_path / "runs")
+    run.complete()
     write_model(tmp_path / "m.onnx", images=(1, 3, 32, 32), embeddings=(1, FEATURES), seed=1)
     with pytest.raises(FacesimError, match="is not the model"):
-        evaluate_run(run, checkpoint="best", processes=Processes())
+        Run.open(run.path).evaluate()
 
 
 def test_a_head_can_be_trained_on_its_embeddings(tmp_path: Path, experiment_on: Any) -> None:
     file = write_model(tmp_path / "m.onnx")
-    _, result = start_run(
-        experiment_on({"name": "onnx", "file": str(file)}), tmp_path / "runs", Processes()
-    )
+    experiment = experiment_on({"name": "onnx", "file": str(file)})
+    result = Run.begin(experiment, tmp_path / "runs").complete()
     assert result.metrics["roc_auc"].value is not None
 
 

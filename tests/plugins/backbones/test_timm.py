@@ -12,8 +12,7 @@ from torch import Tensor
 
 from facesim import Backbone, FacesimError, PluginError, backbones
 from facesim.experiment.schema import Experiment
-from facesim.processes import Processes
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from facesim.testing import check_plugin
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -82,7 +81,8 @@ def test_each_stage_that_is_frozen_leaves_less_to_train(model: str) -> None:
 def test_it_goes_through_a_run(model: str, experiment_on: Any, tmp_path: Path) -> None:
     backbone = {"name": "timm", "model": model, "weights": "none", "frozen_stages": 2}
     experiment: Experiment = experiment_on({**backbone, **FAMILIES[model]})
-    _, result = start_run(experiment, tmp_path, Processes())
+    run = Run.begin(experiment, tmp_path)
+    result = run.complete()
     assert result.metrics["roc_auc"].value is not None
 
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim.experiment.schema import Experiment
-from facesim.processes import Processes
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from facesim.testing.backbone import BACKBONE
 
 STAGES = {
@@ -101,7 +100,8 @@ def test_a_vision_transformer_takes_its_own_size_and_has_no_maps() -> None:
 def test_it_goes_through_a_run(model: str, experiment_on: Any, tmp_path: Path) -> None:
     backbone = {"name": "torchvision", "model": model, "weights": "none", "frozen_stages": 1}
     experiment: Experiment = experiment_on(backbone)
-    _, result = start_run(experiment, tmp_path, Processes())
+    run = Run.begin(experiment, tmp_path)
+    result = run.complete()
     assert result.metrics["roc_auc"].value is not None
 
 

@@ -13,8 +13,7 @@ from pytorch_metric_learning import losses as pml_losses
 
 from facesim import FacesimError, PairBatch, losses
 from facesim.experiment.loading import load_experiment
-from facesim.processes import Processes
-from facesim.runs.run import start_run
+from facesim.runs.run import Run
 from facesim_plugins.losses.pml import LOSSES, MINERS
 
 TINY = """
@@ -210,6 +209,7 @@ def test_the_missing_package_is_named_with_the_command_that_installs_it(
 def test_a_run_trains_with_it_and_its_experiment_reads_back(loss: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY % loss)
     experiment = load_experiment(tmp_path / "tiny.yaml")
-    run, result = start_run(experiment, tmp_path / "runs", Processes())
-    assert run.experiment().as_data() == experiment.as_data()
+    run = Run.begin(experiment, tmp_path / "runs")
+    result = run.complete()
+    assert run.experiment.as_data() == experiment.as_data()
     assert result.metrics["roc_auc"].value is not None
