@@ -10,7 +10,7 @@ from torch import Tensor
 from facesim.data import decoding, jpeg
 from facesim.data.decoding import decode_image, decoder_versions
 from facesim.errors import DataError
-from facesim.experiment.schema import Image
+from facesim.experiment.sections import Image
 
 _SOURCES = (Path(__file__), Path(decoding.__file__), Path(jpeg.__file__))
 

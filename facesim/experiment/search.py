@@ -1,10 +1,11 @@
-"""What an experiment file may say about the search that `facesim optimize` makes."""
+"""The section `search:` of an experiment file, for `facesim optimize`."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from facesim.experiment.section import Section
+from facesim import interfaces
+from facesim.experiment.sections import Section
 
 Real = float  # the fields below are called `float` and `int`
 Whole = int
@@ -14,13 +15,13 @@ Choosable = str | dict[str, Any]
 
 
 class Distribution(Section):
-    """The values that one parameter may take: a range, or a choice."""
+    """The values of one parameter: a range or a choice."""
 
     float: tuple[Real, Real] | None = Field(
-        default=None, description="the lowest and the highest of a range of real numbers"
+        default=None, description="the bounds of a range of real numbers"
     )
     int: tuple[Whole, Whole] | None = Field(
-        default=None, description="the lowest and the highest of a range of whole numbers"
+        default=None, description="the bounds of a range of whole numbers"
     )
     choice: Annotated[tuple[Any, ...], Field(min_length=1)] | None = Field(
         default=None,
@@ -28,25 +29,25 @@ class Distribution(Section):
     )
     log: bool = Field(default=False, description="search the logarithm of a range")
     step: Real | None = Field(
-        default=None, gt=0, description="distance between two neighbours, from the lowest on"
+        default=None, gt=0, description="distance between neighbouring values, from the lowest on"
     )
     at_most: str | None = Field(
         default=None, description="another parameter whose value this one may not exceed"
     )
     at_least: str | None = Field(
-        default=None, description="another parameter whose value this one must reach"
+        default=None, description="another parameter whose value this one may not fall below"
     )
 
     @property
     def kind(self) -> Literal["float", "int", "choice"]:
-        """Which of the three it is."""
+        """Which of the three is given."""
         if self.float is not None:
             return "float"
         return "int" if self.int is not None else "choice"
 
     @property
     def bounds(self) -> tuple[Real, Real]:
-        """The two ends of a range."""
+        """The lower and the upper end of a range."""
         low, high = self.float or self.int or (0, 0)
         return low, high
 
@@ -68,11 +69,13 @@ class Distribution(Section):
         if low > high:
             raise ValueError(f"the range [{low:g}, {high:g}] is empty; write the lower end first")
         if self.log and low <= 0:
-            raise ValueError(f"a range with `log: true` begins above 0, not at {low:g}")
+            raise ValueError(f"a range with `log: true` must begin above 0, not at {low:g}")
         if self.log and self.step is not None:
             raise ValueError("`log` and `step` exclude each other")
         if self.int is not None and self.step is not None and self.step != round(self.step):
-            raise ValueError(f"the step of whole numbers is whole, not {self.step:g}")
+            raise ValueError(
+                f"the step of a range of whole numbers must be whole, not {self.step:g}"
+            )
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -81,27 +84,27 @@ class Distribution(Section):
 
 
 class Search(Section):
-    """Which experiments a study tries, and what it calls better."""
+    """The search space of a study, its objective and how trials are chosen."""
 
     trials: Annotated[Whole, Field(gt=0)] = Field(
-        default=100, description="trials in all, over every worker and machine"
+        default=100, description="total number of trials, over all workers and machines"
     )
     metric: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default="val.accuracy",
-        description="val.NAME of a metric, cost.milliseconds_per_image or cost.parameters; of "
-        "several, the study looks for the best compromises",
+        default_factory=lambda: f"val.{interfaces.metrics.default}",
+        description="val.NAME of a metric, cost.milliseconds_per_image or cost.parameters; with "
+        "several, the study searches for the Pareto front",
     )
     sampler: Choosable = Field(
         default="tpe", description="how the next trial is chosen: tpe, random, qmc, gp, nsgaii, ..."
     )
     pruner: Choosable = Field(
         default="median",
-        description="when a trial is given up early: median, hyperband, none, ...",
+        description="when a trial is stopped early: median, hyperband, none, ...",
     )
     winner_seeds: Annotated[Whole, Field(ge=3)] = Field(
         default=3,
-        description="fresh seeds with which the winner and this experiment are trained again and "
-        "scored on test",
+        description="new seeds with which the winner and this experiment are trained again and "
+        "evaluated on test",
     )
     space: dict[str, Distribution] = Field(
         min_length=1, description="dotted path, as for --set -> the values to try"

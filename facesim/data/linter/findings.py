@@ -6,9 +6,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from facesim.errors import FacesimError
-from facesim.experiment.lint_rules import WARNINGS, Rule, Severity
+from facesim.experiment.sections import Rule, Severity
 
 ROWS_SHOWN = 10
+
+WARNINGS: frozenset[Rule] = frozenset(
+    {"near_image_in_two_splits", "too_few_impostors", "dominant_identity"}
+)
+"""Rules whose default severity is a warning; the others are errors."""
 
 
 class Finding(BaseModel):

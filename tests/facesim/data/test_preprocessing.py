@@ -12,7 +12,7 @@ from facesim.data import preprocessing as module
 from facesim.data.decoding import decode_image
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
-from facesim.experiment.schema import Image
+from facesim.experiment.sections import Image
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 
 

@@ -11,7 +11,8 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.linter.findings import Findings
 from facesim.data.linter.pairs import lint_pairs
 from facesim.errors import DataError, FacesimError
-from facesim.experiment.schema import Evaluate, Experiment
+from facesim.experiment.schema import Experiment
+from facesim.experiment.sections import Evaluate
 from facesim.interfaces import FaceTable, PairSet, protocols
 from facesim.model.inputs import PixelInputs
 from facesim.training.build import Split

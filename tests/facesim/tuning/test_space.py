@@ -88,7 +88,7 @@ def test_a_range_inside_of_an_option_is_asked_only_where_it_is_chosen(read: Read
         ("head: {choice: [linear]}", "is none of the options"),
         ("head.fc_dim: {int: [64, 8]}", "the range [64, 8] is empty"),
         ("head.fc_dim: {int: [8, 64], choice: [8]}", "write one of {float"),
-        ("optimizer.lr: {float: [0, 1], log: true}", "begins above 0"),
+        ("optimizer.lr: {float: [0, 1], log: true}", "must begin above 0"),
         ("head.out_dim: {int: [4, 8], at_most: head.fc_dm}", "did you mean 'head.fc_dim'"),
         (
             "loss: {choice: [{name: contrastive, margn: {float: [1, 2]}}]}",

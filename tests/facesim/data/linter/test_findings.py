@@ -4,8 +4,14 @@ from typing import get_args
 
 import pytest
 
-from facesim.data.linter.findings import ROWS_SHOWN, Findings, LintReport, ProtocolError
-from facesim.experiment.lint_rules import WARNINGS, Rule
+from facesim.data.linter.findings import (
+    ROWS_SHOWN,
+    WARNINGS,
+    Findings,
+    LintReport,
+    ProtocolError,
+)
+from facesim.experiment.sections import Rule
 
 
 def test_a_rule_is_as_serious_as_it_is_by_default() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from facesim.data.linter.findings import ROWS_SHOWN, Finding, Findings
 from facesim.data.linter.pairs import lint_pairs
-from facesim.experiment.lint_rules import Rule
+from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable, PairSet
 
 PEOPLE, IMAGES = 8, 4

@@ -7,7 +7,7 @@ import pytest
 
 from facesim.data.linter.findings import ROWS_SHOWN, Finding, Findings
 from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
-from facesim.experiment.lint_rules import Rule
+from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable
 
 

@@ -1,0 +1,180 @@
+"""The sections of an experiment file: data, image, train, evaluate."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from facesim import interfaces
+from facesim.interfaces import FaceTable, Metric, Protocol
+from facesim.interfaces.kinds import standard_metrics
+from facesim.registry import Spec
+
+Rule = Literal[
+    "identity_in_two_splits",
+    "image_in_two_splits",
+    "near_image_in_two_splits",
+    "threshold_from_same_images",
+    "self_pair",
+    "duplicate_pair",
+    "contradictory_pair",
+    "identity_in_two_folds",
+    "too_few_impostors",
+    "dominant_identity",
+]
+"""The rules of the protocol linter."""
+
+Severity = Literal["error", "warning", "off"]
+"""Of a broken rule: an error stops a run, a warning goes into the report."""
+
+Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of an experiment file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """The train, val and test splits, which should share no identity."""
+
+    train: Dataset = Field(description="images to train on")
+    val: Dataset = Field(description="images that thresholds and the best checkpoint are chosen on")
+    test: Dataset = Field(description="images of the final results, used for nothing else")
+    workers: int = Field(default=2, ge=0, le=256, description="processes that decode images")
+
+
+class Image(Section):
+    """Cropping and resizing of images."""
+
+    size: tuple[Positive, Positive] = Field(
+        default=(218, 178), description="height and width in pixels of the network's input"
+    )
+    crop: (
+        tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Positive, Positive] | None
+    ) = Field(default=None, description="left, top, width and height in pixels of the file's image")
+
+    @field_validator("size")
+    @classmethod
+    def _bounded(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if max(size) > 4096:
+            raise ValueError("at most 4096 pixels per side")
+        return size
+
+
+class Train(Section):
+    """Training schedule and checkpoints."""
+
+    epochs: int = Field(
+        ge=0, description="epochs of the sampler; 0 evaluates the untrained network"
+    )
+    batch_size: int = Field(
+        gt=0, description="pairs or images per batch, by the sampler's own count"
+    )
+    checkpoint_every: Positive | None = Field(
+        default=None, description="also write a checkpoint every this many batches"
+    )
+    keep_checkpoints: int = Field(
+        default=3, ge=0, description="how many of these periodic checkpoints are kept"
+    )
+    checkpoint_name: str = Field(
+        default="step-{step:08d}",
+        description="file name of a periodic checkpoint, from {name}, {epoch} and {step}",
+    )
+    best: str = Field(
+        default_factory=lambda: interfaces.metrics.default or "",
+        description="the metric on val that decides the best checkpoint",
+    )
+    log_every: Positive = Field(default=10, description="batches between two logged losses")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto is bfloat16 autocast on CUDA and float32 elsewhere"
+    )
+    compile: bool = Field(
+        default=False,
+        description="compile tail and head with torch.compile: a slow start, faster steps",
+    )
+    deterministic: bool = Field(
+        default=True, description="use deterministic algorithms, so that a resumed run is identical"
+    )
+
+    @field_validator("checkpoint_name")
+    @classmethod
+    def _formats(cls, template: str) -> str:
+        try:
+            first = template.format(name="n", epoch=1, step=1)
+            second = template.format(name="n", epoch=1, step=2)
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise ValueError(f"cannot be filled in ({error!r}); known: name, epoch, step") from None
+        if first == second:
+            raise ValueError("must contain {step}, or one checkpoint overwrites another")
+        if "/" in first or "\\" in first or first in ("last", "best") or first.startswith("."):
+            raise ValueError("must be a plain file name other than `last` and `best`")
+        return template
+
+
+class Evaluate(Section):
+    """How a trained system is evaluated."""
+
+    protocol: Annotated[Spec[Protocol], interfaces.protocols] = Field(
+        default_factory=lambda: interfaces.protocols.default,
+        validate_default=True,
+        description="which comparisons are made on test, and how they are measured",
+    )
+    metrics: tuple[Annotated[Spec[Metric], interfaces.metrics], ...] = Field(
+        default_factory=standard_metrics,
+        description="metrics, each with an interval; the standard ones by default",
+    )
+    val_pairs: Path | None = Field(
+        default=None,
+        description="CSV file1,file2,same[,fold] of the pairs of val; by default the dataset's "
+        "own, or drawn ones if it has none",
+    )
+    test_pairs: Path | None = Field(
+        default=None,
+        description="the same for test; the column `fold` is for protocols that compare in folds",
+    )
+    pairs_per_image: float = Field(
+        default=1.0, gt=0, description="pairs to draw, per image of a split"
+    )
+    same_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of genuine pairs")
+    batch_size: int = Field(default=64, gt=0, description="images per batch when embedding")
+    smallest_far: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="the linter warns if there are too few impostor pairs to measure this false "
+        "match rate",
+    )
+    resamples: int = Field(
+        default=1000, ge=1000, description="bootstrap resamples of the identities, for intervals"
+    )
+    baselines: bool = Field(
+        default=True,
+        description="also evaluate chance, raw pixels and the untrained backbone on the same pairs",
+    )
+    slices: bool | tuple[str, ...] = Field(
+        default=True,
+        description="error rates by attributes of the test images: all, none, or those named",
+    )
+
+    @model_validator(mode="after")
+    def _lists_pairs_only_where_the_protocol_does(self) -> "Evaluate":
+        if self.test_pairs is not None and not self.protocol.build().lists_pairs:
+            raise ValueError(
+                f"the protocol {self.protocol.name} does not compare a list of pairs; leave "
+                "test_pairs out"
+            )
+        return self
+
+    @field_serializer("val_pairs", "test_pairs")
+    def _absolute(self, path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
