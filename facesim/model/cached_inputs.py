@@ -1,4 +1,4 @@
-"""Inputs that skip the trunk: its cached output instead of pixels."""
+"""Inputs from the trunk cache: the trunk's output instead of pixels."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ import torch
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.prefetch import prefetched
-from facesim.interfaces import PairBatch, Transform
+from facesim.interfaces import MiningSampler, PairBatch, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
 from facesim.processes import Processes
@@ -20,12 +20,12 @@ _LEFT_AND_RIGHT = torch.tensor([0, 255], dtype=torch.uint8).expand(3, 1, 2)
 
 
 class CachedInputs:
-    """The trunk's output for a table's images, computed once and read ever after.
+    """The trunk's output for a table's images, computed once and then read.
 
     Args:
         plain: the cache of the images as they are.
-        mirrored: the cache of the mirrored images, where a random mirroring is the augmentation.
-        mirroring: that augmentation; it decides per (seed, epoch, row), as it would on pixels.
+        mirrored: the cache of the mirrored images, needed if there is any ``mirroring``.
+        mirroring: augmentations that only mirror, keyed by (seed, epoch, row) as on pixels.
         seed: of the augmentation.
     """
 
@@ -43,7 +43,7 @@ class CachedInputs:
         self.seed = seed
 
     def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
-        """Compute what the cache lacks for these rows, and say before what that will take.
+        """Compute what the cache lacks for these rows; the size is printed first.
 
         Raises:
             FacesimError: the disk is too small or cannot be written.
@@ -54,12 +54,21 @@ class CachedInputs:
         for cache in caches:
             _fill(cache, rows, processes.reporter)
 
+    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
+        """Compute what the cache lacks for the batches of some epochs.
+
+        Raises:
+            FacesimError: the disk is too small or cannot be written.
+        """
+        if epochs:
+            rows = _rows_used(sampler, epochs, self.plain.images)
+            self.warm(rows, processes, training=True)
+
     def batches(
         self, batches: Iterable[PairBatch], epoch: int
     ) -> Iterator[tuple[PairBatch, NetworkInput]]:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
         augmentation = Augmentation(self.mirroring, self.seed, epoch)
-
         read = ((batch, self._augmented(batch.images.numpy(), augmentation)) for batch in batches)
         # The augmentation seeds torch's global generator, which only one thread may use.
         return read if self.mirroring else prefetched(read, _BATCHES_AHEAD)
@@ -79,8 +88,29 @@ class CachedInputs:
         return NetworkInput(features, "trunk_output")
 
 
+def _rows_used(sampler: Sampler, epochs: range, images: int) -> Int64Array:
+    """The rows of the table that some epochs use; if they use many images, all ``images`` rows.
+
+    A table may hold a hundred times the images that are drawn, so it is not always filled whole;
+    but counting on after one table's worth of drawn images would cost more than it saves.
+    """
+    if isinstance(sampler, MiningSampler):  # which is given the embeddings of all images
+        return np.arange(images)
+    used, drawn = np.zeros(images, bool), 0
+    for epoch in epochs:
+        for batch in sampler.batches(epoch):
+            used[batch.images.numpy()] = True
+            drawn += len(batch.images)
+            if drawn >= images:
+                return np.arange(images)
+    return np.flatnonzero(used)
+
+
 def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:
-    """Which rows the augmentation mirrors in its epoch, seen on a picture two pixels wide."""
+    """Which rows the augmentation mirrors, by applying it to a probe image of 1 x 2 pixels.
+
+    A transform that only mirrors does the same to any image, and no image is decoded here.
+    """
     return np.array(
         [bool(augmentation(_LEFT_AND_RIGHT, int(row))[0, 0, 0]) for row in rows], dtype=bool
     )

@@ -9,7 +9,7 @@ from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import load_batches, load_images
 from facesim.data.preprocessing import Preprocessing
-from facesim.interfaces import FaceTable, PairBatch, Transform
+from facesim.interfaces import FaceTable, PairBatch, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 
@@ -18,7 +18,11 @@ class Inputs(Protocol):
     """The images of one table as inputs of the network."""
 
     def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
-        """Compute in advance what these rows need, with progress."""
+        """Compute in advance what these rows need, in training or without augmentation."""
+        ...
+
+    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
+        """Compute in advance what training needs in some epochs."""
         ...
 
     def batches(
@@ -59,6 +63,9 @@ class PixelInputs:
         self.workers = workers
 
     def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
+        """Pixels are decoded as they are needed."""
+
+    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
         """Pixels are decoded as they are needed."""
 
     def batches(

@@ -86,6 +86,11 @@ class TrunkCache:
         self._pinned = device.type == "cuda"
         self._all_rows = np.arange(len(table))
 
+    @property
+    def images(self) -> int:
+        """The number of rows of the table."""
+        return len(self._table)
+
     @cached_property
     def _filler(self) -> CacheFiller:
         digests = self._digests.get()

@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from facesim.arrays import Int64Array
 from facesim.evaluation.embedding import Embedder
-from facesim.interfaces import MiningSampler, PairBatch, PairSet
+from facesim.interfaces import PairBatch, PairSet
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
@@ -94,7 +92,8 @@ class Trainer:
     def _train(self) -> None:
         if not self.settings.epochs:
             self._save_untrained()
-        self._warm()
+        epochs = range(self.progress.epoch, self.settings.epochs)
+        self.prepared.train.inputs.warm_epochs(self.prepared.sampler, epochs, self.processes)
         while self.progress.epoch < self.settings.epochs:
             self._train_epoch()
             self._end_epoch(self._validate())
@@ -103,23 +102,6 @@ class Trainer:
         """Without an epoch the network as it was built is what is measured."""
         self._save()
         link_checkpoint(self.checkpoints.last, self.checkpoints.best)
-
-    def _warm(self) -> None:
-        """Let the cache compute at once what the remaining epochs will ask of it."""
-        if self.progress.epoch < self.settings.epochs:
-            inputs = self.prepared.train.inputs
-            inputs.warm(self._rows_ahead(), self.processes, training=True)
-
-    def _rows_ahead(self) -> Int64Array:
-        """The rows of the table that the remaining epochs use: where they are many, all."""
-        sampler, images = self.prepared.sampler, len(self.prepared.train.table)
-        epochs = range(self.progress.epoch, self.settings.epochs)
-        if isinstance(sampler, MiningSampler):  # which is shown them all
-            return np.arange(images)
-        if 2 * self.settings.batch_size * len(sampler) * len(epochs) >= images:
-            return np.arange(images)
-        batches = (batch.images.numpy() for epoch in epochs for batch in sampler.batches(epoch))
-        return np.unique(np.concatenate(list(batches)))
 
     def _relink_best(self) -> None:
         """Renew ``best`` if a kill came between writing ``last`` and linking it."""

@@ -88,7 +88,7 @@ def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trai
             val_pairs=pairs,
             processes=Processes(),
         )
-        trainer._warm()
+        prepared.train.inputs.warm_epochs(prepared.sampler, range(1), trainer.processes)
         yield trainer
 
 

@@ -1,11 +1,23 @@
-"""Training from the cache is training without it."""
+"""Training from the cache is training without it, and the cache computes what will be used."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from facesim.arrays import Int64Array
+from facesim.data.augmentation import Augmentation
+from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sampler
+from facesim.interfaces.transform import CallableTransform
+from facesim.model.cached_inputs import CachedInputs
+from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_key import TrunkRecipe
+from facesim.processes import Processes
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
 
@@ -58,3 +70,127 @@ def test_half_precision_features_give_nearly_the_same_weights(
     plain, _ = trained(tmp_path, "off", "[]")
     for name, weights in plain.items():
         torch.testing.assert_close(cached[name], weights, rtol=0.05, atol=0.02)
+
+
+class Listed(Sampler):
+    """Gives the batches that it is given, for every epoch those of its number."""
+
+    def __init__(self, epochs: list[list[list[int]]]) -> None:
+        self.epochs = epochs
+        self.drawn = 0
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        for images in self.epochs[epoch]:
+            self.drawn += 1
+            pairs = np.array(images).reshape(-1, 2)
+            yield PairBatch.of_pairs(pairs, np.arange(70))
+
+    def __len__(self) -> int:
+        return len(self.epochs[0])
+
+
+class ListedMining(Listed, MiningSampler):
+    def mine(self, embeddings: Tensor, epoch: int) -> None: ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
+
+
+def cache_of(backbone: Backbone, table: FaceTable, *, flipped: bool = False) -> TrunkCache:
+    recipe = TrunkRecipe(Preprocessing((20, 16)), flipped=flipped, dtype="float32")
+    return TrunkCache(backbone, table, recipe, name="tiny", device=torch.device("cpu"))
+
+
+@pytest.fixture
+def warmed(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Sampler, range], list[int]]:
+    """The rows of the table, of 70, that are in the cache after it was warmed for some epochs."""
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+
+    def rows(sampler: Sampler, epochs: range) -> list[int]:
+        cache = cache_of(backbone, table)
+        CachedInputs(cache).warm_epochs(sampler, epochs, Processes())
+        return [row for row in range(70) if not cache.missing(np.array([row]))]
+
+    return rows
+
+
+EPOCHS = [[[0, 1], [2, 3]], [[2, 3], [8, 9]], [[60, 61]]]
+
+
+def test_what_some_epochs_use_is_computed_in_advance_and_nothing_else(
+    warmed: Callable[[Sampler, range], list[int]],
+) -> None:
+    assert warmed(Listed(EPOCHS), range(1, 3)) == [2, 3, 8, 9, 60, 61]
+
+
+def test_no_epochs_need_nothing(warmed: Callable[[Sampler, range], list[int]]) -> None:
+    assert warmed(Listed(EPOCHS), range(3, 3)) == []
+    assert warmed(ListedMining(EPOCHS), range(3, 3)) == []
+
+
+def test_where_as_many_images_are_drawn_as_there_are_all_are_computed_and_no_more_is_drawn(
+    warmed: Callable[[Sampler, range], list[int]],
+) -> None:
+    sampler = Listed([[[row, row + 1] for row in range(0, 20, 2)]] * 50)
+    assert warmed(sampler, range(50)) == list(range(70))
+    assert sampler.drawn == 35
+
+
+def test_a_sampler_that_mines_needs_all(warmed: Callable[[Sampler, range], list[int]]) -> None:
+    assert warmed(ListedMining(EPOCHS), range(2)) == list(range(70))
+
+
+def mirror_at_random(image: Tensor) -> Tensor:
+    return image.flip(2) if torch.rand(()) < 0.5 else image
+
+
+@pytest.fixture
+def mirroring(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CachedInputs:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    return CachedInputs(
+        cache_of(backbone, table),
+        mirrored=cache_of(backbone, table, flipped=True),
+        mirroring=(CallableTransform(mirror_at_random, only_mirrors=True),),
+        seed=3,
+    )
+
+
+def test_the_rows_that_the_augmentation_mirrors_come_from_the_mirrored_view(
+    mirroring: CachedInputs,
+) -> None:
+    rows = np.arange(70)
+    batch = PairBatch.of_pairs(rows.reshape(35, 2), rows)
+    ((_, inputs),) = mirroring.batches([batch], epoch=1)
+    augmentation = Augmentation(mirroring.mirroring, 3, 1)
+    wide = torch.arange(6, dtype=torch.uint8).expand(3, 4, 6)
+    flipped = [not torch.equal(augmentation(wide, row), wide) for row in range(70)]
+    assert 0 < sum(flipped) < 70
+    assert mirroring.mirrored is not None
+    plain, mirrored = (cache.features(rows) for cache in (mirroring.plain, mirroring.mirrored))
+    expected = torch.where(torch.tensor(flipped).view(-1, 1, 1, 1), mirrored, plain)
+    assert inputs.kind == "trunk_output"
+    assert torch.equal(inputs.values, expected)
+
+
+def test_training_warms_both_views_and_evaluation_only_the_plain_one(
+    mirroring: CachedInputs,
+) -> None:
+    rows: Int64Array = np.arange(8)
+    assert mirroring.mirrored is not None
+    mirroring.warm(rows, Processes(), training=False)
+    assert (len(mirroring.plain.store), len(mirroring.mirrored.store)) == (8, 0)
+    mirroring.warm(rows, Processes(), training=True)
+    assert (len(mirroring.plain.store), len(mirroring.mirrored.store)) == (8, 8)
+
+
+def test_rows_come_in_order_in_batches_and_never_mirrored(mirroring: CachedInputs) -> None:
+    rows = np.array([5, 60, 7, 8, 2])
+    parts = list(mirroring.rows(rows, 2))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert torch.equal(torch.cat([part.values for part in parts]), mirroring.plain.features(rows))
