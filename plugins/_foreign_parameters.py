@@ -102,10 +102,8 @@ def _resolved(cls: type[Any], parameter: inspect.Parameter) -> Any:
 def _descriptions(cls: type[Any]) -> dict[str, str]:
     """The first sentence on each parameter in the class's docstring."""
     _, _, arguments = inspect.cleandoc(cls.__doc__ or "").partition("\nArgs:\n")
-    return {name: _first_sentence(text) for name, text in _ENTRY.findall(arguments)}
-
-
-def _first_sentence(text: str) -> str:
-    plain = " ".join(_MARKUP.sub(r"\1", text).split())
-    sentence = re.split(r"\.(?: |$)|;? ?\(?[Dd]efault:", plain, maxsplit=1)[0]
-    return sentence.strip()
+    found = {}
+    for name, text in _ENTRY.findall(arguments):
+        plain = " ".join(_MARKUP.sub(r"\1", text).split())
+        found[name] = re.split(r"\.(?: |$)|;? ?\(?[Dd]efault:", plain, maxsplit=1)[0].strip()
+    return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -63,7 +63,15 @@ def open_model(file: str, digest: str) -> Any:
 def ports(session: Any) -> tuple[list[Port], list[Port]]:
     """The inputs and the outputs of a model."""
     inputs, outputs = (
-        [Port(port.name, port.type, tuple(map(_known, port.shape))) for port in ends]
+        [
+            Port(
+                port.name,
+                port.type,
+                # A dynamic dimension is a name, None or not positive.
+                tuple(n if isinstance(n, int) and n > 0 else None for n in port.shape),
+            )
+            for port in ends
+        ]
         for ends in (session.get_inputs(), session.get_outputs())
     )
     return inputs, outputs
@@ -154,9 +162,8 @@ class OnnxModel(nn.Module):
         self,
         file: Path,
         digest: str,
-        input_name: str,
-        output_name: str,
-        features: int,
+        images: Port,
+        embeddings: Port,
         *,
         channels_last: bool,
         reverses: bool,
@@ -165,9 +172,9 @@ class OnnxModel(nn.Module):
         self.register_buffer("digest", torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8))
         self.file = file
         self.content = digest
-        self.input_name = input_name
-        self.output_name = output_name
-        self.features = features
+        self.input_name = images.name
+        self.output_name = embeddings.name
+        self.features = cast(int, embeddings.shape[1])  # which whoever builds it has checked
         self.channels_last = channels_last
         self.reverses = reverses
         self.runtime = f"onnxruntime {onnx_package('onnxruntime').__version__}"
@@ -189,7 +196,3 @@ def _require_same_content(model: OnnxModel, _keys: object) -> None:
     """Refuse the state of another file, by a RuntimeError as torch's own for misfit weights."""
     if bytes(model.digest.tolist()).hex() != model.content:
         raise RuntimeError(f"{model.file} is not the model that the state was saved with")
-
-
-def _known(dimension: object) -> int | None:
-    return dimension if isinstance(dimension, int) and dimension > 0 else None

@@ -63,9 +63,10 @@ def efficientnet_lite(
     widen = nn.Sequential(layers["_conv_head"], layers["_bn1"], activation)
     average = nn.Sequential(layers["_avg_pooling"], nn.Flatten())
     pool = average if pooling == "average" else None
-    stages = [
-        nn.Sequential(*blocks) for _, blocks in groupby(layers["_blocks"].children(), _channels)
-    ]
+    # The blocks of a stage have the same number of output channels, which no two stages share.
+    blocks: Any = layers["_blocks"].children()
+    by_stage = groupby(blocks, lambda block: block.get_submodule("_project_conv").out_channels)
+    stages = [nn.Sequential(*stage) for _, stage in by_stage]
     features = layers["_conv_head"].out_channels
     parts = cut(stem, [*stages, widen], pool, frozen_stages)
     return Backbone(*parts, features, PIXELS_FROM_127_BY_128, pooled=pool is not None)
@@ -82,9 +83,3 @@ def imagenet_file(variant: int) -> Path:
     holder = optional_package(package, "efficientnet_lite", remedy)
     path: str = getattr(holder, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     return Path(path)
-
-
-def _channels(block: Any) -> int:
-    """Output channels of an inverted bottleneck, which no two stages share."""
-    channels: int = block.get_submodule("_project_conv").out_channels
-    return channels

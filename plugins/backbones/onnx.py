@@ -73,9 +73,8 @@ def onnx(
     trunk = OnnxModel(
         path,
         digest,
-        images.name,
-        embeddings.name,
-        embeddings.shape[1],
+        images,
+        embeddings,
         channels_last=channels_last,
         reverses=channels == "bgr",
     )

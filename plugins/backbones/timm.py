@@ -66,9 +66,12 @@ def timm(
     who = f"backbone timm: {model}"
     library = optional_package("timm", "timm", 'pip install "facesim[timm]"')
     network = _create(library, who, model, weights == "pretrained", image_size, pooling)
-    if isinstance(weights, Path):
-        fit_weights(network, weights, _classifiers(network), pretrained="pretrained")
     config = network.pretrained_cfg
+    if isinstance(weights, Path):
+        # Paths of the classification layers, whose weights the file may hold: one, several, none.
+        named = config.get("classifier") or ()
+        classifiers = (named,) if isinstance(named, str) else tuple(named)
+        fit_weights(network, weights, classifiers, pretrained="pretrained")
     own_size: tuple[int, int] = tuple(config["input_size"][1:])
     shape = output_shape(network, image_size or own_size, who)
     channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
@@ -76,7 +79,10 @@ def timm(
     trunk, tail = cut_network(network, _stages(network), frozen_stages, who)
     if pooling == "none" and channels_last:
         shape = (shape[2], *shape[:2])
-        trunk, tail = _with_channels_first(trunk, tail)
+        if isinstance(tail, nn.Identity):
+            trunk = nn.Sequential(trunk, ChannelsFirst())
+        else:
+            tail = nn.Sequential(tail, ChannelsFirst())
     return Backbone(
         trunk,
         tail,
@@ -122,12 +128,6 @@ def _create(
         raise FacesimError(f"{who} cannot be created: {error}{hint}") from None
 
 
-def _classifiers(network: Any) -> tuple[str, ...]:
-    """Paths of the classification layers, whose weights a file may hold."""
-    named = network.pretrained_cfg.get("classifier") or ()
-    return (named,) if isinstance(named, str) else tuple(named)
-
-
 def _stages(network: Any) -> list[str]:
     """The modules that end the feature stages; one stage, the whole, if timm names none."""
     info = getattr(network, "feature_info", None) or ()
@@ -145,12 +145,6 @@ def _require_form(shape: tuple[int, ...], pooling: str, who: str) -> None:
             f"{who} has no feature maps: it returns {list(shape)} for an image; leave "
             "`pooling: none` out"
         )
-
-
-def _with_channels_first(trunk: nn.Module, tail: nn.Module) -> tuple[nn.Module, nn.Module]:
-    if isinstance(tail, nn.Identity):
-        return nn.Sequential(trunk, ChannelsFirst()), tail
-    return trunk, nn.Sequential(tail, ChannelsFirst())
 
 
 class ChannelsFirst(nn.Module):

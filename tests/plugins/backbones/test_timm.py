@@ -114,10 +114,10 @@ def test_maps_that_timm_gives_channels_last_come_channels_first() -> None:
     ("model", "parameters", "message"),
     [
         ("resnet81", {}, r"there is no model 'resnet81' \(did you mean 'resnet18'.*list_models"),
-        ("resnet18.nonsense", {}, r"cannot be made: Invalid pretrained tag \(nonsense\)"),
+        ("resnet18.nonsense", {}, r"cannot be created: Invalid pretrained tag \(nonsense\)"),
         ("resnet18", {"image_size": (32, 32)}, "takes images of any size, leave image_size out"),
         ("vit_tiny_patch16_224", {"pooling": "none"}, "has no feature maps"),
-        ("legacy_xception", {"frozen_stages": 2}, r"cut after stage 2 .* frozen_stages: 0, 1, 5"),
+        ("legacy_xception", {"frozen_stages": 2}, r"split after stage 2 .* frozen_stages: 0, 1, 5"),
         ("mobilenetv5_300m_enc", {}, "has no pooling of its own"),
     ],
 )
