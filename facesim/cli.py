@@ -145,6 +145,7 @@ def evaluate(
         bool,
         typer.Option("--recalibrate", help="Choose thresholds on val anew, not the run's own."),
     ] = False,
+    more: Plugins = None,
 ) -> None:
     """Measure a trained run: thresholds from val, figures from test, or from other data."""
     from facesim.evaluation.baselines import read_baselines
@@ -157,6 +158,7 @@ def evaluate(
     reporter = reporter_for(console)
     plan, result = Run.open(run_dir, Processes(reporter)).evaluate(
         overrides=overrides or (),
+        plugins=more or (),
         name=name,
         checkpoint=checkpoint,
         recalibrate=recalibrate,

@@ -14,8 +14,18 @@ from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 OWN = "test"
 """The name of the evaluation that every run ends with."""
 
-_MAY_CHANGE = ("data.val", "data.test", "data.workers", "image", "evaluate", "lint", "device")
+_MAY_CHANGE = (
+    "plugins",
+    "data.val",
+    "data.test",
+    "data.workers",
+    "image",
+    "evaluate",
+    "lint",
+    "device",
+)
 _CHANGE_NO_FIGURE = (
+    "plugins",
     "data.workers",
     "evaluate.batch_size",
     "evaluate.smallest_far",

@@ -168,6 +168,7 @@ class Run:
         self,
         *,
         overrides: Sequence[str] = (),
+        plugins: Sequence[str] = (),
         name: str | None = None,
         checkpoint: str = BEST,
         recalibrate: bool = False,
@@ -176,6 +177,7 @@ class Run:
 
         Args:
             overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint, device.
+            plugins: files or modules whose plugins it uses besides the run's.
             name: of the evaluation; None for the run's own, ``test``.
             checkpoint: ``best``, ``last`` or the name of a periodic one.
             recalibrate: whether to choose thresholds on val anew, rather than the run's own.
@@ -185,6 +187,12 @@ class Run:
                 cannot be read, no thresholds apply, or another process holds the run.
             ProtocolError: the linter found what would make the results worthless.
         """
+        if plugins:
+            named = [
+                str(Path(each).absolute()) if each.endswith(".py") else each for each in plugins
+            ]
+            every = [*self.experiment.plugins, *named]
+            overrides = (f"plugins={json.dumps(every)}", *overrides)
         with self.directory.locked():
             plan = plan_evaluation(
                 self.directory,

@@ -1,5 +1,6 @@
 """Every example of plugins/README.md works as it stands there."""
 
+import json
 import os
 import re
 import runpy
@@ -18,7 +19,7 @@ from PIL import Image
 from facesim import discovery
 from facesim.cli import main
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import REGISTRIES, data_commands
+from facesim.interfaces import REGISTRIES, EvaluationResult, data_commands
 from facesim.processes import Processes
 from facesim.registry import Plugin
 from facesim.runs.run import Run
@@ -111,6 +112,52 @@ def test_an_example_keeps_the_promises_of_its_kind(folder: Path, file: str) -> N
         parameters = {"root": folder}
     (registry,) = [registry for registry in REGISTRIES if registry.kind == plugin.kind]
     check_plugin(registry.spec(plugin.name, **parameters))
+
+
+def test_a_metric_in_a_file_is_measured_shown_compared_and_chooses(
+    folder: Path, facesim: Callable[..., str]
+) -> None:
+    small = [f"--set={value}" for value in SMALL]
+    printed = facesim("run", "with_youden.yaml", *small)
+    (run_dir,) = (folder / "runs" / "with_youden").iterdir()
+    assert "Youden's J" in printed
+    text = (run_dir / "eval" / "test" / "metrics.json").read_text()
+    result = EvaluationResult.model_validate_json(text)
+    assert list(result.metrics) == ["accuracy", "youden", "roc_auc"]
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    by_epoch = [line["youden"] for line in lines if line["kind"] == "val"]
+    best = read_checkpoint(run_dir / "checkpoints" / "best.pt")["progress"]
+    assert best["best"] == max(by_epoch)
+    assert "Youden&#39;s J" in (run_dir / "report.html").read_text()
+    facesim("run", "with_youden.yaml", *small, "--set=seed=1")
+    first, second = sorted(map(str, (folder / "runs" / "with_youden").iterdir()))
+    assert "Youden's J" in facesim("compare", first, second)
+
+
+def test_a_metric_in_a_file_steers_a_search(folder: Path, facesim: Callable[..., str]) -> None:
+    search = "search: {trials: 2, metric: val.youden, space: {optimizer.lr: {float: [1e-4, 1e-2]}}}"
+    (folder / "searched.yaml").write_text(f"extends: with_youden.yaml\nname: searched\n{search}\n")
+    printed = facesim("optimize", "searched.yaml", *(f"--set={value}" for value in SMALL))
+    assert "youden" in printed
+    summary = json.loads((folder / "studies" / "searched" / "summary.json").read_text())
+    assert summary["metric"] == "youden"
+    assert "youden" in summary["winner"]["test"]
+    assert "youden" in (folder / "studies" / "searched" / "study.html").read_text().lower()
+
+
+def test_a_protocol_in_a_file_measures_a_run_and_reports(
+    folder: Path, facesim: Callable[..., str]
+) -> None:
+    small = [f"--set={value}" for value in SMALL]
+    facesim("run", "with_youden.yaml", *small)
+    (run_dir,) = (folder / "runs" / "with_youden").iterdir()
+    plugin = ["--plugin=templates.py", "--set=evaluate.protocol=templates"]
+    printed = facesim("eval", str(run_dir), "--name=templates", *plugin)
+    assert "two per person" in printed
+    measured = json.loads((run_dir / "eval" / "templates" / "metrics.json").read_text())
+    assert (measured["protocol"], measured["pairs"]) == ("templates", 8 * 7 // 2)
+    facesim("report", str(run_dir), "--name=templates")
+    assert "two per person" in (run_dir / "report-templates.html").read_text()
 
 
 def test_the_loss_is_ten_lines() -> None:
