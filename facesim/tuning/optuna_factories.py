@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners by name, with arguments where the experiment gives some."""
+"""Optuna's samplers and pruners by name, with the arguments that an experiment gives."""
 
 import inspect
 import warnings
@@ -35,7 +35,7 @@ def make_sampler(chosen: Choosable, seed: int) -> samplers.BaseSampler:
 
     Args:
         chosen: a name, or a mapping of ``name:`` and arguments of Optuna's.
-        seed: of what it draws; an own ``seed:`` among the arguments goes before.
+        seed: of what it draws; a ``seed:`` among the arguments takes precedence.
 
     Raises:
         FacesimError: there is none of that name, or an argument is unknown or wrong.

@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file, or any database that Optuna knows."""
+"""The storage of a study: a journal file, or any database that Optuna supports."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ _SECONDS_FOR_A_LOCKED_DATABASE = 60
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
-    """Open a study's storage, and make it if it is not there.
+    """Open a study's storage, or create it.
 
     Args:
         url: of a database, as SQLAlchemy writes it; None for a journal in the folder.
@@ -42,11 +42,15 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
 
 
 class RepairingLock(JournalFileOpenLock):
-    """The lock of a journal, given back by the system when its holder dies, however it dies.
+    """A journal's lock that the system releases when its holder dies, and that repairs the journal.
 
-    Optuna's own locks are files that a killed process leaves behind. Whoever gets this one also
-    cuts off the line that a killed writer left half written: nobody writes to the journal without
-    holding it, and a line that were appended to the torn one would make the file unreadable.
+    Optuna's own locks are files that a killed process leaves behind. They are taken away from their
+    holder after a grace period of half a minute, whether it is dead or slow, and two writers at
+    once tear the journal.
+
+    Whoever acquires this lock cuts off the line that a killed writer left half written: nobody
+    writes to the journal without holding it, and a line appended to a torn one would make the file
+    unreadable. Optuna's base class has no public name, hence the subclass of one of its locks.
 
     Args:
         journal: absolute path of the journal.
@@ -59,13 +63,13 @@ class RepairingLock(JournalFileOpenLock):
         self._held = FileLock(journal.with_name(f".{journal.name}.held"))
 
     def acquire(self) -> bool:
-        """Wait for the lock, and mend the journal."""
+        """Wait for the lock, and repair the journal."""
         self._held.acquire()
         cut_torn_line(self._journal)
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self._held.release()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from filelock import FileLock
 from optuna.study import StudyDirection
+from pydantic import ValidationError
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
@@ -21,6 +22,7 @@ from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
 from facesim.interfaces import metrics
 from facesim.interfaces.metric import Quantity
+from facesim.signature import validate_strictly
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space, base_point
@@ -177,6 +179,12 @@ def _search(experiment: Experiment) -> Search:
 
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
+    try:
+        # As today's schema has it: what an older facesim stored lacks the keys that were added
+        # since, and their defaults are what it did.
+        before = {**before, "base": validate_strictly(Experiment, before["base"]).as_data()}
+    except ValidationError:
+        pass  # no experiment any more; the differences show what it was
     changed = differences(before, plan.definition)
     if changed:
         listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())

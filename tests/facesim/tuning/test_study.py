@@ -170,6 +170,23 @@ def test_another_machine_that_was_a_moment_faster_leaves_no_trial_too_many(plan:
     assert not any(queue.is_surplus(trial.number) for trial in queue.trials[:4])
 
 
+def test_a_study_that_an_older_facesim_defined_is_gone_on_with(plan: Plan) -> None:
+    study = open_study(plan)
+    definition = study.user_attrs["facesim"]
+    del definition["base"]["evaluate"]["baselines"]  # as if the key had come since
+    study.set_user_attr("facesim", definition)
+    assert open_study(plan).study_name == "tiny"
+
+
+def test_a_definition_that_is_no_experiment_any_more_is_shown_as_it_was(plan: Plan) -> None:
+    study = open_study(plan)
+    definition = study.user_attrs["facesim"]
+    definition["base"]["loss"] = {"name": "withdrawn"}
+    study.set_user_attr("facesim", definition)
+    with pytest.raises(FacesimError, match=r"base\.loss\.name: withdrawn -> contrastive"):
+        open_study(plan)
+
+
 def test_what_two_machines_queue_at_once_is_made_once(plan: Plan) -> None:
     study = open_study(plan)
     study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
