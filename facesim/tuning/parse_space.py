@@ -9,10 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from facesim.experiment.error_messages import problems_of
+from facesim.experiment.measured_metrics import measured_metrics
+from facesim.experiment.merging import placed
 from facesim.experiment.nodes import ExperimentError, Node, Problem
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Distribution
+from facesim.experiment.yaml_parser import parse
 from facesim.experiment.yaml_scalars import resolve
+from facesim.experiment.yaml_writer import to_yaml
 from facesim.signature import validate_strictly
 from facesim.tuning.check_space import ordered, problems_of_declaration, problems_of_limits
 from facesim.tuning.space import Choice, Option, Parameter, Range, Space, Value
@@ -45,9 +49,7 @@ def read_space(experiment: Experiment, root: Node) -> Space:
         for path, node in declared.children()
         if (parameter := _parameter(str(path), str(path), node, problems)) is not None
     ]
-    base = experiment.model_copy(update={"search": None})
-    plain = {key: node for key, node in root.entries.items() if key != "search"}
-    space = Space(base, replace(root, value=plain), tuple(parameters))
+    space = Space(*_without_search(experiment, root), tuple(parameters))
     problems += problems_of_declaration(space)
     if not problems:
         # Only now: where a bound refers to nothing, there is neither an order nor a limit.
@@ -56,6 +58,25 @@ def read_space(experiment: Experiment, root: Node) -> Space:
     if problems:
         raise ExperimentError(sorted(problems, key=lambda problem: problem.place))
     return space
+
+
+def _without_search(experiment: Experiment, root: Node) -> tuple[Experiment, Node]:
+    """The experiment that the search varies, and its tree.
+
+    It lists what the search compares by in ``evaluate.metrics``, since the experiment of a trial
+    has no ``search.metric`` that would say that this is to be measured, too.
+    """
+    base = experiment.model_copy(update={"search": None})
+    tree = replace(root, value={key: node for key, node in root.entries.items() if key != "search"})
+    measured = measured_metrics(base)
+    missing = [name for name in measured_metrics(experiment) if name not in measured]
+    if not missing:
+        return base, tree
+    listed = [*base.as_data()["evaluate"]["metrics"], *missing]
+    mark = root.nearest(("search", "metric"))[0].mark
+    evaluate, _ = parse(to_yaml({"metrics": listed}), mark)
+    tree = placed(tree, ["evaluate"], evaluate, mark)
+    return validate_strictly(Experiment, resolve(tree, os.environ)[0]), tree
 
 
 def _parameter(name: str, path: str, node: Node, problems: list[Problem]) -> Parameter | None:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.nodes import Node
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
-from facesim.interfaces import metrics
 from facesim.interfaces.metric import Quantity
 from facesim.signature import validate_strictly
 from facesim.tuning.objectives import VAL, Objective, objectives_named
@@ -65,9 +64,8 @@ class Plan:
             ExperimentError: the experiment declares no search, or its space is wrong.
             FacesimError: there is no such objective.
         """
-        space = read_space(experiment, root)
         objectives = objectives_named(_search(experiment).metrics, experiment)
-        return cls(experiment, space, objectives, folder, storage)
+        return cls(experiment, read_space(experiment, root), objectives, folder, storage)
 
     @classmethod
     def read(cls, folder: Path, storage: str | None) -> "Plan":
@@ -98,9 +96,12 @@ class Plan:
 
     @property
     def compared_by(self) -> Quantity:
-        """The metric by which the winner and the base experiment are compared on test."""
-        of_val = [each.metric for each in self.objectives if each.source == VAL]
-        return of_val[0] if of_val else quantity_named(self.experiment, metrics.default or "")
+        """The metric by which the winner and the base experiment are compared on test.
+
+        Where only costs are searched, the one that chooses each run's best checkpoint.
+        """
+        best = quantity_named(self.experiment, self.experiment.train.best)
+        return next((each.metric for each in self.objectives if each.source == VAL), best)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -179,12 +180,10 @@ def _search(experiment: Experiment) -> Search:
 
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
-    try:
-        # As today's schema has it: what an older facesim stored lacks the keys that were added
+    with suppress(ValidationError):  # what is not an experiment any more differs as it is
+        # In the form of today's schema: an older facesim stored none of the keys that were added
         # since, and their defaults are what it did.
         before = {**before, "base": validate_strictly(Experiment, before["base"]).as_data()}
-    except ValidationError:
-        pass  # no experiment any more; the differences show what it was
     changed = differences(before, plan.definition)
     if changed:
         listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())

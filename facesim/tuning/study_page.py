@@ -7,13 +7,14 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from facesim.atomic import write_text
+from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.yaml_writer import to_yaml
 from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
 from facesim.report.rendering import render
 from facesim.tuning.importances import importances_plot
 from facesim.tuning.study import Plan
 from facesim.tuning.study_plots import StudyPlots, shown
-from facesim.tuning.summary import Retrained, Summary
+from facesim.tuning.summary import Summary
 from facesim.tuning.trial_attributes import REASON, SURPLUS, counts, loss_of
 
 PAGE_FILE = "study.html"
@@ -41,7 +42,7 @@ def study_page(plan: Plan, study: optuna.Study, summary: Summary) -> Page:
     )
     search = to_yaml({"search": plan.search.model_dump(mode="json")})
     sections = (
-        _winner_section(summary),
+        _winner_section(plan, summary),
         Section("history", "History", tuple(plots.history(index) for index in indices)),
         *([Section("pareto", "Pareto front", pareto)] if pareto else []),
         Section("importances", "Importances", importances),
@@ -55,7 +56,7 @@ def study_page(plan: Plan, study: optuna.Study, summary: Summary) -> Page:
     return Page(f"Study {plan.name}", f"{wanted}; trials: {ended}", sections)
 
 
-def _winner_section(summary: Summary) -> Section:
+def _winner_section(plan: Plan, summary: Summary) -> Section:
     winner = summary.winner.test.get(summary.metric)
     compared = sum(summary.trials.get(state, 0) for state in ("complete", "pruned"))
     luck = f"single seed, best of {compared} trials (optimistic)"
@@ -63,7 +64,15 @@ def _winner_section(summary: Summary) -> Section:
     if winner is not None:
         spread = f"± {winner.standard_deviation:.4f} over {len(summary.seeds)} fresh seeds"
         cards.append(Card("Retrained, on test", f"{winner.mean:.4f}", spread))
-    blocks: list[Block] = [Cards(tuple(cards)), Text(verdict(summary)), _comparison(summary)]
+    labels = {summary.metric: plan.compared_by.label}
+    for name, metric in measured_metrics(plan.experiment).items():
+        if metric.headline:
+            labels[name] = metric.label
+    blocks: list[Block] = [
+        Cards(tuple(cards)),
+        Text(verdict(summary)),
+        _comparison(summary, labels),
+    ]
     warning = reuse_warning(summary)
     if warning is not None:
         blocks.append(Text(warning, tone="warning"))
@@ -96,24 +105,23 @@ def reuse_warning(summary: Summary) -> str | None:
     )
 
 
-def _comparison(summary: Summary) -> Table:
+def _comparison(summary: Summary, labels: dict[str, str]) -> Table:
     systems = {f"Winner (trial {summary.winning_trial})": summary.winner}
     if summary.base is not None:
         systems["Base experiment"] = summary.base
-    metrics = list(dict.fromkeys([summary.metric, "accuracy", "eer", "roc_auc"]))
+    rows = []
+    for name, label in labels.items():
+        spreads = [found.get(name) for each in systems.values() for found in (each.val, each.test)]
+        texts = [
+            "-" if spread is None else f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}"
+            for spread in spreads
+        ]
+        rows.append((label, *texts))
     return Table(
         f"Mean and standard deviation over {len(summary.seeds)} fresh seeds",
-        ("System", *(f"{metric}, {split}" for metric in metrics for split in ("val", "test"))),
-        tuple(
-            (name, *(_spread(system, metric, split) for metric in metrics for split in (0, 1)))
-            for name, system in systems.items()
-        ),
+        ("Metric", *(f"{system}, {split}" for system in systems for split in ("val", "test"))),
+        tuple(rows),
     )
-
-
-def _spread(system: Retrained, metric: str, split: int) -> str:
-    found = (system.val, system.test)[split].get(metric)
-    return "-" if found is None else f"{found.mean:.4f} ± {found.standard_deviation:.4f}"
 
 
 def _trials_table(plan: Plan, trials: list[FrozenTrial]) -> Table:

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces import metrics
 from facesim.processes import Processes
 from facesim.reporter import SilentReporter
 from facesim.runs.run import Run
@@ -66,7 +67,7 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
         runs = [Run.open(Path(run)) for run in system.runs]
         assert [run.experiment.seed for run in runs] == [1, 2, 3]
         measured = [json.loads((run.path / "eval/test/metrics.json").read_text()) for run in runs]
-        assert [each["accuracy"]["value"] for each in measured] == list(
+        assert [each["metrics"]["accuracy"]["value"] for each in measured] == list(
             system.test["accuracy"].values
         )
     if summary.base is not None and summary.difference is not None:
@@ -92,6 +93,50 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
         study_name="tiny", storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL_FILE)))
     )
     assert plain.metric_names == ["val.accuracy"]
+
+
+OWN_METRIC = """
+from facesim import Metric, metrics
+
+@metrics("half_total_error")
+class HalfTotalError(Metric):
+    \"\"\"Mean of FMR and FNMR at the threshold from val.\"\"\"
+
+    label = "Half total error"
+    higher_is_better = False
+    at_threshold = True
+    headline = True
+
+    def value(self, roc, threshold):
+        point = roc.at(threshold)
+        return (point.fmr + point.fnmr) / 2
+"""
+
+
+def test_a_metric_in_a_file_beside_the_experiment_steers_a_search(
+    write_search: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = (
+        "  trials: 2\n  metric: val.half_total_error\n"
+        "  space: {optimizer.lr: {float: [1e-3, 1e-2]}}\n"
+    )
+    file = write_search(search, changed=("name: tiny", "name: tiny\nplugins: [./own_metric.py]"))
+    (file.parent / "own_metric.py").write_text(OWN_METRIC)
+    with metrics.isolated():
+        folder, summary = optimize(asked(file, workers=1), Heard(), Processes())
+        best = load_experiment(folder / "best.yaml")
+        study = open_study(Plan.read(folder, None))
+    assert [spec.name for spec in best.evaluate.metrics][-1] == "half_total_error"
+    assert summary.metric == "half_total_error"
+    assert summary.winning_value == min(trial.values[0] for trial in study.trials)
+    assert len(summary.winner.test["half_total_error"].values) == 3
+    rates = [summary.winner.test[name].values for name in ("fmr", "fnmr")]
+    assert list(summary.winner.test["half_total_error"].values) == [
+        pytest.approx((fmr + fnmr) / 2) for fmr, fnmr in zip(*rates, strict=True)
+    ]
+    page = (folder / "study.html").read_text()
+    for text in (">Half total error<", ">History of val.half_total_error<"):
+        assert text in page
 
 
 def test_there_must_be_a_study_to_resume(write_search: Callable[..., Path]) -> None:
