@@ -1,1 +1,1 @@
-"""From scores to metrics, intervals and thresholds."""
+"""From scores to metrics, confidence intervals and thresholds."""

@@ -1,4 +1,4 @@
-"""From a column of a table to a few values that images can be told apart by."""
+"""Attribute columns as a few categories to slice an evaluation by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError, did_you_mean
 
 MOST_VALUES = 20
-"""A column of more values names things rather than groups them; numbers are put into quarters."""
+"""A text column of more values does not form groups; numbers are binned into quarters."""
 
 UNKNOWN = -1
 
 
 @dataclass(frozen=True, eq=False)
 class AttributeValues:
-    """A column whose values are numbered.
+    """A column as category codes.
 
     Attributes:
         name: of the column.
-        values: how each value is called, in ascending order.
-        codes: int64 [N], the number of each image's value; `UNKNOWN` where the table has none.
+        values: the name of each category, in ascending order.
+        codes: int64 [N], the category of each image; `UNKNOWN` where the table has no value.
     """
 
     name: str
@@ -35,17 +35,17 @@ class AttributeValues:
 def choose_attributes(
     table: pd.DataFrame, asked: bool | Sequence[str]
 ) -> tuple[list[AttributeValues], list[str]]:
-    """The attributes of a table's images that pairs are to be told apart by.
+    """The attributes of a table's images to slice by.
 
     Args:
         table: N rows, one column per attribute.
         asked: the columns' names; True for all of them, False for none.
 
     Returns:
-        The attributes, and why any that was asked for is not among them.
+        The attributes, and a reason for each that cannot be used.
 
     Raises:
-        FacesimError: there is no column of a name.
+        FacesimError: there is no column of that name.
     """
     require_attributes(table, asked)
     names = [] if asked is False else table.columns if asked is True else asked
@@ -55,10 +55,10 @@ def choose_attributes(
 
 
 def require_attributes(table: pd.DataFrame, asked: bool | Sequence[str]) -> None:
-    """Refuse names of attributes that a table does not have.
+    """Raise if a table lacks an attribute.
 
     Raises:
-        FacesimError: it names the attribute, and those that there are.
+        FacesimError: names the attribute and the known ones.
     """
     known = [str(name) for name in table.columns]
     for name in () if isinstance(asked, bool) else asked:
@@ -71,10 +71,10 @@ def require_attributes(table: pd.DataFrame, asked: bool | Sequence[str]) -> None
 
 
 def attribute_values(name: str, column: "pd.Series[Any]") -> AttributeValues | str:
-    """Number the values of a column, or say why the images cannot be told apart by it.
+    """Encode the values of a column, or give the reason why it cannot be sliced by.
 
-    Empty cells are unknown. Numbers of more than `MOST_VALUES` different values (an age, an angle)
-    become the quarters between their quartiles, as full as ties let them be.
+    Empty cells are unknown. A number with more than `MOST_VALUES` distinct values (an age, an
+    angle) is binned at its quartiles; with ties the bins are not equally full.
 
     Args:
         name: of the column.

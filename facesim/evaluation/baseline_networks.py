@@ -1,4 +1,4 @@
-"""Networks in which nothing is trained for the task: what training is measured against."""
+"""Untrained networks as baselines."""
 
 import torch
 from torch import Tensor, nn
@@ -9,29 +9,29 @@ from facesim.interfaces import Backbone, Loss, ModuleHead, Normalization, PairBa
 from facesim.model.network import SiameseNetwork, build_backbone
 
 PIXELS_SIDE = 32
-"""Height and width to which `raw_pixels` brings a picture: faces stay recognisable, and what one
-pixel shows is about the same part of every aligned face."""
+"""Height and width to which `raw_pixels` resizes an image: faces stay recognisable, and a pixel
+shows about the same part of every aligned face."""
 
 _LUMA = (0.299, 0.587, 0.114)
 _UNCHANGED = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 class Cosine(Loss):
-    """The cosine of two embeddings as the score; nothing can be trained with it."""
+    """Cosine similarity as the score; cannot be trained."""
 
-    of_training_identities = True  # so that nobody asks for its value on val
+    of_training_identities = True  # so that its value on val is never computed
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Refuse."""
-        raise NotImplementedError("a network that is measured untrained has no loss")
+        """Not implemented: raises NotImplementedError."""
+        raise NotImplementedError("an untrained baseline has no loss")
 
     def score(self, a: Tensor, b: Tensor) -> Tensor:
-        """The cosine [P] of embeddings [P, D] and [P, D]; 0 where one of them is all 0."""
+        """Cosine [P] of embeddings [P, D] and [P, D]; 0 where either is all zeros."""
         return functional.cosine_similarity(a.float(), b.float(), dim=1)
 
 
 class CentredGrey(nn.Module):
-    """A picture's grey values without their mean, as one row."""
+    """Mean-centred grey values of an image as a vector."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Float [B, 3, H, W] -> [B, H W]."""
@@ -41,19 +41,19 @@ class CentredGrey(nn.Module):
 
 
 def raw_pixels(device: torch.device) -> SiameseNetwork:
-    """A network whose embedding of a picture is the picture, grey and mean-centred.
+    """A network whose embedding is the image itself, grey and mean-centred.
 
-    With the cosine it is the zero-mean normalised cross-correlation of two pictures, which
-    neither a brighter nor a more contrasty copy changes. It is fed pictures of any size.
+    With the cosine this is the zero-mean normalised cross-correlation of two images, which is
+    invariant to brightness and contrast. It takes images of any size.
     """
     backbone = Backbone(nn.Identity(), CentredGrey(), PIXELS_SIDE**2, _UNCHANGED)
     return SiameseNetwork(backbone, ModuleHead(nn.Identity()), Cosine(), PIXELS_SIDE**2).to(device)
 
 
 def untouched_backbone(experiment: Experiment, device: torch.device) -> SiameseNetwork:
-    """A network whose embedding is the pooled features of the backbone before any training.
+    """A network whose embedding is the pooled features of the untrained backbone.
 
-    Where the backbone leaves the pooling to the head, they are averaged over the picture.
+    If the backbone leaves pooling to the head, the feature maps are averaged.
 
     Raises:
         FacesimError: the backbone cannot be built.

@@ -1,4 +1,4 @@
-"""Untrained baselines, measured as the trained system is: the model of ``baselines.json``."""
+"""Metrics of untrained baselines on the same pairs: the model of ``baselines.json``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Baseline(BaseModel):
     Attributes:
         name: ``chance``, ``raw_pixels`` or ``untouched_backbone``.
         description: how it scores a pair, in one sentence.
-        result: its metrics on the same pairs, with a threshold of its own from val.
+        result: its metrics on the same pairs, at its own threshold from val.
         differences: by how much the trained system exceeds it, metric by metric; ``second`` is
             the trained system.
     """
@@ -50,13 +50,13 @@ class Baseline(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class BaselineSystem:
-    """A system in which nothing is trained for the task.
+    """An untrained system.
 
     Attributes:
         name: of the baseline.
         description: how it scores a pair, in one sentence.
         val: the system on the images of val.
-        test: the system on the images that are measured.
+        test: the system on the images of the evaluation.
     """
 
     name: str
@@ -68,11 +68,11 @@ class BaselineSystem:
 def measure_baseline(
     baseline: BaselineSystem, val_pairs: PairSet, task: EvaluationTask, trained: Measurement
 ) -> Baseline:
-    """Choose thresholds on val, measure the task with them, and compare with the trained system.
+    """Choose thresholds on val, measure the task at them, and compare with the trained system.
 
     Args:
         baseline: the system.
-        val_pairs: those on which its thresholds are chosen.
+        val_pairs: the pairs on which its thresholds are chosen.
         task: what is measured.
         trained: the trained system on the same task, with scores of single pairs.
 
@@ -100,7 +100,7 @@ def measure_baseline(
 
 
 def scored_run(measured: Measurement, table: FaceTable) -> ScoredRun:
-    """What was measured, as `paired_differences` takes it.
+    """A measurement in the form that `paired_differences` takes.
 
     Raises:
         ValueError: the scores of single pairs were not kept.
@@ -121,7 +121,7 @@ def baselines_to_json(baselines: Sequence[Baseline]) -> str:
 
 
 def read_baselines(folder: Path) -> tuple[Baseline, ...]:
-    """Read the ``baselines.json`` of an evaluation's folder; none where there is no such file.
+    """Read the ``baselines.json`` of an evaluation's folder; empty if there is no such file.
 
     Raises:
         FacesimError: it is damaged.

@@ -1,4 +1,4 @@
-"""What is learnt on ``val`` in order to use scores: thresholds and probabilities."""
+"""Calibration on ``val``: thresholds, and probabilities of scores."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ class _Json(BaseModel):
 
 
 class Provenance(_Json):
-    """What scores were made with; each entry any text that differs where the thing differs.
+    """What scores were made with; each entry is a text that identifies one component.
 
     Attributes:
-        preprocessing: from an image file to pixels: cropping, size, normalisation.
+        preprocessing: from image files to pixels: crop, size, normalisation.
         score: the function that compares two embeddings.
         checkpoint: the weights.
     """
@@ -38,9 +38,8 @@ class ProbabilityMap(_Json):
     Attributes:
         slope: of the log-odds per unit of score.
         offset: the log-odds at score 0.
-        genuine_share: of the pairs of the fit; probabilities hold where genuine pairs are as
-            frequent as that.
-        calibration_error: expected calibration error on the pairs of the fit, which flatters.
+        genuine_share: of the pairs of the fit; the probabilities assume this prevalence.
+        calibration_error: expected calibration error on the pairs of the fit, which is optimistic.
     """
 
     slope: FiniteFloat
@@ -68,7 +67,7 @@ class Calibration(_Json):
         genuine: the genuine ones among them.
         provenance: what their scores were made with.
         operating_points: the thresholds, by the name of the rule that chose them.
-        probability: None if these pairs support none; ``probability_reason`` says why.
+        probability: None if it cannot be fitted; ``probability_reason`` says why.
         probability_reason: why there is no map.
     """
 
@@ -82,7 +81,7 @@ class Calibration(_Json):
     probability_reason: str | None = None
 
     def check_applies_to(self, provenance: Provenance) -> None:
-        """Refuse scores that were made otherwise: these thresholds would mean nothing on them.
+        """Raise if scores were made otherwise: these thresholds do not apply to them.
 
         Raises:
             FacesimError: an entry of ``provenance`` differs; the message says which and how.
@@ -97,7 +96,7 @@ class Calibration(_Json):
             raise FacesimError(
                 f"the calibration, chosen on {self.split}, does not apply to these scores: "
                 + "; ".join(different)
-                + "; calibrate again with what the scores are made with"
+                + "; calibrate again on scores made the same way"
             )
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""How far stated probabilities are from what happens."""
+"""Expected calibration error."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ BINS = 15
 
 
 def expected_calibration_error(probabilities: FloatArray, same: BoolArray) -> float:
-    """Mean distance of stated probability and genuine share, over bins of equal width.
+    """Expected calibration error: mean |predicted probability - genuine share| over bins.
 
-    Each of `BINS` bins weighs as many pairs as it holds. ``nan`` of no pairs.
+    The `BINS` bins are of equal width and weighted by their pairs. ``nan`` of no pairs.
     Guo et al., "On calibration of modern neural networks", 2017.
 
     Args:
-        probabilities: float [P] within 0 and 1, that a pair is genuine.
+        probabilities: float [P] in [0, 1], of being genuine.
         same: bool [P].
     """
     if not len(probabilities):

@@ -1,26 +1,26 @@
-"""Signs that a training has failed in a way that its loss curve hides, and what to try."""
+"""Warnings of embedding collapse and of a loss stuck at chance."""
 
 from collections.abc import Iterator
 
 from facesim.evaluation.embedding_spread import EmbeddingSpread
 
 WARMUP_EPOCHS = 2
-"""A network that was just initialised looks collapsed: it is judged after so many epochs."""
+"""A freshly initialised network looks collapsed, so the checks begin after these epochs."""
 
 POINT_VARIANCE = 1e-4
-"""Embeddings whose variance is a smaller share of their squared length are one point: one per cent
-of the length is where networks start, not where training takes them."""
+"""Embeddings whose variance is a smaller share of their squared length have collapsed to a point: a
+standard deviation of 1% of the length is where networks start, not where training ends."""
 
 LINE_RANK = 1.2
-"""Embeddings of a lower effective rank lie on a line: one direction holds 96% of what the singular
-values sum up to."""
+"""Embeddings of a lower effective rank lie on a line: one direction holds 96% of the sum of the
+singular values."""
 
 CHANCE_LOSS = 0.98
-"""A loss of this share of its chance value, or more, has gained nothing..."""
+"""A loss at or above this share of its chance value has not improved..."""
 
 CHANCE_AUC = 0.55
-"""...if the scores hardly order the pairs either; a loss is high, too, where an embedding's scale
-is wrong though its order is right."""
+"""...if the AUC is low as well: a loss is also high where the scale of the embeddings is wrong but
+the order of the scores is right."""
 
 
 def collapse_warnings(
@@ -32,15 +32,15 @@ def collapse_warnings(
     epochs_done: int,
     epochs: int,
 ) -> tuple[str, ...]:
-    """Name what looks like a failed training, one sentence each with what to try.
+    """One sentence per sign of failed training, with what to try.
 
     Args:
         spread: of the embeddings of val.
         loss: the mean loss on val, if the loss has one there.
-        chance_loss: its `facesim.Loss.chance_loss` on these pairs, if it knows one.
+        chance_loss: its `facesim.Loss.chance_loss` on these pairs, if it has one.
         roc_auc: area under the ROC curve on val, if there are pairs of both kinds.
-        epochs_done: epochs that are trained.
-        epochs: of the whole run; its end is judged however short it was.
+        epochs_done: completed epochs.
+        epochs: of the whole run; the last epoch is always checked.
     """
     if epochs_done < min(WARMUP_EPOCHS, epochs):
         return ()
@@ -50,16 +50,16 @@ def collapse_warnings(
 def _of_spread(spread: EmbeddingSpread) -> Iterator[str]:
     if spread.relative_variance < POINT_VARIANCE:
         yield (
-            "all faces get nearly the same embedding: its variance is "
-            f"{spread.relative_variance:.1e} of its squared length. The network has collapsed to "
-            "a point, or not left the one where it began; try a lower optimizer.lr, or a higher "
-            "one if the loss has hardly moved, and a sampler that shows more identities a batch"
+            "all faces get nearly the same embedding: the variance is "
+            f"{spread.relative_variance:.1e} of the squared length. The network has collapsed to a "
+            "point, or not left its initial one; try a lower optimizer.lr, or a higher one if the "
+            "loss has hardly changed, and a sampler with more identities per batch"
         )
     elif spread.dimensions > 1 and spread.effective_rank < LINE_RANK:
         yield (
             f"the embeddings lie on a line: their effective rank is {spread.effective_rank:.2f} "
-            f"of {spread.dimensions}. The network tells faces apart in one way only; try a lower "
-            "optimizer.lr, a sampler that shows more identities a batch, or another loss"
+            f"of {spread.dimensions}. The network uses a single direction; try a lower "
+            "optimizer.lr, a sampler with more identities per batch, or another loss"
         )
 
 
@@ -71,7 +71,7 @@ def _of_loss(
     if loss >= CHANCE_LOSS * chance_loss and roc_auc < CHANCE_AUC:
         yield (
             f"the loss on val is stuck at its chance value after {epochs_done} epochs: {loss:.4f}, "
-            f"where {chance_loss:.4f} needs no look at the faces, and the area under the ROC curve "
-            f"is {roc_auc:.3f}. Try a higher or a lower optimizer.lr and fewer frozen stages of "
-            "the backbone, and look whether the training table names the right identities"
+            f"where a constant score gives {chance_loss:.4f}, and the area under the ROC curve is "
+            f"{roc_auc:.3f}. Try a higher or a lower optimizer.lr and fewer frozen stages of the "
+            "backbone, and check the identities of the training table"
         )

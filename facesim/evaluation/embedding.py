@@ -20,15 +20,15 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Embedder:
-    """Embeds images of one table with a network as it is.
+    """Embeds images of one table in evaluation mode.
 
     Attributes:
-        network: left in the mode in which it came.
+        network: its mode is restored.
         inputs: the table's images.
         batch_size: images embedded at a time.
         processes: show the progress.
         title: of the progress.
-        cache: keeps what is computed, and has what was computed before; None computes everything.
+        cache: of embeddings; None computes all of them.
     """
 
     network: SiameseNetwork
@@ -42,7 +42,7 @@ class Embedder:
         """Embed some rows of the table.
 
         Args:
-            rows: int64 [N], none twice.
+            rows: int64 [N], distinct.
 
         Returns:
             float32 [N, D] on the CPU, so that the accelerator never holds more than a batch.
@@ -93,7 +93,7 @@ class Embedder:
 
 @contextmanager
 def evaluating(network: SiameseNetwork) -> Iterator[None]:
-    """Put a network into evaluation mode, and back into the mode in which it was."""
+    """Evaluation mode inside the block; the previous mode is restored."""
     was_training = network.training
     network.eval()
     try:

@@ -1,4 +1,4 @@
-"""How far embeddings spread, and in how many directions: what a collapse takes away."""
+"""Variance and effective rank of embeddings, which a collapse reduces."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ import numpy.typing as npt
 from facesim.arrays import FloatArray
 
 _MOST_EMBEDDINGS = 4096
-"""Of more, as many evenly spaced ones tell as much."""
+"""Of more, this many evenly spaced ones are enough."""
 
 _FLOAT32_NOISE = float(np.finfo(np.float32).eps) ** 2
 
 
 @dataclass(frozen=True)
 class EmbeddingSpread:
-    """How N embeddings of D numbers lie around their mean.
+    """The spread of N embeddings [N, D] around their mean.
 
     Attributes:
         variance: mean squared distance from their mean, in squared units of the embedding.
         relative_variance: the same as a share of their mean squared length, from 0 (all alike) to
-            1 (around the origin); it does not change with the embedding's unit.
-        effective_rank: in how many directions they spread, from 1 (a point or a line) to D.
+            1 (around the origin); independent of the embedding's scale.
+        effective_rank: number of directions of the spread, from 1 (a point or a line) to D.
         dimensions: D.
     """
 
@@ -32,7 +32,7 @@ class EmbeddingSpread:
 
 
 def embedding_spread(embeddings: npt.NDArray[np.floating]) -> EmbeddingSpread:
-    """Measure the spread of embeddings, in a time that does not grow with their number.
+    """Measure the spread of embeddings, in bounded time.
 
     Args:
         embeddings: float [N, D], one row per image; N is 1 or more.
@@ -42,22 +42,21 @@ def embedding_spread(embeddings: npt.NDArray[np.floating]) -> EmbeddingSpread:
     variance = float(np.square(centred).sum(axis=1).mean())
     squared_length = float(np.square(sample).sum(axis=1).mean())
     relative = variance / squared_length if squared_length else 0.0
-    # What is left of equal embeddings is rounding, which points everywhere.
+    # The residue of equal embeddings is rounding noise, which has full rank.
     rank = effective_rank(centred) if relative > _FLOAT32_NOISE else 1.0
     return EmbeddingSpread(variance, relative, rank, sample.shape[1])
 
 
 def effective_rank(rows: FloatArray) -> float:
-    """The exponential of the entropy of a matrix's singular values, as shares of their sum.
+    """Effective rank: the exponential of the entropy of the normalised singular values.
 
-    It is K where K singular values are equal and the others 0, and less the more unequal they are.
+    K equal singular values, the others 0, give K; unequal ones give less.
     Roy and Vetterli, "The effective rank: a measure of effective dimensionality", 2007.
 
     Args:
-        rows: float64 [N, D], not all 0. What is asked of embeddings is asked of centred ones: the
-            mean that all have in common tells none of them apart.
+        rows: float64 [N, D], not all 0; embeddings must be centred first.
     """
-    # Of the D x D products and not of the rows themselves: N may be thousands.
+    # Eigenvalues of the D x D product, because N may be thousands.
     squares = np.linalg.eigvalsh(rows.T @ rows)
     values = np.sqrt(np.maximum(squares, 0.0))
     shares = values[values > 0] / values.sum()

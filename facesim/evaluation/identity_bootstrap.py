@@ -11,11 +11,11 @@ from facesim.interfaces.scores import LabelledScores
 
 @dataclass(frozen=True, eq=False)
 class IdentityBootstrap:
-    """Which identities each of P pairs stands on, and how to draw the identities again.
+    """The identities of P pairs, and resamples of these identities.
 
     A resample draws as many identities as there are, with replacement. A genuine pair then counts
     as often as its identity was drawn, an impostor pair the product of how often its two were, as
-    if the pairs of the drawn people had been compared anew. Resamples are drawn one at a time, so
+    if the pairs of the drawn people had been compared. Resamples are drawn one at a time, so
     memory stays O(P) however many there are.
     Owen, "The pigeonhole bootstrap", 2007; Bolle et al., "Error analysis of pattern recognition
     systems: the subsets bootstrap", 2004.
@@ -39,7 +39,7 @@ class IdentityBootstrap:
         return cls(first, np.where(scored.same, len(distinct), second), len(distinct))
 
     def weights(self, seed: int, resamples: int) -> Iterator[Int64Array]:
-        """How often each pair counts, int64 [P], in each resample; the same for the same seed."""
+        """The weight of each pair, int64 [P], per resample; a function of the seed."""
         generator = np.random.default_rng(seed)
         for _ in range(resamples):
             drawn = generator.integers(self.identities, size=self.identities)
@@ -65,12 +65,12 @@ class IdentityBootstrap:
 
     @property
     def effective_identities(self) -> float:
-        """How many equally present identities would say as much as these unequal ones do.
+        """The number of equally frequent identities with as much information as these.
 
         Kish's ``(sum n)^2 / sum n^2`` over the pairs n of each identity: of the genuine pairs, or
         half of that of the impostor pairs, whichever is less. Half, since an identity moves the
-        rate of impostor pairs from both sides of a pair; without it ten to twenty unequal
-        identities hide more spread than the intervals allow for. A kind without pairs does not
+        rate of impostor pairs from both sides of a pair; without it the intervals of ten to twenty
+        unequal identities are too narrow. A kind without pairs does not
         count. Kish, "Survey sampling", 1965.
         """
         genuine = self.second == self.identities

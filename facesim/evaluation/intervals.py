@@ -9,10 +9,10 @@ import numpy as np
 from facesim.arrays import FloatArray
 
 LEVEL = 0.95
-"""How often an interval should hold the truth."""
+"""Nominal coverage of the intervals."""
 
 INTERVAL_NAME = f"identity_bootstrap_{LEVEL * 100:.0f}"
-"""What ``metrics.json`` calls these intervals."""
+"""The name of these intervals in ``metrics.json``."""
 
 FEWEST_EFFECTIVE_IDENTITIES = 3.0
 MOST_UNDEFINED_RESAMPLES = 0.1
@@ -20,7 +20,7 @@ MOST_UNDEFINED_RESAMPLES = 0.1
 
 @dataclass(frozen=True)
 class Interval:
-    """Two ends, or the reason why there are none.
+    """A confidence interval, or the reason why there is none.
 
     Attributes:
         low: None if there is no interval.
@@ -33,7 +33,7 @@ class Interval:
     reason: str | None = None
 
     def excludes(self, value: float) -> bool:
-        """Whether there is an interval and ``value`` lies outside of it."""
+        """Whether there is an interval that excludes ``value``."""
         return self.low is not None and self.high is not None and not self.low <= value <= self.high
 
 
@@ -44,7 +44,7 @@ def bootstrap_interval(
 
     The percentiles of the resamples are too narrow for few identities, most of all near 0 and 1
     (see ``tests/benchmarks/bootstrap_coverage.py``). So only their standard error is used, widened
-    for the spread that n effective identities cannot show, ``sqrt(n / (n - 1))``, and with the
+    by ``sqrt(n / (n - 1))`` for n effective identities, with the
     quantile of a t distribution with ``n - 1`` degrees of freedom (Hesterberg, "What teachers
     should know about the bootstrap", 2015). Around a rate it becomes a Wilson interval of as many
     independent trials as would have that standard error, which stays within 0 and 1 (Fogliato et
@@ -55,14 +55,14 @@ def bootstrap_interval(
         value: the metric on the pairs as they are.
         resampled: float64 [R], the metric in each resample; ``nan`` where it does not exist.
         effective_identities: of the pairs.
-        is_rate: whether the metric lies within 0 and 1.
+        is_rate: whether the metric lies in [0, 1].
     """
     n = effective_identities
     if n < FEWEST_EFFECTIVE_IDENTITIES:
         return Interval(
             None,
             None,
-            f"the pairs stand on as few as {n:.1f} effective identities; "
+            f"the pairs have only {n:.1f} effective identities; "
             f"an interval needs {FEWEST_EFFECTIVE_IDENTITIES:g}",
         )
     defined = resampled[np.isfinite(resampled)]
@@ -79,7 +79,7 @@ def bootstrap_interval(
 
 
 def _trials(rates: FloatArray, error: float, effective_identities: float) -> float:
-    """How many independent trials have the standard error of these resampled rates."""
+    """The number of independent trials with the standard error of these resampled rates."""
     mean = float(rates.mean())
     # Rounding leaves an error of some 1e-17 where all resamples agree.
     return mean * (1 - mean) / error**2 if error > 1e-12 else effective_identities
@@ -88,17 +88,17 @@ def _trials(rates: FloatArray, error: float, effective_identities: float) -> flo
 def wilson_interval(
     share: float, trials: float, level: float = 0.95, quantile: float | None = None
 ) -> tuple[float, float]:
-    """The interval of a proportion that was seen as ``share`` of independent ``trials``.
+    """Wilson's interval of a proportion: ``share`` of independent ``trials``.
 
     Unlike ``share +- 1.96 standard errors`` it stays within 0 and 1 and has a width where no
-    trial or every trial succeeded. Pairs that share a person are not independent: on them it is
-    too narrow, and `facesim.evaluation.identity_bootstrap` is the one to believe.
+    trial or every trial succeeded. Pairs that share a person are not independent: for them it is
+    too narrow, and `facesim.evaluation.identity_bootstrap` applies.
     Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
 
     Args:
         share: the observed proportion.
         trials: how many independent trials it is a proportion of; need not be whole.
-        level: how often the interval should hold the truth.
+        level: nominal coverage.
         quantile: of the standardised error, in place of the normal one at ``level``.
 
     Returns:
@@ -115,7 +115,7 @@ def wilson_interval(
 
 
 def student_t_quantile(probability: float, degrees: float) -> float:
-    """The value that a t variable with ``degrees`` of freedom stays below with ``probability``.
+    """Quantile of Student's t with ``degrees`` of freedom at ``probability``.
 
     The Cornish-Fisher expansion around the normal quantile (Abramowitz and Stegun, 26.7.5): for
     95% and 99% intervals within 1% from two degrees of freedom on, within 0.1% from four.

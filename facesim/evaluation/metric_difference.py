@@ -20,7 +20,7 @@ class MetricDifference(BaseModel):
         low: lower end of the interval of the difference.
         high: upper end.
         interval: the method and level of the interval.
-        better: ``first`` or ``second`` if the interval leaves 0 out, by the metric's direction;
+        better: ``first`` or ``second`` if the interval excludes 0, by the metric's direction;
             None if no difference is shown.
         reason: why the difference or its interval does not exist.
     """
@@ -37,7 +37,7 @@ class MetricDifference(BaseModel):
 
 
 def independent_difference(metric: Quantity, first: Estimate, second: Estimate) -> MetricDifference:
-    """The difference of two estimates, as if each were of other people.
+    """The difference of two estimates, treated as independent.
 
     The distances from each value to the ends of its interval are squared and added. Newcombe,
     "Interval estimation for the difference between independent proportions", 1998; Zou and

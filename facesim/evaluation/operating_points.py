@@ -1,4 +1,4 @@
-"""Operating points: thresholds that one set of pairs chooses, to be applied to others."""
+"""Operating points: thresholds chosen on one set of pairs and applied to others."""
 
 import math
 from typing import Literal
@@ -19,7 +19,7 @@ BEST_ACCURACY: Literal["best_accuracy"] = "best_accuracy"
 
 
 class OperatingPoint(BaseModel):
-    """A threshold with the name of the rule that chose it, and what it does where it was chosen.
+    """A threshold with the rule that chose it and its error rates where it was chosen.
 
     Attributes:
         name: ``best_accuracy``, ``eer`` or ``far_1e-3`` and the like.

@@ -18,14 +18,14 @@ _PAIRS_PER_LOSS = 1_024
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """Pairs with the scores that a network gave them.
+    """Pairs with the scores of a network.
 
     Attributes:
         pairs: rows of the table and labels.
         scores: float32 [P], higher is more alike.
         loss: mean training loss over the pairs; None for a loss that exists only for the
             identities that were trained on.
-        embeddings: float32 [N, D], those of the images that the pairs hold, each once.
+        embeddings: float32 [N, D], of the images in the pairs, each once.
     """
 
     pairs: PairSet
@@ -35,7 +35,7 @@ class ScoredPairs:
 
 
 def score_pairs(embedder: Embedder, pairs: PairSet, identities: Int64Array) -> ScoredPairs:
-    """Embed each image that the pairs hold once, then score every pair.
+    """Embed each image of the pairs once, then score every pair.
 
     Args:
         embedder: of the table that the pairs are of.

@@ -1,4 +1,4 @@
-"""Errors by attribute: the model of ``slices.json``."""
+"""Error rates by attribute: the model of ``slices.json``."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ class _Json(BaseModel):
 
 
 class Slice(_Json):
-    """The pairs whose two images both have one value of an attribute.
+    """The pairs whose two images have the same value of an attribute.
 
     Attributes:
         attribute: a column of the table.
@@ -39,7 +39,7 @@ class Slice(_Json):
 
 
 class Gap(_Json):
-    """By how much a rate of errors differs between two values of an attribute.
+    """The difference of an error rate between two values of an attribute.
 
     Attributes:
         attribute: a column of the table.
@@ -48,7 +48,7 @@ class Gap(_Json):
         best: the value with the lowest rate.
         difference: highest less lowest. The interval is of the difference itself, both rates on
             the same resamples; that this gap was chosen for its width is not in it.
-        compared: from how many gaps, one an attribute and rate, it was chosen.
+        compared: number of gaps, one per attribute and rate, that it was chosen from.
     """
 
     attribute: str
@@ -63,12 +63,12 @@ class Slices(_Json):
     """The model of ``slices.json``.
 
     Attributes:
-        threshold: the one that all slices meet.
-        pairs: of the evaluation; those whose images differ in an attribute, or of whose images it
-            is not known, are in no slice of it.
+        threshold: the same for all slices.
+        pairs: of the evaluation; those whose images differ in an attribute, or lack it, are in no
+            slice of it.
         slices: by attribute, then by value.
-        worst_gap: the widest gap whose interval leaves 0 out; if there is none, the widest. None
-            if no attribute has two values with pairs enough.
+        worst_gap: the widest gap whose interval excludes 0; if there is none, the widest. None if
+            no attribute has two values with enough pairs.
         notes: which attributes have no slices, and why.
     """
 

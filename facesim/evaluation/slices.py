@@ -15,7 +15,7 @@ from facesim.interfaces.result import Estimate
 from facesim.interfaces.scores import LabelledScores
 
 FEWEST_PAIRS = 30
-"""A rate of fewer pairs is marked, and not compared: one error more or less would make the gap."""
+"""A rate of fewer pairs is flagged and not compared: one error would decide the gap."""
 
 Rate = Literal["accuracy", "fmr", "fnmr"]
 
@@ -45,7 +45,7 @@ class SliceCounts:
     def of(
         cls, attribute: AttributeValues, rows: Int64Array, genuine: BoolArray, accepted: BoolArray
     ) -> "SliceCounts":
-        """Sort P decided pairs of rows int64 [P, 2] by value."""
+        """Assign P decided pairs of rows int64 [P, 2] to values."""
         first, second = attribute.codes[rows].T
         pairs = np.flatnonzero((first == second) & (first != UNKNOWN))
         kinds = 2 * genuine.astype(np.int64) + accepted
@@ -58,7 +58,7 @@ class SliceCounts:
         return counts.astype(np.float64).reshape(values, _KINDS)
 
     def effective_identities(self, value: int, rate: Rate, bootstrap: IdentityBootstrap) -> float:
-        """Behind the pairs of a value that a rate is a share of."""
+        """Effective number of identities in the pairs that a value's rate is a share of."""
         wanted = [value * _KINDS + kind for kind in _TOTAL[rate]]
         pairs = self.pairs[np.isin(self.cells, wanted)]
         first, second = bootstrap.first[pairs], bootstrap.second[pairs]
@@ -101,7 +101,7 @@ class SliceRate:
     def estimate(self) -> Estimate:
         """The rate with its interval."""
         if not self.pairs:
-            return Estimate(value=None, reason="no pair of the kind has this value on both sides")
+            return Estimate(value=None, reason="no such pair has this value on both sides")
         if not self.spread.size:
             return Estimate(value=self.share)
         return _bounded(
@@ -110,7 +110,7 @@ class SliceRate:
         )
 
     def difference_to(self, other: "SliceRate") -> Estimate:
-        """By how much it exceeds the same rate of another slice, both on the same resamples."""
+        """The difference to the same rate of another slice, both on the same resamples."""
         difference = self.share - other.share
         if not self.spread.size:
             return Estimate(value=difference)
@@ -142,10 +142,10 @@ def measure_slices(
 ) -> Slices:
     """Measure P pairs by the values of attributes.
 
-    A pair belongs to a value if both of its images have it, as in NIST's demographic reports: an
-    error is one within a group. Impostors from two groups are told apart more easily, and to which
-    of the two their errors would count nobody could say, so they are in no slice; nor is a genuine
-    pair whose images differ, as one with glasses and one without.
+    A pair belongs to a value if both of its images have it, as in NIST's demographic reports, so
+    errors are within a group. Impostors from two groups are easier to distinguish and belong to
+    neither group, so they are in no slice; nor is a genuine pair whose images differ, such as one
+    with glasses and one without.
     Grother, Ngan, Hanaoka, "Face recognition vendor test, part 3: demographic effects", 2019.
 
     Args:
@@ -154,7 +154,7 @@ def measure_slices(
         scored: the pairs.
         threshold: accept a pair iff its score is at least this.
         seed: of the resamples.
-        resamples: of all identities in the pairs, be they in a slice or not; 0 for no intervals.
+        resamples: of all identities in the pairs, in a slice or not; 0 for no intervals.
     """
     bootstrap = IdentityBootstrap.of(scored)
     accepted = scored.scores >= threshold
@@ -221,7 +221,7 @@ def _resampled_counts(
 
 
 def worst_gap(attributes: Mapping[str, Sequence[Mapping[Rate, SliceRate]]]) -> Gap | None:
-    """Of the gaps whose interval leaves 0 out the widest; if there are none, the widest of all.
+    """The widest gap whose interval excludes 0; if there is none, the widest of all.
 
     Rates of errors are compared and not accuracies, which depend on the share of genuine pairs.
 

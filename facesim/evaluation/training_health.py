@@ -1,4 +1,4 @@
-"""What the pairs of val say about a training under way, beyond how well they are told apart."""
+"""Diagnostics of val after an epoch: embedding spread and score distributions."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from facesim.arrays import BoolArray
 from facesim.evaluation.embedding_spread import EmbeddingSpread, embedding_spread
 
 QUANTILES = (5, 25, 50, 75, 95)
-"""Per cent; enough to see how two distributions of scores lie to each other."""
+"""Per cent; enough to compare two distributions of scores."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class TrainingHealth:
     """The distributions of scores and embeddings after an epoch.
 
     Attributes:
-        spread: of the embeddings of val's images.
+        spread: of the embeddings of the val images.
         genuine_scores: the `QUANTILES` of the genuine pairs' scores; empty where there are none.
         impostor_scores: those of the impostor pairs.
-        impostors_inside_margin: share of the impostor pairs that still cost something; None for
+        impostors_inside_margin: share of the impostor pairs with a non-zero loss; None for
             a loss without margin, or without impostor pairs.
     """
 
@@ -30,7 +30,7 @@ class TrainingHealth:
     impostors_inside_margin: float | None
 
     def values(self) -> dict[str, float]:
-        """What exists of it by name, for the log and the trackers."""
+        """The defined values by name, for the log and the trackers."""
         values = {
             "embedding_variance": self.spread.variance,
             "embedding_relative_variance": self.spread.relative_variance,
@@ -51,13 +51,13 @@ def training_health(
     *,
     impostor_margin: float | None,
 ) -> TrainingHealth:
-    """Look at the scores of P pairs and at the embeddings of their N images.
+    """Summarise the scores of P pairs and the embeddings of their N images.
 
     Args:
         embeddings: float [N, D].
         scores: float [P], finite.
         same: bool [P], True for genuine pairs.
-        impostor_margin: the score above which an impostor pair costs something, of
+        impostor_margin: the score above which an impostor pair has a non-zero loss, of
             `facesim.Loss.impostor_margin`.
     """
     impostors = scores[~same]

@@ -9,19 +9,19 @@ from facesim.runs.scored_images import ScoredImages
 _SHOWN = 8
 
 RULE = (
-    "A genuine pair is odd if it scores below the median impostor pair, an impostor pair if it "
-    "scores above the median genuine pair. An image or an identity is listed if more of its "
-    "genuine pairs are odd than chance explains, two identities if more of the impostor pairs "
-    "between them are (a binomial test at the share of odd pairs among all pairs of the kind, at "
-    "5% divided by the number of tests). A single pair is listed if it is a genuine pair that "
+    "A genuine pair is an outlier if it scores below the median impostor pair, an impostor pair if "
+    "it scores above the median genuine pair. An image or an identity is listed if more of its "
+    "genuine pairs are outliers than chance explains, two identities if more of the impostor pairs "
+    "between them are (a binomial test at the share of outliers among all pairs of the kind, at 5% "
+    "divided by the number of tests). A single pair is listed if it is a genuine pair that "
     "scores lower than 99% of the impostor pairs, or an impostor pair that scores higher than 99% "
-    "of the genuine pairs. A wrong label does this, and so do a hard image and a weak system: "
-    "look before you change anything."
+    "of the genuine pairs. Wrong labels are one cause, hard images and a weak system are "
+    "others: look before you change anything."
 )
 
 
 def label_noise_section(presenter: FacePairPresenter, images: ScoredImages) -> Section:
-    """Each suspect with its oddest pair, and single pairs that are odd."""
+    """Each suspect with its most extreme pair, and single outlier pairs."""
     pairs = presenter.pairs
     found = find_label_suspects(images.rows, images.identities, pairs.same, pairs.scores)
     galleries = (
@@ -48,13 +48,13 @@ def label_noise_section(presenter: FacePairPresenter, images: ScoredImages) -> S
 
 def _caption(suspect: Suspect, images: ScoredImages) -> str:
     labels = images.table.labels
-    share = f"{suspect.odd} of its {suspect.pairs} genuine pairs are odd"
+    share = f"{suspect.outliers} of its {suspect.pairs} genuine pairs are outliers"
     if suspect.kind == "image":
         return f"image {images.table.files[suspect.subject[0]]}: {share}"
     if suspect.kind == "identity":
         return f"identity {labels[suspect.subject[0]]}: {share}"
     first, second = suspect.subject
     return (
-        f"identities {labels[first]} and {labels[second]}: {suspect.odd} of the {suspect.pairs} "
-        "impostor pairs between them are odd"
+        f"identities {labels[first]} and {labels[second]}: {suspect.outliers} of the "
+        f"{suspect.pairs} impostor pairs between them are outliers"
     )

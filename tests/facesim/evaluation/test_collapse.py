@@ -58,7 +58,10 @@ def test_two_equal_directions_are_no_line() -> None:
 
 def test_a_loss_at_chance_is_named_with_both_values() -> None:
     (sign,) = signs(loss=0.9981, roc_auc=0.503, epochs_done=3)
-    assert "stuck at its chance value after 3 epochs: 0.9981, where 1.0000" in sign
+    assert (
+        "stuck at its chance value after 3 epochs: 0.9981, where a constant score gives 1.0000"
+        in sign
+    )
     assert "Try a higher or a lower optimizer.lr" in sign
 
 

@@ -51,7 +51,7 @@ def test_a_rate_stays_within_0_and_1() -> None:
 def test_too_few_identities_have_no_interval_but_a_reason() -> None:
     interval = bootstrap_interval(0.8, SPREAD, 2.5, is_rate=True)
     assert interval.low is None
-    assert "as few as 2.5 effective identities" in (interval.reason or "")
+    assert "only 2.5 effective identities" in (interval.reason or "")
 
 
 def test_a_metric_that_most_resamples_lack_has_no_interval_but_a_reason() -> None:
