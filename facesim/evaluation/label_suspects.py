@@ -58,9 +58,9 @@ def find_label_suspects(
     scores above the median genuine pair. An image or an identity is listed if more of its genuine
     pairs are outliers than chance explains, two identities if more of the impostor pairs between
     them are: a binomial test at the share of outliers among all pairs of the kind, at
-    `SIGNIFICANCE` divided by the number of subjects of its kind (Bonferroni). A single genuine pair is listed if
-    it scores below the `EXTREME` quantile of the impostor pairs, a single impostor pair if it
-    scores above the ``1 - EXTREME`` quantile of the genuine pairs.
+    `SIGNIFICANCE` divided by the number of subjects of its kind (Bonferroni). A single genuine pair
+    is listed if it scores below the `EXTREME` quantile of the impostor pairs, a single impostor
+    pair if it scores above the ``1 - EXTREME`` quantile of the genuine pairs.
 
     Args:
         rows: int64 [P, 2], the images of each pair.
