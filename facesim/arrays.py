@@ -1,4 +1,4 @@
-"""Names of the array types that pass between modules: the dtype, the shape being said per use."""
+"""Aliases of array types by dtype; docstrings give the shapes."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_UMASK = os.umask(0)  # it can only be read by setting it, which no thread should see later
+_UMASK = os.umask(0)  # can only be read by setting it, so it is read once, before there are threads
 os.umask(_UMASK)
 _NEW_FILE_MODE = 0o666 & ~_UMASK
 
@@ -16,7 +16,7 @@ _NEW_FILE_MODE = 0o666 & ~_UMASK
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file under a temporary name beside ``path``, flush it to disk and rename it.
 
-    If the block raises, ``path`` stays as it was. A kill leaves at most a ``.tmp`` file.
+    If the block raises, ``path`` is unchanged. A kill leaves at most a ``.tmp`` file.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put UTF-8 text into a file, whole or not at all."""
+    """Write UTF-8 text to a file atomically."""
     with replacing(path) as file:
         file.write(text.encode())
 

@@ -1,4 +1,4 @@
-"""The commands: parse, call, print. Packages that take long to import are imported where used."""
+"""The commands: parse, call, print. Slow packages are imported where they are used."""
 
 import os
 import shlex
@@ -20,31 +20,31 @@ app = typer.Typer(
 )
 data_app = typer.Typer(cls=DataCommandGroup, help="Prepare data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-cache_app = typer.Typer(help="Look after the trunk cache.", no_args_is_help=True)
+cache_app = typer.Typer(help="Manage the trunk cache.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
-new_app = typer.Typer(help="Write files to begin with.", no_args_is_help=True)
+new_app = typer.Typer(help="Create plugins and experiments from templates.", no_args_is_help=True)
 app.add_typer(new_app, name="new")
 
-ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="An experiment in YAML.")]
+ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=5."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=5."),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for run directories.")]
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
         "--plugin",
         metavar="FILE",
-        help="Know the plugins of ./my_loss.py, of a module, or of an experiment as well.",
+        help="Also load plugins from this file, module or experiment.",
     ),
 ]
 EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a folder of eval/.")]
 
 
 def main() -> None:
-    """Run the command line; a person's mistake is a message and exit code 2, no traceback."""
-    # Threads that wait for each other must not keep a busy core from them; read when torch loads.
+    """Run the command line; a user's mistake is a message and exit code 2, no traceback."""
+    # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:]
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
@@ -83,12 +83,10 @@ def run(
     out: Out = Path("runs"),
     resume: Annotated[
         str | None,
-        typer.Option(
-            metavar="RUN_DIR", help="Go on with this run, or `auto`: the latest unfinished one."
-        ),
+        typer.Option(metavar="RUN_DIR", help="Resume this run; `auto`: the latest unfinished one."),
     ] = None,
 ) -> None:
-    """Train an experiment, evaluate it, and leave a run directory."""
+    """Train and evaluate an experiment; writes a run directory."""
     from facesim.evaluation.baselines import read_baselines
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes
@@ -114,7 +112,7 @@ def run(
         result = run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
-        reporter.say(f"stopped by {stopped}; go on with:")
+        reporter.say(f"stopped by {stopped}; resume with:")
         reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None
     cards = experiment.evaluate.protocol.build().report(result).cards
@@ -125,29 +123,31 @@ def run(
 
 @app.command("eval")
 def evaluate(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="What `facesim run` left.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Measure something else: --set 'data.test={name: lfw, root: lfw}'.",
+            help="Evaluate something else: --set 'data.test={name: lfw, root: lfw}'.",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Of the folder in eval/; needed where --set changes what is measured."),
+        typer.Option(
+            help="Name of the folder in eval/; required if --set changes what is measured."
+        ),
     ] = None,
     checkpoint: Annotated[
         str, typer.Option(help="best, last, or the name of a periodic checkpoint.")
     ] = "best",
     recalibrate: Annotated[
         bool,
-        typer.Option("--recalibrate", help="Choose thresholds on val anew, not the run's own."),
+        typer.Option("--recalibrate", help="Choose new thresholds on val."),
     ] = False,
     more: Plugins = None,
 ) -> None:
-    """Measure a trained run: thresholds from val, figures from test, or from other data."""
+    """Evaluate a trained run on test or on other data, with thresholds from val."""
     from facesim.evaluation.baselines import read_baselines
     from facesim.processes import Processes
     from facesim.reporter import reporter_for
@@ -170,13 +170,13 @@ def evaluate(
 
 @app.command()
 def report(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="What `facesim run` left.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
     name: EvaluationName = "test",
     faces: Annotated[
-        bool, typer.Option("--faces/--no-faces", help="Embed small pictures of faces, or none.")
+        bool, typer.Option("--faces/--no-faces", help="Embed small images of faces, or none.")
     ] = True,
 ) -> None:
-    """Write a run's report: one HTML file that opens anywhere, without a network."""
+    """Write a run's report: one self-contained HTML file."""
     from facesim.report.run_report import write_report
     from facesim.runs.run import Run
 
@@ -193,7 +193,7 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Also write this HTML file.")
     ] = None,
 ) -> None:
-    """Print what differs between runs, in configuration and in metrics, and what that shows."""
+    """Compare runs: differences in configuration and metrics, and their significance."""
     from facesim.report.comparison_report import write_comparison
     from facesim.runs.comparison import compare_runs
     from facesim.runs.run import Run
@@ -207,7 +207,7 @@ def compare(
 
 @app.command()
 def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
-    """Validate an experiment, build every part, and rehearse one step; writes nothing."""
+    """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes
     from facesim.reporter import reporter_for
@@ -222,7 +222,7 @@ def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("ru
 
 @app.command()
 def schema(more: Plugins = None) -> None:
-    """Print a JSON Schema of experiment files, every registered plugin's parameters included."""
+    """Print the JSON Schema of experiment files, with the parameters of all plugins."""
     import json
 
     from facesim.discovery import load_installed_plugins
@@ -244,7 +244,7 @@ def plugins(
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
     more: Plugins = None,
 ) -> None:
-    """List plugins, or explain one: parameters, defaults, and where it came from."""
+    """List plugins, or describe one: parameters, defaults and origin."""
     from facesim.discovery import load_installed_plugins
     from facesim.experiment.loading import load_plugins_of
     from facesim.interfaces import REGISTRIES
@@ -265,7 +265,7 @@ def plugins(
 
 @app.command()
 def doctor() -> None:
-    """Examine environment and plugins; exits with 1 if something is wrong."""
+    """Check environment and plugins; exits with 1 if something is wrong."""
     from facesim.doctor.distributions import examine_distributions
     from facesim.doctor.environment import examine_environment
     from facesim.terminal.doctor import print_distributions, print_environment
@@ -280,7 +280,7 @@ def doctor() -> None:
 
 @cache_app.command("list")
 def cache_list() -> None:
-    """List what the trunk cache holds, the one used last first."""
+    """List the feature stores of the trunk cache, most recently used first."""
     from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_stores
 
@@ -290,13 +290,14 @@ def cache_list() -> None:
 @cache_app.command("prune")
 def cache_prune(
     older_than: Annotated[
-        int | None, typer.Option(metavar="DAYS", help="Remove what was not used for so many days.")
+        int | None, typer.Option(metavar="DAYS", help="Remove stores not used for this many days.")
     ] = None,
     max_gb: Annotated[
-        float | None, typer.Option("--max-gb", help="Then remove the oldest until this is kept.")
+        float | None,
+        typer.Option("--max-gb", help="Then remove the least recently used beyond this size."),
     ] = None,
 ) -> None:
-    """Remove features that were not used for long; a run that misses them computes them anew."""
+    """Remove unused features; a run that needs them computes them again."""
     from facesim.model.cache_admin import prune, stores_root
     from facesim.terminal.cache import print_removed
 
@@ -305,7 +306,7 @@ def cache_prune(
 
 @cache_app.command("verify")
 def cache_verify() -> None:
-    """Check every checksum; what is damaged is dropped and computed anew when it is needed."""
+    """Verify all checksums; damaged features are dropped and computed again when needed."""
     from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_verification
 
@@ -316,15 +317,16 @@ def cache_verify() -> None:
 @new_app.command("plugin")
 def new_plugin(
     kind: Annotated[str, typer.Argument(help="loss, sampler, backbone, ...")],
-    name: Annotated[str, typer.Argument(help="What experiments will call it.")],
+    name: Annotated[str, typer.Argument(help="Its name in experiment files.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where to write; here by default.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Output folder; the current one by default."),
     ] = Path(),
     package: Annotated[
-        bool, typer.Option("--package", help="Write a distribution that pip can install.")
+        bool, typer.Option("--package", help="Create a distribution that pip can install.")
     ] = False,
 ) -> None:
-    """Write a plugin that works, with its test, to be changed into what you have in mind."""
+    """Create a working plugin and its test, as a starting point."""
     from facesim.scaffold.plugin import write_package, write_plugin
 
     for path in (write_package if package else write_plugin)(kind, name, out):
@@ -333,20 +335,20 @@ def new_plugin(
 
 @new_app.command("experiment")
 def new_experiment(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: mine.yaml.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to create: mine.yaml.")],
     faces: Annotated[
-        str | None, typer.Option(help="The dataset; a wrong name lists those there are.")
+        str | None, typer.Option(help="The dataset; a wrong name lists the known ones.")
     ] = None,
     root: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Their folder, as seen from the file.")
+        str | None, typer.Option(metavar="DIR", help="Its folder, relative to the file.")
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="A name, or '{name: NAME, PARAMETER: VALUE}'.")
     ] = None,
-    loss: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    loss: Annotated[str | None, typer.Option(help="As for --backbone.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of training.")] = None,
 ) -> None:
-    """Write a commented experiment; asks on a terminal for what no option says."""
+    """Create a commented experiment; on a terminal, asks for missing options."""
     from facesim.scaffold.experiment import write_experiment
     from facesim.terminal.questions import ask
 
@@ -358,27 +360,25 @@ def new_experiment(
 def optimize(
     file: ExperimentFile,
     overrides: Overrides = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where the study's folder is made.")
-    ] = Path("studies"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for studies.")] = Path(
+        "studies"
+    ),
     trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Trials of the study in all, over every worker and machine."),
+        typer.Option(min=1, help="Total number of trials, over all workers and machines."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     storage: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="A database, as in sqlite:///study.db or postgresql+psycopg://host/db; a journal "
-            "in the study's folder by default. The same command on another machine joins in.",
+            help="A database, such as sqlite:///study.db or postgresql+psycopg://host/db; by "
+            "default a journal in the study's folder. The same command elsewhere joins in.",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a study, which must be there already.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an existing study.")] = False,
 ) -> None:
-    """Search the space that an experiment declares, and train the winner again before test."""
+    """Search the space that an experiment declares; retrain the winner, then test it."""
     from facesim.processes import Processes
     from facesim.reporter import reporter_for
     from facesim.terminal.study import print_summary, study_view
@@ -392,7 +392,7 @@ def optimize(
         with study_view(console) as view:
             folder, summary = search(request, view, Processes(reporter_for(console)))
     except Stopped as stopped:
-        typer.echo(f"stopped by {stopped}; the same command goes on")
+        typer.echo(f"stopped by {stopped}; run the same command to resume")
         raise typer.Exit(stopped.exit_code) from None
     print_summary(console, summary)
-    typer.echo(f"written to {folder}; run the winner with: facesim run {folder / 'best.yaml'}")
+    typer.echo(f"written to {folder}; run the winner: facesim run {folder / 'best.yaml'}")

@@ -1,4 +1,4 @@
-"""Where facesim keeps what can be made again."""
+"""The cache folder."""
 
 import os
 from pathlib import Path

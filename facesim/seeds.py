@@ -1,10 +1,10 @@
-"""Seeds that follow from other seeds."""
+"""Derivation of seeds."""
 
 from hashlib import blake2b
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2**63) that is a pure function of ``parts``, unrelated for unequal ones.
+    """A seed in [0, 2**63), a hash of ``parts``.
 
     Example:
         >>> derive_seed(0, "step", 1) == derive_seed(0, "step", 1) != derive_seed(0, "step", 2)
