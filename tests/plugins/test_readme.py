@@ -161,7 +161,7 @@ def test_a_protocol_in_a_file_measures_a_run_and_reports(
 
 
 def test_the_loss_is_ten_lines() -> None:
-    body = FILES["cosine_contrastive.py"].partition('"""Turn')[2].splitlines()[1:]
+    body = FILES["cosine_contrastive.py"].partition('"""Pull')[2].splitlines()[1:]
     assert len([line for line in body if line.strip()]) == 9
 
 
@@ -174,7 +174,7 @@ def test_a_typo_is_shown_as_the_page_says(folder: Path, facesim: Callable[..., s
 def test_the_loss_is_explained_and_in_the_schema(folder: Path, facesim: Callable[..., str]) -> None:
     for named in ("mine.yaml", "cosine_contrastive.py"):
         shown = facesim("plugins", "losses", "cosine_contrastive", "--plugin", named)
-        assert "cosine below which an impostor is free" in shown
+        assert "impostors below it have no loss" in shown
         assert ">= -1 and < 1" in shown
     schema = facesim("schema", "--plugin", "mine.yaml")
     assert all(name in schema for name in ('"cosine_contrastive"', '"ceiling"'))

@@ -143,7 +143,7 @@ SHIPPED = [(registry.plural, plugin.name) for registry in REGISTRIES for plugin 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., EvaluationResult]:
-    """Runs the experiment with overrides, and gives its figures on test."""
+    """Runs the experiment with overrides, and returns its test metrics."""
     (tmp_path / "trains.yaml").write_text(BASE)
 
     def run_with(overrides: Sequence[str]) -> EvaluationResult:

@@ -1,4 +1,4 @@
-"""An ONNX model whose embedding of a picture is a thumbnail of it."""
+"""An ONNX model whose embedding of an image is a thumbnail of it."""
 
 from collections.abc import Sequence
 from pathlib import Path

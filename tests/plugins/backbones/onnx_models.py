@@ -1,4 +1,4 @@
-"""Small ONNX models that embed pictures, written by the tests that use them."""
+"""Small ONNX models that embed images, written by the tests that use them."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def write_model(
     external: str | None = None,
     last: str = "Flatten",
 ) -> Path:
-    """Write a convolution, ReLU and the average over the picture.
+    """Write a convolution, ReLU and the average over the image.
 
     Args:
         path: of the model.
@@ -73,11 +73,11 @@ def write_model(
 
 
 def write_model_of_8_by_8(path: Path, operation: str) -> Path:
-    """Write a model that says it takes pictures of any size, and was made for 8 by 8.
+    """Write a model that says it takes images of any size, and was made for 8 by 8.
 
     Args:
         path: of the model.
-        operation: ``Reshape`` makes more rows of larger pictures, ``MatMul`` cannot take them.
+        operation: ``Reshape`` makes more rows of larger images, ``MatMul`` cannot take them.
     """
     width = 3 * 8 * 8
     shape = numpy_helper.from_array(np.array([-1, width]), "shape")

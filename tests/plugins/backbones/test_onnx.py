@@ -73,7 +73,7 @@ def test_a_model_of_any_size_and_batch_embeds_as_it_says(tmp_path: Path) -> None
     ("operation", "said"),
     [("Reshape", "returns 32 rows for 2 images"), ("MatMul", "cannot take images [3, 32, 32]")],
 )
-def test_pictures_of_another_size_than_the_model_was_made_for_are_refused(
+def test_images_of_another_size_than_the_model_was_made_for_are_refused(
     tmp_path: Path, operation: str, said: str
 ) -> None:
     backbone = build(write_model_of_8_by_8(tmp_path / "m.onnx", operation))

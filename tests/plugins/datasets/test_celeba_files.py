@@ -1,4 +1,4 @@
-"""CelebA's official files are read in every dress they come in, or refused with file and line."""
+"""CelebA's official files are read in every format they come in, or refused with file and line."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
         "1.jpg   7 \n\n2.jpg\t12\n 3.jpg 7\n",
     ],
 )
-def test_the_identity_file_reads_the_same_in_any_dress(root: Path, text: str) -> None:
+def test_the_identity_file_reads_the_same_in_any_format(root: Path, text: str) -> None:
     (root / "identity_CelebA.txt").write_bytes(text.encode())
     data = read_celeba(root)
     assert data.files.tolist() == ["1.jpg", "2.jpg", "3.jpg"]

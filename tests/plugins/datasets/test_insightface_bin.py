@@ -18,13 +18,13 @@ from facesim_plugins.datasets._folds import contiguous_folds
 from facesim_plugins.datasets.insightface_bin import insightface_bin
 
 
-def picture(brightness: int, kind: str = "JPEG") -> bytes:
+def encoded(brightness: int, kind: str = "JPEG") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 8), (brightness, 0, 0)).save(file, kind)
     return file.getvalue()
 
 
-A, B, C, D, E = (picture(50 * number, "PNG" if number == 4 else "JPEG") for number in range(5))
+A, B, C, D, E = (encoded(50 * number, "PNG" if number == 4 else "JPEG") for number in range(5))
 IMAGES = [A, B, B, C, D, E, A, D]
 SAME = [True, True, False, False]
 

@@ -75,7 +75,7 @@ def test_images_of_one_identity_differ_in_pose_light_background_and_expression()
 
 
 def test_turning_the_head_moves_the_nose_sideways_more_than_the_ears() -> None:
-    """The face is a solid, not a flat picture."""
+    """The face is a solid, not a flat image."""
     view = replace(view_of(0, 0, 0), yaw=0.0)
     nose, ear = np.array([[0.0, 0.0, 0.8], [0.7, 0.0, 0.0]])
     shift = _project(np.stack([nose, ear]), replace(view, yaw=0.3))[:, 0]
@@ -174,7 +174,7 @@ def test_seeds_and_sizes_have_folders_of_their_own(tmp_path: Path) -> None:
 
 
 def test_pixels_alone_hardly_tell_who_it_is() -> None:
-    """Recognising these faces takes more than comparing pictures."""
+    """Recognising these faces takes more than comparing pixels."""
     people, views = 60, 3
     flat = np.array(
         [
