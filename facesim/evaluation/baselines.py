@@ -7,10 +7,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from facesim.errors import FacesimError
+from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds
-from facesim.evaluation.metric_difference import MetricDifference
 from facesim.evaluation.operating_points import choose_operating_points
-from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.task import EvaluationTask
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import Measurement, System

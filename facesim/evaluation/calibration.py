@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, Validat
 
 from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
-from facesim.evaluation.calibration_error import expected_calibration_error
 from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
-from facesim.evaluation.platt import Sigmoid, fit_sigmoid
+from facesim.evaluation.probabilities import Sigmoid, expected_calibration_error, fit_sigmoid
 from facesim.interfaces.roc import Roc, SortedPairs, checked_scores
 
 
@@ -50,11 +49,6 @@ class ProbabilityMap(_Json):
     def probability(self, scores: npt.ArrayLike) -> FloatArray:
         """Probabilities float64 [P] of scores float [P]."""
         return Sigmoid(self.slope, self.offset).probability(np.asarray(scores, np.float64))
-
-    def calibration_error_on(self, scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
-        """Expected calibration error on other pairs; ``nan`` of none."""
-        checked, genuine = checked_scores(scores, same)
-        return expected_calibration_error(self.probability(checked), genuine)
 
 
 class Calibration(_Json):

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from facesim.evaluation.metric_difference import MetricDifference
+from facesim.evaluation.differences import MetricDifference
 from facesim.interfaces import metrics
 from facesim.interfaces.kinds import built_metrics
 from facesim.interfaces.metric import MeanLoss, Metric, Quantity

@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from facesim.errors import FacesimError
-from facesim.evaluation.metric_difference import MetricDifference, independent_difference
-from facesim.evaluation.paired_difference import ScoredRun, paired_differences
+from facesim.evaluation.differences import (
+    MetricDifference,
+    ScoredRun,
+    independent_difference,
+    paired_differences,
+)
 from facesim.experiment.differences import differing_values
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult

@@ -4,6 +4,7 @@ from functools import cached_property
 from hashlib import sha256
 
 from facesim.atomic import write_text
+from facesim.data.linter.protocol import lint_evaluation
 from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.baselines import (
@@ -16,8 +17,7 @@ from facesim.evaluation.baselines import (
 )
 from facesim.evaluation.calibration import Calibration, calibrate
 from facesim.evaluation.evaluate import Thresholds
-from facesim.evaluation.slice_result import Slices
-from facesim.evaluation.slices import measure_slices
+from facesim.evaluation.slices import Slices, measure_slices
 from facesim.evaluation.task import EvaluationTask
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
@@ -36,7 +36,6 @@ from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
 from facesim.training.evaluation_pairs import evaluation_pairs, plan_comparisons
-from facesim.training.lint import lint_evaluation
 from facesim.training.trunk_file import load_trunk
 
 SLICES_FILE = "slices.json"

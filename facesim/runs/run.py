@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from facesim.atomic import write_text
+from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_experiment
@@ -25,7 +26,6 @@ from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import BEST, CheckpointFolder, Progress, restore_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
-from facesim.training.lint import lint_protocol
 from facesim.training.stop import (
     InterruptibleReporter,
     Stopped,

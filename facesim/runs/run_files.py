@@ -10,7 +10,7 @@ from facesim.data.linter.findings import LintReport
 from facesim.errors import DataError, FacesimError, did_you_mean
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.slice_result import Slices
+from facesim.evaluation.slices import Slices
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment

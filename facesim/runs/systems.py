@@ -10,8 +10,7 @@ from torch import Tensor
 from facesim.arrays import Int64Array
 from facesim.evaluation.baseline_networks import PIXELS_SIDE, raw_pixels, untouched_backbone
 from facesim.evaluation.baselines import BaselineSystem
-from facesim.evaluation.embedding import Embedder
-from facesim.evaluation.scoring import score_pairs
+from facesim.evaluation.embedding import Embedder, score_pairs
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.interfaces.protocol import ScoredPairs, System

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
+from facesim.data.linter.protocol import lint_protocol
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, prepare
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
-from facesim.training.lint import lint_protocol
 from facesim.training.step import NonFiniteLossError, precision_of, seed_step, training_loss
 
 

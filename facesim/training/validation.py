@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from facesim.evaluation.collapse import collapse_warnings
-from facesim.evaluation.embedding import Embedder
+from facesim.evaluation.diagnostics import TrainingHealth, collapse_warnings, training_health
+from facesim.evaluation.embedding import Embedder, score_pairs
 from facesim.evaluation.evaluate import evaluate_scores
-from facesim.evaluation.scoring import score_pairs
-from facesim.evaluation.training_health import TrainingHealth, training_health
 from facesim.interfaces import PairSet
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult

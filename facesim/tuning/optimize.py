@@ -8,12 +8,12 @@ from typing import Protocol
 import numpy as np
 
 from facesim.atomic import write_text
+from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
-from facesim.training.lint import lint_protocol
 from facesim.training.stop import InterruptibleReporter, stop_on_signals
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.study import Plan, open_study, silence_optuna, study_exists

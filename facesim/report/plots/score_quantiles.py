@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facesim.evaluation.training_health import QUANTILES
+from facesim.evaluation.diagnostics import QUANTILES
 from facesim.page import Plot, Table
 from facesim.report.formatting import number
 from facesim.report.plots.layout import GENUINE, IMPOSTOR, epoch_ticks, new_plot, style_axes

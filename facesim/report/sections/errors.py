@@ -4,7 +4,7 @@ import numpy as np
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.calibration_error import expected_calibration_error
+from facesim.evaluation.probabilities import expected_calibration_error
 from facesim.page import Gallery, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count, percent

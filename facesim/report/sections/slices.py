@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
-from facesim.evaluation.slice_result import Gap, Slice, Slices
-from facesim.evaluation.slices import FEWEST_PAIRS
+from facesim.evaluation.slices import FEWEST_PAIRS, Gap, Slice, Slices
 from facesim.interfaces.result import Estimate
 from facesim.page import Block, Plot, Section, Table, Text
 from facesim.report.formatting import count, estimate, signed

@@ -7,8 +7,7 @@ from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
 from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.intervals import bootstrap_interval
-from facesim.evaluation.slice_result import Slice, Slices
-from facesim.evaluation.slices import measure_slices
+from facesim.evaluation.slices import Slice, Slices, measure_slices
 from facesim.interfaces.scores import LabelledScores
 
 IMAGES, PEOPLE, PAIRS = 200, 40, 3000

@@ -13,11 +13,11 @@ from facesim.discovery import load_installed_plugins
 from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.baselines import Baseline, baselines_to_json
 from facesim.evaluation.calibration import Provenance, calibrate
+from facesim.evaluation.diagnostics import QUANTILES
+from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.operating_points import choose_operating_points
-from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.evaluation.slices import measure_slices
-from facesim.evaluation.training_health import QUANTILES
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores

@@ -2,7 +2,7 @@
 
 import pytest
 
-from facesim.evaluation.metric_difference import MetricDifference
+from facesim.evaluation.differences import MetricDifference
 from facesim.interfaces.result import Estimate
 from facesim.report.formatting import (
     count,

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baselines import Baseline
+from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.operating_points import OperatingPoint
-from facesim.evaluation.paired_difference import ScoredRun, paired_differences
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores
 from facesim.page import Card

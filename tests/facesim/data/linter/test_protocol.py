@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from facesim.data.linter.findings import Finding, ProtocolError
+from facesim.data.linter.protocol import lint_protocol
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.processes import Processes
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
-from facesim.training.lint import lint_protocol
 
 EXPERIMENT = """
 name: linted
@@ -155,7 +155,7 @@ def test_pictures_are_not_decoded_where_nobody_asks_for_near_ones(
     def refuse(*arguments: object) -> None:
         raise AssertionError("a picture was hashed")
 
-    monkeypatch.setattr("facesim.training.lint.perceptual_hashes", refuse)
+    monkeypatch.setattr("facesim.data.linter.protocol.perceptual_hashes", refuse)
     linted(data.experiment("lint.near_image_in_two_splits=off"))
 
 

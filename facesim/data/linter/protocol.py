@@ -1,21 +1,37 @@
 """The protocol linter over an experiment's splits and pairs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from facesim.data.image_digests import Digests
+from facesim.data.image_digests import Digests, TableDigests
 from facesim.data.linter.findings import Findings, LintReport
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
 from facesim.data.perceptual_hash import perceptual_hashes
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import PairSet
+from facesim.interfaces import FaceTable, PairSet
 from facesim.processes import Processes
-from facesim.training.build import Split
+
+
+class LintedSplit(Protocol):
+    """One split of the data, as far as the linter reads it."""
+
+    @property
+    def name(self) -> str:
+        """``train``, ``val`` or ``test``."""
+
+    @property
+    def table(self) -> FaceTable:
+        """The images."""
+
+    @property
+    def digests(self) -> TableDigests:
+        """Digests of the image files."""
 
 
 def lint_protocol(
     experiment: Experiment,
-    splits: Sequence[Split],
+    splits: Sequence[LintedSplit],
     pairs: Mapping[str, PairSet],
     processes: Processes,
 ) -> LintReport:
@@ -33,7 +49,7 @@ def lint_protocol(
     findings = Findings(experiment.lint)
     tables = {split.name: split.table for split in splits}
     lint_identities(tables, findings)
-    digests = {name: _digests(split, processes) for name, split in _by_name(splits).items()}
+    digests = {split.name: _digests(split, processes) for split in splits}
     lint_same_images(tables, digests, findings)
     if findings.watches("near_image_in_two_splits"):
         hashes = {}
@@ -48,7 +64,7 @@ def lint_protocol(
 
 
 def lint_evaluation(
-    name: str, experiment: Experiment, test: Split, pairs: PairSet | None
+    name: str, experiment: Experiment, test: LintedSplit, pairs: PairSet | None
 ) -> LintReport:
     """Look for what would make the figures of one evaluation of a run worthless.
 
@@ -72,11 +88,7 @@ def lint_evaluation(
     return findings.report()
 
 
-def _by_name(splits: Sequence[Split]) -> dict[str, Split]:
-    return {split.name: split for split in splits}
-
-
-def _digests(split: Split, processes: Processes) -> Digests:
+def _digests(split: LintedSplit, processes: Processes) -> Digests:
     title = f"reading the images of {split.name}"
     with processes.reporter.task(title, len(split.table)) as advance:
         return split.digests.get(advance)
