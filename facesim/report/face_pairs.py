@@ -10,8 +10,7 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
 from facesim.page import Face, FacePair
 from facesim.report.formatting import number
-from facesim.runs.scored_images import ScoredImages
-from facesim.runs.scored_pairs import NamedPairs
+from facesim.runs.scored_pairs import NamedPairs, ScoredImages
 
 LONGEST_SIDE = 144
 _QUALITY = 80
@@ -23,15 +22,13 @@ class FacePairPresenter:
 
     Attributes:
         pairs: the scored pairs.
-        images: of the pairs; None where the table cannot be read.
+        images: of the pairs; None where the page names their files only.
         preprocessing: of the evaluation; what the network saw of an image is shown, but smaller.
-        embed: whether the page holds the images; otherwise it names their files only.
     """
 
     pairs: NamedPairs
     images: ScoredImages | None
     preprocessing: Preprocessing
-    embed: bool
     _uris: dict[int, str | None] = field(default_factory=dict, repr=False)
 
     def show(self, position: int, *facts: str) -> FacePair:
@@ -48,7 +45,7 @@ class FacePairPresenter:
 
     def _image(self, position: int, side: int) -> str | None:
         """A JPEG as a data URI; None where it is left out or cannot be read."""
-        if self.images is None or not self.embed:
+        if self.images is None:
             return None
         row = int(self.images.rows[position, side])
         if row not in self._uris:

@@ -22,7 +22,6 @@ from facesim.report.sections.training import training_section
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
-from facesim.runs.scored_images import find_images
 
 
 def write_report(run: Run, *, faces: bool = True, name: str = OWN) -> Path:
@@ -69,26 +68,28 @@ def _evaluation_sections(
 ) -> list[Section]:
     """What needs an evaluation; part of it needs the scores of its pairs, or its images, too."""
     pairs = files.pairs
-    try:
-        images = find_images(files, pairs) if pairs is not None else None
-        why_no_images = ""
-    except FacesimError as error:  # data may have moved since
-        images, why_no_images = None, str(error)
+    identities = images = None
+    missing = ""
+    if pairs is not None:
+        try:
+            identities = files.identities(pairs)
+            images = files.images(pairs) if faces else None
+        except FacesimError as error:  # data may have moved since
+            lost = "Faces" if identities else "Faces, intervals of curves and suspected labels"
+            missing = f"{lost} need the images: {error}"
     sections = [
-        scores_section(result, pairs, images, files.baselines),
+        scores_section(result, pairs, identities, files.baselines),
         operating_points_section(result),
     ]
     sections += files.protocol_report.sections
     if files.slices is not None:
         sections.append(slices_section(files.slices))
     if pairs is not None:
-        preprocessing = Preprocessing.of(files.evaluated.image)
-        presenter = FacePairPresenter(pairs, images, preprocessing, faces)
+        presenter = FacePairPresenter(pairs, images, Preprocessing.of(files.evaluated.image))
         if result.threshold is not None:
             sections.append(errors_section(presenter, result.threshold, files.calibration))
-        if images is not None:
-            sections.append(label_noise_section(presenter, images))
-    if why_no_images:
-        told = f"Faces, intervals of curves and suspected labels need the images: {why_no_images}"
-        sections.append(Section("images", "Images", (Text(told, "note"),)))
+        if identities is not None:
+            sections.append(label_noise_section(presenter, identities))
+    if missing:
+        sections.append(Section("images", "Images", (Text(missing, "note"),)))
     return sections

@@ -16,7 +16,6 @@ from facesim.interfaces.result import Estimate, EvaluationResult
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
-from facesim.runs.scored_images import find_images
 from facesim.runs.scored_pairs import NamedPairs
 
 
@@ -132,10 +131,10 @@ def _paired(
     before, after = _scored(first), _scored(second)
     if not before.same_pairs_as(after):
         raise FacesimError("it was evaluated on other pairs")
-    images = find_images(first, before)
+    identities = first.identities(before)
     found = paired_differences(
-        ScoredRun(images.labelled(before), _result(first).threshold),
-        ScoredRun(images.labelled(after), _result(second).threshold),
+        ScoredRun(before.labelled(identities), _result(first).threshold),
+        ScoredRun(after.labelled(identities), _result(second).threshold),
         metrics,
         seed=_result(first).seed,
         resamples=first.experiment.evaluate.resamples,

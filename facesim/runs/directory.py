@@ -8,13 +8,20 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, PositiveInt, ValidationError
 
-from facesim.errors import FacesimError
+from facesim.atomic import write_text
+from facesim.errors import DataError, FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.runs.log import read_log
 from facesim.training.checkpoint import CheckpointFolder
+from facesim.version import __version__
 
 EXPERIMENT_FILE = "experiment.yaml"
+FORMAT_FILE = "run.json"
+FORMAT = 2
+"""Of the directories that this version writes; it reads format 1 as well, which names itself
+nowhere: results with one field per metric, scores without identities."""
 
 
 class RunDirectory:
@@ -31,8 +38,13 @@ class RunDirectory:
         self.path = path
         if not self.experiment_file.is_file():
             raise FacesimError(
-                f"{path} is no run directory: it has no {EXPERIMENT_FILE}; `facesim run` prints "
+                f"{path} is not a run directory: it has no {EXPERIMENT_FILE}; `facesim run` prints "
                 "the directory that it makes"
+            )
+        if self.format > FORMAT:
+            raise FacesimError(
+                f"{path} has format {self.format}, and facesim {__version__} reads run directories "
+                f"up to format {FORMAT}; update facesim"
             )
 
     @classmethod
@@ -50,11 +62,28 @@ class RunDirectory:
             for folder in ("checkpoints", "pairs", "eval"):
                 (unfinished / folder).mkdir()
             experiment.save(unfinished / EXPERIMENT_FILE)
+            _write_format(unfinished)
             unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
             path = _rename_to_free(unfinished, parent / stamp)
         except OSError as error:
             raise FacesimError(f"cannot make a run directory in {parent}: {error}") from None
         return cls(path)
+
+    @property
+    def format(self) -> int:
+        """The newest format of the directory's files.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        path = self.path / FORMAT_FILE
+        if not path.is_file():
+            return 1
+        try:
+            return _Format.model_validate_json(path.read_bytes()).format
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise DataError(f'{path}: {reason}; write {{"format": {FORMAT}}}') from None
 
     @property
     def experiment_file(self) -> Path:
@@ -109,17 +138,31 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Hold the run for this process; the lock goes with the process, however it ends.
 
+        What is written under it is of the present format, whatever the directory's was.
+
         Raises:
             FacesimError: another process holds it.
         """
         lock = FileLock(self.path / ".lock", blocking=False)
         try:
             with lock:
+                if self.format < FORMAT:
+                    _write_format(self.path)
                 yield
         except Timeout:
             raise FacesimError(
                 f"{self.path} is in use by another process; wait for it, or start a new run"
             ) from None
+
+
+class _Format(BaseModel):
+    """The model of ``run.json``; newer formats may say more."""
+
+    format: PositiveInt
+
+
+def _write_format(folder: Path) -> None:
+    write_text(folder / FORMAT_FILE, _Format(format=FORMAT).model_dump_json() + "\n")
 
 
 def _rename_to_free(folder: Path, wanted: Path) -> Path:

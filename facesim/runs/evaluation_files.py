@@ -1,15 +1,13 @@
 """The files that an evaluation leaves."""
 
-import numpy as np
-import pandas as pd
-
-from facesim.atomic import replacing, write_text
+from facesim.atomic import write_text
 from facesim.data.linter.findings import LintReport
 from facesim.evaluation.calibration import Calibration
 from facesim.interfaces import FaceTable
 from facesim.interfaces.protocol import Measurement
 from facesim.runs.directory import EXPERIMENT_FILE
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.scored_pairs import write_scored_pairs
 
 
 def begin_files(plan: EvaluationPlan) -> None:
@@ -37,26 +35,9 @@ def write_files(
     if plan.recalibrates:
         write_text(plan.calibration_file, calibration.to_json())
     write_text(plan.folder / "lint.json", lint.model_dump_json(indent=2) + "\n")
-    _write_scores(plan, calibration, measured, table)
+    if measured.scored is not None:  # all pairs of 20,000 images would fill ten gigabytes
+        scores = measured.scored.scores
+        sigmoid = calibration.probability
+        probabilities = None if sigmoid is None else sigmoid.probability(scores)
+        write_scored_pairs(plan.folder, table, measured.scored, probabilities)
     write_text(plan.folder / "metrics.json", measured.result.to_json())
-
-
-def _write_scores(
-    plan: EvaluationPlan, calibration: Calibration, measured: Measurement, table: FaceTable
-) -> None:
-    scored = measured.scored
-    if scored is None:  # all pairs of 20,000 images would fill ten gigabytes
-        return
-    files = np.asarray(table.files)[scored.pairs.rows]
-    columns = {
-        "file1": files[:, 0],
-        "file2": files[:, 1],
-        "same": scored.pairs.same.astype(int),
-        "score": scored.scores,
-    }
-    if scored.pairs.fold is not None:
-        columns["fold"] = scored.pairs.fold
-    if calibration.probability is not None:
-        columns["probability"] = calibration.probability.probability(scored.scores)
-    with replacing(plan.folder / "scores.csv") as file:
-        pd.DataFrame(columns).to_csv(file, index=False, lineterminator="\n")

@@ -93,7 +93,8 @@ class Run:
         cls, experiment: Experiment, out: Path, processes: Processes | None = None
     ) -> "Run | None":
         """The newest run of the same resolved experiment in ``out`` that has not finished."""
-        for file in sorted((out / experiment.name).glob(f"*/{EXPERIMENT_FILE}"), reverse=True):
+        made = (out / experiment.name).glob(f"[!.]*/{EXPERIMENT_FILE}")
+        for file in sorted(made, reverse=True):
             run = cls.open(file.parent, processes)
             if not run.directory.finished and run.experiment.as_data() == experiment.as_data():
                 return run

@@ -14,14 +14,18 @@ from facesim.evaluation.slices import Slices
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import FaceTable
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
 from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.log import TrainingLog, read_log
-from facesim.runs.scored_pairs import NamedPairs, read_scored_pairs
+from facesim.runs.scored_pairs import (
+    NamedPairs,
+    PairIdentities,
+    ScoredImages,
+    read_scored_pairs,
+)
 from facesim.training.build import Tables
 
 T = TypeVar("T")
@@ -74,13 +78,26 @@ class RunFiles:
     lint: LintReport | None
     tables: Tables
 
-    def table(self) -> FaceTable:
-        """The images of the evaluation, which may have moved since.
+    def images(self, pairs: NamedPairs) -> ScoredImages:
+        """The images of the evaluation's pairs, which may have moved since.
 
         Raises:
-            FacesimError: the table cannot be read.
+            FacesimError: the table cannot be read, or is not the one that was evaluated.
         """
-        return self.tables.read("test", self.evaluated.data.test)[0]
+        try:
+            table, _ = self.tables.read("test", self.evaluated.data.test)
+        except OSError as error:
+            raise FacesimError(f"{error.filename}: {error.strerror}") from error
+        return ScoredImages.find(pairs, table)
+
+    def identities(self, pairs: NamedPairs) -> PairIdentities:
+        """The identities of the evaluation's pairs.
+
+        Raises:
+            FacesimError: the run is of format 1, which leaves them to the table, and that cannot
+                be read.
+        """
+        return pairs.identities or self.images(pairs).identities(pairs.same)
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -124,7 +141,7 @@ def read_run(run: RunDirectory, experiment: Experiment, name: str, tables: Table
         starts=_read(run.environment_file, tuple[Start, ...]) or (),
         log=read_log(run.metrics_log),
         result=_read(folder / "metrics.json", EvaluationResult),
-        pairs=read_scored_pairs(folder / "scores.csv"),
+        pairs=read_scored_pairs(folder),
         baselines=_read(folder / "baselines.json", tuple[Baseline, ...]) or (),
         slices=_read(folder / "slices.json", Slices),
         calibration=_read(folder / run.calibration_file.name, Calibration)

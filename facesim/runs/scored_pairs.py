@@ -1,6 +1,8 @@
-"""``scores.csv``: the pairs that an evaluation compared, by file name, with their scores."""
+"""``scores.csv``: the pairs of an evaluation by file and identity, with their scores."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +10,58 @@ import numpy.typing as npt
 import pandas as pd
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
+from facesim.atomic import replacing, write_text
 from facesim.errors import DataError
-from facesim.interfaces import FaceTable
+from facesim.interfaces import FaceTable, PairSet
+from facesim.interfaces.protocol import ScoredPairs
+from facesim.interfaces.scores import LabelledScores, effective_pair_identities
+
+SCORES_FILE = "scores.csv"
+IDENTITIES_FILE = "identities.json"
 
 _COLUMNS = {
     "file1": str,
     "file2": str,
+    "identity1": str,
+    "identity2": str,
     "same": np.int8,
     "score": np.float64,
     "probability": np.float64,
 }
+_OPTIONAL = ("identity1", "identity2", "probability")
+"""Runs of format 1 name no identities; without enough pairs of val there is no probability."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairIdentities:
+    """The identities on both sides of P pairs.
+
+    Attributes:
+        codes: int64 [P, 2], as the pairs themselves have them: the two of a pair are equal if and
+            only if it is genuine. They stand in the order of the table's identities, on which the
+            resamples of the intervals depend.
+        labels: str [I], the dataset's own label of each identity of the pairs.
+    """
+
+    codes: Int64Array
+    labels: npt.NDArray[np.object_]
+
+    @classmethod
+    def of_labels(
+        cls, sides: npt.NDArray[np.object_], same: BoolArray, order: Sequence[str]
+    ) -> "PairIdentities":
+        """From the labels of both sides, str [P, 2], and the order of the distinct ones.
+
+        Raises:
+            KeyError: a label is not in ``order``.
+        """
+        labels = np.array(order, dtype=object)
+        codes = pd.Index(labels).get_indexer(sides.ravel()).astype(np.int64).reshape(sides.shape)
+        if (codes < 0).any():
+            raise KeyError(sides[codes < 0][0])
+        pairs = PairSet(codes, same)
+        effective = effective_pair_identities(pairs, np.arange(len(labels)))
+        return cls(np.stack(effective, axis=1), labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +73,14 @@ class NamedPairs:
         same: bool [P], True for genuine pairs.
         scores: float64 [P].
         probabilities: float64 [P], of showing one person; None where val supported no calibration.
+        identities: on both sides; None in runs of format 1, where only the table knows them.
     """
 
     files: npt.NDArray[np.object_]
     same: BoolArray
     scores: FloatArray
     probabilities: FloatArray | None = None
+    identities: PairIdentities | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -43,15 +89,55 @@ class NamedPairs:
         """Whether both hold the same pairs in the same order."""
         return np.array_equal(self.files, other.files) and np.array_equal(self.same, other.same)
 
+    def labelled(self, identities: PairIdentities) -> LabelledScores:
+        """The scores with the identities of these pairs."""
+        return LabelledScores.of(self.scores, self.same, *identities.codes.T)
 
-def read_scored_pairs(path: Path) -> NamedPairs | None:
-    """Read ``file1,file2,same,score[,probability]``; None if there is no file.
+
+def write_scored_pairs(
+    folder: Path, table: FaceTable, scored: ScoredPairs, probabilities: FloatArray | None
+) -> None:
+    """Write ``scores.csv``, and the order of its identities as ``identities.json``.
+
+    Args:
+        folder: of the evaluation.
+        table: the images.
+        scored: its pairs.
+        probabilities: float64 [P], of a genuine pair; None where there are none.
+    """
+    rows = scored.pairs.rows
+    files = np.asarray(table.files)[rows]
+    labels = np.asarray(table.labels)[table.identities[rows]]
+    columns = {
+        "file1": files[:, 0],
+        "file2": files[:, 1],
+        "identity1": labels[:, 0],
+        "identity2": labels[:, 1],
+        "same": scored.pairs.same.astype(int),
+        "score": scored.scores,
+    }
+    if scored.pairs.fold is not None:
+        columns["fold"] = scored.pairs.fold
+    if probabilities is not None:
+        columns["probability"] = probabilities
+    order = np.asarray(table.labels)[np.unique(table.identities[rows])]
+    write_text(folder / IDENTITIES_FILE, json.dumps(order.tolist(), indent=0) + "\n")
+    with replacing(folder / SCORES_FILE) as file:
+        pd.DataFrame(columns).to_csv(
+            file, index=False, lineterminator="\n", errors="surrogateescape"
+        )
+
+
+def read_scored_pairs(folder: Path) -> NamedPairs | None:
+    """Read ``file1,file2[,identity1,identity2],same,score[,probability]``; None without the file.
 
     Further columns are left out.
 
     Raises:
-        DataError: a column is missing, or ``same`` or ``score`` holds no number.
+        DataError: a column is missing, ``same`` or ``score`` holds no number, or
+            ``identities.json`` is damaged or does not belong to the file.
     """
+    path = folder / SCORES_FILE
     if not path.is_file():
         return None
     try:
@@ -64,29 +150,64 @@ def read_scored_pairs(path: Path) -> NamedPairs | None:
         )
     except ValueError as error:
         raise DataError(f"{path}: {error}; `facesim eval` writes it again") from None
-    missing = [column for column in _COLUMNS if column not in (*table.columns, "probability")]
+    missing = [column for column in _COLUMNS if column not in (*table.columns, *_OPTIONAL)]
     if missing:
         raise DataError(f"{path}: the column {missing[0]} is missing; `facesim eval` writes it")
-    return NamedPairs(
+    pairs = NamedPairs(
         table[["file1", "file2"]].to_numpy(dtype=object),
         table["same"].to_numpy(bool),
         table["score"].to_numpy(np.float64),
         table["probability"].to_numpy(np.float64) if "probability" in table else None,
     )
+    if not {"identity1", "identity2"} <= set(table.columns):
+        return pairs
+    sides = table[["identity1", "identity2"]].to_numpy(dtype=object)
+    return replace(pairs, identities=_identities(folder, sides, pairs.same))
 
 
-def rows_of(pairs: NamedPairs, table: FaceTable) -> Int64Array:
-    """The rows int64 [P, 2] of the table that the pairs' files stand in.
-
-    Raises:
-        DataError: a file is not in the table.
-    """
-    index = pd.Index(table.files.astype(object))
-    rows: Int64Array = index.get_indexer(pairs.files.ravel()).astype(np.int64)
-    missing = np.flatnonzero(rows < 0)
-    if missing.size:
+def _identities(folder: Path, sides: npt.NDArray[np.object_], same: BoolArray) -> PairIdentities:
+    path = folder / IDENTITIES_FILE
+    try:
+        order = json.loads(path.read_text(encoding="utf-8"))
+        return PairIdentities.of_labels(sides, same, order)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; `facesim eval` writes it again") from None
+    except KeyError as error:
         raise DataError(
-            f"{missing.size} scored files are not in the table any more, the first is "
-            f"{pairs.files.ravel()[missing[0]]!r}; evaluate again"
-        )
-    return rows.reshape(pairs.files.shape)
+            f"{path}: the identity {error} of {SCORES_FILE} is missing; `facesim eval` writes both"
+        ) from None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredImages:
+    """The table that pairs are of.
+
+    Attributes:
+        table: the images.
+        rows: int64 [P, 2], the rows of each pair.
+    """
+
+    table: FaceTable
+    rows: Int64Array
+
+    @classmethod
+    def find(cls, pairs: NamedPairs, table: FaceTable) -> "ScoredImages":
+        """Find the files of pairs in a table.
+
+        Raises:
+            DataError: a file is not in the table.
+        """
+        index = pd.Index(table.files.astype(object))
+        rows: Int64Array = index.get_indexer(pairs.files.ravel()).astype(np.int64)
+        missing = np.flatnonzero(rows < 0)
+        if missing.size:
+            raise DataError(
+                f"{missing.size} scored files are not in the table any more, the first is "
+                f"{pairs.files.ravel()[missing[0]]!r}; evaluate again"
+            )
+        return cls(table, rows.reshape(pairs.files.shape))
+
+    def identities(self, same: BoolArray) -> PairIdentities:
+        """Those of the table, as the pairs have them whose ``same`` bool [P] this is."""
+        effective = effective_pair_identities(PairSet(self.rows, same), self.table.identities)
+        return PairIdentities(np.stack(effective, axis=1), self.table.labels.astype(object))

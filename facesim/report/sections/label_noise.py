@@ -1,10 +1,15 @@
 """Suspected label errors."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
 from facesim.evaluation.label_suspects import Suspect, find_label_suspects
 from facesim.page import Gallery, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.formatting import count
-from facesim.runs.scored_images import ScoredImages
+from facesim.runs.scored_pairs import PairIdentities
 
 _SHOWN = 8
 
@@ -20,15 +25,18 @@ RULE = (
 )
 
 
-def label_noise_section(presenter: FacePairPresenter, images: ScoredImages) -> Section:
+def label_noise_section(presenter: FacePairPresenter, identities: PairIdentities) -> Section:
     """Each suspect with its most extreme pair, and single outlier pairs."""
     pairs = presenter.pairs
-    found = find_label_suspects(images.rows, images.identities, pairs.same, pairs.scores)
+    images, files = pd.factorize(pairs.files.ravel(), sort=True)
+    labels = identities.labels.tolist()
+    rows = images.astype(np.int64).reshape(pairs.files.shape)
+    found = find_label_suspects(rows, identities.codes, pairs.same, pairs.scores)
     galleries = (
         Gallery(
             f"Outlier images and identities: {count(len(found.gathered), 'suspect')}",
             tuple(
-                presenter.show(suspect.worst, _caption(suspect, images))
+                presenter.show(suspect.worst, _caption(suspect, files.tolist(), labels))
                 for suspect in found.gathered[:_SHOWN]
             ),
         ),
@@ -46,11 +54,10 @@ def label_noise_section(presenter: FacePairPresenter, images: ScoredImages) -> S
     return Section("label-noise", "Suspected labels", (Text(RULE), *none, *shown))
 
 
-def _caption(suspect: Suspect, images: ScoredImages) -> str:
-    labels = images.table.labels
+def _caption(suspect: Suspect, files: Sequence[str], labels: Sequence[str]) -> str:
     share = f"{suspect.outliers} of its {suspect.pairs} genuine pairs are outliers"
     if suspect.kind == "image":
-        return f"image {images.table.files[suspect.subject[0]]}: {share}"
+        return f"image {files[suspect.subject[0]]}: {share}"
     if suspect.kind == "identity":
         return f"identity {labels[suspect.subject[0]]}: {share}"
     first, second = suspect.subject

@@ -12,8 +12,7 @@ from facesim.report.plots.det_curve import det_figure
 from facesim.report.plots.roc_curve import roc_figure
 from facesim.report.plots.score_histogram import score_histogram
 from facesim.report.plots.tar_at_far import tar_at_far_figure
-from facesim.runs.scored_images import ScoredImages
-from facesim.runs.scored_pairs import NamedPairs
+from facesim.runs.scored_pairs import NamedPairs, PairIdentities
 
 _GRID_POINTS = 40
 _RESAMPLES = 200  # the bands use their standard error only, which 200 give within some 5%
@@ -22,7 +21,7 @@ _RESAMPLES = 200  # the bands use their standard error only, which 200 give with
 def scores_section(
     result: EvaluationResult,
     pairs: NamedPairs | None,
-    images: ScoredImages | None,
+    identities: PairIdentities | None,
     baselines: tuple[Baseline, ...],
 ) -> Section:
     """Histogram, ROC and DET of an evaluation's pairs.
@@ -30,7 +29,7 @@ def scores_section(
     Args:
         result: the evaluation's metrics.
         pairs: its pairs; None where there were too many to keep.
-        images: for the identities; None leaves the bands out.
+        identities: of the pairs; None leaves the bands out.
         baselines: drawn beside the ROC.
     """
     if pairs is None:
@@ -42,7 +41,7 @@ def scores_section(
         blocks.append(Text("The curves need genuine and impostor pairs.", "note"))
         return Section("scores", "Scores", tuple(blocks))
     roc = Roc.of_scores(pairs.scores, pairs.same)
-    band = _band(images.labelled(pairs), roc.impostor) if images is not None else None
+    band = _band(pairs.labelled(identities), roc.impostor) if identities is not None else None
     blocks += [roc_figure(roc, band, result, baselines), det_figure(roc, band, result)]
     return Section("scores", "Scores", tuple(blocks))
 

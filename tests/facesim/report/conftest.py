@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from facesim.data.pair_sets import draw_pair_set
@@ -20,9 +19,11 @@ from facesim.evaluation.operating_points import choose_operating_points
 from facesim.evaluation.slices import measure_slices
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.protocol import ScoredPairs
 from facesim.interfaces.scores import LabelledScores
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import Run
+from facesim.runs.scored_pairs import write_scored_pairs
 
 load_installed_plugins()
 METRICS = built_metrics(standard_metrics())
@@ -124,11 +125,7 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
     probabilities = calibration.probability.probability(scores)
     folder = run.directory.evaluation("test")
     folder.mkdir()
-    names = table.files[pairs.rows]
-    columns = {"file1": names[:, 0], "file2": names[:, 1], "same": pairs.same.astype(int)}
-    pd.DataFrame({**columns, "score": scores, "probability": probabilities}).to_csv(
-        folder / "scores.csv", index=False
-    )
+    write_scored_pairs(folder, table, ScoredPairs(pairs, scores), probabilities)
     (folder / "metrics.json").write_text(result.to_json())
     run.directory.calibration_file.write_text(calibration.to_json())
     by_chance = LabelledScores.of_pairs(noise, pairs, table.identities)

@@ -13,15 +13,14 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.data.tables import build_table
 from facesim.report.face_pairs import LONGEST_SIDE, FacePairPresenter
 from facesim.runs.run import Run
-from facesim.runs.scored_images import ScoredImages, find_images
-from facesim.runs.scored_pairs import NamedPairs
+from facesim.runs.scored_pairs import NamedPairs, ScoredImages
 
 
 @pytest.fixture
 def scored(build_run: Callable[..., Run]) -> tuple[NamedPairs, ScoredImages]:
     files = build_run().read("test")
     assert files.pairs is not None
-    return files.pairs, find_images(files, files.pairs)
+    return files.pairs, files.images(files.pairs)
 
 
 def size_of(uri: str | None) -> tuple[int, int]:
@@ -34,7 +33,7 @@ def test_a_pair_has_its_files_its_score_and_its_probability(
     scored: tuple[NamedPairs, ScoredImages],
 ) -> None:
     pairs, images = scored
-    shown = FacePairPresenter(pairs, images, Preprocessing((16, 16)), embed=True).show(3, "a fact")
+    shown = FacePairPresenter(pairs, images, Preprocessing((16, 16))).show(3, "a fact")
     assert [face.file for face in shown.faces] == pairs.files[3].tolist()
     assert shown.facts[0] == f"score {pairs.scores[3]:.4g}"
     assert shown.facts[1].startswith("probability of one person: ")
@@ -46,15 +45,13 @@ def test_images_are_as_the_network_saw_them_and_no_larger_than_a_page_needs(
 ) -> None:
     pairs, images = scored
     for size, shown in (((16, 12), (12, 16)), ((2 * LONGEST_SIDE, LONGEST_SIDE), (72, 144))):
-        pair = FacePairPresenter(pairs, images, Preprocessing(size), embed=True).show(0)
+        pair = FacePairPresenter(pairs, images, Preprocessing(size)).show(0)
         assert size_of(pair.faces[0].image) == shown
 
 
 def test_faces_may_be_left_out(scored: tuple[NamedPairs, ScoredImages]) -> None:
-    pairs, images = scored
-    left_out = FacePairPresenter(pairs, images, Preprocessing((16, 16)), embed=False).show(0)
-    without = FacePairPresenter(pairs, None, Preprocessing((16, 16)), embed=True).show(0)
-    assert [face.image for face in (*left_out.faces, *without.faces)] == [None] * 4
+    pair = FacePairPresenter(scored[0], None, Preprocessing((16, 16))).show(0)
+    assert [face.image for face in pair.faces] == [None, None]
 
 
 def test_an_image_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
@@ -64,9 +61,7 @@ def test_an_image_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     table = build_table(tmp_path, names, np.array(["1", "2"]))
     rows = np.array([[0, 1]])
     pairs = NamedPairs(names[rows], np.array([False]), np.array([0.5]))
-    images = ScoredImages(table, rows, table.identities[rows])
-    first, second = (
-        FacePairPresenter(pairs, images, Preprocessing((16, 16)), embed=True).show(0).faces
-    )
+    images = ScoredImages(table, rows)
+    first, second = FacePairPresenter(pairs, images, Preprocessing((16, 16))).show(0).faces
     assert first.image is None
     assert second.image is not None

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from facesim.errors import DataError, FacesimError
@@ -197,7 +198,18 @@ def test_images_that_have_gone_are_said_to_have(
     scores = run.directory.evaluation("test") / "scores.csv"
     scores.write_text(scores.read_text().replace(".png", ".jpg"))
     text, page = report(run)
+    assert "Faces need the images: " in text
     assert "are not in the table any more" in text
+    assert "label-noise" in [section["id"] for section in page.all("section")]
+
+
+def test_identities_of_format_1_have_gone_with_the_images(build_run: Callable[..., Run]) -> None:
+    run = build_run()
+    scores = run.directory.evaluation("test") / "scores.csv"
+    table = pd.read_csv(scores).drop(columns=["identity1", "identity2"])
+    table.replace(r"\.png$", ".jpg", regex=True).to_csv(scores, index=False)
+    text, page = report(run)
+    assert "Faces, intervals of curves and suspected labels need the images: " in text
     assert "label-noise" not in [section["id"] for section in page.all("section")]
 
 
@@ -225,5 +237,5 @@ def test_an_evaluation_that_was_never_made_is_refused(
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FacesimError, match="is no run directory"):
+    with pytest.raises(FacesimError, match="is not a run directory"):
         write_report(Run.open(tmp_path))

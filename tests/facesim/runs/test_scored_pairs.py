@@ -1,43 +1,104 @@
-"""``scores.csv`` as arrays."""
+"""``scores.csv``: written, and read as arrays."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facesim.arrays import Int64Array
 from facesim.errors import DataError
-from facesim.interfaces import FaceTable
-from facesim.runs.scored_pairs import NamedPairs, read_scored_pairs, rows_of
+from facesim.interfaces import FaceTable, PairSet
+from facesim.interfaces.protocol import ScoredPairs
+from facesim.interfaces.scores import LabelledScores
+from facesim.runs.scored_pairs import (
+    NamedPairs,
+    ScoredImages,
+    read_scored_pairs,
+    write_scored_pairs,
+)
 
-TABLE = FaceTable(Path(), np.array(["a.png", "b.png", "NA"]), np.array([0, 0, 1]), np.array("xy"))
+TABLE = FaceTable(
+    Path(),
+    np.array(["a.png", "b.png", "NA", 'odd, "name".png']),
+    np.array([1, 1, 0, 2]),
+    np.array(["9", "10", "NA"]),  # in no order that sorting gives
+)
 
 
 def read(folder: Path, text: str) -> NamedPairs:
-    path = folder / "scores.csv"
-    path.write_text(text)
-    pairs = read_scored_pairs(path)
+    (folder / "scores.csv").write_text(text)
+    pairs = read_scored_pairs(folder)
     assert pairs is not None
     return pairs
 
 
-def test_scores_stand_with_their_files_and_a_fold_is_left_out(tmp_path: Path) -> None:
-    text = "file1,file2,same,score,fold\na.png,b.png,1,0.5,0\nNA,a.png,0,-2.5,1\n"
-    pairs = read(tmp_path, text)
+def written(folder: Path, *rows: tuple[int, int], same: list[bool]) -> NamedPairs:
+    scores = np.linspace(0, 1, len(rows))
+    pairs = ScoredPairs(PairSet(np.array(rows), np.array(same), np.arange(len(rows))), scores)
+    write_scored_pairs(folder, TABLE, pairs, scores / 2)
+    found = read_scored_pairs(folder)
+    assert found is not None
+    return found
+
+
+def rank(codes: Int64Array) -> Int64Array:
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64).reshape(codes.shape)
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    pairs = written(tmp_path, (0, 1), (2, 0), (3, 2), same=[True, False, False])
+    assert pairs.files.tolist() == [
+        ["a.png", "b.png"],
+        ["NA", "a.png"],
+        ['odd, "name".png', "NA"],
+    ]
+    assert pairs.same.tolist() == [True, False, False]
+    assert pairs.scores.tolist() == [0, 0.5, 1]
+    assert pairs.probabilities is not None
+    assert pairs.probabilities.tolist() == [0, 0.25, 0.5]
+    assert pairs.identities is not None
+    assert pairs.identities.labels.tolist() == ["9", "10", "NA"]
+    assert pairs.identities.codes.tolist() == [[1, 1], [0, 1], [2, 0]]
+
+
+def test_the_file_says_its_labels_and_folds(tmp_path: Path) -> None:
+    written(tmp_path, (0, 1), (2, 0), same=[True, False])
+    assert (tmp_path / "scores.csv").read_text().splitlines() == [
+        "file1,file2,identity1,identity2,same,score,fold,probability",
+        "a.png,b.png,10,10,1,0.0,0,0.0",
+        "NA,a.png,9,10,0,1.0,1,0.5",
+    ]
+    assert json.loads((tmp_path / "identities.json").read_text()) == ["9", "10"]
+
+
+def test_identities_are_those_of_the_table_in_its_order(tmp_path: Path) -> None:
+    """The resamples of an interval depend on the order, and contradictory pairs keep theirs."""
+    rows = ((3, 0), (0, 1), (0, 2), (1, 0))
+    pairs = written(tmp_path, *rows, same=[False, True, True, False])
+    assert pairs.identities is not None
+    from_table = ScoredImages.find(pairs, TABLE).identities(pairs.same)
+    expected = LabelledScores.of_pairs(
+        pairs.scores, PairSet(np.array(rows), pairs.same), TABLE.identities
+    )
+    order = rank(np.stack([expected.first, expected.second]))
+    for identities in (pairs.identities, from_table):
+        labelled = pairs.labelled(identities)
+        assert rank(np.stack([labelled.first, labelled.second])).tolist() == order.tolist()
+
+
+def test_format_1_names_no_identities_and_a_fold_is_left_out(tmp_path: Path) -> None:
+    pairs = read(tmp_path, "file1,file2,same,score,fold\na.png,b.png,1,0.5,0\nNA,a.png,0,-2.5,1\n")
     assert pairs.files.tolist() == [["a.png", "b.png"], ["NA", "a.png"]]
     assert pairs.same.tolist() == [True, False]
     assert pairs.scores.tolist() == [0.5, -2.5]
     assert pairs.probabilities is None
-    assert rows_of(pairs, TABLE).tolist() == [[0, 1], [2, 0]]
-
-
-def test_probabilities_are_read_where_there_are_some(tmp_path: Path) -> None:
-    pairs = read(tmp_path, "file1,file2,same,score,probability\na.png,b.png,1,0.5,0.75\n")
-    assert pairs.probabilities is not None
-    assert pairs.probabilities.tolist() == [0.75]
+    assert pairs.identities is None
+    assert ScoredImages.find(pairs, TABLE).rows.tolist() == [[0, 1], [2, 0]]
 
 
 def test_no_file_is_no_pairs(tmp_path: Path) -> None:
-    assert read_scored_pairs(tmp_path / "scores.csv") is None
+    assert read_scored_pairs(tmp_path) is None
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
@@ -45,10 +106,29 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         read(tmp_path, "file1,file2,same\na.png,b.png,1\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", r"identities\.json: Expecting value"),
+        ('["9"]', r"identities\.json: the identity '10' of scores\.csv is missing"),
+        (None, r"identities\.json: .*No such file"),
+    ],
+)
+def test_a_damaged_order_of_identities_is_named(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    written(tmp_path, (0, 1), (2, 0), same=[True, False])
+    (tmp_path / "identities.json").unlink()
+    if content is not None:
+        (tmp_path / "identities.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_scored_pairs(tmp_path)
+
+
 def test_a_file_that_left_the_table_is_named(tmp_path: Path) -> None:
     pairs = read(tmp_path, "file1,file2,same,score\na.png,gone.png,1,0.5\n")
     with pytest.raises(DataError, match=r"'gone\.png'"):
-        rows_of(pairs, TABLE)
+        ScoredImages.find(pairs, TABLE)
 
 
 def test_the_same_pairs_are_the_same_whatever_their_scores(tmp_path: Path) -> None:

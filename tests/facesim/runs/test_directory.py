@@ -1,0 +1,71 @@
+"""The run directory: its format, and who holds it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facesim.errors import DataError, FacesimError
+from facesim.experiment.schema import Experiment
+from facesim.runs.directory import FORMAT, RunDirectory
+
+
+@pytest.fixture
+def directory(tiny: Experiment, tmp_path: Path) -> RunDirectory:
+    return RunDirectory.create(tmp_path, tiny)
+
+
+def test_it_says_its_format(directory: RunDirectory) -> None:
+    assert json.loads((directory.path / "run.json").read_text()) == {"format": 2}
+    assert RunDirectory(directory.path).format == FORMAT == 2
+
+
+def test_without_a_word_about_it_the_format_is_the_first(directory: RunDirectory) -> None:
+    (directory.path / "run.json").unlink()
+    assert RunDirectory(directory.path).format == 1
+
+
+def test_it_becomes_of_the_present_format_when_it_is_written_to(directory: RunDirectory) -> None:
+    (directory.path / "run.json").unlink()
+    with directory.locked():
+        assert directory.format == FORMAT
+
+
+def test_a_newer_format_is_refused(directory: RunDirectory) -> None:
+    (directory.path / "run.json").write_text('{"format": 3, "more": true}')
+    with pytest.raises(FacesimError, match=r"has format 3, .* up to format 2; update facesim"):
+        RunDirectory(directory.path)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"format": 0}', '{"format": "new"}'])
+def test_a_damaged_format_is_named(directory: RunDirectory, content: str) -> None:
+    (directory.path / "run.json").write_text(content)
+    with pytest.raises(DataError, match=r'run\.json: .*; write \{"format": 2\}'):
+        RunDirectory(directory.path)
+
+
+def test_another_folder_is_not_a_run_directory(tmp_path: Path) -> None:
+    with pytest.raises(FacesimError, match=r"is not a run directory: it has no experiment\.yaml"):
+        RunDirectory(tmp_path)
+
+
+def test_runs_of_one_second_get_different_names(tiny: Experiment, tmp_path: Path) -> None:
+    made = {RunDirectory.create(tmp_path, tiny).path for _ in range(3)}
+    assert len(made) == 3
+    assert all(path.parent == tmp_path / "tiny" for path in made)
+
+
+def test_a_second_holder_is_refused(directory: RunDirectory) -> None:
+    with (
+        directory.locked(),
+        pytest.raises(FacesimError, match="in use by another process"),
+        RunDirectory(directory.path).locked(),
+    ):
+        pass
+
+
+def test_a_checkpoint_is_named_by_its_file_name(directory: RunDirectory) -> None:
+    checkpoints = directory.checkpoints
+    assert checkpoints.file("step-8") == checkpoints.file("step-8.pt")
+    with pytest.raises(FacesimError, match=r"not '\.\./last'"):
+        checkpoints.file("../last")
