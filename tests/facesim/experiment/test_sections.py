@@ -1,0 +1,69 @@
+"""Rules of the sections of an experiment file, beyond the types of their keys."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from facesim import interfaces
+from facesim.experiment.sections import Evaluate, Image, Train
+from tests.facesim.experiment.conftest import Pairs
+
+
+class AllPairs(Pairs):
+    """Compare all pairs."""
+
+    lists_pairs = False
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("step-{stp}", r"cannot be filled in \(KeyError\('stp'\)\); known: name, epoch, step"),
+        ("step-{step", "cannot be filled in"),
+        ("{}", "cannot be filled in"),
+        ("{step.no}", "cannot be filled in"),
+        ("{epoch}", "must contain {step}, or one checkpoint overwrites another"),
+        ("a/{step}", "must be a plain file name"),
+        (r"a\\{step}", "must be a plain file name"),
+        (".{step}", "must be a plain file name"),
+    ],
+)
+def test_a_template_of_checkpoints_gives_each_its_own_plain_name(
+    template: str, reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Train(epochs=1, batch_size=1, checkpoint_name=template)
+
+
+def test_a_template_of_checkpoints_may_hold_name_epoch_and_step() -> None:
+    train = Train(epochs=1, batch_size=1, checkpoint_name="{name}-{epoch}-{step:04d}")
+    assert train.checkpoint_name == "{name}-{epoch}-{step:04d}"
+
+
+@pytest.mark.parametrize("size", [(4097, 1), (1, 5000)])
+def test_an_image_has_at_most_4096_pixels_per_side(size: tuple[int, int]) -> None:
+    assert Image(size=(4096, 1)).size == (4096, 1)
+    with pytest.raises(ValidationError, match="at most 4096 pixels per side"):
+        Image(size=size)
+
+
+def test_a_protocol_that_lists_no_pairs_takes_none() -> None:
+    interfaces.protocols("all")(AllPairs)
+    protocol = interfaces.protocols.spec("all")
+    assert Evaluate(protocol=protocol).test_pairs is None
+    with pytest.raises(ValidationError, match="the protocol all does not compare a list of pairs"):
+        Evaluate(protocol=protocol, test_pairs=Path("pairs.csv"))
+
+
+def test_paths_of_pairs_are_absolute_in_data() -> None:
+    data = Evaluate(val_pairs=Path("val.csv")).model_dump(mode="json")
+    assert data["val_pairs"] == str(Path("val.csv").absolute())
+    assert data["test_pairs"] is None
+
+
+def test_values_do_not_change_and_unknown_keys_are_errors() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Image().size = (1, 1)
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Image.model_validate({"sise": (1, 1)})
