@@ -24,6 +24,9 @@ class Backbone(nn.Module):
     that neither its weights nor its BatchNorm statistics ever move. The tail ends with pooling,
     unless the feature maps are left to a head that pools them.
 
+    A factory that offers the choice calls its parameters ``pooling`` (``none`` returns the maps)
+    and ``image_size``: where backbone, head and images do not fit, the error recommends them.
+
     Args:
         trunk: normalised images float32 [B, 3, H, W] -> any tensor [B, ...]; ``nn.Identity()`` if
             nothing is frozen.

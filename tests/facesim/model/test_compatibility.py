@@ -54,7 +54,7 @@ def test_a_backbone_without_the_choice_is_not_told_to_make_it(tmp_path: Path) ->
             return Backbone(nn.Identity(), nn.Flatten(), 3072, IMAGENET)
 
         wanted = experiment(tmp_path, backbone="grey", head="gem")
-        with pytest.raises(FacesimError, match="take a backbone that can leave them"):
+        with pytest.raises(FacesimError, match="choose a backbone that can leave them"):
             build_network(wanted, 2, CPU)
 
 
@@ -74,7 +74,7 @@ def test_maps_and_a_head_that_pools_fit(tmp_path: Path, frozen_stages: int) -> N
     torch.testing.assert_close(untouched, maps.mean((2, 3)))
 
 
-def test_pictures_of_another_size_than_the_only_one_are_refused(tmp_path: Path) -> None:
+def test_images_of_another_size_than_the_only_one_are_refused(tmp_path: Path) -> None:
     with backbones.isolated():
 
         @backbones("fixed")
@@ -87,11 +87,11 @@ def test_pictures_of_another_size_than_the_only_one_are_refused(tmp_path: Path) 
             build_network(experiment(tmp_path, backbone="fixed"), 2, CPU)
 
 
-def test_pictures_too_small_for_the_network_are_refused(tmp_path: Path) -> None:
+def test_images_too_small_for_the_network_are_refused(tmp_path: Path) -> None:
     tried = experiment(
         tmp_path,
         backbone={"name": "torchvision", "model": "alexnet", "weights": "none"},
         image={"size": (16, 16)},
     )
-    with pytest.raises(FacesimError, match=r"does not take pictures of 16 x 16 pixels.*be larger"):
+    with pytest.raises(FacesimError, match=r"does not take images of 16 x 16 pixels.*larger image"):
         build_network(tried, 2, CPU)
