@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -77,6 +78,12 @@ def values_of(
     found = [values.get(objective.name) for objective in objectives]
     there = [value for value in found if value is not None and not math.isnan(value)]
     return there if len(there) == len(found) else None
+
+
+def by_current_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What an older facesim measured, under the names that its metrics have now."""
+    renamed = {alias: plugin.name for plugin in metrics for alias in plugin.aliases}
+    return {renamed.get(name, name): value for name, value in values.items()}
 
 
 def costs_of(components: RunComponents, names: set[str]) -> dict[str, float]:

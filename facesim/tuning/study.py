@@ -9,7 +9,6 @@ from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.study import StudyDirection
 from pydantic import ValidationError
 
 from facesim.atomic import write_text
@@ -139,7 +138,7 @@ def open_study(plan: Plan) -> optuna.Study:
         study = optuna.create_study(
             study_name=plan.name,
             storage=storage,
-            directions=[StudyDirection[each.metric.direction.upper()] for each in plan.objectives],
+            directions=[each.metric.direction for each in plan.objectives],
             load_if_exists=True,
         )
         before = study.user_attrs.get(_DEFINITION)

@@ -1,4 +1,4 @@
-"""What a search is worth: its winner trained again, beside the base experiment, on test."""
+"""The result of a search: its winner and the base experiment, retrained and compared on test."""
 
 import math
 import statistics
@@ -16,11 +16,10 @@ from facesim.experiment.measured_metrics import measured_metrics
 from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
-from facesim.tuning.objectives import VAL
-from facesim.tuning.storage import open_storage
+from facesim.tuning.objectives import VAL, by_current_name
 from facesim.tuning.study import Plan
-from facesim.tuning.trial_attributes import IS_BASE, RUN
-from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winner_study_name
+from facesim.tuning.trial_attributes import IS_BASE, REASON, RUN
+from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winners_scored
 
 INTERVAL = "paired_t_95_over_seeds"
 
@@ -42,6 +41,14 @@ class Spread(_Json):
     standard_deviation: float
     values: tuple[float, ...]
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """The spread of two values or more."""
+        deviation = statistics.stdev(values)
+        return cls(
+            mean=statistics.fmean(values), standard_deviation=deviation, values=tuple(values)
+        )
+
 
 class Retrained(_Json):
     """A system that was trained again.
@@ -58,7 +65,7 @@ class Retrained(_Json):
 
 
 class SeedDifference(_Json):
-    """Winner minus base experiment with one seed, on the same pairs of test.
+    """Winner minus base experiment for one seed, on the same pairs of test.
 
     Attributes:
         seed: of both.
@@ -81,11 +88,11 @@ class Difference(_Json):
     Attributes:
         metric: which.
         mean: over the seeds.
-        low: lower end of the interval of the mean, which is about the luck of training.
+        low: lower end of the interval of the mean over seeds.
         high: upper end.
         interval: its method and level.
-        better: ``winner`` or ``base`` if the interval leaves 0 out; None if no difference is shown.
-        per_seed: each seed's difference with its interval over the people in test.
+        better: ``winner`` or ``base`` if the interval excludes 0; None if no difference is shown.
+        per_seed: each seed's difference with its interval over the identities in test.
     """
 
     metric: str
@@ -145,27 +152,27 @@ def summarise(
     seeds = sorted(winners if is_base else winners.keys() & bases.keys())
     if len(seeds) < 2:
         raise FacesimError(
-            f"the winner, trial {winner.number}, could not be trained again with two seeds or "
-            f"more: {_reasons(retrained)}"
+            f"the winner, trial {winner.number}, could not be retrained with two seeds or more: "
+            f"{_reasons(retrained)}"
         )
-    measured = [MeanLoss.name, *measured_metrics(plan.experiment)]
-    names = open_storage(plan.storage, plan.folder).get_all_studies()
+    measured = (MeanLoss.name, *measured_metrics(plan.experiment))
+    trials = study.get_trials(deepcopy=False)
+    states = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    base_values = [_value(each, plan) for each in complete if each.user_attrs.get(IS_BASE)]
     return Summary(
         study=plan.name,
         metric=metric.name,
-        trials=_states(study),
+        trials={state.name.lower(): count for state, count in states.items() if count},
         winning_trial=winner.number,
         winning_parameters=dict(winner.params),
-        winning_value=_value(winner, metric, plan),
-        base_value=_base_value(plan, study, metric),
+        winning_value=_value(winner, plan),
+        base_value=base_values[0] if base_values else None,
         seeds=tuple(seeds),
         winner=_retrained([winners[seed] for seed in seeds], measured),
         base=None if is_base else _retrained([bases[seed] for seed in seeds], measured),
         difference=None if is_base else _difference(metric, seeds, winners, bases),
-        winners_scored=sum(
-            each.study_name.startswith(winner_study_name(plan, winner).rpartition("-")[0] + "-")
-            for each in names
-        ),
+        winners_scored=winners_scored(plan),
     )
 
 
@@ -199,7 +206,8 @@ def _difference(
 
 
 def _of_seed(metric: Quantity, seed: int, winner: FrozenTrial, base: FrozenTrial) -> SeedDifference:
-    difference = winner.user_attrs[TEST][metric.name] - base.user_attrs[TEST][metric.name]
+    measured = [by_current_name(trial.user_attrs[TEST]) for trial in (base, winner)]
+    difference = measured[1][metric.name] - measured[0][metric.name]
     try:
         runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
         compared = compare_runs(runs).runs[1]
@@ -233,43 +241,18 @@ def _retrained(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Retrained
 
 
 def _spreads(values: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Spread]:
-    """Metrics that exist with every seed."""
-    found = {name: [each.get(name) for each in values] for name in names}
-    whole = {name: [v for v in each if v is not None] for name, each in found.items()}
-    return {
-        name: Spread(
-            mean=statistics.fmean(each),
-            standard_deviation=statistics.stdev(each),
-            values=tuple(each),
-        )
-        for name, each in whole.items()
-        if len(each) == len(values)
-    }
+    """The spread of each metric that exists with every seed."""
+    values = [by_current_name(each) for each in values]
+    found = {name: [each[name] for each in values if each.get(name) is not None] for name in names}
+    return {name: Spread.of(each) for name, each in found.items() if len(each) == len(values)}
 
 
-def _states(study: optuna.Study) -> dict[str, int]:
-    trials = study.get_trials(deepcopy=False)
-    return {
-        state.name.lower(): count
-        for state in TrialState
-        if (count := sum(trial.state == state for trial in trials))
-    }
-
-
-def _value(trial: FrozenTrial, metric: Quantity, plan: Plan) -> float:
-    names = [each.name for each in plan.objectives]
-    name = f"{VAL}.{metric.name}"
-    return float(trial.values[names.index(name) if name in names else 0])
-
-
-def _base_value(plan: Plan, study: optuna.Study, metric: Quantity) -> float | None:
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    bases = [trial for trial in complete if trial.user_attrs.get(IS_BASE)]
-    return _value(bases[0], metric, plan) if bases else None
+def _value(trial: FrozenTrial, plan: Plan) -> float:
+    """What the search compares a trial by: the metric of val, or else its first objective."""
+    sources = [objective.source for objective in plan.objectives]
+    return float(trial.values[sources.index(VAL) if VAL in sources else 0])
 
 
 def _reasons(study: optuna.Study) -> str:
-    found = {
-        str(trial.user_attrs["reason"]) for trial in study.trials if "reason" in trial.user_attrs
-    }
-    return "; ".join(sorted(found)) or "no reason is known"
+    reasons = {str(trial.user_attrs.get(REASON)) for trial in study.trials} - {"None"}
+    return "; ".join(sorted(reasons)) or "no reason is known"

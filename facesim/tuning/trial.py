@@ -15,7 +15,7 @@ from facesim.seeds import derive_seed
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
-from facesim.tuning.objectives import COST, VAL, costs_of, values_of
+from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, RUN
@@ -57,6 +57,9 @@ class SearchTrial:
         self.trial = trial
         self.stop = stop
         self.experiment = plan.space.suggest(trial)
+        first, *others = plan.objectives
+        # Optuna prunes studies of one objective alone, and a cost is known only in the end.
+        self._reported = first.metric.name if first.source == VAL and not others else None
 
     def train(self) -> Sequence[float]:
         """Train, from the lost trial's checkpoint where there is one, and return the objectives.
@@ -84,23 +87,15 @@ class SearchTrial:
     def _on_epoch(self, epochs_done: int, values: Mapping[str, float | None]) -> None:
         self._report(epochs_done, values)
         self.stop.check()
+        # The base experiment is what the others are compared with, so it is trained to its end.
+        is_prunable = self._reported is not None and not self.trial.user_attrs.get(IS_BASE)
         goes_on = epochs_done < self.experiment.train.epochs
-        if goes_on and self._is_prunable and self.trial.should_prune():
+        if is_prunable and goes_on and self.trial.should_prune():
             raise TrainingCancelled
 
-    @property
-    def _is_prunable(self) -> bool:
-        """Never the base experiment: the others are compared with it, so it needs its last epoch.
-
-        Optuna prunes studies of one objective only.
-        """
-        reports = len(self.plan.objectives) == 1 and self.plan.objectives[0].source == VAL
-        return reports and not self.trial.user_attrs.get(IS_BASE)
-
     def _report(self, epochs_done: int, values: Mapping[str, Any]) -> None:
-        first, *others = self.plan.objectives
-        value = values.get(first.metric.name)
-        if not others and first.source == VAL and value is not None:
+        value = None if self._reported is None else values.get(self._reported)
+        if value is not None:
             self.trial.report(float(value), epochs_done)
         self.trial.set_user_attr(EPOCHS, epochs_done)
 
@@ -160,10 +155,10 @@ def best_of_val(run: Run) -> dict[str, float | None]:
 
 def _validations(run: Run) -> tuple[dict[str, Any], ...]:
     log = read_log(run.directory.metrics_log)
-    return () if log is None else log.val
+    return () if log is None else tuple(by_current_name(epoch) for epoch in log.val)
 
 
 def forget_checkpoints(run: Run) -> None:
-    """Delete what a run would be resumed from: pruned trials keep no checkpoints."""
+    """Delete the checkpoints of a pruned trial, which nobody resumes or uses."""
     for path in (*run.checkpoints.path.glob("*.pt"), run.directory.trunk_file):
         path.unlink(missing_ok=True)

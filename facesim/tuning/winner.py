@@ -6,11 +6,11 @@ The best of many trials was chosen on val, so its value there is optimistic.
 from collections.abc import Sequence
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
 from facesim.tuning.storage import open_storage
@@ -51,9 +51,10 @@ def fresh_seeds(plan: Plan) -> list[int]:
     return [(seed + 1 + index) % 2**32 for index in range(count)]
 
 
-def winner_study_name(plan: Plan, winner: FrozenTrial) -> str:
-    """A winner's own study: a search that goes on may find another winner."""
-    return f"{plan.name}/winner-{winner.number}"
+def winners_scored(plan: Plan) -> int:
+    """How many winners of this study have been scored on test: it may go on and find another."""
+    names = optuna.get_all_study_names(open_storage(plan.storage, plan.folder))
+    return sum(name.startswith(f"{plan.name}/winner-") for name in names)
 
 
 def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
@@ -62,13 +63,13 @@ def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
     Where the base experiment itself has won, it is trained once for each seed.
     """
     storage = open_storage(plan.storage, plan.folder)
-    name = winner_study_name(plan, winner)
+    folder_name = f"winner-{winner.number}"
     systems = [BOTH] if winner.user_attrs.get(IS_BASE) else [WINNER, BASE]
     with plan.locked():
         study = optuna.create_study(
-            study_name=name,
+            study_name=f"{plan.name}/{folder_name}",
             storage=storage,
-            direction=StudyDirection[plan.compared_by.direction.upper()],
+            direction=plan.compared_by.direction,
             load_if_exists=True,
         )
         if not study.get_trials(deepcopy=False):
@@ -84,26 +85,25 @@ def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
         system = trial.suggest_categorical(SYSTEM, systems)
         seed = trial.suggest_categorical(SEED, fresh_seeds(plan))
         experiment = experiments[system].model_copy(update={"seed": int(seed)})
-        return _train_and_measure(plan, trial, experiment, name, stop)
+        folder = plan.folder / folder_name / f"{trial.number:04d}"
+        run = begin_or_continue(plan, trial, experiment, folder)
+        return [_train_and_measure(plan.compared_by.name, trial, run, stop)]
 
     return TrialQueue(plan, study, len(systems) * plan.search.winner_seeds, train)
 
 
-def _train_and_measure(
-    plan: Plan, trial: optuna.Trial, experiment: Experiment, name: str, stop: StopRequest
-) -> Sequence[float]:
-    folder = plan.folder / name.rpartition("/")[2] / f"{trial.number:04d}"
-    run = begin_or_continue(plan, trial, experiment, folder)
+def _train_and_measure(metric: str, trial: optuna.Trial, run: Run, stop: StopRequest) -> float:
+    """Train a run to its end, and keep its results on val and test with the trial."""
 
     def on_epoch(epochs_done: int, _values: object) -> None:
         trial.set_user_attr(EPOCHS, epochs_done)
         stop.check()
 
     stop.check()
-    result = run.complete(on_epoch)
-    trial.set_user_attr(TEST, result.values())
+    results = run.complete(on_epoch).values()
+    trial.set_user_attr(TEST, results)
     trial.set_user_attr(VAL, best_of_val(run))
-    value = result.values()[plan.compared_by.name]
+    value = results[metric]
     if value is None:
-        raise FacesimError(f"{plan.compared_by.name} cannot be computed on these pairs of test")
-    return [value]
+        raise FacesimError(f"{metric} cannot be computed on these pairs of test")
+    return value

@@ -1,0 +1,165 @@
+"""What a search is summarised to, from trials that were trained elsewhere."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from facesim.errors import FacesimError
+from facesim.tuning.space import base_point
+from facesim.tuning.study import Plan, open_study
+from facesim.tuning.summary import Spread, Summary, mean_interval, summarise
+from facesim.tuning.trial_attributes import IS_BASE, REASON, RUN
+from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
+
+Write = Callable[..., Path]
+
+
+def retrained(results: Mapping[str, Sequence[float | None]], metric: str) -> optuna.Study:
+    """A study of trainings: results on test, one per seed from 1 on; None where one failed."""
+    study = optuna.create_study()
+    for system, values in results.items():
+        for seed, value in enumerate(values, start=1):
+            params: dict[str, str | int] = {SYSTEM: system, SEED: seed}
+            attributes = {
+                TEST: {metric: value, "loss": 0.5},
+                "val": {f"val.{metric}": value, "val.epoch": 3.0},
+                RUN: f"/elsewhere/{system}/{seed}",
+            }
+            study.add_trial(
+                optuna.create_trial(
+                    state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+                    values=None if value is None else [value],
+                    params=params,
+                    distributions={
+                        key: CategoricalDistribution([at]) for key, at in params.items()
+                    },
+                    user_attrs={REASON: "too large"} if value is None else attributes,
+                )
+            )
+    return study
+
+
+def searched(plan: Plan, values: Sequence[float]) -> tuple[optuna.Study, list[FrozenTrial]]:
+    """The study of a plan with trials of these values; the first is the base experiment."""
+    study = open_study(plan)
+    for value in values:
+        trial = study.ask()
+        plan.space.suggest(trial)
+        study.tell(trial, value)
+    return study, study.trials
+
+
+def summarised(plan: Plan, results: Mapping[str, Sequence[float | None]]) -> Summary:
+    study, trials = searched(plan, [0.5, 0.75])
+    winner = trials[0 if BOTH in results else 1]
+    return summarise(plan, study, winner, retrained(results, plan.compared_by.name))
+
+
+@pytest.fixture
+def eer_plan(write_search: Write, planned: Callable[[Path], Plan]) -> Plan:
+    return planned(
+        write_search("  metric: val.eer\n  space: {optimizer.lr: {float: [1e-3, 1e-2]}}\n")
+    )
+
+
+def test_an_interval_of_the_mean_is_students() -> None:
+    values = [0.1, 0.4, 0.2]
+    mean, low, high = mean_interval(values)
+    reach = 4.302652729911275 * np.std(values, ddof=1) / math.sqrt(3)  # t(0.975), 2 degrees
+    assert mean == pytest.approx(0.7 / 3)
+    # As close as `student_t_quantile` is with two degrees of freedom.
+    assert (mean - low, high - mean) == pytest.approx((reach, reach), rel=0.01)
+
+
+def test_a_spread_is_mean_and_deviation() -> None:
+    spread = Spread.of([0.1, 0.2, 0.6])
+    assert spread.mean == pytest.approx(0.3)
+    assert spread.standard_deviation == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1))
+    assert spread.values == (0.1, 0.2, 0.6)
+
+
+def test_winner_and_base_are_compared_seed_by_seed(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8, 0.9, 0.7], BASE: [0.6, 0.7, 0.4]})
+    assert summary.difference is not None
+    differences = [each.difference for each in summary.difference.per_seed]
+    assert differences == pytest.approx([0.2, 0.2, 0.3])
+    assert summary.difference.mean == pytest.approx(0.7 / 3)
+    assert summary.difference.low == pytest.approx(mean_interval(differences)[1])
+    assert summary.difference.better == "winner"
+    assert summary.seeds == (1, 2, 3)
+    assert summary.winner.test["accuracy"].mean == pytest.approx(0.8)
+    assert summary.winner.val.keys() == {"accuracy"}  # an epoch's number is not a metric
+    assert summary.winner.runs[0] == "/elsewhere/winner/1"
+
+
+def test_runs_of_another_machine_have_a_difference_without_an_interval(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8, 0.9], BASE: [0.6, 0.7]})
+    assert summary.difference is not None
+    for each in summary.difference.per_seed:
+        assert each.low is None
+        assert "/elsewhere/base" in (each.reason or "")
+
+
+def test_the_better_system_has_the_smaller_error_rate(eer_plan: Plan) -> None:
+    summary = summarised(eer_plan, {WINNER: [0.1, 0.11, 0.1], BASE: [0.3, 0.31, 0.32]})
+    assert summary.difference is not None
+    assert (summary.difference.metric, summary.difference.better) == ("eer", "winner")
+    again = summarised(eer_plan, {WINNER: [0.3, 0.31, 0.3], BASE: [0.1, 0.11, 0.1]})
+    assert again.difference is not None
+    assert again.difference.better == "base"
+
+
+def test_an_interval_with_zero_in_it_shows_no_difference(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8, 0.5, 0.7], BASE: [0.6, 0.7, 0.6]})
+    assert summary.difference is not None
+    assert summary.difference.low < 0 < summary.difference.high
+    assert summary.difference.better is None
+
+
+def test_a_base_experiment_that_wins_has_nothing_to_be_compared_with(plan: Plan) -> None:
+    summary = summarised(plan, {BOTH: [0.8, 0.9, 0.7]})
+    assert (summary.base, summary.difference) == (None, None)
+    assert summary.winning_value == summary.base_value == 0.5
+    assert summary.winning_parameters == base_point(plan.space)
+
+
+def test_a_seed_with_which_one_of_both_failed_is_left_out(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8, None, 0.7], BASE: [0.6, 0.7, 0.4]})
+    assert summary.seeds == (1, 3)
+    assert summary.base is not None
+    assert summary.base.test["accuracy"].values == (0.6, 0.4)
+
+
+def test_one_seed_is_too_few_and_the_reason_is_told(plan: Plan) -> None:
+    with pytest.raises(FacesimError, match=r"trial 1, could not be retrained .*: too large"):
+        summarised(plan, {WINNER: [0.8, None, None], BASE: [0.6, 0.7, 0.4]})
+
+
+def test_the_search_is_counted_by_state_and_its_values_are_those_of_val(plan: Plan) -> None:
+    study, trials = searched(plan, [0.5, 0.75])
+    study.tell(study.ask(), state=TrialState.PRUNED)
+    results = {WINNER: [0.8, 0.9], BASE: [0.6, 0.7]}
+    summary = summarise(plan, study, trials[1], retrained(results, "accuracy"))
+    assert summary.trials == {"complete": 2, "pruned": 1}
+    assert (summary.winning_value, summary.base_value) == (0.75, 0.5)
+    assert trials[0].user_attrs[IS_BASE]
+
+
+def test_every_winner_that_was_scored_on_test_is_counted(plan: Plan) -> None:
+    study, _ = searched(plan, [0.5, 0.75])
+    for name in ("tiny/winner-1", "tiny/winner-0", "tinier/winner-3"):
+        optuna.create_study(study_name=name, storage=study._storage)
+    results = {WINNER: [0.8, 0.9], BASE: [0.6, 0.7]}
+    summary = summarise(plan, study, study.trials[1], retrained(results, "accuracy"))
+    assert summary.winners_scored == 2
+
+
+def test_a_summary_reads_back_as_it_was_written(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8, 0.9, 0.7], BASE: [0.6, 0.7, 0.4]})
+    assert Summary.model_validate_json(summary.model_dump_json()) == summary
