@@ -87,7 +87,6 @@ def run(
     ] = None,
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
-    from facesim.evaluation.baselines import read_baselines
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes
     from facesim.report.run_report import write_report
@@ -109,15 +108,15 @@ def run(
             run = Run.begin(experiment, out, processes)
         else:
             run.require_experiment(experiment)
-        result = run.complete()
+        run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
         reporter.say(f"stopped by {stopped}; resume with:")
         reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None
-    cards = experiment.evaluate.protocol.build().report(result).cards
-    print_result(console, "test", result, read_baselines(run.directory.evaluation("test")), cards)
-    reporter.say(f"report: {write_report(run)}")
+    files = run.read()
+    print_result(console, files)
+    reporter.say(f"report: {write_report(files)}")
     reporter.say(f"run directory: {run.path}")
 
 
@@ -148,7 +147,6 @@ def evaluate(
     more: Plugins = None,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
-    from facesim.evaluation.baselines import read_baselines
     from facesim.processes import Processes
     from facesim.reporter import reporter_for
     from facesim.runs.run import Run
@@ -156,15 +154,15 @@ def evaluate(
 
     console = Console()
     reporter = reporter_for(console)
-    plan, result = Run.open(run_dir, Processes(reporter)).evaluate(
+    run = Run.open(run_dir, Processes(reporter))
+    plan, _ = run.evaluate(
         overrides=overrides or (),
         plugins=more or (),
         name=name,
         checkpoint=checkpoint,
         recalibrate=recalibrate,
     )
-    cards = plan.experiment.evaluate.protocol.build().report(result).cards
-    print_result(console, plan.name, result, read_baselines(plan.folder), cards)
+    print_result(console, run.read(plan.name))
     reporter.say(f"written to {plan.folder}")
 
 
@@ -180,7 +178,7 @@ def report(
     from facesim.report.run_report import write_report
     from facesim.runs.run import Run
 
-    typer.echo(f"written to {write_report(Run.open(run_dir), faces=faces, name=name)}")
+    typer.echo(f"written to {write_report(Run.open(run_dir).read(name), faces=faces)}")
 
 
 @app.command()

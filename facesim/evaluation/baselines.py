@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from facesim.errors import FacesimError
 from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds
 from facesim.evaluation.operating_points import choose_operating_points
@@ -117,22 +115,3 @@ _BASELINES = TypeAdapter(tuple[Baseline, ...])
 def baselines_to_json(baselines: Sequence[Baseline]) -> str:
     """The text of ``baselines.json``."""
     return _BASELINES.dump_json(tuple(baselines), indent=2).decode() + "\n"
-
-
-def read_baselines(folder: Path) -> tuple[Baseline, ...]:
-    """Read the ``baselines.json`` of an evaluation's folder; empty if there is no such file.
-
-    Raises:
-        FacesimError: it is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return ()
-    try:
-        return _BASELINES.validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise FacesimError(
-            f"{path}: {where}: {first['msg']}; `facesim eval` writes it again"
-        ) from None

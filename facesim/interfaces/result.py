@@ -27,12 +27,14 @@ class CurvePoint(_Json):
         target: the FMR that the point must not exceed; None for a point chosen otherwise.
         threshold: accepts exactly the comparisons of the point; None if there is no such point.
         achieved_fmr: the FMR of the point, at most ``target``.
+        tar: the TAR of the point.
         false_matches_allowed: how many impostor comparisons the target lets pass.
     """
 
     target: FiniteFloat | None = None
     threshold: FiniteFloat | None = None
     achieved_fmr: FiniteFloat | None = None
+    tar: FiniteFloat | None = None
     false_matches_allowed: NonNegativeInt | None = None
 
 
@@ -126,6 +128,12 @@ class EvaluationResult(_Json):
         return {"loss": self.loss, **{name: each.value for name, each in self.metrics.items()}}
 
     @property
+    def at_threshold(self) -> AchievedPoint | None:
+        """What the threshold achieves; None without one."""
+        found = (at for at in self.operating_points if at.threshold == self.threshold)
+        return next(found, None) if self.threshold is not None else None
+
+    @property
     def at_targets(self) -> dict[str, Estimate]:
         """The metrics that are read at a target FMR, by name."""
         return {
@@ -185,6 +193,7 @@ def _at_target(at: dict[str, Any], rate: str, target: str) -> dict[str, Any]:
         "target": at[target],
         "threshold": at["threshold"],
         "achieved_fmr": at["achieved_" + target],
+        "tar": at[rate] if rate == "tar" or at[rate] is None else 1 - at[rate],
         "false_matches_allowed": at[allowed],
     }
     interval = {key: at.get(key) for key in ("low", "high", "interval", "reason")}

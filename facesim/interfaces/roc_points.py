@@ -64,6 +64,7 @@ def target_point(roc: Roc, target: float) -> CurvePoint:
         target=target,
         threshold=at.threshold if exists else None,
         achieved_fmr=at.achieved_fmr if exists else None,
+        tar=at.tar if exists else None,
         false_matches_allowed=at.false_matches_allowed,
     )
 

@@ -4,15 +4,16 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
+from facesim.interfaces.metric import Metric
 from facesim.page import Block, Page, Section, Table, Text
 from facesim.report.formatting import (
     NOTHING,
     count,
     difference,
     estimate,
-    metric_label,
 )
-from facesim.report.plots.differences import differences_figure
+from facesim.report.metric_selection import headline_metrics
+from facesim.report.plots.differences import differences_plot
 from facesim.report.plots.roc_overlay import roc_overlay
 from facesim.report.rendering import render
 from facesim.runs.comparison import Comparison
@@ -42,7 +43,7 @@ def comparison_page(comparison: Comparison) -> Page:
         f"{count(len(comparison.runs), 'run')} compared",
         f"on {comparison.name}, each with {first.label}",
         (
-            Section("result", "Result", (*accuracy_notes(comparison), *_plots(comparison))),
+            Section("result", "Result", (*comparison_notes(comparison), *_plots(comparison))),
             Section("metrics", "Metrics", (metrics_table(comparison),)),
             Section("configuration", "Configuration", (configuration_block(comparison),)),
             Section("runs", "Runs", (_runs_table(comparison),)),
@@ -57,7 +58,7 @@ def metrics_table(comparison: Comparison) -> Table:
     return Table(
         "Metrics with 95% intervals, and differences to the first run",
         ("Metric", first.label, *headings),
-        tuple(_row(comparison, metric) for metric in comparison.metrics),
+        tuple(_row(comparison, metric) for metric in comparison.metrics.values()),
     )
 
 
@@ -76,19 +77,20 @@ def configuration_block(comparison: Comparison) -> Table | Text:
     )
 
 
-def _row(comparison: Comparison, metric: str) -> tuple[str, ...]:
+def _row(comparison: Comparison, metric: Metric) -> tuple[str, ...]:
     """The metric of each run, or the reason why none has it."""
-    found = [run.estimates[metric] for run in comparison.runs]
+    found = [run.result.metrics[metric.name] for run in comparison.runs]
     if all(each.value is None for each in found):
-        return metric_label(metric), estimate(metric, found[0])
+        return metric.label, estimate(metric, found[0])
     cells = [estimate(metric, found[0])]
     for run, each in zip(comparison.runs[1:], found[1:], strict=True):
-        cells += [estimate(metric, each), difference(run.differences[metric])]
-    return metric_label(metric), *cells
+        cells += [estimate(metric, each), difference(metric, run.differences[metric.name])]
+    return metric.label, *cells
 
 
-def accuracy_notes(comparison: Comparison) -> list[Text]:
-    """One sentence per run on its accuracy, and a warning where it could not be paired."""
+def comparison_notes(comparison: Comparison) -> list[Text]:
+    """One sentence per run on its first metric, and a warning where it could not be paired."""
+    headline = headline_metrics(comparison.runs[0].result, comparison.metrics)
     notes = []
     for run in comparison.runs[1:]:
         if run.why_unpaired is not None:
@@ -97,14 +99,14 @@ def accuracy_notes(comparison: Comparison) -> list[Text]:
                 f"{run.why_unpaired}. This shows fewer differences than a paired comparison."
             )
             notes.append(Text(told, "warning"))
-        found = run.differences.get("accuracy")
-        if found is not None:
-            notes.append(Text(f"Accuracy of {run.label}: {difference(found)}."))
+        for metric in headline[:1]:
+            told = difference(metric, run.differences[metric.name])
+            notes.append(Text(f"{metric.label} of {run.label}: {told}."))
     return notes
 
 
 def _plots(comparison: Comparison) -> list[Block]:
-    plots = (differences_figure(comparison), roc_overlay(comparison))
+    plots = (differences_plot(comparison), roc_overlay(comparison))
     return [plot for plot in plots if plot is not None]
 
 

@@ -20,38 +20,35 @@ from facesim.report.sections.setup import setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 
 
-def write_report(run: Run, *, faces: bool = True, name: str = OWN) -> Path:
+def write_report(files: RunFiles, *, faces: bool = True) -> Path:
     """Write one self-contained HTML file about a run and one of its evaluations.
 
     A part that the run does not have yet is left out, or the page says what is missing.
 
     Args:
-        run: finished or not.
+        files: of the run, finished or not, and of the evaluation.
         faces: whether small images of faces become part of the file.
-        name: of the evaluation.
 
     Returns:
         ``report.html`` in the run directory; ``report-<name>.html`` for other data than ``test``.
 
     Raises:
-        DataError: a file of the run is damaged.
-        FacesimError: the experiment does not load, or the file cannot be written.
+        FacesimError: the file cannot be written.
     """
-    path = run.path / ("report.html" if name == OWN else f"report-{name}.html")
-    text = render(report_page(run.read(name), faces=faces))
+    own = files.name == OWN
+    path = files.run.path / ("report.html" if own else f"report-{files.name}.html")
     try:
-        write_text(path, text)
+        write_text(path, render(report_page(files, faces=faces)))
     except OSError as error:
         raise FacesimError(f"{path}: cannot be written: {error.strerror}") from None
     return path
 
 
 def report_page(files: RunFiles, *, faces: bool) -> Page:
-    """What the report says."""
+    """The page of a run."""
     sections = [
         result_section(files),
         setup_section(files),
@@ -78,8 +75,8 @@ def _evaluation_sections(
             lost = "Faces" if identities else "Faces, intervals of curves and suspected labels"
             missing = f"{lost} need the images: {error}"
     sections = [
-        scores_section(result, pairs, identities, files.baselines),
-        operating_points_section(result),
+        scores_section(result, pairs, identities, files.metrics, files.baselines),
+        operating_points_section(result, files.metrics),
     ]
     sections += files.protocol_report.sections
     if files.slices is not None:

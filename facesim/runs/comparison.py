@@ -12,7 +12,7 @@ from facesim.evaluation.differences import (
 )
 from facesim.experiment.differences import differing_values
 from facesim.interfaces.metric import Metric
-from facesim.interfaces.result import Estimate, EvaluationResult
+from facesim.interfaces.result import EvaluationResult
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -27,7 +27,6 @@ class ComparedRun:
         label: what it is called on the page.
         files: the run directory, read.
         result: its evaluation.
-        estimates: the metrics that are compared, by name.
         differences: to the first run, by metric; empty for the first run itself.
         why_unpaired: why the differences are not paired, if they are not.
     """
@@ -35,7 +34,6 @@ class ComparedRun:
     label: str
     files: RunFiles
     result: EvaluationResult
-    estimates: dict[str, Estimate]
     differences: dict[str, MetricDifference]
     why_unpaired: str | None = None
 
@@ -47,18 +45,15 @@ class Comparison:
     Attributes:
         name: of the evaluation.
         runs: the first is what the others are compared with.
+        metrics: those that every run measured, by name.
         configuration: each key of the experiments that differs, with one value per run; None
             where a run's experiment has no such key.
     """
 
     name: str
     runs: tuple[ComparedRun, ...]
+    metrics: dict[str, Metric]
     configuration: dict[str, tuple[str | None, ...]]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that are compared."""
-        return tuple(self.runs[0].estimates)
 
 
 def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
@@ -84,25 +79,20 @@ def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
         for name, metric in read[0].metrics.items()
         if all(name in result.metrics for result in results)
     }
-
-    def estimates_of(result: EvaluationResult) -> dict[str, Estimate]:
-        return {name: result.metrics[name] for name in metrics}
-
-    compared = [ComparedRun(labels[0], read[0], results[0], estimates_of(results[0]), {})]
+    compared = [ComparedRun(labels[0], read[0], results[0], {})]
     for label, files, result in zip(labels[1:], read[1:], results[1:], strict=True):
         why_unpaired = None
-        estimates = estimates_of(result)
         try:
             differences = _paired(read[0], files, metrics)
         except FacesimError as error:
             why_unpaired = str(error)
             differences = {
-                name: independent_difference(metric, compared[0].estimates[name], estimates[name])
+                name: independent_difference(metric, results[0].metrics[name], result.metrics[name])
                 for name, metric in metrics.items()
             }
-        compared.append(ComparedRun(label, files, result, estimates, differences, why_unpaired))
+        compared.append(ComparedRun(label, files, result, differences, why_unpaired))
     configuration = differing_values([files.experiment.as_data() for files in read])
-    return Comparison(name, tuple(compared), configuration)
+    return Comparison(name, tuple(compared), metrics, configuration)
 
 
 def _labels(read: Sequence[RunFiles]) -> list[str]:

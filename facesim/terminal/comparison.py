@@ -6,7 +6,7 @@ from rich.text import Text as RichText
 
 from facesim.page import Table, Text
 from facesim.report.comparison_report import (
-    accuracy_notes,
+    comparison_notes,
     configuration_block,
     metrics_table,
 )
@@ -17,7 +17,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     """Print the differences of the experiments, then those of the metrics."""
     for block in (configuration_block(comparison), metrics_table(comparison)):
         _print(console, block)
-    for note in accuracy_notes(comparison):
+    for note in comparison_notes(comparison):
         _print(console, note)
 
 

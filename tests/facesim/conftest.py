@@ -1,12 +1,16 @@
-"""A tiny experiment that trains in a second or two."""
+"""A tiny experiment that trains in a second or two, and runs that were built without training."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+
+if TYPE_CHECKING:
+    from facesim.runs.run import Run
 
 TINY = """
 name: tiny
@@ -52,3 +56,21 @@ def tiny_file(
 @pytest.fixture
 def tiny(tiny_file: Path) -> Experiment:
     return load_experiment(tiny_file)
+
+
+@pytest.fixture(scope="session")
+def build_run_in() -> "Callable[..., Run]":
+    """Builds a finished run in a folder: see :func:`tests.facesim.built_run.build_run_in`."""
+    from tests.facesim.built_run import build_run_in
+
+    return build_run_in
+
+
+@pytest.fixture
+def build_run(tmp_path: Path, build_run_in: "Callable[..., Run]") -> "Callable[..., Run]":
+    """The same in the test's own folder; the name may be left out."""
+
+    def build(name: str = "built", *arguments: float, **settings: int) -> "Run":
+        return build_run_in(tmp_path, name, *arguments, **settings)
+
+    return build

@@ -85,7 +85,7 @@ def test_other_data_is_measured_under_its_own_name(facesim: Command, tmp_path: P
     code, output, error = facesim("eval", str(run), "--set", data, "--set", folds, "--name", "lfw")
     assert (code, error) == (0, "")
     assert "lfw: 8 pairs of 4 identities" in output
-    assert "accuracy over 2 folds" in output
+    assert "Accuracy over 2 folds" in output
     assert "standard error" in output
     assert f"written to {run.relative_to(tmp_path)}/eval/lfw" in output.replace(f"{tmp_path}/", "")
     assert (run / "eval/test/metrics.json").read_bytes() == own

@@ -1,21 +1,22 @@
-"""What ROC and DET are drawn from: curves, bands, the threshold's point, logarithmic axes."""
+"""The common parts of ROC and DET plots: curves, bands, the operating point, log axes."""
 
 from typing import Any
 
 import numpy as np
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.evaluation.roc_band import RocBand
 from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.roc import Roc
-from facesim.report.formatting import headline_point, number, percent
-from facesim.report.plots.drawn_curve import visible_points
+from facesim.report.formatting import number, percent
 from facesim.report.plots.layout import DASHES, INK, SERIES, literal
 
 _BELOW_ALL_AXES = 1e-9
+_POINTS = 600
 
 
 def add_roc(plot: Any, roc: Roc, name: str, series: int) -> None:
-    """Draw a curve, as steps, where the FMR is not 0."""
+    """Draw a ROC curve, as steps, where the FMR is not 0."""
     shown = np.flatnonzero(roc.false_accepts > 0)
     fmr, tar = roc.fmr[shown], roc.tar[shown]
     kept = visible_points(np.log10(fmr), tar)
@@ -33,13 +34,13 @@ def add_roc(plot: Any, roc: Roc, name: str, series: int) -> None:
     )
 
 
-def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
-    """Draw pointwise intervals of TAR, or of FNMR where ``rejects``."""
+def add_band(plot: Any, band: RocBand | None, *, non_matches: bool = False) -> None:
+    """Draw pointwise intervals of TAR, or of FNMR where ``non_matches``."""
     if band is None:
         return
     low, high = band.low, band.high
     there = np.isfinite(low)
-    if rejects:  # a logarithmic axis cannot show 0
+    if non_matches:  # a logarithmic axis cannot show 0
         low, high = np.maximum(1 - band.high, _BELOW_ALL_AXES), 1 - band.low
         there &= band.tar < 1
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
@@ -54,15 +55,15 @@ def add_band(plot: Any, band: RocBand | None, *, rejects: bool = False) -> None:
     )
 
 
-def add_threshold(plot: Any, result: EvaluationResult, *, rejects: bool = False) -> None:
-    """Mark the point that the threshold from val reaches."""
-    at = headline_point(result)
-    fmr, tar = at.fmr.value, at.tar.value
-    if not fmr or tar is None:
+def add_threshold(plot: Any, result: EvaluationResult, *, non_matches: bool = False) -> None:
+    """Mark the operating point of the threshold from val."""
+    at = result.at_threshold
+    if at is None or not at.fmr.value or at.tar.value is None:
         return
+    fmr, tar = at.fmr.value, at.tar.value
     plot.add_scatter(
         x=[fmr],
-        y=[1 - tar if rejects else tar],
+        y=[1 - tar if non_matches else tar],
         name="at the threshold",
         mode="markers",
         marker={"symbol": "diamond", "size": 11, "color": INK},
@@ -76,3 +77,18 @@ def add_threshold(plot: Any, result: EvaluationResult, *, rejects: bool = False)
 def log_rate_axis(axis: Any, smallest: float) -> None:
     """A logarithmic axis of rates from ``smallest`` to 1."""
     axis.update(type="log", range=[np.log10(smallest), 0.02], dtick=1, exponentformat="power")
+
+
+def visible_points(x: FloatArray, y: FloatArray) -> Int64Array:
+    """Indices of at most 600 points, evenly spread along the line as it is drawn.
+
+    Args:
+        x: float64 [N], in the units of the axis (logarithms, for a logarithmic one).
+        y: float64 [N].
+    """
+    if len(x) <= _POINTS:
+        return np.arange(len(x))
+    steps = np.abs(np.diff(x)) / np.ptp(x) + np.abs(np.diff(y)) / max(float(np.ptp(y)), 1e-12)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    wanted = np.linspace(0, along[-1], _POINTS)
+    return np.unique(np.searchsorted(along, wanted).clip(0, len(x) - 1))

@@ -1,27 +1,39 @@
-"""The DET: false non-matches against false matches, both on logarithmic axes."""
+"""DET plot of one run: FNMR against FMR, both on logarithmic axes."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from facesim.evaluation.roc_band import RocBand
-from facesim.interfaces.result import EvaluationResult, rate_name
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_points import equal_error_rate
 from facesim.page import Plot, Table
-from facesim.report.formatting import accept_rates, percent
-from facesim.report.plots.curve_parts import add_band, add_threshold, log_rate_axis
-from facesim.report.plots.drawn_curve import visible_points
+from facesim.report.formatting import percent
+from facesim.report.metric_selection import accept_rates
+from facesim.report.plots.curve_parts import (
+    add_band,
+    add_threshold,
+    log_rate_axis,
+    visible_points,
+)
 from facesim.report.plots.layout import MUTED, SERIES, new_plot, style_axes
 
 
-def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Plot:
-    """The trade-off of both errors, as NIST's FRTE draws it.
+def det_plot(
+    roc: Roc, band: RocBand | None, result: EvaluationResult, metrics: Mapping[str, Metric]
+) -> Plot:
+    """The trade-off of both error rates, as NIST's FRTE draws it.
 
     Args:
         roc: of pairs of both kinds.
         band: pointwise intervals; None if there are none.
-        result: for the threshold's point and the equal error rate.
+        result: for the operating point and the numbers in words.
+        metrics: by name, for those that are read at a target FMR.
     """
     plot = new_plot(height=420)
-    add_band(plot, band, rejects=True)
+    add_band(plot, band, non_matches=True)
     fmr, fnmr = roc.det().T
     shown = (fmr > 0) & (fnmr > 0)
     fmr, fnmr = fmr[shown], fnmr[shown]
@@ -44,24 +56,26 @@ def det_figure(roc: Roc, band: RocBand | None, result: EvaluationResult) -> Plot
         line={"color": MUTED, "width": 1, "dash": "dot"},
         hoverinfo="skip",
     )
-    add_threshold(plot, result, rejects=True)
+    add_threshold(plot, result, non_matches=True)
     style_axes(plot, "False match rate", "False non-match rate")
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
-    return Plot("det", "DET", _description(result), plot, _numbers(result))
+    rates = accept_rates(result, metrics)
+    return Plot("det", "DET", _description(rates, roc), plot, _numbers(rates))
 
 
-def _description(result: EvaluationResult) -> str:
+def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
     at = [
         f"{percent(1 - each.value)} at FMR {rate_name(target)}"
-        for target, each in accept_rates(result)
+        for target, each in rates
         if each.value is not None and each.value < 1
     ]
     text = f"The false non-match rate is {', '.join(at)}. " if at else ""
-    return f"{text}The dotted line is where both are equal."
+    equal = percent(equal_error_rate(roc).rate)
+    return f"{text}The dotted line is where both are equal; the equal error rate is {equal}."
 
 
-def _numbers(result: EvaluationResult) -> Table:
+def _numbers(rates: Sequence[tuple[float, Estimate]]) -> Table:
     rows = tuple(
         (
             rate_name(target),
@@ -70,6 +84,6 @@ def _numbers(result: EvaluationResult) -> Table:
             if at.low is not None and at.high is not None
             else "no interval",
         )
-        for target, at in accept_rates(result)
+        for target, at in rates
     )
     return Table("False non-match rate at false match rates", ("FMR", "FNMR", "95% interval"), rows)

@@ -1,14 +1,17 @@
 """Plot of the differences of runs to the first run."""
 
+from collections.abc import Mapping
+
+from facesim.interfaces.metric import Metric
 from facesim.page import Plot, Table
-from facesim.report.formatting import difference, is_percentage, metric_label
+from facesim.report.formatting import difference
 from facesim.report.plots.intervals import Line, interval_plot
 from facesim.runs.comparison import ComparedRun, Comparison
 
 
-def differences_figure(comparison: Comparison) -> Plot | None:
+def differences_plot(comparison: Comparison) -> Plot | None:
     """The differences of all rates; None where no rate could be compared."""
-    lines = [line for run in comparison.runs[1:] for line in _lines(run)]
+    lines = [line for run in comparison.runs[1:] for line in _lines(run, comparison.metrics)]
     if not lines:
         return None
     return Plot(
@@ -26,16 +29,16 @@ def differences_figure(comparison: Comparison) -> Plot | None:
     )
 
 
-def _lines(run: ComparedRun) -> list[Line]:
+def _lines(run: ComparedRun, metrics: Mapping[str, Metric]) -> list[Line]:
     return [
         Line(
-            metric_label(found.metric),
+            metrics[found.metric].label,
             100 * found.difference,
             None if found.low is None else 100 * found.low,
             None if found.high is None else 100 * found.high,
-            difference(found),
+            difference(metrics[found.metric], found),
             run.label,
         )
         for found in run.differences.values()
-        if found.difference is not None and is_percentage(found.metric)
+        if found.difference is not None and metrics[found.metric].unit == "percent"
     ]

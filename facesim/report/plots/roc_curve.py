@@ -1,16 +1,18 @@
-"""The ROC of one run: true accepts against false accepts, on a logarithmic axis."""
+"""ROC plot of one run: TAR against FMR, the FMR on a logarithmic axis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.roc_band import RocBand
-from facesim.interfaces.result import EvaluationResult, rate_name
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
 from facesim.page import Plot, Table
-from facesim.report.formatting import accept_rates, estimate, interval, number, percent, words
+from facesim.report.formatting import RATE, estimate, interval, number, percent, words
+from facesim.report.metric_selection import accept_rates
 from facesim.report.plots.curve_parts import (
     add_band,
     add_roc,
@@ -28,34 +30,40 @@ from facesim.report.plots.layout import (
 )
 
 
-def roc_figure(
-    roc: Roc, band: RocBand | None, result: EvaluationResult, baselines: Sequence[Baseline] = ()
+def roc_plot(
+    roc: Roc,
+    band: RocBand | None,
+    result: EvaluationResult,
+    metrics: Mapping[str, Metric],
+    baselines: Sequence[Baseline] = (),
 ) -> Plot:
-    """The curve with its band, the threshold's point, chance, and the baselines' points.
+    """The curve with its band, the operating point, chance, and the baselines.
 
     Args:
         roc: of pairs of both kinds.
         band: pointwise intervals; None if there are none.
-        result: for the threshold's point and the numbers in words.
+        result: for the operating point and the numbers in words.
+        metrics: by name, for those that are read at a target FMR.
         baselines: each drawn at the FMRs that were measured.
     """
     plot = new_plot(height=420)
     add_band(plot, band)
     add_roc(plot, roc, "this run", 0)
-    _add_baselines(plot, baselines)
+    _add_baselines(plot, baselines, metrics)
     _add_chance(plot, 1 / roc.impostor)
     add_threshold(plot, result)
     style_axes(plot, "False match rate", "True accept rate")
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
-    return Plot("roc", "ROC", _description(result, roc, band), plot, _numbers(band, result))
+    rates = accept_rates(result, metrics)
+    return Plot("roc", "ROC", _description(rates, roc, band), plot, _numbers(band, rates))
 
 
-def _add_baselines(plot: Any, baselines: Sequence[Baseline]) -> None:
+def _add_baselines(plot: Any, baselines: Sequence[Baseline], metrics: Mapping[str, Metric]) -> None:
     for series, baseline in enumerate(baselines, start=1):
         measured = [
             (at.point.achieved_fmr, at.value)
-            for _, at in accept_rates(baseline.result)
+            for _, at in accept_rates(baseline.result, metrics)
             if at.value is not None and at.point is not None and at.point.achieved_fmr
         ]
         name = literal(words(baseline.name))
@@ -71,10 +79,10 @@ def _add_baselines(plot: Any, baselines: Sequence[Baseline]) -> None:
 
 
 def _add_chance(plot: Any, smallest: float) -> None:
-    far = np.geomspace(smallest, 1, 50)
+    fmr = np.geomspace(smallest, 1, 50)
     plot.add_scatter(
-        x=far,
-        y=far,
+        x=fmr,
+        y=fmr,
         showlegend=False,
         mode="lines",
         line={"color": MUTED, "width": 1, "dash": "dot"},
@@ -82,25 +90,23 @@ def _add_chance(plot: Any, smallest: float) -> None:
     )
 
 
-def _description(result: EvaluationResult, roc: Roc, band: RocBand | None) -> str:
+def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc, band: RocBand | None) -> str:
     at = [
-        f"{percent(each.value)} at FAR {rate_name(target)}"
-        for target, each in accept_rates(result)
-        if each.value
+        f"{percent(each.value)} at FAR {rate_name(target)}" for target, each in rates if each.value
     ]
-    text = f"The true accept rate is {', '.join(at)}." if at else "No FAR target is measurable."
-    text += f" The area under the curve is {number(roc.area)}. The dotted line is guessing."
-    how = "The band is a 95% interval at each FAR, from a bootstrap over identities."
+    text = f"The true accept rate is {', '.join(at)}." if at else "No target FAR is measurable."
+    text += f" The area under the curve is {number(roc.area)}. The dotted line is chance."
+    how = "The band is a 95% interval at each FMR, from a bootstrap over identities."
     return f"{text} {how}" if band is not None else text
 
 
-def _numbers(band: RocBand | None, result: EvaluationResult) -> Table:
-    """Every fourth point of the band; the FAR targets where there is no band."""
+def _numbers(band: RocBand | None, rates: Sequence[tuple[float, Estimate]]) -> Table:
+    """Every fourth point of the band; the targets where there is no band."""
     caption = "True accept rate at false match rates"
     if band is None:
-        targets = ((rate_name(target), estimate("tar", at)) for target, at in accept_rates(result))
+        targets = ((rate_name(target), estimate(RATE, at)) for target, at in rates)
         return Table(caption, ("FMR", "TAR"), tuple(targets))
     points = np.stack([band.fmr, band.tar, band.low, band.high], axis=1)
     shown = points[np.isfinite(points).all(axis=1)][::4].tolist()
-    rows = tuple((percent(fmr), percent(tar), interval("tar", *ends)) for fmr, tar, *ends in shown)
+    rows = tuple((percent(fmr), percent(tar), interval(RATE, *ends)) for fmr, tar, *ends in shown)
     return Table(caption, ("FMR", "TAR", "95% interval"), rows)

@@ -1,9 +1,10 @@
-"""The ROC curves of several runs on one pair of axes."""
+"""ROC plot of several runs."""
 
 from facesim.interfaces.result import rate_name
 from facesim.interfaces.roc import Roc
 from facesim.page import Plot, Table
-from facesim.report.formatting import accept_rates, estimate
+from facesim.report.formatting import NOTHING, RATE, estimate
+from facesim.report.metric_selection import accept_rates
 from facesim.report.plots.curve_parts import add_roc, log_rate_axis
 from facesim.report.plots.layout import new_plot, style_axes
 from facesim.runs.comparison import Comparison
@@ -35,12 +36,21 @@ def roc_overlay(comparison: Comparison) -> Plot | None:
 
 
 def _numbers(comparison: Comparison) -> Table:
-    targets = [target for target, _ in accept_rates(comparison.runs[0].result)]
+    rates = {
+        run.label: dict(accept_rates(run.result, comparison.metrics)) for run in comparison.runs
+    }
+    targets = dict.fromkeys(target for each in rates.values() for target in each)
     return Table(
-        "True accept rate at fixed false accept rates",
+        "TAR at FAR",
         ("Run", *(f"TAR at FAR {rate_name(target)}" for target in targets)),
         tuple(
-            (run.label, *(estimate("tar", at) for _, at in accept_rates(run.result)))
-            for run in comparison.runs
+            (
+                label,
+                *(
+                    estimate(RATE, each[target]) if target in each else NOTHING
+                    for target in targets
+                ),
+            )
+            for label, each in rates.items()
         ),
     )

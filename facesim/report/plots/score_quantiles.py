@@ -11,7 +11,7 @@ from facesim.runs.log import TrainingLog
 _KINDS = (("genuine", GENUINE, "solid", "circle"), ("impostor", IMPOSTOR, "dash", "square"))
 
 
-def score_quantiles_figure(log: TrainingLog) -> Plot | None:
+def score_quantiles_plot(log: TrainingLog) -> Plot | None:
     """Medians and 5% to 95% ranges of both kinds, by epoch; None if none were logged."""
     plot = new_plot()
     for kind, colour, dash, symbol in _KINDS:

@@ -1,15 +1,24 @@
 """TAR at FAR of an evaluation whose single scores were not kept."""
 
+from collections.abc import Mapping
+
+from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult, rate_name
 from facesim.page import Plot, Table
-from facesim.report.formatting import accept_rates, estimate
+from facesim.report.formatting import RATE, estimate
+from facesim.report.metric_selection import accept_rates
 from facesim.report.plots.curve_parts import log_rate_axis
 from facesim.report.plots.layout import SERIES, new_plot, style_axes
 
 
-def tar_at_far_figure(result: EvaluationResult) -> Plot | None:
-    """The measurable targets with their intervals; None if there is none."""
-    rates = accept_rates(result)
+def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> Plot | None:
+    """The measurable targets with their intervals; None if there is none.
+
+    Args:
+        result: of the evaluation.
+        metrics: by name, for those that are read at a target FMR.
+    """
+    rates = accept_rates(result, metrics)
     measured = [(target, tar, tar.value) for target, tar in rates if tar.value is not None]
     if not measured:
         return None
@@ -24,7 +33,7 @@ def tar_at_far_figure(result: EvaluationResult) -> Plot | None:
             "arrayminus": [0 if at.low is None else value - at.low for _, at, value in measured],
             "width": 5,
         },
-        text=[estimate("tar", at) for _, at, _ in measured],
+        text=[estimate(RATE, at) for _, at, _ in measured],
         mode="markers",
         marker={"size": 9, "color": SERIES[0]},
         hovertemplate="FMR %{x}<br>TAR %{text}<extra></extra>",
@@ -40,6 +49,6 @@ def tar_at_far_figure(result: EvaluationResult) -> Plot | None:
         Table(
             "TAR at FAR",
             ("FAR", "TAR"),
-            tuple((rate_name(target), estimate("tar", at)) for target, at in rates),
+            tuple((rate_name(target), estimate(RATE, at)) for target, at in rates),
         ),
     )

@@ -1,27 +1,28 @@
-"""What happened during training: the loss by step, the metrics on val by epoch."""
+"""Training curves: the loss by step, the metrics on val by epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from facesim.interfaces.metric import MeanLoss, Metric, Quantity
 from facesim.page import Plot, Table
-from facesim.report.formatting import is_percentage, metric_label, metric_value, number, quantity
+from facesim.report.formatting import metric_value, number
 from facesim.report.plots.layout import (
     DASHES,
     SERIES,
     SYMBOLS,
     epoch_ticks,
+    literal,
     new_plot,
     style_axes,
 )
 from facesim.runs.log import TrainingLog
 
 _POINTS = 1000
-_SHOWN = ("accuracy", "eer", "tar_at_far_1e-2")
 
 
-def loss_figure(log: TrainingLog) -> Plot:
+def loss_plot(log: TrainingLog) -> Plot:
     """The loss of logged batches and the mean loss on val, over the steps."""
     plot = new_plot()
     steps, losses = _series(log.train, "loss")
@@ -45,42 +46,47 @@ def loss_figure(log: TrainingLog) -> Plot:
         hovertemplate="step %{x}<br>loss %{y:.4g}<extra>val</extra>",
     )
     style_axes(plot, "Step", "Loss")
-    return Plot("loss", "Loss", _loss_description(losses, val_losses), plot, _by_epoch(log, "loss"))
+    told = _loss_description(losses, val_losses)
+    return Plot("loss", "Loss", told, plot, _by_epoch(log, [MeanLoss()]))
 
 
-def validation_figure(log: TrainingLog, best: str) -> Plot:
-    """Rates on val over the epochs; the epoch of the best checkpoint is marked.
+def validation_plot(log: TrainingLog, best: Quantity, metrics: Iterable[Metric]) -> Plot:
+    """Headline metrics on val over the epochs, and the epoch of the best checkpoint in words.
 
     Args:
         log: with one epoch or more.
         best: the metric that the best checkpoint is kept by.
+        metrics: that the run measures; the headline rates among them are drawn.
     """
-    names = [name for name in dict.fromkeys((best, *_SHOWN)) if is_percentage(name)]
+    headline = {metric.name: metric for metric in metrics if metric.headline}
+    logged = [
+        metric
+        for metric in {best.name: best, **headline}.values()
+        if any(entry.get(metric.name) is not None for entry in log.val)
+    ]
     plot = new_plot()
-    for index, name in enumerate(names):
-        epochs, values = _series(log.val, name, over="epoch")
-        if len(values):
-            plot.add_scatter(
-                x=epochs,
-                y=values,
-                name=metric_label(name),
-                mode="lines+markers",
-                line={"color": SERIES[index], "dash": DASHES[index], "width": 2},
-                marker={"symbol": SYMBOLS[index], "size": 7},
-                hovertemplate=f"epoch %{{x}}<br>%{{y:.2%}}<extra>{metric_label(name)}</extra>",
-            )
+    for index, metric in enumerate(each for each in logged if each.unit == "percent"):
+        epochs, values = _series(log.val, metric.name, over="epoch")
+        plot.add_scatter(
+            x=epochs,
+            y=values,
+            name=literal(metric.label),
+            mode="lines+markers",
+            line={"color": SERIES[index % 6], "dash": DASHES[index % 6], "width": 2},
+            marker={"symbol": SYMBOLS[index % 6], "size": 7},
+            hovertemplate=f"epoch %{{x}}<br>%{{y:.2%}}<extra>{literal(metric.label)}</extra>",
+        )
     style_axes(plot, "Epoch", "On val")
     plot.update_yaxes(tickformat=".0%")
     epoch_ticks(plot, len(log.val))
     plot.update_layout(hovermode="x")
-    return Plot(
-        "validation",
-        "Metrics on val",
-        f"The best checkpoint is the one of best {metric_label(best).lower()} on val"
-        f"{_best_epoch(log, best)}.",
-        plot,
-        _by_epoch(log, *dict.fromkeys((best, *_SHOWN))),
-    )
+    better = "highest" if best.higher_is_better else "lowest"
+    told = f"The best checkpoint is that of the {better} {_in_a_sentence(best.label)} on val"
+    position = best.best([entry.get(best.name) for entry in log.val])
+    if position is not None:
+        entry = log.val[position]
+        told += f": {metric_value(best, entry[best.name])} in epoch {entry['epoch']}"
+    return Plot("validation", "Metrics on val", f"{told}.", plot, _by_epoch(log, logged))
 
 
 def _series(
@@ -107,25 +113,25 @@ def _loss_description(losses: Sequence[float], val_losses: Sequence[float]) -> s
     if not parts:
         return "No loss was logged."
     return (
-        f"The loss {' and '.join(parts)}. Batches and val hold other shares of genuine pairs, so "
-        "that the two need not meet."
+        f"The loss {' and '.join(parts)}. Batches and val hold different shares of genuine pairs, "
+        "so that the two losses may differ."
     )
 
 
-def _best_epoch(log: TrainingLog, best: str) -> str:
-    position = quantity(best).best([entry.get(best) for entry in log.val])
-    if position is None:
-        return ""
-    entry = log.val[position]
-    return f", {metric_value(best, entry[best])} in epoch {entry['epoch']}"
+def _in_a_sentence(label: str) -> str:
+    """A label without its capital, unless it begins with an acronym."""
+    return label if label[:2].isupper() else label[:1].lower() + label[1:]
 
 
-def _by_epoch(log: TrainingLog, *names: str) -> Table:
+def _by_epoch(log: TrainingLog, metrics: Sequence[Quantity]) -> Table:
     return Table(
         "On val, by epoch",
-        ("Epoch", *(metric_label(name) for name in names)),
+        ("Epoch", *(metric.label for metric in metrics)),
         tuple(
-            (str(entry["epoch"]), *(metric_value(name, entry.get(name)) for name in names))
+            (
+                str(entry["epoch"]),
+                *(metric_value(metric, entry.get(metric.name)) for metric in metrics),
+            )
             for entry in log.val
         ),
     )

@@ -14,7 +14,7 @@ HEALTH = {
 }
 
 
-def health_figure(log: TrainingLog) -> Plot:
+def health_plot(log: TrainingLog) -> Plot:
     """One small plot over the epochs per diagnostic that was logged."""
     names = [name for name in HEALTH if any(entry.get(name) is not None for entry in log.val)]
     titles = [HEALTH[name] for name in names]

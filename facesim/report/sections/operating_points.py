@@ -1,19 +1,27 @@
 """Operating points: metrics at target FMRs, and what the thresholds from val achieve."""
 
+from collections.abc import Mapping
+
+from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
 from facesim.page import Section, Table, Text
 from facesim.report.formatting import (
+    RATE,
     estimate,
     interval,
-    metric_label,
     metric_value,
     number,
     percent,
 )
 
 
-def operating_points_section(result: EvaluationResult) -> Section:
-    """Two tables: the curve at target rates, and the thresholds that were chosen elsewhere."""
+def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Metric]) -> Section:
+    """Two tables: metrics at target FMRs, and what the thresholds that val chose achieve.
+
+    Args:
+        result: of the evaluation.
+        metrics: by name.
+    """
     return Section(
         "operating-points",
         "Operating points",
@@ -25,7 +33,7 @@ def operating_points_section(result: EvaluationResult) -> Section:
                 "system in use would."
             ),
             Table(
-                "TAR at FAR",
+                "Metrics at target false match rates (TAR at FAR)",
                 (
                     "Metric",
                     "Value",
@@ -34,7 +42,11 @@ def operating_points_section(result: EvaluationResult) -> Section:
                     "False matches allowed",
                     "Threshold",
                 ),
-                tuple(_at_target(name, at) for name, at in result.at_targets.items()),
+                tuple(
+                    _at_target(metrics[name], at)
+                    for name, at in result.at_targets.items()
+                    if name in metrics
+                ),
             ),
             Table(
                 f"Thresholds from {result.threshold_source}, and what they achieve here",
@@ -45,13 +57,13 @@ def operating_points_section(result: EvaluationResult) -> Section:
     )
 
 
-def _at_target(name: str, at: Estimate) -> tuple[str, ...]:
+def _at_target(metric: Metric, at: Estimate) -> tuple[str, ...]:
     if at.value is None or at.point is None:
-        return (metric_label(name), at.reason or "not measurable")
+        return (metric.label, at.reason or "not measurable")
     return (
-        metric_label(name),
-        metric_value(name, at.value),
-        interval(name, at.low, at.high),
+        metric.label,
+        metric_value(metric, at.value),
+        interval(metric, at.low, at.high),
         percent(at.point.achieved_fmr),
         f"{at.point.false_matches_allowed:,}",
         number(at.point.threshold),
@@ -63,4 +75,4 @@ def _achieved(point: AchievedPoint) -> tuple[str, ...]:
     if point.threshold is None:
         return (name, point.reason or "no threshold")
     rates = (point.fmr, point.tar, point.accuracy)
-    return (name, number(point.threshold), *(estimate("accuracy", rate) for rate in rates))
+    return (name, number(point.threshold), *(estimate(RATE, rate) for rate in rates))

@@ -1,46 +1,49 @@
 """Headline metrics with their intervals, and the improvement over baselines."""
 
+from collections.abc import Mapping, Sequence
+
 from facesim.evaluation.baselines import Baseline
-from facesim.interfaces.protocol import ProtocolReport
-from facesim.interfaces.result import Estimate, EvaluationResult
+from facesim.interfaces.metric import Metric, Quantity
+from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
 from facesim.report.formatting import (
+    RATE,
+    axis_format,
     count,
     difference,
     estimate,
-    headline_metrics,
-    headline_point,
     interval,
-    metric_label,
     metric_value,
     percent,
-    quantity,
     words,
 )
+from facesim.report.metric_selection import accept_rates, headline_metrics
 from facesim.report.plots.intervals import Line, interval_plot
 from facesim.runs.run_files import RunFiles
 
 _ALLOWED = 10
-"""The TAR shown first is at the smallest target FMR that lets so many impostors pass."""
+"""The TAR on a card is at the smallest target FMR that lets so many impostor pairs pass."""
 
 
 def result_section(files: RunFiles) -> Section:
     """The headline metrics, and the baselines that they are compared with."""
-    if files.result is None:
+    result = files.result
+    if result is None:
         text = (
-            f"This run has no evaluation {files.name!r} yet; "
-            f"`facesim eval` measures a run that has trained."
+            f"This run has no evaluation {files.name!r} yet; `facesim eval` evaluates a run that "
+            "has trained."
         )
         return Section("result", "Result", (Text(text, "note"),))
-    verdict = Text(_verdict(files.result))
+    metrics = files.metrics
+    cards = (*files.protocol_report.cards, *headline_cards(result, metrics))
     return Section(
         "result",
         "Result",
         (
-            verdict,
-            Cards(_cards(files.result, files.protocol_report)),
+            Text(_verdict(result)),
+            Cards(cards),
             *_lint_warning(files),
-            _against_baselines(files.result, files.baselines),
+            baselines_block(result, files.baselines, headline_metrics(result, metrics)),
         ),
     )
 
@@ -50,84 +53,86 @@ def _verdict(result: EvaluationResult) -> str:
         f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')} "
         f"({result.genuine:,} genuine, {result.impostor:,} impostor)"
     )
-    accuracy = headline_point(result).accuracy
+    at = result.at_threshold
+    accuracy = at.accuracy if at else Estimate(value=None, reason=result.reasons.get("threshold"))
     if accuracy.value is None:
         return f"Accuracy on {on} is undefined: {accuracy.reason}."
     text = f"{percent(accuracy.value)} of {on} are decided correctly"
     if accuracy.low is not None:
-        between = f"{percent(accuracy.low)} to {percent(accuracy.high)}"
+        between = interval(RATE, accuracy.low, accuracy.high)
         text += f"; the 95% interval, from a bootstrap over the identities, is {between}"
     elif accuracy.reason:
         text += f"; there is no interval, since {accuracy.reason}"
     return f"{text}. The threshold comes from {result.threshold_source}."
 
 
-def _cards(result: EvaluationResult, protocol: ProtocolReport) -> tuple[Card, ...]:
-    """The protocol's, the headline metrics, and the smallest FMR target that is well supported."""
-    cards = [_card(name, found) for name, found in headline_metrics(result).items()]
-    supported = {
-        name: found
-        for name, found in result.at_targets.items()
-        if quantity(name).higher_is_better
-        and found.value is not None
-        and found.point is not None
-        and (found.point.false_matches_allowed or 0) >= _ALLOWED
-    }
-    smallest = sorted(supported, key=lambda name: _target(supported[name]))[:1]
-    return (*protocol.cards, *cards, *(_card(name, supported[name]) for name in smallest))
+def headline_cards(result: EvaluationResult, metrics: Mapping[str, Metric]) -> list[Card]:
+    """The headline metrics, and the TAR at the smallest target FMR that is well supported."""
+    cards = [
+        _card(metric, metric.label, result.metrics[metric.name])
+        for metric in headline_metrics(result, metrics)
+    ]
+    supported = [
+        (target, at)
+        for target, at in accept_rates(result, metrics)
+        if at.point is not None and (at.point.false_matches_allowed or 0) >= _ALLOWED
+    ]
+    for target, at in supported[-1:]:
+        cards.append(_card(RATE, f"TAR at FAR {rate_name(target)}", at))
+    return cards
 
 
-def _target(found: Estimate) -> float:
-    return (found.point.target or 0.0) if found.point is not None else 0.0
-
-
-def _card(name: str, found: Estimate) -> Card:
-    detail = interval(name, found.low, found.high) if found.low is not None else found.reason
-    return Card(metric_label(name), metric_value(name, found.value), detail or "no interval")
+def _card(metric: Quantity, label: str, found: Estimate) -> Card:
+    detail = interval(metric, found.low, found.high) if found.low is not None else found.reason
+    return Card(label, metric_value(metric, found.value), detail or "no interval")
 
 
 def _lint_warning(files: RunFiles) -> tuple[Text, ...]:
     findings = files.lint.findings if files.lint else ()
     if not findings:
         return ()
-    what = ", ".join(dict.fromkeys(found.rule.replace("_", " ") for found in findings))
-    return (Text(f"The protocol linter has objections, listed below: {what}.", "warning"),)
+    rules = ", ".join(dict.fromkeys(words(found.rule) for found in findings))
+    return (Text(f"The protocol linter has findings, listed below: {rules}.", "warning"),)
 
 
-def _against_baselines(result: EvaluationResult, baselines: tuple[Baseline, ...]) -> Block:
+def baselines_block(
+    result: EvaluationResult, baselines: Sequence[Baseline], metrics: Sequence[Metric]
+) -> Block:
+    """The run beside the baselines: the first metric as a plot, all of them as a table.
+
+    Args:
+        result: of the run.
+        baselines: on the same pairs.
+        metrics: those to show.
+    """
     if not baselines:
-        return Text("No baselines were scored on these pairs.", "note")
-    named = {"this run": result, **{words(each.name): each.result for each in baselines}}
-    compared = next(iter(headline_metrics(result)), None)
-    if compared is None:
-        return _table(named)
+        return Text("No baselines were measured on these pairs.", "note")
+    systems = {"this run": result, **{words(each.name): each.result for each in baselines}}
+    table = Table(
+        "This run and the baselines on the same pairs, each with a threshold of its own from val",
+        ("System", *(metric.label for metric in metrics)),
+        tuple(
+            (name, *(estimate(metric, found.metrics[metric.name]) for metric in metrics))
+            for name, found in systems.items()
+        ),
+    )
+    if not metrics:
+        return table
+    compared = metrics[0]
     lines = [
         Line(name, at.value, at.low, at.high, estimate(compared, at))
-        for name, found in named.items()
-        if (at := found.metrics[compared]).value is not None
+        for name, found in systems.items()
+        if (at := found.metrics[compared.name]).value is not None
     ]
+    gains = (
+        f"{compared.label} over {words(each.name)} ({each.description.rstrip('.')}): "
+        f"{difference(compared, each.gain(compared.name))}."
+        for each in baselines
+    )
     return Plot(
         "baselines",
         "Improvement over baselines",
-        " ".join(["Lines are 95% intervals.", *(_gain(each, compared) for each in baselines)]),
-        interval_plot(lines, metric_label(compared)),
-        _table(named),
-    )
-
-
-def _gain(baseline: Baseline, metric: str) -> str:
-    added = difference(baseline.gain(metric))
-    described = baseline.description.rstrip(".")
-    return f"Over {words(baseline.name)} ({described}), training added {added}."
-
-
-def _table(named: dict[str, EvaluationResult]) -> Table:
-    metrics = tuple(headline_metrics(named["this run"]))
-    return Table(
-        "This run and the baselines on the same pairs, each with a threshold of its own from val",
-        ("System", *map(metric_label, metrics)),
-        tuple(
-            (name, *(estimate(metric, found.metrics[metric]) for metric in metrics))
-            for name, found in named.items()
-        ),
+        " ".join(["Lines are 95% intervals.", *gains]),
+        interval_plot(lines, compared.label, tickformat=axis_format(compared)),
+        table,
     )

@@ -7,7 +7,7 @@ from itertools import accumulate
 from facesim.evaluation.slices import FEWEST_PAIRS, Gap, Slice, Slices
 from facesim.interfaces.result import Estimate
 from facesim.page import Block, Plot, Section, Table, Text
-from facesim.report.formatting import count, estimate, signed
+from facesim.report.formatting import RATE, count, estimate, signed
 from facesim.report.plots.intervals import Line, interval_plot
 
 _DRAWN = 16
@@ -19,11 +19,11 @@ def slices_section(slices: Slices) -> Section:
     blocks: list[Block] = [Text(note, "note") for note in slices.notes]
     attributes = _by_gap(slices.slices)
     if attributes:
-        blocks.insert(0, _figure(slices, attributes))
+        blocks.insert(0, _plot(slices, attributes))
     return Section("slices", "Slices", tuple(blocks))
 
 
-def _figure(slices: Slices, attributes: Sequence[str]) -> Plot:
+def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
     drawn = _fitting(attributes, slices.slices)
     lines = [
         line
@@ -62,10 +62,10 @@ def _told(gap: Gap | None) -> str:
 def _points(difference: Estimate) -> str:
     if difference.value is None:
         return difference.reason or "an unknown share"
-    told = f"{signed('far', difference.value)} points"
+    told = f"{signed(RATE, difference.value)} points"
     if difference.low is None or difference.high is None:
         return told
-    return f"{told} ({signed('far', difference.low)} to {signed('far', difference.high)})"
+    return f"{told} ({signed(RATE, difference.low)} to {signed(RATE, difference.high)})"
 
 
 def _by_gap(slices: Sequence[Slice]) -> list[str]:
@@ -95,7 +95,7 @@ def _lines(each: Slice) -> list[Line]:
     name = f"{each.attribute}: {each.value}"
     rates = (("FMR", each.fmr, each.impostor), ("FNMR", each.fnmr, each.genuine))
     return [
-        Line(name, found.value, found.low, found.high, estimate("far", found), label)
+        Line(name, found.value, found.low, found.high, estimate(RATE, found), label)
         for label, found, pairs in rates
         if found.value is not None and pairs >= FEWEST_PAIRS
     ]
@@ -110,9 +110,9 @@ def _table(slices: Sequence[Slice]) -> Table:
                 each.attribute,
                 each.value,
                 f"{each.pairs:,}{', too few' if each.few_pairs else ''}",
-                estimate("accuracy", each.accuracy),
-                estimate("far", each.fmr),
-                estimate("fnmr", each.fnmr),
+                estimate(RATE, each.accuracy),
+                estimate(RATE, each.fmr),
+                estimate(RATE, each.fnmr),
             )
             for each in slices
         ),

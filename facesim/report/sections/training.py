@@ -1,9 +1,10 @@
 """Training: loss, validation metrics and embedding diagnostics."""
 
+from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.page import Block, Section, Text
-from facesim.report.plots.score_quantiles import score_quantiles_figure
-from facesim.report.plots.training_curves import loss_figure, validation_figure
-from facesim.report.plots.training_health import HEALTH, health_figure
+from facesim.report.plots.score_quantiles import score_quantiles_plot
+from facesim.report.plots.training_curves import loss_plot, validation_plot
+from facesim.report.plots.training_health import HEALTH, health_plot
 from facesim.runs.run_files import RunFiles
 
 
@@ -15,11 +16,13 @@ def training_section(files: RunFiles) -> Section:
     blocks: list[Block] = [Text(warning, "warning") for warning in log.warnings]
     if log.status != "finished":
         blocks.append(Text(f"This run is not finished; its status is {log.status}.", "note"))
-    blocks.append(loss_figure(log))
+    blocks.append(loss_plot(log))
     if log.val:
-        blocks.append(validation_figure(log, files.experiment.train.best))
-    if (quantiles := score_quantiles_figure(log)) is not None:
+        best = quantity_named(files.experiment, files.experiment.train.best)
+        metrics = measured_metrics(files.experiment).values()
+        blocks.append(validation_plot(log, best, metrics))
+    if (quantiles := score_quantiles_plot(log)) is not None:
         blocks.append(quantiles)
     if any(entry.get(name) is not None for entry in log.val for name in HEALTH):
-        blocks.append(health_figure(log))
+        blocks.append(health_plot(log))
     return Section("training", "Training", tuple(blocks))

@@ -1,20 +1,47 @@
-"""Numbers as a reader wants to see them."""
+"""Numbers as text."""
 
 import pytest
 
 from facesim.evaluation.differences import MetricDifference
+from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
+from facesim.interfaces.roc import Roc
 from facesim.report.formatting import (
+    RATE,
+    axis_format,
     count,
     difference,
     estimate,
-    is_percentage,
-    metric_label,
+    interval,
     metric_value,
     number,
     percent,
     signed,
 )
+
+
+class Rate(Metric):
+    """A rate that readers expect in percent."""
+
+    label = "Error"
+    higher_is_better = False
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        raise NotImplementedError
+
+
+class Area(Rate):
+    """A number between 0 and 1 that they do not."""
+
+    label = "Area"
+    unit = "number"
+
+
+class Separation(Area):
+    """A number without bounds."""
+
+    label = "Separation"
+    range = (-float("inf"), float("inf"))
 
 
 @pytest.mark.parametrize(
@@ -27,24 +54,26 @@ def test_shares_are_percentages_and_small_ones_keep_two_digits(
     assert percent(share) == text
 
 
-def test_rates_are_in_percent_and_other_metrics_are_not() -> None:
-    assert is_percentage("eer")
-    assert is_percentage("tar_at_far_1e-3")
-    assert not is_percentage("roc_auc")
-    assert not is_percentage("d_prime")
-    assert not is_percentage("loss")
-    assert metric_value("d_prime", 1.23456) == "1.235"
+def test_a_metric_is_written_in_its_unit() -> None:
+    assert metric_value(Rate(), 0.12345) == "12.35%"
+    assert metric_value(Area(), 0.98) == "0.9800"
+    assert metric_value(Separation(), 1.23456) == "1.235"
+    assert metric_value(MeanLoss(), 0.5) == "0.5"
+    assert metric_value(Separation(), None) == "-"
+    assert [axis_format(each) for each in (Rate(), Area())] == [".0%", "~g"]
 
 
 def test_a_difference_has_a_sign_and_of_percentages_is_in_points() -> None:
-    assert signed("accuracy", 0.012) == "+1.20"
-    assert signed("d_prime", -0.25) == "-0.25"
+    assert signed(Rate(), 0.012) == "+1.20"
+    assert signed(Separation(), -0.25) == "-0.25"
 
 
 def test_a_value_without_interval_stands_alone_and_a_missing_one_gives_its_reason() -> None:
-    assert estimate("eer", Estimate(value=0.25, low=0.2, high=0.3)) == "25.00% (20.00% to 30.00%)"
-    assert estimate("eer", Estimate(value=0.25)) == "25.00%"
-    assert estimate("eer", Estimate(value=None, reason="no impostor pair")) == "no impostor pair"
+    found = Estimate(value=0.25, low=0.2, high=0.3)
+    assert estimate(RATE, found) == "25.00% (20.00% to 30.00%)"
+    assert estimate(RATE, Estimate(value=0.25)) == "25.00%"
+    assert estimate(RATE, Estimate(value=None, reason="no impostor pair")) == "no impostor pair"
+    assert interval(RATE, None, 0.3) == "-"
 
 
 def test_counts_follow_their_number() -> None:
@@ -58,22 +87,17 @@ def test_large_numbers_have_no_exponent() -> None:
     assert number(-1.01854) == "-1.019"
 
 
-def test_metrics_have_names_for_readers() -> None:
-    assert metric_label("tar_at_far_1e-3") == "TAR at FAR 1e-3"
-    assert metric_label("accuracy") == "Accuracy"
-
-
 def test_a_difference_of_rates_is_in_points_and_says_which_run_is_better() -> None:
-    found = MetricDifference(metric="eer", difference=-0.012, low=-0.02, high=-0.003)
-    assert difference(found) == "-1.20 points (-2.00 to -0.30): no difference shown"
+    found = MetricDifference(metric="error", difference=-0.012, low=-0.02, high=-0.003)
+    assert difference(Rate(), found) == "-1.20 points (-2.00 to -0.30): no difference shown"
     better = found.model_copy(update={"better": "second"})
-    assert difference(better).endswith(": better")
+    assert difference(Rate(), better).endswith(": better")
     worse = found.model_copy(update={"better": "first"})
-    assert difference(worse).endswith(": worse")
+    assert difference(Rate(), worse).endswith(": worse")
 
 
 def test_a_difference_without_value_or_interval_says_why() -> None:
-    missing = MetricDifference(metric="eer", difference=None, reason="no impostor pair")
-    assert difference(missing) == "no impostor pair"
-    alone = MetricDifference(metric="d_prime", difference=0.5, reason="a run has no interval")
-    assert difference(alone) == "+0.5, without an interval: a run has no interval"
+    missing = MetricDifference(metric="error", difference=None, reason="no impostor pair")
+    assert difference(Rate(), missing) == "no impostor pair"
+    alone = MetricDifference(metric="separation", difference=0.5, reason="a run has no interval")
+    assert difference(Separation(), alone) == "+0.5, without an interval: a run has no interval"

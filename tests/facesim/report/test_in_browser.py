@@ -65,7 +65,7 @@ def files(
     folder = tmp_path_factory.mktemp("browser")
     first, second = build_run_in(folder, "one"), build_run_in(folder, "two", 2.5)
     page = write_comparison(compare_runs([first, second]), folder / "compare.html")
-    return write_report(first), page
+    return write_report(first.read()), page
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["report", "comparison"])
@@ -144,7 +144,7 @@ def test_nothing_in_the_data_runs(
         path.write_text(path.read_text().replace('"freckles"', f'"{evil}"'))
         path.write_text(path.read_text().replace('"chance"', f'"{evil}"'))
         path.write_text(path.read_text().replace('"identity 8"', f'"{evil}"'))
-    visit = Visit(browser, write_report(run))
+    visit = Visit(browser, write_report(run.read()))
     assert visit.complaints == []
     assert len(visit.requests) == 1
     assert evil in visit.page.text_content("#slice-errors")

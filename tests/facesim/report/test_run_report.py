@@ -55,7 +55,7 @@ class Reader(HTMLParser):
 
 
 def report(run: Run, *, faces: bool = True) -> tuple[str, Reader]:
-    text = write_report(run, faces=faces).read_text(encoding="utf-8")
+    text = write_report(run.read(), faces=faces).read_text(encoding="utf-8")
     return text, Reader(text)
 
 
@@ -217,7 +217,7 @@ def test_a_damaged_file_is_named(build_run: Callable[..., Run]) -> None:
     run = build_run()
     (run.directory.evaluation("test") / "metrics.json").write_text('{"pairs": "many"}')
     with pytest.raises(DataError, match=r"metrics\.json"):
-        write_report(run)
+        write_report(run.read())
 
 
 def test_an_evaluation_on_other_data_gets_a_file_of_its_own(
@@ -225,7 +225,7 @@ def test_an_evaluation_on_other_data_gets_a_file_of_its_own(
 ) -> None:
     run = build_run()
     run.directory.evaluation("test").rename(run.directory.evaluation("lfw"))
-    assert write_report(run, name="lfw") == run.path / "report-lfw.html"
+    assert write_report(run.read("lfw")) == run.path / "report-lfw.html"
     assert not (run.path / "report.html").exists()
 
 
@@ -233,9 +233,9 @@ def test_an_evaluation_that_was_never_made_is_refused(
     build_run: Callable[..., Run],
 ) -> None:
     with pytest.raises(FacesimError, match=r"no evaluation 'tset' \(did you mean 'test'\?\)"):
-        write_report(build_run(), name="tset")
+        build_run().read("tset")
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match="is not a run directory"):
-        write_report(Run.open(tmp_path))
+        Run.open(tmp_path).read()

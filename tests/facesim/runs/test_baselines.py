@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from facesim.data.decoding import decode_image
 from facesim.errors import FacesimError
-from facesim.evaluation.baselines import Baseline, read_baselines
+from facesim.evaluation.baselines import Baseline
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.interfaces.roc import Roc
@@ -32,8 +32,7 @@ def run(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def baselines(run: Run) -> dict[str, Baseline]:
-    found = read_baselines(run.directory.evaluation("test"))
-    return {baseline.name: baseline for baseline in found}
+    return {baseline.name: baseline for baseline in run.read().baselines}
 
 
 def area_of(run: Run, embed: Callable[[Path], Tensor]) -> float:

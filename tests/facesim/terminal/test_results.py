@@ -1,5 +1,9 @@
+"""The result of an evaluation on the terminal."""
+
 import io
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +14,11 @@ from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.operating_points import OperatingPoint
+from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores
-from facesim.page import Card
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
 from facesim.terminal.results import print_result
 
 RANDOM = np.random.default_rng(0)
@@ -45,44 +51,71 @@ def baseline(name: str, gap: float, people: int = 30) -> Baseline:
     )
 
 
-def printed(*baselines: Baseline, cards: Sequence[Card] = ()) -> str:
-    result = evaluate_scores(scored(2.0, 3), METRICS, thresholds=at(1.0))
-    console = Console(file=io.StringIO(), width=100)
-    print_result(console, "test", result, baselines, cards)
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
+def printed(files: RunFiles, **changes: Any) -> str:
+    screen = io.StringIO()
+    print_result(Console(file=screen, width=100), replace(files, **changes))
+    return screen.getvalue()
 
 
-def test_baselines_stand_below_the_metrics_and_the_strongest_is_compared() -> None:
+@pytest.fixture
+def files(build_run: Callable[..., Run]) -> RunFiles:
+    """A run whose metrics are those of `scored`."""
+    result = evaluate_scores(scored(2.0, 3), METRICS, thresholds=at(1.0), loss=0.25)
+    return replace(build_run().read(), result=result, baselines=())
+
+
+def test_baselines_stand_below_the_metrics_and_the_strongest_is_compared(files: RunFiles) -> None:
     weak, strong = baseline("chance", 0.0), baseline("raw_pixels", 0.7)
-    text = printed(weak, strong)
+    text = printed(files, baselines=(weak, strong))
     value = strong.result.metrics["accuracy"].value
-    assert f"Accuracy of raw pixels │ {value:.4f}" in text
+    assert f"Accuracy of raw pixels │ {value:.2%}" in text
     assert text.index("Accuracy of chance") < text.index("Accuracy of raw pixels")
-    gain = strong.gain("accuracy").difference
-    assert text.splitlines()[-1].startswith(f"Accuracy against raw pixels: {gain:+.4f} (+")
-    assert "no difference" not in text
+    gain = strong.gain("accuracy").difference or 0.0
+    verdict = text.splitlines()[-1]
+    assert verdict.startswith(f"Accuracy over raw pixels: {100 * gain:+.2f} points (+")
+    assert verdict.endswith("better")
 
 
-def test_a_difference_that_does_not_show_is_called_that() -> None:
-    assert "which shows no difference" in printed(baseline("untouched_backbone", 2.0))
+def test_a_difference_that_does_not_show_is_called_that(files: RunFiles) -> None:
+    text = printed(files, baselines=(baseline("untouched_backbone", 2.0),))
+    assert text.splitlines()[-1].endswith("no difference shown")
 
 
-def test_a_difference_without_interval_says_why() -> None:
-    assert "an interval needs 3)" in printed(baseline("raw_pixels", 0.7, people=2))
+def test_a_difference_without_interval_says_why(files: RunFiles) -> None:
+    text = printed(files, baselines=(baseline("raw_pixels", 0.7, people=2),))
+    assert "without an interval: " in text.splitlines()[-1]
+    assert "an interval needs 3" in text.splitlines()[-1]
 
 
-def test_without_baselines_nothing_is_said_of_them() -> None:
-    assert printed().splitlines()[-1].startswith("threshold 1.0000 from")
+def test_without_baselines_nothing_is_said_of_them(files: RunFiles) -> None:
+    assert printed(files).splitlines()[-1] == "threshold 1 from val"
+
+
+def test_without_a_threshold_that_is_said(files: RunFiles) -> None:
+    none = Thresholds(
+        [OperatingPoint(name="best_accuracy", threshold=None, reason="val has no pairs")], "val"
+    )
+    text = printed(files, result=evaluate_scores(scored(2.0, 3), METRICS, thresholds=none))
+    assert text.splitlines()[-1] == "no threshold from val: val has no pairs"
+    assert "undefined: there is no threshold" in text
 
 
 @pytest.mark.parametrize("label", ["Accuracy", "Equal error rate", "ROC AUC", "FMR at the thres"])
-def test_the_headline_metrics_are_named(label: str) -> None:
-    assert label in printed()
+def test_the_headline_metrics_are_named(files: RunFiles, label: str) -> None:
+    assert label in printed(files)
 
 
-def test_what_the_protocol_adds_stands_first() -> None:
-    text = printed(cards=[Card("Accuracy over 10 folds", "90.00%", "standard error 1.00%")])
-    assert text.index("Accuracy over 10 folds") < text.index("Balanced accuracy")
+def test_the_loss_is_a_number(files: RunFiles) -> None:
+    assert "│ 0.25 │" in printed(files).replace("  ", "")
+
+
+def test_what_the_protocol_adds_stands_first(files: RunFiles) -> None:
+    folds = [{"fold": fold, "pairs": 24, "threshold": 0.5, "accuracy": 0.9} for fold in (1, 2)]
+    details = {"folds": folds, "mean_accuracy": 0.9, "standard_error": 0.01}
+    assert files.result is not None
+    k_fold = load_experiment(files.run.path / "experiment.yaml", ["evaluate.protocol=k_fold"])
+    text = printed(
+        files, evaluated=k_fold, result=files.result.model_copy(update={"details": details})
+    )
+    assert text.index("Accuracy over 2 folds") < text.index("Balanced accuracy")
     assert "standard error 1.00%" in text

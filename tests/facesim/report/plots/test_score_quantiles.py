@@ -1,6 +1,6 @@
 """The spread of scores on val by epoch."""
 
-from facesim.report.plots.score_quantiles import score_quantiles_figure
+from facesim.report.plots.score_quantiles import score_quantiles_plot
 from facesim.runs.log import TrainingLog
 
 
@@ -16,7 +16,7 @@ def quantiles(kind: str, middle: float) -> dict[str, object]:
 
 def test_each_kind_has_a_median_and_a_band() -> None:
     log = log_of({**quantiles("genuine", 2.0), **quantiles("impostor", -2.0)})
-    found = score_quantiles_figure(log)
+    found = score_quantiles_plot(log)
     assert found is not None
     assert [trace.name for trace in found.figure.data if trace.name] == [
         "genuine median",
@@ -28,4 +28,4 @@ def test_each_kind_has_a_median_and_a_band() -> None:
 
 
 def test_without_quantiles_there_is_no_plot() -> None:
-    assert score_quantiles_figure(log_of({"accuracy": 0.9})) is None
+    assert score_quantiles_plot(log_of({"accuracy": 0.9})) is None

@@ -1,11 +1,9 @@
 """Run directories as `facesim run` leaves them, built without training."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from facesim.data.pair_sets import draw_pair_set
 from facesim.discovery import load_installed_plugins
@@ -28,7 +26,7 @@ from facesim.runs.scored_pairs import write_scored_pairs
 load_installed_plugins()
 METRICS = built_metrics(standard_metrics())
 
-EXPERIMENT = """
+BUILT = """
 name: {name}
 data:
   train: {{name: synthetic_faces, identities: 4, images_per_identity: 4, size: 16}}
@@ -44,38 +42,26 @@ optimizer: adam
 train: {{epochs: 3, batch_size: 8}}
 """
 
-BuildRun = Callable[..., Run]
 
+def build_run_in(
+    folder: Path, name: str, skill: float = 1.5, pairs_seed: int = 0, out_dim: int = 4
+) -> Run:
+    """Build, in a folder, a finished run of 360 test pairs of 24 drawn people.
 
-@pytest.fixture(scope="session")
-def build_run_in() -> BuildRun:
-    """Builds, in a folder, a finished run of 360 test pairs of 24 drawn people.
-
-    ``skill`` separates its scores; runs with the same ``pairs_seed`` share their test pairs.
+    Args:
+        folder: where.
+        name: of the experiment.
+        skill: how far its scores separate genuine from impostor pairs.
+        pairs_seed: of its test pairs.
+        out_dim: of the embeddings that the experiment declares.
     """
-
-    def build(
-        folder: Path, name: str, skill: float = 1.5, pairs_seed: int = 0, out_dim: int = 4
-    ) -> Run:
-        file = folder / f"{name}.yaml"
-        file.write_text(EXPERIMENT.format(name=name, out_dim=out_dim))
-        experiment = load_experiment(file)
-        run = Run(RunDirectory.create(folder / "runs", experiment))
-        _write_log(run)
-        _write_evaluation(run, skill, pairs_seed)
-        return run
-
-    return build
-
-
-@pytest.fixture
-def build_run(tmp_path: Path, build_run_in: BuildRun) -> BuildRun:
-    """The same in the test's own folder; the name may be left out."""
-
-    def build(name: str = "built", *arguments: float, **settings: int) -> Run:
-        return build_run_in(tmp_path, name, *arguments, **settings)
-
-    return build
+    file = folder / f"{name}.yaml"
+    file.write_text(BUILT.format(name=name, out_dim=out_dim))
+    experiment = load_experiment(file)
+    run = Run(RunDirectory.create(folder / "runs", experiment))
+    _write_log(run)
+    _write_evaluation(run, skill, pairs_seed)
+    return run
 
 
 def _write_log(run: Run) -> None:
