@@ -62,20 +62,20 @@ def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_prog
 
 
 class TableDigests:
-    """The digests of a table's images, computed on first use.
+    """A table's images with their digests, which are computed on first use.
 
     Args:
         table: the images.
     """
 
     def __init__(self, table: FaceTable) -> None:
-        self._table = table
+        self.table = table
         self._digests: Digests | None = None
 
     def get(self, advance: Callable[[int], None] = ignore_progress) -> Digests:
         """See :func:`image_digests`."""
         if self._digests is None:
-            self._digests = image_digests(self._table, advance)
+            self._digests = image_digests(self.table, advance)
         return self._digests
 
 

@@ -6,7 +6,8 @@ from torch.nn import functional
 
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone, Loss, ModuleHead, Normalization, PairBatch
-from facesim.model.network import SiameseNetwork, build_backbone
+from facesim.model.build import build_backbone
+from facesim.model.network import SiameseNetwork
 
 PIXELS_SIDE = 32
 """Height and width to which `raw_pixels` resizes an image: faces stay recognisable, and a pixel

@@ -1,7 +1,6 @@
 """Embedding the images of a table once each, and scoring pairs of them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from facesim.interfaces import PairBatch, PairSet
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.feature_store import MissingFeaturesError
 from facesim.model.inputs import Inputs
-from facesim.model.network import SiameseNetwork
+from facesim.model.network import SiameseNetwork, evaluating
 from facesim.processes import Processes
 
 _ATTEMPTS = 3
@@ -91,17 +90,6 @@ class Embedder:
                         on_cpu = embeddings.cpu()
                     yield on_cpu
                     advance(len(on_cpu))
-
-
-@contextmanager
-def evaluating(network: SiameseNetwork) -> Iterator[None]:
-    """Evaluation mode inside the block; the previous mode is restored."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
 
 
 _PAIRS_AT_A_TIME = 65_536

@@ -1,4 +1,4 @@
-"""Puts features into a store on a thread of its own, while the next ones are computed."""
+"""Writing features to a store on a thread of its own, while the next ones are computed."""
 
 from collections import deque
 from collections.abc import Callable
@@ -23,12 +23,12 @@ class BackgroundWriter:
 
     Args:
         store: where to.
-        published: called on the writing thread with the digests of each chunk that is on disk.
+        written: called on the writing thread with the digests of each chunk that is on disk.
     """
 
-    def __init__(self, store: FeatureStore, published: Callable[[Digests], None]) -> None:
+    def __init__(self, store: FeatureStore, written: Callable[[Digests], None]) -> None:
         self._store = store
-        self._published = published
+        self._written = written
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="facesim-cache-writer")
         self._waiting: deque[Future[None]] = deque()
         self._digests = np.empty((store.rows_per_chunk, DIGEST_BYTES), np.uint8)
@@ -52,11 +52,12 @@ class BackgroundWriter:
             self._thread.shutdown()
 
     def add(self, digests: Digests, fetch: Callable[[], Rows]) -> None:
-        """Write the features of some images; waits only if the disk is behind.
+        """Write the features of some images; blocks only if the disk is behind.
 
         Args:
             digests: uint8 [B, 16].
-            fetch: gives the features [B, *row_shape]; called on the writing thread.
+            fetch: gives the features [B, *row_shape]; called on the writing thread, because it
+                waits for the device.
 
         Raises:
             FacesimError: an earlier batch could not be written.
@@ -81,7 +82,7 @@ class BackgroundWriter:
     def _flush(self) -> None:
         if self._filled:
             digests = self._digests[: self._filled].copy()
-            # Whatever comes of it, it is not tried a second time.
+            # Reset first: a chunk that failed, on a full disk say, is not tried again on leaving.
             filled, self._filled = self._filled, 0
             self._store.append(digests, self._rows[:filled])
-            self._published(digests)
+            self._written(digests)

@@ -1,4 +1,4 @@
-"""Who computes which image, when several processes fill one store at once."""
+"""Inter-process locks for filling the trunk cache."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,22 +15,25 @@ BUCKETS = 64
 
 
 def buckets_of(digests: Digests) -> Int64Array:
-    """Each image belongs to one of 64 buckets, by the first bits of its digest; int64 [N]."""
+    """The bucket of each image, int64 [N] from 0 to 63: the first bits of its digest."""
     return digests[:, 0].astype(np.int64) // (256 // BUCKETS)
 
 
 class BucketLocks:
-    """The buckets that this process fills.
+    """The buckets of images that this process fills, each locked by a file of its own.
 
-    A claim is a lock on one file per bucket, and the protocol is:
+    Several processes fill one store without computing an image twice, by three rules:
 
-    1. A process computes an image only while it holds the claim on the image's bucket, and only
-       after it has looked, *holding it*, whether the image is in the store by now.
-    2. It lets go of a bucket when everything that it computed of it is in the store.
-    3. It never waits for a claim while it holds one: what another process holds is passed over,
-       and looked at again when the rest is done. So no two processes wait for each other.
+    1. A process computes an image only while it holds the lock of the image's bucket, and only
+       after it has checked, *holding the lock*, that the image is not in the store. Before the
+       lock that check proves nothing: the holder may just be writing it.
+    2. It releases a bucket when everything that it computed of it is on the disk, so that the
+       check of the next holder sees it.
+    3. It never waits for a lock. A bucket that another process holds is skipped, and looked at
+       again when the rest is done; so no two processes can wait for each other.
 
-    The lock is the operating system's, so that a process that dies holds nothing.
+    Locks are the operating system's: a process that dies releases its own. One lock for the whole
+    store would let one process work and the others wait; one per image would be a million files.
 
     Args:
         folder: the store's.
@@ -39,7 +42,7 @@ class BucketLocks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "claims"
         self._locks: dict[int, FileLock] = {}
-        self._unpublished: Counter[int] = Counter()
+        self._pending: Counter[int] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -53,10 +56,10 @@ class BucketLocks:
         for bucket in list(self._locks):
             self.release(bucket)
 
-    def take(self, bucket: int) -> bool:
-        """Claim a bucket, unless another process has it."""
+    def acquire(self, bucket: int) -> bool:
+        """Lock a bucket, unless another process holds it; returns whether it is held now."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        # The thread that publishes is the one that lets go.
+        # Acquired on the main thread, released on the writing thread by mark_written.
         lock = FileLock(self._folder / f"{bucket:02d}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
@@ -65,19 +68,20 @@ class BucketLocks:
         self._locks[bucket] = lock
         return True
 
-    def expect(self, bucket: int, images: int) -> None:
-        """Hold a claim until so many of its images have been published."""
-        self._unpublished[bucket] = images
+    def set_pending(self, bucket: int, images: int) -> None:
+        """Hold a bucket until this many of its images have been written."""
+        self._pending[bucket] = images
 
-    def published(self, digests: Digests) -> None:
-        """These images are in the store: let go of the buckets of which nothing is left."""
-        self._unpublished.subtract(buckets_of(digests).tolist())
-        for bucket in np.unique(buckets_of(digests)).tolist():
-            if self._unpublished[bucket] <= 0:
+    def mark_written(self, digests: Digests) -> None:
+        """Note that images are on the disk; buckets with none pending are released."""
+        buckets = buckets_of(digests).tolist()
+        self._pending.subtract(buckets)
+        for bucket in set(buckets):
+            if self._pending[bucket] <= 0:
                 self.release(bucket)
 
     def release(self, bucket: int) -> None:
-        """Let go of a bucket, if it is held."""
+        """Unlock a bucket, if it is held."""
         lock = self._locks.pop(bucket, None)
         if lock is not None:
             lock.release()

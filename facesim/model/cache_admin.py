@@ -1,34 +1,114 @@
-"""The folder of all stores of features: what there is, and what may go."""
+"""The stores of the trunk cache: their metadata, listing them, and pruning."""
 
 import logging
+import os
 import shutil
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from facesim.atomic import write_text
+from facesim.data.decoding import decoder_versions
 from facesim.errors import FacesimError
 from facesim.model.bucket_locks import BUCKETS, BucketLocks
 from facesim.model.feature_chunk import SUFFIX
 from facesim.model.feature_store import FeatureStore
-from facesim.model.store_metadata import FILE, StoreDescription
+from facesim.model.trunk_key import TrunkRecipe
 from facesim.paths import cache_dir
 
 log = logging.getLogger(__name__)
 
+_FILE = "store.json"
+
 
 def stores_root() -> Path:
-    """Where all stores are, of trunks' outputs and of embeddings, a folder for each key."""
+    """The folder of all stores, of trunk outputs and of embeddings, one folder per key."""
     return cache_dir() / "trunk"
 
 
 @dataclass(frozen=True)
-class StoreInfo:
-    """One store, as it lies on the disk.
+class StoreDescription:
+    """Human-readable metadata of a store, for `facesim cache list`; not part of its key.
 
     Attributes:
-        folder: where it is.
-        description: what it is of; None if that cannot be read.
+        backbone: its name in the experiment.
+        row_shape: of one image's features on disk.
+        dtype: of the features.
+        view: plain, or flipped left to right.
+        precision: in which the trunk computes.
+        size: (height, width) of the pixels.
+        crop: (left, top, width, height) in the image, or None.
+        decoder: versions of the libraries that decoded.
+        created: ISO 8601.
+    """
+
+    backbone: str
+    row_shape: tuple[int, ...]
+    dtype: Literal["float16", "float32"]
+    view: Literal["plain", "flipped"]
+    precision: Literal["float32", "bfloat16"]
+    size: tuple[int, int]
+    crop: tuple[int, int, int, int] | None
+    decoder: str
+    created: str
+
+    @classmethod
+    def of(
+        cls, backbone: str, row_shape: tuple[int, ...], recipe: TrunkRecipe
+    ) -> "StoreDescription":
+        """The description of a store that is created now."""
+        return cls(
+            backbone=backbone,
+            row_shape=row_shape,
+            dtype=recipe.dtype,
+            view="flipped" if recipe.flipped else "plain",
+            precision=recipe.precision,
+            size=recipe.preprocessing.size,
+            crop=recipe.preprocessing.crop,
+            decoder=decoder_versions(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "StoreDescription | None":
+        """The description of the store in a folder; None, with a warning, if it is invalid."""
+        file = folder / _FILE
+        try:
+            return _ADAPTER.validate_json(file.read_bytes())
+        except (OSError, ValidationError) as error:
+            log.warning("%s: invalid store metadata: %s", file, error)
+            return None
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder holds the description of a store."""
+        return (folder / _FILE).is_file()
+
+    def mark_used(self, folder: Path) -> None:
+        """Note that the store is used now; write the description where there is none."""
+        file = folder / _FILE
+        try:
+            os.utime(file)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(file, _ADAPTER.dump_json(self, indent=2).decode() + "\n")
+
+
+_ADAPTER = TypeAdapter(StoreDescription)
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """One store on disk.
+
+    Attributes:
+        folder: its path.
+        description: its metadata; None if that cannot be read.
         size_bytes: of all its chunks.
         last_used: seconds since 1970.
     """
@@ -42,40 +122,45 @@ class StoreInfo:
         """Open it, to count or to verify.
 
         Raises:
-            FacesimError: nothing says what it is of.
+            FacesimError: its metadata cannot be read.
         """
         if self.description is None:
             raise FacesimError(
-                f"{self.folder}: its {FILE} is missing or damaged; the next run that uses the "
-                "store writes it anew, and `facesim cache prune` removes what nobody uses"
+                f"{self.folder}: its {_FILE} is missing or damaged; the next run that uses the "
+                "store writes it again, and `facesim cache prune` removes unused stores"
             )
         return FeatureStore(self.folder, self.description.row_shape, self.description.dtype)
 
 
 def list_stores(root: Path) -> list[StoreInfo]:
-    """All stores, the one used last first."""
+    """All stores, the most recently used first."""
     if not root.is_dir():
         return []
-    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    stores = [_inspect(folder) for folder in folders]
+    stores = []
+    for folder in root.iterdir():
+        if folder.is_dir() and not folder.name.startswith("."):
+            file = folder / _FILE
+            size = sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
+            last_used = (file if file.exists() else folder).stat().st_mtime
+            stores.append(StoreInfo(folder, StoreDescription.read(folder), size, last_used))
     return sorted(stores, key=lambda store: store.last_used, reverse=True)
 
 
 def prune(
     root: Path, *, older_than_days: float | None = None, max_gb: float | None = None
 ) -> list[StoreInfo]:
-    """Remove what was not used for long, and then what does not fit; what was used last stays.
+    """Remove stores that were not used for long, or do not fit; the most recently used stay.
 
-    A store that a process is filling stays. One that a process is reading may go: that process
-    computes anew what it misses.
+    A store that a process is filling stays. One that a process is reading may be removed: that
+    process computes again what it misses.
 
     Args:
         root: the folder of stores.
-        older_than_days: stores that were not used for longer go; None spares them.
-        max_gb: what those that stay may take together, in 1e9 bytes; None sets no limit.
+        older_than_days: remove stores that were not used for longer; None spares them.
+        max_gb: what the remaining ones may take together, in 1e9 bytes; None sets no limit.
 
     Returns:
-        What was removed.
+        The removed stores.
 
     Raises:
         FacesimError: neither limit is given.
@@ -99,19 +184,13 @@ def prune(
     return removed
 
 
-def _inspect(folder: Path) -> StoreInfo:
-    file = folder / FILE
-    size = sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
-    last_used = (file if file.exists() else folder).stat().st_mtime
-    return StoreInfo(folder, StoreDescription.read(folder), size, last_used)
-
-
 def _remove(folder: Path) -> bool:
-    """Remove a store unless somebody is filling it; it vanishes at once, whatever it holds."""
-    with BucketLocks(folder) as claims:
-        if not all(claims.take(bucket) for bucket in range(BUCKETS)):
+    """Remove a store unless a process is filling it."""
+    with BucketLocks(folder) as locks:
+        if not all(locks.acquire(bucket) for bucket in range(BUCKETS)):
             log.warning("%s is being filled and stays", folder)
             return False
+        # Renamed first, so that no process finds a store of which half is gone.
         doomed = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
         folder.rename(doomed)
     shutil.rmtree(doomed)

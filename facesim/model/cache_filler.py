@@ -1,7 +1,7 @@
-"""Decoding, the trunk and the disk, all at once: computes the features that a store lacks."""
+"""Filling the trunk cache: decoding, the trunk and the disk at the same time."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.data.image_digests import Digests, digest_file
+from facesim.data.image_digests import TableDigests, digest_file
 from facesim.data.loader import load_rows
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
-from facesim.interfaces import FaceTable
 from facesim.model.background_writer import BackgroundWriter
 from facesim.model.bucket_locks import BUCKETS, BucketLocks, buckets_of
 from facesim.model.feature_chunk import Rows
@@ -25,10 +24,12 @@ from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 class CacheFiller:
     """Fills a store with the features of a table's images.
 
+    Three stages overlap: worker processes decode the next blocks, the device computes the current
+    one, and a thread checks and writes the previous ones.
+
     Args:
         store: where to.
-        table: the images.
-        digests: uint8 [N, 16] of their files.
+        images: the table's, with their digests.
         preprocessing: decodes the images.
         trunk: computes the features.
         workers: processes that decode; 0 decodes in this one.
@@ -37,15 +38,14 @@ class CacheFiller:
     def __init__(
         self,
         store: FeatureStore,
-        table: FaceTable,
-        digests: Digests,
+        images: TableDigests,
         preprocessing: Preprocessing,
         trunk: TrunkPass,
         workers: int,
     ) -> None:
         self._store = store
-        self._table = table
-        self._digests = digests
+        self._table = images.table
+        self._digests = images.get()
         self._preprocessing = preprocessing
         self._trunk = trunk
         self._workers = workers
@@ -62,71 +62,78 @@ class CacheFiller:
             advance: called with the number of images that have just been computed.
 
         Returns:
-            How many images were computed; they are all in the store then.
+            How many images were computed; all of them are in the store then.
 
         Raises:
-            DataError: an image cannot be used, or is not the one whose digest was taken.
-            FacesimError: features cannot be kept, or the disk is full.
+            DataError: an image cannot be used, or has changed since its digest was computed.
+            FacesimError: features cannot be stored, or the disk is full.
         """
         drawn: deque[Int64Array] = deque()
         computed = 0
+        # Left in reverse order: the workers end, then what was computed is written, and only then
+        # are the buckets released, so that no other process computes it again.
         with (
-            BucketLocks(self._store.folder) as claims,
-            BackgroundWriter(self._store, claims.published) as writer,
-            closing(self._pixels(self._claimed_blocks(missing, claims), drawn)) as pixels,
+            BucketLocks(self._store.folder) as locks,
+            BackgroundWriter(self._store, locks.mark_written) as writer,
         ):
-            for images in pixels:
-                rows = drawn.popleft()
-                features = self._trunk.start(images)
-                writer.add(self._digests[rows], partial(self._checked, rows, features))
-                computed += len(rows)
-                advance(len(rows))
+            blocks = self._locked_blocks(missing, locks, drawn)
+            pixels = load_rows(self._table, blocks, self._preprocessing, workers=self._workers)
+            with closing(pixels):
+                for images in pixels:
+                    rows = drawn.popleft()
+                    features = self._trunk.start(images)
+                    writer.add(self._digests[rows], partial(self._checked, rows, features))
+                    computed += len(rows)
+                    advance(len(rows))
         return computed
 
-    def _claimed_blocks(self, missing: Int64Array, claims: BucketLocks) -> Iterator[Int64Array]:
-        """Rows in full blocks; their buckets are claimed only as the decoding comes to them."""
-        size = self._trunk.block
-        block = np.empty(0, np.int64)
-        for rows in self._claimed_buckets(missing, claims):
-            block = np.concatenate([block, rows])
-            while len(block) >= size:
-                yield block[:size]
-                block = block[size:]
-        if len(block):
-            yield block
+    def _locked_blocks(
+        self, missing: Int64Array, locks: BucketLocks, drawn: deque[Int64Array]
+    ) -> Iterator[Int64Array]:
+        """Rows in full blocks, also appended to ``drawn``, in the order in which they are decoded.
 
-    def _claimed_buckets(self, missing: Int64Array, claims: BucketLocks) -> Iterator[Int64Array]:
+        The loader takes a block when it begins to decode it, so buckets are locked only as the
+        work comes to them, and another process finds the later ones free.
+        """
+        size = self._trunk.block
+        waiting = np.empty(0, np.int64)
+        for rows in self._locked_buckets(missing, locks):
+            waiting = np.concatenate([waiting, rows])
+            while len(waiting) >= size:
+                drawn.append(waiting[:size])
+                yield waiting[:size]
+                waiting = waiting[size:]
+        if len(waiting):
+            drawn.append(waiting)
+            yield waiting
+
+    def _locked_buckets(self, missing: Int64Array, locks: BucketLocks) -> Iterator[Int64Array]:
         buckets = buckets_of(self._digests[missing])
-        first = np.random.default_rng().integers(BUCKETS)  # so that processes seldom meet
+        # Processes that begin together begin at different buckets, and seldom meet.
+        first = np.random.default_rng().integers(BUCKETS)
         for bucket in np.roll(np.arange(BUCKETS), first).tolist():
             rows = missing[buckets == bucket]
-            if not len(rows) or not claims.take(bucket):
+            if not len(rows) or not locks.acquire(bucket):
                 continue
-            rows = self.missing(rows)
+            rows = self.missing(rows)  # again, now that nobody else can write them
             if not len(rows):
-                claims.release(bucket)
+                locks.release(bucket)
                 continue
-            claims.expect(bucket, len(rows))
+            locks.set_pending(bucket, len(rows))
             yield rows
 
-    def _pixels(self, blocks: Iterator[Int64Array], drawn: deque[Int64Array]) -> Generator[Tensor]:
-        def remembered() -> Iterator[Int64Array]:
-            for rows in blocks:
-                drawn.append(rows)
-                yield rows
-
-        return load_rows(self._table, remembered(), self._preprocessing, workers=self._workers)
-
     def _checked(self, rows: Int64Array, features: PendingFeatures) -> Rows:
-        """The features, once it is sure that they are right; on the writing thread."""
-        self._refuse_what_does_not_fit(rows, features.magnitudes())
+        """The features, once they are known to be right; called on the writing thread."""
+        self._require_representable(rows, features.magnitudes())
+        # The digest is that of the file as it was listed. Were it another file by now, its
+        # features would be stored as those of the old content, for every later run.
         for row in rows.tolist():
             path = self._table.path(row)
             if digest_file(path) != self._digests[row].tobytes():
                 raise DataError(f"{path}: it has changed since the run began; start the run again")
         return features.rows().numpy()
 
-    def _refuse_what_does_not_fit(self, rows: Int64Array, magnitudes: Tensor) -> None:
+    def _require_representable(self, rows: Int64Array, magnitudes: Tensor) -> None:
         limit = torch.finfo(self._trunk.dtype).max
         # Not `magnitudes > limit`, which is false for NaN.
         wrong = torch.nonzero(~(magnitudes <= limit)).flatten().tolist()
@@ -137,6 +144,6 @@ class CacheFiller:
         if np.isfinite(largest):
             raise FacesimError(
                 f"the trunk's output for {path} reaches {largest:.4g}, and float16 holds at most "
-                f"{limit:.0f}; let the cache keep float32"
+                f"{limit:.0f}; write `trunk_cache: float32`"
             )
         raise FacesimError(f"the trunk's output for {path} is not finite; check its weights")

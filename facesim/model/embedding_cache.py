@@ -1,4 +1,4 @@
-"""Embeddings that a trained network gave images, on disk: a second evaluation runs no network."""
+"""Embeddings of a trained network on disk, so that a second evaluation runs no network."""
 
 from dataclasses import replace
 
@@ -9,11 +9,9 @@ from torch import Tensor, nn
 from facesim.arrays import Int64Array
 from facesim.data.image_digests import TableDigests, digest_file
 from facesim.errors import DataError
-from facesim.interfaces import FaceTable
-from facesim.model.cache_admin import stores_root
+from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.feature_store import FeatureStore
 from facesim.model.network import SiameseNetwork
-from facesim.model.store_metadata import StoreDescription
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 
 
@@ -22,15 +20,14 @@ class EmbeddingCache:
 
     They are found by the image's content in a store whose key changes with anything else that they
     depend on: weights, code, preprocessing, number types. The stores lie beside those of the trunk
-    cache, so that the same commands look after them. Not for a network under training, whose
+    cache, and `facesim cache` lists and prunes both. Not for a network under training, whose
     weights change from use to use.
 
     Args:
         network: trained.
-        table: the images.
+        images: the table's.
         recipe: how they become the trunk's output.
-        name: of the network, for people who look at the store.
-        digests: of the table's images, if they are at hand.
+        name: of the network, for `facesim cache list`.
 
     Raises:
         DataError: an image file cannot be read.
@@ -39,28 +36,27 @@ class EmbeddingCache:
     def __init__(
         self,
         network: SiameseNetwork,
-        table: FaceTable,
+        images: TableDigests,
         recipe: TrunkRecipe,
         name: str,
-        digests: TableDigests | None = None,
     ) -> None:
-        # The loss is not in it: it compares embeddings and makes none.
+        # Without the loss: it compares embeddings and makes none.
         modules = nn.ModuleList([network.backbone, network.head])
         key = Fingerprint.of(modules).key(recipe)
         shape = (network.embedding_dim,)
         self.store = FeatureStore(stores_root() / key, shape, np.float32)
         kept = replace(recipe, dtype="float32")
         StoreDescription.of(f"{name}, embeddings", shape, kept).mark_used(self.store.folder)
-        self._table = table
-        self._digests = (digests or TableDigests(table)).get()
+        self._table = images.table
+        self._digests = images.get()
         self._rows = np.empty(0, np.int64)
         self._embeddings = np.empty((0, *shape), np.float32)
 
     def incomplete(self, rows: Int64Array, batch_size: int) -> Int64Array:
-        """The rows of all batches of which an embedding is missing.
+        """The rows of all batches in which an embedding is missing.
 
-        Of whole batches, because an embedding may depend in its last bit on how many stand in its
-        batch: so it is the same whether or not an earlier evaluation was interrupted.
+        Of whole batches, because the last bit of an embedding may depend on the size of its batch:
+        so it is the same whether or not an earlier evaluation was interrupted.
 
         Args:
             rows: int64 [N], of the table.
@@ -72,10 +68,10 @@ class EmbeddingCache:
         return rows[np.isin(batch, batch[absent])]
 
     def keep(self, rows: Int64Array, embeddings: Tensor) -> None:
-        """Take embeddings float32 [B, D] of some rows; they are on the disk after :meth:`flush`.
+        """Add embeddings float32 [B, D] of some rows; they are on disk after :meth:`flush`.
 
         Raises:
-            DataError: an image has changed since its content was looked at.
+            DataError: an image has changed since its digest was computed.
             FacesimError: the disk is full.
         """
         self._rows = np.concatenate([self._rows, rows])
@@ -84,7 +80,7 @@ class EmbeddingCache:
             self._append(self.store.rows_per_chunk)
 
     def flush(self) -> None:
-        """Put on the disk what was taken and is not there yet."""
+        """Write what was added and is not on disk yet."""
         if len(self._rows):
             self._append(len(self._rows))
 
@@ -92,7 +88,7 @@ class EmbeddingCache:
         """Embeddings float32 [N, D].
 
         Raises:
-            MissingFeaturesError: some are not there, or no longer.
+            MissingFeaturesError: some are missing, or were removed.
         """
         return torch.from_numpy(self.store.read(self.store.locate(self._digests[rows])))
 

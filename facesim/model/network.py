@@ -9,12 +9,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone, Head, Loss, PairBatch
-from facesim.model.compatibility import require_image_size, width_of_embedding
-from facesim.model.trunk_blocks import run_trunk_in_blocks
 from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
-from facesim.seeds import derive_seed
+from facesim.model.trunk_pass import run_trunk_in_blocks
 
 _TRUNK = "backbone.trunk."
 
@@ -52,6 +49,17 @@ class NetworkOutput(NamedTuple):
     loss: Tensor | None
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; the previous mode is restored."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+
+
 class SiameseNetwork(nn.Module):
     """Maps faces to embeddings, and computes the loss of the pairs among them.
 
@@ -71,33 +79,40 @@ class SiameseNetwork(nn.Module):
         self.head = head
         self.loss = loss
         self.embedding_dim = embedding_dim
+        self._trunk_digest: str | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the network is."""
         return self.backbone.mean.device
 
-    @cached_property
+    @property
     def trunk_digest(self) -> str:
-        """Of the trunk's weights; taken once, because the trunk is frozen."""
-        return trunk_digest(self.backbone)
+        """Digest of the trunk's weights; computed once, because the trunk is frozen."""
+        if self._trunk_digest is None:
+            self._trunk_digest = trunk_digest(self.backbone)
+        return self._trunk_digest
 
-    @cached_property
+    @property
     def trunk_fingerprint(self) -> Fingerprint:
-        """What the trunk's output depends on.
+        """What the trunk's output depends on, besides the image and its preprocessing.
 
         Raises:
             FacesimError: the source of one of its classes cannot be found.
         """
-        return Fingerprint(self.trunk_digest, code_digest(self.backbone.trunk))
+        return Fingerprint(self.trunk_digest, self._trunk_code)
+
+    @cached_property
+    def _trunk_code(self) -> str:
+        return code_digest(self.backbone.trunk)
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The state without the trunk's, which training does not change."""
+        """The state dict without the trunk's entries, which training does not change."""
         state = self.state_dict()
         return {name: tensor for name, tensor in state.items() if not name.startswith(_TRUNK)}
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
-        """Take over what :meth:`trained_state` gave.
+        """Load what :meth:`trained_state` gave.
 
         Raises:
             RuntimeError: it is that of another network.
@@ -106,14 +121,13 @@ class SiameseNetwork(nn.Module):
         self.load_state_dict({**state, **trunk})
 
     def load_trunk_state(self, state: dict[str, Tensor]) -> None:
-        """Take over the state of a trunk of the same architecture.
+        """Load the state dict of a trunk of the same architecture.
 
         Raises:
             RuntimeError: it is that of another trunk.
         """
+        self._trunk_digest = None
         self.backbone.trunk.load_state_dict(state)
-        for known in ("trunk_digest", "trunk_fingerprint"):
-            self.__dict__.pop(known, None)
 
     def forward(self, inputs: NetworkInput, batch: PairBatch | None = None) -> NetworkOutput:
         """Embed a batch of images; with the pairs among them, also compute their loss.
@@ -133,13 +147,13 @@ class SiameseNetwork(nn.Module):
         with torch.autocast(embeddings.device.type, enabled=False):
             return NetworkOutput(embeddings, self.loss(embeddings, batch))
 
-    def compile_trained_part(self) -> None:
+    def compile_trainable_part(self) -> None:
         """Compile tail and head for batches of any size; their weights keep their names."""
         for part in (self.backbone.tail, self.head):
             part.compile(dynamic=True)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The trainable parameters for an optimizer, a group each for tail, head and loss."""
+        """The trainable parameters, one group each for tail, head and loss; empty ones left out."""
         parts = {"tail": self.backbone.tail, "head": self.head, "loss": self.loss}
         groups = {
             name: [p for p in part.parameters() if p.requires_grad] for name, part in parts.items()
@@ -147,47 +161,7 @@ class SiameseNetwork(nn.Module):
         return [{"name": name, "params": found} for name, found in groups.items() if found]
 
     def count_parameters(self) -> tuple[int, int]:
-        """Numbers of trained and of frozen parameters."""
+        """Numbers of trainable and of frozen parameters."""
         sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
         trained = sum(size for size, trains in sizes if trains)
         return trained, sum(size for size, _ in sizes) - trained
-
-
-def build_network(
-    experiment: Experiment, num_identities: int, device: torch.device
-) -> SiameseNetwork:
-    """Build the network of an experiment, initialised from its seed alone.
-
-    Args:
-        experiment: says which backbone, head and loss.
-        num_identities: identities of the training table, for losses with a weight per identity.
-        device: where the network is put; convolutions in channels-last.
-
-    Raises:
-        FacesimError: a part cannot be built, or does not fit its neighbour.
-    """
-    with _initialised_from(experiment.seed):
-        backbone = experiment.backbone.build()
-        require_image_size(experiment, backbone)
-        head = experiment.head.build(backbone.features)
-        embedding_dim = width_of_embedding(experiment, backbone, head)
-        loss = experiment.loss.build(embedding_dim, num_identities)
-    network = SiameseNetwork(backbone, head, loss, embedding_dim)
-    return network.to(memory_format=torch.channels_last).to(device)
-
-
-def build_backbone(experiment: Experiment) -> Backbone:
-    """The backbone of an experiment as training finds it: the one in :func:`build_network`.
-
-    Raises:
-        FacesimError: it cannot be built.
-    """
-    with _initialised_from(experiment.seed):
-        return experiment.backbone.build()
-
-
-@contextmanager
-def _initialised_from(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "network"))
-        yield

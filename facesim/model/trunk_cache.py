@@ -1,10 +1,9 @@
-"""The trunk runs once per image: its outputs on disk, computed where they are missing."""
+"""The trunk cache: a trunk's outputs on disk, computed where they are missing."""
 
 import threading
 import time
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,12 +12,11 @@ from torch import Tensor
 from facesim.arrays import Int64Array
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
-from facesim.interfaces import Backbone, FaceTable
-from facesim.model.cache_admin import stores_root
+from facesim.interfaces import Backbone
+from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.cache_filler import CacheFiller
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
-from facesim.model.store_metadata import StoreDescription, is_described
-from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
+from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
 from facesim.reporter import ignore_progress
 
@@ -33,74 +31,60 @@ class TrunkCache:
     same. Any number of processes may fill and read at once, and so may threads of one process.
 
     Example:
-        >>> cache = TrunkCache(backbone, table, recipe, name="resnet", device=device)
+        >>> cache = TrunkCache(backbone, TableDigests(table), recipe, name="resnet")
         >>> cache.fill()
         >>> features = backbone.tail(cache.features(rows).to(device).float())
 
     Args:
-        backbone: on ``device``; the trunk's output must be a tensor [B, ...].
-        table: the images.
+        backbone: runs on the device where it is; the trunk's output must be a tensor [B, ...].
+        images: the table's; their digests are computed on first use.
         recipe: preprocessing, view and number types.
         name: of the backbone, for `facesim cache list`.
-        device: where the trunk runs.
         workers: processes that decode while the trunk runs; 0 decodes in between.
-        root: the folder of all stores.
-        digests: of the table's images, if they are at hand; they are asked for with the first use.
         fingerprint: of the trunk, if it is known already.
 
     Attributes:
         store: the features on disk.
 
     Raises:
-        FacesimError: the trunk's output cannot be cached, or the folder cannot be made.
+        FacesimError: the trunk's output cannot be cached, or the folder cannot be created.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        table: FaceTable,
+        images: TableDigests,
         recipe: TrunkRecipe,
         *,
         name: str,
-        device: torch.device,
         workers: int = 0,
-        root: Path | None = None,
-        digests: TableDigests | None = None,
         fingerprint: Fingerprint | None = None,
     ) -> None:
-        self._trunk = TrunkPass(backbone, recipe, device)
-        fingerprint = fingerprint or Fingerprint(
-            trunk_digest(backbone), code_digest(backbone.trunk)
-        )
-        folder = (root or stores_root()) / fingerprint.key(recipe)
+        self._trunk = TrunkPass(backbone, recipe)
+        folder = stores_root() / (fingerprint or Fingerprint.of_trunk(backbone)).key(recipe)
         # The key decides the shape, so a store that is there knows it without running the trunk.
-        known = StoreDescription.read(folder) if is_described(folder) else None
+        known = StoreDescription.read(folder) if StoreDescription.is_in(folder) else None
         self._description = known or StoreDescription.of(name, self._trunk.row_shape(), recipe)
         self.store = FeatureStore(folder, self._description.row_shape, recipe.dtype)
         self._description.mark_used(folder)
-        self._digests = digests or TableDigests(table)
-        self._table = table
+        self._images = images
         self._preprocessing = recipe.preprocessing
         self._workers = workers
+        self._positions: Int64Array | None = None
         self._filling = threading.Lock()
-        self._pinned = device.type == "cuda"
-        self._all_rows = np.arange(len(table))
+        self._pinned = backbone.mean.device.type == "cuda"
+        self._all_rows = np.arange(len(images.table))
 
     @property
     def images(self) -> int:
         """The number of rows of the table."""
-        return len(self._table)
+        return len(self._all_rows)
 
     @cached_property
     def _filler(self) -> CacheFiller:
-        digests = self._digests.get()
         return CacheFiller(
-            self.store, self._table, digests, self._preprocessing, self._trunk, self._workers
+            self.store, self._images, self._preprocessing, self._trunk, self._workers
         )
-
-    @cached_property
-    def _positions(self) -> Int64Array:
-        return self.store.locate(self._digests.get())
 
     def missing(self, rows: Int64Array | None = None) -> int:
         """How many different images of these rows, all by default, have no features yet."""
@@ -123,7 +107,7 @@ class TrunkCache:
                 another process; with 0 while only others are at work. It may raise to stop.
 
         Raises:
-            DataError: an image cannot be used, or has changed since its content was looked at.
+            DataError: an image cannot be used, or has changed since its digest was computed.
             FacesimError: the disk is too small or cannot be written, or features are not finite or
                 do not fit into float16.
         """
@@ -134,7 +118,7 @@ class TrunkCache:
                 self._description.mark_used(self.store.folder)
                 self.store.require_space(len(missing))
                 self._fill(missing, advance)
-            self._positions = self.store.locate(self._digests.get())
+            self._positions = self.store.locate(self._images.get())
 
     def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:
         """The trunk's output for some rows of the table.
@@ -143,8 +127,8 @@ class TrunkCache:
 
         Args:
             rows: int64 [B].
-            out: what an earlier call returned for as many rows, to be overwritten; fresh memory
-                costs more than the copying.
+            out: what an earlier call returned for as many rows, to be overwritten; allocating
+                memory costs more than the copying.
 
         Returns:
             [B, ...] of the recipe's dtype in the CPU's memory, pinned where the device is CUDA;
@@ -153,8 +137,14 @@ class TrunkCache:
         Raises:
             FacesimError: as :meth:`fill` does.
         """
-        gathered = self._new_rows(len(rows)) if out is None else to_rows(out)
+        if out is None:
+            shape = (len(rows), *self.store.row_shape)
+            gathered = torch.empty(shape, dtype=self._trunk.dtype, pin_memory=self._pinned)
+        else:
+            gathered = to_rows(out)
         for _ in range(_ATTEMPTS):
+            if self._positions is None:
+                self._positions = self.store.locate(self._images.get())
             try:
                 self.store.read(self._positions[rows], gathered.numpy())
             except MissingFeaturesError as missing:
@@ -169,17 +159,13 @@ class TrunkCache:
             left = self._filler.missing(missing)
             if computed and len(left) == len(missing):
                 raise self._vanishing()
-            advance(len(missing) - len(left) - computed)
+            advance(len(missing) - len(left) - computed)  # by other processes
             missing = left
-            if len(missing) and not computed:  # other processes are at it
+            if len(missing) and not computed:  # other processes hold all buckets that are left
                 time.sleep(_POLL_SECONDS)
-
-    def _new_rows(self, count: int) -> Tensor:
-        shape = (count, *self.store.row_shape)
-        return torch.empty(shape, dtype=self._trunk.dtype, pin_memory=self._pinned)
 
     def _vanishing(self) -> FacesimError:
         return FacesimError(
-            f"{self.store.folder}: features are not there any more as soon as they were written; "
-            "check the disk, and whether something else removes files there"
+            f"{self.store.folder}: features are missing right after they were written; check the "
+            "disk, and whether something else removes files there"
         )

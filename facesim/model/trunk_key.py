@@ -1,4 +1,4 @@
-"""What decides a trunk's output for an image, besides the image: the key of its features."""
+"""The cache key of features: everything they depend on, besides the image itself."""
 
 import hashlib
 import inspect
@@ -16,10 +16,10 @@ from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 
 _FORMAT = 1
-"""To be raised when the same key would stand for other features, or for another file format."""
+"""To be raised when one key would stand for other features, or for another file format."""
 
 _LIBRARIES = ("torch", "builtins", "abc", "typing")
-"""Their classes do not change from day to day."""
+"""Libraries whose classes are identified by their names alone."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TrunkRecipe:
     Attributes:
         preprocessing: from image files to pixels.
         flipped: whether the pixels are mirrored left to right.
-        dtype: in which the features are kept.
+        dtype: in which the features are stored.
         precision: in which the trunk computes; bfloat16 is autocast.
     """
 
@@ -41,7 +41,7 @@ class TrunkRecipe:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What modules make of an image depends on, the recipe apart.
+    """What the output of modules depends on, besides the image and the recipe.
 
     Attributes:
         weights: of parameters and buffers.
@@ -54,17 +54,26 @@ class Fingerprint:
 
     @classmethod
     def of(cls, modules: nn.Module, further: Iterable[tuple[str, Tensor]] = ()) -> "Fingerprint":
-        """That of modules that images go through, and of further tensors by name.
+        """That of modules, and of further tensors by name.
 
         Raises:
             FacesimError: the source of a class cannot be found.
         """
         return cls(weights_digest(modules, further), code_digest(modules))
 
+    @classmethod
+    def of_trunk(cls, backbone: Backbone) -> "Fingerprint":
+        """That of a trunk and of the normalisation before it.
+
+        Raises:
+            FacesimError: the source of a class cannot be found.
+        """
+        return cls(trunk_digest(backbone), code_digest(backbone.trunk))
+
     def key(self, recipe: TrunkRecipe) -> str:
         """32 hexadecimal digits that change with anything that the features depend on.
 
-        Where the modules run is not in it: devices differ by rounding only.
+        The device is not part of it: devices differ by rounding only.
         """
         parts = repr((_FORMAT, recipe, recipe.preprocessing.cache_key, self.weights, self.code))
         return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
@@ -94,7 +103,7 @@ def code_digest(modules: nn.Module) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (*_versions(modules), *_structure(modules)):
         digest.update(repr(part).encode())
-    # In an order that does not depend on where the files lie.
+    # Sorted by content: an order that does not depend on where the files lie.
     for source in sorted(file.read_bytes() for file in _source_files(modules)):
         digest.update(source)
     return digest.hexdigest()
@@ -109,7 +118,7 @@ def _structure(trunk: nn.Module) -> list[str]:
 
 
 def _class_name(module: nn.Module) -> str:
-    """A plugin file may lie anywhere, and its module's name follows; its text is in the key."""
+    """Without the module for plugins: its name follows from its path; its text is in the key."""
     name = type(module).__qualname__
     return name if _is_ours(type(module)) else f"{type(module).__module__}.{name}"
 
@@ -136,14 +145,14 @@ def _tensors(modules: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _versions(modules: nn.Module) -> list[str]:
-    """Of the packages that the classes come from: these call functions of files of their own."""
+    """Versions of the classes' packages, whose classes call functions of further files."""
     tops = {each.__module__.partition(".")[0] for each in _classes(modules) if _is_ours(each)}
     versions = ((top, getattr(sys.modules.get(top), "__version__", None)) for top in tops)
     return sorted(f"{top} {version}" for top, version in versions if version is not None)
 
 
 def _source_files(trunk: nn.Module) -> set[Path]:
-    """The files in which the classes of a trunk are written, torch's own left out."""
+    """The files that define the classes of a trunk, except torch's own."""
     return {_source_file(found) for found in _classes(trunk) if _is_ours(found)}
 
 
@@ -160,7 +169,7 @@ def _source_file(found: type) -> Path:
     if file is None or not Path(file).is_file():
         raise FacesimError(
             f"the trunk's features cannot be cached: there is no source file of its part "
-            f"{found.__module__}.{found.__qualname__}, so that nothing would show when its code "
-            "changes; define it in a file"
+            f"{found.__module__}.{found.__qualname__}, so a change of its code would go unnoticed; "
+            "define it in a file, or write `trunk_cache: off`"
         )
     return Path(file)

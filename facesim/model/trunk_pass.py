@@ -1,61 +1,64 @@
-"""One pass of the trunk over a block of images, as the cache needs its output."""
+"""Running a frozen trunk: in blocks of one size, and as the cache stores its output."""
 
 import torch
 from torch import Tensor
 
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
-from facesim.model.host_copy import HostCopy
-from facesim.model.trunk_blocks import TRUNK_BLOCK, run_trunk_in_blocks
 from facesim.model.trunk_key import TrunkRecipe
+
+TRUNK_BLOCK = 32
+"""Images in one pass. Larger ones are no faster on a CPU."""
 
 _ACCELERATOR_BLOCK = 128
 
 
-class PendingFeatures:
-    """Features that a device may still be computing. Its methods may be called on any thread.
+def run_trunk_in_blocks(backbone: Backbone, images: Tensor, block: int = TRUNK_BLOCK) -> Tensor:
+    """The trunk's output, computed in passes of exactly ``block`` images.
+
+    In ``eval()`` mode the images of a batch do not interact, but the kernels of a convolution
+    depend on the batch size, and they round differently. In batches of one size, the last one
+    padded with black images, an image has the same features to the last bit, on the same machine
+    with the same number of threads.
 
     Args:
-        rows: [B, ...] as :func:`to_rows` lays them out, in the trunk's own type.
-        dtype: in which they are kept.
+        backbone: its trunk is run, on the device where it is.
+        images: uint8 [B, 3, H, W] on the same device.
+        block: images in one pass.
+
+    Returns:
+        [B, ...], detached.
     """
-
-    def __init__(self, rows: Tensor, dtype: torch.dtype) -> None:
-        low, high = rows.flatten(1).aminmax(dim=1)
-        self._magnitudes = HostCopy(torch.maximum(-low, high).float())
-        self._rows = HostCopy(rows.to(dtype))
-
-    def magnitudes(self) -> Tensor:
-        """The largest absolute value of each image's features, float32 [B] on the CPU."""
-        return self._magnitudes.wait()
-
-    def rows(self) -> Tensor:
-        """The features, on the CPU."""
-        return self._rows.wait()
+    if not backbone.has_trunk:
+        return backbone.run_trunk(images)
+    outputs = []
+    for part in torch.split(images, block):
+        output = backbone.run_trunk(_padded(part, block))
+        outputs.append(output[: len(part)])
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
 class TrunkPass:
     """Runs a trunk over blocks of images.
 
     Args:
-        backbone: on ``device``.
-        recipe: view and types of numbers.
-        device: where the trunk runs.
+        backbone: runs on the device where it is.
+        recipe: view and number types.
 
     Attributes:
         block: images in one pass.
-        dtype: in which the features are kept.
+        dtype: in which the features are stored.
     """
 
-    def __init__(self, backbone: Backbone, recipe: TrunkRecipe, device: torch.device) -> None:
+    def __init__(self, backbone: Backbone, recipe: TrunkRecipe) -> None:
         self._backbone = backbone
         self._recipe = recipe
-        self._device = device
-        self.block = TRUNK_BLOCK if device.type == "cpu" else _ACCELERATOR_BLOCK
+        self._device = backbone.mean.device
+        self.block = TRUNK_BLOCK if self._device.type == "cpu" else _ACCELERATOR_BLOCK
         self.dtype = torch.float16 if recipe.dtype == "float16" else torch.float32
 
     def row_shape(self) -> tuple[int, ...]:
-        """The shape in which one image's features are kept, found by running the trunk on black.
+        """The shape in which one image's features are stored, found by running the trunk on black.
 
         Raises:
             FacesimError: its output is not a tensor with a row for each image.
@@ -66,12 +69,12 @@ class TrunkPass:
         if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
             raise FacesimError(
                 "the trunk's output cannot be cached: it is not a tensor [B, ...] with a row for "
-                "each image"
+                "each image; write `trunk_cache: off`"
             )
         return tuple(to_rows(output).shape[1:])
 
     @torch.inference_mode()
-    def start(self, images: Tensor) -> PendingFeatures:
+    def start(self, images: Tensor) -> "PendingFeatures":
         """Start a pass over uint8 pixels [B, 3, H, W] on the CPU."""
         images = images.to(self._device, non_blocking=True)
         if self._recipe.flipped:
@@ -82,11 +85,79 @@ class TrunkPass:
         return PendingFeatures(to_rows(output), self.dtype)
 
 
+class PendingFeatures:
+    """Features that a device may still be computing. Its methods may be called on any thread.
+
+    Args:
+        rows: [B, ...] as :func:`to_rows` gives them, in the trunk's own type.
+        dtype: in which they are stored.
+    """
+
+    def __init__(self, rows: Tensor, dtype: torch.dtype) -> None:
+        low, high = rows.flatten(1).aminmax(dim=1)
+        self._magnitudes = _HostCopy(torch.maximum(-low, high).float())
+        self._rows = _HostCopy(rows.to(dtype))
+
+    def magnitudes(self) -> Tensor:
+        """The largest absolute value of each image's features, float32 [B] on the CPU."""
+        return self._magnitudes.wait()
+
+    def rows(self) -> Tensor:
+        """The features, on the CPU."""
+        return self._rows.wait()
+
+
 def to_rows(output: Tensor) -> Tensor:
-    """Feature maps are kept channels last, which is how the tail reads them fastest."""
+    """The trunk's output as it is stored: feature maps channels last, as the tail reads fastest."""
     return (output.permute(0, 2, 3, 1) if output.ndim == 4 else output).contiguous()
 
 
 def from_rows(rows: Tensor) -> Tensor:
     """The output of the trunk again: [B, C, H, W] for feature maps, channels last in memory."""
     return rows.permute(0, 3, 1, 2) if rows.ndim == 4 else rows
+
+
+class _HostCopy:
+    """An asynchronous copy of a tensor to the CPU's memory.
+
+    On CUDA it runs on a stream of its own: when it is waited for, the kernels of the next batches
+    are queued on the default stream already, and there the copy would come after them.
+
+    Args:
+        tensor: on any device; its computation may still be under way.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        self._computed: torch.cuda.Event | None = None
+        if tensor.device.type == "cuda":
+            self._computed = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._computed.record(torch.cuda.current_stream(tensor.device))
+
+    def wait(self) -> Tensor:
+        """The tensor in the CPU's memory; may be called on any thread."""
+        if self._computed is None:
+            return self._tensor.cpu()
+        device = self._tensor.device
+        if device not in _copy_streams:
+            _copy_streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream = _copy_streams[device]
+        with torch.cuda.stream(stream):
+            stream.wait_event(self._computed)
+            copied = torch.empty(self._tensor.shape, dtype=self._tensor.dtype, pin_memory=True)
+            copied.copy_(self._tensor, non_blocking=True)
+        stream.synchronize()
+        return copied
+
+
+_copy_streams: dict[torch.device, torch.cuda.Stream] = {}
+
+
+def _padded(images: Tensor, block: int) -> Tensor:
+    if len(images) == block:
+        return images.contiguous(memory_format=torch.channels_last)
+    shape = (block, *images.shape[1:])
+    padded = torch.zeros(shape, dtype=images.dtype, device=images.device)
+    padded = padded.contiguous(memory_format=torch.channels_last)
+    padded[: len(images)] = images
+    return padded

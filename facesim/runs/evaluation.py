@@ -24,8 +24,9 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.interfaces.protocol import Measurement
 from facesim.interfaces.result import EvaluationResult
+from facesim.model.build import build_network
 from facesim.model.devices import pick_device
-from facesim.model.network import SiameseNetwork, build_network
+from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_files import begin_files, write_files

@@ -66,7 +66,7 @@ class NetworkSystem(System):
             self.experiment.evaluate.batch_size,
             self.processes,
             title=f"embedding {split.name}",
-            cache=EmbeddingCache(self.network, split.table, recipe, name, split.digests),
+            cache=EmbeddingCache(self.network, split.digests, recipe, name),
         )
 
 
@@ -120,7 +120,7 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
     small = experiment.model_copy(update={"image": experiment.image.model_copy(update=size)})
 
     def of_pixels(split: Split) -> NetworkSystem:
-        inputs = make_inputs(small, pixels, split.table, (), split.digests)
+        inputs = make_inputs(small, pixels, split.digests)
         resized = replace(split, inputs=inputs)
         return replace(trained, network=pixels, split=resized, experiment=small)
 

@@ -15,9 +15,10 @@ from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
 from facesim.interfaces.metric import Metric, Quantity
+from facesim.model.build import build_network
 from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
-from facesim.model.network import SiameseNetwork, build_network
+from facesim.model.network import SiameseNetwork
 from facesim.registry import Spec
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import TrainingState
@@ -82,23 +83,29 @@ class RunComponents:
 
 
 class Tables:
-    """The tables of datasets, and the digests of their images: each dataset is read once."""
+    """The tables of datasets with their images' digests; each dataset is read once."""
 
     def __init__(self) -> None:
-        self._read: list[tuple[Spec[FaceTable], FaceTable, TableDigests]] = []
+        self._read: list[tuple[Spec[FaceTable], TableDigests]] = []
 
-    def read(self, name: str, dataset: "Spec[FaceTable]") -> tuple[FaceTable, TableDigests]:
-        """The table of ``data.<name>``, which is read unless this dataset has been read before.
+    def read(self, name: str, dataset: "Spec[FaceTable]") -> TableDigests:
+        """The table of ``data.<name>``, read only if this dataset has not been read before.
 
         Raises:
             FacesimError: the table cannot be read or is empty.
         """
-        for known, table, digests in self._read:
+        for known, images in self._read:
             if known == dataset:
-                return table, digests
-        table = _load_table(name, dataset)
-        self._read.append((dataset, table, TableDigests(table)))
-        return self.read(name, dataset)
+                return images
+        try:
+            table: FaceTable = _build(dataset)
+        except FacesimError as error:
+            raise FacesimError(f"data.{name}: {error}") from error
+        if not len(table):
+            raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
+        images = TableDigests(table)
+        self._read.append((dataset, images))
+        return images
 
 
 def prepare(
@@ -118,7 +125,7 @@ def prepare(
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
     device = pick_device(experiment.device)
     tables = tables or Tables()
-    train_table, _ = tables.read("train", experiment.data.train)
+    train_table = tables.read("train", experiment.data.train).table
     network = build_network(experiment, len(train_table.labels), device)
     if trunk is not None:
         load_trunk(trunk, network)
@@ -140,7 +147,7 @@ def prepare(
             "training images; lower train.batch_size or draw more pairs an image"
         )
     if experiment.train.compile:
-        network.compile_trained_part()
+        network.compile_trainable_part()
     optimizer, scheduler = _make_updates(experiment, network, total_steps)
     trained = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
     return RunComponents(
@@ -172,22 +179,12 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork, table
         FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
             its errors are asked for.
     """
-    table, digests = tables.read(name, getattr(experiment.data, name))
+    images = tables.read(name, getattr(experiment.data, name))
     if name == "test":
-        require_attributes(table.attributes, experiment.evaluate.slices)
+        require_attributes(images.table.attributes, experiment.evaluate.slices)
     # Only the training split is augmented.
     transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
-    return Split(name, table, make_inputs(experiment, network, table, transforms, digests), digests)
-
-
-def _load_table(name: str, dataset: "Spec[FaceTable]") -> FaceTable:
-    try:
-        table: FaceTable = _build(dataset)
-    except FacesimError as error:
-        raise FacesimError(f"data.{name}: {error}") from error
-    if not len(table):
-        raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
-    return table
+    return Split(name, images.table, make_inputs(experiment, network, images, transforms), images)
 
 
 def _build(spec: "Spec[Any]", *arguments: Any) -> Any:

@@ -1,11 +1,11 @@
-"""Whether a split's images go through the trunk each time, or its cached output is read."""
+"""Choosing how a split's images enter the network: as pixels, or as the cached trunk output."""
 
 import logging
 
 from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import FaceTable, Transform
+from facesim.interfaces import Transform
 from facesim.model.cached_inputs import CachedInputs
 from facesim.model.inputs import Inputs, PixelInputs
 from facesim.model.network import SiameseNetwork
@@ -20,32 +20,27 @@ log = logging.getLogger(__name__)
 def make_inputs(
     experiment: Experiment,
     network: SiameseNetwork,
-    table: FaceTable,
-    transforms: tuple[Transform, ...],
-    digests: TableDigests,
+    images: TableDigests,
+    transforms: tuple[Transform, ...] = (),
 ) -> Inputs:
-    """Cached trunk output where the trunk is frozen and sees the same pixels every time."""
+    """The trunk's cached output where the trunk is frozen and always sees the same pixels."""
     seed = derive_seed(experiment.seed, "augmentation")
+    workers = experiment.data.workers
     reason = cache_refusal_reason(experiment, network, transforms)
     if reason is not None:
         log.info("no trunk cache: %s", reason)
+        preprocessing = Preprocessing.of(experiment.image)
         return PixelInputs(
-            table,
-            Preprocessing.of(experiment.image),
-            transforms=transforms,
-            seed=seed,
-            workers=experiment.data.workers,
+            images.table, preprocessing, transforms=transforms, seed=seed, workers=workers
         )
 
     def cache(*, flipped: bool) -> TrunkCache:
         return TrunkCache(
             network.backbone,
-            table,
+            images,
             _cached_recipe(experiment, network, flipped=flipped),
             name=experiment.backbone.name,
-            device=network.device,
-            workers=experiment.data.workers,
-            digests=digests,
+            workers=workers,
             fingerprint=network.trunk_fingerprint,
         )
 
@@ -58,10 +53,24 @@ def make_inputs(
 
 
 def embedding_recipe(experiment: Experiment, network: SiameseNetwork) -> TrunkRecipe:
-    """How an image that is not augmented becomes the trunk's output that the tail is given."""
+    """How an image becomes the trunk's output, in evaluation: part of its embedding's cache key."""
     if cache_refusal_reason(experiment, network, ()) is None:
         return _cached_recipe(experiment, network, flipped=False)
     return TrunkRecipe(Preprocessing.of(experiment.image), dtype="float32")
+
+
+def cache_refusal_reason(
+    experiment: Experiment, network: SiameseNetwork, transforms: tuple[Transform, ...]
+) -> str | None:
+    """Why the trunk runs anew for each batch; None if its output is cached."""
+    if experiment.trunk_cache == "off":
+        return "it is switched off (trunk_cache: off)"
+    if not network.backbone.has_trunk:
+        return f"nothing of backbone {experiment.backbone.name!r} is frozen"
+    if not all(transform.only_mirrors for transform in transforms):
+        names = ", ".join(spec.name for spec in experiment.transforms)
+        return f"random augmentation ({names}) changes the pixels before the trunk"
+    return None
 
 
 def _cached_recipe(
@@ -73,17 +82,3 @@ def _cached_recipe(
         dtype="float32" if experiment.trunk_cache == "float32" else "float16",
         precision=precision_of(experiment.train.precision, network.device),
     )
-
-
-def cache_refusal_reason(
-    experiment: Experiment, network: SiameseNetwork, transforms: tuple[Transform, ...]
-) -> str | None:
-    """Why the trunk runs anew for each batch, or None if its output is cached."""
-    if experiment.trunk_cache == "off":
-        return "it is switched off (trunk_cache: off)"
-    if not network.backbone.has_trunk:
-        return f"nothing of backbone {experiment.backbone.name!r} is frozen"
-    if not all(transform.only_mirrors for transform in transforms):
-        names = ", ".join(spec.name for spec in experiment.transforms)
-        return f"random augmentation ({names}) changes the pixels before the trunk"
-    return None

@@ -19,12 +19,13 @@ import torch
 from PIL import Image
 
 from facesim.arrays import Int64Array
+from facesim.data.image_digests import TableDigests
 from facesim.data.loader import load_images
 from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import Backbone, FaceTable
-from facesim.model.trunk_blocks import TRUNK_BLOCK
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe
+from facesim.model.trunk_pass import TRUNK_BLOCK
 from facesim_plugins.backbones.resnet import resnet
 
 IMAGES = 768
@@ -43,10 +44,9 @@ def measure(images: int = IMAGES) -> dict[str, float]:
         table = _table(Path(folder), images)
         cache = TrunkCache(
             backbone,
-            table,
+            TableDigests(table),
             TrunkRecipe(PREPROCESSING),
             name="resnet",
-            device=torch.device("cpu"),
             workers=WORKERS,
         )
         before_mb = _peak_mb()

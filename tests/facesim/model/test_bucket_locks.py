@@ -1,4 +1,4 @@
-"""BucketLocks: one process a bucket, and a dead process holds nothing."""
+"""One process per bucket, and a dead process holds nothing."""
 
 import multiprocessing
 import os
@@ -27,35 +27,35 @@ def test_every_digest_has_a_bucket() -> None:
 
 def test_a_bucket_has_one_holder(tmp_path: Path) -> None:
     with BucketLocks(tmp_path) as one, BucketLocks(tmp_path) as other:
-        assert one.take(3)
-        assert not other.take(3)
-        assert other.take(4)
+        assert one.acquire(3)
+        assert not other.acquire(3)
+        assert other.acquire(4)
         one.release(3)
-        assert other.take(3)
+        assert other.acquire(3)
 
 
-def test_a_bucket_is_let_go_when_its_last_image_is_published(tmp_path: Path) -> None:
+def test_a_bucket_is_released_when_its_last_image_is_written(tmp_path: Path) -> None:
     with BucketLocks(tmp_path) as one, BucketLocks(tmp_path) as other:
         for bucket, images in ((0, 3), (1, 1)):
-            assert one.take(bucket)
-            one.expect(bucket, images)
-        one.published(_digests([0, 1, 4]))
-        assert not other.take(0)
-        assert other.take(1)
-        one.published(_digests([2]))
-        assert other.take(0)
+            assert one.acquire(bucket)
+            one.set_pending(bucket, images)
+        one.mark_written(_digests([0, 1, 4]))
+        assert not other.acquire(0)
+        assert other.acquire(1)
+        one.mark_written(_digests([2]))
+        assert other.acquire(0)
 
 
-def test_leaving_lets_go_of_everything(tmp_path: Path) -> None:
+def test_leaving_releases_everything(tmp_path: Path) -> None:
     with BucketLocks(tmp_path) as one:
-        assert all(one.take(bucket) for bucket in range(BUCKETS))
+        assert all(one.acquire(bucket) for bucket in range(BUCKETS))
     with BucketLocks(tmp_path) as other:
-        assert all(other.take(bucket) for bucket in range(BUCKETS))
+        assert all(other.acquire(bucket) for bucket in range(BUCKETS))
 
 
 def _hold(folder: Path, ready: Connection) -> None:
-    with BucketLocks(folder) as claims:
-        ready.send(claims.take(5))
+    with BucketLocks(folder) as locks:
+        ready.send(locks.acquire(5))
         ready.recv()
 
 
@@ -65,8 +65,8 @@ def test_a_process_that_is_killed_holds_nothing(tmp_path: Path) -> None:
     process = context.Process(target=_hold, args=(tmp_path, theirs))
     process.start()
     assert ours.recv()
-    with BucketLocks(tmp_path) as claims:
-        assert not claims.take(5)
+    with BucketLocks(tmp_path) as locks:
+        assert not locks.acquire(5)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
-        assert claims.take(5)
+        assert locks.acquire(5)

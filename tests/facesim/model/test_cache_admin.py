@@ -10,9 +10,8 @@ import pytest
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.model.bucket_locks import BucketLocks
-from facesim.model.cache_admin import list_stores, prune
+from facesim.model.cache_admin import StoreDescription, list_stores, prune
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
-from facesim.model.store_metadata import StoreDescription
 from facesim.model.trunk_key import TrunkRecipe
 
 RECIPE = TrunkRecipe(Preprocessing((8, 9), (1, 2, 3, 4)), flipped=True)
@@ -125,7 +124,7 @@ def test_a_store_that_is_being_filled_stays(
 ) -> None:
     _store(tmp_path, "a", 1)
     with BucketLocks(tmp_path / "a") as claims:
-        assert claims.take(7)
+        assert claims.acquire(7)
         assert prune(tmp_path, max_gb=0) == []
 
     assert "is being filled" in caplog.text

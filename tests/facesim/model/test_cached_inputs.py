@@ -10,6 +10,7 @@ from torch import Tensor
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
+from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sampler
@@ -100,7 +101,7 @@ class ListedMining(Listed, MiningSampler):
 
 def cache_of(backbone: Backbone, table: FaceTable, *, flipped: bool = False) -> TrunkCache:
     recipe = TrunkRecipe(Preprocessing((20, 16)), flipped=flipped, dtype="float32")
-    return TrunkCache(backbone, table, recipe, name="tiny", device=torch.device("cpu"))
+    return TrunkCache(backbone, TableDigests(table), recipe, name="tiny")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
+from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.embedding import Embedder
@@ -68,7 +69,7 @@ def embedded(
     cached: bool = True,
     recipe: TrunkRecipe = RECIPE,
 ) -> Tensor:
-    cache = EmbeddingCache(network, inputs.table, recipe, "net") if cached else None
+    cache = EmbeddingCache(network, TableDigests(inputs.table), recipe, "net") if cached else None
     return Embedder(network, inputs, 8, Processes(), cache=cache).embed(rows)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from facesim.interfaces import Backbone, Loss, ModuleHead, PairBatch
 from facesim.model.network import NetworkInput, NetworkOutput, SiameseNetwork
-from facesim.model.trunk_blocks import run_trunk_in_blocks
+from facesim.model.trunk_pass import run_trunk_in_blocks
 
 CPU = torch.device("cpu")
 

@@ -20,15 +20,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
+from facesim.data.image_digests import TableDigests, image_digests
 from facesim.data.loader import load_images, load_rows
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Backbone, FaceTable
 from facesim.model import cache_filler, feature_store
 from facesim.model.cache_admin import list_stores, prune, stores_root
-from facesim.model.trunk_blocks import run_trunk_in_blocks
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe
+from facesim.model.trunk_pass import run_trunk_in_blocks
 
 PREPROCESSING = Preprocessing((20, 16))
 FLOAT32 = TrunkRecipe(PREPROCESSING, dtype="float32")
@@ -48,8 +49,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def _cache(
     backbone: Backbone, table: FaceTable, recipe: TrunkRecipe = FLOAT32, workers: int = 0
 ) -> TrunkCache:
-    device = torch.device("cpu")
-    return TrunkCache(backbone, table, recipe, name="tiny", device=device, workers=workers)
+    return TrunkCache(backbone, TableDigests(table), recipe, name="tiny", workers=workers)
 
 
 def _pixels(table: FaceTable) -> Tensor:
@@ -277,7 +277,7 @@ def test_features_beyond_float16_are_an_error_that_names_float32(
 ) -> None:
     backbone.trunk = nn.Sequential(backbone.trunk, Factor(1e6))
 
-    with pytest.raises(FacesimError, match=r"\.png reaches .* let the cache keep float32"):
+    with pytest.raises(FacesimError, match=r"\.png reaches .* write `trunk_cache: float32`"):
         _cache(backbone, table, FLOAT16).fill()
     assert len(_cache(backbone, table, FLOAT16).store) == 0
     assert torch.equal(
@@ -456,7 +456,7 @@ def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         store = _cache(slow, table).store
-        positions = store.locate(_cache(slow, table)._digests.get())
+        positions = store.locate(image_digests(table))
         present = np.flatnonzero(positions >= 0)
         kept = torch.from_numpy(store.read(positions[present])).permute(0, 3, 1, 2)
         assert torch.equal(kept, expected[present])

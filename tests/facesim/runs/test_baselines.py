@@ -17,7 +17,7 @@ from facesim.evaluation.baselines import Baseline
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.interfaces.roc import Roc
-from facesim.model.network import build_network
+from facesim.model.build import build_network
 from facesim.runs.run import Run
 
 SHORT = ("train.epochs=1", "sampler.pairs_per_image=0.4")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import heads
-from facesim.model.network import build_network
+from facesim.model.build import build_network
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import BEST, read_checkpoint

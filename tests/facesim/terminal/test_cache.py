@@ -6,9 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facesim.model.cache_admin import StoreInfo
+from facesim.model.cache_admin import StoreDescription, StoreInfo
 from facesim.model.feature_store import Verification
-from facesim.model.store_metadata import StoreDescription
 from facesim.terminal.cache import print_removed, print_stores, print_verification
 
 DESCRIPTION = StoreDescription(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facesim.interfaces import Backbone
-from facesim.model.trunk_blocks import run_trunk_in_blocks
+from facesim.model.trunk_pass import run_trunk_in_blocks
 
 IMAGES = torch.randint(0, 256, (70, 3, 20, 16), dtype=torch.uint8)
 

@@ -11,7 +11,8 @@ from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baseline_networks import untouched_backbone
 from facesim.experiment.schema import Experiment
-from facesim.model.network import NetworkInput, build_network
+from facesim.model.build import build_network
+from facesim.model.network import NetworkInput
 
 CPU = torch.device("cpu")
 
