@@ -1,17 +1,17 @@
 """Liveness of the processes that work on trials: identity, heartbeat, reaping.
 
-`study.optimize` with the heartbeats of an `RDBStorage` does a part of this. It was weighed and not
-taken, because a study whose workers are killed must still end with every trial complete, and
+Why not `study.optimize` with the heartbeats of an `RDBStorage`: a study whose workers are killed
+must end with every trial complete, and with Optuna's own means it need not.
 
-- only a relational storage has heartbeats; the journal, which is the default, has none;
-- stale trials are looked for when a worker asks for its next trial, so nobody finds the trial that
-  was lost last: the workers that are still there have ended by then;
-- a stale trial is first failed and then queued again; a process killed in between loses it;
-- a dead process of this machine is seen here within a second, there after the grace period, which
-  has to be longer than the slowest heartbeat;
-- a loop of `optimize` counts its own trials, so several workers begin more than were asked for.
+- Only a relational storage has heartbeats; the journal, which is the default here, has none.
+- Stale trials are looked for when a worker asks for its next trial, so the trial that is lost last
+  may stay unfinished: the other workers have ended by then.
+- A stale trial is first failed and then queued again; a process killed in between loses it.
+- A dead process is noticed after the grace period, which must exceed the slowest heartbeat; here,
+  on the same machine, within a second.
+- Each loop of `optimize` counts for itself, so several workers begin more trials than asked for.
 
-Optuna's heartbeat thread runs only within that loop, so it cannot be taken by itself.
+Optuna's heartbeat thread runs only within that loop, so it cannot be used by itself.
 """
 
 import os
@@ -48,7 +48,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process, told apart from every other one on every machine.
+    """Identity of a process, unique across machines and boots.
 
     Attributes:
         host: the machine, its current boot, and the namespace that numbers its processes.

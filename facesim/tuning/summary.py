@@ -51,7 +51,7 @@ class Spread(_Json):
 
 
 class Retrained(_Json):
-    """A system that was trained again.
+    """A system retrained with fresh seeds.
 
     Attributes:
         val: of the best epoch of each run, by metric.
@@ -116,7 +116,7 @@ class Summary(_Json):
         winning_value: what won the search, on val, with the experiment's own seed.
         base_value: what the base experiment reached there.
         seeds: the fresh ones.
-        winner: trained again with them.
+        winner: retrained with them.
         base: the same for the base experiment; None where it is the winner itself.
         difference: on test; None where the base experiment is the winner.
         winners_scored: how many winners of this study have been scored on test so far: with more
@@ -140,7 +140,7 @@ class Summary(_Json):
 def summarise(
     plan: Plan, study: optuna.Study, winner: FrozenTrial, retrained: optuna.Study
 ) -> Summary:
-    """Summarise a search whose winner has been trained again.
+    """Summarise a search whose winner has been retrained.
 
     Raises:
         FacesimError: fewer than two of the trainings succeeded.

@@ -44,7 +44,7 @@ def search_queue(plan: Plan) -> TrialQueue:
 
 
 class SearchTrial:
-    """Trains the point of the space that a trial stands for.
+    """Trains a run at a trial's point of the space.
 
     Args:
         plan: what the study searches.

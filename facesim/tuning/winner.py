@@ -1,4 +1,4 @@
-"""The winner of a search, trained again with fresh seeds.
+"""The winner of a search, retrained with fresh seeds.
 
 The best of many trials was chosen on val, so its value there is optimistic.
 """

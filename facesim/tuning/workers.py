@@ -45,7 +45,7 @@ class Task:
     Attributes:
         folder: the study's.
         storage: URL of the database, or None for the journal in the folder.
-        winner: number of the winning trial that is to be trained again; None for the search.
+        winner: number of the winning trial that is to be retrained; None for the search itself.
     """
 
     folder: Path

@@ -1,0 +1,272 @@
+"""A trial is a run of its own: what it leaves, what ends it, and how a lost one goes on."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.experiment.schema import Experiment
+from facesim.model.trunk_pass import PendingFeatures, TrunkPass
+from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
+from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
+from facesim.training.trainer import OnEpoch
+from facesim.tuning.space import base_point
+from facesim.tuning.study import Plan, open_study
+from facesim.tuning.trial import SearchTrial, begin_or_continue, best_of_val, search_queue
+from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
+from facesim.tuning.trial_queue import TrialQueue
+from facesim.tuning.workers import work
+
+Write = Callable[..., Path]
+Planned = Callable[[Path], Plan]
+
+
+def made(plan: Plan) -> TrialQueue:
+    queue = search_queue(plan)
+    work(queue, StopRequest())
+    return queue
+
+
+def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
+    queue = made(plan)
+    assert queue.is_done
+    assert len(queue.trials) == 4
+    base = queue.trials[0]
+    assert base.user_attrs[IS_BASE]
+    assert base.params == base_point(plan.space)
+    for trial in queue.trials:
+        run = Run.open(Path(trial.user_attrs[RUN]))
+        assert run.directory.finished == (trial.state == TrialState.COMPLETE)
+        assert not run.directory.evaluation("test").exists()
+        assert trial.values == [best_of_val(run)["val.accuracy"]] or (
+            trial.state == TrialState.PRUNED
+        )
+        assert trial.user_attrs[EPOCHS] == len(trial.intermediate_values)
+    assert Run.open(Path(base.user_attrs[RUN])).experiment == plan.space.base
+
+
+def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
+    write_search: Write, planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    passes: list[int] = []
+    start, train = TrunkPass.start, SearchTrial.train
+
+    def counted(trunk: TrunkPass, images: Tensor) -> PendingFeatures:
+        passes.append(len(images))
+        return start(trunk, images)
+
+    begun: list[int] = []
+
+    def noted(trial: SearchTrial) -> Sequence[float]:
+        begun.append(len(passes))
+        return train(trial)
+
+    monkeypatch.setattr(TrunkPass, "start", counted)
+    monkeypatch.setattr(SearchTrial, "train", noted)
+    frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
+    plan = planned(write_search(changed=("{name: small_cnn, width: 4}", frozen)))
+    made(plan)
+    assert begun[0] == 0 < begun[1]
+    assert begun[1:] == [len(passes)] * 3
+    (kept,) = plan.trunks.iterdir()
+    runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in search_queue(plan).trials]
+    files = [run.directory.trunk_file for run in runs]
+    files = [file for file in files if file.exists()]  # pruned ones have none
+    assert files
+    assert all(file.samefile(kept) for file in files)
+
+
+def test_a_study_is_continued_until_it_has_as_many_trials_as_asked(
+    write_search: Write, planned: Planned
+) -> None:
+    first = planned(write_search(changed=("trials: 4", "trials: 2")))
+    assert len(made(first).study.trials) == 2
+    more = planned(write_search(changed=("trials: 4", "trials: 3")))
+    assert len(made(more).study.trials) == 3
+    assert len(made(more).study.trials) == 3
+
+
+def test_a_loss_that_is_no_number_fails_its_trial_alone(
+    write_search: Write, planned: Planned
+) -> None:
+    search = "  trials: 2\n  space:\n    optimizer.lr: {choice: [0.001, 1.0e+30]}\n"
+    plan = planned(write_search(search))
+    study = open_study(plan)
+    study.enqueue_trial({"optimizer.lr": 1e30})
+    queue = made(plan)
+    good, bad = queue.trials
+    assert good.state == TrialState.COMPLETE
+    assert bad.state == TrialState.FAIL
+    assert "NonFiniteLossError" in bad.user_attrs[REASON]
+
+
+def test_several_objectives_have_a_pareto_front(write_search: Write, planned: Planned) -> None:
+    search = (
+        "  trials: 3\n  metric: [val.eer, cost.milliseconds_per_image, cost.parameters]\n"
+        "  space:\n    head.fc_dim: {int: [8, 64]}\n"
+    )
+    queue = made(planned(write_search(search)))
+    assert [trial.state for trial in queue.trials] == [TrialState.COMPLETE] * 3
+    assert all(math.isfinite(value) for trial in queue.trials for value in trial.values)
+    assert queue.study.best_trials
+
+
+def test_a_stopped_trial_goes_on_from_its_checkpoint(plan: Plan) -> None:
+    queue = search_queue(plan)
+    stop = StopRequest()
+    train = queue.train
+
+    def stopped_after_an_epoch(trial: optuna.Trial, request: StopRequest) -> Sequence[float]:
+        report = trial.report
+
+        def reported(value: float, step: int) -> None:
+            report(value, step)
+            request.signal_number = 15
+
+        trial.report = reported  # type: ignore[method-assign]
+        return train(trial, request)
+
+    with pytest.raises(Stopped):
+        work(
+            TrialQueue(queue.plan, queue.study, queue.total, train=stopped_after_an_epoch),
+            stop,
+        )
+    (lost,) = queue.study.get_trials()
+    assert lost.state == TrialState.FAIL
+    assert lost.user_attrs[LOST] == "stopped"
+    done = made(plan)
+    again = next(trial for trial in done.trials if trial.user_attrs.get(REPEATS) == lost.number)
+    assert again.params == lost.params
+    assert again.user_attrs[RUN] == lost.user_attrs[RUN]
+    assert again.user_attrs[IS_BASE]
+    assert len(again.intermediate_values) == 3
+    assert len(done.trials) == 4
+
+
+def test_another_machine_that_was_a_moment_faster_leaves_no_trial_too_many(plan: Plan) -> None:
+    queue = made(plan)
+    surplus = queue.study.ask()
+    assert queue.is_surplus(surplus.number)
+    assert not any(queue.is_surplus(trial.number) for trial in queue.trials[:4])
+
+
+def test_what_two_machines_queue_at_once_is_made_once(plan: Plan) -> None:
+    study = open_study(plan)
+    study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
+    queue = made(plan)
+    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in queue.trials] == [True] + [False] * 3
+    assert [trial.user_attrs.get(LOST) for trial in study.trials].count(SURPLUS) == 1
+
+
+class FakeRun:
+    """A run whose epochs are given; it writes a log as a real one does."""
+
+    def __init__(self, folder: Path, experiment: Experiment, *accuracies: float | None) -> None:
+        folder.mkdir(exist_ok=True)
+        self.path = folder
+        self.experiment = experiment
+        self.accuracies = accuracies
+        self.components = None
+        self.checkpoints = SimpleNamespace(path=folder, last=folder / "last.pt")
+        self.directory = SimpleNamespace(
+            metrics_log=folder / "metrics.jsonl", trunk_file=folder / "trunk.pt"
+        )
+
+    def train(self, on_epoch: OnEpoch) -> None:
+        for epoch, accuracy in enumerate(self.accuracies, start=1):
+            values = {"epoch": epoch, "accuracy": accuracy}
+            with self.directory.metrics_log.open("a") as log:
+                log.write(json.dumps({"kind": "val", **values}) + "\n")
+            on_epoch(epoch, {"accuracy": accuracy})
+
+
+@pytest.fixture
+def trained(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[optuna.Study, Sequence[float]]]:
+    """Trains one trial, base experiment or not, whose validations are given."""
+
+    def train(
+        *accuracies: float | None, base: bool = False, lower: float = 0.0
+    ) -> tuple[optuna.Study, Sequence[float]]:
+        study = optuna.create_study(
+            direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=lower)
+        )
+        study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True} if base else {})
+        searched = SearchTrial(plan, study.ask(), StopRequest())
+        run = FakeRun(tmp_path / "run", searched.experiment, *accuracies)
+        (tmp_path / "run" / "last.pt").touch()
+        monkeypatch.setattr("facesim.tuning.trial.begin_or_continue", lambda *_: run)
+        monkeypatch.setattr("facesim.tuning.trial.epochs_before", lambda _: [])
+        return study, searched.train()
+
+    return train
+
+
+Trained = Callable[..., tuple[optuna.Study, Sequence[float]]]
+
+
+def test_an_objective_is_that_of_the_best_epoch_and_each_epoch_is_reported(
+    trained: Trained,
+) -> None:
+    study, values = trained(0.5, 0.75, 0.625)
+    assert values == [0.75]
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.75, 3: 0.625}
+    assert study.trials[0].user_attrs[EPOCHS] == 3
+
+
+def test_a_trial_that_falls_behind_is_cancelled_and_keeps_no_checkpoint(
+    trained: Trained, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingCancelled):
+        trained(0.75, 0.25, 0.75, lower=0.5)
+    assert not (tmp_path / "run" / "last.pt").exists()
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_base_experiment_is_trained_to_its_end(trained: Trained) -> None:
+    assert trained(0.25, 0.25, 0.25, base=True, lower=0.5)[1] == [0.25]
+
+
+def test_a_trial_is_not_cancelled_after_its_last_epoch(trained: Trained) -> None:
+    assert trained(0.75, 0.75, 0.25, lower=0.5)[1] == [0.75]
+
+
+def test_an_epoch_without_the_metric_is_not_reported(trained: Trained) -> None:
+    study, values = trained(None, 0.75)
+    assert study.trials[0].intermediate_values == {2: 0.75}
+    assert values == [0.75]
+
+
+def test_a_metric_that_no_epoch_has_fails_the_trial_with_a_reason(trained: Trained) -> None:
+    with pytest.raises(FacesimError, match=r"val\.accuracy cannot be computed on these pairs"):
+        trained(None, None)
+
+
+@pytest.mark.parametrize("left", ["same", "other", "gone", "held"])
+def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    monkeypatch.setattr("facesim.tuning.trial.share_trunk", lambda *_: None)
+    experiment = plan.space.base
+    other = experiment.model_copy(update={"seed": 1})
+    directory = RunDirectory.create(plan.folder, other if left == "other" else experiment)
+    begun = Run(RunDirectory.create(plan.folder, experiment), experiment=experiment)
+    begun.components = SimpleNamespace(network=None)  # type: ignore[assignment]
+    monkeypatch.setattr(Run, "begin", lambda *_: begun)
+    trial = optuna.create_study().ask()
+    trial.set_user_attr(RUN, str(directory.path if left != "gone" else plan.folder / "gone"))
+    with directory.locked() if left == "held" else nullcontext():
+        run = begin_or_continue(plan, trial, experiment, plan.folder)
+    assert run.path == (directory.path if left == "same" else begun.path)
+    assert trial.user_attrs[RUN] == str(run.path)
