@@ -12,8 +12,8 @@ from pydantic_core import to_jsonable_python
 from facesim.errors import PluginFailure
 from facesim.interfaces import REGISTRIES, find_kind
 from facesim.registry import Plugin
-from facesim.signature import docstring
-from facesim.type_descriptions import bounds_in_words, type_in_words
+from facesim.registry.signature import docstring
+from facesim.registry.type_descriptions import bounds_in_words, type_in_words
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,12 @@ from facesim.experiment.nodes import KeyPath, Mark, Node, Problem, Scalar
 from facesim.experiment.schema_lookup import elsewhere, keys_at, type_at
 from facesim.experiment.yaml_scalars import typed
 from facesim.registry import Registry
-from facesim.type_descriptions import describe_type, has_any_length, literals, strip_annotated
+from facesim.registry.type_descriptions import (
+    describe_type,
+    has_any_length,
+    literals,
+    strip_annotated,
+)
 
 _MAX_SHOWN = 80
 _OWN_MESSAGE = ("value_error", "assertion_error", "facesim_plugin")

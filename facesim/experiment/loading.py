@@ -14,7 +14,7 @@ from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar
 from facesim.experiment.schema import Experiment
 from facesim.experiment.yaml_scalars import escaped, resolve
-from facesim.signature import validate_strictly
+from facesim.registry.signature import validate_strictly
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:

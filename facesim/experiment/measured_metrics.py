@@ -5,7 +5,6 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import metrics
 from facesim.interfaces.kinds import built_metrics
 from facesim.interfaces.metric import MeanLoss, Metric, Quantity
-from facesim.registry import required_parameters
 
 
 def measured_metrics(experiment: Experiment) -> dict[str, Metric]:
@@ -39,11 +38,10 @@ def quantity_named(experiment: Experiment, name: str) -> Quantity:
 def _registered(name: str) -> Metric:
     """A registered metric that needs no parameters."""
     plugin = metrics.get(name)
-    needed = required_parameters(plugin)
-    if needed:
+    if plugin.required:
         raise FacesimError(
-            f"the metric {name!r} needs {', '.join(needed)}; list it in evaluate.metrics, as in "
-            f"{{name: {name}, {needed[0]}: ...}}, and use the name that results give it"
+            f"the metric {name!r} needs {', '.join(plugin.required)}; list it in evaluate.metrics, "
+            f"as in {{name: {name}, {plugin.required[0]}: ...}}, and use its name in results"
         )
     (metric,) = built_metrics([metrics.spec(name)]).values()
     return metric

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from facesim.errors import PluginError
 from facesim.experiment.nodes import KeyPath
 from facesim.registry import Registry
-from facesim.type_descriptions import strip_annotated, union_members
+from facesim.registry.type_descriptions import strip_annotated, union_members
 
 
 def value_at(data: Any, path: Sequence[str | int]) -> Any:

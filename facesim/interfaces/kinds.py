@@ -17,7 +17,7 @@ from facesim.interfaces.sampler import Sampler, as_sampler
 from facesim.interfaces.tables import FaceTable
 from facesim.interfaces.tracker import Tracker
 from facesim.interfaces.transform import Transform, as_transform
-from facesim.registry import Registry, Spec, required_parameters
+from facesim.registry import Registry, Spec
 
 INTERFACE_VERSION = 1
 """Version of what this package promises plugins and asks of them.
@@ -141,6 +141,6 @@ def built_metrics(specs: Iterable[Spec[Metric]]) -> dict[str, Metric]:
 
 def standard_metrics() -> tuple[Spec[Metric], ...]:
     """The registered metrics that are measured where an experiment names none."""
-    plain = [plugin.name for plugin in metrics if not required_parameters(plugin)]
+    plain = [plugin.name for plugin in metrics if not plugin.required]
     specs = [metrics.spec(name) for name in plain]
     return tuple(spec for spec in specs if spec.build().standard)

@@ -94,15 +94,15 @@ def _require_pooling_once(
         raise FacesimError(
             f"head {head_spec.name!r} pools feature maps itself, and backbone "
             f"{backbone_spec.name!r} returns pooled features; "
-            f"{first if has_choice else 'choose a backbone that can leave them unpooled'}, or choose "
-            "a head that takes pooled features"
+            f"{first if has_choice else 'choose a backbone that can leave them unpooled'}, or "
+            "choose a head that takes pooled features"
         )
     first = "leave `pooling: none` out under backbone"
     pooling = [plugin.name for plugin in heads if getattr(plugin.factory, "pools", False)]
     raise FacesimError(
-        f"head {head_spec.name!r} takes pooled features, and backbone {backbone_spec.name!r} returns "
-        f"feature maps; {first if has_choice else 'choose another backbone'}, or choose a head that "
-        f"pools them itself ({', '.join(pooling) or 'none is registered'})"
+        f"head {head_spec.name!r} takes pooled features, and backbone {backbone_spec.name!r} "
+        f"returns feature maps; {first if has_choice else 'choose another backbone'}, or choose a "
+        f"head that pools them itself ({', '.join(pooling) or 'none is registered'})"
     )
 
 

@@ -17,7 +17,7 @@ from facesim.experiment.search import Distribution
 from facesim.experiment.yaml_parser import parse
 from facesim.experiment.yaml_scalars import resolve
 from facesim.experiment.yaml_writer import to_yaml
-from facesim.signature import validate_strictly
+from facesim.registry.signature import validate_strictly
 from facesim.tuning.check_space import ordered, problems_of_declaration, problems_of_limits
 from facesim.tuning.space import Choice, Option, Parameter, Range, Space, Value
 

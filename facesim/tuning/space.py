@@ -15,7 +15,7 @@ from facesim.experiment.schema import Experiment
 from facesim.experiment.schema_lookup import value_at
 from facesim.experiment.search import Distribution
 from facesim.experiment.yaml_scalars import escaped, resolve
-from facesim.signature import validate_strictly
+from facesim.registry.signature import validate_strictly
 
 Value = str | float | int | bool | None
 """What Optuna can store as a parameter's value."""

@@ -20,7 +20,7 @@ from facesim.experiment.nodes import Node
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
 from facesim.interfaces.metric import Quantity
-from facesim.signature import validate_strictly
+from facesim.registry.signature import validate_strictly
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space, base_point

@@ -7,7 +7,7 @@ import pytest
 
 from facesim.experiment.schema import Experiment
 from facesim.experiment.schema_lookup import elsewhere, keys_at, type_at, value_at
-from facesim.type_descriptions import describe_type
+from facesim.registry.type_descriptions import describe_type
 
 DATA = {"a": {"b": [10, {"c": 20}]}, "loss": {"name": "learned"}, "head": "mlp"}
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from facesim.experiment.search import Distribution, Search
-from facesim.signature import validate_strictly
+from facesim.registry.signature import validate_strictly
 
 
 @pytest.mark.parametrize(

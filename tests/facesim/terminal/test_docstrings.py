@@ -1,7 +1,7 @@
 """A docstring reads well on a terminal of any width."""
 
 from facesim.interfaces import REGISTRIES
-from facesim.signature import docstring
+from facesim.registry.signature import docstring
 from facesim.terminal.docstrings import rewrapped
 
 TEXT = """Bring each image nearer to its own

@@ -6,7 +6,6 @@ import pytest
 
 from facesim import Metric, Roc, metrics
 from facesim.discovery import load_installed_plugins
-from facesim.registry import required_parameters
 
 load_installed_plugins()
 PERFECT = Roc.of_scores([0.9, 0.8] * 500 + [0.2, 0.1] * 500, [True] * 1000 + [False] * 1000)
@@ -54,7 +53,7 @@ def test_it_has_a_label(name: str) -> None:
 def test_the_parameters_of_a_metric_are_in_its_name() -> None:
     assert BUILT["tar_at_far"].name == "tar_at_far_5e-3"
     assert BUILT["fnmr_at_fmr"].name == "fnmr_at_fmr_5e-3"
-    assert [name for name in BUILT if required_parameters(metrics.get(name))] == [
+    assert [name for name in BUILT if metrics.get(name).required] == [
         "fnmr_at_fmr",
         "tar_at_far",
     ]

@@ -9,7 +9,7 @@ from annotated_types import Gt, Interval
 from pydantic import BaseModel, Field, PositiveInt
 
 from facesim import Registry, Spec
-from facesim.type_descriptions import (
+from facesim.registry.type_descriptions import (
     bounds_in_words,
     describe_type,
     has_any_length,

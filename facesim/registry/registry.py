@@ -1,107 +1,24 @@
-"""Registry and Spec: a plugin's name becomes validated parameters, and those become an object."""
+"""The registry of one kind of plugin."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import currentframe
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import (
-    CoreSchema,
-    PydanticCustomError,
-    core_schema,
-    to_jsonable_python,
-)
+from pydantic_core import CoreSchema, core_schema
 
 from facesim.errors import PluginError, PluginFailure, did_you_mean
-from facesim.signature import parameters_model, summary, validate_strictly
+from facesim.registry.node import node_json_schema, validate_node
+from facesim.registry.plugin import Plugin, Spec
+from facesim.registry.signature import parameters_model
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-PLUGINS_OF = "x-facesim-plugins"
-"""Marks, in the JSON Schema of anything that holds a plugin, the node that is one."""
-
-
-@dataclass(frozen=True)
-class Plugin(Generic[T]):
-    """One registered factory.
-
-    Attributes:
-        registry: of the plugin's kind.
-        name: what an experiment file calls it.
-        factory: takes the engine's positional arguments and the YAML parameters as keywords.
-        parameters: pydantic model of the YAML parameters; the field ``name`` holds the name.
-        origin: ``file:line`` of the registration.
-        module: the import name of the module that registered it.
-        aliases: other spellings of the name that an experiment file may use.
-        default: whether a node that the file leaves out is this plugin.
-        packages: the distributions, besides facesim's own requirements, that its results depend on.
-        starter: how an experiment that is newly written begins with it; empty if none does.
-    """
-
-    registry: "Registry[T]" = field(repr=False)
-    name: str
-    factory: Callable[..., T]
-    parameters: type[BaseModel]
-    origin: str
-    module: str
-    aliases: tuple[str, ...] = ()
-    default: bool = False
-    packages: tuple[str, ...] = ()
-    starter: str = ""
-
-    @property
-    def kind(self) -> str:
-        """The registry's kind, in the singular ("loss")."""
-        return self.registry.kind
-
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """The name, then its aliases."""
-        return (self.name, *self.aliases)
-
-    @property
-    def summary(self) -> str:
-        """First paragraph of the factory's docstring, on one line."""
-        return summary(self.factory)
-
-
-@dataclass(frozen=True)
-class Spec(Generic[T]):
-    """A plugin with validated parameters: what a node of an experiment file becomes."""
-
-    plugin: Plugin[T]
-    parameters: BaseModel
-
-    @property
-    def name(self) -> str:
-        """The plugin's name."""
-        return self.plugin.name
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The YAML parameters as keyword arguments, defaults filled in."""
-        names = type(self.parameters).model_fields
-        return {name: getattr(self.parameters, name) for name in names if name != "name"}
-
-    def build(self, *engine_arguments: Any) -> T:
-        """Call the factory with what the engine passes and the file's parameters.
-
-        Raises:
-            PluginError: it returns something else than its kind promises.
-        """
-        built = self.plugin.factory(*engine_arguments, **self.arguments)
-        return self.plugin.registry.accepted(self.plugin, built)
-
-    def as_node(self) -> dict[str, Any]:
-        """The node as plain JSON data: every default written out, every path absolute."""
-        node: dict[str, Any] = to_jsonable_python(_absolute(self.parameters.model_dump()))
-        return node
 
 
 @dataclass(eq=False)
@@ -250,9 +167,10 @@ class Registry(Generic[T]):
         if self.adapt is not None:
             built = self.adapt(built)
         if self.base is not None and not isinstance(built, self.base):
+            found = "None" if built is None else f"an object of class {type(built).__qualname__}"
             raise PluginError(
                 f"{plugin.origin}: the factory of the {self.kind} {plugin.name!r} must return a "
-                f"{self.base.__name__}; it returned {_described(built)}"
+                f"{self.base.__name__}; it returned {found}"
             )
         accepted: T = built
         return accepted
@@ -301,42 +219,14 @@ class Registry(Generic[T]):
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self._validate_node,
+            partial(validate_node, self),
             serialization=core_schema.plain_serializer_function_ser_schema(Spec.as_node),
         )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        nodes = [handler(plugin.parameters.__pydantic_core_schema__) for plugin in self]
-        bare = [
-            name for plugin in self if not required_parameters(plugin) for name in plugin.spellings
-        ]
-        if bare:
-            nodes.append({"type": "string", "enum": bare})
-        default = {} if self.default is None else {"default": self.default}
-        return {"anyOf": nodes or [{"not": {}}], PLUGINS_OF: self.plural, **default}
-
-    def _validate_node(self, node: Any) -> Spec[T]:
-        if isinstance(node, Spec) and node.plugin.registry is self:
-            return node
-        if isinstance(node, str):
-            node = {"name": node}
-        if not isinstance(node, dict) or not isinstance(node.get("name"), str):
-            names = ", ".join(self.names()) or "none"
-            raise _custom(
-                f"must be a {self.kind}'s name, or a mapping with `name:` (known: {names})"
-            )
-        try:
-            plugin = self.get(node["name"])
-        except PluginError as error:
-            unknown: Any = {"type": _custom(str(error)), "loc": ("name",), "input": node["name"]}
-            raise ValidationError.from_exception_data("plugin", [unknown]) from None
-        try:
-            node = {**node, "name": plugin.name}  # the name in an alias' place
-            return Spec(plugin, validate_strictly(plugin.parameters, node))
-        except TypeError as error:  # a bound that does not apply to the annotated type
-            raise _custom(f"{plugin.origin}: {self.kind} {plugin.name!r}: {error}") from None
+        return node_json_schema(self, handler)
 
 
 def _caller() -> tuple[str, str]:
@@ -369,28 +259,3 @@ def _check_clash(new: Plugin[Any], other: Plugin[Any]) -> None:
             f"{new.origin}: the default {new.kind} is {other.name!r} already, by {other.origin}; "
             "leave `default=True` out of one of the two"
         )
-
-
-def _described(value: Any) -> str:
-    return "None" if value is None else f"an object of class {type(value).__qualname__}"
-
-
-def _custom(message: str) -> PydanticCustomError:
-    return PydanticCustomError("facesim_plugin", "{message}", {"message": message})
-
-
-def required_parameters(plugin: Plugin[Any]) -> list[str]:
-    """The YAML parameters that have no default."""
-    fields = plugin.parameters.model_fields
-    return [name for name, info in fields.items() if info.is_required() and name != "name"]
-
-
-def _absolute(value: Any) -> Any:
-    """The same data with every path in it absolute."""
-    if isinstance(value, Path):
-        return str(value.absolute())
-    if isinstance(value, dict):
-        return {key: _absolute(below) for key, below in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_absolute(below) for below in value]
-    return value

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from facesim import PluginError
-from facesim.signature import parameters_model, summary, validate_strictly
+from facesim.registry.signature import parameters_model, summary, validate_strictly
 
 if TYPE_CHECKING:
     from torch import Tensor
