@@ -1,9 +1,6 @@
 """Metrics of untrained baselines on the same pairs: the model of ``baselines.json``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds
@@ -14,11 +11,10 @@ from facesim.interfaces.protocol import Measurement, System
 from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
+from facesim.json_files import JsonModel
 
-FILE = "baselines.json"
 
-
-class Baseline(BaseModel):
+class Baseline(JsonModel):
     """One entry of ``baselines.json``.
 
     Attributes:
@@ -28,8 +24,6 @@ class Baseline(BaseModel):
         differences: by how much the trained system exceeds it, metric by metric; ``second`` is
             the trained system.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     description: str
@@ -107,11 +101,3 @@ def scored_run(measured: Measurement, table: FaceTable) -> ScoredRun:
         raise ValueError("the scores of single pairs were not kept")
     labelled = LabelledScores.of_pairs(scored.scores, scored.pairs, table.identities)
     return ScoredRun(labelled, measured.result.threshold)
-
-
-_BASELINES = TypeAdapter(tuple[Baseline, ...])
-
-
-def baselines_to_json(baselines: Sequence[Baseline]) -> str:
-    """The text of ``baselines.json``."""
-    return _BASELINES.dump_json(tuple(baselines), indent=2).decode() + "\n"

@@ -1,23 +1,18 @@
 """Calibration on ``val``: thresholds, and probabilities of scores."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
+from pydantic import FiniteFloat, NonNegativeInt
 
 from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
 from facesim.evaluation.probabilities import Sigmoid, expected_calibration_error, fit_sigmoid
 from facesim.interfaces.roc import Roc, SortedPairs, checked_scores
+from facesim.json_files import JsonModel
 
 
-class _Json(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Provenance(_Json):
+class Provenance(JsonModel):
     """What scores were made with; each entry is a text that identifies one component.
 
     Attributes:
@@ -31,7 +26,7 @@ class Provenance(_Json):
     checkpoint: str
 
 
-class ProbabilityMap(_Json):
+class ProbabilityMap(JsonModel):
     """From a score to the probability of a genuine pair, by Platt scaling.
 
     Attributes:
@@ -51,7 +46,7 @@ class ProbabilityMap(_Json):
         return Sigmoid(self.slope, self.offset).probability(np.asarray(scores, np.float64))
 
 
-class Calibration(_Json):
+class Calibration(JsonModel):
     """The model of ``calibration.json``.
 
     Attributes:
@@ -93,10 +88,6 @@ class Calibration(_Json):
                 + "; calibrate again on scores made the same way"
             )
 
-    def to_json(self) -> str:
-        """The text of ``calibration.json``."""
-        return self.model_dump_json(indent=2) + "\n"
-
 
 def calibrate(
     scores: npt.ArrayLike,
@@ -131,22 +122,6 @@ def calibrate(
         probability=None if reason else _fit(checked, genuine),
         probability_reason=reason,
     )
-
-
-def read_calibration(path: Path) -> Calibration:
-    """Read a ``calibration.json``.
-
-    Raises:
-        FacesimError: there is none, or it is damaged.
-    """
-    try:
-        return Calibration.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise FacesimError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise FacesimError(f"{path}: {where}: {first['msg']}; evaluate val again") from None
 
 
 def _why_no_probability(roc: Roc) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import FiniteFloat
 
 from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError
@@ -15,11 +15,12 @@ from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
+from facesim.json_files import JsonModel
 
 INDEPENDENT_INTERVAL = "independent_95"
 
 
-class MetricDifference(BaseModel):
+class MetricDifference(JsonModel):
     """By how much the second system's metric exceeds the first's.
 
     Attributes:
@@ -32,8 +33,6 @@ class MetricDifference(BaseModel):
             None if no difference is shown.
         reason: why the difference or its interval does not exist.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     metric: str
     difference: FiniteFloat | None

@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AliasChoices, Field, FiniteFloat
 
 from facesim.interfaces.result import rate_name
 from facesim.interfaces.roc import Roc
@@ -13,12 +13,13 @@ from facesim.interfaces.roc_points import (
     not_measurable_reason,
     tar_at_fmr,
 )
+from facesim.json_files import JsonModel
 
 BEST_ACCURACY: Literal["best_accuracy"] = "best_accuracy"
 """The operating point of the headline accuracy."""
 
 
-class OperatingPoint(BaseModel):
+class OperatingPoint(JsonModel):
     """A threshold with the rule that chose it and its error rates where it was chosen.
 
     Attributes:
@@ -30,8 +31,6 @@ class OperatingPoint(BaseModel):
         accuracy: accuracy there.
         reason: why there is no threshold.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     threshold: FiniteFloat | None

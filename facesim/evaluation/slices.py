@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import UNKNOWN, AttributeValues
@@ -13,6 +13,7 @@ from facesim.evaluation.identity_bootstrap import IdentityBootstrap
 from facesim.evaluation.intervals import INTERVAL_NAME, Interval, bootstrap_interval
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.scores import LabelledScores
+from facesim.json_files import JsonModel
 
 FEWEST_PAIRS = 30
 """A rate of fewer pairs is flagged and not compared: one error would decide the gap."""
@@ -27,11 +28,7 @@ _RATES: tuple[Rate, ...] = ("accuracy", "fmr", "fnmr")
 _ERROR_RATES: tuple[Literal["fmr", "fnmr"], ...] = ("fmr", "fnmr")
 
 
-class _Json(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Slice(_Json):
+class Slice(JsonModel):
     """The pairs whose two images have the same value of an attribute.
 
     Attributes:
@@ -58,7 +55,7 @@ class Slice(_Json):
     fnmr: Estimate
 
 
-class Gap(_Json):
+class Gap(JsonModel):
     """The difference of an error rate between two values of an attribute.
 
     Attributes:
@@ -79,7 +76,7 @@ class Gap(_Json):
     compared: PositiveInt
 
 
-class Slices(_Json):
+class Slices(JsonModel):
     """The model of ``slices.json``.
 
     Attributes:
@@ -97,10 +94,6 @@ class Slices(_Json):
     slices: tuple[Slice, ...]
     worst_gap: Gap | None
     notes: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        """The text of ``slices.json``."""
-        return self.model_dump_json(indent=2) + "\n"
 
 
 @dataclass(frozen=True, eq=False)

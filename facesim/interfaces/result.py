@@ -4,8 +4,6 @@ from typing import Any
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     JsonValue,
@@ -13,14 +11,10 @@ from pydantic import (
     model_validator,
 )
 
-
-class _Json(BaseModel):
-    """Strict JSON: no NaN and no infinity, so that any reader of JSON reads it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from facesim.json_files import JsonModel
 
 
-class CurvePoint(_Json):
+class CurvePoint(JsonModel):
     """The point of a ROC curve at which a metric is read, chosen on these very comparisons.
 
     Attributes:
@@ -38,7 +32,7 @@ class CurvePoint(_Json):
     false_matches_allowed: NonNegativeInt | None = None
 
 
-class Estimate(_Json):
+class Estimate(JsonModel):
     """A metric with its interval.
 
     Attributes:
@@ -58,7 +52,7 @@ class Estimate(_Json):
     point: CurvePoint | None = None
 
 
-class AchievedPoint(_Json):
+class AchievedPoint(JsonModel):
     """What a threshold that was chosen elsewhere achieves on these comparisons.
 
     Attributes:
@@ -78,7 +72,7 @@ class AchievedPoint(_Json):
     reason: str | None = None
 
 
-class EvaluationResult(_Json):
+class EvaluationResult(JsonModel):
     """All that is known about a set of scored comparisons.
 
     Attributes:
@@ -115,7 +109,7 @@ class EvaluationResult(_Json):
     seed: int
     resamples: NonNegativeInt
     reasons: dict[str, str]
-    details: dict[str, JsonValue] = {}
+    details: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -141,10 +135,6 @@ class EvaluationResult(_Json):
             for name, each in self.metrics.items()
             if each.point is not None and each.point.target is not None
         }
-
-    def to_json(self) -> str:
-        """The text of ``metrics.json``."""
-        return self.model_dump_json(indent=2) + "\n"
 
 
 _SINGLE = (

@@ -20,6 +20,7 @@ from facesim.report.sections.setup import setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.files import RunFile
 from facesim.runs.run_files import RunFiles
 
 
@@ -39,7 +40,7 @@ def write_report(files: RunFiles, *, faces: bool = True) -> Path:
         FacesimError: the file cannot be written.
     """
     own = files.name == OWN
-    path = files.run.path / ("report.html" if own else f"report-{files.name}.html")
+    path = files.run.path / (RunFile.REPORT if own else f"report-{files.name}.html")
     try:
         write_text(path, render(report_page(files, faces=faces)))
     except OSError as error:

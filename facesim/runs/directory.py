@@ -8,17 +8,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, PositiveInt, ValidationError
+from pydantic import BaseModel, PositiveInt
 
-from facesim.atomic import write_text
-from facesim.errors import DataError, FacesimError
+from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.json_files import read_json, write_json
+from facesim.runs.files import RunFile
 from facesim.runs.log import read_log
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.version import __version__
 
-EXPERIMENT_FILE = "experiment.yaml"
-FORMAT_FILE = "run.json"
 FORMAT = 2
 """Of the directories that this version writes; it reads format 1 as well, which names itself
 nowhere: results with one field per metric, scores without identities."""
@@ -36,10 +35,10 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not self.experiment_file.is_file():
+        if not (path / RunFile.EXPERIMENT).is_file():
             raise FacesimError(
-                f"{path} is not a run directory: it has no {EXPERIMENT_FILE}; `facesim run` prints "
-                "the directory that it makes"
+                f"{path} is not a run directory: it has no {RunFile.EXPERIMENT}; `facesim run` "
+                "prints the directory that it makes"
             )
         if self.format > FORMAT:
             raise FacesimError(
@@ -61,7 +60,7 @@ class RunDirectory:
             unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
             for folder in ("checkpoints", "pairs", "eval"):
                 (unfinished / folder).mkdir()
-            experiment.save(unfinished / EXPERIMENT_FILE)
+            experiment.save(unfinished / RunFile.EXPERIMENT)
             _write_format(unfinished)
             unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
             path = _rename_to_free(unfinished, parent / stamp)
@@ -76,34 +75,9 @@ class RunDirectory:
         Raises:
             DataError: it cannot be read.
         """
-        path = self.path / FORMAT_FILE
-        if not path.is_file():
-            return 1
-        try:
-            return _Format.model_validate_json(path.read_bytes()).format
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise DataError(f'{path}: {reason}; write {{"format": {FORMAT}}}') from None
-
-    @property
-    def experiment_file(self) -> Path:
-        """The resolved experiment."""
-        return self.path / EXPERIMENT_FILE
-
-    @property
-    def environment_file(self) -> Path:
-        """Versions, plugin origins, git commit and device, one entry per start."""
-        return self.path / "environment.json"
-
-    @property
-    def metrics_log(self) -> Path:
-        """One JSON object per logged step, epoch and evaluation."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def trunk_file(self) -> Path:
-        """The weights of the frozen trunk, which the checkpoints leave out."""
-        return self.path / "trunk.pt"
+        remedy = f'write {{"format": {FORMAT}}}'
+        found = read_json(self.path / RunFile.FORMAT, _Format, remedy=remedy)
+        return 1 if found is None else found.format
 
     @property
     def checkpoints(self) -> CheckpointFolder:
@@ -111,20 +85,10 @@ class RunDirectory:
         return CheckpointFolder(self.path / "checkpoints")
 
     @property
-    def calibration_file(self) -> Path:
-        """Thresholds chosen on val."""
-        return self.path / "calibration.json"
-
-    @property
     def finished(self) -> bool:
         """Whether the run has trained all its epochs and evaluated test."""
-        log = read_log(self.metrics_log)
+        log = read_log(self.path / RunFile.LOG)
         return log is not None and log.status == "finished"
-
-    @property
-    def lint_file(self) -> Path:
-        """What the protocol linter found."""
-        return self.path / "lint.json"
 
     def pairs_file(self, split: str) -> Path:
         """The evaluation pairs of a split, as CSV."""
@@ -162,7 +126,7 @@ class _Format(BaseModel):
 
 
 def _write_format(folder: Path) -> None:
-    write_text(folder / FORMAT_FILE, _Format(format=FORMAT).model_dump_json() + "\n")
+    write_json(folder / RunFile.FORMAT, _Format(format=FORMAT))
 
 
 def _rename_to_free(folder: Path, wanted: Path) -> Path:

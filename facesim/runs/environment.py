@@ -1,5 +1,6 @@
 """What a run ran on and with, for whoever wants to repeat it."""
 
+import json
 import os
 import platform
 import subprocess
@@ -8,13 +9,47 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 
+from facesim.atomic import write_text
 from facesim.experiment.schema import Experiment
+from facesim.json_files import read_json
 from facesim.model.devices import describe_device
 from facesim.plugin_info import describe
 from facesim.version import installed_version
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
+
+
+class Start(BaseModel):
+    """One start of a run, as far as the report shows it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    command: tuple[str, ...] = ()
+    python: str = ""
+    platform: str = ""
+    packages: dict[str, str | None] = {}
+    git_commit: str | None = None
+    device: str = ""
+
+
+def record_environment(path: Path, experiment: Experiment, device: torch.device) -> None:
+    """Append this start to ``environment.json``: a resumed run may go on with other versions."""
+    read_starts(path)  # names a damaged file
+    starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    starts.append(describe_environment(experiment, device))
+    write_text(path, json.dumps(starts, indent=2) + "\n")
+
+
+def read_starts(path: Path) -> tuple[Start, ...]:
+    """One entry per start of a run; none if there is no such file.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    remedy = "delete it; the next start of the run begins it anew"
+    return read_json(path, tuple[Start, ...], remedy=remedy) or ()
 
 
 def describe_environment(experiment: Experiment, device: torch.device) -> dict[str, Any]:

@@ -3,18 +3,10 @@
 from functools import cached_property
 from hashlib import sha256
 
-from facesim.atomic import write_text
 from facesim.data.linter.protocol import lint_evaluation
 from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import choose_attributes
-from facesim.evaluation.baselines import (
-    FILE as BASELINES_FILE,
-)
-from facesim.evaluation.baselines import (
-    baselines_to_json,
-    measure_baseline,
-    scored_run,
-)
+from facesim.evaluation.baselines import Baseline, measure_baseline, scored_run
 from facesim.evaluation.calibration import Calibration, calibrate
 from facesim.evaluation.evaluate import Thresholds
 from facesim.evaluation.slices import Slices, measure_slices
@@ -29,8 +21,9 @@ from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
-from facesim.runs.evaluation_files import begin_files, write_files
+from facesim.runs.evaluation_files import EvaluationOutcome, begin_files, write_files
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.files import RunFile
 from facesim.runs.systems import NetworkSystem, baseline_systems
 from facesim.runs.thresholds import calibration_of_the_run, provenance
 from facesim.seeds import derive_seed
@@ -38,8 +31,6 @@ from facesim.training.build import Split, Tables, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
 from facesim.training.evaluation_pairs import evaluation_pairs, plan_comparisons
 from facesim.training.trunk_file import load_trunk
-
-SLICES_FILE = "slices.json"
 
 
 def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> EvaluationResult:
@@ -57,7 +48,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
         FacesimError: the checkpoint or the data cannot be read, or no thresholds apply.
         ProtocolError: the linter found what would make the metrics worthless.
     """
-    network = load_trained(plan.run, plan.experiment, plan.checkpoint)
+    network = load_trained(plan.directory, plan.experiment, plan.checkpoint)
     test = load_split(plan.experiment, "test", network, tables)
     begin_files(plan)
     task = _task(plan, test)
@@ -71,22 +62,25 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     calibration = _calibration(plan, system, val)
     source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
-    _write_baselines(plan, task, measured, system, val)
-    _write_slices(plan, task, measured)
-    write_files(plan, lint, calibration, measured, test.table)
+    baselines = _baselines(plan, task, measured, system, val)
+    slices = _slices(plan, task, measured)
+    found = EvaluationOutcome(test.table, lint, calibration, measured, baselines, slices)
+    write_files(plan, found)
     return measured.result
 
 
-def load_trained(run: RunDirectory, experiment: Experiment, checkpoint: str) -> SiameseNetwork:
+def load_trained(
+    directory: RunDirectory, experiment: Experiment, checkpoint: str
+) -> SiameseNetwork:
     """The network of a run with the weights of one of its checkpoints.
 
     Raises:
         FacesimError: there is no such checkpoint, or it belongs to another experiment.
     """
-    path = run.checkpoints.file(checkpoint)
+    path = directory.checkpoints.file(checkpoint)
     content = read_checkpoint(path)
     network = build_network(experiment, content["num_identities"], pick_device(experiment.device))
-    load_trunk(run.trunk_file, network)
+    load_trunk(directory.path / RunFile.TRUNK, network)
     load_network(path, content, network)
     return network
 
@@ -140,22 +134,20 @@ def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Cali
     )
 
 
-def _write_baselines(
+def _baselines(
     plan: EvaluationPlan,
     task: EvaluationTask,
     measured: Measurement,
     system: NetworkSystem,
     val: _Val,
-) -> None:
-    """Measure the baselines, and write ``baselines.json``.
+) -> tuple[Baseline, ...]:
+    """The baselines on the same comparisons.
 
-    No file is there afterwards if the experiment asks for none, nor where the scores of single
-    pairs are not kept: the 1,024 numbers of each image would take an hour to compare pair by pair.
+    There are none if the experiment asks for none, nor where the scores of single pairs are not
+    kept: the 1,024 numbers of each image would take an hour to compare pair by pair.
     """
-    file = plan.folder / BASELINES_FILE
     if measured.scored is None or not plan.experiment.evaluate.baselines:
-        file.unlink(missing_ok=True)
-        return
+        return ()
     try:
         val_split, val_pairs = val.split, val.pairs
     except FacesimError as error:
@@ -163,31 +155,21 @@ def _write_baselines(
             f"{error}\nBaselines choose their thresholds on val; without it, write "
             "`evaluate.baselines: false`"
         ) from None
-    found = [
+    return tuple(
         measure_baseline(baseline, val_pairs, task, measured)
         for baseline in baseline_systems(system, val_split)
-    ]
-    write_text(file, baselines_to_json(found))
+    )
 
 
-def _write_slices(plan: EvaluationPlan, task: EvaluationTask, measured: Measurement) -> None:
-    """Measure the pairs by the values of attributes, and write ``slices.json``.
+def _slices(plan: EvaluationPlan, task: EvaluationTask, measured: Measurement) -> Slices | None:
+    """The error rates by attribute.
 
-    No file is there afterwards if there is nothing to say: the experiment asks for no slices, the
-    table has no attributes, there is no threshold, or no score of a single pair was kept.
+    There are none if the experiment asks for none, the table has no attributes, there is no
+    threshold, or no score of a single pair was kept.
 
     Raises:
         FacesimError: an attribute that the experiment names is not in the table.
     """
-    file = plan.folder / SLICES_FILE
-    found = _slices(plan, task, measured)
-    if found is None:
-        file.unlink(missing_ok=True)
-    else:
-        write_text(file, found.to_json())
-
-
-def _slices(plan: EvaluationPlan, task: EvaluationTask, measured: Measurement) -> Slices | None:
     threshold = measured.result.threshold
     attributes, notes = choose_attributes(task.table.attributes, plan.experiment.evaluate.slices)
     if measured.scored is None or threshold is None or not (attributes or notes):

@@ -1,13 +1,42 @@
-"""The files that an evaluation leaves."""
+"""The files that an evaluation writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
 
 from facesim.atomic import write_text
 from facesim.data.linter.findings import LintReport
+from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
+from facesim.evaluation.slices import Slices
 from facesim.interfaces import FaceTable
 from facesim.interfaces.protocol import Measurement
-from facesim.runs.directory import EXPERIMENT_FILE
+from facesim.json_files import write_json
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.files import EvaluationFile
 from facesim.runs.scored_pairs import write_scored_pairs
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationOutcome:
+    """What an evaluation found.
+
+    Attributes:
+        table: the images.
+        lint: the linter's findings.
+        calibration: the thresholds, and the probabilities.
+        measured: the metrics, and the scored pairs where they are kept.
+        baselines: of the same comparisons; none where the experiment asks for none.
+        slices: by attribute; None where there is nothing to compare.
+    """
+
+    table: FaceTable
+    lint: LintReport
+    calibration: Calibration
+    measured: Measurement
+    baselines: tuple[Baseline, ...]
+    slices: Slices | None
 
 
 def begin_files(plan: EvaluationPlan) -> None:
@@ -20,24 +49,33 @@ def begin_files(plan: EvaluationPlan) -> None:
         return
     if not plan.is_done:
         plan.pairs_file.unlink(missing_ok=True)
-        (plan.folder / "val_pairs.csv").unlink(missing_ok=True)
-    write_text(plan.folder / EXPERIMENT_FILE, plan.experiment.as_yaml())
+        (plan.folder / EvaluationFile.VAL_PAIRS).unlink(missing_ok=True)
+    write_text(plan.folder / EvaluationFile.EXPERIMENT, plan.experiment.as_yaml())
 
 
-def write_files(
-    plan: EvaluationPlan,
-    lint: LintReport,
-    calibration: Calibration,
-    measured: Measurement,
-    table: FaceTable,
-) -> None:
-    """Write the metrics, what they rest on, and every pair with its score and probability."""
+def write_files(plan: EvaluationPlan, found: EvaluationOutcome) -> None:
+    """Write what an evaluation found; ``metrics.json`` is there once all else is.
+
+    A file for which there is nothing to write is deleted.
+    """
+    folder, measured = plan.folder, found.measured
+    (folder / EvaluationFile.METRICS).unlink(missing_ok=True)
     if plan.recalibrates:
-        write_text(plan.calibration_file, calibration.to_json())
-    write_text(plan.folder / "lint.json", lint.model_dump_json(indent=2) + "\n")
+        write_json(plan.calibration_file, found.calibration)
+    write_json(folder / EvaluationFile.LINT, found.lint)
+    _write_or_delete(folder / EvaluationFile.BASELINES, found.baselines)
+    _write_or_delete(folder / EvaluationFile.SLICES, found.slices)
     if measured.scored is not None:  # all pairs of 20,000 images would fill ten gigabytes
-        scores = measured.scored.scores
-        sigmoid = calibration.probability
-        probabilities = None if sigmoid is None else sigmoid.probability(scores)
-        write_scored_pairs(plan.folder, table, measured.scored, probabilities)
-    write_text(plan.folder / "metrics.json", measured.result.to_json())
+        sigmoid = found.calibration.probability
+        probabilities = None if sigmoid is None else sigmoid.probability(measured.scored.scores)
+        write_scored_pairs(folder, found.table, measured.scored, probabilities)
+    else:
+        (folder / EvaluationFile.SCORES).unlink(missing_ok=True)
+    write_json(folder / EvaluationFile.METRICS, measured.result)
+
+
+def _write_or_delete(path: Path, content: BaseModel | tuple[BaseModel, ...] | None) -> None:
+    if content:
+        write_json(path, content)
+    else:
+        path.unlink(missing_ok=True)

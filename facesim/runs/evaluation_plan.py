@@ -9,7 +9,8 @@ from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
+from facesim.runs.directory import RunDirectory
+from facesim.runs.files import EvaluationFile, RunFile
 
 OWN = "test"
 """The name of the evaluation that every run ends with."""
@@ -44,7 +45,7 @@ class EvaluationPlan:
     """One evaluation of a run.
 
     Attributes:
-        run: the run.
+        directory: of the run.
         name: of its folder in ``eval/`` and of its pairs.
         experiment: the run's, with what this evaluation changes.
         checkpoint: ``best``, ``last`` or the name of a periodic one.
@@ -52,7 +53,7 @@ class EvaluationPlan:
         changes: what differs from the run's experiment, ``old -> new`` by dotted key.
     """
 
-    run: RunDirectory
+    directory: RunDirectory
     name: str
     experiment: Experiment
     checkpoint: str
@@ -62,40 +63,35 @@ class EvaluationPlan:
     @property
     def folder(self) -> Path:
         """Where the results go."""
-        return self.run.evaluation(self.name)
+        return self.directory.evaluation(self.name)
 
     @property
     def pairs_file(self) -> Path:
         """The pairs of test."""
-        return self.run.pairs_file(self.name)
+        return self.directory.pairs_file(self.name)
 
     @property
     def val_pairs_file(self) -> Path:
         """The pairs of val: the run's own, unless this evaluation chooses others."""
         if any(is_within(key, _DRAWS_VAL) for key in self.changes):
-            return self.folder / "val_pairs.csv"
-        return self.run.pairs_file("val")
+            return self.folder / EvaluationFile.VAL_PAIRS
+        return self.directory.pairs_file("val")
 
     @property
     def calibration_file(self) -> Path:
         """Where thresholds go that are chosen anew."""
         if self.name == OWN:
-            return self.run.calibration_file
-        return self.folder / "calibration.json"
+            return self.directory.path / RunFile.CALIBRATION
+        return self.folder / EvaluationFile.CALIBRATION
 
     @property
     def is_done(self) -> bool:
         """Whether an evaluation of this name has come to its end."""
-        return (self.folder / "metrics.json").is_file()
-
-
-def own_plan(run: RunDirectory, experiment: Experiment, checkpoint: str) -> EvaluationPlan:
-    """The evaluation of a run on the test data of its experiment."""
-    return EvaluationPlan(run, OWN, experiment, checkpoint, recalibrates=True, changes={})
+        return (self.folder / EvaluationFile.METRICS).is_file()
 
 
 def plan_evaluation(
-    run: RunDirectory,
+    directory: RunDirectory,
     trained: Experiment,
     *,
     overrides: Sequence[str] = (),
@@ -106,7 +102,7 @@ def plan_evaluation(
     """An evaluation that may differ from what the run's experiment says.
 
     Args:
-        run: the run.
+        directory: of the run.
         trained: the run's experiment.
         overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint and device.
         name: None for :data:`OWN`, which suits what changes no figure.
@@ -117,11 +113,12 @@ def plan_evaluation(
         FacesimError: an assignment is wrong or touches what was trained, the name is missing or
             belongs to another evaluation, or val is changed and not evaluated.
     """
-    experiment = load_experiment(run.experiment_file, overrides) if overrides else trained
+    file = directory.path / RunFile.EXPERIMENT
+    experiment = load_experiment(file, overrides) if overrides else trained
     changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
     recalibrates = recalibrate or chosen == OWN
-    plan = EvaluationPlan(run, chosen, experiment, checkpoint, recalibrates, changes)
+    plan = EvaluationPlan(directory, chosen, experiment, checkpoint, recalibrates, changes)
     _refuse_changes_of_the_training(changes)
     _refuse_another_meaning_of_the_name(plan, changes, named=name is not None)
     unused = [key for key in changes if is_within(key, _OF_VAL)]
@@ -159,7 +156,7 @@ def _refuse_another_meaning_of_the_name(
             f"{', '.join(other)} differ from the run's experiment, of which eval/{OWN} is the "
             f"evaluation; give this one {'another' if named else 'a'} name: --name NAME"
         )
-    file = plan.folder / EXPERIMENT_FILE
+    file = plan.folder / EvaluationFile.EXPERIMENT
     if not (plan.is_done and file.is_file()):
         return
     before = differences(load_experiment(file).as_data(), plan.experiment.as_data())

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from facesim.atomic import write_text
 from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
@@ -15,11 +14,13 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Tracker
 from facesim.interfaces.result import EvaluationResult
+from facesim.json_files import write_json
 from facesim.processes import Processes
-from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
-from facesim.runs.environment import describe_environment
+from facesim.runs.directory import RunDirectory
+from facesim.runs.environment import record_environment
 from facesim.runs.evaluation import evaluate
-from facesim.runs.evaluation_plan import OWN, EvaluationPlan, own_plan, plan_evaluation
+from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
+from facesim.runs.files import RunFile
 from facesim.runs.log import RunLog
 from facesim.runs.run_files import RunFiles, read_run
 from facesim.training.build import RunComponents, Tables, prepare
@@ -76,7 +77,7 @@ class Run:
             processes.reporter.say(str(warning))
         run = cls(RunDirectory.create(out, experiment), processes, experiment)
         run.tables, run.components = tables, components
-        write_text(run.directory.lint_file, lint.model_dump_json(indent=2) + "\n")
+        write_json(run.path / RunFile.LINT, lint)
         return run
 
     @classmethod
@@ -93,7 +94,7 @@ class Run:
         cls, experiment: Experiment, out: Path, processes: Processes | None = None
     ) -> "Run | None":
         """The newest run of the same resolved experiment in ``out`` that has not finished."""
-        made = (out / experiment.name).glob(f"[!.]*/{EXPERIMENT_FILE}")
+        made = (out / experiment.name).glob(f"[!.]*/{RunFile.EXPERIMENT}")
         for file in sorted(made, reverse=True):
             run = cls.open(file.parent, processes)
             if not run.directory.finished and run.experiment.as_data() == experiment.as_data():
@@ -113,7 +114,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved experiment."""
-        return load_experiment(self.directory.experiment_file)
+        return load_experiment(self.path / RunFile.EXPERIMENT)
 
     @cached_property
     def components(self) -> RunComponents:
@@ -122,7 +123,7 @@ class Run:
         Raises:
             FacesimError: a table cannot be read or a component cannot be built.
         """
-        trunk = self.directory.trunk_file
+        trunk = self.path / RunFile.TRUNK
         return prepare(self.experiment, trunk if trunk.exists() else None, self.tables)
 
     def require_experiment(self, experiment: Experiment) -> None:
@@ -160,7 +161,7 @@ class Run:
         """
         with self._held() as session:
             self._train(session, on_epoch)
-            plan = own_plan(self.directory, self.experiment, BEST)
+            plan = plan_evaluation(self.directory, self.experiment, checkpoint=BEST)
             result = evaluate(plan, self.tables, session.processes)
             session.log.write("test", session.progress.step, result.values())
             return result
@@ -233,10 +234,11 @@ class Run:
                 progress = restore_checkpoint(last, components.trained)
                 where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
                 reporter.say(f"resuming at {where} (step {progress.step})")
-            if not directory.trunk_file.exists():
-                save_trunk(directory.trunk_file, components.network)
-            self._record_environment()
-            log = RunLog(directory.metrics_log, self._started_trackers(), progress.log_bytes)
+            if not (self.path / RunFile.TRUNK).exists():
+                save_trunk(self.path / RunFile.TRUNK, components.network)
+            device = components.network.device
+            record_environment(self.path / RunFile.ENVIRONMENT, experiment, device)
+            log = RunLog(self.path / RunFile.LOG, self._started_trackers(), progress.log_bytes)
             interruptible = InterruptibleReporter(reporter, stop)
             try:
                 yield _Session(progress, log, replace(self.processes, reporter=interruptible))
@@ -273,13 +275,6 @@ class Run:
                 undoing.callback(tracker.finish, "failed")
             undoing.pop_all()
         return trackers
-
-    def _record_environment(self) -> None:
-        """Append this start's surroundings: a resumed run may go on with other versions."""
-        path = self.directory.environment_file
-        starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        starts.append(describe_environment(self.experiment, self.components.network.device))
-        write_text(path, json.dumps(starts, indent=2) + "\n")
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from typing import TypeVar
 
 from facesim.data.linter.findings import LintReport
-from facesim.errors import DataError, FacesimError, did_you_mean
+from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.slices import Slices
@@ -17,8 +15,11 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
-from facesim.runs.directory import EXPERIMENT_FILE, RunDirectory
+from facesim.json_files import read_json
+from facesim.runs.directory import RunDirectory
+from facesim.runs.environment import Start, read_starts
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.files import EVALUATE_AGAIN, EvaluationFile, RunFile
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.scored_pairs import (
     NamedPairs,
@@ -29,19 +30,6 @@ from facesim.runs.scored_pairs import (
 from facesim.training.build import Tables
 
 T = TypeVar("T")
-
-
-class Start(BaseModel):
-    """One start of the run: what it ran on and with, as far as the report shows it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    command: tuple[str, ...] = ()
-    python: str = ""
-    platform: str = ""
-    packages: dict[str, str | None] = {}
-    git_commit: str | None = None
-    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,36 +105,44 @@ class RunFiles:
         return f"{self.experiment.name} / {self.run.path.absolute().name}"
 
 
-def read_run(run: RunDirectory, experiment: Experiment, name: str, tables: Tables) -> RunFiles:
+def read_run(
+    directory: RunDirectory, experiment: Experiment, name: str, tables: Tables
+) -> RunFiles:
     """Read all that a report shows of one evaluation of a run.
+
+    Args:
+        directory: of the run.
+        experiment: of the run.
+        name: of the evaluation.
+        tables: where the tables are kept that are read.
 
     Raises:
         DataError: a file is damaged; the message names it.
         FacesimError: there is no evaluation of that name, or the experiment does not load, for
             instance without one of its plugins.
     """
-    folder = run.evaluation(name)
+    path, folder = directory.path, directory.evaluation(name)
     if name != OWN and not folder.is_dir():
         known = sorted(path.name for path in folder.parent.iterdir())
         raise FacesimError(
-            f"{run.path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "
+            f"{path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "
             f"{', '.join(known) or 'none'}"
         )
-    changed = folder / EXPERIMENT_FILE
+    changed = folder / EvaluationFile.EXPERIMENT
     return RunFiles(
-        run=run,
+        run=directory,
         name=name,
         experiment=experiment,
         evaluated=load_experiment(changed) if changed.is_file() else experiment,
-        starts=_read(run.environment_file, tuple[Start, ...]) or (),
-        log=read_log(run.metrics_log),
-        result=_read(folder / "metrics.json", EvaluationResult),
+        starts=read_starts(path / RunFile.ENVIRONMENT),
+        log=read_log(path / RunFile.LOG),
+        result=_read(folder / EvaluationFile.METRICS, EvaluationResult),
         pairs=read_scored_pairs(folder),
-        baselines=_read(folder / "baselines.json", tuple[Baseline, ...]) or (),
-        slices=_read(folder / "slices.json", Slices),
-        calibration=_read(folder / run.calibration_file.name, Calibration)
-        or _read(run.calibration_file, Calibration),
-        lint=_read_lint(run.path / "lint.json", folder / "lint.json"),
+        baselines=_read(folder / EvaluationFile.BASELINES, tuple[Baseline, ...]) or (),
+        slices=_read(folder / EvaluationFile.SLICES, Slices),
+        calibration=_read(folder / EvaluationFile.CALIBRATION, Calibration)
+        or _read(path / RunFile.CALIBRATION, Calibration),
+        lint=_read_lint(path / RunFile.LINT, folder / EvaluationFile.LINT),
         tables=tables,
     )
 
@@ -161,16 +157,4 @@ def _read_lint(*paths: Path) -> LintReport | None:
 
 
 def _read(path: Path, kind: type[T]) -> T | None:
-    """A file of JSON as what it should hold; None if there is none."""
-    if not path.is_file():
-        return None
-    adapter: TypeAdapter[Any] = TypeAdapter(kind)
-    try:
-        found: T = adapter.validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(
-            f"{path}: {where}: {first['msg']}; `facesim eval` writes it again"
-        ) from None
-    return found
+    return read_json(path, kind, remedy=EVALUATE_AGAIN)

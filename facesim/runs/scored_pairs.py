@@ -15,9 +15,7 @@ from facesim.errors import DataError
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import ScoredPairs
 from facesim.interfaces.scores import LabelledScores, effective_pair_identities
-
-SCORES_FILE = "scores.csv"
-IDENTITIES_FILE = "identities.json"
+from facesim.runs.files import EVALUATE_AGAIN, EvaluationFile
 
 _COLUMNS = {
     "file1": str,
@@ -121,8 +119,8 @@ def write_scored_pairs(
     if probabilities is not None:
         columns["probability"] = probabilities
     order = np.asarray(table.labels)[np.unique(table.identities[rows])]
-    write_text(folder / IDENTITIES_FILE, json.dumps(order.tolist(), indent=0) + "\n")
-    with replacing(folder / SCORES_FILE) as file:
+    write_text(folder / EvaluationFile.IDENTITIES, json.dumps(order.tolist(), indent=0) + "\n")
+    with replacing(folder / EvaluationFile.SCORES) as file:
         pd.DataFrame(columns).to_csv(
             file, index=False, lineterminator="\n", errors="surrogateescape"
         )
@@ -137,7 +135,7 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
         DataError: a column is missing, ``same`` or ``score`` holds no number, or
             ``identities.json`` is damaged or does not belong to the file.
     """
-    path = folder / SCORES_FILE
+    path = folder / EvaluationFile.SCORES
     if not path.is_file():
         return None
     try:
@@ -149,7 +147,7 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
             encoding_errors="surrogateescape",
         )
     except ValueError as error:
-        raise DataError(f"{path}: {error}; `facesim eval` writes it again") from None
+        raise DataError(f"{path}: {error}; {EVALUATE_AGAIN}") from None
     missing = [column for column in _COLUMNS if column not in (*table.columns, *_OPTIONAL)]
     if missing:
         raise DataError(f"{path}: the column {missing[0]} is missing; `facesim eval` writes it")
@@ -166,15 +164,16 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
 
 
 def _identities(folder: Path, sides: npt.NDArray[np.object_], same: BoolArray) -> PairIdentities:
-    path = folder / IDENTITIES_FILE
+    path = folder / EvaluationFile.IDENTITIES
     try:
         order = json.loads(path.read_text(encoding="utf-8"))
         return PairIdentities.of_labels(sides, same, order)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; `facesim eval` writes it again") from None
+        raise DataError(f"{path}: {error}; {EVALUATE_AGAIN}") from None
     except KeyError as error:
         raise DataError(
-            f"{path}: the identity {error} of {SCORES_FILE} is missing; `facesim eval` writes both"
+            f"{path}: the identity {error} of {EvaluationFile.SCORES} is missing; "
+            "`facesim eval` writes both"
         ) from None
 
 

@@ -4,8 +4,10 @@ import json
 
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
-from facesim.evaluation.calibration import Calibration, Provenance, read_calibration
+from facesim.evaluation.calibration import Calibration, Provenance
+from facesim.json_files import read_json
 from facesim.runs.evaluation_plan import EvaluationPlan
+from facesim.runs.files import EVALUATE_AGAIN, RunFile
 from facesim.training.checkpoint import checkpoint_digest
 
 
@@ -16,13 +18,14 @@ def calibration_of_the_run(plan: EvaluationPlan) -> Calibration:
         FacesimError: there are none, or they were chosen with another checkpoint, preprocessing
             or score.
     """
-    file = plan.run.calibration_file
-    if not file.exists():
+    run = plan.directory.path
+    file = run / RunFile.CALIBRATION
+    calibration = read_json(file, Calibration, remedy=EVALUATE_AGAIN)
+    if calibration is None:
         raise FacesimError(
-            f"{plan.run.path} has no thresholds yet; evaluate its own test data first, with "
-            f"`facesim eval {plan.run.path}`"
+            f"{run} has no thresholds yet; evaluate its own test data first, with "
+            f"`facesim eval {run}`"
         )
-    calibration = read_calibration(file)
     try:
         calibration.check_applies_to(provenance(plan))
     except FacesimError as error:
@@ -38,5 +41,5 @@ def provenance(plan: EvaluationPlan) -> Provenance:
     return Provenance(
         preprocessing=Preprocessing.of(plan.experiment.image).provenance,
         score=json.dumps(plan.experiment.loss.as_node(), sort_keys=True),
-        checkpoint=checkpoint_digest(plan.run.checkpoints.file(plan.checkpoint)),
+        checkpoint=checkpoint_digest(plan.directory.checkpoints.file(plan.checkpoint)),
     )

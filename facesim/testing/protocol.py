@@ -84,7 +84,7 @@ def report_reads_a_result_that_was_written(spec: Spec[Protocol]) -> None:
     """The report is made from the result as it comes back from its file."""
     protocol = spec.build()
     result = _measured(protocol, protocol.plan(TABLE, _listed, 0)).result
-    read = EvaluationResult.model_validate_json(result.to_json())
+    read = EvaluationResult.model_validate_json(result.model_dump_json())
     require(read == result, "the result changes when it is written and read")
     shown = spec.build().report(read)
     require(isinstance(shown, ProtocolReport), f"report() gave {type(shown).__name__}")

@@ -11,6 +11,7 @@ from facesim.atomic import write_text
 from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
+from facesim.json_files import write_json
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
@@ -101,7 +102,7 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
         _fill_trunk_cache(processes, base.test)
     _run(again, winner.number, request.workers, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
-    write_text(plan.folder / SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
+    write_json(plan.folder / SUMMARY_FILE, summary)
     write_study_page(plan, study, summary)
     return plan.folder, summary
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import BaseModel, ConfigDict
 
 from facesim.errors import FacesimError
 from facesim.evaluation.intervals import student_t_quantile
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.interfaces.metric import MeanLoss, Quantity
+from facesim.json_files import JsonModel
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
 from facesim.tuning.objectives import VAL, by_current_name
@@ -24,11 +24,7 @@ from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winner
 INTERVAL = "paired_t_95_over_seeds"
 
 
-class _Json(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
-
-
-class Spread(_Json):
+class Spread(JsonModel):
     """A metric over the fresh seeds.
 
     Attributes:
@@ -50,7 +46,7 @@ class Spread(_Json):
         )
 
 
-class Retrained(_Json):
+class Retrained(JsonModel):
     """A system retrained with fresh seeds.
 
     Attributes:
@@ -64,7 +60,7 @@ class Retrained(_Json):
     runs: tuple[str, ...]
 
 
-class SeedDifference(_Json):
+class SeedDifference(JsonModel):
     """Winner minus base experiment for one seed, on the same pairs of test.
 
     Attributes:
@@ -82,7 +78,7 @@ class SeedDifference(_Json):
     reason: str | None = None
 
 
-class Difference(_Json):
+class Difference(JsonModel):
     """Winner minus base experiment, paired by seed.
 
     Attributes:
@@ -104,7 +100,7 @@ class Difference(_Json):
     per_seed: tuple[SeedDifference, ...]
 
 
-class Summary(_Json):
+class Summary(JsonModel):
     """What ``summary.json`` holds.
 
     Attributes:

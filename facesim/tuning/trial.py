@@ -9,6 +9,7 @@ import optuna
 from facesim.errors import FacesimError
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
+from facesim.runs.files import RunFile
 from facesim.runs.log import read_log
 from facesim.runs.run import Run
 from facesim.seeds import derive_seed
@@ -115,7 +116,7 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
     if left is not None:
         return left
     run = Run.begin(experiment, folder)
-    share_trunk(run.directory.trunk_file, plan.trunks, run.components.network)
+    share_trunk(run.path / RunFile.TRUNK, plan.trunks, run.components.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run
 
@@ -154,11 +155,11 @@ def best_of_val(run: Run) -> dict[str, float | None]:
 
 
 def _validations(run: Run) -> tuple[dict[str, Any], ...]:
-    log = read_log(run.directory.metrics_log)
+    log = read_log(run.path / RunFile.LOG)
     return () if log is None else tuple(by_current_name(epoch) for epoch in log.val)
 
 
 def forget_checkpoints(run: Run) -> None:
     """Delete the checkpoints of a pruned trial, which nobody resumes or uses."""
-    for path in (*run.checkpoints.path.glob("*.pt"), run.directory.trunk_file):
+    for path in (*run.checkpoints.path.glob("*.pt"), run.path / RunFile.TRUNK):
         path.unlink(missing_ok=True)

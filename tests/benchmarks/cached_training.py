@@ -78,7 +78,7 @@ def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trai
         experiment = load_experiment(file)
         prepared = prepare(experiment)
         run = RunDirectory.create(Path(folder), experiment)
-        log = RunLog(run.metrics_log)
+        log = RunLog(run.path / "metrics.jsonl")
         pairs = choose_pairs(experiment, prepared.val)
         trainer = Trainer(
             prepared,

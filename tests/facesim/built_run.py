@@ -8,7 +8,7 @@ import numpy as np
 from facesim.data.pair_sets import draw_pair_set
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.attribute_values import choose_attributes
-from facesim.evaluation.baselines import Baseline, baselines_to_json
+from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Provenance, calibrate
 from facesim.evaluation.diagnostics import QUANTILES
 from facesim.evaluation.differences import ScoredRun, paired_differences
@@ -19,6 +19,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.protocol import ScoredPairs
 from facesim.interfaces.scores import LabelledScores
+from facesim.json_files import write_json
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import Run
 from facesim.runs.scored_pairs import write_scored_pairs
@@ -87,9 +88,9 @@ def _write_log(run: Run) -> None:
             },
         ]
     lines = [json.dumps(entry) for entry in [*entries, {"kind": "finished"}]]
-    run.directory.metrics_log.write_text("\n".join(lines) + "\n")
+    (run.path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     start = {"command": ["/somewhere/facesim", "run", "built.yaml"], "python": "3.11.7"}
-    run.directory.environment_file.write_text(json.dumps([start]))
+    (run.path / "environment.json").write_text(json.dumps([start]))
 
 
 def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
@@ -112,8 +113,8 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
     folder = run.directory.evaluation("test")
     folder.mkdir()
     write_scored_pairs(folder, table, ScoredPairs(pairs, scores), probabilities)
-    (folder / "metrics.json").write_text(result.to_json())
-    run.directory.calibration_file.write_text(calibration.to_json())
+    write_json(folder / "metrics.json", result)
+    write_json(run.path / "calibration.json", calibration)
     by_chance = LabelledScores.of_pairs(noise, pairs, table.identities)
     chosen = Thresholds(choose_operating_points(by_chance.roc()), "240 pairs of val")
     of_chance = evaluate_scores(by_chance, METRICS, thresholds=chosen, resamples=50)
@@ -129,7 +130,7 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
             resamples=50,
         ),
     )
-    (folder / "baselines.json").write_text(baselines_to_json([chance]))
+    write_json(folder / "baselines.json", [chance])
     slices = measure_slices(
         choose_attributes(table.attributes[["freckles"]], True)[0],
         pairs.rows,
@@ -138,7 +139,7 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
         seed=0,
         resamples=50,
     )
-    (folder / "slices.json").write_text(slices.to_json())
+    write_json(folder / "slices.json", slices)
     finding = {
         "rule": "dominant_identity",
         "severity": "warning",

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "errors",
         "paths",
         "atomic",
+        "json_files",
         "page",
         "seeds",
         "reporter",

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from facesim.errors import FacesimError
 from facesim.experiment.sections import Rule, Severity
+from facesim.json_files import JsonModel
 
 ROWS_SHOWN = 10
 
@@ -16,7 +15,7 @@ WARNINGS: frozenset[Rule] = frozenset(
 """Rules whose default severity is a warning; the others are errors."""
 
 
-class Finding(BaseModel):
+class Finding(JsonModel):
     """One broken rule.
 
     Attributes:
@@ -25,8 +24,6 @@ class Finding(BaseModel):
         message: what was found, where and how often.
         rows: the offending rows, the first few.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: Rule
     severity: Literal["error", "warning"]
@@ -38,10 +35,8 @@ class Finding(BaseModel):
         return "\n".join([*lines, *(f"    {row}" for row in self.rows)])
 
 
-class LintReport(BaseModel):
+class LintReport(JsonModel):
     """All findings; the model of ``lint.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     findings: tuple[Finding, ...] = ()
 

@@ -4,7 +4,8 @@ import shlex
 from pathlib import PurePath
 
 from facesim.page import Block, Code, Section, Table, Text
-from facesim.runs.run_files import RunFiles, Start
+from facesim.runs.environment import Start
+from facesim.runs.run_files import RunFiles
 
 
 def reproduction_section(files: RunFiles) -> Section:

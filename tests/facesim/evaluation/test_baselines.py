@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 
 from facesim.arrays import FloatArray, Int64Array
@@ -11,7 +10,6 @@ from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baselines import (
     Baseline,
     BaselineSystem,
-    baselines_to_json,
     measure_baseline,
 )
 from facesim.evaluation.evaluate import Thresholds
@@ -101,8 +99,3 @@ def test_folds_give_the_k_fold_accuracy_as_well() -> None:
     folds = result.details["folds"]
     assert isinstance(folds, list)
     assert len(folds) == 10
-
-
-def test_the_text_reads_back() -> None:
-    text = baselines_to_json([measured()])
-    assert TypeAdapter(tuple[Baseline, ...]).validate_json(text) == (measured(),)

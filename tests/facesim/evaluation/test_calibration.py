@@ -1,10 +1,8 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from facesim.errors import FacesimError
-from facesim.evaluation.calibration import Calibration, Provenance, calibrate, read_calibration
+from facesim.evaluation.calibration import Calibration, Provenance, calibrate
 from facesim.evaluation.probabilities import expected_calibration_error
 
 MADE_WITH = Provenance(preprocessing="112 x 112", score="cosine", checkpoint="sha256:ab")
@@ -14,12 +12,6 @@ def make(pairs: int = 400) -> Calibration:
     same = np.arange(pairs) % 2 == 0
     scores = np.random.default_rng(0).normal(size=pairs) + 2 * same
     return calibrate(scores, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
-
-
-def test_it_survives_its_file(tmp_path: Path) -> None:
-    calibration = make()
-    (tmp_path / "calibration.json").write_text(calibration.to_json())
-    assert read_calibration(tmp_path / "calibration.json") == calibration
 
 
 @pytest.mark.parametrize("field", ["preprocessing", "score", "checkpoint"])
@@ -56,17 +48,3 @@ def test_pairs_that_support_no_probability_say_why(
 ) -> None:
     calibration = calibrate(scores, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
     assert (calibration.probability, calibration.probability_reason) == (None, reason)
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [(None, "cannot be read"), ("{", "Invalid JSON"), ('{"pairs": -1}', "evaluate val again")],
-)
-def test_a_missing_or_damaged_file_is_named(
-    tmp_path: Path, text: str | None, complaint: str
-) -> None:
-    path = tmp_path / "calibration.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(FacesimError, match=rf"calibration\.json: .*{complaint}"):
-        read_calibration(path)

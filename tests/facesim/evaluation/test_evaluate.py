@@ -74,7 +74,7 @@ def test_every_metric_has_a_value_by_name_and_so_has_the_loss() -> None:
 
 def test_the_result_survives_strict_json() -> None:
     result = evaluated(loss=float("nan"))
-    document = strict(result.to_json())
+    document = strict(result.model_dump_json())
     assert document["metrics"]["accuracy"].keys() >= {"value", "low", "high", "interval"}
     assert document["metrics"]["tar_at_far_1e-1"]["point"].keys() == {
         "target",
@@ -84,7 +84,7 @@ def test_the_result_survives_strict_json() -> None:
     }
     assert document["loss"] is None
     assert document["reasons"]["loss"] == "the loss is nan"
-    assert EvaluationResult.model_validate_json(result.to_json()) == result
+    assert EvaluationResult.model_validate_json(result.model_dump_json()) == result
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 2])
@@ -94,7 +94,7 @@ def test_tiny_sets_have_no_invented_number(pairs: int) -> None:
         whole.scores[:pairs], whole.same[:pairs], whole.first[:pairs], whole.second[:pairs]
     )
     result = evaluate_scores(scored, METRICS)
-    strict(result.to_json())
+    strict(result.model_dump_json())
     accuracy, area = result.metrics["accuracy"], result.metrics["roc_auc"]
     assert (area.value is None) == (pairs < 2)
     if pairs == 0:
@@ -282,6 +282,6 @@ def test_results_of_the_first_format_read_as_the_present_ones() -> None:
     assert (at.point.achieved_fmr, at.point.false_matches_allowed) == (0.1, 3)
     assert result.metrics["fnmr_at_fmr_1e-1"].value == 0.5
     assert result.operating_points[0].fmr.value == 0.2
-    assert EvaluationResult.model_validate_json(result.to_json()) == result
+    assert EvaluationResult.model_validate_json(result.model_dump_json()) == result
     del old["protocol"], old["k_fold"]
     assert EvaluationResult.model_validate(old).protocol == "pairs"

@@ -149,4 +149,4 @@ def test_without_resamples_there_are_rates_and_no_intervals() -> None:
 
 def test_the_result_survives_json() -> None:
     slices = measured([HARD, GLASSES])
-    assert Slices.model_validate_json(slices.to_json()) == slices
+    assert Slices.model_validate_json(slices.model_dump_json()) == slices

@@ -11,6 +11,7 @@ import pytest
 
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces.result import EvaluationResult
+from facesim.json_files import write_json
 from facesim.report.run_report import write_report
 from facesim.runs.run import Run
 
@@ -161,7 +162,7 @@ def test_a_collapse_that_training_warned_of_is_shown(
     build_run: Callable[..., Run],
 ) -> None:
     run = build_run()
-    log = run.directory.metrics_log
+    log = run.path / "metrics.jsonl"
     log.write_text(log.read_text().replace('"warnings": []', '"warnings": ["all faces are one"]'))
     assert "Epoch 3: all faces are one" in report(run)[0]
 
@@ -174,8 +175,8 @@ def test_a_k_fold_protocol_shows_its_folds(build_run: Callable[..., Run]) -> Non
         {"fold": k, "pairs": 24, "threshold": 0.5, "accuracy": 0.8 + k / 100} for k in range(3)
     ]
     details = {"folds": folds, "mean_accuracy": 0.81, "standard_error": 0.0058}
-    path.write_text(found.model_copy(update={"details": details}).to_json())
-    experiment = run.directory.experiment_file
+    write_json(path, found.model_copy(update={"details": details}))
+    experiment = run.path / "experiment.yaml"
     experiment.write_text(experiment.read_text().replace("name: pairs\n", "name: k_fold\n"))
     text, page = report(Run.open(run.path))
     assert "folds" in [section["id"] for section in page.all("section")]

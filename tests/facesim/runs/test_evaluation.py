@@ -340,9 +340,9 @@ def test_another_checkpoint_needs_thresholds_of_its_own(run: Run) -> None:
     torch.save(content, run.checkpoints.file("other"))
     with pytest.raises(FacesimError, match=r"its checkpoint is .* add --recalibrate"):
         measured(run, name="doubled", checkpoint="other")
-    before = run.directory.calibration_file.read_bytes()
+    before = (run.path / "calibration.json").read_bytes()
     result = measured(run, name="doubled", checkpoint="other", recalibrate=True)
-    assert run.directory.calibration_file.read_bytes() == before
+    assert (run.path / "calibration.json").read_bytes() == before
     own = measured(run)
     assert own.threshold is not None
     assert result.threshold == pytest.approx(2 * own.threshold)
@@ -350,6 +350,6 @@ def test_another_checkpoint_needs_thresholds_of_its_own(run: Run) -> None:
 
 
 def test_a_run_without_thresholds_says_how_to_get_them(run: Run, data: Path) -> None:
-    run.directory.calibration_file.unlink()
+    (run.path / "calibration.json").unlink()
     with pytest.raises(FacesimError, match="has no thresholds yet; evaluate its own test data"):
         measured(run, lfw(data), name="lfw")

@@ -8,7 +8,7 @@ import pytest
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import RunDirectory
-from facesim.runs.evaluation_plan import EvaluationPlan, own_plan, plan_evaluation
+from facesim.runs.evaluation_plan import EvaluationPlan, plan_evaluation
 from facesim.runs.run import Run
 
 
@@ -30,9 +30,11 @@ def keep(found: EvaluationPlan) -> None:
 
 
 def test_with_nothing_changed_it_is_the_run_s_own_evaluation(run: Run) -> None:
-    assert plan(run) == own_plan(run.directory, run.experiment, "best")
+    assert plan(run).changes == {}
+    assert plan(run).name == "test"
+    assert plan(run).experiment is run.experiment
     assert plan(run).folder == run.path / "eval/test"
-    assert plan(run).calibration_file == run.directory.calibration_file
+    assert plan(run).calibration_file == run.path / "calibration.json"
     assert plan(run).recalibrates
 
 

@@ -112,10 +112,9 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(
     assert (only_run(tmp_path).directory.evaluation("test") / "metrics.json").read_text() == (
         only_run(reference).directory.evaluation("test") / "metrics.json"
     ).read_text()
-    assert (
-        only_run(tmp_path).directory.metrics_log.read_text()
-        == only_run(reference).directory.metrics_log.read_text()
-    )
+    assert (only_run(tmp_path).path / "metrics.jsonl").read_text() == (
+        only_run(reference).path / "metrics.jsonl"
+    ).read_text()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -30,7 +30,7 @@ def finished(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def lines(run: Run, kind: str) -> list[dict[str, Any]]:
-    parsed = [json.loads(line) for line in run.directory.metrics_log.read_text().splitlines()]
+    parsed = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     return [line for line in parsed if line["kind"] == kind]
 
 
@@ -63,7 +63,7 @@ def test_the_log_has_every_loss_once_and_ends_with_the_figures(finished: Run) ->
 def test_the_environment_names_versions_and_where_each_plugin_came_from(
     finished: Run,
 ) -> None:
-    (start,) = json.loads(finished.directory.environment_file.read_text())
+    (start,) = json.loads((finished.path / "environment.json").read_text())
     assert start["packages"]["torch"] == version("torch")
     origin = start["plugins"]["loss contrastive"]
     assert "contrastive.py" in origin
@@ -90,7 +90,7 @@ def test_resuming_a_finished_run_gives_the_same_result(finished: Run, tiny: Expe
 
 
 def test_the_threshold_is_not_fitted_on_the_pairs_it_is_reported_on(finished: Run) -> None:
-    calibration = json.loads(finished.directory.calibration_file.read_text())
+    calibration = json.loads((finished.path / "calibration.json").read_text())
     figures = json.loads((finished.directory.evaluation("test") / "metrics.json").read_text())
     (chosen,) = (p for p in calibration["operating_points"] if p["name"] == "best_accuracy")
     assert calibration["split"] == "val"

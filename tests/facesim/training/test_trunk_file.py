@@ -48,19 +48,19 @@ def run(experiment: Experiment, tmp_path: Path) -> Run:
 
 
 def test_the_trunk_is_kept_once(run: Run) -> None:
-    assert set(torch.load(run.directory.trunk_file, weights_only=True)) == {"weight", "bias"}
+    assert set(torch.load(run.path / "trunk.pt", weights_only=True)) == {"weight", "bias"}
     for path in run.checkpoints.path.iterdir():
         assert not [name for name in read_checkpoint(path)["network"] if "trunk" in name]
 
 
 def test_a_run_is_measured_and_resumed_on_its_own_trunk(run: Run, experiment: Experiment) -> None:
     before = run.directory.evaluation("test").joinpath("metrics.json").read_text()
-    trunk = run.directory.trunk_file.read_bytes()
+    trunk = (run.path / "trunk.pt").read_bytes()
     Run.open(run.path).evaluate()
     assert run.directory.evaluation("test").joinpath("metrics.json").read_text() == before
     Run.open(run.path).complete()
     assert run.directory.evaluation("test").joinpath("metrics.json").read_text() == before
-    assert run.directory.trunk_file.read_bytes() == trunk
+    assert (run.path / "trunk.pt").read_bytes() == trunk
 
 
 def test_a_checkpoint_is_refused_on_another_trunk(run: Run, experiment: Experiment) -> None:
@@ -70,19 +70,19 @@ def test_a_checkpoint_is_refused_on_another_trunk(run: Run, experiment: Experime
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no weights at all"])
 def test_a_broken_file_is_named(run: Run, content: bytes) -> None:
-    run.directory.trunk_file.write_bytes(content)
+    (run.path / "trunk.pt").write_bytes(content)
     with pytest.raises(FacesimError, match=r"trunk\.pt"):
         Run.open(run.path).evaluate()
 
 
 def test_a_missing_file_is_named(run: Run) -> None:
-    run.directory.trunk_file.unlink()
+    (run.path / "trunk.pt").unlink()
     with pytest.raises(FacesimError, match=r"trunk\.pt, which holds the run's frozen weights"):
         Run.open(run.path).evaluate()
 
 
 def test_another_trunks_weights_are_refused(run: Run) -> None:
-    torch.save({"weight": torch.zeros(1)}, run.directory.trunk_file)
+    torch.save({"weight": torch.zeros(1)}, run.path / "trunk.pt")
     with pytest.raises(FacesimError, match=r"trunk\.pt does not fit this experiment's trunk"):
         Run.open(run.path).evaluate()
 
@@ -90,4 +90,4 @@ def test_another_trunks_weights_are_refused(run: Run) -> None:
 def test_nothing_is_kept_where_nothing_is_frozen(tiny: Experiment, tmp_path: Path) -> None:
     run = Run.begin(tiny, tmp_path)
     run.complete()
-    assert not run.directory.trunk_file.exists()
+    assert not (run.path / "trunk.pt").exists()

@@ -29,7 +29,7 @@ def val_lines(file: Path, out: Path, *overrides: str) -> tuple[list[dict[str, An
     reporter = Listening()
     run = Run.begin(load_experiment(file, [*short, *overrides]), out, Processes(reporter))
     run.complete()
-    lines = [json.loads(line) for line in run.directory.metrics_log.read_text().splitlines()]
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if line["kind"] == "val"], reporter.heard
 
 

@@ -145,6 +145,6 @@ def test_killed_workers_lose_nothing(
         assert again.params == trials[number].params
         assert again.user_attrs[RUN] == trials[number].user_attrs[RUN]
         run = Run.open(Path(again.user_attrs[RUN]))
-        assert len(json.loads(run.directory.environment_file.read_text())) >= 2
+        assert len(json.loads((run.path / "environment.json").read_text())) >= 2
         steps = sorted(again.intermediate_values)
         assert steps == list(range(1, len(steps) + 1))

@@ -80,7 +80,7 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     assert begun[1:] == [len(passes)] * 3
     (kept,) = plan.trunks.iterdir()
     runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in search_queue(plan).trials]
-    files = [run.directory.trunk_file for run in runs]
+    files = [run.path / "trunk.pt" for run in runs]
     files = [file for file in files if file.exists()]  # pruned ones have none
     assert files
     assert all(file.samefile(kept) for file in files)
@@ -185,7 +185,7 @@ class FakeRun:
     def train(self, on_epoch: OnEpoch) -> None:
         for epoch, accuracy in enumerate(self.accuracies, start=1):
             values = {"epoch": epoch, "accuracy": accuracy}
-            with self.directory.metrics_log.open("a") as log:
+            with (self.path / "metrics.jsonl").open("a") as log:
                 log.write(json.dumps({"kind": "val", **values}) + "\n")
             on_epoch(epoch, {"accuracy": accuracy})
 

@@ -146,7 +146,7 @@ def test_a_run_goes_on_with_what_is_only_warned_of_and_keeps_it(data: Data, tmp_
     experiment = data.experiment("lint.image_in_two_splits=warning")
     run = Run.begin(experiment, tmp_path / "runs")
     run.complete()
-    assert "01-2.png = copy.png" in run.directory.lint_file.read_text()
+    assert "01-2.png = copy.png" in (run.path / "lint.json").read_text()
 
 
 def test_pictures_are_not_decoded_where_nobody_asks_for_near_ones(

@@ -21,7 +21,7 @@ def test_each_start_has_a_column_and_folders_of_programs_are_left_out(
     build_run: Callable[..., Run],
 ) -> None:
     run = build_run()
-    run.directory.environment_file.write_text(json.dumps([START, {**START, "device": "cuda:0"}]))
+    (run.path / "environment.json").write_text(json.dumps([START, {**START, "device": "cuda:0"}]))
     _, resumed, environment, _ = reproduction_section(run.read("test")).blocks
     assert resumed == Text("The run was resumed; it was started 2 times.")
     assert isinstance(environment, Table)

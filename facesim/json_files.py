@@ -1,0 +1,47 @@
+"""JSON files as pydantic models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from facesim.atomic import write_text
+from facesim.errors import DataError
+
+T = TypeVar("T")
+
+
+class JsonModel(BaseModel):
+    """Content of a JSON file: frozen, and without keys that the model does not know.
+
+    NaN and infinity, which JSON does not have, are written as null; a field that must not be null
+    is a `pydantic.FiniteFloat`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def write_json(path: Path, content: BaseModel | Sequence[BaseModel]) -> None:
+    """Write a file of one model or of several, whole or not at all."""
+    write_text(path, to_json(content, indent=2).decode() + "\n")
+
+
+def read_json(path: Path, kind: type[T], *, remedy: str) -> T | None:
+    """Read a file of a model, or of ``tuple[Model, ...]``; None if there is no such file.
+
+    Raises:
+        DataError: it cannot be read, or holds something else; the message names file and key, and
+            ends with the remedy.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; {remedy}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise DataError(f"{path}: {where}: {first['msg']}; {remedy}") from None
