@@ -83,17 +83,15 @@ def attribute_values(name: str, column: "pd.Series[Any]") -> AttributeValues | s
     known = column.where(column.astype(object) != "").infer_objects()
     distinct = known.nunique()
     if distinct > MOST_VALUES:
-        if not _is_number(known):
+        is_number = pd.api.types.is_numeric_dtype(known) and not pd.api.types.is_bool_dtype(known)
+        if not is_number:
             return f"{name} has {distinct:,} values, more than {MOST_VALUES}"
         return _quarters(name, known.to_numpy(np.float64, na_value=np.nan))
     if distinct < 2:
         return f"{name} has one value only" if distinct else f"{name} is empty"
     codes, values = pd.factorize(known, sort=True)
-    return AttributeValues(name, tuple(map(_shown, values)), codes.astype(np.int64))
-
-
-def _is_number(column: "pd.Series[Any]") -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    shown = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+    return AttributeValues(name, tuple(shown), codes.astype(np.int64))
 
 
 def _quarters(name: str, numbers: FloatArray) -> AttributeValues | str:
@@ -106,7 +104,3 @@ def _quarters(name: str, numbers: FloatArray) -> AttributeValues | str:
     values = (f"up to {shown[0]}", *inner, f"above {shown[-1]}")
     codes = np.searchsorted(edges, numbers, side="left")
     return AttributeValues(name, values, np.where(np.isnan(numbers), UNKNOWN, codes))
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,7 +8,7 @@ from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
 from facesim.evaluation.probabilities import Sigmoid, expected_calibration_error, fit_sigmoid
-from facesim.interfaces.roc import Roc, SortedPairs, checked_scores
+from facesim.interfaces.roc import SortedPairs, checked_scores
 from facesim.json_files import JsonModel
 
 
@@ -111,7 +111,7 @@ def calibrate(
     """
     checked, genuine = checked_scores(scores, same)
     roc = SortedPairs.of(checked, genuine).roc()
-    reason = _why_no_probability(roc)
+    reason = roc.missing or ("all scores are equal" if len(roc) == 2 else None)
     return Calibration(
         split=split,
         pairs_sha256=pairs_sha256,
@@ -122,10 +122,6 @@ def calibrate(
         probability=None if reason else _fit(checked, genuine),
         probability_reason=reason,
     )
-
-
-def _why_no_probability(roc: Roc) -> str | None:
-    return roc.missing or ("all scores are equal" if len(roc) == 2 else None)
 
 
 def _fit(scores: FloatArray, same: BoolArray) -> ProbabilityMap:

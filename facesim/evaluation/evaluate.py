@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError
@@ -198,6 +199,9 @@ def evaluate_curve(
     estimates = estimate_metrics([*queries.values(), *achieved], roc)
     if resampling is not None:
         estimates = resampling.with_intervals(estimates)
+    reasons = {"threshold": thresholds.headline.reason}
+    if _finite(loss) is None:
+        reasons["loss"] = "not measured" if loss is None else f"the loss is {loss}"
     return EvaluationResult(
         pairs=roc.genuine + roc.impostor,
         genuine=roc.genuine,
@@ -211,7 +215,7 @@ def evaluate_curve(
         wilson=_wilson(roc, headline, metrics),
         seed=resampling.seed if resampling else 0,
         resamples=resampling.resamples if resampling else 0,
-        reasons=_reasons(thresholds.headline, loss),
+        reasons={field: reason for field, reason in reasons.items() if reason is not None},
     )
 
 
@@ -244,60 +248,34 @@ def _measure(query: MetricQuery, roc: Roc) -> float:
     return metric.value(roc, math.nan if threshold is None else threshold)
 
 
-class _MatchRate(Metric):
-    """False match rate of an operating point."""
+class _Rate(Metric):
+    """A rate of one operating point, whichever metrics an experiment asks for."""
 
-    label = "FMR"
     at_threshold = True
 
-    def value(self, roc: Roc, threshold: float) -> float:
-        return roc.at(threshold).fmr
-
-    def undefined_reason(self, roc: Roc) -> str | None:
-        return None if roc.impostor else roc.missing
-
-
-class _AcceptRate(Metric):
-    """True accept rate of an operating point."""
-
-    label = "TAR"
-    at_threshold = True
+    def __init__(self, rate: Literal["fmr", "tar", "accuracy"]) -> None:
+        self.name = self.label = rate
 
     def value(self, roc: Roc, threshold: float) -> float:
-        return roc.at(threshold).tar
+        return float(getattr(roc.at(threshold), self.name))
 
     def undefined_reason(self, roc: Roc) -> str | None:
-        return None if roc.genuine else roc.missing
+        needed = {"fmr": roc.impostor, "tar": roc.genuine}.get(self.name, len(roc) - 1)
+        return None if needed else roc.missing
 
 
-class _Accuracy(Metric):
-    """Accuracy of an operating point."""
-
-    label = "Accuracy"
-    at_threshold = True
-
-    def value(self, roc: Roc, threshold: float) -> float:
-        return roc.at(threshold).accuracy
-
-    def undefined_reason(self, roc: Roc) -> str | None:
-        return None if roc.genuine + roc.impostor else roc.missing
-
-
-# Reported of every operating point, whichever metrics an experiment asks for.
-_FMR, _TAR, _ACCURACY = _ACHIEVED = (_MatchRate(), _AcceptRate(), _Accuracy())
+_ACHIEVED = (_Rate("fmr"), _Rate("tar"), _Rate("accuracy"))
+"""What is reported of every operating point."""
 
 
 def _achieved_point(
     point: OperatingPoint, estimates: Mapping[MetricQuery, Estimate]
 ) -> AchievedPoint:
-    fmr, tar, accuracy = (estimates[_query(rate, point.threshold)] for rate in _ACHIEVED)
     return AchievedPoint(
         name=point.name,
         threshold=point.threshold,
-        fmr=fmr,
-        tar=tar,
-        accuracy=accuracy,
         reason=point.reason,
+        **{rate.name: estimates[_query(rate, point.threshold)] for rate in _ACHIEVED},
     )
 
 
@@ -314,13 +292,6 @@ def _wilson(
             low, high = wilson_interval(value, trials)
             found[name] = Estimate(value=value, low=low, high=high, interval="wilson_95")
     return found
-
-
-def _reasons(headline: OperatingPoint, loss: float | None) -> dict[str, str]:
-    reasons = {"threshold": headline.reason}
-    if _finite(loss) is None:
-        reasons["loss"] = "not measured" if loss is None else f"the loss is {loss}"
-    return {field: reason for field, reason in reasons.items() if reason is not None}
 
 
 def _finite(value: float | None) -> float | None:

@@ -75,14 +75,11 @@ def bootstrap_interval(
     error = float(defined.std(ddof=1))
     if not is_rate:
         return Interval(value - quantile * error, value + quantile * error)
-    return Interval(*wilson_interval(value, _trials(defined, error, n), quantile=quantile))
-
-
-def _trials(rates: FloatArray, error: float, effective_identities: float) -> float:
-    """The number of independent trials with the standard error of these resampled rates."""
-    mean = float(rates.mean())
-    # Rounding leaves an error of some 1e-17 where all resamples agree.
-    return mean * (1 - mean) / error**2 if error > 1e-12 else effective_identities
+    # As many independent trials as have this standard error. Rounding leaves an error of some
+    # 1e-17 where all resamples agree.
+    mean = float(defined.mean())
+    trials = mean * (1 - mean) / error**2 if error > 1e-12 else n
+    return Interval(*wilson_interval(value, trials, quantile=quantile))
 
 
 def wilson_interval(

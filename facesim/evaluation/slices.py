@@ -303,8 +303,12 @@ def worst_gap(attributes: Mapping[str, Sequence[Mapping[Rate, SliceRate]]]) -> G
     gaps = [gap for name, values in attributes.items() for gap in _gaps(name, values)]
     if not gaps:
         return None
-    worst = max(gaps, key=_severity)
-    return worst.model_copy(update={"compared": len(gaps)})
+
+    def severity(gap: Gap) -> tuple[bool, float]:
+        significant = gap.difference.low is not None and gap.difference.low > 0
+        return significant, gap.difference.value or 0.0
+
+    return max(gaps, key=severity).model_copy(update={"compared": len(gaps)})
 
 
 def _gaps(attribute: str, values: Sequence[Mapping[Rate, SliceRate]]) -> Iterator[Gap]:
@@ -320,8 +324,3 @@ def _gaps(attribute: str, values: Sequence[Mapping[Rate, SliceRate]]) -> Iterato
                 difference=worst.difference_to(best),
                 compared=1,
             )
-
-
-def _severity(gap: Gap) -> tuple[bool, float]:
-    significant = gap.difference.low is not None and gap.difference.low > 0
-    return significant, gap.difference.value or 0.0

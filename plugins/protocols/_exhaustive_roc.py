@@ -80,6 +80,8 @@ def exhaustive_roc(
     space.require(genuine=1, impostor=1)
     ordered = embeddings[torch.from_numpy(space.order).to(embeddings.device)]
     genuine = _finite(np.sort(score_numbered(space, np.arange(space.genuine), embeddings, score)))
+    # Genuine scores alone may leave a long run of impostors without a point, so that a threshold
+    # could be read only coarsely there: the scores of evenly spaced impostor pairs break it up.
     landmarks = space.genuine + np.arange(0, space.impostor, -(-space.impostor // _LANDMARKS))
     levels = np.concatenate(
         [
@@ -115,6 +117,8 @@ class ImpostorCounts:
     @classmethod
     def of(cls, levels: Float32Array, scores: Float32Array) -> "ImpostorCounts":
         """Count scores, one or more, in ascending order."""
+        # Blocks are counted apart and added, so only what survives addition is kept: numbers of
+        # scores, and the nearest score on either side of each level.
         first = np.searchsorted(scores, levels, side="left")
         after = np.searchsorted(scores, levels, side="right")
         last = len(scores) - 1
@@ -142,6 +146,8 @@ def _roc(genuine: Float32Array, counts: ImpostorCounts) -> StreamedRoc:
     genuine_at = np.searchsorted(genuine, levels, "right") - np.searchsorted(genuine, levels)
     impostor_at = counts.at_least - counts.above
     impostor_over = counts.above - np.append(counts.at_least[1:], 0)
+    # A point accepts everything from its score up. The highest score that it rejects is the next
+    # lower impostor or genuine score, whichever is higher, though neither need be a level.
     present = (genuine_at + impostor_at) > 0
     genuine_so_far = np.maximum.accumulate(np.where(genuine_at > 0, levels, -np.inf))
     below = np.maximum(counts.next_below, np.append(-np.inf, genuine_so_far[:-1]))

@@ -80,6 +80,7 @@ def test_the_result_survives_strict_json() -> None:
         "target",
         "threshold",
         "achieved_fmr",
+        "tar",
         "false_matches_allowed",
     }
     assert document["loss"] is None
