@@ -1,4 +1,4 @@
-"""Random augmentation that repeats exactly: keyed by (seed, epoch, row) and nothing else."""
+"""Reproducible random augmentation, seeded by (seed, epoch, row)."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Augmentation:
     epoch: int
 
     def __call__(self, image: Tensor, row: int) -> Tensor:
-        """Augment the image of one table row; the caller's random state is left as it was.
+        """Augment the image of one table row; the global random state is preserved.
 
         Raises:
             FacesimError: a transform changed the shape or the type.

@@ -16,13 +16,13 @@ from facesim.data.jpeg import decode_plain_jpeg
 from facesim.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""What is decoded. Pillow knows more, some of which would start other programs."""
+"""Accepted formats. Pillow reads more, some by starting other programs."""
 
 MAX_PIXELS = 64 * 2**20
-"""A header that announces more is refused before anything is decoded."""
+"""An image that declares more in its header is refused before it is decoded."""
 
 MAX_FILE_BYTES = 256 * 2**20
-"""A larger file is refused unread."""
+"""A larger file is refused without being read."""
 
 _GREY16 = ("I;16", "I;16B", "I;16L", "I;16N")
 _CONVERTED_BY_PILLOW = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
@@ -86,7 +86,7 @@ def _read(path: Path) -> bytes:
 
 
 def _open(data: bytes) -> Image.Image:
-    """Decode, after the header has been judged, and turn upright."""
+    """Decode, once the header is accepted, and apply the EXIF orientation."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _judge(image)
@@ -109,10 +109,10 @@ def _judge(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"refused before decoding: its header announces {width} x {height} pixels; "
+            f"refused before decoding: its header declares {width} x {height} pixels; "
             f"{MAX_PIXELS:,} are allowed"
         )
-    # The further frames of a JPEG (MPO) are previews and stereo partners of the first.
+    # Further frames of a JPEG (MPO) are previews of the first, or its stereo partners.
     frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if frames > 1:
         raise DataError(

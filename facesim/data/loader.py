@@ -1,4 +1,4 @@
-"""Pixels of table rows, in order, decoded ahead of time in worker processes."""
+"""Loading the pixels of table rows in order, decoded ahead in worker processes."""
 
 import re
 import signal
@@ -33,15 +33,15 @@ def load_batches(
 ) -> Iterator[tuple[PairBatch, Tensor]]:
     """Pair each batch with the pixels of its images.
 
-    The same tensors come whatever the number of workers. Batches are drawn as they are needed, a
-    few ahead of the caller. An iterator that is closed or dropped midway ends its workers.
+    The tensors do not depend on the number of workers. Batches are drawn on demand, a few ahead of
+    the caller. An iterator that is closed or dropped midway stops its workers.
 
     Args:
         table: where the rows of a batch are found.
         batches: as a sampler yields them; consumed in this process.
         preprocessing: decodes the images.
         augmentation: the epoch's, or None.
-        workers: processes that decode; 0 decodes in this one.
+        workers: processes that decode; 0 decodes in this process.
 
     Yields:
         The batch, and the pixels of ``batch.images``: uint8 [B, 3, H, W], channels last in memory,
@@ -87,7 +87,7 @@ def load_images(
 def load_rows(
     table: FaceTable, parts: Iterable[Int64Array], preprocessing: Preprocessing, *, workers: int = 0
 ) -> Generator[Tensor]:
-    """The pixels of batches of rows that are drawn as they are needed, without augmentation.
+    """The pixels of batches of rows, drawn on demand and without augmentation.
 
     Yields:
         uint8 [B, 3, H, W] of each batch, as in :func:`load_batches`.
@@ -102,7 +102,7 @@ def load_rows(
 
 @dataclass(frozen=True)
 class _Images(Dataset[Tensor | FacesimError]):
-    """What a worker holds: an array of rows is the index, their pixels the item."""
+    """The dataset of a worker: indexed by arrays of rows, whose pixels are the items."""
 
     root: Path
     files: npt.NDArray[Any]
@@ -110,14 +110,14 @@ class _Images(Dataset[Tensor | FacesimError]):
     augmentation: Augmentation | None
 
     def __getitem__(self, rows: Int64Array) -> Tensor | FacesimError:
-        # torch would wrap a raised error in the worker's traceback; the user needs its text only.
+        # A raised error would reach the user wrapped in the worker's traceback.
         try:
             return self._pixels(rows)
         except FacesimError as error:
             return error
 
     def _pixels(self, rows: Int64Array) -> Tensor:
-        # numpy, since torch would start its threads for the copy of every single image.
+        # numpy, because torch would start its threads to copy every single image.
         pixels = np.empty((len(rows), *self.preprocessing.size, 3), dtype=np.uint8)
         for position, row in enumerate(rows.tolist()):
             pixels[position] = self._image(row).permute(1, 2, 0).numpy()
@@ -138,7 +138,7 @@ def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> 
             num_workers=workers,
             worker_init_fn=_ignore_interrupts,
             pin_memory=torch.cuda.is_available(),
-            # Else the loader would draw its workers' seed from the caller's global generator.
+            # By default the loader draws its workers' seed from the global generator.
             generator=torch.Generator(),
         )
     )
@@ -146,16 +146,16 @@ def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> 
         for item in decoded:
             yield _pixels_or_raise(item)
     except BaseException as error:
-        # torch's frames in the traceback would keep the workers alive as long as the error is.
+        # The frames of torch in the traceback would keep the workers alive as long as the error.
         traceback.clear_frames(error.__traceback__)
         if isinstance(error, RuntimeError) and re.match(r"DataLoader worker \(pid", str(error)):
             raise FacesimError(
-                f"a process that decodes images was killed ({error}); if nobody did it, memory "
+                f"a process that decodes images was killed ({error}); probably memory "
                 "or shared memory (/dev/shm) ran out: use fewer workers or smaller batches"
             ) from error
         raise
     finally:
-        del decoded  # which ends the workers
+        del decoded  # which stops the workers
 
 
 def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
@@ -165,5 +165,5 @@ def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
 
 
 def _ignore_interrupts(_worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the main one decides what it means."""
+    """Ignore Ctrl-C, which reaches every process of the terminal; the main one handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

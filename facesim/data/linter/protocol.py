@@ -35,13 +35,13 @@ def lint_protocol(
     pairs: Mapping[str, PairSet],
     processes: Processes,
 ) -> LintReport:
-    """Look for what would make the figures of an experiment worthless.
+    """Lint the splits and pairs of an experiment.
 
     Args:
-        experiment: sets how serious each rule is.
+        experiment: sets the severity of each rule.
         splits: train, val and test.
         pairs: the evaluation pairs of val and test.
-        processes: show the reading of images that were not seen before.
+        processes: show progress while new images are read.
 
     Raises:
         DataError: an image cannot be read.
@@ -54,7 +54,7 @@ def lint_protocol(
     if findings.watches("near_image_in_two_splits"):
         hashes = {}
         for split in splits:
-            title = f"hashing the pictures of {split.name}"
+            title = f"hashing the images of {split.name}"
             with processes.reporter.task(title, len(split.table)) as advance:
                 hashes[split.name] = perceptual_hashes(split.table, digests[split.name], advance)
         lint_near_images(tables, digests, hashes, findings)
@@ -66,15 +66,15 @@ def lint_protocol(
 def lint_evaluation(
     name: str, experiment: Experiment, test: LintedSplit, pairs: PairSet | None
 ) -> LintReport:
-    """Look for what would make the figures of one evaluation of a run worthless.
+    """Lint one evaluation of a run.
 
-    Whether its images were trained on is not looked for: the training data may be elsewhere.
+    Whether its images were trained on is not checked: the training data may be elsewhere.
 
     Args:
         name: of the evaluation.
         experiment: of the evaluation.
         test: the split.
-        pairs: those to be compared; None for all.
+        pairs: to be compared; None for all pairs.
     """
     findings = Findings(experiment.lint)
     if experiment.data.val == experiment.data.test:
