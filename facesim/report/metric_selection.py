@@ -1,4 +1,4 @@
-"""Which of the measured metrics stand where."""
+"""Selection of metrics: the headline, TAR and FNMR at target FMRs."""
 
 from collections.abc import Mapping
 
@@ -28,3 +28,10 @@ def accept_rates(
         and each.value in (None, each.point.tar)
     ]
     return sorted(found, key=lambda at: -at[0])
+
+
+def complement(rate: Estimate) -> Estimate:
+    """The estimate of ``1 - rate``: FNMR from TAR."""
+    ends = (None if end is None else 1 - end for end in (rate.value, rate.high, rate.low))
+    value, low, high = ends
+    return rate.model_copy(update={"value": value, "low": low, "high": high})

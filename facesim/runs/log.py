@@ -11,6 +11,8 @@ from typing import Any, Literal, get_args
 from facesim.errors import DataError
 from facesim.interfaces import Tracker
 
+_RENAMED = {"far": "fmr"}
+
 Ending = Literal["finished", "interrupted", "pruned", "failed"]
 
 
@@ -103,9 +105,14 @@ def read_log(path: Path) -> TrainingLog | None:
     last = entries[-1].get("kind") if entries else None
     return TrainingLog(
         train=tuple(entry for entry in entries if entry.get("kind") == "train"),
-        val=tuple(entry for entry in entries if entry.get("kind") == "val"),
+        val=tuple(_renamed(entry) for entry in entries if entry.get("kind") == "val"),
         status=str(last) if last in get_args(Ending) else "running",
     )
+
+
+def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry with the metrics' present names, whatever run directories of format 1 call them."""
+    return {_RENAMED.get(name, name): value for name, value in entry.items()}
 
 
 def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:

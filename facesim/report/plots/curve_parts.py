@@ -69,7 +69,7 @@ def add_threshold(plot: Any, result: EvaluationResult, *, non_matches: bool = Fa
         marker={"symbol": "diamond", "size": 11, "color": INK},
         hovertemplate=(
             f"threshold {number(result.threshold)}<br>FMR {percent(fmr)}"
-            f"<br>TAR {percent(tar)}<extra></extra>"
+            f"<br>FNMR {percent(1 - tar)}<extra></extra>"
         ),
     )
 

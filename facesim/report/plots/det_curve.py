@@ -10,8 +10,8 @@ from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_points import equal_error_rate
 from facesim.page import Plot, Table
-from facesim.report.formatting import percent
-from facesim.report.metric_selection import accept_rates
+from facesim.report.formatting import RATE, estimate, percent
+from facesim.report.metric_selection import accept_rates, complement
 from facesim.report.plots.curve_parts import (
     add_band,
     add_threshold,
@@ -57,18 +57,16 @@ def det_plot(
         hoverinfo="skip",
     )
     add_threshold(plot, result, non_matches=True)
-    style_axes(plot, "False match rate", "False non-match rate")
+    style_axes(plot, "False match rate (FMR)", "False non-match rate (FNMR)")
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
-    rates = accept_rates(result, metrics)
+    rates = [(target, complement(at)) for target, at in accept_rates(result, metrics)]
     return Plot("det", "DET", _description(rates, roc), plot, _numbers(rates))
 
 
 def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
     at = [
-        f"{percent(1 - each.value)} at FMR {rate_name(target)}"
-        for target, each in rates
-        if each.value is not None and each.value < 1
+        f"{percent(each.value)} at FMR {rate_name(target)}" for target, each in rates if each.value
     ]
     text = f"The false non-match rate is {', '.join(at)}. " if at else ""
     equal = percent(equal_error_rate(roc).rate)
@@ -76,14 +74,5 @@ def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
 
 
 def _numbers(rates: Sequence[tuple[float, Estimate]]) -> Table:
-    rows = tuple(
-        (
-            rate_name(target),
-            percent(1 - at.value) if at.value is not None else str(at.reason),
-            f"{percent(1 - at.high)} to {percent(1 - at.low)}"
-            if at.low is not None and at.high is not None
-            else "no interval",
-        )
-        for target, at in rates
-    )
-    return Table("False non-match rate at false match rates", ("FMR", "FNMR", "95% interval"), rows)
+    rows = tuple((rate_name(target), estimate(RATE, at)) for target, at in rates)
+    return Table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rows)

@@ -52,7 +52,7 @@ def roc_plot(
     _add_baselines(plot, baselines, metrics)
     _add_chance(plot, 1 / roc.impostor)
     add_threshold(plot, result)
-    style_axes(plot, "False match rate", "True accept rate")
+    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     rates = accept_rates(result, metrics)
@@ -101,8 +101,8 @@ def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc, band: RocBan
 
 
 def _numbers(band: RocBand | None, rates: Sequence[tuple[float, Estimate]]) -> Table:
-    """Every fourth point of the band; the targets where there is no band."""
-    caption = "True accept rate at false match rates"
+    """Every fourth point of the band, or the targets without a band."""
+    caption = "TAR at FMR, with 95% intervals"
     if band is None:
         targets = ((rate_name(target), estimate(RATE, at)) for target, at in rates)
         return Table(caption, ("FMR", "TAR"), tuple(targets))

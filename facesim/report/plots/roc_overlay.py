@@ -23,7 +23,7 @@ def roc_overlay(comparison: Comparison) -> Plot | None:
         smallest = min(smallest, 1 / roc.impostor)
     if not plot.data:
         return None
-    style_axes(plot, "False match rate", "True accept rate")
+    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
     log_rate_axis(plot.layout.xaxis, smallest)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     return Plot(

@@ -38,7 +38,7 @@ def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> 
         marker={"size": 9, "color": SERIES[0]},
         hovertemplate="FMR %{x}<br>TAR %{text}<extra></extra>",
     )
-    style_axes(plot, "False match rate", "True accept rate")
+    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
     log_rate_axis(plot.layout.xaxis, min(target for target, _, _ in measured) / 2)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     return Plot(
@@ -48,7 +48,7 @@ def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> 
         plot,
         Table(
             "TAR at FAR",
-            ("FAR", "TAR"),
+            ("FMR", "TAR"),
             tuple((rate_name(target), estimate(RATE, at)) for target, at in rates),
         ),
     )

@@ -15,7 +15,7 @@ _SHOWN = 8
 def errors_section(
     presenter: FacePairPresenter, threshold: float, calibration: Calibration | None
 ) -> Section:
-    """False rejects and false accepts, those farthest from the threshold first.
+    """False non-matches and false matches, those farthest from the threshold first.
 
     Args:
         presenter: of the evaluation's pairs.
@@ -23,15 +23,15 @@ def errors_section(
         calibration: where their probabilities come from.
     """
     pairs = presenter.pairs
-    rejects, accepts = confident_errors(pairs.scores, pairs.same, threshold)
+    non_matches, matches = confident_errors(pairs.scores, pairs.same, threshold)
     galleries = [
         Gallery(
             f"{title}: {count(len(positions), 'pair')}",
             tuple(presenter.show(int(position)) for position in positions[:_SHOWN]),
         )
         for title, positions in (
-            ("One person, rejected", rejects),
-            ("Two people, accepted", accepts),
+            ("False non-matches (one person, rejected)", non_matches),
+            ("False matches (two people, accepted)", matches),
         )
         if len(positions)
     ]
@@ -62,7 +62,7 @@ def confident_errors(
 
 
 def _description(presenter: FacePairPresenter, calibration: Calibration | None) -> str:
-    told = "The errors that lie farthest from the threshold come first."
+    told = "The errors farthest from the threshold come first."
     pairs = presenter.pairs
     if calibration is None or calibration.probability is None or pairs.probabilities is None:
         return told

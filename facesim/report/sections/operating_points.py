@@ -13,6 +13,7 @@ from facesim.report.formatting import (
     number,
     percent,
 )
+from facesim.report.metric_selection import complement
 
 
 def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Metric]) -> Section:
@@ -30,7 +31,7 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
                 "The first table reads the ROC at target false match rates, so that its thresholds "
                 "are chosen on these very pairs; a target that allows no false match at all cannot "
                 "be measured. The second applies the thresholds that were chosen on val, as a "
-                "system in use would."
+                "deployed system would."
             ),
             Table(
                 "Metrics at target false match rates (TAR at FAR)",
@@ -50,7 +51,7 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
             ),
             Table(
                 f"Thresholds from {result.threshold_source}, and what they achieve here",
-                ("Chosen for", "Threshold", "FMR", "TAR", "Accuracy"),
+                ("Chosen for", "Threshold", "FMR", "FNMR", "Accuracy"),
                 tuple(_achieved(point) for point in result.operating_points),
             ),
         ),
@@ -74,5 +75,5 @@ def _achieved(point: AchievedPoint) -> tuple[str, ...]:
     name = point.name.replace("far_", "FMR ").replace("_", " ").replace("eer", "equal error rate")
     if point.threshold is None:
         return (name, point.reason or "no threshold")
-    rates = (point.fmr, point.tar, point.accuracy)
+    rates = (point.fmr, complement(point.tar), point.accuracy)
     return (name, number(point.threshold), *(estimate(RATE, rate) for rate in rates))

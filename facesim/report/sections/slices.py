@@ -1,4 +1,4 @@
-"""Whom the system serves worse: errors by attribute at the one global threshold."""
+"""Error rates by attribute at the global threshold (demographic differentials)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _DRAWN = 16
 
 
 def slices_section(slices: Slices) -> Section:
-    """The worst gap in words, the attributes of widest gap as a plot, all of them as a table."""
+    """The widest gap in words, the attributes with the widest gaps as a plot, all as a table."""
     blocks: list[Block] = [Text(note, "note") for note in slices.notes]
     attributes = _by_gap(slices.slices)
     if attributes:
@@ -33,8 +33,8 @@ def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
         for line in _lines(each)
     ]
     told = (
-        f"{_told(slices.worst_gap)} A pair counts for a value that both of its images have; the "
-        "threshold is the same for everyone. Lines are 95% intervals."
+        f"{_in_words(slices.worst_gap)} A pair counts for a value if both of its images have it; "
+        "the threshold is the same for all. Lines are 95% intervals."
     )
     if len(drawn) < len(attributes):
         told += f" The plot shows the {count(len(drawn), 'attribute')} with the widest gaps."
@@ -42,26 +42,26 @@ def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
         "slice-errors",
         "Errors by attribute",
         told,
-        interval_plot(lines, "Share of wrong decisions"),
+        interval_plot(lines, "Error rate"),
         _table(slices.slices),
     )
 
 
-def _told(gap: Gap | None) -> str:
+def _in_words(gap: Gap | None) -> str:
     if gap is None:
-        return "No attribute has two values with enough pairs to be compared."
+        return "No attribute has two values with enough pairs to compare."
     significant = gap.difference.low is not None and gap.difference.low > 0
     told = (
-        f"The widest gap of {gap.compared:,}: the {gap.rate.upper()} is higher where "
-        f"{gap.attribute} is {gap.worst} than where it is {gap.best}, by "
+        f"The widest of {gap.compared:,} gaps: the {gap.rate.upper()} is higher for "
+        f"{gap.attribute} {gap.worst} than for {gap.attribute} {gap.best}, by "
         f"{_points(gap.difference)}."
     )
-    return told if significant else f"{told} No gap is shown to be more than luck."
+    return told if significant else f"{told} No gap is statistically significant."
 
 
 def _points(difference: Estimate) -> str:
     if difference.value is None:
-        return difference.reason or "an unknown share"
+        return difference.reason or "an unknown difference"
     told = f"{signed(RATE, difference.value)} points"
     if difference.low is None or difference.high is None:
         return told

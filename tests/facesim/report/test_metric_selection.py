@@ -3,7 +3,7 @@
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult
 from facesim.interfaces.roc import Roc
-from facesim.report.metric_selection import accept_rates, headline_metrics
+from facesim.report.metric_selection import accept_rates, complement, headline_metrics
 
 
 class Plain(Metric):
@@ -63,3 +63,10 @@ def test_the_tar_at_a_target_is_told_from_other_metrics_that_are_read_there() ->
         (0.01, found.metrics["tar"]),
         (0.001, found.metrics["low"]),
     ]
+
+
+def test_the_complement_swaps_the_ends_of_the_interval() -> None:
+    found = complement(Estimate(value=0.75, low=0.5, high=1.0, reason="few pairs"))
+    assert (found.value, found.low, found.high) == (0.25, 0.0, 0.5)
+    assert found.reason == "few pairs"
+    assert complement(Estimate(value=None, reason="no pairs")).value is None

@@ -99,3 +99,10 @@ def test_a_damaged_line_is_named(path: Path) -> None:
     path.write_text(TRAIN + "nonsense\n")
     with pytest.raises(DataError, match=r"metrics.jsonl:2: not JSON"):
         read_log(path)
+
+
+def test_metrics_of_format_1_have_their_present_names(path: Path) -> None:
+    path.write_text('{"kind": "val", "step": 1, "epoch": 1, "far": 0.5, "fnmr": 0.25}\n')
+    log = read_log(path)
+    assert log is not None
+    assert log.val == ({"kind": "val", "step": 1, "epoch": 1, "fmr": 0.5, "fnmr": 0.25},)

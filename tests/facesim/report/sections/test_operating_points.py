@@ -1,0 +1,52 @@
+"""The tables of operating points."""
+
+from collections.abc import Callable
+
+import pytest
+
+from facesim.interfaces.result import EvaluationResult
+from facesim.page import Table
+from facesim.report.formatting import RATE, estimate
+from facesim.report.metric_selection import complement
+from facesim.report.sections.operating_points import operating_points_section
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
+
+
+@pytest.fixture
+def files(build_run: Callable[..., Run]) -> RunFiles:
+    return build_run().read()
+
+
+def tables(files: RunFiles) -> tuple[EvaluationResult, Table, Table]:
+    assert files.result is not None
+    _, at_targets, achieved = operating_points_section(files.result, files.metrics).blocks
+    assert isinstance(at_targets, Table)
+    assert isinstance(achieved, Table)
+    return files.result, at_targets, achieved
+
+
+def test_every_target_has_its_value_or_the_reason(files: RunFiles) -> None:
+    result, at_targets, _ = tables(files)
+    rows = {row[0]: row for row in at_targets.rows}
+    measured = result.metrics["tar_at_far_1e-1"]
+    assert rows["TAR at FAR 1e-1"][1] == f"{measured.value:.2%}"
+    assert len(rows["TAR at FAR 1e-1"]) == len(at_targets.columns)
+    assert rows["TAR at FAR 1e-6"][1].startswith("not measurable with ")
+
+
+def test_thresholds_from_val_have_both_error_rates(files: RunFiles) -> None:
+    result, _, achieved = tables(files)
+    assert achieved.columns == ("Chosen for", "Threshold", "FMR", "FNMR", "Accuracy")
+    assert [row[0] for row in achieved.rows[:3]] == [
+        "best accuracy",
+        "equal error rate",
+        "FMR 1e-1",
+    ]
+    best = result.operating_points[0]
+    assert achieved.rows[0][2:] == (
+        estimate(RATE, best.fmr),
+        estimate(RATE, complement(best.tar)),
+        estimate(RATE, best.accuracy),
+    )
+    assert len(achieved.rows[-1]) == 2  # the reason spans the rest

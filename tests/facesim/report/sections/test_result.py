@@ -1,0 +1,91 @@
+"""The first section: cards, and the improvement over baselines."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from facesim.experiment.loading import load_experiment
+from facesim.interfaces.result import CurvePoint, Estimate
+from facesim.page import Card, Cards, Plot, Table, Text
+from facesim.report.sections.result import baselines_block, headline_cards, result_section
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
+
+
+@pytest.fixture
+def files(build_run: Callable[..., Run]) -> RunFiles:
+    return build_run().read()
+
+
+def test_cards_are_headline_metrics_and_the_smallest_fmr_with_ten_false_matches(
+    files: RunFiles,
+) -> None:
+    assert files.result is not None
+    labels = [card.label for card in headline_cards(files.result, files.metrics)]
+    headline = [metric.label for metric in files.metrics.values() if metric.headline]
+    assert labels == [*headline, "TAR at FAR 1e-1"]
+
+
+def test_with_too_few_impostors_no_tar_is_a_headline(files: RunFiles) -> None:
+    assert files.result is not None
+    point = CurvePoint(target=0.1, tar=0.5, false_matches_allowed=9)
+    metrics = {**files.result.metrics, "tar_at_far_1e-1": Estimate(value=0.5, point=point)}
+    result = files.result.model_copy(update={"metrics": metrics})
+    labels = [card.label for card in headline_cards(result, files.metrics)]
+    assert "TAR at FAR 1e-1" not in labels
+
+
+def test_an_undefined_accuracy_has_its_reason(files: RunFiles) -> None:
+    assert files.result is not None
+    result = files.result.model_copy(
+        update={"threshold": None, "reasons": {"threshold": "val has no pairs"}}
+    )
+    verdict, *_ = result_section(replace(files, result=result)).blocks
+    assert isinstance(verdict, Text)
+    assert verdict.text.endswith("is undefined: val has no pairs.")
+
+
+def test_findings_of_the_linter_are_announced(files: RunFiles) -> None:
+    warning = result_section(files).blocks[2]
+    told = "The protocol linter has findings, listed below: dominant identity."
+    assert warning == Text(told, "warning")
+    assert isinstance(result_section(replace(files, lint=None)).blocks[2], Plot)
+
+
+def test_a_run_without_the_evaluation_says_how_to_make_one(files: RunFiles) -> None:
+    (block,) = result_section(replace(files, result=None)).blocks
+    assert isinstance(block, Text)
+    assert "`facesim eval`" in block.text
+
+
+def test_the_first_metric_is_drawn_and_all_are_in_the_table(files: RunFiles) -> None:
+    assert files.result is not None
+    shown = [files.metrics["eer"], files.metrics["roc_auc"]]
+    plot = baselines_block(files.result, files.baselines, shown)
+    assert isinstance(plot, Plot)
+    assert "Equal error rate over chance (a random score): -" in plot.description
+    assert plot.figure.layout.xaxis.title.text == "Equal error rate"
+    assert plot.numbers.columns == ("System", "Equal error rate", "ROC AUC")
+    assert [row[0] for row in plot.numbers.rows] == ["this run", "chance"]
+
+
+def test_without_metrics_or_baselines_nothing_is_drawn(files: RunFiles) -> None:
+    assert files.result is not None
+    assert isinstance(baselines_block(files.result, files.baselines, []), Table)
+    assert isinstance(baselines_block(files.result, (), [files.metrics["eer"]]), Text)
+
+
+def test_cards_of_the_protocol_come_first(files: RunFiles) -> None:
+    assert files.result is not None
+    fold = {"fold": 1, "pairs": 24, "threshold": 0.5, "accuracy": 0.9}
+    details = {"folds": [fold, fold], "mean_accuracy": 0.9, "standard_error": 0.01}
+    k_fold = replace(
+        files,
+        evaluated=load_experiment(files.run.path / "experiment.yaml", ["evaluate.protocol=k_fold"]),
+        result=files.result.model_copy(update={"details": details}),
+    )
+    cards = result_section(k_fold).blocks[1]
+    assert isinstance(cards, Cards)
+    assert cards.cards[0] == Card("Accuracy over 2 folds", "90.00%", "standard error 1.00%")
+    assert cards.cards[1].label == "Accuracy"
