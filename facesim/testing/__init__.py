@@ -1,4 +1,4 @@
-"""A conformance kit: does a plugin keep what its kind promises?
+"""Conformance kit: checks that a plugin keeps the promises of its kind.
 
 Example:
     >>> from facesim import losses
@@ -25,6 +25,6 @@ def check_plugin(spec: Spec[Any]) -> None:
     """Check that a plugin, with these parameters, keeps every promise of its kind.
 
     Raises:
-        ContractBrokenError: says of each promise that is broken what was seen and how to mend it.
+        ContractBrokenError: with the observation and a hint for each broken promise.
     """
     CONTRACTS[spec.plugin.kind].check(spec)

@@ -1,4 +1,4 @@
-"""What a backbone promises."""
+"""Contract of backbones."""
 
 import torch
 from torch import Tensor, nn
@@ -21,78 +21,80 @@ BACKBONE: Contract[Backbone] = Contract("backbone", promises_of_every_kind())
 
 
 @BACKBONE.promise(
-    mend="end the tail with global pooling and nn.Flatten(), and pass its width as `features`; one "
-    "that gives feature maps passes `pooled=False`"
+    hint="end the tail with global pooling and nn.Flatten(), and pass its width as `features`; or "
+    "pass `pooled=False` if it gives feature maps"
 )
 def features_have_the_stated_width(spec: Spec[Backbone]) -> None:
-    """Images of any number become features float32 [B, features], or unpooled ones with h and w."""
+    """Any number of images gives features float32 [B, features], or unpooled maps of that width."""
     backbone = spec.build().eval()
-    require(isinstance(backbone, Backbone), f"it is no Backbone but a {type(backbone).__name__}")
     for count in (1, 3):
         features = backbone(_images(backbone, count))
-        seen = f"{count} images gave {features.dtype} {list(features.shape)}"
+        observed = f"{count} images gave {features.dtype} {list(features.shape)}"
         stated = (count, backbone.features)
         require(
             features.shape[:2] == stated and features.dtype == torch.float32,
-            f"{seen}, `features` says {backbone.features}",
+            f"{observed}, `features` says {backbone.features}",
         )
-        require(features.ndim == (2 if backbone.pooled else 4), f"{seen}, pooled={backbone.pooled}")
+        require(
+            features.ndim == (2 if backbone.pooled else 4), f"{observed}, pooled={backbone.pooled}"
+        )
 
 
 @BACKBONE.promise(
-    mend="give Backbone the frozen part as `trunk`, and let no module of it override train() or "
-    "eval(); Backbone keeps it in eval() mode and without gradients"
+    hint="pass the frozen part as `trunk`, and let none of its modules override train() or eval(); "
+    "Backbone keeps it in eval() mode and without gradients"
 )
 def trunk_does_not_move(spec: Spec[Backbone]) -> None:
-    """Nothing in the trunk moves in training, not even the statistics of its BatchNorm."""
+    """Training changes nothing in the trunk, not even the statistics of its BatchNorm."""
     backbone = spec.build()
-    learning = [name for name, p in backbone.trunk.named_parameters() if p.requires_grad]
-    require(not learning, f"to be trained in the trunk: {', '.join(learning[:3])}")
+    trainable = [name for name, p in backbone.trunk.named_parameters() if p.requires_grad]
+    require(not trainable, f"trainable in the trunk: {', '.join(trainable[:3])}")
     moved = _moved_by_training(backbone, backbone.trunk)
-    require(not moved, f"moved in the trunk: {', '.join(sorted(moved)[:3])}")
+    require(not moved, f"changed in the trunk: {', '.join(sorted(moved)[:3])}")
 
 
-@BACKBONE.promise(
-    mend="put what is frozen into the trunk; let the modules of trunk and tail share nothing"
-)
+@BACKBONE.promise(hint="put what is frozen into the trunk; share no module between trunk and tail")
 def tail_is_trained(spec: Spec[Backbone]) -> None:
-    """Everything in the tail is trained: each parameter gets a gradient, each statistic moves."""
+    """All of the tail is trained: each parameter gets a gradient, each statistic changes."""
     backbone = spec.build()
     statistics = {
         name for name, buffer in backbone.tail.named_buffers() if buffer.is_floating_point()
     } & set(backbone.tail.state_dict())
     still = statistics - _moved_by_training(backbone, backbone.tail)
-    require(not still, f"unmoved in the tail: {', '.join(sorted(still)[:3])}")
+    require(not still, f"unchanged in the tail: {', '.join(sorted(still)[:3])}")
     gradients = {name: p.grad for name, p in backbone.tail.named_parameters()}
     idle = [name for name, gradient in gradients.items() if gradient is None or not gradient.any()]
     require(not idle, f"no gradient in the tail for {', '.join(idle[:3])}")
 
 
 @BACKBONE.promise(
-    mend="leave the switch of modes to Backbone.train, which keeps the trunk in eval()"
+    hint="do not override train() or eval(); Backbone.train keeps the trunk in eval() mode"
 )
 def trunk_is_the_same_in_training(spec: Spec[Backbone]) -> None:
-    """The trunk gives the same in training as in use, without a graph: its output is cached."""
+    """The trunk gives the same output in training as in use, without a graph: it is cached."""
     backbone = spec.build()
     images = _images(backbone, 3)
     in_use = backbone.eval().run_trunk(images)
     in_training = backbone.train().run_trunk(images)
     require(not in_training.requires_grad, "the trunk's output has a graph")
-    require(torch.equal(in_use, in_training), "in training the trunk's output is another one")
+    require(torch.equal(in_use, in_training), "the trunk's output differs between training and use")
 
 
-@BACKBONE.promise(mend="in eval() mode, let nothing be random nor depend on the rest of the batch")
+@BACKBONE.promise(hint="in eval() mode, let nothing be random or depend on the rest of the batch")
 def features_do_not_depend_on_the_batch(spec: Spec[Backbone]) -> None:
-    """In use an image has the same features each time, in any batch."""
+    """In use an image has the same features each time and in any batch."""
     backbone = spec.build().eval()
     images = _images(backbone, 3)
-    require(torch.equal(backbone(images), backbone(images)), "a second time they are others")
+    require(
+        torch.equal(backbone(images), backbone(images)),
+        "the same images gave different features a second time",
+    )
     alone = torch.cat([backbone(image[None]) for image in images])
-    seen = difference(backbone(images), alone, relative=1e-3, absolute=1e-4)
-    require(not seen, f"alone and in a batch {seen}")
+    observed = difference(backbone(images), alone, relative=1e-3, absolute=1e-4)
+    require(not observed, f"alone and in a batch {observed}")
 
 
-@BACKBONE.promise(mend="begin trunk and tail with an operation that is not in place")
+@BACKBONE.promise(hint="begin trunk and tail with an operation that is not in-place")
 def inputs_stay_as_they_were(spec: Spec[Backbone]) -> None:
     """Neither the pixels nor the trunk's output, which may come from the cache, are changed."""
     backbone = spec.build()
@@ -104,7 +106,7 @@ def inputs_stay_as_they_were(spec: Spec[Backbone]) -> None:
     require(torch.equal(output, kept), "the tail changed the trunk's output")
 
 
-@BACKBONE.promise(mend="draw weights with torch's functions and no generator of your own")
+@BACKBONE.promise(hint="draw weights with torch's functions and no generator of your own")
 def weights_follow_from_the_seed(spec: Spec[Backbone]) -> None:
     """Random weights come from torch's global generator, so that a seed repeats them."""
     states = []
@@ -113,46 +115,46 @@ def weights_follow_from_the_seed(spec: Spec[Backbone]) -> None:
         states.append(spec.build().state_dict())
     first, second = states
     moved = [key for key in first if not torch.equal(first[key], second[key])]
-    require(not moved, f"under one seed {', '.join(moved[:3])} came out differently")
+    require(not moved, f"different under one seed: {', '.join(moved[:3])}")
 
 
-@BACKBONE.promise(mend=REGISTER)
+@BACKBONE.promise(hint=REGISTER)
 def every_tensor_is_registered(spec: Spec[Backbone]) -> None:
-    """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
+    """Every tensor that it keeps is a parameter or a buffer, and so moves to a GPU with it."""
     require_registered_tensors(spec.build())
 
 
-@BACKBONE.promise(mend=REGISTER)
+@BACKBONE.promise(hint=REGISTER)
 def state_survives_a_checkpoint(spec: Spec[Backbone]) -> None:
-    """A checkpoint holds all of it: restored, it gives the same features."""
+    """A checkpoint holds all of it: once restored, it gives the same features."""
     trained, fresh = spec.build(), spec.build()
     _train(trained)
     fresh.load_state_dict(through_a_file(trained.state_dict()))
     images = _images(fresh, 2)
     same = torch.equal(trained.eval()(images), fresh.eval()(images))
-    require(same, "restored, it gives other features")
+    require(same, "restored from a checkpoint, it gives different features")
 
 
-@BACKBONE.promise(mend="keep functions that modules hold at the top of a file: no lambda in them")
+@BACKBONE.promise(hint="let modules hold functions defined at the top of a file, not lambdas")
 def it_can_be_pickled(spec: Spec[Backbone]) -> None:
-    """A worker process can be handed it."""
+    """It can be pickled, and so be sent to a worker process."""
     backbone = spec.build().eval()
     images = _images(backbone, 2)
     same = torch.equal(backbone(images), pickled(backbone)(images))
-    require(same, "the copy gives other features")
+    require(same, "the copy gives different features")
 
 
 @BACKBONE.promise(
-    mend="let no Python `if` depend on the values of a tensor; torch.export's own message says "
-    "where it gave up"
+    hint="let no Python `if` depend on the values of a tensor; torch.export's message says where "
+    "it failed"
 )
 def it_can_be_exported(spec: Spec[Backbone]) -> None:
-    """torch.export makes a program of it that gives the same features."""
+    """torch.export turns it into a program that gives the same features."""
     backbone = spec.build().eval()
     images = _images(backbone, 2)
     program = torch.export.export(backbone, (images,)).module()
-    seen = difference(backbone(images), program(images), relative=1e-3, absolute=1e-4)
-    require(not seen, f"exported, {seen}")
+    observed = difference(backbone(images), program(images), relative=1e-3, absolute=1e-4)
+    require(not observed, f"exported, {observed}")
 
 
 def _images(backbone: Backbone, count: int, seed: int = 0) -> Tensor:
@@ -165,7 +167,7 @@ def _train(backbone: Backbone, steps: int = 3) -> None:
     backbone.train()
     readout = nn.Linear(backbone.features, 1)
     trained = [p for p in (*backbone.parameters(), *readout.parameters()) if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=1e-3)  # random weights are easily blown up
+    optimizer = torch.optim.SGD(trained, lr=1e-3)  # random weights diverge easily
     for step in range(steps):
         optimizer.zero_grad()
         features = backbone(_images(backbone, 4, seed=step))

@@ -1,4 +1,4 @@
-"""A contract: what the plugins of a kind promise, each promise with its check and its remedy."""
+"""Contracts: what the plugins of a kind promise, each promise with a check and a hint."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,29 +13,29 @@ from facesim.registry import Spec
 T = TypeVar("T")
 
 Check = Callable[[Spec[Any]], None]
-"""Builds the plugin as often as it likes, and raises if it sees a promise broken."""
+"""Builds the plugin as often as it needs, and raises if the promise is broken."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A promise that a plugin does not keep.
+    """A promise that a plugin breaks.
 
     Attributes:
         plugin: kind, name and place of registration.
         promise: the name of the promise.
         statement: what is promised.
-        seen: what the plugin did instead.
-        mend: how such a plugin is usually mended.
+        observed: what the plugin did instead.
+        hint: how such a plugin is usually fixed.
     """
 
     plugin: str
     promise: str
     statement: str
-    seen: str
-    mend: str
+    observed: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.statement}\n    seen: {self.seen}\n    mend: {self.mend}"
+        return f"{self.statement}\n    observed: {self.observed}\n    hint: {self.hint}"
 
 
 class ContractBrokenError(FacesimError):
@@ -58,12 +58,12 @@ class Promise:
 
     Attributes:
         statement: what is promised, in a sentence.
-        mend: how a plugin that breaks it is usually mended.
-        check: finds out whether a plugin keeps it.
+        hint: how a plugin that breaks it is usually fixed.
+        check: raises if a plugin breaks it.
     """
 
     statement: str
-    mend: str
+    hint: str
     check: Check
 
     @property
@@ -75,26 +75,26 @@ class Promise:
         """What the plugin does instead; None if it keeps the promise.
 
         An exception of the plugin breaks the promise. Torch's global generator is seeded for the
-        check, and given back as it was.
+        check and restored afterwards.
         """
         try:
             self._check(spec)
-        except _SeenError as seen:
-            return self._broken(spec, str(seen))
+        except _ViolationError as observed:
+            return self._broken(spec, str(observed))
         except Exception as error:  # noqa: BLE001  somebody else's code may raise anything
             return self._broken(spec, f"{type(error).__name__}: {error}")
         return None
 
     def require(self, spec: Spec[Any]) -> None:
-        """Do nothing if the plugin keeps the promise.
+        """Check the promise.
 
         Raises:
-            ContractBrokenError: it does not; an exception of the plugin is the error's cause.
+            ContractBrokenError: it is broken; an exception of the plugin is the error's cause.
         """
         try:
             self._check(spec)
-        except _SeenError as seen:
-            raise ContractBrokenError([self._broken(spec, str(seen))]) from None
+        except _ViolationError as observed:
+            raise ContractBrokenError([self._broken(spec, str(observed))]) from None
         except Exception as error:
             broken = self._broken(spec, f"{type(error).__name__}: {error}")
             raise ContractBrokenError([broken]) from error
@@ -104,10 +104,10 @@ class Promise:
             torch.manual_seed(0)
             self.check(spec)
 
-    def _broken(self, spec: Spec[Any], seen: str) -> Violation:
+    def _broken(self, spec: Spec[Any], observed: str) -> Violation:
         plugin = spec.plugin
         described = f"the {plugin.kind} {plugin.name!r} ({plugin.origin})"
-        return Violation(described, self.name, self.statement, seen, self.mend)
+        return Violation(described, self.name, self.statement, observed, self.hint)
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ class Contract(Generic[T]):
     kind: str
     promises: list[Promise]
 
-    def promise(self, mend: str) -> Callable[[Check], Check]:
+    def promise(self, hint: str) -> Callable[[Check], Check]:
         """Add a check to the contract; its docstring states the promise in one sentence."""
 
         def add(check: Check) -> Check:
             statement = " ".join((getdoc(check) or "").split())
-            self.promises.append(Promise(statement, mend, check))
+            self.promises.append(Promise(statement, hint, check))
             return check
 
         return add
@@ -144,16 +144,16 @@ class Contract(Generic[T]):
             raise ContractBrokenError(broken)
 
 
-def require(kept: bool | torch.Tensor, seen: str) -> None:
+def require(kept: bool | torch.Tensor, observed: str) -> None:
     """In a check: the promise is broken unless ``kept``.
 
     Args:
         kept: a bool, or a tensor of one.
-        seen: what the plugin did, for its author.
+        observed: what the plugin did, for its author.
     """
     if not kept:
-        raise _SeenError(seen)
+        raise _ViolationError(observed)
 
 
-class _SeenError(Exception):
-    """What a check saw that breaks the promise."""
+class _ViolationError(Exception):
+    """Raised by a check: the promise is broken."""

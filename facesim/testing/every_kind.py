@@ -1,4 +1,4 @@
-"""What every plugin promises, of whatever kind."""
+"""Promises of plugins of every kind."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ EVERY_KIND: Contract[Any] = Contract("plugin", [])
 
 
 def promises_of_every_kind() -> list[Promise]:
-    """The beginning of a kind's own list of promises."""
+    """The first promises of each kind's contract."""
     return list(EVERY_KIND.promises)
 
 
 @EVERY_KIND.promise(
-    mend="write a docstring, and annotate every YAML parameter as "
+    hint="write a docstring, and annotate every YAML parameter as "
     'Annotated[float, Field(description="...")]'
 )
 def explains_itself(spec: Spec[Any]) -> None:
-    """It has a docstring, and each of its parameters a description."""
+    """It has a docstring, and each parameter has a description."""
     require(bool(spec.plugin.summary), "there is no docstring")
     fields = spec.plugin.parameters.model_fields
-    silent = [key for key, info in fields.items() if key != "name" and not info.description]
-    require(not silent, f"no description of {', '.join(silent)}")
+    undescribed = [key for key, info in fields.items() if key != "name" and not info.description]
+    require(not undescribed, f"no description of {', '.join(undescribed)}")
 
 
 @EVERY_KIND.promise(
-    mend="annotate the parameter with a type that YAML can hold: numbers, text, Path, tuples, or "
+    hint="annotate the parameter with a type that YAML can hold: numbers, text, Path, tuples, or "
     "a pydantic model of them"
 )
 def parameters_survive_being_written(spec: Spec[Any]) -> None:

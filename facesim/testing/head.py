@@ -1,4 +1,4 @@
-"""What a head promises."""
+"""Contract of heads."""
 
 import torch
 from torch import Tensor
@@ -20,32 +20,32 @@ MAP_SIZE = (5, 4)
 HEAD: Contract[Head] = Contract("head", promises_of_every_kind())
 
 
-@HEAD.promise(mend="give one row of numbers an image, in float32, also for a single image")
-def embeddings_are_one_row_an_image(spec: Spec[Head]) -> None:
+@HEAD.promise(hint="return one float32 row per image, also for a single image")
+def embeddings_are_one_row_per_image(spec: Spec[Head]) -> None:
     """Features [B, F] become embeddings float32 [B, D], for any B and always the same D.
 
-    So do feature maps [B, F, h, w], if it says that it pools them.
+    So do feature maps [B, F, h, w] if it pools them itself.
     """
     head = spec.build(FEATURES).eval()
     width = head(_features(head, 2)).shape[-1]
     for count in (1, 2, 7):
         embeddings = head(_features(head, count))
-        seen = f"{count} images gave {embeddings.dtype} {list(embeddings.shape)}"
-        require(embeddings.shape == (count, width) and embeddings.dtype == torch.float32, seen)
+        observed = f"{count} images gave {embeddings.dtype} {list(embeddings.shape)}"
+        require(embeddings.shape == (count, width) and embeddings.dtype == torch.float32, observed)
 
 
-@HEAD.promise(mend="in eval() mode, let nothing depend on the other images of the batch")
+@HEAD.promise(hint="in eval() mode, let nothing depend on the other images of the batch")
 def embedding_does_not_depend_on_the_batch(spec: Spec[Head]) -> None:
     """In use an image has the same embedding in any batch."""
     head = spec.build(FEATURES).eval()
     features = _features(head, 5)
-    seen = difference(head(features), torch.cat([head(row[None]) for row in features]))
-    require(not seen, f"alone and in a batch {seen}")
+    observed = difference(head(features), torch.cat([head(row[None]) for row in features]))
+    require(not observed, f"alone and in a batch {observed}")
 
 
-@HEAD.promise(mend="leave out the parameter, or use it in forward")
+@HEAD.promise(hint="remove the parameter, or use it in forward")
 def every_parameter_has_a_gradient(spec: Spec[Head]) -> None:
-    """Every parameter that is to be trained gets a gradient."""
+    """Every trainable parameter gets a gradient."""
     head = spec.build(FEATURES)
     embeddings = head(_features(head, 4))
     (embeddings * torch.randn(embeddings.shape)).sum().backward()
@@ -53,36 +53,36 @@ def every_parameter_has_a_gradient(spec: Spec[Head]) -> None:
     require(not idle, f"no gradient for {', '.join(idle)}")
 
 
-@HEAD.promise(mend="draw weights with torch's functions and no generator of your own")
+@HEAD.promise(hint="draw weights with torch's functions and no generator of your own")
 def weights_follow_from_the_seed(spec: Spec[Head]) -> None:
-    """Its first weights are drawn from torch's global generator, so that a seed repeats them."""
+    """Initial weights come from torch's global generator, so that a seed repeats them."""
     states = []
     for _ in range(2):
         torch.manual_seed(0)
         states.append(spec.build(FEATURES).state_dict())
     first, second = states
     moved = [key for key in first if not torch.equal(first[key], second[key])]
-    require(not moved, f"under one seed {', '.join(moved)} came out differently")
+    require(not moved, f"different under one seed: {', '.join(moved)}")
 
 
-@HEAD.promise(mend=REGISTER)
+@HEAD.promise(hint=REGISTER)
 def every_tensor_is_registered(spec: Spec[Head]) -> None:
-    """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
+    """Every tensor that it keeps is a parameter or a buffer, and so moves to a GPU with it."""
     require_registered_tensors(spec.build(FEATURES))
 
 
-@HEAD.promise(mend=REGISTER)
+@HEAD.promise(hint=REGISTER)
 def state_survives_a_checkpoint(spec: Spec[Head]) -> None:
-    """A checkpoint holds all of it: restored, it embeds the same."""
+    """A checkpoint holds all of it: once restored, it gives the same embeddings."""
     trained, fresh = spec.build(FEATURES), spec.build(FEATURES)
-    trained(_features(trained, 8))  # moves the statistics of a BatchNorm
+    trained(_features(trained, 8))  # changes the statistics of a BatchNorm
     fresh.load_state_dict(through_a_file(trained.state_dict()))
     features = _features(fresh, 3)
     same = torch.equal(trained.eval()(features), fresh.eval()(features))
-    require(same, "restored, it embeds otherwise")
+    require(same, "restored from a checkpoint, it gives different embeddings")
 
 
 def _features(head: Head, count: int) -> Tensor:
-    """What a backbone could give it; maps for a head that pools them."""
+    """Random features, or feature maps for a head that pools them."""
     shape = (count, FEATURES, *(MAP_SIZE if head.pools else ()))
     return torch.randn(shape, requires_grad=True)

@@ -1,4 +1,4 @@
-"""What a loss promises."""
+"""Contract of losses."""
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ LOSS: Contract[Loss] = Contract("loss", promises_of_every_kind())
 
 
 @LOSS.promise(
-    mend="divide by max(number of pairs, 1), and clamp what goes into a root, a logarithm or a "
+    hint="divide by max(number of pairs, 1), and clamp what goes into a root, a logarithm or a "
     "division; an empty sum times 0 keeps the graph"
 )
 def value_and_gradients_are_finite(spec: Spec[Loss]) -> None:
@@ -37,38 +37,38 @@ def value_and_gradients_are_finite(spec: Spec[Loss]) -> None:
 
 
 @LOSS.promise(
-    mend="use torch.linalg.vector_norm, whose gradient at 0 is 0, instead of the root of a sum of "
+    hint="use torch.linalg.vector_norm, whose gradient at 0 is 0, instead of the root of a sum of "
     "squares, and functional.normalize instead of dividing by a norm"
 )
 def gradients_are_finite_where_embeddings_are_equal(spec: Spec[Loss]) -> None:
-    """Its gradients are finite where all embeddings are the same, tiny or huge."""
+    """Its gradients are finite where all embeddings are equal, tiny or huge."""
     for value in (0.0, 1e-30, 1e4):
         embeddings = torch.full((len(ALL_PAIRS.images), DIM), value, requires_grad=True)
         _require_finite(_build(spec), embeddings, ALL_PAIRS, f"every embedding {value} throughout")
 
 
 @LOSS.promise(
-    mend="treat every pair alike: no weight by position, and a symmetric score for its two sides"
+    hint="treat all pairs alike: no weight by position, and a symmetric score of the two sides"
 )
 def order_of_pairs_does_not_matter(spec: Spec[Loss]) -> None:
-    """It does not depend on the order of the pairs, nor on which image of a pair comes first."""
+    """It depends neither on the order of the pairs nor on which image of a pair comes first."""
     loss, embeddings = _build(spec), _embeddings(ALL_PAIRS)
-    seen = difference(loss(embeddings, ALL_PAIRS), loss(embeddings, reordered_pairs(ALL_PAIRS)))
-    require(not seen, f"with the pairs in another order {seen}")
+    observed = difference(loss(embeddings, ALL_PAIRS), loss(embeddings, reordered_pairs(ALL_PAIRS)))
+    require(not observed, f"with the pairs reordered {observed}")
 
 
-@LOSS.promise(mend="find the images of a pair by batch.pairs, or batch.gather(embeddings)")
+@LOSS.promise(hint="find the images of a pair through batch.pairs or batch.gather(embeddings)")
 def order_of_images_does_not_matter(spec: Spec[Loss]) -> None:
     """It does not depend on the order of the images in the batch."""
     loss, embeddings = _build(spec), _embeddings(ALL_PAIRS)
     turned = loss(embeddings.flip(0), reversed_images(ALL_PAIRS))
-    seen = difference(loss(embeddings, ALL_PAIRS), turned)
-    require(not seen, f"with the images in reverse order {seen}")
+    observed = difference(loss(embeddings, ALL_PAIRS), turned)
+    require(not observed, f"with the images in reverse order {observed}")
 
 
-@LOSS.promise(mend="work on a copy; leave out the operations that end in an underscore")
+@LOSS.promise(hint="work on a copy; avoid operations whose names end with an underscore")
 def embeddings_stay_as_they_were(spec: Spec[Loss]) -> None:
-    """It leaves the embeddings that it is given as they were."""
+    """It does not change the embeddings that it is given."""
     embeddings = _embeddings(ALL_PAIRS).detach()
     before = embeddings.clone()
     loss = _build(spec)
@@ -78,11 +78,11 @@ def embeddings_stay_as_they_were(spec: Spec[Loss]) -> None:
 
 
 @LOSS.promise(
-    mend="compute the score both ways round and take the mean, or a function of a - b that does "
-    "not see its sign; give one number a pair, also where there is none"
+    hint="average the scores of (a, b) and (b, a), or use an even function of a - b; return one "
+    "number per pair, also for zero pairs"
 )
 def score_is_symmetric(spec: Spec[Loss]) -> None:
-    """Its score of P pairs is P numbers, exactly the same with a and b exchanged."""
+    """The scores of P pairs are P numbers, exactly the same with a and b exchanged."""
     loss = _build(spec).eval()
     a, b = torch.randn(2, 50, DIM)
     for pairs in (50, 1, 0):
@@ -93,13 +93,13 @@ def score_is_symmetric(spec: Spec[Loss]) -> None:
 
 
 @LOSS.promise(
-    mend="negate a distance, so that higher means more alike; check that genuine pairs "
-    "(batch.same is True) are pulled together and not apart"
+    hint="negate a distance, so that higher means more alike; check that genuine pairs "
+    "(batch.same is True) are pulled together, not apart"
 )
 def training_tells_genuine_from_impostor(spec: Spec[Loss]) -> None:
-    """After 200 steps on toy embeddings it has fallen, and nine in ten genuine scores are higher.
+    """After 200 steps on toy embeddings the loss has fallen, and genuine pairs score higher.
 
-    That is, higher than that of an impostor pair; chance is one in two.
+    A genuine score must exceed an impostor score in nine of ten comparisons; chance is one in two.
     """
     batch = batch_of([0, 0, 0, 1, 1, 1, 2, 2, 2])
     loss, embeddings = _build(spec), _embeddings(batch)
@@ -117,54 +117,57 @@ def training_tells_genuine_from_impostor(spec: Spec[Loss]) -> None:
     require(share > 0.9, f"a genuine score is the higher one in {share:.0%} of the comparisons")
 
 
-@LOSS.promise(mend="begin with embeddings.float(), and leave the sum in float32")
+@LOSS.promise(hint="begin with embeddings.float(), and keep the sum in float32")
 def half_precision_gives_nearly_the_same(spec: Spec[Loss]) -> None:
-    """Under autocast bfloat16 embeddings give nearly the same loss, in float32."""
+    """Under autocast, bfloat16 embeddings give nearly the same loss, in float32."""
     loss, embeddings = _build(spec), _embeddings(ALL_PAIRS)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         halved = loss(embeddings.bfloat16(), ALL_PAIRS)
     require(halved.dtype == torch.float32, f"the loss is {halved.dtype}")
-    seen = difference(loss(embeddings, ALL_PAIRS), halved, relative=0.05, absolute=0.05)
-    require(not seen, f"in bfloat16 {seen}")
+    observed = difference(loss(embeddings, ALL_PAIRS), halved, relative=0.05, absolute=0.05)
+    require(not observed, f"in bfloat16 {observed}")
 
 
-@LOSS.promise(mend=REGISTER)
+@LOSS.promise(hint=REGISTER)
 def every_tensor_is_registered(spec: Spec[Loss]) -> None:
-    """Every tensor that it keeps is a parameter or a buffer, so that it moves to a GPU with it."""
+    """Every tensor that it keeps is a parameter or a buffer, and so moves to a GPU with it."""
     require_registered_tensors(_build(spec))
 
 
-@LOSS.promise(mend=REGISTER)
+@LOSS.promise(hint=REGISTER)
 def state_survives_a_checkpoint(spec: Spec[Loss]) -> None:
-    """A checkpoint holds all of it: restored, it scores and costs the same."""
+    """A checkpoint holds all of it: once restored, it gives the same scores and the same loss."""
     trained, fresh = _build(spec).eval(), _build(spec).eval()
     fresh.load_state_dict(through_a_file(trained.state_dict()))
     a, b = torch.randn(2, 20, DIM)
-    require(torch.equal(trained.score(a, b), fresh.score(a, b)), "restored, it scores otherwise")
+    require(
+        torch.equal(trained.score(a, b), fresh.score(a, b)),
+        "restored from a checkpoint, it gives different scores",
+    )
     embeddings = _embeddings(ALL_PAIRS)
     same = torch.equal(trained(embeddings, ALL_PAIRS), fresh(embeddings, ALL_PAIRS))
-    require(same, "restored, it costs otherwise")
+    require(same, "restored from a checkpoint, it gives a different loss")
 
 
 @LOSS.promise(
-    mend="set of_training_identities = True if forward reads a weight per training identity; the "
-    "engine then leaves other people's faces out"
+    hint="set of_training_identities = True if forward reads a weight per training identity; the "
+    "engine then computes no loss on other identities"
 )
-def other_people_have_a_loss(spec: Spec[Loss]) -> None:
-    """It has a finite value for identities that it was not trained on, or says that it has none."""
+def other_identities_have_a_loss(spec: Spec[Loss]) -> None:
+    """It is finite for identities that were not trained on, or declares that it is undefined."""
     loss = _build(spec)
     if not loss.of_training_identities:
-        strangers = batch_of([IDENTITIES + identity for identity in (0, 0, 1, 5)])
-        value = loss(_embeddings(strangers), strangers)
-        require(value.isfinite(), f"the loss of other people's faces is {value.item()}")
+        others = batch_of([IDENTITIES + identity for identity in (0, 0, 1, 5)])
+        value = loss(_embeddings(others), others)
+        require(value.isfinite(), f"on other identities the loss is {value.item()}")
 
 
 @LOSS.promise(
-    mend="impostor_margin is a score, so of a distance the negative; name none if the cost of an "
-    "impostor pair depends on anything but its score"
+    hint="impostor_margin is a score, so negate a distance; return None if the cost of an impostor "
+    "pair depends on anything but its score"
 )
 def impostors_beyond_the_margin_cost_nothing(spec: Spec[Loss]) -> None:
-    """If it names a margin, an impostor pair costs something exactly if its score is higher."""
+    """If there is an impostor margin, an impostor pair costs something iff its score exceeds it."""
     loss, pair = _build(spec), batch_of([0, 1])
     margin = loss.impostor_margin()
     if margin is None:
@@ -179,11 +182,11 @@ def impostors_beyond_the_margin_cost_nothing(spec: Spec[Loss]) -> None:
 
 
 @LOSS.promise(
-    mend="chance_loss is the lowest value of forward over all scores that are the same for every "
-    "pair, with that share of genuine pairs; name none if it is not known"
+    hint="chance_loss is the lowest value of forward where all pairs have one score, given the "
+    "share of genuine pairs; return None if unknown"
 )
 def equal_faces_cost_at_least_the_chance_loss(spec: Spec[Loss]) -> None:
-    """If it names a chance loss, it is not below that where all embeddings are the same."""
+    """If there is a chance loss, the loss of equal embeddings is not below it."""
     loss = _build(spec)
     for composition, batch in COMPOSITIONS.items():
         share = batch.same.float().mean().item() if len(batch.same) else 0.0

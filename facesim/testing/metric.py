@@ -1,4 +1,4 @@
-"""What a metric promises."""
+"""Contract of metrics."""
 
 import math
 
@@ -14,21 +14,23 @@ PAIRS = 2000
 METRIC: Contract[Metric] = Contract("metric", promises_of_every_kind())
 
 
-@METRIC.promise(mend="turn higher_is_better around, or the sign of value()")
+@METRIC.promise(hint="invert higher_is_better, or the sign of value()")
 def better_scores_have_a_better_value(spec: Spec[Metric]) -> None:
-    """A system that separates the pairs perfectly is better than one that has them reversed."""
+    """Perfectly separated scores are better than perfectly reversed ones."""
     metric = spec.build()
     perfect, reversed_ = (_scored(separation).roc() for separation in (50.0, -50.0))
     if metric.undefined_reason(perfect) is not None:
         return
     values = metric.value(perfect, 0.0), metric.value(reversed_, 0.0)
     worse = metric.better(values[1], than=values[0])
-    require(not worse, f"perfect {values[0]:g}, reversed {values[1]:g}: the latter is better")
+    require(not worse, f"separated {values[0]:g}, reversed {values[1]:g}: the latter is better")
 
 
-@METRIC.promise(mend="say in undefined_reason() what is missing, and return a finite number else")
+@METRIC.promise(
+    hint="return from undefined_reason() what is missing, or else a finite number from value()"
+)
 def value_exists_or_has_a_reason(spec: Spec[Metric]) -> None:
-    """On any set of pairs it has a finite value, or a reason why there is none."""
+    """On any set of pairs it has a finite value or a reason why it is undefined."""
     metric, scored = spec.build(), _scored(1.0)
     for kept in (slice(0), slice(0, 1), slice(0, None, 2), slice(1, None, 2), slice(None)):
         some = LabelledScores.of(
@@ -37,11 +39,11 @@ def value_exists_or_has_a_reason(spec: Spec[Metric]) -> None:
         roc = some.roc()
         if metric.undefined_reason(roc) is None:
             value = metric.value(roc, 0.5)
-            seen = f"{value} of {roc.genuine} genuine and {roc.impostor} impostor pairs, no reason"
-            require(math.isfinite(value), seen)
+            observed = f"{value} of {roc.genuine} genuine, {roc.impostor} impostor pairs; no reason"
+            require(math.isfinite(value), observed)
 
 
-@METRIC.promise(mend="widen `range`, or scale the value")
+@METRIC.promise(hint="widen `range`, or scale the value")
 def value_lies_within_the_range(spec: Spec[Metric]) -> None:
     """Every value lies within its range."""
     metric = spec.build()
@@ -50,12 +52,12 @@ def value_lies_within_the_range(spec: Spec[Metric]) -> None:
         roc = _scored(separation).roc()
         if metric.undefined_reason(roc) is None:
             value = metric.value(roc, separation / 2)
-            require(low <= value <= high, f"{value:g}, and the range is {low:g} to {high:g}")
+            require(low <= value <= high, f"the value is {value:g}, the range {low:g} to {high:g}")
 
 
-@METRIC.promise(mend="read counts from the curve, or weigh roc.labelled by roc.weights")
+@METRIC.promise(hint="use the counts of the curve, or weight roc.labelled by roc.weights")
 def weights_stand_for_repeated_pairs(spec: Spec[Metric]) -> None:
-    """A pair that counts twice is as two pairs of the same score."""
+    """A pair with weight 2 counts as two pairs with the same score."""
     metric, scored = spec.build(), _scored(1.0)
     weights = np.random.default_rng(1).integers(0, 3, PAIRS)
     repeated = LabelledScores.of(
@@ -71,24 +73,24 @@ def weights_stand_for_repeated_pairs(spec: Spec[Metric]) -> None:
     require(close, f"weighted {values[0]:g}, repeated {values[1]:g}")
 
 
-@METRIC.promise(mend="draw nothing, and keep nothing from call to call")
+@METRIC.promise(hint="draw nothing, and keep no state between calls")
 def same_pairs_have_the_same_value(spec: Spec[Metric]) -> None:
-    """The same pairs have the same value each time."""
+    """The same pairs give the same value each time."""
     metric, roc = spec.build(), _scored(1.0).roc()
     if metric.undefined_reason(roc) is None:
         values = [metric.value(roc, 0.5) for _ in range(2)]
         require(values[0] == values[1], f"first {values[0]:g}, then {values[1]:g}")
 
 
-@METRIC.promise(mend="give the class a `label`")
-def label_names_it(spec: Spec[Metric]) -> None:
+@METRIC.promise(hint="set the class attribute `label`")
+def it_has_a_label(spec: Spec[Metric]) -> None:
     """It has a label for tables."""
     label = getattr(spec.build(), "label", "")
     require(isinstance(label, str) and bool(label.strip()), f"the label is {label!r}")
 
 
 def _scored(separation: float) -> LabelledScores:
-    """Pairs whose genuine scores lie ``separation`` standard deviations higher."""
+    """Pairs whose genuine scores are ``separation`` standard deviations higher."""
     random = np.random.default_rng(0)
     same = np.arange(PAIRS) % 2 == 0
     first = random.integers(20, size=PAIRS)

@@ -1,4 +1,4 @@
-"""Checks that kinds made of ``nn.Module`` share."""
+"""Checks shared by the contracts of modules."""
 
 import io
 import pickle
@@ -9,24 +9,24 @@ from torch import Tensor, nn
 
 from facesim.testing.contract import require
 
-REGISTER = "assign nn.Parameter for what is trained, self.register_buffer(...) for what is not"
-"""How a tensor becomes a part of its module."""
+REGISTER = "assign trainable tensors as nn.Parameter, all others by self.register_buffer(...)"
+"""The hint for a tensor that its module does not know."""
 
 
 def require_registered_tensors(module: nn.Module) -> None:
-    """Break the promise if a tensor is kept where neither a GPU nor a checkpoint would find it."""
+    """Require that every tensor of a module is a parameter or a buffer."""
     for path, part in module.named_modules():
         for name, value in vars(part).items():
             place = f"{path}.{name}".lstrip(".")
             require(
                 not isinstance(value, Tensor),
-                f"{place} is a plain tensor: it stays behind when the network moves to a GPU, and "
-                "no checkpoint holds it",
+                f"{place} is a plain tensor, which neither moves to a GPU with the network nor is "
+                "saved in a checkpoint",
             )
 
 
 def through_a_file(state: Any) -> Any:
-    """What a checkpoint gives back of ``state``: tensors and plain data only."""
+    """Save and load ``state`` as a checkpoint does: tensors and plain data only."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
@@ -34,8 +34,8 @@ def through_a_file(state: Any) -> Any:
 
 
 def pickled(value: Any) -> Any:
-    """What a worker process gets of ``value``."""
-    return pickle.loads(pickle.dumps(value))  # noqa: S301  what was pickled here
+    """The copy of ``value`` that a worker process gets."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301  pickled in the same line
 
 
 def difference(a: Tensor, b: Tensor, relative: float = 1e-4, absolute: float = 1e-5) -> str:

@@ -1,4 +1,4 @@
-"""What an optimizer promises."""
+"""Contract of optimizers."""
 
 import torch
 from torch import nn
@@ -12,9 +12,9 @@ from facesim.testing.modules import through_a_file
 OPTIMIZER: Contract[Optimizer] = Contract("optimizer", promises_of_every_kind())
 
 
-@OPTIMIZER.promise(mend="hand all parameter groups on to torch.optim.Optimizer, and step them all")
-def every_parameter_moves(spec: Spec[Optimizer]) -> None:
-    """A step moves every parameter of every group."""
+@OPTIMIZER.promise(hint="pass all parameter groups to torch.optim.Optimizer, and update them all")
+def every_parameter_changes(spec: Spec[Optimizer]) -> None:
+    """A step changes every parameter of every group."""
     model = _network()
     before = [parameter.clone() for parameter in model.parameters()]
     _train(model, _build(spec, model), range(1))
@@ -23,10 +23,10 @@ def every_parameter_moves(spec: Spec[Optimizer]) -> None:
         for (name, parameter), old in zip(model.named_parameters(), before, strict=True)
         if torch.equal(parameter, old)
     ]
-    require(not still, f"unmoved after a step: {', '.join(still)}")
+    require(not still, f"unchanged after a step: {', '.join(still)}")
 
 
-@OPTIMIZER.promise(mend="step against the gradient, and choose defaults that do not diverge")
+@OPTIMIZER.promise(hint="step against the gradient, and choose defaults that do not diverge")
 def loss_falls(spec: Spec[Optimizer]) -> None:
     """Two hundred steps on a small regression lower its loss."""
     model = _network()
@@ -36,18 +36,18 @@ def loss_falls(spec: Spec[Optimizer]) -> None:
     require(last < first, f"the loss went from {first:.4g} to {last:.4g}")
 
 
-@OPTIMIZER.promise(mend="hand the groups on as they are: do not make new dictionaries of them")
+@OPTIMIZER.promise(hint="pass the groups on as they are instead of making new dictionaries")
 def groups_keep_their_names(spec: Spec[Optimizer]) -> None:
-    """The groups keep their order and their names (tail, head, loss), and have each an ``lr``."""
+    """The groups keep their order and names (tail, head, loss), and each has an ``lr``."""
     groups = _build(spec, _network()).param_groups
     names = [group.get("name") for group in groups]
     require(names == ["tail", "head"], f"the groups tail and head became {names}")
     require(all("lr" in group for group in groups), "a group has no `lr` for a scheduler to change")
 
 
-@OPTIMIZER.promise(mend="keep what a step leaves behind in self.state[parameter], as tensors")
-def restored_it_goes_on_bit_for_bit(spec: Spec[Optimizer]) -> None:
-    """Restored from a checkpoint it goes on as if it had not been interrupted, bit for bit."""
+@OPTIMIZER.promise(hint="keep the state of a step in self.state[parameter], as tensors")
+def resuming_is_bit_identical(spec: Spec[Optimizer]) -> None:
+    """Restored from a checkpoint it continues bit-identically to an uninterrupted run."""
     whole = _network()
     _train(whole, _build(spec, whole), range(10))
     interrupted = _network()
@@ -62,7 +62,7 @@ def restored_it_goes_on_bit_for_bit(spec: Spec[Optimizer]) -> None:
     _train(resumed, optimizer, range(6, 10))
     pairs = zip(whole.parameters(), resumed.parameters(), strict=True)
     same = all(torch.equal(a, b) for a, b in pairs)
-    require(same, "after 6 steps, a checkpoint and 4 more the weights differ from those after 10")
+    require(same, "6 steps, a checkpoint and 4 more steps give other weights than 10 steps")
 
 
 def _network() -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Small batches of every composition that training can meet."""
+"""Small batches of every composition that training can encounter."""
 
 from collections.abc import Callable
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""What a protocol promises."""
+"""Contract of protocols."""
 
 from pathlib import Path
 
@@ -38,20 +38,20 @@ TABLE = FaceTable(
 PROTOCOL: Contract[Protocol] = Contract("protocol", promises_of_every_kind())
 
 
-@PROTOCOL.promise(mend="let plan() depend on its arguments alone; draw from the seed it is given")
+@PROTOCOL.promise(hint="let plan() depend on its arguments alone, and draw from the seed")
 def plan_repeats(spec: Spec[Protocol]) -> None:
     """The same table, pairs and seed give the same comparisons."""
     first, second = (spec.build().plan(TABLE, _listed, 3).pairs for _ in range(2))
     if first is None or second is None:
-        require(first is second, "it listed pairs one time and none the other")
+        require(first is second, "it planned pairs one time and none the other")
         return
     same = np.array_equal(first.rows, second.rows) and np.array_equal(first.same, second.same)
     require(same, "the pairs differ from one plan to the next")
 
 
-@PROTOCOL.promise(mend="set lists_pairs to False, or build the comparisons on listed_pairs()")
+@PROTOCOL.promise(hint="set lists_pairs = False, or build the comparisons from listed_pairs()")
 def listed_pairs_are_compared(spec: Spec[Protocol]) -> None:
-    """One that lists pairs takes those that the experiment lists."""
+    """It asks for the experiment's pairs iff it declares ``lists_pairs``."""
     protocol = spec.build()
     asked = []
 
@@ -60,34 +60,34 @@ def listed_pairs_are_compared(spec: Spec[Protocol]) -> None:
         return _listed()
 
     protocol.plan(TABLE, listed, 0)
-    seen = "asked for" if asked else "never asked for"
-    require(bool(asked) == protocol.lists_pairs, f"lists_pairs is {protocol.lists_pairs}, and the "
-            f"listed pairs were {seen}")  # fmt: skip
+    called = "called" if asked else "not called"
+    observed = f"lists_pairs is {protocol.lists_pairs}, and listed_pairs() was {called}"
+    require(bool(asked) == protocol.lists_pairs, observed)
 
 
-@PROTOCOL.promise(mend="return Measurement(evaluator.evaluate(...), the scored pairs)")
+@PROTOCOL.promise(hint="return Measurement(evaluator.evaluate(...), the scored pairs)")
 def measure_gives_a_result_of_its_comparisons(spec: Spec[Protocol]) -> None:
-    """What it measures counts comparisons of both kinds, and keeps scores of planned pairs only."""
+    """The result counts both kinds of comparison, and scores are kept for planned pairs only."""
     protocol = spec.build()
     comparisons = protocol.plan(TABLE, _listed, 0)
     found = _measured(protocol, comparisons)
     require(found.result.genuine > 0, "no genuine comparison was measured")
     require(found.result.impostor > 0, "no impostor comparison was measured")
     if found.scored is not None:
-        require(comparisons.pairs is not None, "it kept scores of pairs that were not planned")
+        require(comparisons.pairs is not None, "it returned scores of pairs that were not planned")
         count, wanted = len(found.scored.scores), len(found.scored.pairs)
         require(count == wanted, f"{count} scores for {wanted} pairs")
 
 
-@PROTOCOL.promise(mend="write into details what report() reads, as plain JSON data")
-def report_reads_a_result_that_was_written(spec: Spec[Protocol]) -> None:
-    """The report is made from the result as it comes back from its file."""
+@PROTOCOL.promise(hint="let report() read result.details alone, and put plain JSON data there")
+def report_is_made_from_the_file(spec: Spec[Protocol]) -> None:
+    """The report is made from a result that was written to a file and read again."""
     protocol = spec.build()
     result = _measured(protocol, protocol.plan(TABLE, _listed, 0)).result
     read = EvaluationResult.model_validate_json(result.model_dump_json())
-    require(read == result, "the result changes when it is written and read")
+    require(read == result, "the result differs after it was written and read")
     shown = spec.build().report(read)
-    require(isinstance(shown, ProtocolReport), f"report() gave {type(shown).__name__}")
+    require(isinstance(shown, ProtocolReport), f"report() returned {type(shown).__name__}")
 
 
 def _measured(protocol: Protocol, comparisons: Comparisons) -> Measurement:
@@ -95,7 +95,7 @@ def _measured(protocol: Protocol, comparisons: Comparisons) -> Measurement:
 
 
 def _listed() -> PairSet:
-    """All pairs, in three folds whose people do not meet."""
+    """All pairs within three folds that share no identity."""
     first, second = np.triu_indices(len(TABLE), 1)
     fold = TABLE.identities // 2
     inside = fold[first] == fold[second]
@@ -105,7 +105,7 @@ def _listed() -> PairSet:
 
 
 class _Coordinates(System):
-    """Embeds an image as its identity on a line, with an offset of its own."""
+    """Embeds an image as a point on a line: its identity plus an offset."""
 
     @property
     def device(self) -> torch.device:
@@ -113,7 +113,7 @@ class _Coordinates(System):
 
     def embed(self, rows: Int64Array) -> Tensor:
         if len(np.unique(rows)) != len(rows):
-            raise FacesimError("the same row was to be embedded twice")
+            raise FacesimError("embed() was called with the same row twice")
         offsets = np.arange(len(TABLE)) % IMAGES / 10
         return torch.tensor((TABLE.identities + offsets)[rows], dtype=torch.float32)[:, None]
 

@@ -1,4 +1,4 @@
-"""What a sampler promises."""
+"""Contract of samplers."""
 
 import time
 from itertools import islice
@@ -29,28 +29,28 @@ SAMPLER: Contract[Sampler] = Contract("sampler", promises_of_every_kind())
 
 
 @SAMPLER.promise(
-    mend="draw from np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,))), made "
+    hint="draw from np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,))), made "
     "anew in batches(), and keep nothing between epochs"
 )
 def epoch_is_a_function_of_seed_and_epoch(spec: Spec[Sampler]) -> None:
-    """Its batches are a pure function of (seed, epoch), on which resuming counts."""
+    """Its batches are a pure function of (seed, epoch), which resuming relies on."""
     for what, identities in TABLES.items():
         sampler = _build(spec, identities)
         third = list(sampler.batches(3))
         list(sampler.batches(4))
         next(iter(sampler.batches(3)), None)
         again = _equal(third, list(sampler.batches(3)))
-        require(again, f"{what}: asked again, epoch 3 is another one")
+        require(again, f"{what}: epoch 3 differs when asked for again")
         fresh = _equal(third, list(_build(spec, identities).batches(3)))
-        require(fresh, f"{what}: a second sampler of the same seed draws another epoch 3")
+        require(fresh, f"{what}: epoch 3 differs in a second sampler of the same seed")
 
 
 @SAMPLER.promise(
-    mend="draw from SeedSequence(seed, spawn_key=(epoch,)), which keeps the two apart; a sum or a "
-    "list [seed, epoch] lets them run into each other"
+    hint="draw from SeedSequence(seed, spawn_key=(epoch,)), which keeps the two apart; a sum or a "
+    "list [seed, epoch] makes different pairs of them collide"
 )
 def epochs_and_seeds_differ(spec: Spec[Sampler]) -> None:
-    """Another epoch, or another seed, gives other batches."""
+    """Different epochs and different seeds give different batches."""
     identities = TABLES["30 identities of 6 images"]
     first = list(_build(spec, identities, seed=1).batches(0))
     later = list(_build(spec, identities, seed=1).batches(1))
@@ -65,40 +65,39 @@ def epochs_and_seeds_differ(spec: Spec[Sampler]) -> None:
         require(not mixed, f"epoch {epoch} of seed {seed} is epoch 5 of seed 1")
 
 
-@SAMPLER.promise(mend="count the batches, the last and smaller one included, in __len__")
+@SAMPLER.promise(hint="count all batches in __len__, the smaller last one included")
 def length_is_the_number_of_batches(spec: Spec[Sampler]) -> None:
-    """It has a length, which is the number of batches of every epoch."""
+    """Its length is the number of batches of every epoch."""
     for what, identities in TABLES.items():
         sampler = _build(spec, identities)
-        require(isinstance(sampler, Sampler), "it lacks batches(epoch) or __len__")
         for epoch in range(3):
             count = sum(1 for _ in sampler.batches(epoch))
-            seen = f"{what}: the length is {len(sampler)}, epoch {epoch} has {count} batches"
-            require(count == len(sampler) > 0, seen)
+            observed = f"{what}: the length is {len(sampler)}, epoch {epoch} has {count} batches"
+            require(count == len(sampler) > 0, observed)
 
 
-@SAMPLER.promise(mend="make batches with PairBatch.of_pairs(rows, identities)")
-def image_stands_once_in_a_batch(spec: Spec[Sampler]) -> None:
-    """A batch holds each image once, and only images that stand in a pair."""
+@SAMPLER.promise(hint="make batches with PairBatch.of_pairs(rows, identities)")
+def image_is_once_in_a_batch(spec: Spec[Sampler]) -> None:
+    """A batch holds each image once, and only images that are in a pair."""
     for what, identities in TABLES.items():
         for batch in _build(spec, identities).batches(0):
             images = batch.images.tolist()
             require(len(set(images)) == len(images), f"{what}: a batch holds an image twice")
             require(len(images) > 1, f"{what}: a batch holds {len(images)} image")
             paired = set(batch.pairs.flatten().tolist())
-            seen = f"{what}: of {len(images)} images of a batch {len(paired)} stand in a pair"
-            require(paired == set(range(len(images))), seen)
+            observed = f"{what}: of {len(images)} images of a batch {len(paired)} are in a pair"
+            require(paired == set(range(len(images))), observed)
 
 
-@SAMPLER.promise(mend="make batches with PairBatch.of_pairs(rows, identities)")
+@SAMPLER.promise(hint="make batches with PairBatch.of_pairs(rows, identities)")
 def labels_are_true(spec: Spec[Sampler]) -> None:
-    """The identities are those of the table, and ``same`` says whether a pair shows one of them."""
+    """Identities are those of the table, and ``same`` says whether a pair is genuine."""
     for what, identities in TABLES.items():
         for batch in _build(spec, identities).batches(0):
             require_true_labels(batch, identities, what)
 
 
-@SAMPLER.promise(mend="draw the second image of a pair from those that are not the first")
+@SAMPLER.promise(hint="draw the second image of a pair from those other than the first")
 def no_image_is_paired_with_itself(spec: Spec[Sampler]) -> None:
     """The two images of a pair differ."""
     for what, identities in TABLES.items():
@@ -107,7 +106,7 @@ def no_image_is_paired_with_itself(spec: Spec[Sampler]) -> None:
             require(itself == 0, f"{what}: {int(itself)} pairs hold one image twice")
 
 
-@SAMPLER.promise(mend="give int64 tensors, and bool for `same`")
+@SAMPLER.promise(hint="use int64 tensors, and bool for `same`")
 def types_and_shapes_are_those_of_a_pair_batch(spec: Spec[Sampler]) -> None:
     """Images and identities are int64 [B], pairs int64 [P, 2], same bool [P]."""
     for batch in _build(spec, TABLES["an unsorted table"]).batches(0):
@@ -118,7 +117,7 @@ def types_and_shapes_are_those_of_a_pair_batch(spec: Spec[Sampler]) -> None:
         require(dtypes == [torch.int64] * 3 + [torch.bool], f"the dtypes are {dtypes}")
 
 
-@SAMPLER.promise(mend="draw pairs of both classes; nothing is learned from one alone")
+@SAMPLER.promise(hint="draw pairs of both classes; nothing is learned from one alone")
 def epoch_has_both_classes(spec: Spec[Sampler]) -> None:
     """An epoch holds genuine and impostor pairs, also where most identities have one image."""
     for what, identities in TABLES.items():
@@ -128,56 +127,58 @@ def epoch_has_both_classes(spec: Spec[Sampler]) -> None:
 
 
 @SAMPLER.promise(
-    mend="raise FacesimError in the constructor if the table cannot give the pairs that are asked "
-    "for; a loop that waits for such a pair never ends"
+    hint="raise FacesimError in the constructor if the table lacks the pairs that are asked for; a "
+    "loop that draws until it finds one never ends"
 )
 def impossible_table_is_refused(spec: Spec[Sampler]) -> None:
-    """A table of one identity, or of one image each, is refused by a FacesimError or sampled."""
+    """A table of one identity, or of one image each, raises FacesimError or is sampled."""
     tables = {"one identity": np.zeros(20, np.int64), "one image each": np.arange(20)}
     for what, identities in tables.items():
         try:
             batches = list(_build(spec, identities).batches(0))
         except FacesimError:
             continue
-        require(bool(batches), f"{what}: the epoch is empty, and nothing says so")
+        require(bool(batches), f"{what}: the epoch is empty, without an error")
         for batch in batches:
             require_true_labels(batch, identities, what)
 
 
-@SAMPLER.promise(mend="draw from a generator of your own, made from (seed, epoch)")
+@SAMPLER.promise(hint="draw from a generator of its own, made from (seed, epoch)")
 def global_generators_are_left_alone(spec: Spec[Sampler]) -> None:
-    """It neither reads nor moves numpy's or torch's global generator."""
+    """It leaves numpy's and torch's global generators alone."""
     before = str(np.random.get_state()), torch.get_rng_state()  # noqa: NPY002
     list(_build(spec, TABLES["30 identities of 6 images"]).batches(0))
     after = str(np.random.get_state()), torch.get_rng_state()  # noqa: NPY002
-    require(before[0] == after[0], "numpy's global generator has moved")
-    require(torch.equal(before[1], after[1]), "torch's global generator has moved")
+    require(before[0] == after[0], "the state of numpy's global generator changed")
+    require(torch.equal(before[1], after[1]), "the state of torch's global generator changed")
 
 
 @SAMPLER.promise(
-    mend="hold no list of all pairs, and no Python object a row: sort the identities once with "
+    hint="keep no list of all pairs, and no Python object per row: sort the identities once with "
     "numpy, and make each batch when it is asked for"
 )
 def million_images_are_sampled_in_seconds(spec: Spec[Sampler]) -> None:
-    """The first batches of a million images come within half a minute of processor time."""
+    """The first batches of a million images take at most half a minute of processor time."""
     before = 0.0
     for images, further in ((1_000, 5), (4_000, 4), (16_000, 3), (64_000, 2), (256_000, 1)):
         seconds = _seconds_to_first_batches(spec, images)
         # Four times the images in sixteen times the time: do not wait for the million.
         growth = seconds / before if before > 0.1 else 4.0
-        seen = f"{images:,} images took {seconds:.1f} s, {growth:.0f} times as long as a quarter"
-        require(seconds * growth**further < 600, f"{seen} of them; a million would take hours")
+        observed = (
+            f"{images:,} images took {seconds:.1f} s, {growth:.0f} times as long as a quarter"
+        )
+        require(seconds * growth**further < 600, f"{observed} of them; a million would take hours")
         before = seconds
     seconds = _seconds_to_first_batches(spec, 1_000_000)
     require(seconds < 30, f"a million images took {seconds:.0f} s")
 
 
 @SAMPLER.promise(
-    mend="let mine() draw from SeedSequence(seed, spawn_key=(epoch, 1)) and forget what was mined "
-    "before; give all that it leaves behind in state_dict(), as tensors"
+    hint="let mine() draw from SeedSequence(seed, spawn_key=(epoch, 1)) and forget what was mined "
+    "before; return all of its state from state_dict(), as tensors"
 )
 def mined_batches_survive_a_checkpoint(spec: Spec[Sampler]) -> None:
-    """If it mines, its batches follow from seed, epoch and embeddings, and from its state alone."""
+    """Mined batches follow from seed, epoch and embeddings, and can be restored from the state."""
     for what, identities in TABLES.items():
         sampler, again, restored = (_mining(spec, identities) for _ in range(3))
         if sampler is None or again is None or restored is None:
@@ -189,24 +190,24 @@ def mined_batches_survive_a_checkpoint(spec: Spec[Sampler]) -> None:
         for miner in (sampler, again):
             miner.mine(embeddings.clone(), 2)
         mined = list(sampler.batches(2))
-        seen = f"{what}: mined a second time, after another epoch, epoch 2 is another one"
-        require(_equal(mined, list(again.batches(2))), seen)
+        observed = f"{what}: epoch 2 differs if another epoch was mined before"
+        require(_equal(mined, list(again.batches(2))), observed)
         restored.load_state_dict(through_a_file(sampler.state_dict()))
-        seen = f"{what}: restored from its state, epoch 2 is another one"
-        require(_equal(mined, list(restored.batches(2))), seen)
+        observed = f"{what}: epoch 2 differs in a sampler restored from the state"
+        require(_equal(mined, list(restored.batches(2))), observed)
 
 
-@SAMPLER.promise(mend="make batches of mined pairs as you make the others, with PairBatch.of_pairs")
-def mined_batches_are_as_good_as_others(spec: Spec[Sampler]) -> None:
-    """If it mines, its batches still have true labels, no image twice and the stated number."""
+@SAMPLER.promise(hint="make batches of mined pairs as all others, with PairBatch.of_pairs")
+def mined_batches_are_valid(spec: Spec[Sampler]) -> None:
+    """Mined batches have true labels, no image twice and the stated number."""
     for what, identities in TABLES.items():
         sampler = _mining(spec, identities)
         if sampler is None:
             return
         sampler.mine(torch.randn(len(identities), 4), 1)
         batches = list(sampler.batches(1))
-        seen = f"{what}: after mining there are {len(batches)} batches, of {len(sampler)} stated"
-        require(len(batches) == len(sampler), seen)
+        observed = f"{what}: {len(batches)} batches after mining, and the length is {len(sampler)}"
+        require(len(batches) == len(sampler), observed)
         for batch in batches:
             require_true_labels(batch, identities, what)
             images = batch.images.tolist()
@@ -216,12 +217,14 @@ def mined_batches_are_as_good_as_others(spec: Spec[Sampler]) -> None:
 
 
 def require_true_labels(batch: PairBatch, identities: Int64Array, what: str) -> None:
-    """Break the promise if a batch's identities or labels are not the table's."""
+    """Require that a batch's identities and labels are those of the table."""
     images = batch.images.numpy()
     inside = len(images) == 0 or 0 <= images.min() <= images.max() < len(identities)
-    require(bool(inside), f"{what}: an image is no row of the table")
+    require(bool(inside), f"{what}: an image is not a row of the table")
     stated = batch.identities.numpy()
-    require(np.array_equal(stated, identities[images]), f"{what}: an identity is not the table's")
+    require(
+        np.array_equal(stated, identities[images]), f"{what}: an identity differs from the table"
+    )
     first, second = batch.identities[batch.pairs].unbind(1)
     wrong = int((batch.same != (first == second)).sum())
     require(wrong == 0, f"{what}: `same` is wrong for {wrong} of {len(batch.pairs)} pairs")

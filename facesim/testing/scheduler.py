@@ -1,4 +1,4 @@
-"""What a scheduler promises."""
+"""Contract of schedulers."""
 
 import torch
 from torch.optim import SGD
@@ -13,10 +13,10 @@ SCHEDULER: Contract[LRScheduler] = Contract("scheduler", promises_of_every_kind(
 
 
 @SCHEDULER.promise(
-    mend="give shares of the optimizer's lr above 0 and up to 1, also where total_steps is 1"
+    hint="return factors of the optimizer's lr above 0 and at most 1, also where total_steps is 1"
 )
-def rates_are_at_most_the_optimizers(spec: Spec[LRScheduler]) -> None:
-    """At every step of any number the rate is above 0 and at most the optimizer's own."""
+def rates_do_not_exceed_the_optimizers(spec: Spec[LRScheduler]) -> None:
+    """At every step, of any number of steps, the rate is above 0 and at most the optimizer's."""
     for total_steps in (1, 2, 3, 10, 97):
         used = [first for first, _ in _rates(*_build(spec, total_steps), total_steps)]
         wrong = [(step, rate) for step, rate in enumerate(used) if not 0 < rate <= 1]
@@ -25,25 +25,25 @@ def rates_are_at_most_the_optimizers(spec: Spec[LRScheduler]) -> None:
             require(False, f"in step {step} of {total_steps} the rate is {rate} times the lr")
 
 
-@SCHEDULER.promise(mend="multiply each group's own initial_lr")
-def every_group_keeps_its_share(spec: Spec[LRScheduler]) -> None:
-    """A group with a tenth of the rate keeps a tenth of it throughout."""
+@SCHEDULER.promise(hint="multiply each group's own initial_lr")
+def groups_keep_their_ratio(spec: Spec[LRScheduler]) -> None:
+    """A group with a tenth of the learning rate keeps a tenth of it throughout."""
     for step, (first, second) in enumerate(_rates(*_build(spec, 20), 20)):
         share = second / first if first else 0.1
-        require(abs(share - 0.1) < 1e-6, f"in step {step} a group of a tenth has {share:.4g}")
+        require(abs(share - 0.1) < 1e-6, f"in step {step} the ratio of 0.1 has become {share:.4g}")
 
 
-@SCHEDULER.promise(mend="clamp the progress at 1")
+@SCHEDULER.promise(hint="clamp the progress at 1")
 def stepping_beyond_the_end_is_harmless(spec: Spec[LRScheduler]) -> None:
-    """Steps beyond the last one raise nothing and never exceed the optimizer's rate."""
+    """Steps beyond the last raise nothing and never exceed the optimizer's rate."""
     used = [first for first, _ in _rates(*_build(spec, 10), 15)]
-    seen = f"of 10 steps, those up to 15 have the rates {used[10:]}"
-    require(all(0 <= rate <= 1 for rate in used), seen)
+    observed = f"of 10 steps, those up to 15 have the rates {used[10:]}"
+    require(all(0 <= rate <= 1 for rate in used), observed)
 
 
-@SCHEDULER.promise(mend="compute the rate from last_epoch, which the state holds, and nothing else")
-def restored_it_goes_on_bit_for_bit(spec: Spec[LRScheduler]) -> None:
-    """Restored from a checkpoint at any step it goes on with exactly the same rates."""
+@SCHEDULER.promise(hint="compute the rate from last_epoch alone, which the state holds")
+def resuming_is_bit_identical(spec: Spec[LRScheduler]) -> None:
+    """Restored from a checkpoint at any step it continues with exactly the same rates."""
     whole = _rates(*_build(spec, 20), 20)
     for interrupted_at in (0, 1, 7, 19):
         optimizer, scheduler = _build(spec, 20)
@@ -53,7 +53,9 @@ def restored_it_goes_on_bit_for_bit(spec: Spec[LRScheduler]) -> None:
         optimizer.load_state_dict(saved[0])
         scheduler.load_state_dict(saved[1])
         resumed = begun + _rates(optimizer, scheduler, 20 - interrupted_at)
-        require(resumed == whole, f"interrupted after {interrupted_at} steps it goes on otherwise")
+        require(
+            resumed == whole, f"interrupted after {interrupted_at} steps, the later rates differ"
+        )
 
 
 def _build(spec: Spec[LRScheduler], total_steps: int) -> tuple[SGD, LRScheduler]:
@@ -63,7 +65,7 @@ def _build(spec: Spec[LRScheduler], total_steps: int) -> tuple[SGD, LRScheduler]
 
 
 def _rates(optimizer: SGD, scheduler: LRScheduler, steps: int) -> list[tuple[float, float]]:
-    """The rates of the two groups at each step, the first group's in units of its own lr."""
+    """The learning rates of the two groups at each step."""
     used = []
     for _ in range(steps):
         first, second = (float(group["lr"]) for group in optimizer.param_groups)

@@ -1,4 +1,4 @@
-"""What a tracker promises."""
+"""Contract of trackers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +18,11 @@ EXPERIMENT: dict[str, Any] = {"name": NAME, "seed": 0, "loss": {"name": "contras
 TRACKER: Contract[Tracker] = Contract("tracker", promises_of_every_kind())
 
 
-@TRACKER.promise(mend="open what exists for appending in start(), and expect steps to come again")
+@TRACKER.promise(
+    hint="append to an existing file in start(), and accept steps that were logged before"
+)
 def run_can_end_in_any_way_and_be_resumed(spec: Spec[Tracker]) -> None:
-    """A run that ended as finished, interrupted or failed can be resumed, some steps again."""
+    """A finished, interrupted or failed run can be resumed, and logs some steps again."""
     for status in ("finished", "interrupted", "failed"):
         with _run_directory() as run_dir:
             for steps in (range(3), range(2, 5)):
@@ -30,25 +32,25 @@ def run_can_end_in_any_way_and_be_resumed(spec: Spec[Tracker]) -> None:
                 tracker.finish(status)
 
 
-@TRACKER.promise(mend="let finish() do without anything that only log() makes")
+@TRACKER.promise(hint="let finish() depend on nothing that only log() creates")
 def run_that_logs_nothing_can_end(spec: Spec[Tracker]) -> None:
-    """A run may fail before anything was logged."""
+    """A run that fails before anything was logged can end."""
     with _run_directory() as run_dir:
         _started(spec, run_dir).finish("failed")
 
 
-@TRACKER.promise(mend="leave out or write as text what your format cannot hold; raise nothing")
-def numbers_that_are_not_finite_are_taken(spec: Spec[Tracker]) -> None:
-    """Infinite values and those that are not a number are taken."""
+@TRACKER.promise(hint="leave out what the format cannot hold, or write it as text; raise nothing")
+def non_finite_values_are_accepted(spec: Spec[Tracker]) -> None:
+    """Infinite values and NaN are accepted."""
     with _run_directory() as run_dir:
         tracker = _started(spec, run_dir)
         tracker.log({"train.loss": float("nan"), "train.norm": float("inf")}, 0)
         tracker.finish("failed")
 
 
-@TRACKER.promise(mend="write below run_dir, to a folder or a file that bears the tracker's name")
+@TRACKER.promise(hint="write below run_dir, to a file or folder named after the tracker")
 def nothing_is_written_elsewhere(spec: Spec[Tracker]) -> None:
-    """It writes nowhere beside the run directory, and overwrites none of its files."""
+    """It writes nothing outside the run directory, and overwrites none of its files."""
     with _run_directory() as run_dir:
         ours = run_dir / "metrics.jsonl"
         ours.write_text("{}\n")
@@ -56,13 +58,13 @@ def nothing_is_written_elsewhere(spec: Spec[Tracker]) -> None:
         tracker.log({"train.loss": 1.0}, 0)
         tracker.finish("finished")
         beside = sorted(path.name for path in run_dir.parent.iterdir() if path != run_dir)
-        require(not beside, f"beside the run directory there is {', '.join(beside)}")
+        require(not beside, f"beside the run directory it wrote {', '.join(beside)}")
         require(ours.read_text() == "{}\n", "it wrote to metrics.jsonl, which the engine writes")
 
 
-@TRACKER.promise(mend="copy what you change: the engine and other trackers read it as well")
-def what_it_is_given_stays_as_it_was(spec: Spec[Tracker]) -> None:
-    """The experiment and the values that it is given stay as they were."""
+@TRACKER.promise(hint="copy before changing: the engine and other trackers read it as well")
+def arguments_stay_as_they_were(spec: Spec[Tracker]) -> None:
+    """It does not change the experiment and the values that it is given."""
     with _run_directory() as run_dir:
         experiment, values = deepcopy(EXPERIMENT), {"train.loss": 1.0}
         tracker = spec.build()

@@ -1,4 +1,4 @@
-"""The kit finds what is broken, names the broken promise, and says how to mend it."""
+"""The kit finds a broken plugin, names the broken promise and gives a hint."""
 
 import math
 import subprocess
@@ -18,15 +18,29 @@ from torch.nn import functional
 from facesim import (
     IMAGENET,
     Backbone,
+    Card,
+    Comparisons,
+    EvaluationResult,
+    Evaluator,
     FaceTable,
+    LabelledScores,
     Loss,
+    Measurement,
+    Metric,
     PairBatch,
+    PairSet,
+    Protocol,
+    ProtocolReport,
+    Roc,
+    System,
     Tracker,
     backbones,
     datasets,
     heads,
     losses,
+    metrics,
     optimizers,
+    protocols,
     samplers,
     schedulers,
     trackers,
@@ -478,6 +492,163 @@ def flip_by_numpy(image: Tensor) -> Tensor:
     return image.flip(-1) if np.random.random() < 0.5 else image  # noqa: NPY002
 
 
+def metric_of_the_wrong_direction() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Calls an error rate better the higher it is."""
+
+        label = "Broken"
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return 1 - roc.area
+
+    return metrics.spec("broken")
+
+
+def metric_without_a_reason() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Is not a number where there are no impostors, and does not say why."""
+
+        label = "Broken"
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return roc.area
+
+        def undefined_reason(self, roc: Roc) -> str | None:
+            return None
+
+    return metrics.spec("broken")
+
+
+def metric_in_percent() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Leaves the range that it states."""
+
+        label = "Broken"
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return 100 * roc.area
+
+    return metrics.spec("broken")
+
+
+def metric_of_unweighted_scores() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Forgets how often each pair was resampled."""
+
+        label = "Broken"
+        range = (-math.inf, math.inf)
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            assert roc.labelled is not None
+            scores, same = roc.labelled.scores, roc.labelled.same
+            return float(scores[same].mean() - scores[~same].mean())
+
+    return metrics.spec("broken")
+
+
+def metric_that_draws() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Adds noise."""
+
+        label = "Broken"
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return roc.area * (1 - 1e-3 * float(torch.rand(())))
+
+    return metrics.spec("broken")
+
+
+def metric_without_a_label() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Has no label."""
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return roc.area
+
+    return metrics.spec("broken")
+
+
+class ListedPairs(Protocol):
+    """A protocol without a fault, from which the broken ones derive."""
+
+    def plan(self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int) -> Comparisons:
+        return Comparisons(listed_pairs())
+
+    def measure(
+        self, comparisons: Comparisons, table: FaceTable, system: System, evaluator: Evaluator
+    ) -> Measurement:
+        scored = system.score_pairs(comparisons.pair_list)
+        labelled = LabelledScores.of_pairs(scored.scores, scored.pairs, table.identities)
+        return Measurement(evaluator.evaluate(labelled, scored.loss), scored)
+
+
+def protocol_that_draws_as_it_likes() -> Spec[Any]:
+    @protocols("broken")
+    class Broken(ListedPairs):
+        """Plans other pairs each time."""
+
+        def plan(
+            self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int
+        ) -> Comparisons:
+            pairs = listed_pairs()
+            kept = np.random.default_rng().permutation(len(pairs))[:20]
+            return Comparisons(PairSet(pairs.rows[kept], pairs.same[kept]))
+
+    return protocols.spec("broken")
+
+
+def protocol_that_ignores_the_list() -> Spec[Any]:
+    @protocols("broken")
+    class Broken(ListedPairs):
+        """Compares pairs of its own, and does not say so."""
+
+        def plan(
+            self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int
+        ) -> Comparisons:
+            rows = np.array([[0, 1], [0, len(table) - 1]])
+            first, second = table.identities[rows].T
+            return Comparisons(PairSet(rows, first == second))
+
+    return protocols.spec("broken")
+
+
+def protocol_of_genuine_pairs_alone() -> Spec[Any]:
+    @protocols("broken")
+    class Broken(ListedPairs):
+        """Leaves out the impostors."""
+
+        def plan(
+            self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int
+        ) -> Comparisons:
+            pairs = listed_pairs()
+            return Comparisons(PairSet(pairs.rows[pairs.same], pairs.same[pairs.same]))
+
+    return protocols.spec("broken")
+
+
+def protocol_that_reports_from_memory() -> Spec[Any]:
+    @protocols("broken")
+    class Broken(ListedPairs):
+        """Keeps to itself what its report shows."""
+
+        def measure(
+            self, comparisons: Comparisons, table: FaceTable, system: System, evaluator: Evaluator
+        ) -> Measurement:
+            self.count = len(comparisons.pair_list)
+            return super().measure(comparisons, table, system, evaluator)
+
+        def report(self, result: EvaluationResult) -> ProtocolReport:
+            return ProtocolReport((Card("Pairs", str(self.count), ""),))
+
+    return protocols.spec("broken")
+
+
 def tracker_that_writes_beside_the_run() -> Spec[Any]:
     @trackers("broken")
     class Broken(Tracker):
@@ -529,7 +700,7 @@ BROKEN = [
     (loss_that_scores_a_distance, "training_tells_genuine_from_impostor"),
     (loss_with_a_one_sided_score, "score_is_symmetric"),
     (loss_with_a_plain_tensor, "every_tensor_is_registered"),
-    (loss_with_a_weight_per_identity, "other_people_have_a_loss"),
+    (loss_with_a_weight_per_identity, "other_identities_have_a_loss"),
     (loss_whose_margin_is_a_distance, "impostors_beyond_the_margin_cost_nothing"),
     (loss_with_too_high_a_chance_loss, "equal_faces_cost_at_least_the_chance_loss"),
     (loss_that_says_nothing, "explains_itself"),
@@ -539,7 +710,7 @@ BROKEN = [
     (sampler_that_forgets_the_last_batch, "length_is_the_number_of_batches"),
     (sampler_with_exchanged_labels, "labels_are_true"),
     (sampler_that_keeps_what_it_mined_to_itself, "mined_batches_survive_a_checkpoint"),
-    (sampler_that_mines_an_image_with_itself, "mined_batches_are_as_good_as_others"),
+    (sampler_that_mines_an_image_with_itself, "mined_batches_are_valid"),
     (sampler_of_all_pairs, "million_images_are_sampled_in_seconds"),
     (backbone_whose_statistics_move, "trunk_does_not_move"),
     (backbone_that_is_random_in_use, "features_do_not_depend_on_the_batch"),
@@ -547,12 +718,22 @@ BROKEN = [
     (backbone_that_forgets_to_pool, "features_have_the_stated_width"),
     (backbone_that_asks_for_values, "it_can_be_exported"),
     (head_with_an_idle_parameter, "every_parameter_has_a_gradient"),
-    (head_that_drops_a_single_image_s_row, "embeddings_are_one_row_an_image"),
+    (head_that_drops_a_single_image_s_row, "embeddings_are_one_row_per_image"),
     (optimizer_that_makes_one_group_of_all, "groups_keep_their_names"),
-    (optimizer_that_keeps_a_counter_to_itself, "restored_it_goes_on_bit_for_bit"),
-    (scheduler_that_begins_with_nothing, "rates_are_at_most_the_optimizers"),
-    (transform_that_changes_in_place, "image_handed_in_stays_as_it_was"),
+    (optimizer_that_keeps_a_counter_to_itself, "resuming_is_bit_identical"),
+    (scheduler_that_begins_with_nothing, "rates_do_not_exceed_the_optimizers"),
+    (transform_that_changes_in_place, "input_stays_as_it_was"),
     (transform_that_draws_from_numpy, "other_generators_do_not_matter"),
+    (metric_of_the_wrong_direction, "better_scores_have_a_better_value"),
+    (metric_without_a_reason, "value_exists_or_has_a_reason"),
+    (metric_in_percent, "value_lies_within_the_range"),
+    (metric_of_unweighted_scores, "weights_stand_for_repeated_pairs"),
+    (metric_that_draws, "same_pairs_have_the_same_value"),
+    (metric_without_a_label, "it_has_a_label"),
+    (protocol_that_draws_as_it_likes, "plan_repeats"),
+    (protocol_that_ignores_the_list, "listed_pairs_are_compared"),
+    (protocol_of_genuine_pairs_alone, "measure_gives_a_result_of_its_comparisons"),
+    (protocol_that_reports_from_memory, "report_is_made_from_the_file"),
     (tracker_that_writes_beside_the_run, "nothing_is_written_elsewhere"),
     (tracker_that_fails_without_numbers, "run_that_logs_nothing_can_end"),
 ]
@@ -568,8 +749,8 @@ def test_a_broken_plugin_is_found_and_its_broken_promise_named(
     broken = checked.broken_by(spec)
     assert broken is not None
     assert broken.promise == promise
-    assert broken.seen
-    assert broken.mend
+    assert broken.observed
+    assert broken.hint
 
 
 def test_a_dataset_whose_identities_have_gaps_is_found(tmp_path: Path) -> None:
@@ -579,7 +760,7 @@ def test_a_dataset_whose_identities_have_gaps_is_found(tmp_path: Path) -> None:
         check_plugin(dataset_with_labels_left_over(tmp_path))
     (broken,) = caught.value.broken
     assert broken.promise == "identities_are_indices_of_labels"
-    assert broken.seen == "3 labels, but identities from 0 to 2, 2 of them"
+    assert broken.observed == "3 labels, but identities from 0 to 2, 2 of them"
 
 
 def test_the_message_names_plugin_place_promise_and_remedy() -> None:
@@ -589,8 +770,8 @@ def test_the_message_names_plugin_place_promise_and_remedy() -> None:
     assert str(caught.value).splitlines() == [
         f"the loss 'broken' ({spec.plugin.origin}) breaks a promise of its kind",
         "  Its value is a finite scalar with finite gradients, whatever pairs the batch holds.",
-        "      seen: with two images and no pair the loss is nan",
-        f"      mend: {LOSS.promises[2].mend}",
+        "      observed: with two images and no pair the loss is nan",
+        f"      hint: {LOSS.promises[2].hint}",
     ]
 
 
@@ -605,7 +786,7 @@ def test_an_exception_of_the_plugin_breaks_the_promise_and_is_kept() -> None:
     spec = losses.spec("broken")
     promises = CONTRACTS["loss"].promises
     promise = next(each for each in promises if "KeyError" in repr(each.broken_by(spec)))
-    with pytest.raises(ContractBrokenError, match="seen: KeyError: 'gamma'") as caught:
+    with pytest.raises(ContractBrokenError, match="observed: KeyError: 'gamma'") as caught:
         promise.require(spec)
     assert isinstance(caught.value.__cause__, KeyError)
 
@@ -621,11 +802,11 @@ def test_every_kind_has_a_contract() -> None:
     assert set(CONTRACTS) == {registry.kind for registry in REGISTRIES}
 
 
-def test_every_promise_is_stated_and_says_how_to_mend_it() -> None:
+def test_every_promise_is_stated_and_has_a_hint() -> None:
     for contract in CONTRACTS.values():
         names = [promise.name for promise in contract.promises]
         assert len(set(names)) == len(names)
-        assert all(promise.statement and promise.mend for promise in contract.promises)
+        assert all(promise.statement and promise.hint for promise in contract.promises)
 
 
 def test_the_kit_needs_no_pytest() -> None:
