@@ -62,7 +62,7 @@ class Resampling:
         scored: the comparisons, or a sample of them where they are too many.
         seed: of the resamples.
         resamples: their number; 0 for no intervals.
-        stands_for: int64 [P], how many of all pairs each one of a sample stands for; None if these
+        stands_for: int64 [P], how many of all pairs each in a sample represents; None if these
             are all of them.
     """
 

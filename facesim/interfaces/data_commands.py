@@ -11,5 +11,5 @@ and its docstring is the help. It prints what it has to say and raises FacesimEr
     @data_commands("celeba")
     def split(*, root: Annotated[Path, typer.Argument(metavar="ROOT")], seed: int = 0) -> None: ...
 
-It is no kind of plugin that an experiment file could name.
+They are not a kind of plugin that an experiment file can name.
 """

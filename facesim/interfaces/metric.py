@@ -58,7 +58,7 @@ class Metric(Quantity, ABC):
             because its parameters belong into it.
         range: the least and the greatest value; within 0 and 1 intervals stay inside.
         at_threshold: whether `value` needs the threshold that was chosen on ``val``.
-        headline: whether it stands on the terminal, on the report's cards and in study tables.
+        headline: whether it is shown on the terminal, on the report's cards and in study tables.
         standard: whether it is measured where ``evaluate.metrics`` names none.
     """
 

@@ -23,7 +23,7 @@ class Comparisons:
     """What a protocol compares in a table.
 
     A protocol whose comparisons are not a list of image pairs (all pairs of a table, templates of
-    several images a side, 1:N searches) subclasses this with what it needs, and leaves ``pairs``
+    several images per side, 1:N searches) subclasses this with what it needs, and leaves ``pairs``
     None.
 
     Attributes:
@@ -35,7 +35,7 @@ class Comparisons:
 
     @property
     def pair_list(self) -> PairSet:
-        """The pairs, for a protocol that always plans some.
+        """The pairs, for a protocol that always has them.
 
         Raises:
             ValueError: there are none.
@@ -47,7 +47,7 @@ class Comparisons:
 
 @dataclass(frozen=True, eq=False)
 class ScoredPairs:
-    """Pairs of images with the scores that a system gave them.
+    """Pairs of images with the scores of a system.
 
     Attributes:
         pairs: rows of the table and labels.
@@ -120,14 +120,14 @@ class Evaluator(ABC):
         sample: LabelledScores,
         stands_for: Int64Array | None = None,
     ) -> EvaluationResult:
-        """Every metric of comparisons that were counted and not kept.
+        """Every metric of comparisons that were counted but not kept.
 
         Args:
             roc: counts all of them.
             identities: distinct identities in them.
             sample: some of them, for the intervals.
-            stands_for: int64 [P], how many of all comparisons each one of the sample stands for;
-                None if the sample is all of them.
+            stands_for: int64 [P], how many of all comparisons each in the sample represents; None
+                if the sample is all of them.
         """
 
 

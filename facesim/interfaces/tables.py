@@ -38,7 +38,7 @@ class FaceTable:
         identities: int64 [N], class indices from 0 to ``len(labels) - 1``.
         labels: str [I], the dataset's own label of each identity.
         attributes: N rows, one column per extra attribute; may have no column.
-        notes: what was left out or is odd, counted, one sentence each.
+        notes: what was left out or is unusual, with counts, one sentence each.
         pairs: those that the dataset's own protocol compares, or None if it has none.
     """
 

@@ -115,7 +115,7 @@ class CacheFiller:
             rows = missing[buckets == bucket]
             if not len(rows) or not locks.acquire(bucket):
                 continue
-            rows = self.missing(rows)  # again, now that nobody else can write them
+            rows = self.missing(rows)  # again, now that no other process can write them
             if not len(rows):
                 locks.release(bucket)
                 continue

@@ -1,8 +1,7 @@
-"""One file of the trunk cache: rows of features, whose images they are, and checksums.
+"""One file of the trunk cache: rows of features, their images' digests, and checksums.
 
 Layout: the rows; the digests, 16 bytes each; a CRC-32 of each digest and its row; a footer. Little
-endian. The footer comes last and names the size of everything, so that a file that was cut short
-anywhere is seen to be.
+endian. The footer comes last and states all sizes, so that a truncated file is detected.
 """
 
 import struct
@@ -27,17 +26,17 @@ _FOOTER = struct.Struct("<8sQQI")
 _CHECKSUM = np.dtype("<u4")
 
 INDEX_BYTES = DIGEST_BYTES + _CHECKSUM.itemsize
-"""What a row takes in a chunk besides its features."""
+"""Bytes per row in addition to its features."""
 
 FOOTER_BYTES = _FOOTER.size
 
 
 class ChunkDamagedError(Exception):
-    """A chunk that is not what was once written: cut short, or with other bits."""
+    """A truncated or corrupted chunk."""
 
 
 def write_chunk(path: Path, digests: Digests, rows: Rows) -> None:
-    """Write a chunk; it appears under its name when all of it is on the disk, or never.
+    """Write a chunk atomically.
 
     Raises:
         OSError: the disk is full, or cannot be written.
@@ -113,7 +112,7 @@ class Chunk:
 
 @lru_cache(maxsize=128)
 def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Rows:
-    """Bounded, because each map holds a file descriptor; a chunk's name is never used again."""
+    """Memory maps, bounded in number: each holds a file descriptor. Names are never reused."""
     try:
         return np.memmap(path, dtype, "r", shape=shape).view(np.ndarray)
     except ValueError as error:
@@ -125,7 +124,7 @@ def _row_bytes(row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
 
 
 def _checksum(digest: Digests, row: Rows) -> int:
-    """It covers the digest too, so that no row can pass for another image's."""
+    """CRC-32 of digest and row, so that a row cannot pass for another image's."""
     return zlib.crc32(row.data, zlib.crc32(digest.data))
 
 
@@ -139,7 +138,7 @@ def _read_index(path: Path, row_bytes: int) -> tuple[Digests, npt.NDArray[np.uin
         size = file.seek(0, 2)
         rows, rest = divmod(size - FOOTER_BYTES, row_bytes + INDEX_BYTES)
         if rows < 1 or rest:
-            raise ChunkDamagedError(f"{size} bytes is no size that a whole chunk can have")
+            raise ChunkDamagedError(f"a whole chunk cannot have {size} bytes")
         file.seek(rows * row_bytes)
         index = file.read(rows * INDEX_BYTES)
         if file.read() != _footer(index, rows, row_bytes):

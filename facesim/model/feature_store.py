@@ -1,4 +1,4 @@
-"""Features of images on disk, found by the digest of the image: the storage of the trunk cache."""
+"""Features on disk by image digest: the storage of the trunk cache."""
 
 import errno
 import logging
@@ -30,20 +30,20 @@ log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_ROWS = 512
-"""A chunk under way is what a kill loses; small rows must not make that many images."""
+"""A kill loses the chunk being filled, so chunks of small rows are limited to this many images."""
 
 _LEFTOVER_SECONDS = 3600.0
-"""A chunk that takes longer to write is nobody's any more."""
+"""Temporary files older than this are orphaned."""
 
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 
 
 class MissingFeaturesError(Exception):
-    """Features that were asked for and are not, or no longer, in the store.
+    """Requested features that are not, or no longer, in the store.
 
     Attributes:
-        indices: int64 [m], which of the positions that were asked for.
+        indices: int64 [m], positions in the request.
     """
 
     def __init__(self, indices: Int64Array) -> None:
@@ -56,9 +56,9 @@ class Verification:
     """What :meth:`FeatureStore.verify` found.
 
     Attributes:
-        chunks: how many are whole.
-        rows: how many rows they hold.
-        dropped: names of the chunks that this store has found damaged, and removed, so far.
+        chunks: number of intact chunks.
+        rows: number of rows in them.
+        dropped: names of the damaged chunks that this store has removed so far.
     """
 
     chunks: int
@@ -67,16 +67,16 @@ class Verification:
 
 
 class FeatureStore:
-    """A folder of chunks, each a file that appears whole and never changes.
+    """A folder of chunks, files that are written atomically and never change.
 
-    The listing of the folder is the only index, so that there is nothing else that an interruption
-    could leave half-written. Any number of processes may append while others read: each sees the
+    The folder listing is the only index, so that an interruption cannot leave anything else
+    half-written. Any number of processes may append while others read: each sees the
     chunks of the others after :meth:`refresh`. A chunk that is found damaged is removed with a
     warning, and its rows are missing from then on; a wrong row is never returned. Threads may
     share a store.
 
     Args:
-        folder: made where there is none.
+        folder: created if it does not exist.
         row_shape: of the features of one image.
         dtype: of the features, float16 or float32.
     """
@@ -96,15 +96,15 @@ class FeatureStore:
 
     @property
     def rows_per_chunk(self) -> int:
-        """The most rows that :meth:`append` takes at once."""
+        """The maximum number of rows per :meth:`append`."""
         return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // self.row_bytes))
 
     def __len__(self) -> int:
-        """The number of images whose features are here, as of the last refresh."""
+        """The number of images in the store, as of the last refresh."""
         return len(self._index)
 
     def refresh(self) -> None:
-        """See what other processes have added or removed."""
+        """Pick up what other processes have added or removed."""
         with self._lock:
             names = {path.name for path in self.folder.glob(f"*{SUFFIX}")}
             gone = self._numbers.keys() - names
@@ -183,12 +183,12 @@ class FeatureStore:
         self.refresh()
 
     def bytes_needed(self, images: int) -> int:
-        """What the features of so many images take on disk."""
+        """Bytes on disk of the features of this many images."""
         chunks = -(-images // self.rows_per_chunk)
         return images * (self.row_bytes + INDEX_BYTES) + chunks * FOOTER_BYTES
 
     def require_space(self, images: int) -> None:
-        """Make sure, before the first image, that the features of all will fit.
+        """Check, before the first image, that the features of all fit on the disk.
 
         Raises:
             FacesimError: they will not.
@@ -203,18 +203,18 @@ class FeatureStore:
             )
 
     def remove_leftovers(self) -> None:
-        """Remove what processes that were killed while writing have left, an hour ago or more."""
+        """Remove temporary files of killed processes that are an hour old or more."""
         for path in self.folder.glob("*.tmp"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
                     path.unlink()
 
     def size_bytes(self) -> int:
-        """What the store takes on disk."""
+        """Size of the store on disk, in bytes."""
         return sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}"))
 
     def verify(self) -> Verification:
-        """Compare everything with its checksums; damaged chunks are dropped."""
+        """Verify all checksums; damaged chunks are dropped."""
         self.refresh()
         for chunk in list(self._chunks):
             if chunk is not None:
@@ -253,7 +253,7 @@ class FeatureStore:
             self.refresh()
 
     def _open(self, name: str) -> None:
-        """Take a chunk that has appeared; the lock is held."""
+        """Open a new chunk; the lock is held."""
         path = self.folder / name
         try:
             chunk = Chunk(path, self.row_shape, self.dtype)
@@ -266,7 +266,7 @@ class FeatureStore:
             self._chunks.append(chunk)
 
     def _remove(self, path: Path, damage: ChunkDamagedError) -> None:
-        log.warning("%s is damaged (%s); its images are computed anew", path, damage)
+        log.warning("%s is damaged (%s); its images are computed again", path, damage)
         self._dropped.append(path.name)
         try:
             path.unlink(missing_ok=True)
@@ -286,14 +286,14 @@ class FeatureStore:
 
 
 class _Index:
-    """Digests, sorted, and where each one's features are. It never changes."""
+    """Immutable sorted digests with the location of their features."""
 
     def __init__(self, chunks: list[Chunk | None]) -> None:
         present = [(n, chunk) for n, chunk in enumerate(chunks) if chunk is not None]
         digests = [chunk.digests for _, chunk in present]
         positions = [np.arange(len(chunk)) + (n << _ROW_BITS) for n, chunk in present]
         sortable = _sortable(np.concatenate(digests)) if digests else np.empty(0, "S16")
-        # An image that two processes computed stands in two chunks; the first one will do.
+        # An image that two processes computed is in two chunks; the first is used.
         self._digests, first = np.unique(sortable, return_index=True)
         self._positions = np.concatenate(positions)[first] if positions else np.empty(0, np.int64)
 
@@ -310,5 +310,5 @@ class _Index:
 
 
 def _sortable(digests: Digests) -> npt.NDArray[np.bytes_]:
-    """The same bytes as numpy's strings of fixed width: those it sorts and searches."""
+    """View digests as numpy's fixed-width strings, which it can sort and search."""
     return np.ascontiguousarray(digests).view("S16").reshape(-1)

@@ -16,7 +16,7 @@ from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 
 _FORMAT = 1
-"""To be raised when one key would stand for other features, or for another file format."""
+"""Increase when the same key would mean other features or another file format."""
 
 _LIBRARIES = ("torch", "builtins", "abc", "typing")
 """Libraries whose classes are identified by their names alone."""

@@ -8,7 +8,7 @@ from facesim.interfaces import Backbone
 from facesim.model.trunk_key import TrunkRecipe
 
 TRUNK_BLOCK = 32
-"""Images in one pass. Larger ones are no faster on a CPU."""
+"""Images per pass. Larger passes are not faster on a CPU."""
 
 _ACCELERATOR_BLOCK = 128
 

@@ -48,7 +48,7 @@ def read_starts(path: Path) -> tuple[Start, ...]:
     Raises:
         DataError: it is damaged.
     """
-    remedy = "delete it; the next start of the run begins it anew"
+    remedy = "delete it; the next start of the run creates it again"
     return read_json(path, tuple[Start, ...], remedy=remedy) or ()
 
 

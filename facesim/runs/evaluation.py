@@ -36,7 +36,7 @@ from facesim.training.trunk_file import load_trunk
 def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> EvaluationResult:
     """Carry out one evaluation of a run.
 
-    Writes the plan's folder, the thresholds if they are chosen anew, and pairs that are not there
+    Writes the plan's folder, the thresholds if new ones are chosen, and pairs that are not there
     yet.
 
     Args:

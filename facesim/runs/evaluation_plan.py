@@ -1,4 +1,4 @@
-"""What an evaluation of a run measures: its own test data, or other data under another name."""
+"""Plan of an evaluation: the run's own test data, or other data under another name."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from facesim.runs.directory import RunDirectory
 from facesim.runs.files import EvaluationFile, RunFile
 
 OWN = "test"
-"""The name of the evaluation that every run ends with."""
+"""Name of the evaluation at the end of every run."""
 
 _MAY_CHANGE = (
     "plugins",
@@ -25,7 +25,7 @@ _MAY_CHANGE = (
     "lint",
     "device",
 )
-_CHANGE_NO_FIGURE = (
+_CHANGE_NO_RESULT = (
     "plugins",
     "data.workers",
     "evaluate.batch_size",
@@ -49,7 +49,7 @@ class EvaluationPlan:
         name: of its folder in ``eval/`` and of its pairs.
         experiment: the run's, with what this evaluation changes.
         checkpoint: ``best``, ``last`` or the name of a periodic one.
-        recalibrates: whether thresholds are chosen on val anew, rather than taken from the run.
+        recalibrates: whether new thresholds are chosen on val, instead of the run's.
         changes: what differs from the run's experiment, ``old -> new`` by dotted key.
     """
 
@@ -79,14 +79,14 @@ class EvaluationPlan:
 
     @property
     def calibration_file(self) -> Path:
-        """Where thresholds go that are chosen anew."""
+        """The file of new thresholds."""
         if self.name == OWN:
             return self.directory.path / RunFile.CALIBRATION
         return self.folder / EvaluationFile.CALIBRATION
 
     @property
     def is_done(self) -> bool:
-        """Whether an evaluation of this name has come to its end."""
+        """Whether an evaluation of this name is complete."""
         return (self.folder / EvaluationFile.METRICS).is_file()
 
 
@@ -99,15 +99,15 @@ def plan_evaluation(
     checkpoint: str,
     recalibrate: bool = False,
 ) -> EvaluationPlan:
-    """An evaluation that may differ from what the run's experiment says.
+    """Plan an evaluation, which may differ from the run's experiment.
 
     Args:
         directory: of the run.
         trained: the run's experiment.
         overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint and device.
-        name: None for :data:`OWN`, which suits what changes no figure.
+        name: None for :data:`OWN`, if no result changes.
         checkpoint: which weights.
-        recalibrate: whether to choose thresholds on val anew.
+        recalibrate: whether to choose new thresholds on val.
 
     Raises:
         FacesimError: an assignment is wrong or touches what was trained, the name is missing or
@@ -125,7 +125,7 @@ def plan_evaluation(
     if unused and not plan.recalibrates:
         raise FacesimError(
             f"{unused[0]} changes, but val is not evaluated: the thresholds are those of the run; "
-            "add --recalibrate to choose them on val anew"
+            "add --recalibrate to choose new ones on val"
         )
     return plan
 
@@ -150,7 +150,7 @@ def _refuse_another_meaning_of_the_name(
             f"an evaluation cannot be named {plan.name!r}; use letters, digits, '.', '_' and '-', "
             "and not `val`"
         )
-    other = [key for key in changes if not is_within(key, _CHANGE_NO_FIGURE)]
+    other = [key for key in changes if not is_within(key, _CHANGE_NO_RESULT)]
     if plan.name == OWN and other:
         raise FacesimError(
             f"{', '.join(other)} differ from the run's experiment, of which eval/{OWN} is the "
@@ -160,7 +160,7 @@ def _refuse_another_meaning_of_the_name(
     if not (plan.is_done and file.is_file()):
         return
     before = differences(load_experiment(file).as_data(), plan.experiment.as_data())
-    listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_FIGURE)]
+    listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_RESULT)]
     if listed:
         lines = "\n".join(listed)
         raise FacesimError(

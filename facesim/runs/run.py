@@ -182,7 +182,7 @@ class Run:
             plugins: files or modules whose plugins it uses besides the run's.
             name: of the evaluation; None for the run's own, ``test``.
             checkpoint: ``best``, ``last`` or the name of a periodic one.
-            recalibrate: whether to choose thresholds on val anew, rather than the run's own.
+            recalibrate: whether to choose new thresholds on val, instead of the run's.
 
         Raises:
             FacesimError: this cannot be evaluated under this name, the checkpoint or the data

@@ -43,7 +43,7 @@ class RunFiles:
         evaluated: the same with what the evaluation changed, such as other data.
         starts: one entry per start of the run.
         log: what training logged.
-        result: the evaluation's figures.
+        result: the evaluation's metrics.
         pairs: the evaluation's scored pairs.
         baselines: on the same pairs.
         slices: by attribute.

@@ -71,7 +71,7 @@ def needs_root(faces: str) -> bool:
 
 
 def suggested(name: str) -> Answers:
-    """The answers of somebody who has no wish but the experiment's name."""
+    """Default answers, for an experiment of this name."""
     (faces, *_) = possible_faces()
     return Answers(
         name, faces.name, backbone=_starter(backbones).starter, loss=_starter(losses).starter

@@ -62,7 +62,7 @@ def embedding_recipe(experiment: Experiment, network: SiameseNetwork) -> TrunkRe
 def cache_refusal_reason(
     experiment: Experiment, network: SiameseNetwork, transforms: tuple[Transform, ...]
 ) -> str | None:
-    """Why the trunk runs anew for each batch; None if its output is cached."""
+    """Why the trunk's output is not cached; None if it is."""
     if experiment.trunk_cache == "off":
         return "it is switched off (trunk_cache: off)"
     if not network.backbone.has_trunk:

@@ -106,7 +106,7 @@ def _wrong_points(
 ) -> Iterator[Problem]:
     """What the schema says against the ends of the ranges and against the options.
 
-    The ends stand for what is between them: the schema's limits are intervals. One parameter
+    The ends represent what is between them: the schema's limits are intervals. One parameter
     varies at a time, so that a problem is reported once and not once per combination.
     """
     for parameter in parameters:

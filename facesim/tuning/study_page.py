@@ -59,8 +59,8 @@ def study_page(plan: Plan, study: optuna.Study, summary: Summary) -> Page:
 def _winner_section(plan: Plan, summary: Summary) -> Section:
     winner = summary.winner.test.get(summary.metric)
     compared = sum(summary.trials.get(state, 0) for state in ("complete", "pruned"))
-    luck = f"single seed, best of {compared} trials (optimistic)"
-    cards = [Card("Best trial, on val", f"{summary.winning_value:.4f}", luck)]
+    caveat = f"single seed, best of {compared} trials (optimistic)"
+    cards = [Card("Best trial, on val", f"{summary.winning_value:.4f}", caveat)]
     if winner is not None:
         spread = f"± {winner.standard_deviation:.4f} over {len(summary.seeds)} fresh seeds"
         cards.append(Card("Retrained, on test", f"{winner.mean:.4f}", spread))
