@@ -89,20 +89,21 @@ def _require_pooling_once(
     if head.pools != backbone.pooled:
         return
     has_choice = "pooling" in backbone_spec.arguments
+    names = f"head {head_spec.name!r} {{}}, and backbone {backbone_spec.name!r} returns {{}}"
     if head.pools:
-        first = "write `pooling: none` under backbone"
-        raise FacesimError(
-            f"head {head_spec.name!r} pools feature maps itself, and backbone "
-            f"{backbone_spec.name!r} returns pooled features; "
-            f"{first if has_choice else 'choose a backbone that can leave them unpooled'}, or "
-            "choose a head that takes pooled features"
+        unfit = names.format("pools feature maps itself", "pooled features")
+        remedy = (
+            "write `pooling: none` under backbone"
+            if has_choice
+            else "choose a backbone that can leave them unpooled"
         )
-    first = "leave `pooling: none` out under backbone"
+        raise FacesimError(f"{unfit}; {remedy}, or choose a head that takes pooled features")
+    unfit = names.format("takes pooled features", "feature maps")
+    remedy = "leave `pooling: none` out under backbone" if has_choice else "choose another backbone"
     pooling = [plugin.name for plugin in heads if getattr(plugin.factory, "pools", False)]
     raise FacesimError(
-        f"head {head_spec.name!r} takes pooled features, and backbone {backbone_spec.name!r} "
-        f"returns feature maps; {first if has_choice else 'choose another backbone'}, or choose a "
-        f"head that pools them itself ({', '.join(pooling) or 'none is registered'})"
+        f"{unfit}; {remedy}, or choose a head that pools them itself "
+        f"({', '.join(pooling) or 'none is registered'})"
     )
 
 
