@@ -231,7 +231,7 @@ class Run:
                     reporter.say(f"{split.name}: {note}")
             progress = Progress()
             if last.exists():
-                progress = restore_checkpoint(last, components.trained)
+                progress = restore_checkpoint(last, components.state)
                 where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
                 reporter.say(f"resuming at {where} (step {progress.step})")
             if not (self.path / RunFile.TRUNK).exists():
@@ -262,9 +262,8 @@ class Run:
             log=session.log,
             val_pairs=evaluation_pairs(val_pairs, self.experiment, self.components.val),
             processes=session.processes,
-            on_epoch=on_epoch,
         )
-        trainer.train()
+        trainer.train(on_epoch)
 
     def _started_trackers(self) -> tuple[Tracker, ...]:
         """All trackers, started; if one cannot be, those before it are told that the run failed."""

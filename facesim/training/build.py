@@ -1,4 +1,4 @@
-"""From an experiment to the built parts of a run."""
+"""Building the components of a run from its experiment."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,8 @@ class Split:
     Attributes:
         name: train, val or test.
         table: its images.
-        inputs: what the network is fed from them.
-        digests: of the images' files.
+        inputs: the images as the network takes them.
+        digests: the table with its images' digests.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Split:
 
 @dataclass(frozen=True)
 class RunComponents:
-    """Everything that a run needs, built.
+    """The components of a run, built from its experiment.
 
     Attributes:
         experiment: as it was read.
         train: the training split, with its augmentations.
         val: the split for thresholds and the best checkpoint.
-        test: the split for the final figures; training does not touch it.
+        test: the split for the final results; training does not touch it.
         sampler: draws the training pairs.
-        trained: network, optimizer and scheduler.
+        state: network, optimizer and scheduler.
         total_steps: batches in all epochs together.
         trackers: not started yet.
         metrics: measured on val after each epoch, by name.
@@ -65,7 +65,7 @@ class RunComponents:
     val: Split
     test: Split
     sampler: Sampler
-    trained: TrainingState
+    state: TrainingState
     total_steps: int
     trackers: tuple[Tracker, ...]
     metrics: dict[str, Metric]
@@ -79,7 +79,7 @@ class RunComponents:
     @property
     def network(self) -> SiameseNetwork:
         """The network under training."""
-        return self.trained.network
+        return self.state.network
 
 
 class Tables:
@@ -111,15 +111,15 @@ class Tables:
 def prepare(
     experiment: Experiment, trunk: Path | None = None, tables: Tables | None = None
 ) -> RunComponents:
-    """Read the tables and build every part.
+    """Read the tables and build every component.
 
     Args:
-        experiment: names the parts.
-        trunk: the file of a run that is taken up again, with its frozen weights.
-        tables: where the tables are kept that are read.
+        experiment: names the components.
+        trunk: file with the frozen weights of a run that is resumed.
+        tables: caches the tables that are read.
 
     Raises:
-        FacesimError: a table cannot be read or a part cannot be built.
+        FacesimError: a table cannot be read or a component cannot be built.
     """
     metrics, best = measured_metrics(experiment), quantity_named(experiment, experiment.train.best)
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
@@ -144,21 +144,21 @@ def prepare(
     if total_steps == 0 and experiment.train.epochs:
         raise FacesimError(
             f"sampler {experiment.sampler.name!r} draws no batch from the {len(train.table)} "
-            "training images; lower train.batch_size or draw more pairs an image"
+            "training images; lower train.batch_size or draw more pairs per image"
         )
     if experiment.train.compile:
         network.compile_trainable_part()
     optimizer, scheduler = _make_updates(experiment, network, total_steps)
-    trained = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
+    state = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
     return RunComponents(
-        experiment, train, val, test, sampler, trained, total_steps, trackers, metrics, best
+        experiment, train, val, test, sampler, state, total_steps, trackers, metrics, best
     )
 
 
 def _make_updates(
     experiment: Experiment, network: SiameseNetwork, total_steps: int
 ) -> tuple[Optimizer, LRScheduler]:
-    """Optimizer and scheduler; those of an empty tensor if there is no epoch to train."""
+    """Optimizer and scheduler; those of an empty tensor if no epoch is trained."""
     if not experiment.train.epochs:
         optimizer: Optimizer = SGD([torch.zeros(0)], lr=0.0)
         return optimizer, ConstantLR(optimizer, factor=1.0)
@@ -173,13 +173,15 @@ def _make_updates(
 
 
 def load_split(experiment: Experiment, name: str, network: SiameseNetwork, tables: Tables) -> Split:
-    """The table of ``data.<name>``, and what ``network`` is fed from it.
+    """The split ``data.<name>``, as inputs of ``network``.
 
     Raises:
         FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
             its errors are asked for.
     """
-    images = tables.read(name, getattr(experiment.data, name))
+    data = experiment.data
+    datasets = {"train": data.train, "val": data.val, "test": data.test}
+    images = tables.read(name, datasets[name])
     if name == "test":
         require_attributes(images.table.attributes, experiment.evaluate.slices)
     # Only the training split is augmented.
@@ -188,7 +190,7 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork, table
 
 
 def _build(spec: "Spec[Any]", *arguments: Any) -> Any:
-    """Build a plugin; a ValueError that it raises about its parameters is the user's to read."""
+    """Build a plugin; a ValueError of its own about its parameters becomes a FacesimError."""
     try:
         return spec.build(*arguments)
     except ValueError as error:

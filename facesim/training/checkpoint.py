@@ -1,4 +1,4 @@
-"""Checkpoints: each one whole file with everything that training changes."""
+"""Checkpoints: one file each, with everything that training changes."""
 
 import os
 import pickle
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -27,7 +26,7 @@ class Progress:
     """How far a run has come.
 
     Attributes:
-        epoch: the epoch under way, from 0; the number of epochs once all are done.
+        epoch: the current epoch, from 0; the number of epochs once all are done.
         batch: batches of that epoch that are done.
         step: batches done since the beginning.
         best: the best value of the chosen metric on val so far.
@@ -98,20 +97,20 @@ class TrainingState:
     sampler: Sampler
 
 
-def save_checkpoint(path: Path, trained: TrainingState, progress: Progress) -> None:
-    """Write a checkpoint, whole or not at all; of the frozen trunk it holds a digest.
+def save_checkpoint(path: Path, state: TrainingState, progress: Progress) -> None:
+    """Write a checkpoint atomically; of the frozen trunk it holds only a digest.
 
     Raises:
         FacesimError: the disk is full or the folder cannot be written.
     """
     content = {
         "format": FORMAT,
-        "num_identities": trained.num_identities,
-        "network": trained.network.trained_state(),
-        "trunk": trained.network.trunk_digest,
-        "optimizer": trained.optimizer.state_dict(),
-        "scheduler": trained.scheduler.state_dict(),
-        "sampler": _mined(trained.sampler),
+        "num_identities": state.num_identities,
+        "network": state.network.trained_state(),
+        "trunk": state.network.trunk_digest,
+        "optimizer": state.optimizer.state_dict(),
+        "scheduler": state.scheduler.state_dict(),
+        "sampler": state.sampler.state_dict() if isinstance(state.sampler, MiningSampler) else {},
         "progress": asdict(progress),
     }
     try:
@@ -121,30 +120,26 @@ def save_checkpoint(path: Path, trained: TrainingState, progress: Progress) -> N
         raise FacesimError(f"cannot write the checkpoint {path}: {error}") from None
 
 
-def restore_checkpoint(path: Path, trained: TrainingState) -> Progress:
-    """Put a checkpoint's state into the parts of a run.
+def restore_checkpoint(path: Path, state: TrainingState) -> Progress:
+    """Load a checkpoint into the components of a run.
 
     Raises:
         FacesimError: the file cannot be read or belongs to another network.
     """
     content = read_checkpoint(path)
-    load_network(path, content, trained.network)
+    load_network(path, content, state.network)
     try:
-        trained.optimizer.load_state_dict(content["optimizer"])
-        trained.scheduler.load_state_dict(content["scheduler"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.scheduler.load_state_dict(content["scheduler"])
     except (KeyError, ValueError) as error:
         raise FacesimError(f"{path} does not fit this experiment's optimizer: {error}") from None
-    if isinstance(trained.sampler, MiningSampler):
-        trained.sampler.load_state_dict(content["sampler"])
+    if isinstance(state.sampler, MiningSampler):
+        state.sampler.load_state_dict(content["sampler"])
     return Progress(**content["progress"])
 
 
-def _mined(sampler: Sampler) -> dict[str, Tensor]:
-    return sampler.state_dict() if isinstance(sampler, MiningSampler) else {}
-
-
 def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -> None:
-    """Put a checkpoint's weights into a network that has the trunk of the checkpoint's run.
+    """Load a checkpoint's weights into a network that has the trunk of the checkpoint's run.
 
     Raises:
         FacesimError: the weights are those of another network, or were trained on another trunk.
@@ -161,10 +156,10 @@ def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, tensors on the CPU; nothing of it is executed.
+    """A checkpoint's content, tensors on the CPU; nothing in it is executed.
 
     Raises:
-        FacesimError: no such file, or no checkpoint of facesim's.
+        FacesimError: no such file, or not a checkpoint of facesim.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -175,23 +170,26 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise FacesimError(f"{path} cannot be read as a checkpoint: {reason}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise FacesimError(f"{path} is no checkpoint that this version of facesim can read")
+        raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     return content
 
 
 def link_checkpoint(source: Path, target: Path) -> None:
-    """Let ``target`` be the same whole file as ``source``, which is never written in place."""
+    """Make ``target`` a hard link to ``source``, which is never written in place.
+
+    Where there are no hard links it is a copy.
+    """
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
-    except OSError:  # a file system without hard links
+    except OSError:
         shutil.copyfile(source, temporary)
     temporary.replace(target)
 
 
 def checkpoint_digest(path: Path) -> str:
-    """SHA-256 of the file, by which results name the weights that they are of."""
+    """SHA-256 of the file, by which results identify the weights that they were computed with."""
     with path.open("rb") as file:
         digest = sha256()
         while block := file.read(1 << 20):

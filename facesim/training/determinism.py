@@ -1,4 +1,4 @@
-"""Making torch repeat itself bit for bit."""
+"""Deterministic algorithms of torch, so that a run repeats bit for bit."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from torch.utils import deterministic as memory
 
 @contextmanager
 def deterministic(enabled: bool) -> Iterator[None]:
-    """Use deterministic algorithms for the time of the block, and restore the setting after.
+    """Use deterministic algorithms inside the block; the previous setting is restored.
 
-    An operation that has none warns once and runs all the same.
+    An operation that has none warns once and runs anyway.
     """
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()

@@ -1,4 +1,4 @@
-"""A rehearsal: every part is built and one batch goes forward and backward; nothing is written."""
+"""Dry run: build every component and run one forward and backward pass; writes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from facesim.training.step import NonFiniteLossError, precision_of, seed_step, t
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `facesim check` found; every figure is of the experiment as it would run.
+    """What `facesim check` found, of the experiment as it would run.
 
     Attributes:
-        lines: (what, figure) pairs for the reader.
-        notes: what the tables left out or find odd, and the linter's warnings.
+        lines: (label, value) pairs for the reader.
+        notes: of the tables, and the warnings of the linter and of the dry run.
     """
 
     lines: tuple[tuple[str, str], ...]
@@ -30,36 +30,43 @@ class CheckReport:
 
 
 def check_experiment(experiment: Experiment, out: Path, processes: Processes) -> CheckReport:
-    """Build an experiment and rehearse one training step.
+    """Build an experiment, lint it, and run its first batch forward and backward.
 
     Raises:
-        FacesimError: something cannot be built or read, or the first loss is no number or has no
-            gradient.
+        FacesimError: something cannot be built or read, or the first loss is not a finite number
+            or has no gradient.
         ProtocolError: the linter found an error.
     """
-    prepared = prepare(experiment)
-    splits = prepared.splits
+    components = prepare(experiment)
+    splits = components.splits
     pairs = choose_all_pairs(experiment, splits[1:])
     lint = lint_protocol(experiment, splits, pairs, processes)
     lint.require_no_errors()
     with deterministic(experiment.train.deterministic):
-        loss = _rehearse(prepared)
+        loss = _first_loss(components)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
-    tables = [
-        (split.name, f"{len(split.table):,} images of {len(split.table.labels):,} identities")
-        for split in splits
+    notes += map(str, lint.findings)
+    gradients = [
+        parameter.grad
+        for group in components.network.parameter_groups()
+        for parameter in group["params"]
     ]
-    notes += [*map(str, lint.findings), *_signs_of_no_training(prepared, loss)]
-    return CheckReport((*tables, *_figures(prepared, loss, out)), tuple(notes))
+    if gradients and not any(each is not None and each.any() for each in gradients):
+        notes.append(
+            f"warning: the first batch leaves every trainable weight as it is (loss {loss:.4f}, "
+            "gradient 0): is every pair beyond the margin, or the loss made for other distances?"
+        )
+    return CheckReport(tuple(_lines(components, loss, out)), tuple(notes))
 
 
-def _rehearse(prepared: RunComponents) -> float:
-    settings, network = prepared.experiment.train, prepared.network
+def _first_loss(components: RunComponents) -> float:
+    """The loss of the first batch, whose gradients are computed too."""
+    settings, network = components.experiment.train, components.network
     device = network.device
-    seed_step(prepared.experiment.seed, 0, device)
+    seed_step(components.experiment.seed, 0, device)
     network.train()
-    one = iter([next(iter(prepared.sampler.batches(0)))])
-    batch, inputs = next(iter(prepared.train.inputs.batches(one, 0)))
+    first = [next(iter(components.sampler.batches(0)))]
+    batch, inputs = next(iter(components.train.inputs.batches(first, 0)))
     precision = precision_of(settings.precision, device)
     loss = training_loss(network, inputs.to(device), batch.to(device), precision)
     if not torch.isfinite(loss):
@@ -72,37 +79,22 @@ def _rehearse(prepared: RunComponents) -> float:
     return loss.item()
 
 
-def _signs_of_no_training(prepared: RunComponents, loss: float) -> list[str]:
-    """What of the rehearsed batch says that nothing would be learned."""
-    groups = prepared.network.parameter_groups()
-    gradients = [each.grad for group in groups for each in group["params"]]
-    if not gradients or any(each is not None and each.any() for each in gradients):
-        return []
-    sign = (
-        f"warning: the first batch leaves every trained weight as it is (loss {loss:.4f}, gradient "
-        "0): margins that no pair is within, or a distance that they are not made for?"
-    )
-    return [sign]
-
-
-def _figures(prepared: RunComponents, loss: float, out: Path) -> Iterator[tuple[str, str]]:
-    experiment, network = prepared.experiment, prepared.network
-    trained, frozen = network.count_parameters()
-    pairs = sum(len(batch.same) for batch in prepared.sampler.batches(0))
-    batches = len(prepared.sampler)
-    yield "parameters", f"{trained:,} trained, {frozen:,} frozen"
+def _lines(components: RunComponents, loss: float, out: Path) -> Iterator[tuple[str, str]]:
+    experiment, network = components.experiment, components.network
+    for split in components.splits:
+        table = split.table
+        yield split.name, f"{len(table):,} images of {len(table.labels):,} identities"
+    trainable, frozen = network.count_parameters()
+    pairs = sum(len(batch.same) for batch in components.sampler.batches(0))
+    # Weights but the trunk's, and the trainable ones twice more for an optimizer such as Adam.
+    tensors = network.trained_state().values()
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    megabytes = (weights + 2 * trainable * torch.finfo(torch.float32).bits / 8) / 1e6
+    yield "parameters", f"{trainable:,} trainable, {frozen:,} frozen"
     yield "embedding", f"{network.embedding_dim} numbers"
-    yield "an epoch", f"{pairs:,} pairs in {batches:,} batches"
-    yield "the run", f"{experiment.train.epochs} epochs, {prepared.total_steps:,} steps"
+    yield "epoch", f"{pairs:,} pairs in {len(components.sampler):,} batches"
+    yield "run", f"{experiment.train.epochs} epochs, {components.total_steps:,} steps"
     yield "first loss", f"{loss:.4f}"
     yield "device", describe_device(network.device)
     yield "would write", f"{out / experiment.name}/<date and time>/"
-    yield "a checkpoint", f"about {_megabytes(prepared):,.1f} MB"
-
-
-def _megabytes(prepared: RunComponents) -> float:
-    """Weights but the trunk's, and the trained ones twice more for an optimizer such as Adam."""
-    tensors = prepared.network.trained_state().values()
-    weights: int = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    trained, _ = prepared.network.count_parameters()
-    return (weights + 2 * trained * torch.finfo(torch.float32).bits / 8) / 1e6
+    yield "checkpoint", f"about {megabytes:,.1f} MB"

@@ -8,24 +8,24 @@ from facesim.processes import Processes
 from facesim.training.build import RunComponents
 
 
-def mine_epoch(prepared: RunComponents, epoch: int, processes: Processes) -> None:
+def mine_epoch(components: RunComponents, epoch: int, processes: Processes) -> None:
     """Let a sampler that mines choose the pairs of an epoch by the current embeddings.
 
     Does nothing for other samplers, nor before the first epoch: which images an untrained head
     finds similar is chance. A resumed run mines again only if it resumes at the start of an epoch.
 
     Args:
-        prepared: network, training images and sampler.
+        components: network, training images and sampler.
         epoch: the one that begins, from 0.
         processes: show the progress.
     """
-    if epoch == 0 or not isinstance(prepared.sampler, MiningSampler):
+    if epoch == 0 or not isinstance(components.sampler, MiningSampler):
         return
     embedder = Embedder(
-        prepared.network,
-        prepared.train.inputs,
-        prepared.experiment.evaluate.batch_size,
+        components.network,
+        components.train.inputs,
+        components.experiment.evaluate.batch_size,
         processes,
         title="embedding train",
     )
-    prepared.sampler.mine(embedder.embed(np.arange(len(prepared.train.table))), epoch)
+    components.sampler.mine(embedder.embed(np.arange(len(components.train.table))), epoch)

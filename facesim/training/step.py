@@ -15,7 +15,7 @@ from facesim.training.checkpoint import TrainingState
 
 
 class NonFiniteLossError(FacesimError):
-    """The loss became infinite or not a number."""
+    """The loss is infinite or not a number."""
 
 
 def training_loss(
@@ -48,19 +48,19 @@ def training_loss(
     )
 
 
-def update(trained: TrainingState, loss: Tensor) -> None:
-    """Let the optimizer and the scheduler take one step down the gradient of ``loss``."""
-    trained.optimizer.zero_grad(set_to_none=True)
+def update(state: TrainingState, loss: Tensor) -> None:
+    """One step of optimizer and scheduler along the gradient of ``loss``."""
+    state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    trained.optimizer.step()
-    trained.scheduler.step()
+    state.optimizer.step()
+    state.scheduler.step()
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
     """Seed what a step draws (dropout, ...), so that a resumed run draws the same.
 
-    Only the generators that a step on ``device`` can use: `torch.manual_seed` walks through every
-    kind of device, and where CUDA is not in use keeps a stack trace of each call.
+    Only the generators that a step on ``device`` can use: `torch.manual_seed` seeds those of every
+    kind of device, and where CUDA is not initialised it stores a stack trace per call.
     """
     derived = derive_seed(seed, "step", step)
     torch.default_generator.manual_seed(derived)
@@ -71,7 +71,7 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
 
 
 def require_finite(loss: float, epoch: int, batch: int, step: int) -> None:
-    """Stop a run whose loss is no number.
+    """Refuse a loss that is infinite or not a number.
 
     Raises:
         NonFiniteLossError: names the batch and what to try.

@@ -1,7 +1,7 @@
 """The training loop: epochs of steps, a validation after each, checkpoints in between."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -24,13 +24,16 @@ from facesim.training.step import precision_of, require_finite, seed_step, train
 from facesim.training.stop import Stopped
 from facesim.training.validation import Validation, validate
 
-OnEpoch = Callable[[int, Mapping[str, float | None]], None]
-"""Called after each epoch, once its checkpoint is written, with the number of epochs done and val's
-metrics by name; may raise `TrainingCancelled` to give the run up."""
+Values = Mapping[str, float | None]
+"""Metrics and the loss on val by name; None where one is undefined."""
+
+OnEpoch = Callable[[int, Values], None]
+"""Called after each epoch, once its checkpoint is written, with the number of epochs done and the
+values on val; may raise `TrainingCancelled` to end training early."""
 
 
-def ignore_epoch(epochs_done: int, values: Mapping[str, float | None]) -> None:
-    """Let every epoch pass."""
+def ignore_epoch(epochs_done: int, values: Values) -> None:
+    """No-op epoch callback."""
 
 
 class LogWriter(Protocol):
@@ -45,104 +48,104 @@ class LogWriter(Protocol):
 
 
 class Trainer:
-    """Trains the parts of a run from where its progress stands to the last epoch.
+    """Trains the components of a run from where its progress stands to the last epoch.
 
     What it does at a step depends on the experiment and on the step's number alone, never on
     what this process did before: that is what makes a resumed run identical.
+
+    Args:
+        components: network, optimizer, sampler and splits; their state is that of ``progress``.
+        progress: moved on with every step.
+        checkpoints: where they are written.
+        log: written to after steps and epochs.
+        val_pairs: of the validation after each epoch.
+        processes: show the progress, and may stop it.
     """
 
     def __init__(
         self,
-        prepared: RunComponents,
+        components: RunComponents,
         progress: Progress,
         *,
         checkpoints: CheckpointFolder,
         log: LogWriter,
         val_pairs: PairSet,
         processes: Processes,
-        on_epoch: OnEpoch = ignore_epoch,
     ) -> None:
-        self.prepared = prepared
+        self.components = components
         self.progress = progress
         self.checkpoints = checkpoints
         self.log = log
         self.val_pairs = val_pairs
         self.processes = processes
-        self.on_epoch = on_epoch
-        self.settings = prepared.experiment.train
-        self.device = prepared.network.device
-        self._unread: list[Tensor] = []
+        self.settings = components.experiment.train
+        self.device = components.network.device
         self.precision = precision_of(self.settings.precision, self.device)
+        self._unread: list[Tensor] = []
 
-    def train(self) -> None:
-        """Run the remaining epochs.
+    def train(self, on_epoch: OnEpoch = ignore_epoch) -> None:
+        """Train the remaining epochs.
 
         Raises:
             Stopped: a stop was requested; the checkpoint ``last`` holds everything up to it.
-            NonFiniteLossError: the loss is no number; earlier checkpoints are kept.
-            TrainingCancelled: the hook gave the run up.
+            NonFiniteLossError: the loss is not a finite number; earlier checkpoints are kept.
+            TrainingCancelled: ``on_epoch`` ended the training.
         """
+        components, progress, epochs = self.components, self.progress, self.settings.epochs
         self._relink_best()
         try:
-            self._train()
+            if not epochs:  # the network is measured as it was built
+                self._save()
+                link_checkpoint(self.checkpoints.last, self.checkpoints.best)
+            remaining = range(progress.epoch, epochs)
+            components.train.inputs.warm_epochs(components.sampler, remaining, self.processes)
+            while progress.epoch < epochs:
+                self._train_epoch()
+                self._end_epoch(self._validate(), on_epoch)
         except Stopped:
             self._save()
             raise
 
-    def _train(self) -> None:
-        if not self.settings.epochs:
-            self._save_untrained()
-        epochs = range(self.progress.epoch, self.settings.epochs)
-        self.prepared.train.inputs.warm_epochs(self.prepared.sampler, epochs, self.processes)
-        while self.progress.epoch < self.settings.epochs:
-            self._train_epoch()
-            self._end_epoch(self._validate())
-
-    def _save_untrained(self) -> None:
-        """Without an epoch the network as it was built is what is measured."""
-        self._save()
-        link_checkpoint(self.checkpoints.last, self.checkpoints.best)
-
     def _relink_best(self) -> None:
-        """Renew ``best`` if a kill came between writing ``last`` and linking it."""
+        """Recreate the ``best`` link if the process died between writing ``last`` and linking."""
         progress = self.progress
         if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:
             link_checkpoint(self.checkpoints.last, self.checkpoints.best)
 
     def _train_epoch(self) -> None:
-        progress, sampler = self.progress, self.prepared.sampler
+        components, progress, settings = self.components, self.progress, self.settings
+        total = len(components.sampler)
         if progress.batch == 0:
-            mine_epoch(self.prepared, progress.epoch, self.processes)
-        self.prepared.network.train()
-        batches = islice(sampler.batches(progress.epoch), progress.batch, None)
-        title = f"epoch {progress.epoch + 1}/{self.settings.epochs}"
-        with self.processes.reporter.task(title, len(sampler), progress.batch) as advance:
+            mine_epoch(components, progress.epoch, self.processes)
+        components.network.train()
+        batches = islice(components.sampler.batches(progress.epoch), progress.batch, None)
+        title = f"epoch {progress.epoch + 1}/{settings.epochs}"
+        with self.processes.reporter.task(title, total, progress.batch) as advance:
             watch = _Stopwatch()
-            for batch, inputs in self.prepared.train.inputs.batches(batches, progress.epoch):
-                self._unread.append(self._step(batch, inputs))
+            for batch, inputs in components.train.inputs.batches(batches, progress.epoch):
+                self._step(batch, inputs)
                 watch.images += len(inputs)
                 note = ""
-                if self._is_due(self.settings.log_every) or progress.batch == len(sampler):
-                    note = (
-                        f"loss {self._log_losses():.4f}, {watch.images_per_second():.0f} images/s"
-                    )
-                if self._is_due(self.settings.checkpoint_every):
+                if self._is_due(settings.log_every) or progress.batch == total:
+                    loss = self._log_losses()
+                    note = f"loss {loss:.4f}, {watch.images_per_second():.0f} images/s"
+                if self._is_due(settings.checkpoint_every):
                     self._save_periodic()
                 advance(1, note)  # last, because a stop leaves the loop here
 
-    def _step(self, batch: PairBatch, inputs: NetworkInput) -> Tensor:
-        """One update; returns the loss, which stays on the device unless that is the CPU."""
-        progress, trained = self.progress, self.prepared.trained
-        seed_step(self.prepared.experiment.seed, progress.step, self.device)
+    def _step(self, batch: PairBatch, inputs: NetworkInput) -> None:
+        """One update; its loss is read later, because reading it would wait for the device."""
+        progress, components, device = self.progress, self.components, self.device
+        seed_step(components.experiment.seed, progress.step, device)
         loss = training_loss(
-            trained.network, inputs.to(self.device), batch.to(self.device), self.precision
+            components.network, inputs.to(device), batch.to(device), self.precision
         )
-        if self.device.type == "cpu":
+        if device.type == "cpu":  # where nothing waits, a bad loss is noticed before the update
             require_finite(loss.item(), progress.epoch + 1, progress.batch + 1, progress.step + 1)
-        update(trained, loss)
+        update(components.state, loss)
         progress.batch += 1
         progress.step += 1
-        return loss.detach()
+        self._unread.append(loss.detach())
 
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.progress.step % every == 0
@@ -162,69 +165,66 @@ class Trainer:
         losses = self.progress.unlogged_losses
         loss = sum(losses) / len(losses)
         losses.clear()
-        lr = self.prepared.trained.optimizer.param_groups[0]["lr"]
+        lr = self.components.state.optimizer.param_groups[0]["lr"]
         values = {"loss": loss, "lr": float(lr), "epoch": self.progress.epoch + 1}
         self.log.write("train", self.progress.step, values)
         return loss
 
     def _validate(self) -> Validation:
-        prepared = self.prepared
+        components = self.components
         embedder = Embedder(
-            prepared.network,
-            prepared.val.inputs,
-            prepared.experiment.evaluate.batch_size,
+            components.network,
+            components.val.inputs,
+            components.experiment.evaluate.batch_size,
             self.processes,
             title="validating",
         )
-        return validate(embedder, prepared.val, self.val_pairs, prepared.metrics)
+        return validate(embedder, components.val, self.val_pairs, components.metrics)
 
-    def _end_epoch(self, validation: Validation) -> None:
+    def _end_epoch(self, validation: Validation, on_epoch: OnEpoch) -> None:
         """Log the validation, keep the best, and write the checkpoint that resuming starts from."""
-        progress, metric = self.progress, self.prepared.best
+        progress, best = self.progress, self.components.best
         values = validation.result.values()
-        value = values[metric.name]
         warnings = validation.warnings(progress.epoch + 1, self.settings.epochs)
-        self.log.write(
-            "val",
-            progress.step,
-            {
-                "epoch": progress.epoch + 1,
-                **values,
-                **validation.health.values(),
-                "warnings": warnings,
-            },
-        )
-        is_best = metric.better(value, progress.best)
+        diagnostics = {**validation.health.values(), "warnings": warnings}
+        self.log.write("val", progress.step, {"epoch": progress.epoch + 1, **values, **diagnostics})
+        is_best = best.better(values[best.name], progress.best)
         if is_best:
-            progress.best, progress.best_epoch = value, progress.epoch
+            progress.best, progress.best_epoch = values[best.name], progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
         self._save()
         if is_best or not self.checkpoints.best.exists():
             link_checkpoint(self.checkpoints.last, self.checkpoints.best)
+        self._report(values, warnings, is_best=is_best)
+        on_epoch(progress.epoch, values)
+
+    def _report(self, values: Values, warnings: Sequence[str], *, is_best: bool) -> None:
+        """Print the headline metrics of an epoch, and its warnings."""
+        components, epoch = self.components, self.progress.epoch
         headline = [
-            each.name
-            for each in self.prepared.metrics.values()
-            if each.headline and not each.at_threshold
+            metric.name
+            for metric in components.metrics.values()
+            if metric.headline and not metric.at_threshold
         ]
-        shown = dict.fromkeys((metric.name, *headline, "loss"))
-        figures = ", ".join(f"{name} {_shown(values[name])}" for name in shown)
-        self.processes.reporter.say(
-            f"epoch {progress.epoch}/{self.settings.epochs}: val {figures}"
-            f"{' (best so far)' if is_best else ''}"
-        )
+        shown = []
+        for name in dict.fromkeys((components.best.name, *headline, "loss")):
+            value = values[name]
+            shown.append(f"{name} {'undefined' if value is None else f'{value:.4f}'}")
+        note = " (best so far)" if is_best else ""
+        say = self.processes.reporter.say
+        say(f"epoch {epoch}/{self.settings.epochs}: val {', '.join(shown)}{note}")
         for warning in warnings:
-            self.processes.reporter.say(f"epoch {progress.epoch}: warning: {warning}")
-        self.on_epoch(progress.epoch, values)
+            say(f"epoch {epoch}: warning: {warning}")
 
     def _save(self) -> None:
         self._read_losses()
         self.progress.log_bytes = self.log.length
-        save_checkpoint(self.checkpoints.last, self.prepared.trained, self.progress)
+        save_checkpoint(self.checkpoints.last, self.components.state, self.progress)
 
     def _save_periodic(self) -> None:
         self._save()
         name = self.settings.checkpoint_name.format(
-            name=self.prepared.experiment.name,
+            name=self.components.experiment.name,
             epoch=self.progress.epoch + 1,
             step=self.progress.step,
         )
@@ -233,7 +233,7 @@ class Trainer:
 
 
 class _Stopwatch:
-    """Images a second since the last reading."""
+    """Images per second since the last reading."""
 
     def __init__(self) -> None:
         self.images = 0
@@ -244,7 +244,3 @@ class _Stopwatch:
         rate = self.images / max(now - self._began, 1e-9)
         self.images, self._began = 0, now
         return rate
-
-
-def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"

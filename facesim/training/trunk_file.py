@@ -1,4 +1,4 @@
-"""The frozen trunk of a run: kept once, because no checkpoint changes it."""
+"""The file of a run's frozen trunk: written once, because training does not change it."""
 
 import pickle
 from pathlib import Path
@@ -12,7 +12,7 @@ from facesim.training.checkpoint import link_checkpoint
 
 
 def save_trunk(path: Path, network: SiameseNetwork) -> None:
-    """Write the state of a network's trunk, whole or not at all; nothing if nothing is frozen.
+    """Write the state of a network's trunk atomically; no file if nothing is frozen.
 
     Raises:
         FacesimError: the disk is full or the folder cannot be written.
@@ -27,7 +27,7 @@ def save_trunk(path: Path, network: SiameseNetwork) -> None:
 
 
 def share_trunk(path: Path, folder: Path, network: SiameseNetwork) -> None:
-    """The same, as a link to the one file that all runs with this trunk have in ``folder``.
+    """Like :func:`save_trunk`, but a link to one file in ``folder`` per trunk, shared by runs.
 
     Raises:
         FacesimError: the disk is full or the folder cannot be written.
@@ -42,7 +42,7 @@ def share_trunk(path: Path, folder: Path, network: SiameseNetwork) -> None:
 
 
 def load_trunk(path: Path, network: SiameseNetwork) -> None:
-    """Put a run's trunk into a network that is built for it; nothing if nothing is frozen.
+    """Load a run's trunk into its network; does nothing if nothing is frozen.
 
     Raises:
         FacesimError: the file cannot be read or holds another trunk.

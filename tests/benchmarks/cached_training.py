@@ -102,12 +102,12 @@ def measure() -> dict[str, float]:
 
 def _tail_steps(trainer: Trainer) -> dict[str, float]:
     """Engine and bare steps on the same batches, a few steps at a time."""
-    in_memory = list(islice(_batches(trainer.prepared), STEPS))
+    in_memory = list(islice(_batches(trainer.components), STEPS))
     images = sum(len(features) for _, features in in_memory)
-    _bare(trainer.prepared, in_memory)
+    _bare(trainer.components, in_memory)
     bare, engine = [], []
     for _ in range(ROUNDS):
-        bare.append(_seconds_of(lambda: _bare(trainer.prepared, in_memory)))
+        bare.append(_seconds_of(lambda: _bare(trainer.components, in_memory)))
         engine.append(_seconds_of(lambda: _engine(trainer)))
     ratios = [one / other for one, other in zip(bare, engine, strict=True)]
     return {
@@ -120,16 +120,16 @@ def _tail_steps(trainer: Trainer) -> dict[str, float]:
 
 def _frozen_epochs(trainer: Trainer) -> dict[str, float]:
     """Whole epochs of the engine's and bare ones."""
-    in_memory = list(_batches(trainer.prepared))
+    in_memory = list(_batches(trainer.components))
     trainer._train_epoch()
     bare, engine = [], []
     for _ in range(EPOCHS):
         trainer.progress.batch = 0
-        bare.append(_seconds_of(lambda: _bare(trainer.prepared, in_memory)))
+        bare.append(_seconds_of(lambda: _bare(trainer.components, in_memory)))
         engine.append(_seconds_of(trainer._train_epoch))
     overhead = statistics.median(engine) - statistics.median(bare)
     return {
-        "frozen_epoch_images": len(trainer.prepared.train.table),
+        "frozen_epoch_images": len(trainer.components.train.table),
         "frozen_epoch_steps": len(in_memory),
         "frozen_epoch_s": statistics.median(engine),
         "engine_ms_a_step_reading_included": overhead / len(in_memory) * 1000,
@@ -148,17 +148,17 @@ def _bare(prepared: RunComponents, in_memory: list[tuple[PairBatch, Tensor]]) ->
     for batch, features in in_memory:
         network = prepared.network
         embeddings = network.head(network.backbone.tail(features))
-        update(prepared.trained, network.loss(embeddings, batch))
+        update(prepared.state, network.loss(embeddings, batch))
 
 
 def _engine(trainer: Trainer) -> None:
     """The engine's own loop over the same first batches of the epoch, to its end."""
-    prepared, progress = trainer.prepared, trainer.progress
+    prepared, progress = trainer.components, trainer.progress
     progress.batch = progress.step = 0
     prepared.network.train()
     batches = islice(prepared.sampler.batches(0), STEPS)
     for batch, inputs in prepared.train.inputs.batches(batches, 0):
-        trainer._unread.append(trainer._step(batch, inputs))
+        trainer._step(batch, inputs)
     trainer._read_losses()
 
 

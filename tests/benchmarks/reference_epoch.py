@@ -94,7 +94,7 @@ def _pixels(prepared: RunComponents, batch: PairBatch) -> torch.Tensor:
 
 def _cached(prepared: RunComponents, batches: list[PairBatch]) -> None:
     for batch, inputs in prepared.train.inputs.batches(batches, 0):
-        update(prepared.trained, training_loss(prepared.network, inputs, batch, "float32"))
+        update(prepared.state, training_loss(prepared.network, inputs, batch, "float32"))
 
 
 def _pairwise(
@@ -109,7 +109,7 @@ def _pairwise(
         distance = functional.pairwise_distance(first, second)
         genuine = batch.same * distance.square()
         impostor = ~batch.same * (2.0 - distance).clamp(min=0).square()
-        update(prepared.trained, (genuine + impostor).mean())
+        update(prepared.state, (genuine + impostor).mean())
 
 
 def _epoch_seconds(steps: Callable[[], None]) -> float:

@@ -21,20 +21,20 @@ from facesim.training.checkpoint import (
 
 
 @pytest.fixture
-def trained(tiny: Experiment) -> TrainingState:
-    return prepare(tiny).trained
+def state(tiny: Experiment) -> TrainingState:
+    return prepare(tiny).state
 
 
-def test_everything_comes_back(trained: TrainingState, tiny: Experiment, tmp_path: Path) -> None:
+def test_everything_comes_back(state: TrainingState, tiny: Experiment, tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
-    save_checkpoint(path, trained, Progress(1, 2, 9, 0.5, 0, [0.25], 7))
-    fresh = prepare(tiny.model_copy(update={"seed": 5})).trained
+    save_checkpoint(path, state, Progress(1, 2, 9, 0.5, 0, [0.25], 7))
+    fresh = prepare(tiny.model_copy(update={"seed": 5})).state
     assert restore_checkpoint(path, fresh) == Progress(1, 2, 9, 0.5, 0, [0.25], 7)
-    for name, tensor in trained.network.state_dict().items():
+    for name, tensor in state.network.state_dict().items():
         assert torch.equal(tensor, fresh.network.state_dict()[name])
 
 
-def test_a_file_that_would_run_code_is_refused(trained: TrainingState, tmp_path: Path) -> None:
+def test_a_file_that_would_run_code_is_refused(state: TrainingState, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "ran",))
@@ -64,12 +64,12 @@ def test_a_missing_checkpoint_lists_those_that_there_are(tmp_path: Path) -> None
 
 
 def test_anothers_weights_are_refused(
-    tiny: Experiment, trained: TrainingState, tmp_path: Path
+    tiny: Experiment, state: TrainingState, tmp_path: Path
 ) -> None:
-    save_checkpoint(tmp_path / "last.pt", trained, Progress())
+    save_checkpoint(tmp_path / "last.pt", state, Progress())
     other = tiny.head.plugin.parameters.model_validate({"name": "mlp", "fc_dim": 9, "out_dim": 4})
     head = type(tiny.head)(tiny.head.plugin, other)
-    wider = prepare(tiny.model_copy(update={"head": head})).trained
+    wider = prepare(tiny.model_copy(update={"head": head})).state
     with pytest.raises(FacesimError, match="does not fit this experiment's network"):
         restore_checkpoint(tmp_path / "last.pt", wider)
 

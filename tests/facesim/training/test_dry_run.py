@@ -1,4 +1,4 @@
-"""A rehearsal finds what a run would stumble over, and writes nothing."""
+"""A dry run finds what would end a run, and writes nothing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from facesim.training.dry_run import CheckReport, check_experiment
 Cost = Callable[[Tensor], Tensor]
 
 
-def rehearsed(file: Path, out: Path, *changes: str) -> CheckReport:
+def dry_run(file: Path, out: Path, *changes: str) -> CheckReport:
     return check_experiment(load_experiment(file, changes), out, Processes())
 
 
@@ -35,10 +35,12 @@ def with_loss(cost: Cost) -> type[Loss]:
     return Tried
 
 
-def test_a_sound_experiment_has_figures_and_leaves_nothing(tiny_file: Path, tmp_path: Path) -> None:
-    report = rehearsed(tiny_file, tmp_path)
+def test_a_sound_experiment_is_described_and_nothing_is_written(
+    tiny_file: Path, tmp_path: Path
+) -> None:
+    report = dry_run(tiny_file, tmp_path)
     assert "first loss" in dict(report.lines)
-    assert not [note for note in report.notes if "leaves every trained weight" in note]
+    assert not [note for note in report.notes if "leaves every trainable weight" in note]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,14 +58,14 @@ def test_a_loss_that_cannot_be_trained_with_is_refused(
     with losses.isolated():
         losses("tried")(with_loss(cost))
         with pytest.raises(FacesimError, match=said):
-            rehearsed(tiny_file, tmp_path, "loss=tried")
+            dry_run(tiny_file, tmp_path, "loss=tried")
 
 
 def test_a_loss_that_teaches_nothing_is_a_warning(tiny_file: Path, tmp_path: Path) -> None:
     with losses.isolated():
         losses("tried")(with_loss(lambda embeddings: 0 * embeddings.sum()))
-        report = rehearsed(tiny_file, tmp_path, "loss=tried")
-    assert "leaves every trained weight as it is (loss 0.0000" in report.notes[-1]
+        report = dry_run(tiny_file, tmp_path, "loss=tried")
+    assert "leaves every trainable weight as it is (loss 0.0000" in report.notes[-1]
 
 
 def test_a_tracker_that_cannot_be_built_is_told_before_the_run(
@@ -75,4 +77,4 @@ def test_a_tracker_that_cannot_be_built_is_told_before_the_run(
     with trackers.isolated():
         trackers("missing")(missing)
         with pytest.raises(FacesimError, match="needs a package"):
-            rehearsed(tiny_file, tmp_path, "trackers=[missing]")
+            dry_run(tiny_file, tmp_path, "trackers=[missing]")

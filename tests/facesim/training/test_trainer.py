@@ -72,7 +72,7 @@ def test_a_hook_on_the_network_sees_every_step_and_every_validation_batch(
 
     overrides = [FROZEN, "transforms=[]"] if cached else []
     trainer = train(*overrides, "evaluate.batch_size=5", watch=watch)
-    batches = [batch for epoch in range(3) for batch in trainer.prepared.sampler.batches(epoch)]
+    batches = [batch for epoch in range(3) for batch in trainer.components.sampler.batches(epoch)]
     kind = "trunk_output" if cached else "pixels"
     assert [call for call in calls if call[2]] == [
         (kind, len(batch.images), True) for batch in batches

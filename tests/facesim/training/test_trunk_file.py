@@ -65,7 +65,7 @@ def test_a_run_is_measured_and_resumed_on_its_own_trunk(run: Run, experiment: Ex
 
 def test_a_checkpoint_is_refused_on_another_trunk(run: Run, experiment: Experiment) -> None:
     with pytest.raises(FacesimError, match="was trained on a trunk with other weights"):
-        restore_checkpoint(run.checkpoints.file("last"), prepare(experiment).trained)
+        restore_checkpoint(run.checkpoints.file("last"), prepare(experiment).state)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no weights at all"])

@@ -280,7 +280,7 @@ def test_an_existing_model_is_measured_by_the_same_protocol(
 def test_a_rehearsal_of_it_trains_nothing(measured: Experiment, tmp_path: Path) -> None:
     lines = dict(check_experiment(measured, tmp_path, Processes()).lines)
     assert lines["parameters"] == "0 trained, 0 frozen"
-    assert lines["the run"] == "0 epochs, 0 steps"
+    assert lines["run"] == "0 epochs, 0 steps"
 
 
 def test_a_run_is_not_measured_with_another_model(measured: Experiment, tmp_path: Path) -> None:
