@@ -108,6 +108,7 @@ def run(
             run = Run.begin(experiment, out, processes)
         else:
             run.require_experiment(experiment)
+            reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
         run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]

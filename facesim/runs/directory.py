@@ -14,7 +14,6 @@ from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json, write_json
 from facesim.runs.files import RunFile
-from facesim.runs.log import read_log
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.version import __version__
 
@@ -83,12 +82,6 @@ class RunDirectory:
     def checkpoints(self) -> CheckpointFolder:
         """Weights and everything else that resuming needs."""
         return CheckpointFolder(self.path / "checkpoints")
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run has trained all its epochs and evaluated test."""
-        log = read_log(self.path / RunFile.LOG)
-        return log is not None and log.status == "finished"
 
     def pairs_file(self, split: str) -> Path:
         """The evaluation pairs of a split, as CSV."""

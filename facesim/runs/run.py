@@ -1,40 +1,31 @@
 """One run, from the protocol linter to the results on test, and on from where it was left."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Tracker
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
-from facesim.runs.environment import record_environment
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
 from facesim.runs.files import RunFile
-from facesim.runs.log import RunLog
+from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.run_files import RunFiles, read_run
+from facesim.runs.session import Session, run_session
+from facesim.runs.stages import Stage, own_result, stages_of
 from facesim.training.build import RunComponents, Tables, prepare
-from facesim.training.checkpoint import BEST, CheckpointFolder, Progress, restore_checkpoint
-from facesim.training.determinism import deterministic
+from facesim.training.checkpoint import BEST, CheckpointFolder
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
-from facesim.training.stop import (
-    InterruptibleReporter,
-    Stopped,
-    TrainingCancelled,
-    stop_on_signals,
-)
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
-from facesim.training.trunk_file import save_trunk
 
 
 class Run:
@@ -70,11 +61,7 @@ class Run:
         """
         tables, processes = Tables(), processes or Processes()
         components = prepare(experiment, tables=tables)
-        pairs = choose_all_pairs(experiment, components.splits[1:])
-        lint = lint_protocol(experiment, components.splits, pairs, processes)
-        lint.require_no_errors()
-        for warning in lint.findings:
-            processes.reporter.say(str(warning))
+        lint = _lint(components, processes)
         run = cls(RunDirectory.create(out, experiment), processes, experiment)
         run.tables, run.components = tables, components
         write_json(run.path / RunFile.LINT, lint)
@@ -93,11 +80,14 @@ class Run:
     def latest_unfinished(
         cls, experiment: Experiment, out: Path, processes: Processes | None = None
     ) -> "Run | None":
-        """The newest run of the same resolved experiment in ``out`` that has not finished."""
+        """The newest run of the same resolved experiment in ``out`` with a stage to be done.
+
+        Other evaluations than its own are not looked at.
+        """
         made = (out / experiment.name).glob(f"[!.]*/{RunFile.EXPERIMENT}")
         for file in sorted(made, reverse=True):
             run = cls.open(file.parent, processes)
-            if not run.directory.finished and run.experiment.as_data() == experiment.as_data():
+            if run.experiment.as_data() == experiment.as_data() and run.missing_stages:
                 return run
         return None
 
@@ -126,6 +116,22 @@ class Run:
         trunk = self.path / RunFile.TRUNK
         return prepare(self.experiment, trunk if trunk.exists() else None, self.tables)
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What the run consists of, in order, and which of it is done."""
+        return stages_of(self.directory, self.experiment.train.epochs)
+
+    @property
+    def missing_stages(self) -> tuple[str, ...]:
+        """What ``facesim run`` has to do yet: stages other than evaluations of a name."""
+        own = ("lint", "train", f"evaluate {OWN}", "report")
+        return tuple(stage.name for stage in self.stages if stage.name in own and not stage.is_done)
+
+    @property
+    def log(self) -> TrainingLog | None:
+        """What it has logged so far; None before it is first started."""
+        return read_log(self.path / RunFile.LOG)
+
     def require_experiment(self, experiment: Experiment) -> None:
         """Refuse to go on with another experiment than the one that the run was started with.
 
@@ -147,11 +153,11 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        with self._held() as session:
+        with run_session(self.directory, self.components, self.processes) as session:
             self._train(session, on_epoch)
 
     def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
-        """Train the remaining epochs, and evaluate the best checkpoint on test.
+        """Train the remaining epochs, and evaluate the best checkpoint on test unless that is done.
 
         A run that was stopped comes to the same result as if it had never been.
 
@@ -159,10 +165,14 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        with self._held() as session:
+        with run_session(self.directory, self.components, self.processes) as session:
+            if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
+                write_json(self.path / RunFile.LINT, _lint(self.components, session.processes))
             self._train(session, on_epoch)
-            plan = plan_evaluation(self.directory, self.experiment, checkpoint=BEST)
-            result = evaluate(plan, self.tables, session.processes)
+            result = own_result(self.directory)
+            if result is None:
+                plan = plan_evaluation(self.directory, self.experiment, checkpoint=BEST)
+                result = evaluate(plan, self.tables, session.processes)
             session.log.write("test", session.progress.step, result.values())
             return result
 
@@ -216,44 +226,7 @@ class Run:
         """
         return read_run(self.directory, self.experiment, name, self.tables)
 
-    @contextmanager
-    def _held(self) -> Iterator["_Session"]:
-        """Lock the run directory, take up the last checkpoint, and log the final status on exit."""
-        directory, experiment, components = self.directory, self.experiment, self.components
-        last, reporter = self.checkpoints.last, self.processes.reporter
-        reporter.say(f"run directory: {self.path}")
-        deterministically = deterministic(experiment.train.deterministic)
-        with directory.locked(), deterministically, stop_on_signals() as stop:
-            for split in components.splits:
-                table = split.table
-                reporter.say(f"{split.name}: {len(table)} images of {len(table.labels)} identities")
-                for note in table.notes:
-                    reporter.say(f"{split.name}: {note}")
-            progress = Progress()
-            if last.exists():
-                progress = restore_checkpoint(last, components.state)
-                where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
-                reporter.say(f"resuming at {where} (step {progress.step})")
-            if not (self.path / RunFile.TRUNK).exists():
-                save_trunk(self.path / RunFile.TRUNK, components.network)
-            device = components.network.device
-            record_environment(self.path / RunFile.ENVIRONMENT, experiment, device)
-            log = RunLog(self.path / RunFile.LOG, self._started_trackers(), progress.log_bytes)
-            interruptible = InterruptibleReporter(reporter, stop)
-            try:
-                yield _Session(progress, log, replace(self.processes, reporter=interruptible))
-            except Stopped:
-                log.finish("interrupted")
-                raise
-            except TrainingCancelled:
-                log.finish("pruned")
-                raise
-            except BaseException:
-                log.finish("failed")
-                raise
-            log.finish("finished")
-
-    def _train(self, session: "_Session", on_epoch: OnEpoch) -> None:
+    def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         val_pairs = self.directory.pairs_file("val")
         trainer = Trainer(
             self.components,
@@ -265,27 +238,17 @@ class Run:
         )
         trainer.train(on_epoch)
 
-    def _started_trackers(self) -> tuple[Tracker, ...]:
-        """All trackers, started; if one cannot be, those before it are told that the run failed."""
-        trackers = self.components.trackers
-        with ExitStack() as undoing:
-            for tracker in trackers:
-                tracker.start(self.path, self.experiment.name, self.experiment.as_data())
-                undoing.callback(tracker.finish, "failed")
-            undoing.pop_all()
-        return trackers
 
+def _lint(components: RunComponents, processes: Processes) -> LintReport:
+    """Lint a run's splits and pairs, and report the warnings.
 
-@dataclass(frozen=True)
-class _Session:
-    """A run that this process holds.
-
-    Attributes:
-        progress: where its last checkpoint left it.
-        log: where it is logged.
-        processes: report the progress, and stop at a signal.
+    Raises:
+        ProtocolError: an error was found.
     """
-
-    progress: Progress
-    log: RunLog
-    processes: Processes
+    experiment, splits = components.experiment, components.splits
+    pairs = choose_all_pairs(experiment, splits[1:])
+    lint = lint_protocol(experiment, splits, pairs, processes)
+    lint.require_no_errors()
+    for warning in lint.findings:
+        processes.reporter.say(str(warning))
+    return lint

@@ -10,7 +10,6 @@ from facesim.errors import FacesimError
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.runs.files import RunFile
-from facesim.runs.log import read_log
 from facesim.runs.run import Run
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import read_checkpoint
@@ -155,7 +154,7 @@ def best_of_val(run: Run) -> dict[str, float | None]:
 
 
 def _validations(run: Run) -> tuple[dict[str, Any], ...]:
-    log = read_log(run.path / RunFile.LOG)
+    log = run.log
     return () if log is None else tuple(by_current_name(epoch) for epoch in log.val)
 
 

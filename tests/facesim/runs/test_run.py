@@ -57,7 +57,8 @@ def test_the_log_has_every_loss_once_and_ends_with_the_figures(finished: Run) ->
     (test,) = lines(finished, "test")
     figures = json.loads((finished.directory.evaluation("test") / "metrics.json").read_text())
     assert test["accuracy"] == figures["metrics"]["accuracy"]["value"]
-    assert finished.directory.finished
+    assert finished.log is not None
+    assert finished.log.status == "finished"
 
 
 def test_the_environment_names_versions_and_where_each_plugin_came_from(

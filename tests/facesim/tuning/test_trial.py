@@ -45,7 +45,8 @@ def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
     assert base.params == base_point(plan.space)
     for trial in queue.trials:
         run = Run.open(Path(trial.user_attrs[RUN]))
-        assert run.directory.finished == (trial.state == TrialState.COMPLETE)
+        assert run.log is not None
+        assert (run.log.status == "finished") == (trial.state == TrialState.COMPLETE)
         assert not run.directory.evaluation("test").exists()
         assert trial.values == [best_of_val(run)["val.accuracy"]] or (
             trial.state == TrialState.PRUNED
