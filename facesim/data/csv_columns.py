@@ -61,7 +61,10 @@ def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
     columns = CsvColumns(path, text, _parse(path, text, header, line))
     for name in required:
         columns.frame[name] = columns.frame[name].str.strip()
-        _refuse_empty(columns, name)
+        empty = (columns.frame[name] == "").to_numpy()
+        if empty.any():
+            place = columns.place(int(empty.argmax()))
+            raise DataError(f"{place}: the cell of the column {name!r} is empty")
     return columns
 
 
@@ -133,10 +136,3 @@ def _refuse_irregular(path: Path, text: str, columns: int) -> None:
             last = line
     except csv.Error as error:
         raise DataError(f"{path}:{last + 1}: {error}; is a double quote left open?") from error
-
-
-def _refuse_empty(columns: CsvColumns, name: str) -> None:
-    empty = (columns.frame[name] == "").to_numpy()
-    if empty.any():
-        place = columns.place(int(empty.argmax()))
-        raise DataError(f"{place}: the cell of the column {name!r} is empty")

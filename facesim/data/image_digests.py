@@ -53,7 +53,10 @@ def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_prog
             rows = [(folder, row) for folder, inside in folders.items() for row in inside]
             for start in range(0, len(rows), _FILES_AT_A_TIME):
                 part = rows[start : start + _FILES_AT_A_TIME]
-                files = [(folder, _name_of(table.files[row])) for folder, row in part]
+                files = [
+                    (folder, os.fsencode(table.files[row].rpartition("/")[2]))
+                    for folder, row in part
+                ]
                 found = b"".join(file.digest for file in _digest_files(files, known, pool, cache))
                 positions = [row for _, row in part]
                 digests[positions] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
@@ -89,10 +92,6 @@ def digest_file(path: Path) -> bytes:
         return _digest(path.read_bytes())
     except OSError as error:
         raise _unreadable(os.fsencode(path), error) from None
-
-
-def _name_of(file: str) -> bytes:
-    return os.fsencode(file.rpartition("/")[2])
 
 
 def _rows_by_folder(table: FaceTable) -> dict[bytes, list[int]]:

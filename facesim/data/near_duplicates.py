@@ -28,10 +28,11 @@ def near_duplicates(left: Hashes, right: Hashes) -> Int64Array:
     Returns:
         int64 [K, 2], sorted.
     """
-    found = [
-        _near(left, right, _candidates(*bands))
-        for bands in zip(_bands(left), _bands(right), strict=True)
-    ]
+    found: list[Int64Array] = []
+    for bands in zip(_bands(left), _bands(right), strict=True):
+        pairs = _candidates(*bands)
+        differing = np.bitwise_count(left[pairs[:, 0]] ^ right[pairs[:, 1]]).sum(axis=1)
+        found.append(pairs[differing <= MAX_DISTANCE])
     return np.unique(np.concatenate(found), axis=0)
 
 
@@ -42,12 +43,6 @@ def _bands(hashes: Hashes) -> list[Int64Array]:
         band.astype(np.int64) @ (1 << np.arange(band.shape[1], dtype=np.int64))
         for band in np.array_split(bits, MAX_DISTANCE + 1, axis=1)
     ]
-
-
-def _near(left: Hashes, right: Hashes, candidates: Int64Array) -> Int64Array:
-    differing = np.bitwise_count(left[candidates[:, 0]] ^ right[candidates[:, 1]])
-    near: Int64Array = candidates[differing.sum(axis=1) <= MAX_DISTANCE]
-    return near
 
 
 def _candidates(left: Int64Array, right: Int64Array) -> Int64Array:

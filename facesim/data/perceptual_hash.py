@@ -26,6 +26,10 @@ _HASH_BYTES = _FREQUENCIES**2 // 8
 _LUMA = np.array([0.299, 0.587, 0.114])
 _FILES_AT_A_TIME = 256
 
+_ANGLES = np.outer(np.arange(1, _FREQUENCIES + 1), 2 * np.arange(_SIDE) + 1)
+_COSINES: npt.NDArray[np.float64] = np.cos(np.pi * _ANGLES / (2 * _SIDE))
+"""Rows 1 to 16 of the discrete cosine transform; row 0 is the mean brightness."""
+
 
 def perceptual_hashes(
     table: FaceTable, digests: Digests, advance: Callable[[int], None] = ignore_progress
@@ -76,15 +80,6 @@ def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _hash_files(paths: list[Path]) -> Hashes:
     return np.stack([perceptual_hash(decode_image(path, (_SIDE, _SIDE)).numpy()) for path in paths])
-
-
-def _cosines() -> npt.NDArray[np.float64]:
-    """Rows 1 to 16 of the discrete cosine transform, without row 0, the mean brightness."""
-    angles = np.outer(np.arange(1, _FREQUENCIES + 1), 2 * np.arange(_SIDE) + 1)
-    return np.asarray(np.cos(np.pi * angles / (2 * _SIDE)))
-
-
-_COSINES = _cosines()
 
 
 class _HashCache:

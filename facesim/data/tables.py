@@ -56,12 +56,13 @@ def build_table(
     if not len(kept):
         raise DataError(f"{root}: none of the {len(files):,} images of the table exists")
     identities, names = pd.factorize(labels[kept], sort=True)
+    columns = pd.DataFrame() if attributes is None else attributes.iloc[kept]
     return FaceTable(
         root=root,
         files=files[kept].astype(str),
         identities=identities.astype(np.int64),
         labels=np.asarray(names, dtype=str),
-        attributes=pd.DataFrame() if attributes is None else _rows(attributes, kept),
+        attributes=columns.reset_index(drop=True),
         notes=(*notes, *_note_dropped(present, root, files, labels), *_note_single(identities)),
     )
 
@@ -98,10 +99,6 @@ def _refuse_missing(
             f"{np.count_nonzero(~present):,} are missing. Correct the folder or the table, or "
             "write `missing: drop` to go on without them"
         )
-
-
-def _rows(attributes: pd.DataFrame, kept: npt.NDArray[np.intp]) -> pd.DataFrame:
-    return attributes.iloc[kept].reset_index(drop=True)
 
 
 def _note_dropped(

@@ -99,7 +99,12 @@ class _Builder:
                 [Problem(mark, path[:3], "too large or too deep once its aliases are expanded")]
             )
         if node.tag not in _TAGS:
-            message = f"the tag {_short(node.tag)} is not supported; write a plain value"
+            tag = (
+                "!!" + node.tag.removeprefix(_STANDARD)
+                if node.tag.startswith(_STANDARD)
+                else node.tag
+            )
+            message = f"the tag {tag} is not supported; write a plain value"
             self.problems.append(Problem(mark, path, message))
         if isinstance(node, yaml.MappingNode):
             return Node(self._mapping(node, path), mark, key_mark)
@@ -138,10 +143,6 @@ def _key_error(key: Any) -> str:
     if key.value == "<<" and key.tag == _PLAIN:
         return "YAML 1.2 has no merge keys; write the keys out, or use `extends: other.yaml`"
     return ""
-
-
-def _short(tag: str) -> str:
-    return "!!" + tag.removeprefix(_STANDARD) if tag.startswith(_STANDARD) else tag
 
 
 def _syntax_error(error: yaml.YAMLError, text: str, start: Mark) -> tuple[Mark, str]:
