@@ -74,7 +74,7 @@ def _evaluation_sections(
             images = files.images(pairs) if faces else None
         except FacesimError as error:  # data may have moved since
             lost = "Faces" if identities else "Faces, intervals of curves and suspected labels"
-            missing = f"{lost} need the images: {error}"
+            missing = f"{lost} are left out, since the evaluated images cannot be read: {error}"
     sections = [
         scores_section(result, pairs, identities, files.metrics, files.baselines),
         operating_points_section(result, files.metrics),

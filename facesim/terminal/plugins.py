@@ -42,7 +42,7 @@ def print_plugin(console: Console, plugin: PluginInfo) -> None:
 
 
 def _notes(plugin: PluginInfo) -> str:
-    """The plugin's aliases, and whether it is the default, in brackets."""
+    """The plugin's aliases, and whether it is the default, in parentheses."""
     notes = [f"also {alias}" for alias in plugin.aliases] + ["default"] * plugin.default
     return f" ({', '.join(notes)})" if notes else ""
 

@@ -1,4 +1,4 @@
-"""A study on the terminal: one live table over all workers, and in the end the summary."""
+"""A study on the terminal: a live table of all workers, and the summary at the end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from facesim.tuning.trial_queue import StudyProgress
 
 
 class StudyView:
-    """Shows a study: a table that changes on a terminal, a line for each ended trial elsewhere.
+    """Shows a study: a live table on a terminal, one line per finished trial elsewhere.
 
     Args:
-        console: where to.
+        console: where to print.
     """
 
     def __init__(self, console: Console) -> None:
@@ -30,7 +30,7 @@ class StudyView:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, progress: StudyProgress) -> None:
-        """Renew the table, or print a line if a trial has ended since the last one."""
+        """Update the table, or print a line if a trial has ended since the last one."""
         if self._console.is_terminal:
             self._live.start()  # only now: a terminal has room for one changing thing at a time
             self._live.update(_table(progress))
@@ -39,13 +39,13 @@ class StudyView:
             self.say(_line(progress))
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._live.stop()
 
 
 @contextmanager
 def study_view(console: Console) -> Iterator[StudyView]:
-    """A view that leaves the terminal as it was."""
+    """A view that restores the terminal at the end."""
     view = StudyView(console)
     try:
         yield view
@@ -54,11 +54,11 @@ def study_view(console: Console) -> Iterator[StudyView]:
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print what the search is worth."""
+    """Print the winner beside the base experiment."""
     count = len(summary.seeds)
     table = Table(title=f"{summary.study}: {summary.metric}, {count} fresh seeds")
     table.add_column("")
-    for column in ("val, in the search", "val, trained again", "test"):
+    for column in ("val, in the search", "val, retrained", "test"):
         table.add_column(column, justify="right")
     winner = f"winner (trial {summary.winning_trial})"
     table.add_row(winner, f"{summary.winning_value:.4f}", *_spreads(summary, summary.winner))
@@ -97,14 +97,16 @@ def _line(progress: StudyProgress) -> str:
         "done": progress.done,
         "pruned": progress.pruned,
         "failed": progress.failed,
-        "lost and tried again": progress.lost,
+        "lost and retried": progress.lost,
     }
     listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     best = f"; best {progress.best}" if progress.best else ""
     left = (
         "" if progress.seconds_left is None else f"; about {_duration(progress.seconds_left)} left"
     )
-    return f"{progress.title}: {progress.ended}/{progress.total} ({listed or 'begins'}){best}{left}"
+    return (
+        f"{progress.title}: {progress.ended}/{progress.total} ({listed or 'starting'}){best}{left}"
+    )
 
 
 def _duration(seconds: float) -> str:

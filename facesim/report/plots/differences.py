@@ -14,11 +14,18 @@ def differences_plot(comparison: Comparison) -> Plot | None:
     lines = [line for run in comparison.runs[1:] for line in _lines(run, comparison.metrics)]
     if not lines:
         return None
+    drawn = {line.name for line in lines}
+    lower = [
+        metric.label
+        for metric in comparison.metrics.values()
+        if metric.label in drawn and not metric.higher_is_better
+    ]
+    direction = f" Lower is better for: {', '.join(lower)}." if lower else ""
     return Plot(
         "differences",
         "Differences to the first run",
         f"Each run minus {comparison.runs[0].label}, with 95% intervals. An interval that holds 0 "
-        "shows no difference. Lower is better for error rates (EER, FMR, FNMR).",
+        f"shows no difference.{direction}",
         interval_plot(lines, "Percentage points", tickformat="+~g", reference=0.0),
         Table(
             "Each run minus the first",

@@ -199,7 +199,7 @@ def test_images_that_have_gone_are_said_to_have(
     scores = run.directory.evaluation("test") / "scores.csv"
     scores.write_text(scores.read_text().replace(".png", ".jpg"))
     text, page = report(run)
-    assert "Faces need the images: " in text
+    assert "Faces are left out, since the evaluated images cannot be read: " in text
     assert "are not in the table any more" in text
     assert "label-noise" in [section["id"] for section in page.all("section")]
 

@@ -1,0 +1,77 @@
+"""Differences of runs to the first of them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from facesim.errors import FacesimError
+from facesim.runs.comparison import compare_runs
+from facesim.runs.run import Run
+
+
+def test_runs_on_the_same_pairs_are_paired(build_run: Callable[..., Run]) -> None:
+    comparison = compare_runs([build_run("weak", 0.5), build_run("strong", 3.0)])
+    weak, strong = comparison.runs
+    assert strong.why_unpaired is None
+    assert weak.differences == {}
+    assert strong.differences["accuracy"].better == "second"
+    assert strong.differences["eer"].better == "second"
+    assert (strong.differences["eer"].difference or 0) < 0
+
+
+def test_a_run_does_not_differ_from_its_like(build_run: Callable[..., Run]) -> None:
+    comparison = compare_runs([build_run("one"), build_run("two")])
+    differences = comparison.runs[1].differences
+    assert {each.better for each in differences.values()} == {None}
+    assert differences["accuracy"].difference == 0.0
+
+
+def test_runs_on_other_pairs_are_compared_as_if_they_were_independent(
+    build_run: Callable[..., Run],
+) -> None:
+    comparison = compare_runs([build_run("one"), build_run("two", pairs_seed=1)])
+    assert comparison.runs[1].why_unpaired == "it was evaluated on other pairs"
+    found = comparison.runs[1].differences["accuracy"]
+    assert None not in (found.low, found.difference, found.high)
+    assert (found.low or 0) < (found.difference or 0) < (found.high or 0)
+
+
+def test_three_runs_are_compared_with_the_first(build_run: Callable[..., Run]) -> None:
+    runs = [build_run("one"), build_run("two", 2.0), build_run("three", 2.5)]
+    comparison = compare_runs(runs)
+    assert [len(run.differences) > 0 for run in comparison.runs] == [False, True, True]
+    first, second, third = (run.result.metrics["accuracy"].value for run in comparison.runs)
+    assert first is not None
+    assert [run.differences["accuracy"].difference for run in comparison.runs[1:]] == [
+        pytest.approx((value or 0) - first) for value in (second, third)
+    ]
+
+
+def test_runs_are_told_apart_by_the_shortest_label(build_run: Callable[..., Run]) -> None:
+    first, second = build_run("same"), build_run("same")
+    labels = [run.label for run in compare_runs([first, second]).runs]
+    assert labels == [first.path.name, second.path.name]
+    assert [run.label for run in compare_runs([first, build_run("other")]).runs] == [
+        "same",
+        "other",
+    ]
+
+
+def test_only_what_differs_in_the_experiments_is_listed(
+    build_run: Callable[..., Run],
+) -> None:
+    comparison = compare_runs([build_run("one"), build_run("two", out_dim=8)])
+    listed = comparison.configuration
+    assert listed == {"name": ("one", "two"), "head.out_dim": ("4", "8")}
+
+
+def test_one_run_is_not_compared(build_run: Callable[..., Run]) -> None:
+    with pytest.raises(FacesimError, match="two run directories"):
+        compare_runs([build_run()])
+
+
+def test_a_run_without_the_evaluation_is_named(build_run: Callable[..., Run]) -> None:
+    runs = [build_run("one"), build_run("two")]
+    (runs[1].directory.evaluation("test") / "metrics.json").unlink()
+    with pytest.raises(FacesimError, match=r"two.* has no evaluation 'test'"):
+        compare_runs(runs)
