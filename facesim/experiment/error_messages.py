@@ -38,12 +38,14 @@ def problems_of(
         data: the file's plain data.
         model: the root of the schema.
     """
+    # Pydantic locates an error of a union's alternative below that alternative's name, which is no
+    # key of the file: the nearest existing node brings all of them to the same position.
     at_place: dict[tuple[Mark, KeyPath], list[Problem]] = {}
     details = error.errors(include_url=False, include_context=False)
     misspelt = _misspelt([detail["loc"] for detail in details if _is_unknown(detail)], data, model)
     for detail in details:
         if detail["type"] == "missing" and detail["loc"] in misspelt:
-            continue
+            continue  # `epohcs` is told as unknown; that `epochs` is missing would be the same
         problem = _problem(detail, root, data, model)
         at_place.setdefault((problem.mark, problem.path), []).append(problem)
     return [problem for problems in at_place.values() for problem in _longest(problems)]

@@ -93,6 +93,8 @@ class _Builder:
 
     def build(self, node: Any, path: KeyPath, key_mark: Mark) -> Node:
         mark = _mark(node.start_mark, self.start)
+        # An alias is built again wherever it is used, so that a few lines can expand to billions of
+        # nodes; the limits are on what is built, not on the text.
         self.nodes += 1
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise ExperimentError(

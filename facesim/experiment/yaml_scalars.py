@@ -8,8 +8,10 @@ from facesim.errors import did_you_mean
 from facesim.experiment.nodes import KeyPath, Node, Problem, Scalar, is_text
 
 _VARIABLE = re.compile(
-    r"\$\$(?=\{)"
+    r"\$\$(?=\{)"  # the escape $${, of which one $ remains
+    # A default holds no braces: variables do not nest, and the first } ends it.
     r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:[^${}]|\$(?!\{))*))?\}"
+    # Whatever else begins like one is a mistake and not text; shown up to 40 characters.
     r"|(?P<wrong>\$\{[^}]{0,40}\}?)"
 )
 _CONSTANTS: dict[str, Any] = {
@@ -20,10 +22,12 @@ _CONSTANTS: dict[str, Any] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
+# YAML 1.2: no octal 017, no sexagesimal 1:30, no 1_000; "yes" and "on" are text.
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MAX_DIGITS = 400
+"""Longer texts are not numbers: Python refuses to convert thousands of digits."""
 
 
 def resolve(node: Node, environment: Mapping[str, str]) -> tuple[Any, list[Problem]]:
@@ -90,6 +94,7 @@ def _fill_in(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]
             return match[0]
         if name is None:
             return "$"
+        # As in a shell: a default also replaces an empty variable; without one, empty it stays.
         value = environment.get(name) or default or environment.get(name, default)
         if value is None:
             reasons.append(
