@@ -117,7 +117,7 @@ def _runs_table(comparison: Comparison) -> Table:
         tuple(
             (
                 run.label,
-                str(run.files.run.path),
+                str(run.files.path),
                 f"{run.result.pairs:,}",
                 run.result.threshold_source,
             )

@@ -40,7 +40,7 @@ def write_report(files: RunFiles, *, faces: bool = True) -> Path:
         FacesimError: the file cannot be written.
     """
     own = files.name == OWN
-    path = files.run.path / (RunFile.REPORT if own else f"report-{files.name}.html")
+    path = files.path / (RunFile.REPORT if own else f"report-{files.name}.html")
     try:
         write_text(path, render(report_page(files, faces=faces)))
     except OSError as error:

@@ -98,7 +98,7 @@ def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
 def _labels(read: Sequence[RunFiles]) -> list[str]:
     """The shortest of experiment, run id and both together that tells the runs apart."""
     names = [files.experiment.name for files in read]
-    run_ids = [files.run.path.absolute().name for files in read]
+    run_ids = [files.path.absolute().name for files in read]
     if len(set(names)) == len(names):
         return names
     if len(set(run_ids)) == len(run_ids):
@@ -109,7 +109,7 @@ def _labels(read: Sequence[RunFiles]) -> list[str]:
 def _result(files: RunFiles) -> EvaluationResult:
     if files.result is None:
         raise FacesimError(
-            f"{files.run.path} has no evaluation {files.name!r}; `facesim eval` makes one"
+            f"{files.path} has no evaluation {files.name!r}; `facesim eval` makes one"
         )
     return files.result
 

@@ -70,7 +70,8 @@ def write_files(plan: EvaluationPlan, found: EvaluationOutcome) -> None:
         probabilities = None if sigmoid is None else sigmoid.probability(measured.scored.scores)
         write_scored_pairs(folder, found.table, measured.scored, probabilities)
     else:
-        (folder / EvaluationFile.SCORES).unlink(missing_ok=True)
+        for file in (EvaluationFile.SCORES, EvaluationFile.IDENTITIES):
+            (folder / file).unlink(missing_ok=True)
     write_json(folder / EvaluationFile.METRICS, measured.result)
 
 

@@ -37,7 +37,7 @@ class RunFiles:
     """A run directory, read.
 
     Attributes:
-        run: the directory.
+        path: the run directory.
         name: of the evaluation.
         experiment: as it was resolved.
         evaluated: the same with what the evaluation changed, such as other data.
@@ -52,7 +52,7 @@ class RunFiles:
         tables: where the tables are kept that are read.
     """
 
-    run: RunDirectory
+    path: Path
     name: str
     experiment: Experiment
     evaluated: Experiment
@@ -102,7 +102,7 @@ class RunFiles:
     @property
     def title(self) -> str:
         """``name/run id``, which tells runs of one experiment apart."""
-        return f"{self.experiment.name} / {self.run.path.absolute().name}"
+        return f"{self.experiment.name} / {self.path.absolute().name}"
 
 
 def read_run(
@@ -130,7 +130,7 @@ def read_run(
         )
     changed = folder / EvaluationFile.EXPERIMENT
     return RunFiles(
-        run=directory,
+        path=path,
         name=name,
         experiment=experiment,
         evaluated=load_experiment(changed) if changed.is_file() else experiment,

@@ -1,7 +1,6 @@
 """What a run promises besides its result."""
 
 import json
-import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
+from facesim.interfaces import Loss, PairBatch, losses
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint
@@ -71,14 +70,6 @@ def test_the_environment_names_versions_and_where_each_plugin_came_from(
     assert origin.endswith(f"(facesim {version('facesim')})")
     assert "timm" not in start["packages"]
     assert "cpu" in start["device"]
-
-
-def test_a_second_process_on_the_same_run_is_refused(finished: Run, tiny: Experiment) -> None:
-    with (
-        finished.directory.locked(),
-        pytest.raises(FacesimError, match="in use by another process"),
-    ):
-        Run.open(finished.path).complete()
 
 
 def test_resuming_a_finished_run_gives_the_same_result(finished: Run, tiny: Experiment) -> None:
@@ -148,13 +139,6 @@ def test_a_folder_that_cannot_be_written_is_named(tiny: Experiment, tmp_path: Pa
         Run.begin(tiny, tmp_path).complete()
 
 
-def test_the_callers_settings_of_torch_come_back(tiny: Experiment, tmp_path: Path) -> None:
-    assert not torch.are_deterministic_algorithms_enabled()
-    Run.begin(tiny.model_copy(update={"name": "again"}), tmp_path).complete()
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
-
-
 def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weights(
     tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,33 +154,3 @@ def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weigh
     network = prepare(load_experiment(tiny_file, ["train.compile=true"])).network
     assert compiled == [network.backbone.tail, network.head]
     assert network.state_dict().keys() == plain.state_dict().keys()
-
-
-class Hearing(Tracker):
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
-        self.heard.append("started")
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        self.heard.append("logged")
-
-    def finish(self, status: str) -> None:
-        self.heard.append(status)
-
-
-class Unreachable(Hearing):
-    def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
-        raise FacesimError("no connection")
-
-
-def test_a_tracker_that_cannot_start_leaves_none_open(tiny_file: Path, tmp_path: Path) -> None:
-    hearing = Hearing()
-    with trackers.isolated():
-        trackers("hearing")(lambda: hearing)
-        trackers("unreachable")(Unreachable)
-        experiment = load_experiment(tiny_file, ["trackers=[hearing, unreachable]"])
-        with pytest.raises(FacesimError, match="no connection"):
-            Run.begin(experiment, tmp_path).complete()
-    assert hearing.heard == ["started", "failed"]

@@ -113,7 +113,7 @@ def test_what_the_protocol_adds_stands_first(files: RunFiles) -> None:
     folds = [{"fold": fold, "pairs": 24, "threshold": 0.5, "accuracy": 0.9} for fold in (1, 2)]
     details = {"folds": folds, "mean_accuracy": 0.9, "standard_error": 0.01}
     assert files.result is not None
-    k_fold = load_experiment(files.run.path / "experiment.yaml", ["evaluate.protocol=k_fold"])
+    k_fold = load_experiment(files.path / "experiment.yaml", ["evaluate.protocol=k_fold"])
     text = printed(
         files, evaluated=k_fold, result=files.result.model_copy(update={"details": details})
     )

@@ -82,7 +82,7 @@ def test_cards_of_the_protocol_come_first(files: RunFiles) -> None:
     details = {"folds": [fold, fold], "mean_accuracy": 0.9, "standard_error": 0.01}
     k_fold = replace(
         files,
-        evaluated=load_experiment(files.run.path / "experiment.yaml", ["evaluate.protocol=k_fold"]),
+        evaluated=load_experiment(files.path / "experiment.yaml", ["evaluate.protocol=k_fold"]),
         result=files.result.model_copy(update={"details": details}),
     )
     cards = result_section(k_fold).blocks[1]

@@ -1,0 +1,58 @@
+"""A run and one of its evaluations, read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facesim.errors import DataError, FacesimError
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.runs.directory import RunDirectory
+from facesim.runs.run import Run
+
+FINDING = {"rule": "dominant_identity", "severity": "warning", "message": "one", "rows": []}
+OTHER = {**FINDING, "message": "another"}
+
+
+@pytest.fixture
+def run(tiny: Experiment, tmp_path: Path) -> Run:
+    return Run(RunDirectory.create(tmp_path, tiny), experiment=tiny)
+
+
+def test_what_is_not_there_yet_is_none_or_empty(run: Run) -> None:
+    files = run.read()
+    assert (files.result, files.pairs, files.slices, files.calibration) == (None,) * 4
+    assert (files.lint, files.log) == (None, None)
+    assert (files.starts, files.baselines) == ((), ())
+    assert files.title == f"tiny / {run.path.name}"
+
+
+def test_an_evaluation_that_was_never_made_is_refused(run: Run) -> None:
+    (run.path / "eval" / "lfw").mkdir()
+    with pytest.raises(FacesimError, match=r"no evaluation 'lwf' \(did you mean 'lfw'\?\); it has"):
+        run.read("lwf")
+
+
+def test_findings_of_the_run_and_of_the_evaluation_stand_together_once(run: Run) -> None:
+    (run.path / "eval" / "test").mkdir()
+    (run.path / "lint.json").write_text(json.dumps({"findings": [FINDING]}))
+    (run.path / "eval/test/lint.json").write_text(json.dumps({"findings": [FINDING, OTHER]}))
+    lint = run.read().lint
+    assert lint is not None
+    assert [finding.message for finding in lint.findings] == ["one", "another"]
+
+
+def test_an_evaluation_may_be_of_another_experiment(run: Run, tiny_file: Path) -> None:
+    folder = run.path / "eval" / "larger"
+    folder.mkdir()
+    load_experiment(tiny_file, ["image.size=[48, 48]"]).save(folder / "experiment.yaml")
+    files = run.read("larger")
+    assert files.experiment is run.experiment
+    assert files.evaluated.image.size == (48, 48)
+
+
+def test_damaged_starts_are_named(run: Run) -> None:
+    (run.path / "environment.json").write_text('[{"command": 3}]')
+    with pytest.raises(DataError, match=r"environment\.json: 0\.command: .*; delete it"):
+        run.read()
