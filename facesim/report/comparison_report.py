@@ -5,7 +5,7 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.interfaces.metric import Metric
-from facesim.page import Block, Page, Section, Table, Text
+from facesim.page import Page, Section, Table, Text
 from facesim.report.formatting import (
     NOTHING,
     count,
@@ -39,11 +39,13 @@ def write_comparison(comparison: Comparison, out: Path) -> Path:
 def comparison_page(comparison: Comparison) -> Page:
     """The page of a comparison."""
     first = comparison.runs[0]
+    plots = (differences_plot(comparison), roc_overlay(comparison))
+    drawn = (plot for plot in plots if plot is not None)
     return Page(
         f"{count(len(comparison.runs), 'run')} compared",
         f"on {comparison.name}, each with {first.label}",
         (
-            Section("result", "Result", (*comparison_notes(comparison), *_plots(comparison))),
+            Section("result", "Result", (*comparison_notes(comparison), *drawn)),
             Section("metrics", "Metrics", (metrics_table(comparison),)),
             Section("configuration", "Configuration", (configuration_block(comparison),)),
             Section("runs", "Runs", (_runs_table(comparison),)),
@@ -103,11 +105,6 @@ def comparison_notes(comparison: Comparison) -> list[Text]:
             told = difference(metric, run.differences[metric.name])
             notes.append(Text(f"{metric.label} of {run.label}: {told}."))
     return notes
-
-
-def _plots(comparison: Comparison) -> list[Block]:
-    plots = (differences_plot(comparison), roc_overlay(comparison))
-    return [plot for plot in plots if plot is not None]
 
 
 def _runs_table(comparison: Comparison) -> Table:

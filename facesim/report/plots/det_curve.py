@@ -61,7 +61,9 @@ def det_plot(
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
     rates = [(target, complement(at)) for target, at in accept_rates(result, metrics)]
-    return Plot("det", "DET", _description(rates, roc), plot, _numbers(rates))
+    rows = tuple((rate_name(target), estimate(RATE, at)) for target, at in rates)
+    numbers = Table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rows)
+    return Plot("det", "DET", _description(rates, roc), plot, numbers)
 
 
 def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
@@ -71,8 +73,3 @@ def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
     text = f"The false non-match rate is {', '.join(at)}. " if at else ""
     equal = percent(equal_error_rate(roc).rate)
     return f"{text}The dotted line is where both are equal; the equal error rate is {equal}."
-
-
-def _numbers(rates: Sequence[tuple[float, Estimate]]) -> Table:
-    rows = tuple((rate_name(target), estimate(RATE, at)) for target, at in rates)
-    return Table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rows)

@@ -13,10 +13,10 @@ def setup_section(files: RunFiles) -> Section:
     specs = trained.specs()
     measuring = {place for place in specs if place == "data.test" or "evaluate." in place}
     specs |= {place: found for place, found in evaluated.specs().items() if place in measuring}
-    components = {
-        files.name if place == "data.test" else place.split(".")[-1]: _nodes(plugins)
-        for place, plugins in specs.items()
-    }
+    components = {}
+    for place, plugins in specs.items():
+        name = files.name if place == "data.test" else place.split(".")[-1]
+        components[name] = "; ".join(map(_node, plugins)) or "none"
     components |= {
         "image": _parameters(evaluated.image.model_dump(mode="json")),
         "training": _parameters(trained.train.model_dump(mode="json")),
@@ -46,10 +46,6 @@ def summary_line(files: RunFiles) -> str:
         f"{of.loss.name} loss on {of.backbone.name} and {of.head.name}, trained on "
         f"{of.data.train.name}, tested on {files.evaluated.data.test.name}"
     )
-
-
-def _nodes(plugins: tuple[Spec[Any], ...]) -> str:
-    return "; ".join(map(_node, plugins)) or "none"
 
 
 def _node(spec: Spec[Any]) -> str:

@@ -50,13 +50,14 @@ def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
 def _in_words(gap: Gap | None) -> str:
     if gap is None:
         return "No attribute has two values with enough pairs to compare."
-    significant = gap.difference.low is not None and gap.difference.low > 0
+    excludes_0 = gap.difference.low is not None and gap.difference.low > 0
+    which = " whose interval excludes 0" if excludes_0 else ""
     told = (
-        f"The widest of {gap.compared:,} gaps: the {gap.rate.upper()} is higher for "
+        f"The widest of {gap.compared:,} gaps{which}: the {gap.rate.upper()} is higher for "
         f"{gap.attribute} {gap.worst} than for {gap.attribute} {gap.best}, by "
-        f"{_points(gap.difference)}."
+        f"{_points(gap.difference)}, not corrected for the choice among {gap.compared:,}."
     )
-    return told if significant else f"{told} No gap is statistically significant."
+    return told if excludes_0 else f"{told} No gap has an interval that excludes 0."
 
 
 def _points(difference: Estimate) -> str:

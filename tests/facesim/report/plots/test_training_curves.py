@@ -1,0 +1,92 @@
+"""Training curves: what is drawn, and what is said of the best epoch."""
+
+import pytest
+
+from facesim.interfaces.metric import MeanLoss, Metric
+from facesim.interfaces.roc import Roc
+from facesim.report.plots.training_curves import loss_plot, validation_plot
+from facesim.runs.log import TrainingLog
+
+
+class Rate(Metric):
+    headline = True
+
+    def __init__(self, name: str, label: str, *, higher: bool = True) -> None:
+        self.name, self.label, self.higher_is_better = name, label, higher
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        raise NotImplementedError
+
+
+class Area(Rate):
+    unit = "number"
+
+
+class Quiet(Rate):
+    headline = False
+
+
+ACCURACY = Rate("accuracy", "Accuracy")
+ERROR = Rate("error", "EER", higher=False)
+AREA = Area("area", "Area")
+
+
+def log_of(*val: dict[str, object]) -> TrainingLog:
+    entries = tuple({"epoch": n, "step": 10 * n, **values} for n, values in enumerate(val, 1))
+    train = ({"step": 5, "loss": 2.0}, {"step": 10, "loss": 1.0})
+    return TrainingLog(train=train, val=entries, status="finished")
+
+
+LOG = log_of(
+    {"accuracy": 0.8, "error": 0.3, "area": 0.7, "loss": 3.0},
+    {"accuracy": 0.7, "error": 0.1, "area": 0.9, "loss": 2.5},
+)
+
+
+def test_headline_rates_are_drawn_and_all_headline_metrics_are_in_the_table() -> None:
+    found = validation_plot(LOG, ACCURACY, [ACCURACY, AREA, ERROR, Quiet("loss", "Quiet")])
+    assert [trace.name for trace in found.figure.data] == ["Accuracy", "EER"]
+    assert found.numbers.columns == ("Epoch", "Accuracy", "Area", "EER")
+    assert found.numbers.rows[1] == ("2", "70.00%", "0.9000", "10.00%")
+
+
+@pytest.mark.parametrize(
+    ("best", "told"),
+    [
+        (ACCURACY, "that of the highest accuracy on val: 80.00% in epoch 1."),
+        (ERROR, "that of the lowest EER on val: 10.00% in epoch 2."),
+        (MeanLoss(), "that of the lowest loss on val: 2.5 in epoch 2."),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_best_epoch_follows_the_metrics_direction(best: Metric, told: str) -> None:
+    assert validation_plot(LOG, best, [ACCURACY]).description.endswith(told)
+
+
+def test_a_metric_that_was_not_logged_is_left_out() -> None:
+    other = Rate("other", "Other")
+    found = validation_plot(LOG, ACCURACY, [ACCURACY, other])
+    assert found.numbers.columns == ("Epoch", "Accuracy")
+
+
+def test_the_loss_of_batches_and_of_val_has_a_curve_each() -> None:
+    found = loss_plot(LOG)
+    assert [(trace.name, trace.y) for trace in found.figure.data] == [
+        ("training batches", (2.0, 1.0)),
+        ("val", (3.0, 2.5)),
+    ]
+    assert "of the training batches went from 2 to 1 and on val went from 3 to 2.5" in (
+        found.description
+    )
+
+
+def test_a_long_log_is_averaged() -> None:
+    train = tuple({"step": step, "loss": float(step % 2)} for step in range(4000))
+    drawn = loss_plot(TrainingLog(train=train, val=(), status="running")).figure.data[0]
+    assert len(drawn.y) == 1000
+    assert set(drawn.y) == {0.5}
+
+
+def test_without_a_loss_that_is_said() -> None:
+    empty = TrainingLog(train=(), val=(), status="running")
+    assert loss_plot(empty).description == "No loss was logged."

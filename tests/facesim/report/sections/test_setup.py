@@ -1,0 +1,52 @@
+"""The components of an experiment on the page."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from facesim.experiment.loading import load_experiment
+from facesim.page import Table
+from facesim.report.sections.setup import setup_section, summary_line
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
+
+
+@pytest.fixture
+def files(build_run: Callable[..., Run]) -> RunFiles:
+    return build_run().read()
+
+
+def rows_of(files: RunFiles) -> dict[str, str]:
+    (table,) = setup_section(files).blocks
+    assert isinstance(table, Table)
+    return {row[0]: row[1] for row in table.rows}
+
+
+def test_each_component_has_its_parameters(files: RunFiles) -> None:
+    rows = rows_of(files)
+    assert rows["loss"].startswith("contrastive: margin ")
+    assert rows["transforms"] == "none"
+    assert "out_dim 4" in rows["head"]
+    assert rows["image"] == "size [16, 16]"
+    assert rows["status"] == "finished"
+    assert rows["protocol"] == "pairs"
+
+
+def test_what_an_evaluation_changed_is_shown_and_what_was_trained_is_not(files: RunFiles) -> None:
+    other = load_experiment(
+        files.path / "experiment.yaml",
+        ["data.test.identities=3", "data.train.identities=2", "evaluate.protocol=exhaustive"],
+    )
+    rows = rows_of(replace(files, name="other", evaluated=other))
+    assert "identities 3," in rows["other"]
+    assert "identities 4," in rows["train"]
+    assert rows["protocol"] == "exhaustive"
+    assert "test" not in rows
+
+
+def test_the_summary_names_loss_network_and_data(files: RunFiles) -> None:
+    assert summary_line(files) == (
+        "contrastive loss on small_cnn and mlp, trained on synthetic_faces, tested on "
+        "synthetic_faces"
+    )

@@ -1,0 +1,82 @@
+"""Errors by attribute on the page."""
+
+from facesim.evaluation.slices import Gap, Slice, Slices
+from facesim.interfaces.result import Estimate
+from facesim.page import Plot, Text
+from facesim.report.sections.slices import slices_section
+
+
+def slice_of(attribute: str, value: str, fmr: float, impostor: int = 100) -> Slice:
+    none = Estimate(value=None, reason="no pair")
+    return Slice(
+        attribute=attribute,
+        value=value,
+        pairs=impostor,
+        genuine=0,
+        impostor=impostor,
+        accuracy=Estimate(value=1 - fmr),
+        fmr=Estimate(value=fmr, low=fmr / 2, high=2 * fmr),
+        fnmr=none,
+        few_pairs=impostor < 30,
+    )
+
+
+def plot_of(slices: Slices) -> Plot:
+    plot = slices_section(slices).blocks[0]
+    assert isinstance(plot, Plot)
+    return plot
+
+
+def gap(low: float) -> Gap:
+    return Gap(
+        attribute="glasses",
+        rate="fmr",
+        worst="yes",
+        best="no",
+        difference=Estimate(value=0.1, low=low, high=0.2),
+        compared=3,
+    )
+
+
+def test_attributes_are_drawn_widest_gap_first_and_rates_of_few_pairs_are_not() -> None:
+    slices = (
+        slice_of("hair", "black", 0.10),
+        slice_of("hair", "grey", 0.15),
+        slice_of("glasses", "yes", 0.30),
+        slice_of("glasses", "no", 0.05),
+        slice_of("glasses", "sun", 0.90, impostor=29),
+    )
+    plot = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=gap(0.05)))
+    (drawn,) = plot.figure.data
+    assert drawn.y == ("glasses: yes", "glasses: no", "hair: black", "hair: grey")
+    assert [row[2] for row in plot.numbers.rows] == ["100"] * 4 + ["29, too few"]
+
+
+def test_only_whole_attributes_are_drawn_and_the_others_are_counted() -> None:
+    many = tuple(slice_of("hair", str(value), value / 100) for value in range(15))
+    few = (slice_of("glasses", "yes", 0.01), slice_of("glasses", "no", 0.02))
+    plot = plot_of(Slices(threshold=0.5, pairs=400, slices=(*few, *many), worst_gap=None))
+    assert len(plot.figure.data[0].y) == 15
+    assert "The plot shows the 1 attribute with the widest gaps." in plot.description
+
+
+def test_the_widest_gap_is_told_with_what_it_was_chosen_from() -> None:
+    slices = (slice_of("glasses", "yes", 0.3), slice_of("glasses", "no", 0.2))
+    shown = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=gap(0.05)))
+    assert shown.description.startswith(
+        "The widest of 3 gaps whose interval excludes 0: the FMR is higher for glasses yes than "
+        "for glasses no, by +10.00 points (+5.00 to +20.00), not corrected for the choice among 3."
+    )
+    luck = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=gap(-0.05)))
+    assert "No gap has an interval that excludes 0." in luck.description
+
+
+def test_notes_stand_alone_where_nothing_can_be_drawn() -> None:
+    slices = Slices(
+        threshold=0.5,
+        pairs=400,
+        slices=(slice_of("hair", "black", 0.5, impostor=3),),
+        worst_gap=None,
+        notes=("hair has too few pairs",),
+    )
+    assert slices_section(slices).blocks == (Text("hair has too few pairs", "note"),)
