@@ -1,4 +1,4 @@
-"""The folder of one run: made once, never overwritten, used by one process at a time."""
+"""The directory of one run: created once, never overwritten, locked by one process."""
 
 import errno
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ nowhere: results with one field per metric, scores without identities."""
 
 
 class RunDirectory:
-    """Where everything of one run is kept.
+    """The directory of one run.
 
     Args:
         path: an existing folder that :meth:`create` made.
@@ -80,7 +80,7 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> CheckpointFolder:
-        """Weights and everything else that resuming needs."""
+        """The folder of checkpoints, from which a run resumes."""
         return CheckpointFolder(self.path / "checkpoints")
 
     def pairs_file(self, split: str) -> Path:
@@ -93,7 +93,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the lock goes with the process, however it ends.
+        """Lock the run for this process; the lock is released however the process ends.
 
         What is written under it is of the present format, whatever the directory's was.
 
@@ -123,7 +123,7 @@ def _write_format(folder: Path) -> None:
 
 
 def _rename_to_free(folder: Path, wanted: Path) -> Path:
-    """Give a folder the wanted name, with a counter behind it where that is taken."""
+    """Rename a folder, appending a counter if the name is taken."""
     for counter in range(1, 1000):
         path = wanted if counter == 1 else wanted.with_name(f"{wanted.name}-{counter}")
         if not path.exists():

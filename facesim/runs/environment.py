@@ -1,4 +1,4 @@
-"""What a run ran on and with, for whoever wants to repeat it."""
+"""The environment of a run: versions, devices and plugin origins of each start."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "py
 
 
 class Start(BaseModel):
-    """One start of a run, as far as the report shows it."""
+    """One start of a run, as the report shows it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

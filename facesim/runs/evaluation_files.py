@@ -20,7 +20,7 @@ from facesim.runs.scored_pairs import write_scored_pairs
 
 @dataclass(frozen=True, eq=False)
 class EvaluationOutcome:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Attributes:
         table: the images.
@@ -40,7 +40,7 @@ class EvaluationOutcome:
 
 
 def begin_files(plan: EvaluationPlan) -> None:
-    """Make the folder, with what is evaluated where that is not what the run's experiment says.
+    """Create the folder, with the experiment if it differs from the run's.
 
     Pairs of an earlier attempt that came to no end go: its settings may have been others.
     """
@@ -54,7 +54,7 @@ def begin_files(plan: EvaluationPlan) -> None:
 
 
 def write_files(plan: EvaluationPlan, found: EvaluationOutcome) -> None:
-    """Write what an evaluation found; ``metrics.json`` is there once all else is.
+    """Write the results of an evaluation, ``metrics.json`` last.
 
     A file for which there is nothing to write is deleted.
     """

@@ -144,7 +144,7 @@ def _refuse_changes_of_the_training(changes: dict[str, str]) -> None:
 def _refuse_another_meaning_of_the_name(
     plan: EvaluationPlan, changes: dict[str, str], *, named: bool
 ) -> None:
-    """One name is one evaluation, so that nothing is overwritten with something else."""
+    """Raise if the name belongs to another evaluation, which would be overwritten."""
     if not _NAME.fullmatch(plan.name) or plan.name == "val":
         raise FacesimError(
             f"an evaluation cannot be named {plan.name!r}; use letters, digits, '.', '_' and '-', "

@@ -66,7 +66,7 @@ class RunLog:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What a run has logged.
+    """The log of a run.
 
     Attributes:
         train: one entry per logged step: ``step``, ``epoch``, ``loss``, ``lr``.
@@ -81,7 +81,7 @@ class TrainingLog:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the run was warned of during training, each with its epoch."""
+        """The warnings during training, each with its epoch."""
         return tuple(
             f"Epoch {entry['epoch']}: {warning}"
             for entry in self.val

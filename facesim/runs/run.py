@@ -1,4 +1,4 @@
-"""One run, from the protocol linter to the results on test, and on from where it was left."""
+"""Run: lint, train, evaluate, and resume where it stopped."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 
 
 class Run:
-    """A run: its directory, and what is done with it.
+    """A run: its directory and its life cycle.
 
     Experiment, tables and components are read and built when they are first used, and once.
 
@@ -80,7 +80,7 @@ class Run:
     def latest_unfinished(
         cls, experiment: Experiment, out: Path, processes: Processes | None = None
     ) -> "Run | None":
-        """The newest run of the same resolved experiment in ``out`` with a stage to be done.
+        """The newest unfinished run of the same resolved experiment in ``out``.
 
         Other evaluations than its own are not looked at.
         """
@@ -108,7 +108,7 @@ class Run:
 
     @cached_property
     def components(self) -> RunComponents:
-        """What training needs, on the frozen trunk that the run began with.
+        """The components for training, with the frozen trunk that the run began with.
 
         Raises:
             FacesimError: a table cannot be read or a component cannot be built.
@@ -118,22 +118,22 @@ class Run:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """What the run consists of, in order, and which of it is done."""
+        """The stages of the run in order, each done or not."""
         return stages_of(self.directory, self.experiment.train.epochs)
 
     @property
     def missing_stages(self) -> tuple[str, ...]:
-        """What ``facesim run`` has to do yet: stages other than evaluations of a name."""
+        """The stages that ``facesim run`` still has to do; without named evaluations."""
         own = ("lint", "train", f"evaluate {OWN}", "report")
         return tuple(stage.name for stage in self.stages if stage.name in own and not stage.is_done)
 
     @property
     def log(self) -> TrainingLog | None:
-        """What it has logged so far; None before it is first started."""
+        """Its log so far; None before the first start."""
         return read_log(self.path / RunFile.LOG)
 
     def require_experiment(self, experiment: Experiment) -> None:
-        """Refuse to go on with another experiment than the one that the run was started with.
+        """Raise if an experiment is not the one that the run was started with.
 
         Raises:
             FacesimError: with the differences.
@@ -157,7 +157,7 @@ class Run:
             self._train(session, on_epoch)
 
     def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
-        """Train the remaining epochs, and evaluate the best checkpoint on test unless that is done.
+        """Train the remaining epochs, and evaluate the best checkpoint on test if not done yet.
 
         A run that was stopped comes to the same result as if it had never been.
 
@@ -217,7 +217,7 @@ class Run:
             return plan, evaluate(plan, self.tables, self.processes)
 
     def read(self, name: str = OWN) -> RunFiles:
-        """All that the directory holds about the run and one of its evaluations.
+        """Read the run and one of its evaluations from the directory.
 
         Raises:
             DataError: a file is damaged; the message names it.

@@ -1,4 +1,4 @@
-"""What a run directory holds for a report; a part that is not there yet is None or empty."""
+"""Reading a run directory for reports; missing parts are None or empty."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,7 @@ class RunFiles:
 def read_run(
     directory: RunDirectory, experiment: Experiment, name: str, tables: Tables
 ) -> RunFiles:
-    """Read all that a report shows of one evaluation of a run.
+    """Read a run and one of its evaluations.
 
     Args:
         directory: of the run.
@@ -148,7 +148,7 @@ def read_run(
 
 
 def _read_lint(*paths: Path) -> LintReport | None:
-    """What all of them found, each finding once."""
+    """The findings of all of them, without duplicates."""
     reports = [report for path in paths if (report := _read(path, LintReport)) is not None]
     if not reports:
         return None

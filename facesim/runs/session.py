@@ -24,7 +24,7 @@ from facesim.training.trunk_file import save_trunk
 
 @dataclass(frozen=True)
 class Session:
-    """A run that this process holds.
+    """A run locked by this process.
 
     Attributes:
         progress: where its last checkpoint left it.
@@ -41,7 +41,7 @@ class Session:
 def run_session(
     directory: RunDirectory, components: RunComponents, processes: Processes
 ) -> Iterator[Session]:
-    """Hold a run and take up its last checkpoint; how the block ends is logged as the status.
+    """Lock a run and restore its last checkpoint; the way the block ends is logged as status.
 
     Raises:
         FacesimError: another process holds the run, or the checkpoint does not fit.
@@ -83,7 +83,7 @@ def run_session(
 
 
 def _started(components: RunComponents, directory: RunDirectory) -> tuple[Tracker, ...]:
-    """All trackers, started; if one cannot be, those before it are told that the run has failed."""
+    """Start all trackers; if one fails, those before it are told that the run has failed."""
     experiment = components.experiment
     with ExitStack() as undoing:
         for tracker in components.trackers:

@@ -26,7 +26,7 @@ class Stage:
 
 
 def stages_of(directory: RunDirectory, epochs: int) -> tuple[Stage, ...]:
-    """The stages of a run of so many epochs, in their order, as its directory shows them.
+    """The stages of a run in order, with their state in its directory.
 
     Raises:
         FacesimError: the log or the last checkpoint is damaged.

@@ -44,7 +44,7 @@ class NetworkSystem(System):
         return self.network.device
 
     def embed(self, rows: Int64Array) -> Tensor:
-        """Embeddings float32 [N, D], on the CPU, of rows of the split's table, none twice."""
+        """Embeddings float32 [N, D], on the CPU, of distinct rows of the split's table."""
         return self._embedder.embed(rows)
 
     def score(self, a: Tensor, b: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class NetworkSystem(System):
         return self.network.loss.score(a, b)
 
     def score_pairs(self, pairs: PairSet) -> ScoredPairs:
-        """Embed each image that the pairs hold once, and compare the two of each pair."""
+        """Embed each image of the pairs once, and score each pair."""
         scored = score_pairs(self._embedder, pairs, self.split.table.identities)
         return ScoredPairs(pairs, scored.scores, scored.loss)
 
@@ -101,7 +101,7 @@ class Chance(System):
 
 
 def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSystem]:
-    """Chance, raw pixels and the untouched backbone, beside the trained system.
+    """The baselines: chance, raw pixels and the untrained backbone.
 
     Args:
         trained: on the split that is measured; its cached trunk is that of the untouched

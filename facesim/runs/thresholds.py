@@ -1,4 +1,4 @@
-"""The run's own thresholds, and whether they apply to what an evaluation scores."""
+"""The run's own thresholds, and whether they apply to an evaluation."""
 
 import json
 

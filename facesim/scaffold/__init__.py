@@ -1,1 +1,1 @@
-"""Files to begin with: a plugin with its test, a distribution, an experiment."""
+"""Templates: a plugin with its test, a distribution, an experiment."""

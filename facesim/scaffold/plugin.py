@@ -1,4 +1,4 @@
-"""A plugin that works, with its test, to be changed into what its author has in mind."""
+"""A working plugin and its test, as a starting point."""
 
 import keyword
 import re

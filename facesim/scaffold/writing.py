@@ -1,4 +1,4 @@
-"""Templates filled in and written where nothing is yet."""
+"""Filling in templates and writing new files."""
 
 from importlib.resources import files
 from pathlib import Path
