@@ -1,7 +1,6 @@
 """Checkpoints: one file each, with everything that training changes."""
 
 import os
-import pickle
 import shutil
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -166,9 +165,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         known = ", ".join(sorted(found.stem for found in path.parent.glob("*.pt")))
         raise FacesimError(f"there is no checkpoint {path}; known: {known or 'none'}") from None
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:
+        # Damaged bytes lead torch's unpickler to errors of any kind.
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FacesimError(f"{path} cannot be read as a checkpoint: {reason}") from None
+        raise FacesimError(f"{path} cannot be read as a checkpoint: {reason}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     return content

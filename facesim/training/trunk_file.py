@@ -1,6 +1,5 @@
 """The file of a run's frozen trunk: written once, because training does not change it."""
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -50,12 +49,15 @@ def load_trunk(path: Path, network: SiameseNetwork) -> None:
     if not network.backbone.has_trunk:
         return
     try:
-        network.load_trunk_state(torch.load(path, map_location="cpu", weights_only=True))
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FacesimError(f"there is no {path}, which holds the run's frozen weights") from None
-    except (OSError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:
+        # Damaged bytes lead torch's unpickler to errors of any kind.
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FacesimError(f"{path} cannot be read: {reason}") from None
-    except RuntimeError as error:
+        raise FacesimError(f"{path} cannot be read: {reason}") from error
+    try:
+        network.load_trunk_state(state)
+    except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:400]
         raise FacesimError(f"{path} does not fit this experiment's trunk: {reason}") from None

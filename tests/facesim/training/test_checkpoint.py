@@ -49,7 +49,7 @@ def test_a_file_that_would_run_code_is_refused(state: TrainingState, tmp_path: P
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint at all"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint", b"that of an epoch"])
 def test_a_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     path.write_bytes(content)

@@ -1,0 +1,170 @@
+"""The components of a run follow from its experiment, and what cannot be built says why."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from facesim.arrays import Int64Array
+from facesim.errors import FacesimError
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import FaceTable, datasets, optimizers, samplers
+from facesim.interfaces.pair_batch import PairBatch
+from facesim.interfaces.sampler import Sampler, TableSampler
+from facesim.model.cached_inputs import CachedInputs
+from facesim.model.inputs import PixelInputs
+from facesim.training.build import Tables, load_split, prepare
+from facesim.training.trunk_file import save_trunk
+
+FROZEN = "backbone={name: small_cnn, width: 4, frozen_stages: 2}"
+ALL_FROZEN = "backbone={name: small_cnn, width: 4, frozen_stages: 4}"
+
+Load = Callable[..., Experiment]
+
+
+@pytest.fixture
+def load(tiny_file: Path) -> Load:
+    """Loads the tiny experiment with some settings changed."""
+    return lambda *overrides: load_experiment(tiny_file, overrides)
+
+
+def test_two_builds_of_one_experiment_are_the_same_to_the_last_bit(tiny: Experiment) -> None:
+    torch.manual_seed(1)
+    first = prepare(tiny)
+    torch.manual_seed(2)
+    second = prepare(tiny)
+    weights = second.network.state_dict()
+    assert all(
+        torch.equal(each, weights[name]) for name, each in first.network.state_dict().items()
+    )
+    for one, other in zip(first.sampler.batches(1), second.sampler.batches(1), strict=True):
+        assert torch.equal(one.images, other.images)
+
+
+def test_the_steps_are_those_of_all_epochs_together(tiny: Experiment) -> None:
+    components = prepare(tiny)
+    drawn = sum(1 for epoch in range(3) for _ in components.sampler.batches(epoch))
+    assert components.total_steps == drawn == 3 * len(components.sampler)
+
+
+def test_only_the_training_split_is_augmented(load: Load) -> None:
+    components = prepare(load())
+    inputs = [split.inputs for split in components.splits]
+    assert all(isinstance(each, PixelInputs) for each in inputs)
+    assert [len(each.transforms) for each in inputs if isinstance(each, PixelInputs)] == [2, 0, 0]
+
+
+def test_behind_a_frozen_trunk_what_is_not_augmented_is_cached(load: Load) -> None:
+    augmented, plain = prepare(load(FROZEN)), prepare(load(FROZEN, "transforms=[]"))
+    kinds = [type(split.inputs) for split in augmented.splits]
+    assert kinds == [PixelInputs, CachedInputs, CachedInputs]
+    assert [type(split.inputs) for split in plain.splits] == [CachedInputs] * 3
+
+
+def test_a_dataset_that_two_splits_name_is_read_once(load: Load) -> None:
+    reads: list[str] = []
+    with datasets.isolated():
+
+        @datasets("counted")
+        def counted() -> FaceTable:
+            reads.append("counted")
+            files = np.array(["a.png", "b.png"])
+            return FaceTable(Path("nowhere"), files, np.arange(2), files)
+
+        experiment = load("data.val=counted", "data.test=counted")
+        components = prepare(experiment)
+    assert reads == ["counted"]
+    assert components.val.table is components.test.table
+    assert components.val.digests is components.test.digests
+
+
+def test_an_empty_table_names_its_split(load: Load) -> None:
+    with datasets.isolated():
+
+        @datasets("empty")
+        def empty() -> FaceTable:
+            nothing = np.empty(0, str)
+            return FaceTable(Path("nowhere"), nothing, np.empty(0, np.int64), nothing)
+
+        with pytest.raises(FacesimError, match=r"data\.val: dataset 'empty' holds no image"):
+            prepare(load("data.val=empty"))
+
+
+def test_a_table_that_cannot_be_read_names_its_split(load: Load) -> None:
+    broken = "data.test={name: csv, images: nowhere, table: nowhere.csv}"
+    with pytest.raises(FacesimError, match=r"^data\.test: .*nowhere"):
+        prepare(load(broken))
+
+
+def test_attributes_that_are_asked_for_must_be_in_the_table_of_test(load: Load) -> None:
+    experiment = load("evaluate.slices=[Smiling]")
+    network = prepare(load()).network
+    assert len(load_split(experiment, "val", network, Tables()).table)
+    with pytest.raises(FacesimError, match="Smiling"):
+        load_split(experiment, "test", network, Tables())
+
+
+class Nothing(Sampler):
+    """Draws no batch."""
+
+    def __init__(self, identities: Int64Array, batch_size: int, seed: int) -> None: ...
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_a_sampler_without_batches_is_refused_unless_nothing_is_trained(load: Load) -> None:
+    with samplers.isolated():
+        samplers("nothing")(Nothing)
+        with pytest.raises(FacesimError, match="'nothing' draws no batch from the 48 training"):
+            prepare(load("sampler=nothing"))
+        assert prepare(load("sampler=nothing", "train.epochs=0")).total_steps == 0
+
+
+def test_a_sampler_that_asks_for_the_table_gets_that_of_train(load: Load) -> None:
+    given: list[FaceTable] = []
+
+    class Asking(Nothing, TableSampler):
+        def read_table(self, table: FaceTable) -> None:
+            given.append(table)
+
+    with samplers.isolated():
+        samplers("asking")(Asking)
+        components = prepare(load("sampler=asking", "train.epochs=0"))
+    assert given == [components.train.table]
+
+
+def test_nothing_trainable_is_refused_unless_nothing_is_trained(load: Load) -> None:
+    frozen = (ALL_FROZEN, "head={name: bnneck}", "transforms=[]")
+    trainable = prepare(load(*frozen)).network.parameter_groups()
+    assert [group["name"] for group in trainable] == ["head"]
+    with datasets.isolated():
+        components = prepare(load(ALL_FROZEN, "train.epochs=0"))
+    (group,) = components.state.optimizer.param_groups
+    assert [parameter.numel() for parameter in group["params"]] == [0]
+
+
+def test_parameters_that_a_plugin_refuses_are_an_error_that_names_the_plugin(load: Load) -> None:
+    with optimizers.isolated():
+
+        @optimizers("choosy")
+        def choosy(parameter_groups: Any) -> torch.optim.Optimizer:
+            raise ValueError("betas must be two numbers")
+
+        with pytest.raises(FacesimError, match="optimizer 'choosy': betas must be two numbers"):
+            prepare(load("optimizer=choosy"))
+
+
+def test_a_resumed_run_gets_the_trunk_that_it_began_with(load: Load, tmp_path: Path) -> None:
+    experiment = load(FROZEN)
+    other = prepare(load(FROZEN, "seed=5")).network
+    save_trunk(tmp_path / "trunk.pt", other)
+    resumed = prepare(experiment, tmp_path / "trunk.pt").network
+    assert resumed.trunk_digest == other.trunk_digest != prepare(experiment).network.trunk_digest
