@@ -63,6 +63,13 @@ from facesim.interfaces import tar_at_fmr as tar_at_fmr
 from facesim.interfaces import target_point as target_point
 from facesim.interfaces import trackers as trackers
 from facesim.interfaces import transforms as transforms
+from facesim.notebook.commands import check as check
+from facesim.notebook.commands import compare as compare
+from facesim.notebook.commands import evaluate as evaluate
+from facesim.notebook.commands import load_experiment as load_experiment
+from facesim.notebook.commands import open_run as open_run
+from facesim.notebook.commands import run as run
+from facesim.notebook.opened_run import OpenedRun as OpenedRun
 from facesim.page import Card as Card
 from facesim.page import Section as Section
 from facesim.page import Table as Table

@@ -3,11 +3,13 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+import facesim
 from facesim.cli import app
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
@@ -88,3 +90,25 @@ def test_both_commands_work_on_a_fresh_machine_with_python_and_pip() -> None:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ")
         assert len(command.strip().splitlines()) == 1
     assert sys.version_info >= (3, 11)
+
+
+def test_the_walk_through_a_notebook_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (walk,) = blocks("python")
+    # The real quickstart takes a minute; these are fewer people.
+    (tmp_path / "experiments").mkdir()
+    fewer = "".join(
+        f"  {split}: {{identities: {identities}, root: {tmp_path}/faces}}\n"
+        for split, identities in (("train", 20), ("val", 12), ("test", 12))
+    )
+    text = f"extends: {ROOT}/experiments/quickstart.yaml\ndata:\n{fewer}"
+    (tmp_path / "experiments" / "quickstart.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(walk, names)
+    assert "epoch 3/3" in capsys.readouterr().out
+    run, other = names["run"], names["other"]
+    assert run.embed([names["faces"].path(0)]).shape == (1, 32)
+    assert names["every_pair"].metrics.result.pairs == 48 * 47 // 2
+    assert facesim.compare(run, other).comparison.configuration == {"train.epochs": ("3", "1")}

@@ -56,13 +56,21 @@ def decode_image(
         return torch.from_numpy(pixels).permute(2, 0, 1)
     try:
         upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
-        image = _crop(upright, crop)
+        return _crop_and_resize(upright, size, crop)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    height, width = size
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def convert_image(
+    image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
+) -> Tensor:
+    """The pixels of an image in memory, as :func:`decode_image` returns those of a file.
+
+    Raises:
+        DataError: it is of a refused kind or too large, or the crop exceeds it.
+    """
+    _judge(image)
+    return _crop_and_resize(_as_rgb(ImageOps.exif_transpose(image)), size, crop)
 
 
 def decoder_versions() -> str:
@@ -140,6 +148,16 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bits(grey: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
     """0..65535 -> 0..255, rounded; Pillow's own conversion would clip."""
     return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _crop_and_resize(
+    image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None
+) -> Tensor:
+    image = _crop(image, crop)
+    height, width = size
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 def _crop(image: Image.Image, crop: tuple[int, int, int, int] | None) -> Image.Image:

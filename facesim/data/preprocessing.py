@@ -5,10 +5,11 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import PIL.Image
 from torch import Tensor
 
 from facesim.data import decoding, jpeg
-from facesim.data.decoding import decode_image, decoder_versions
+from facesim.data.decoding import convert_image, decode_image, decoder_versions
 from facesim.errors import DataError
 from facesim.experiment.sections import Image
 
@@ -59,6 +60,14 @@ class Preprocessing:
             DataError: the image cannot be used; the text names the file.
         """
         return decode_image(path, self.size, self.crop)
+
+    def convert(self, image: PIL.Image.Image) -> Tensor:
+        """The pixels of an image in memory, as :meth:`decode` returns those of a file.
+
+        Raises:
+            DataError: the image cannot be used.
+        """
+        return convert_image(image, self.size, self.crop)
 
     @property
     def provenance(self) -> str:

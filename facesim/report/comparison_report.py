@@ -53,6 +53,12 @@ def comparison_page(comparison: Comparison) -> Page:
     )
 
 
+def comparison_blocks(comparison: Comparison) -> list[Table | Text]:
+    """What fits a terminal or a notebook: configuration, metrics, and what they show."""
+    tables = (configuration_block(comparison), metrics_table(comparison))
+    return [*tables, *comparison_notes(comparison)]
+
+
 def metrics_table(comparison: Comparison) -> Table:
     """Each metric of each run, and each difference to the first run."""
     first, *others = comparison.runs

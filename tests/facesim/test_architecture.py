@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("tuning", "report", "scaffold"),
     ("terminal",),
+    ("notebook",),
     ("cli", "__main__"),
 )
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -1,0 +1,49 @@
+"""Images as a notebook has them: files, arrays or PIL images."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from torch import Tensor
+
+from facesim.data.preprocessing import Preprocessing
+from facesim.errors import DataError
+
+Image: TypeAlias = str | Path | npt.NDArray[np.uint8] | PIL.Image.Image
+"""A file, pixels uint8 [H, W, 3] (RGB) or [H, W] (grey), or an image of Pillow."""
+
+
+def as_list(images: Image | Iterable[Image]) -> Sequence[Image]:
+    """Several images; a single one is a list of one."""
+    if isinstance(images, str | Path | PIL.Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        return [images]
+    return list(images)
+
+
+def pixels_of(image: Image, preprocessing: Preprocessing) -> Tensor:
+    """What the network sees of an image, uint8 [3, height, width].
+
+    Raises:
+        DataError: the file cannot be decoded, or the array is not an image.
+    """
+    if isinstance(image, str | Path):
+        return preprocessing.decode(Path(image))
+    if isinstance(image, PIL.Image.Image):
+        return preprocessing.convert(image)
+    if isinstance(image, np.ndarray):
+        is_rgb = image.ndim == 3 and image.shape[2] == 3
+        if image.dtype == np.uint8 and (is_rgb or image.ndim == 2):
+            return preprocessing.convert(PIL.Image.fromarray(image))
+        raise DataError(
+            f"an array {image.dtype} {list(image.shape)} is not an image; "
+            "pass uint8 [height, width, 3] (RGB) or [height, width] (grey)"
+        )
+    raise DataError(
+        f"an object of class {type(image).__name__} is not an image; "
+        "pass a path, an array or an image of Pillow"
+    )

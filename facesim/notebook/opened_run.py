@@ -1,0 +1,214 @@
+"""A run, open for use: its metrics and scores, and its network on images that are passed to it."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from facesim.arrays import Float32Array
+from facesim.data.preprocessing import Preprocessing
+from facesim.errors import FacesimError, did_you_mean
+from facesim.evaluation.calibration import Calibration
+from facesim.evaluation.operating_points import BEST_ACCURACY, OperatingPoint
+from facesim.experiment.schema import Experiment
+from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
+from facesim.model.trunk_pass import TrunkPass, from_rows
+from facesim.notebook.display import Shown
+from facesim.notebook.images import Image, as_list, pixels_of
+from facesim.notebook.results import Metrics, Verification
+from facesim.page import Table, Text
+from facesim.report.formatting import count
+from facesim.runs.evaluation import load_trained
+from facesim.runs.evaluation_plan import OWN, plan_evaluation
+from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
+from facesim.runs.thresholds import calibration_of_the_run
+from facesim.training.checkpoint import BEST
+from facesim.training.make_inputs import cache_refusal_reason, embedding_recipe
+
+
+class OpenedRun(Shown):
+    """A run directory and one of its evaluations, open for use.
+
+    Example:
+        >>> trained = open_run(trained.path)
+        >>> sorted(trained.metrics)[:2]
+        ['accuracy', 'balanced_accuracy']
+        >>> trained.scores.columns.tolist()[:4]
+        ['file1', 'file2', 'identity1', 'identity2']
+        >>> faces = trained.experiment.data.test.build()
+        >>> trained.embed([faces.path(0), faces.path(1)]).shape
+        (2, 4)
+
+    Args:
+        run: which run.
+        evaluation: the name of the evaluation that metrics and scores are of.
+    """
+
+    def __init__(self, run: Run, evaluation: str = OWN) -> None:
+        self.run = run
+        self.evaluation = evaluation
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.run.path
+
+    @property
+    def experiment(self) -> Experiment:
+        """The resolved experiment."""
+        return self.run.experiment
+
+    @cached_property
+    def files(self) -> RunFiles:
+        """All that the directory holds about the run and the evaluation.
+
+        Raises:
+            FacesimError: there is no such evaluation, or a file cannot be read.
+        """
+        return self.run.read(self.evaluation)
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the evaluation, with intervals.
+
+        Raises:
+            FacesimError: the run was not evaluated yet.
+        """
+        result = self.files.result
+        if result is None:
+            raise FacesimError(f"{self.path} was not evaluated yet; train it to its end first")
+        people = f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')}"
+        title = f"{self.files.title}, {self.evaluation}: {people}"
+        return Metrics(title, result, self.files.metrics)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The pairs of the evaluation with their scores, one row per pair.
+
+        The columns are file1, file2, identity1, identity2, same, score and probability, without
+        those that the run does not have.
+
+        Raises:
+            FacesimError: the scores of single pairs were not kept.
+        """
+        pairs = self.files.pairs
+        if pairs is None:
+            raise FacesimError(f"the scores of single pairs of {self.files.title} were not kept")
+        columns: dict[str, Any] = {"file1": pairs.files[:, 0], "file2": pairs.files[:, 1]}
+        if pairs.identities is not None:
+            labels = pairs.identities.labels[pairs.identities.codes]
+            columns |= {"identity1": labels[:, 0], "identity2": labels[:, 1]}
+        columns |= {"same": pairs.same, "score": pairs.scores}
+        if pairs.probabilities is not None:
+            columns["probability"] = pairs.probabilities
+        return pd.DataFrame(columns)
+
+    @cached_property
+    def network(self) -> SiameseNetwork:
+        """The trained network, with the weights of the best checkpoint.
+
+        Raises:
+            FacesimError: there is no such checkpoint, or the network cannot be built.
+        """
+        return load_trained(self.run.directory, self.experiment, BEST)
+
+    def embed(self, images: Image | Iterable[Image]) -> Float32Array:
+        """The embeddings of images.
+
+        They are preprocessed and rounded as in evaluation.
+
+        Args:
+            images: files, arrays uint8 [H, W, 3] or [H, W], or PIL images; one or several.
+
+        Returns:
+            float32 [N, D].
+
+        Raises:
+            DataError: an image cannot be used.
+        """
+        preprocessing = Preprocessing.of(self.experiment.image)
+        listed, size = as_list(images), self.experiment.evaluate.batch_size
+        embeddings = [torch.empty(0, self.network.embedding_dim)]
+        with evaluating(self.network), torch.inference_mode():
+            for start in range(0, len(listed), size):
+                batch = [pixels_of(image, preprocessing) for image in listed[start : start + size]]
+                inputs = self._input(torch.stack(batch))
+                embeddings.append(self.network(inputs.to(self.network.device)).embeddings.cpu())
+        found: Float32Array = torch.cat(embeddings).numpy()
+        return found
+
+    def score(self, a: Image, b: Image) -> float:
+        """How alike two images are, as the loss compares their embeddings: higher is more alike.
+
+        Example:
+            >>> faces = trained.experiment.data.test.build()
+            >>> face, another = faces.path(0), faces.path(9)
+            >>> trained.score(face, face) > trained.score(face, another)
+            True
+
+        Raises:
+            DataError: an image cannot be used.
+        """
+        first, second = torch.from_numpy(self.embed([a, b])).to(self.network.device)
+        with evaluating(self.network), torch.inference_mode():
+            return float(self.network.loss.score(first[None], second[None]))
+
+    def verify(self, a: Image, b: Image, *, at: str = BEST_ACCURACY) -> Verification:
+        """Decide whether two images show one person, at a threshold that was chosen on val.
+
+        Example:
+            >>> faces = trained.experiment.data.test.build()
+            >>> decision = trained.verify(faces.path(0), faces.path(0))
+            >>> decision.same, decision.operating_point
+            (True, 'best_accuracy')
+
+        Args:
+            a: an image.
+            b: another.
+            at: the operating point: ``best_accuracy``, ``eer``, ``far_1e-2`` and the like.
+
+        Raises:
+            DataError: an image cannot be used.
+            FacesimError: there is no such operating point, or the run has no thresholds that apply
+                to its network.
+        """
+        point = _operating_point(self._calibration, at)
+        if point.threshold is None:
+            raise FacesimError(f"there is no threshold for {at}: {point.reason}")
+        score, found = self.score(a, b), self._calibration.probability
+        probability = None if found is None else float(found.probability([score])[0])
+        return Verification(score, point.threshold, at, probability)
+
+    def blocks(self) -> Sequence[Table | Text]:
+        """The metrics; or how far the run is."""
+        if self.files.result is not None:
+            return self.metrics.blocks()
+        status = self.files.log.status if self.files.log else "not started"
+        return [Text(f"{self.files.title}: {status}, not evaluated.")]
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        plan = plan_evaluation(self.run.directory, self.experiment, checkpoint=BEST)
+        return calibration_of_the_run(plan)
+
+    def _input(self, pixels: torch.Tensor) -> NetworkInput:
+        """The trunk's output, rounded as the cache stores it, where evaluation uses the cache."""
+        if cache_refusal_reason(self.experiment, self.network, ()) is not None:
+            return NetworkInput(pixels, "pixels")
+        recipe = embedding_recipe(self.experiment, self.network)
+        rows = TrunkPass(self.network.backbone, recipe).start(pixels).rows()
+        return NetworkInput(from_rows(rows), "trunk_output")
+
+
+def _operating_point(calibration: Calibration, name: str) -> OperatingPoint:
+    points = {point.name: point for point in calibration.operating_points}
+    if name not in points:
+        raise FacesimError(
+            f"there is no operating point {name!r}{did_you_mean(name, list(points))}; "
+            f"known are {', '.join(points)}"
+        )
+    return points[name]
