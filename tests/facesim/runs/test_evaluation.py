@@ -189,6 +189,7 @@ def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
         "pairs/lfw.csv",
         "eval/lfw/baselines.json",
         "eval/lfw/experiment.yaml",
+        "eval/lfw/identities.json",
         "eval/lfw/lint.json",
         "eval/lfw/metrics.json",
         "eval/lfw/scores.csv",
