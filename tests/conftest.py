@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Machines that run several jobs at once stop for a second now and then.
+hypothesis.settings.register_profile("facesim", deadline=None)
+hypothesis.settings.load_profile("facesim")
 
 # One thread a process: the tests run in as many processes as there are cores. Torch reads it when
 # it is imported, which is after this file.

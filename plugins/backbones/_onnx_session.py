@@ -170,7 +170,9 @@ class OnnxModel(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("digest", torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8))
-        self.file = file
+        # As text, because torch.export of torch 2.6 does not trace a Path. In a dictionary, because
+        # the trunk's cache key takes text for a setting, and must not depend on the file's folder.
+        self.location = {"file": str(file)}
         self.content = digest
         self.input_name = images.name
         self.output_name = embeddings.name
@@ -187,7 +189,12 @@ class OnnxModel(nn.Module):
         if self.channels_last:
             images = images.permute(0, 2, 3, 1)
         embeddings: Tensor = run_onnx(
-            images, str(self.file), self.content, self.input_name, self.output_name, self.features
+            images,
+            self.location["file"],
+            self.content,
+            self.input_name,
+            self.output_name,
+            self.features,
         )
         return embeddings
 
@@ -195,4 +202,6 @@ class OnnxModel(nn.Module):
 def _require_same_content(model: OnnxModel, _keys: object) -> None:
     """Refuse the state of another file, by a RuntimeError as torch's own for misfit weights."""
     if bytes(model.digest.tolist()).hex() != model.content:
-        raise RuntimeError(f"{model.file} is not the model that the state was saved with")
+        raise RuntimeError(
+            f"{model.location['file']} is not the model that the state was saved with"
+        )

@@ -1,6 +1,7 @@
 """The commands: what they print, and how they refuse a person's mistake."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -232,14 +233,18 @@ def test_the_version_is_printed(facesim: Command) -> None:
         ("facesim run --res", ["--resume"]),
     ],
 )
-def test_bash_completes_commands_and_options(
-    typed: str, offered: list[str], facesim: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("_FACESIM_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", typed)
-    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
-    code, output, _ = facesim()
-    assert (code, output.split()) == (0, offered)
+def test_bash_completes_commands_and_options(typed: str, offered: list[str]) -> None:
+    # In a process of its own, because a program's name decides which variables it reads.
+    program = "import sys; sys.argv[0] = 'facesim'; from facesim.cli import main; main()"
+    typing = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **typing, "_FACESIM_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout.split()) == (0, offered)
 
 
 @pytest.mark.parametrize("command", [("doctor",), ("plugins", "doctor")])
