@@ -122,7 +122,7 @@ def test_check_says_what_would_happen_and_writes_nothing(
     assert code == 0
     for said in (
         "48 images of 8 identities",
-        "trained",
+        "trainable",
         "frozen",
         "48 pairs in 6 batches",
         "runs/mine",

@@ -279,7 +279,7 @@ def test_an_existing_model_is_measured_by_the_same_protocol(
 
 def test_a_rehearsal_of_it_trains_nothing(measured: Experiment, tmp_path: Path) -> None:
     lines = dict(check_experiment(measured, tmp_path, Processes()).lines)
-    assert lines["parameters"] == "0 trained, 0 frozen"
+    assert lines["parameters"] == "0 trainable, 0 frozen"
     assert lines["run"] == "0 epochs, 0 steps"
 
 
