@@ -48,7 +48,7 @@ def attempt_import(load: Callable[[], object], module: str, origin: str) -> Plug
         raise
     except FacesimError as error:
         return PluginFailure(module, origin, str(error), declared=_declared(module))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  third-party code may raise anything
         # TracebackException survives an exception whose __str__ raises.
         text = str(traceback.TracebackException.from_exception(error))
         reason = f"{type(error).__name__}: {' '.join(text.split())}"

@@ -83,9 +83,9 @@ class Metric(Quantity, ABC):
         return roc.missing
 
     def trials(self, roc: Roc) -> int | None:  # noqa: ARG002
-        """How many comparisons it is a proportion of; None if it is not a proportion.
+        """The number of comparisons that it is a proportion of; None if it is not a proportion.
 
-        With it Wilson's interval, which takes comparisons for independent, stands beside the
+        If given, Wilson's interval, which assumes independent comparisons, is reported beside the
         bootstrap's.
         """
         return None

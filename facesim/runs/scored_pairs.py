@@ -27,7 +27,7 @@ _COLUMNS = {
     "probability": np.float64,
 }
 _OPTIONAL = ("identity1", "identity2", "probability")
-"""Runs of format 1 name no identities; without enough pairs of val there is no probability."""
+"""Format 1 has no identities; without enough pairs of val there is no probability."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class PairIdentities:
 
     Attributes:
         codes: int64 [P, 2], as the pairs themselves have them: the two of a pair are equal if and
-            only if it is genuine. They stand in the order of the table's identities, on which the
+            only if it is genuine. Their order is that of the table's identities, on which the
             resamples of the intervals depend.
         labels: str [I], the dataset's own label of each identity of the pairs.
     """

@@ -81,7 +81,7 @@ class Promise:
             self._check(spec)
         except _ViolationError as observed:
             return self._broken(spec, str(observed))
-        except Exception as error:  # noqa: BLE001  somebody else's code may raise anything
+        except Exception as error:  # noqa: BLE001  third-party code may raise anything
             return self._broken(spec, f"{type(error).__name__}: {error}")
         return None
 

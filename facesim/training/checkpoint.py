@@ -85,7 +85,7 @@ class TrainingState:
         network: with its loss.
         optimizer: over the network's parameter groups.
         scheduler: of the optimizer's learning rate.
-        num_identities: of the training table; the network is built anew from it.
+        num_identities: of the training table; needed to rebuild the network.
         sampler: of the training pairs; one that mines has a state.
     """
 

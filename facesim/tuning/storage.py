@@ -44,11 +44,11 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
 class RepairingLock(JournalFileOpenLock):
     """A journal's lock that the system releases when its holder dies, and that repairs the journal.
 
-    Optuna's own locks are files that a killed process leaves behind. They are taken away from their
+    Optuna's own locks are files that a killed process leaves behind. They are taken from their
     holder after a grace period of half a minute, whether it is dead or slow, and two writers at
-    once tear the journal.
+    once corrupt the journal.
 
-    Whoever acquires this lock cuts off the line that a killed writer left half written: nobody
+    Whoever acquires this lock cuts off the line that a killed writer left half written: nothing
     writes to the journal without holding it, and a line appended to a torn one would make the file
     unreadable. Optuna's base class has no public name, hence the subclass of one of its locks.
 

@@ -159,6 +159,6 @@ def _validations(run: Run) -> tuple[dict[str, Any], ...]:
 
 
 def forget_checkpoints(run: Run) -> None:
-    """Delete the checkpoints of a pruned trial, which nobody resumes or uses."""
+    """Delete the checkpoints of a pruned trial, which is neither resumed nor used."""
     for path in (*run.checkpoints.path.glob("*.pt"), run.path / RunFile.TRUNK):
         path.unlink(missing_ok=True)

@@ -176,7 +176,7 @@ def _refuse_twice(rows: WhitespaceTable) -> None:
         row = int(twice.argmax())
         file = rows.frame["file"].iloc[row]
         first = rows.place(int((rows.frame["file"] == file).to_numpy().argmax()))
-        raise DataError(f"{rows.place(row)}: the image {file!r} stands in {first} already")
+        raise DataError(f"{rows.place(row)}: the image {file!r} is in {first} already")
 
 
 def _refuse(rows: WhitespaceTable, wrong: npt.NDArray[np.bool_], column: str, wanted: str) -> None:

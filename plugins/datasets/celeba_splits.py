@@ -224,7 +224,7 @@ def _write(path: Path, table: pd.DataFrame) -> SplitFile:
 
 def _left_out(celeba: CelebA, present: npt.NDArray[np.bool_], splits: Splits) -> Iterator[str]:
     moved = (
-        "the identity stands in several partitions and stays where most of its images are (the "
+        "the identity is in several partitions and stays where most of its images are (the "
         "earlier one on a tie)"
     )
     divided = (splits < 0) & (celeba.partition >= 0) & present

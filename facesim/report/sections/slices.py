@@ -92,7 +92,7 @@ def _fitting(attributes: Sequence[str], slices: Sequence[Slice]) -> Sequence[str
 
 
 def _lines(each: Slice) -> list[Line]:
-    """The rates of a slice that stand on enough pairs."""
+    """The rates of a slice that have enough pairs."""
     name = f"{each.attribute}: {each.value}"
     rates = (("FMR", each.fmr, each.impostor), ("FNMR", each.fnmr, each.genuine))
     return [

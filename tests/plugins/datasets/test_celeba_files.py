@@ -99,7 +99,7 @@ def test_the_place_of_a_row_counts_header_and_blank_lines(root: Path) -> None:
         ("identity_CelebA.txt", "1.jpg 7 8 9\n2.jpg 7\n", r":1: 4 cells where 2 are expected"),
         ("identity_CelebA.txt", "1.jpg 7 8 9\n2.jpg 7 8 9\n", r":1: 4 cells where 2 are"),
         ("identity_CelebA.txt", "1.jpg 7\n2.jpg x\n", r":2: 'x' is not a whole number"),
-        ("identity_CelebA.txt", "1.jpg 7\n\n1.jpg 8\n", r":3: the image '1.jpg' stands in .*:1"),
+        ("identity_CelebA.txt", "1.jpg 7\n\n1.jpg 8\n", r":3: the image '1.jpg' is in .*:1"),
         ("identity_CelebA.txt", b"1.jpg 7\n\xff 8\n", r":2: not UTF-8"),
         ("list_eval_partition.txt", "1.jpg 0\n2.jpg 3\n", r":2: '3' is not 0 \(train\)"),
         ("list_eval_partition.txt", "1.jpg 0\n1.jpg 0\n", r":2: the image '1.jpg' stands"),

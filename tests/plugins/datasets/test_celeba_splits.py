@@ -84,7 +84,7 @@ def test_an_identity_in_two_partitions_stays_where_most_of_its_images_are(tmp_pa
         "test": ["5.jpg"],
     }
     [sentence] = report.left_out
-    assert "2 of 7 images (the first: 0.jpg): the identity stands in several partitions" in sentence
+    assert "2 of 7 images (the first: 0.jpg): the identity is in several partitions" in sentence
 
 
 def test_the_place_of_an_identity_does_not_depend_on_the_images_there(tmp_path: Path) -> None:
