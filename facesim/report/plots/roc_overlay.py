@@ -36,21 +36,14 @@ def roc_overlay(comparison: Comparison) -> Plot | None:
 
 
 def _numbers(comparison: Comparison) -> Table:
-    rates = {
-        run.label: dict(accept_rates(run.result, comparison.metrics)) for run in comparison.runs
-    }
-    targets = dict.fromkeys(target for each in rates.values() for target in each)
-    return Table(
-        "TAR at FAR",
-        ("Run", *(f"TAR at FAR {rate_name(target)}" for target in targets)),
-        tuple(
-            (
-                label,
-                *(
-                    estimate(RATE, each[target]) if target in each else NOTHING
-                    for target in targets
-                ),
-            )
-            for label, each in rates.items()
-        ),
+    rates = [dict(accept_rates(run.result, comparison.metrics)) for run in comparison.runs]
+    targets = dict.fromkeys(target for each in rates for target in each)
+    rows = tuple(
+        (
+            run.label,
+            *(estimate(RATE, each[target]) if target in each else NOTHING for target in targets),
+        )
+        for run, each in zip(comparison.runs, rates, strict=True)
     )
+    columns = ("Run", *(f"TAR at FAR {rate_name(target)}" for target in targets))
+    return Table("TAR at FAR", columns, rows)

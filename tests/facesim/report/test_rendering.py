@@ -78,6 +78,12 @@ def test_a_row_with_fewer_cells_spans_the_rest() -> None:
     assert '<td colspan="2">why there is none</td>' in text
 
 
+def test_a_sentence_among_numbers_may_wrap() -> None:
+    reason = "not measurable with 400 impostors; FMR 0.001 needs 1000 or more"
+    text = body(Table("caption", ("a", "b", "c"), (("name", "98.20%", reason),)))
+    assert f'<td>98.20%</td><td class="long">{reason}</td>' in text
+
+
 def test_only_warnings_and_errors_are_labelled() -> None:
     assert "<strong>Warning.</strong> told" in body(Text("told", "warning"))
     assert "<strong>" not in body(Text("told", "note"))
