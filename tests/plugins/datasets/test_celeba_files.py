@@ -102,7 +102,7 @@ def test_the_place_of_a_row_counts_header_and_blank_lines(root: Path) -> None:
         ("identity_CelebA.txt", "1.jpg 7\n\n1.jpg 8\n", r":3: the image '1.jpg' is in .*:1"),
         ("identity_CelebA.txt", b"1.jpg 7\n\xff 8\n", r":2: not UTF-8"),
         ("list_eval_partition.txt", "1.jpg 0\n2.jpg 3\n", r":2: '3' is not 0 \(train\)"),
-        ("list_eval_partition.txt", "1.jpg 0\n1.jpg 0\n", r":2: the image '1.jpg' stands"),
+        ("list_eval_partition.txt", "1.jpg 0\n1.jpg 0\n", r":2: the image '1.jpg' is in"),
         ("list_attr_celeba.txt", "2\nA B\n1.jpg 1 1\n2.jpg 1\n", r":4: 2 cells where 3 are"),
         ("list_attr_celeba.txt", "2\nA B\n1.jpg 1 1\n2.jpg 1 0\n", r":4: '0' is not -1 or 1"),
         ("list_attr_celeba.txt", "9\nA\n1.jpg 1\n", r":1: it announces 9 rows and has 1"),
