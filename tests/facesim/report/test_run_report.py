@@ -210,7 +210,7 @@ def test_identities_of_format_1_have_gone_with_the_images(build_run: Callable[..
     table = pd.read_csv(scores).drop(columns=["identity1", "identity2"])
     table.replace(r"\.png$", ".jpg", regex=True).to_csv(scores, index=False)
     text, page = report(run)
-    assert "Faces, intervals of curves and suspected labels need the images: " in text
+    assert "Faces, intervals of curves and suspected labels are left out, since " in text
     assert "label-noise" not in [section["id"] for section in page.all("section")]
 
 
