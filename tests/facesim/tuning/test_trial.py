@@ -16,6 +16,8 @@ from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 from facesim.runs.directory import RunDirectory
+from facesim.runs.files import RunFile
+from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.run import Run
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.training.trainer import OnEpoch
@@ -179,14 +181,15 @@ class FakeRun:
         self.accuracies = accuracies
         self.components = None
         self.checkpoints = SimpleNamespace(path=folder, last=folder / "last.pt")
-        self.directory = SimpleNamespace(
-            metrics_log=folder / "metrics.jsonl", trunk_file=folder / "trunk.pt"
-        )
+
+    @property
+    def log(self) -> TrainingLog | None:
+        return read_log(self.path / RunFile.LOG)
 
     def train(self, on_epoch: OnEpoch) -> None:
         for epoch, accuracy in enumerate(self.accuracies, start=1):
             values = {"epoch": epoch, "accuracy": accuracy}
-            with (self.path / "metrics.jsonl").open("a") as log:
+            with (self.path / RunFile.LOG).open("a") as log:
                 log.write(json.dumps({"kind": "val", **values}) + "\n")
             on_epoch(epoch, {"accuracy": accuracy})
 
