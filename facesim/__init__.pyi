@@ -6,9 +6,9 @@ from facesim.arrays import FloatArray as FloatArray
 from facesim.arrays import Int64Array as Int64Array
 from facesim.atomic import write_text as write_text
 from facesim.data.csv_columns import read_csv_columns as read_csv_columns
+from facesim.data.csv_columns import read_text as read_text
 from facesim.data.pair_drawing import PairSpace as PairSpace
 from facesim.data.pair_sets import read_training_pairs as read_training_pairs
-from facesim.data.read_text import read_text as read_text
 from facesim.data.tables import build_table as build_table
 from facesim.discovery import load_installed_plugins as load_installed_plugins
 from facesim.discovery import load_named_plugin as load_named_plugin

@@ -13,8 +13,7 @@ import facesim
 from facesim.cli import app
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
-from facesim.experiment.schema import Experiment
-from facesim.experiment.schema_lookup import keys_at
+from facesim.experiment.schema import Experiment, keys_at
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

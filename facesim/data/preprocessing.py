@@ -8,12 +8,15 @@ from pathlib import Path
 import PIL.Image
 from torch import Tensor
 
-from facesim.data import decoding, jpeg
+from facesim.data import decoding
 from facesim.data.decoding import convert_image, decode_image, decoder_versions
 from facesim.errors import DataError
 from facesim.experiment.sections import Image
 
-_SOURCES = (Path(__file__), Path(decoding.__file__), Path(jpeg.__file__))
+_SOURCES = (
+    Path(__file__),
+    Path(decoding.__file__),
+)
 
 _ALWAYS_IN_PROVENANCE = ("size", "crop")
 """Further settings enter when they are not at their default: `calibration.json` files that were

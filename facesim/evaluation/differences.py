@@ -9,8 +9,7 @@ from pydantic import FiniteFloat
 
 from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.intervals import INTERVAL_NAME, bootstrap_interval
+from facesim.evaluation.intervals import INTERVAL_NAME, IdentityBootstrap, bootstrap_interval
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.roc import Roc

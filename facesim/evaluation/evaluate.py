@@ -7,12 +7,16 @@ from typing import Literal
 
 from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.intervals import INTERVAL_NAME, bootstrap_interval, wilson_interval
-from facesim.evaluation.operating_points import (
+from facesim.evaluation.calibration import (
     BEST_ACCURACY,
     OperatingPoint,
     choose_operating_points,
+)
+from facesim.evaluation.intervals import (
+    INTERVAL_NAME,
+    IdentityBootstrap,
+    bootstrap_interval,
+    wilson_interval,
 )
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult

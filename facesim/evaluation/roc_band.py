@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesim.arrays import FloatArray
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.intervals import bootstrap_interval
+from facesim.evaluation.intervals import IdentityBootstrap, bootstrap_interval
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
 

@@ -9,8 +9,12 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import UNKNOWN, AttributeValues
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.intervals import INTERVAL_NAME, Interval, bootstrap_interval
+from facesim.evaluation.intervals import (
+    INTERVAL_NAME,
+    IdentityBootstrap,
+    Interval,
+    bootstrap_interval,
+)
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from facesim.errors import did_you_mean, nearest
 from facesim.experiment.nodes import KeyPath, Mark, Node, Problem, Scalar
-from facesim.experiment.schema_lookup import elsewhere, keys_at, type_at
+from facesim.experiment.schema import elsewhere, keys_at, type_at
 from facesim.experiment.yaml_scalars import typed
 from facesim.registry import Registry
 from facesim.registry.type_descriptions import (

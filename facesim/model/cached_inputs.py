@@ -8,7 +8,7 @@ import torch
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
-from facesim.data.prefetch import prefetched
+from facesim.data.loader import prefetched
 from facesim.interfaces import MiningSampler, PairBatch, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache

@@ -11,8 +11,7 @@ import torch
 from facesim.arrays import Float32Array
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError, did_you_mean
-from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.operating_points import BEST_ACCURACY, OperatingPoint
+from facesim.evaluation.calibration import BEST_ACCURACY, Calibration, OperatingPoint
 from facesim.experiment.schema import Experiment
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.trunk_pass import TrunkPass, from_rows
@@ -25,7 +24,7 @@ from facesim.runs.evaluation import load_trained
 from facesim.runs.evaluation_plan import OWN, plan_evaluation
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
-from facesim.runs.thresholds import calibration_of_the_run
+from facesim.runs.systems import calibration_of_the_run
 from facesim.training.checkpoint import BEST
 from facesim.training.make_inputs import cache_refusal_reason, embedding_recipe
 

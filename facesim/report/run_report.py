@@ -19,8 +19,8 @@ from facesim.report.sections.scores import scores_section
 from facesim.report.sections.setup import setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
+from facesim.runs.directory import RunFile
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.files import RunFile
 from facesim.runs.run_files import RunFiles
 
 

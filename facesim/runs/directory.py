@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -13,9 +14,39 @@ from pydantic import BaseModel, PositiveInt
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json, write_json
-from facesim.runs.files import RunFile
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.version import __version__
+
+EVALUATE_AGAIN = "`facesim eval` writes it again"
+"""How errors about damaged files end."""
+
+
+class RunFile(StrEnum):
+    """Files of a run directory, by their names in it."""
+
+    FORMAT = "run.json"
+    EXPERIMENT = "experiment.yaml"
+    ENVIRONMENT = "environment.json"
+    LOG = "metrics.jsonl"
+    LINT = "lint.json"
+    TRUNK = "trunk.pt"
+    CALIBRATION = "calibration.json"
+    REPORT = "report.html"
+
+
+class EvaluationFile(StrEnum):
+    """Files of an evaluation, by their names in its folder ``eval/NAME``."""
+
+    EXPERIMENT = "experiment.yaml"
+    LINT = "lint.json"
+    VAL_PAIRS = "val_pairs.csv"
+    CALIBRATION = "calibration.json"
+    SCORES = "scores.csv"
+    IDENTITIES = "identities.json"
+    BASELINES = "baselines.json"
+    SLICES = "slices.json"
+    METRICS = "metrics.json"
+
 
 FORMAT = 2
 """Of the directories that this version writes; it reads format 1 as well, which names itself

@@ -20,12 +20,10 @@ from facesim.model.build import build_network
 from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
+from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation_files import EvaluationOutcome, begin_files, write_files
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
-from facesim.runs.files import RunFile
-from facesim.runs.systems import NetworkSystem, baseline_systems
-from facesim.runs.thresholds import calibration_of_the_run, provenance
+from facesim.runs.systems import NetworkSystem, baseline_systems, calibration_of_the_run, provenance
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint

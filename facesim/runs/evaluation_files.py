@@ -13,8 +13,8 @@ from facesim.evaluation.slices import Slices
 from facesim.interfaces import FaceTable
 from facesim.interfaces.protocol import Measurement
 from facesim.json_files import write_json
+from facesim.runs.directory import EvaluationFile
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
-from facesim.runs.files import EvaluationFile
 from facesim.runs.scored_pairs import write_scored_pairs
 
 

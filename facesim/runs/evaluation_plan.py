@@ -9,8 +9,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
-from facesim.runs.directory import RunDirectory
-from facesim.runs.files import EvaluationFile, RunFile
+from facesim.runs.directory import EvaluationFile, RunDirectory, RunFile
 
 OWN = "test"
 """Name of the evaluation at the end of every run."""

@@ -14,14 +14,12 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
 from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory
+from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
-from facesim.runs.files import RunFile
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.run_files import RunFiles, read_run
-from facesim.runs.session import Session, run_session
-from facesim.runs.stages import Stage, own_result, stages_of
+from facesim.runs.session import Session, Stage, own_result, run_session, stages_of
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import BEST, CheckpointFolder
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs

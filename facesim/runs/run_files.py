@@ -16,10 +16,9 @@ from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import read_json
-from facesim.runs.directory import RunDirectory
+from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile, RunDirectory, RunFile
 from facesim.runs.environment import Start, read_starts
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.files import EVALUATE_AGAIN, EvaluationFile, RunFile
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.scored_pairs import (
     NamedPairs,

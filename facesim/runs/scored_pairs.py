@@ -15,7 +15,7 @@ from facesim.errors import DataError
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import ScoredPairs
 from facesim.interfaces.scores import LabelledScores, effective_pair_identities
-from facesim.runs.files import EVALUATE_AGAIN, EvaluationFile
+from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile
 
 _COLUMNS = {
     "file1": str,

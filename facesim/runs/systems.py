@@ -1,5 +1,6 @@
-"""The systems that an evaluation measures: the trained network, and untrained baselines."""
+"""The systems that an evaluation measures, with the thresholds that apply to them."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -8,17 +9,23 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.evaluation.baseline_networks import PIXELS_SIDE, raw_pixels, untouched_backbone
-from facesim.evaluation.baselines import BaselineSystem
+from facesim.data.preprocessing import Preprocessing
+from facesim.errors import FacesimError
+from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
+from facesim.evaluation.calibration import Calibration, Provenance
 from facesim.evaluation.embedding import Embedder, score_pairs
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.interfaces.protocol import ScoredPairs, System
+from facesim.json_files import read_json
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
+from facesim.runs.directory import EVALUATE_AGAIN, RunFile
+from facesim.runs.evaluation_plan import EvaluationPlan
 from facesim.seeds import derive_seed
 from facesim.training.build import Split
+from facesim.training.checkpoint import checkpoint_digest
 from facesim.training.make_inputs import embedding_recipe, make_inputs
 
 
@@ -138,4 +145,38 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
         "before training",
         replace(trained, network=backbone, split=val),
         replace(trained, network=backbone),
+    )
+
+
+def calibration_of_the_run(plan: EvaluationPlan) -> Calibration:
+    """Thresholds and probabilities that the run chose on its own val.
+
+    Raises:
+        FacesimError: there are none, or they were chosen with another checkpoint, preprocessing
+            or score.
+    """
+    run = plan.directory.path
+    file = run / RunFile.CALIBRATION
+    calibration = read_json(file, Calibration, remedy=EVALUATE_AGAIN)
+    if calibration is None:
+        raise FacesimError(
+            f"{run} has no thresholds yet; evaluate its own test data first, with "
+            f"`facesim eval {run}`"
+        )
+    try:
+        calibration.check_applies_to(provenance(plan))
+    except FacesimError as error:
+        raise FacesimError(
+            f"{file}: {error}: add --recalibrate. Where val's images do not fit the changed "
+            "preprocessing, choose them on other images, with --set data.val=... as well"
+        ) from None
+    return calibration
+
+
+def provenance(plan: EvaluationPlan) -> Provenance:
+    """What the scores of an evaluation are made with."""
+    return Provenance(
+        preprocessing=Preprocessing.of(plan.experiment.image).provenance,
+        score=json.dumps(plan.experiment.loss.as_node(), sort_keys=True),
+        checkpoint=checkpoint_digest(plan.directory.checkpoints.file(plan.checkpoint)),
     )

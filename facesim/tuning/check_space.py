@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from facesim.errors import did_you_mean
 from facesim.experiment.error_messages import problems_of
 from facesim.experiment.nodes import ExperimentError, Node, Problem
-from facesim.experiment.schema import Experiment
-from facesim.experiment.schema_lookup import value_at
+from facesim.experiment.schema import Experiment, value_at
 from facesim.experiment.yaml_scalars import resolve
 from facesim.tuning.space import Choice, Parameter, Range, Setting, Space, walk
 

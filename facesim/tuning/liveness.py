@@ -30,7 +30,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.tuning.trial_attributes import (
+from facesim.tuning.storage import (
     BEAT,
     PROCESS,
     REPEATS,

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from facesim.experiment.merging import placed
 from facesim.experiment.nodes import Node, Scalar
-from facesim.experiment.schema import Experiment
-from facesim.experiment.schema_lookup import value_at
+from facesim.experiment.schema import Experiment, value_at
 from facesim.experiment.search import Distribution
 from facesim.experiment.yaml_scalars import escaped, resolve
 from facesim.registry.signature import validate_strictly

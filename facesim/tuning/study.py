@@ -24,8 +24,7 @@ from facesim.registry.signature import validate_strictly
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space, base_point
-from facesim.tuning.storage import open_storage
-from facesim.tuning.trial_attributes import IS_BASE
+from facesim.tuning.storage import IS_BASE, open_storage
 
 STUDY_FILE = "study.yaml"
 _DEFINITION = "facesim"

@@ -11,11 +11,11 @@ from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.yaml_writer import to_yaml
 from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
 from facesim.report.rendering import render
-from facesim.tuning.importances import importances_plot
+from facesim.tuning.objectives import importances_plot
+from facesim.tuning.storage import REASON, SURPLUS, counts, loss_of
 from facesim.tuning.study import Plan
 from facesim.tuning.study_plots import StudyPlots, shown
 from facesim.tuning.summary import Summary
-from facesim.tuning.trial_attributes import REASON, SURPLUS, counts, loss_of
 
 PAGE_FILE = "study.html"
 

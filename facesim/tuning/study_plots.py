@@ -18,7 +18,7 @@ from facesim.page import Plot, Table
 from facesim.report.plots.layout import GRID, MUTED, SERIES, literal, new_plot, style_axes
 from facesim.tuning.objectives import Objective
 from facesim.tuning.space import Choice, Parameter, Space
-from facesim.tuning.trial_attributes import IS_BASE
+from facesim.tuning.storage import IS_BASE
 
 KINDS = {
     "completed": (SERIES[0], "circle"),

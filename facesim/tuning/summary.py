@@ -17,8 +17,8 @@ from facesim.json_files import JsonModel
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
 from facesim.tuning.objectives import VAL, by_current_name
+from facesim.tuning.storage import IS_BASE, REASON, RUN
 from facesim.tuning.study import Plan
-from facesim.tuning.trial_attributes import IS_BASE, REASON, RUN
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winners_scored
 
 INTERVAL = "paired_t_95_over_seeds"

@@ -9,7 +9,7 @@ import optuna
 from facesim.errors import FacesimError
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
-from facesim.runs.files import RunFile
+from facesim.runs.directory import RunFile
 from facesim.runs.run import Run
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import read_checkpoint
@@ -17,8 +17,8 @@ from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
+from facesim.tuning.storage import EPOCHS, IS_BASE, RUN
 from facesim.tuning.study import Plan, open_study
-from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, RUN
 from facesim.tuning.trial_queue import TrialQueue
 
 

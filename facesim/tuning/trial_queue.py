@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.objectives import Objective
+from facesim.tuning.storage import EPOCHS, PROCESS, REPEATS, counts, loss_of
 from facesim.tuning.study import Plan
-from facesim.tuning.trial_attributes import EPOCHS, PROCESS, REPEATS, counts, loss_of
 
 
 @dataclass(frozen=True)

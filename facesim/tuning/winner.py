@@ -13,10 +13,9 @@ from facesim.experiment.schema import Experiment
 from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
-from facesim.tuning.storage import open_storage
+from facesim.tuning.storage import EPOCHS, IS_BASE, REASON, open_storage
 from facesim.tuning.study import Plan
 from facesim.tuning.trial import begin_or_continue, best_of_val
-from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, REASON
 from facesim.tuning.trial_queue import TrialQueue
 
 WINNER, BASE, BOTH = "winner", "base", "winner and base"

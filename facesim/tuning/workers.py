@@ -26,9 +26,9 @@ from pydantic import ValidationError
 from facesim.errors import FacesimError
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
+from facesim.tuning.storage import LOST, PROCESS, REASON, STOPPED, SURPLUS
 from facesim.tuning.study import Plan, open_study, silence_optuna
 from facesim.tuning.trial import search_queue
-from facesim.tuning.trial_attributes import LOST, PROCESS, REASON, STOPPED, SURPLUS
 from facesim.tuning.trial_queue import TrialQueue
 from facesim.tuning.winner import winner_queue
 

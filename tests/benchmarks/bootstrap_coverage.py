@@ -42,8 +42,7 @@ import numpy.typing as npt
 
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.evaluate import MetricQuery
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.intervals import bootstrap_interval
+from facesim.evaluation.intervals import IdentityBootstrap, bootstrap_interval
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores
 

@@ -7,7 +7,7 @@ import numpy as np
 from facesim.arrays import Int64Array
 from facesim.data.image_digests import Digests
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
-from facesim.data.near_duplicates import Hashes, near_duplicates
+from facesim.data.perceptual_hash import Hashes, near_duplicates
 from facesim.interfaces import FaceTable
 
 Tables = dict[str, FaceTable]

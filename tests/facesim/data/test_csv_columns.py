@@ -1,5 +1,3 @@
-"""A CSV file is read as it stands, or refused with its line and what to write."""
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-"""Pixels come in order, the same for any number of workers, and nothing is left behind."""
-
 import multiprocessing
 import os
 import random
@@ -7,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from facesim.data.augmentation import Augmentation
-from facesim.data.loader import load_batches, load_images
+from facesim.data.loader import load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import CallableTransform, FaceTable, PairBatch
@@ -229,3 +228,45 @@ def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable) -> None:
         out, err = process.communicate(timeout=30)
     assert out == "interrupted\n"
     assert err == ""
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 10])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_all_items_come_in_order(ahead: int, count: int) -> None:
+    assert list(prefetched(range(count), ahead)) == list(range(count))
+
+
+def test_items_are_taken_ahead_on_another_thread_and_not_further() -> None:
+    taken: list[int] = []
+    threads: set[threading.Thread] = set()
+    enough = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            taken.append(number)
+            threads.add(threading.current_thread())
+            if number == 3:
+                enough.set()
+            yield number
+
+    prefetching = prefetched(items(), ahead=3)
+    assert next(prefetching) == 0
+    assert enough.wait(30)
+    prefetching.close()
+
+    assert taken == [0, 1, 2, 3]
+    assert threading.current_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise ValueError("the third")
+
+    prefetching = prefetched(items(), ahead=5)
+
+    assert [next(prefetching), next(prefetching)] == [1, 2]
+    with pytest.raises(ValueError, match="the third"):
+        next(prefetching)

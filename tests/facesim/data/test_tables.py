@@ -1,5 +1,3 @@
-"""A FaceTable holds images that exist, inside its folder, each once, and says what it dropped."""
-
 from pathlib import Path
 
 import numpy as np

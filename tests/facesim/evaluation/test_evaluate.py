@@ -6,6 +6,7 @@ import pytest
 
 from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
+from facesim.evaluation.calibration import OperatingPoint, choose_operating_points
 from facesim.evaluation.evaluate import (
     MetricQuery,
     Resampling,
@@ -14,7 +15,6 @@ from facesim.evaluation.evaluate import (
     evaluate_scores,
 )
 from facesim.evaluation.intervals import INTERVAL_NAME
-from facesim.evaluation.operating_points import OperatingPoint, choose_operating_points
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult

@@ -5,8 +5,7 @@ import pytest
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
-from facesim.evaluation.identity_bootstrap import IdentityBootstrap
-from facesim.evaluation.intervals import bootstrap_interval
+from facesim.evaluation.intervals import IdentityBootstrap, bootstrap_interval
 from facesim.evaluation.slices import Slice, Slices, measure_slices
 from facesim.interfaces.scores import LabelledScores
 

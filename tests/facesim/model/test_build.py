@@ -9,7 +9,7 @@ from torch import nn
 
 from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim.discovery import load_installed_plugins
-from facesim.evaluation.baseline_networks import untouched_backbone
+from facesim.evaluation.baselines import untouched_backbone
 from facesim.experiment.schema import Experiment
 from facesim.model.build import build_network
 from facesim.model.network import NetworkInput

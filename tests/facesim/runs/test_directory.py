@@ -1,5 +1,3 @@
-"""The run directory: its format, and who holds it."""
-
 import json
 from pathlib import Path
 

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baselines import Baseline
+from facesim.evaluation.calibration import OperatingPoint
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
-from facesim.evaluation.operating_points import OperatingPoint
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores

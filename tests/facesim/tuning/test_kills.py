@@ -19,9 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
-from facesim.tuning.study import Plan
-from facesim.tuning.trial import search_queue
-from facesim.tuning.trial_attributes import (
+from facesim.tuning.storage import (
     DIED,
     EPOCHS,
     EPOCHS_BEFORE,
@@ -30,6 +28,8 @@ from facesim.tuning.trial_attributes import (
     RUN,
     loss_of,
 )
+from facesim.tuning.study import Plan
+from facesim.tuning.trial import search_queue
 from facesim.tuning.workers import Task, run_workers
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from facesim.tuning import liveness
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
-from facesim.tuning.trial_attributes import (
+from facesim.tuning.storage import (
     BEAT,
     DIED,
     EPOCHS,

@@ -1,14 +1,29 @@
-"""Objectives by name, and what a system costs."""
-
 import math
+from collections.abc import Callable
 
+import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.study import StudyDirection
 
 from facesim import discovery
+from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.page import Plot, Text
 from facesim.training.build import prepare
-from facesim.tuning.objectives import by_current_name, costs_of, objectives_named, values_of
+from facesim.tuning.objectives import (
+    VAL,
+    Objective,
+    by_current_name,
+    costs_of,
+    importances_plot,
+    independent_ranges,
+    objectives_named,
+    values_of,
+)
+from facesim.tuning.space import Space
 
 
 def test_the_direction_comes_from_the_metric(tiny: Experiment) -> None:
@@ -57,3 +72,68 @@ def test_costs_are_measured_where_they_are_asked_for(tiny: Experiment) -> None:
     )
     assert 0 < costs["cost.milliseconds_per_image"] < math.inf
     assert components.network.training
+
+
+load_installed_plugins()
+METRICS = built_metrics(standard_metrics())
+ACCURACY, EER = (Objective(VAL, METRICS[name]) for name in ("accuracy", "eer"))
+
+
+@pytest.fixture
+def space(read: Callable[..., Space]) -> Space:
+    return read(
+        "head.out_dim: {int: [4, 32], at_most: head.fc_dim}",
+        "head.fc_dim: {int: [8, 64], log: true}",
+        "loss: {choice: [contrastive, learned]}",
+    )
+
+
+def tried(space: Space, count: int, direction: str) -> optuna.Study:
+    """A study in which the width of the embedding alone decides."""
+    study = optuna.create_study(
+        direction=StudyDirection[direction.upper()], sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    for _ in range(count):
+        trial = study.ask()
+        space.suggest(trial)
+        study.tell(trial, trial.params["head.out_dim"] / 32)
+    return study
+
+
+def test_a_few_trials_have_no_importances(space: Space) -> None:
+    said = importances_plot(space, tried(space, 3, "maximize"), ACCURACY, 0)
+    assert isinstance(said, Text)
+    assert "4 completed trials" in said.text
+
+
+@pytest.mark.parametrize(("objective", "direction"), [(ACCURACY, "maximize"), (EER, "minimize")])
+def test_the_parameter_that_decides_comes_first(
+    space: Space, objective: object, direction: str
+) -> None:
+    plot = importances_plot(space, tried(space, 60, direction), objective, 0)  # type: ignore[arg-type]
+    assert isinstance(plot, Plot)
+    names = [name for name, _ in plot.numbers.rows]
+    assert names[0] == "head.out_dim"
+    assert set(names) == {"head.out_dim", "head.fc_dim", "loss"}
+    assert sum(plot.figure.data[0].x) == pytest.approx(1.0)
+
+
+def test_ranges_that_followed_another_parameter_are_whole_again(space: Space) -> None:
+    study = tried(space, 20, "maximize")
+    assert len({str(trial.distributions["head.out_dim"]) for trial in study.trials}) > 1
+    copy = independent_ranges(space, study)
+    assert [trial.params for trial in copy.trials] == [trial.params for trial in study.trials]
+    assert [trial.values for trial in copy.trials] == [trial.values for trial in study.trials]
+    for trial in copy.trials:
+        assert trial.distributions == {
+            "head.out_dim": IntDistribution(4, 32),
+            "head.fc_dim": IntDistribution(8, 64, log=True),
+            "loss": CategoricalDistribution(["contrastive", "learned"]),
+        }
+
+
+def test_only_completed_trials_are_copied(space: Space) -> None:
+    study = tried(space, 2, "maximize")
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    study.ask()
+    assert len(independent_ranges(space, study).trials) == 2

@@ -21,10 +21,9 @@ from facesim.processes import Processes
 from facesim.reporter import SilentReporter
 from facesim.runs.run import Run
 from facesim.tuning.optimize import Request, optimize
-from facesim.tuning.storage import JOURNAL_FILE
+from facesim.tuning.storage import IS_BASE, JOURNAL_FILE, LOST, counts
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.summary import Summary
-from facesim.tuning.trial_attributes import IS_BASE, LOST, counts
 from facesim.tuning.trial_queue import StudyProgress
 from facesim.tuning.winner import winning_experiment
 

@@ -9,9 +9,8 @@ import pytest
 
 from facesim.errors import FacesimError
 from facesim.tuning.space import base_point
-from facesim.tuning.storage import open_storage
+from facesim.tuning.storage import IS_BASE, open_storage
 from facesim.tuning.study import Plan, open_study, study_exists
-from facesim.tuning.trial_attributes import IS_BASE
 
 Write = Callable[..., Path]
 Planned = Callable[[Path], Plan]

@@ -10,10 +10,10 @@ from optuna.trial import TrialState
 from facesim.page import Cards, Page, Table, Text
 from facesim.report.rendering import render
 from facesim.tuning.space import base_point
+from facesim.tuning.storage import LOST, REASON
 from facesim.tuning.study import Plan
 from facesim.tuning.study_page import reuse_warning, study_page, verdict
 from facesim.tuning.summary import Difference, Retrained, Spread, Summary
-from facesim.tuning.trial_attributes import LOST, REASON
 
 SPREAD = Spread(mean=0.75, standard_deviation=0.0125, values=(0.75, 0.75))
 

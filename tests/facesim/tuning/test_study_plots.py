@@ -12,8 +12,8 @@ from facesim.discovery import load_installed_plugins
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.tuning.objectives import COST, COSTS, VAL, Objective
 from facesim.tuning.space import Space
+from facesim.tuning.storage import IS_BASE
 from facesim.tuning.study_plots import StudyPlots, shown
-from facesim.tuning.trial_attributes import IS_BASE
 
 load_installed_plugins()
 METRICS = built_metrics(standard_metrics())

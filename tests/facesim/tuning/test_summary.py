@@ -12,9 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
 from facesim.tuning.space import base_point
+from facesim.tuning.storage import IS_BASE, REASON, RUN
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.summary import Spread, Summary, mean_interval, summarise
-from facesim.tuning.trial_attributes import IS_BASE, REASON, RUN
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
 
 Write = Callable[..., Path]

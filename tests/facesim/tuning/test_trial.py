@@ -15,16 +15,15 @@ from torch import Tensor
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
-from facesim.runs.directory import RunDirectory
-from facesim.runs.files import RunFile
+from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.run import Run
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.training.trainer import OnEpoch
 from facesim.tuning.space import base_point
+from facesim.tuning.storage import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.trial import SearchTrial, begin_or_continue, best_of_val, search_queue
-from facesim.tuning.trial_attributes import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
 from facesim.tuning.trial_queue import TrialQueue
 from facesim.tuning.workers import work
 

@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
+from facesim.tuning.storage import EPOCHS, LOST, PROCESS, REASON, REPEATS, STOPPED
 from facesim.tuning.study import Plan
-from facesim.tuning.trial_attributes import EPOCHS, LOST, PROCESS, REASON, REPEATS, STOPPED
 from facesim.tuning.trial_queue import TrialQueue
 
 Queued = Callable[..., TrialQueue]

@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import TrialState
 
 from facesim.errors import FacesimError
+from facesim.tuning.storage import REASON
 from facesim.tuning.study import Plan, open_study
-from facesim.tuning.trial_attributes import REASON
 from facesim.tuning.winner import (
     BASE,
     BOTH,

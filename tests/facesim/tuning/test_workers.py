@@ -13,8 +13,8 @@ from facesim.errors import FacesimError
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.tuning import workers
 from facesim.tuning.liveness import ProcessIdentity
+from facesim.tuning.storage import LOST, PROCESS, REASON, REPEATS, loss_of
 from facesim.tuning.study import Plan
-from facesim.tuning.trial_attributes import LOST, PROCESS, REASON, REPEATS, loss_of
 from facesim.tuning.trial_queue import TrialQueue
 from facesim.tuning.workers import Task, run_workers, work
 

@@ -21,9 +21,9 @@ from facesim import (
     protocols,
 )
 from facesim.discovery import load_installed_plugins
+from facesim.evaluation.calibration import OperatingPoint
 from facesim.evaluation.evaluate import SAMPLED_INTERVAL_NAME, Thresholds, evaluate_scores
 from facesim.evaluation.intervals import INTERVAL_NAME
-from facesim.evaluation.operating_points import OperatingPoint
 from facesim.evaluation.task import EvaluationTask
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim_plugins.protocols import exhaustive
