@@ -88,9 +88,8 @@ def run(
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes
+    from facesim.processes import Processes, reporter_for
     from facesim.report.run_report import write_report
-    from facesim.reporter import reporter_for
     from facesim.runs.run import Run
     from facesim.terminal.results import print_result
     from facesim.training.stop import Stopped
@@ -148,8 +147,7 @@ def evaluate(
     more: Plugins = None,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
-    from facesim.processes import Processes
-    from facesim.reporter import reporter_for
+    from facesim.processes import Processes, reporter_for
     from facesim.runs.run import Run
     from facesim.terminal.results import print_result
 
@@ -196,7 +194,7 @@ def compare(
     from facesim.report.comparison_report import write_comparison
     from facesim.runs.comparison import compare_runs
     from facesim.runs.run import Run
-    from facesim.terminal.comparison import print_comparison
+    from facesim.terminal.results import print_comparison
 
     comparison = compare_runs([Run.open(path) for path in run_dirs], name=name)
     print_comparison(Console(), comparison)
@@ -208,8 +206,7 @@ def compare(
 def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes
-    from facesim.reporter import reporter_for
+    from facesim.processes import Processes, reporter_for
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
@@ -265,8 +262,7 @@ def plugins(
 @app.command()
 def doctor() -> None:
     """Check environment and plugins; exits with 1 if something is wrong."""
-    from facesim.doctor.distributions import examine_distributions
-    from facesim.doctor.environment import examine_environment
+    from facesim.doctor import examine_distributions, examine_environment
     from facesim.terminal.doctor import print_distributions, print_environment
 
     console = Console()
@@ -378,8 +374,7 @@ def optimize(
     resume: Annotated[bool, typer.Option("--resume", help="Resume an existing study.")] = False,
 ) -> None:
     """Search the space that an experiment declares; retrain the winner, then test it."""
-    from facesim.processes import Processes
-    from facesim.reporter import reporter_for
+    from facesim.processes import Processes, reporter_for
     from facesim.terminal.study import print_summary, study_view
     from facesim.training.stop import Stopped
     from facesim.tuning.optimize import Request

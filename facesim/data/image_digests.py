@@ -15,7 +15,7 @@ from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
-from facesim.reporter import ignore_progress
+from facesim.processes import ignore_progress
 
 Digests = npt.NDArray[np.uint8]
 """uint8 [N, 16], one digest per row."""

@@ -16,7 +16,7 @@ from facesim.data.decoding import decode_image
 from facesim.data.image_digests import Digests
 from facesim.interfaces import FaceTable
 from facesim.paths import cache_dir
-from facesim.reporter import ignore_progress
+from facesim.processes import ignore_progress
 
 Hashes = npt.NDArray[np.uint8]
 """uint8 [N, 32], one 256-bit perceptual hash per row."""

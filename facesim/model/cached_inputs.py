@@ -12,8 +12,7 @@ from facesim.data.loader import prefetched
 from facesim.interfaces import MiningSampler, PairBatch, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
-from facesim.processes import Processes
-from facesim.reporter import Reporter
+from facesim.processes import Processes, Reporter
 
 _BATCHES_AHEAD = 2
 _LEFT_AND_RIGHT = torch.tensor([0, 255], dtype=torch.uint8).expand(3, 1, 2)

@@ -18,7 +18,7 @@ from facesim.model.cache_filler import CacheFiller
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
-from facesim.reporter import ignore_progress
+from facesim.processes import ignore_progress
 
 _POLL_SECONDS = 0.2
 _ATTEMPTS = 3

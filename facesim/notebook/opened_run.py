@@ -15,9 +15,8 @@ from facesim.evaluation.calibration import BEST_ACCURACY, Calibration, Operating
 from facesim.experiment.schema import Experiment
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.trunk_pass import TrunkPass, from_rows
-from facesim.notebook.display import Shown
+from facesim.notebook.display import Metrics, Shown, Verification
 from facesim.notebook.images import Image, as_list, pixels_of
-from facesim.notebook.results import Metrics, Verification
 from facesim.page import Table, Text
 from facesim.report.formatting import count
 from facesim.runs.evaluation import load_trained

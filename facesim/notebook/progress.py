@@ -8,7 +8,7 @@ from importlib import import_module
 
 from rich.console import Console
 
-from facesim.reporter import Advance, Reporter, reporter_for
+from facesim.processes import Advance, Reporter, reporter_for
 
 _SECONDS_BETWEEN_UPDATES = 0.2
 

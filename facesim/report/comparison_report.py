@@ -11,10 +11,10 @@ from facesim.report.formatting import (
     count,
     difference,
     estimate,
+    headline_metrics,
 )
-from facesim.report.metric_selection import headline_metrics
-from facesim.report.plots.differences import differences_plot
-from facesim.report.plots.roc_overlay import roc_overlay
+from facesim.report.plots.intervals import differences_plot
+from facesim.report.plots.roc_curve import roc_overlay
 from facesim.report.rendering import render
 from facesim.runs.comparison import Comparison
 

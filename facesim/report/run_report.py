@@ -10,13 +10,10 @@ from facesim.page import Page, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
 from facesim.report.sections.errors import errors_section
-from facesim.report.sections.label_noise import label_noise_section
-from facesim.report.sections.linter import linter_section
-from facesim.report.sections.operating_points import operating_points_section
-from facesim.report.sections.reproduction import reproduction_section
+from facesim.report.sections.linter import label_noise_section, linter_section
 from facesim.report.sections.result import result_section
-from facesim.report.sections.scores import scores_section
-from facesim.report.sections.setup import setup_section, summary_line
+from facesim.report.sections.scores import operating_points_section, scores_section
+from facesim.report.sections.setup import reproduction_section, setup_section, summary_line
 from facesim.report.sections.slices import slices_section
 from facesim.report.sections.training import training_section
 from facesim.runs.directory import RunFile

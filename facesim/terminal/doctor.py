@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from facesim.doctor.distributions import DistributionStatus
-from facesim.doctor.environment import EnvironmentStatus, Extra
+from facesim.doctor import DistributionStatus, EnvironmentStatus, Extra
 
 
 def print_environment(console: Console, status: EnvironmentStatus) -> None:

@@ -1,4 +1,4 @@
-"""Results of evaluations and dry runs on the terminal."""
+"""Results of evaluations, dry runs and comparisons on the terminal."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,19 @@ from rich.text import Text
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
+from facesim.report.comparison_report import comparison_blocks
 from facesim.report.formatting import (
     count,
     difference,
+    headline_metrics,
     interval,
     metric_value,
     number,
     words,
 )
-from facesim.report.metric_selection import headline_metrics
+from facesim.runs.comparison import Comparison
 from facesim.runs.run_files import RunFiles
+from facesim.terminal.blocks import print_block
 from facesim.training.dry_run import CheckReport
 
 
@@ -81,3 +84,9 @@ def _print_gain(console: Console, metric: Metric, baselines: Sequence[Baseline])
 
 def _say(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """Print the differences of the experiments, then those of the metrics."""
+    for block in comparison_blocks(comparison):
+        print_block(console, block)

@@ -1,4 +1,4 @@
-"""DET plot of one run: FNMR against FMR, both on logarithmic axes."""
+"""Error trade-off of one run: the DET plot, or TAR at FAR where single scores were not kept."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,15 +10,17 @@ from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_points import equal_error_rate
 from facesim.page import Plot, Table
-from facesim.report.formatting import RATE, estimate, percent
-from facesim.report.metric_selection import accept_rates, complement
-from facesim.report.plots.curve_parts import (
+from facesim.report.formatting import RATE, accept_rates, complement, estimate, percent
+from facesim.report.plots.layout import (
+    MUTED,
+    SERIES,
     add_band,
     add_threshold,
     log_rate_axis,
+    new_plot,
+    style_axes,
     visible_points,
 )
-from facesim.report.plots.layout import MUTED, SERIES, new_plot, style_axes
 
 
 def det_plot(
@@ -73,3 +75,46 @@ def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
     text = f"The false non-match rate is {', '.join(at)}. " if at else ""
     equal = percent(equal_error_rate(roc).rate)
     return f"{text}The dotted line is where both are equal; the equal error rate is {equal}."
+
+
+def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> Plot | None:
+    """The measurable targets with their intervals; None if there is none.
+
+    Args:
+        result: of the evaluation.
+        metrics: by name, for those that are read at a target FMR.
+    """
+    rates = accept_rates(result, metrics)
+    measured = [(target, tar, tar.value) for target, tar in rates if tar.value is not None]
+    if not measured:
+        return None
+    plot = new_plot(height=400)
+    plot.add_scatter(
+        x=[target for target, _, _ in measured],
+        y=[value for _, _, value in measured],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [0 if at.high is None else at.high - value for _, at, value in measured],
+            "arrayminus": [0 if at.low is None else value - at.low for _, at, value in measured],
+            "width": 5,
+        },
+        text=[estimate(RATE, at) for _, at, _ in measured],
+        mode="markers",
+        marker={"size": 9, "color": SERIES[0]},
+        hovertemplate="FMR %{x}<br>TAR %{text}<extra></extra>",
+    )
+    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
+    log_rate_axis(plot.layout.xaxis, min(target for target, _, _ in measured) / 2)
+    plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
+    return Plot(
+        "tar-at-far",
+        "TAR at FAR",
+        f"Of {result.pairs:,} pairs, whose single scores were not kept; with 95% intervals.",
+        plot,
+        Table(
+            "TAR at FAR",
+            ("FMR", "TAR"),
+            tuple((rate_name(target), estimate(RATE, at)) for target, at in rates),
+        ),
+    )

@@ -8,16 +8,17 @@ from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
 from facesim.report.formatting import (
     RATE,
+    accept_rates,
     axis_format,
     count,
     difference,
     estimate,
+    headline_metrics,
     interval,
     metric_value,
     percent,
     words,
 )
-from facesim.report.metric_selection import accept_rates, headline_metrics
 from facesim.report.plots.intervals import Line, interval_plot
 from facesim.runs.run_files import RunFiles
 

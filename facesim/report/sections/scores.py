@@ -1,4 +1,4 @@
-"""Distribution of the scores, ROC and DET."""
+"""Distribution of the scores, ROC, DET, and the metrics at operating points."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,14 +7,22 @@ import numpy as np
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.roc_band import RocBand, roc_band
 from facesim.interfaces.metric import Metric
-from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
-from facesim.page import Block, Section, Text
-from facesim.report.plots.det_curve import det_plot
+from facesim.page import Block, Section, Table, Text
+from facesim.report.formatting import (
+    RATE,
+    complement,
+    estimate,
+    interval,
+    metric_value,
+    number,
+    percent,
+)
+from facesim.report.plots.det_curve import det_plot, tar_at_far_plot
 from facesim.report.plots.roc_curve import roc_plot
 from facesim.report.plots.score_histogram import score_histogram
-from facesim.report.plots.tar_at_far import tar_at_far_plot
 from facesim.runs.scored_pairs import NamedPairs, PairIdentities
 
 _GRID_POINTS = 40
@@ -60,3 +68,66 @@ def _band(scored: LabelledScores, impostor: int) -> RocBand | None:
     grid = np.geomspace(1 / impostor, 1.0, _GRID_POINTS, endpoint=False)
     band = roc_band(scored, grid, seed=0, resamples=_RESAMPLES)
     return band if np.isfinite(band.low).any() else None
+
+
+def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Metric]) -> Section:
+    """Two tables: metrics at target FMRs, and what the thresholds that val chose achieve.
+
+    Args:
+        result: of the evaluation.
+        metrics: by name.
+    """
+    return Section(
+        "operating-points",
+        "Operating points",
+        (
+            Text(
+                "The first table reads the ROC at target false match rates, so that its thresholds "
+                "are chosen on these very pairs; a target that allows no false match at all cannot "
+                "be measured. The second applies the thresholds that were chosen on val, as a "
+                "deployed system would."
+            ),
+            Table(
+                "Metrics at target false match rates (TAR at FAR)",
+                (
+                    "Metric",
+                    "Value",
+                    "95% interval",
+                    "Achieved FMR",
+                    "False matches allowed",
+                    "Threshold",
+                ),
+                tuple(
+                    _at_target(metrics[name], at)
+                    for name, at in result.at_targets.items()
+                    if name in metrics
+                ),
+            ),
+            Table(
+                f"Thresholds from {result.threshold_source}, and what they achieve here",
+                ("Chosen for", "Threshold", "FMR", "FNMR", "Accuracy"),
+                tuple(_achieved(point) for point in result.operating_points),
+            ),
+        ),
+    )
+
+
+def _at_target(metric: Metric, at: Estimate) -> tuple[str, ...]:
+    if at.value is None or at.point is None:
+        return (metric.label, at.reason or "not measurable")
+    return (
+        metric.label,
+        metric_value(metric, at.value),
+        interval(metric, at.low, at.high),
+        percent(at.point.achieved_fmr),
+        f"{at.point.false_matches_allowed:,}",
+        number(at.point.threshold),
+    )
+
+
+def _achieved(point: AchievedPoint) -> tuple[str, ...]:
+    name = point.name.replace("far_", "FMR ").replace("_", " ").replace("eer", "equal error rate")
+    if point.threshold is None:
+        return (name, point.reason or "no threshold")
+    rates = (point.fmr, complement(point.tar), point.accuracy)
+    return (name, number(point.threshold), *(estimate(RATE, rate) for rate in rates))

@@ -2,9 +2,8 @@
 
 from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.page import Block, Section, Text
-from facesim.report.plots.score_quantiles import score_quantiles_plot
-from facesim.report.plots.training_curves import loss_plot, validation_plot
-from facesim.report.plots.training_health import HEALTH, health_plot
+from facesim.report.plots.score_histogram import score_quantiles_plot
+from facesim.report.plots.training_curves import HEALTH, health_plot, loss_plot, validation_plot
 from facesim.runs.run_files import RunFiles
 
 

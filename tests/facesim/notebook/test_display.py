@@ -1,5 +1,3 @@
-"""Tables in HTML and in text."""
-
 from facesim.notebook.display import Shown
 from facesim.page import Table, Text
 

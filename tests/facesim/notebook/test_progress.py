@@ -8,7 +8,7 @@ import pytest
 
 from facesim.notebook import progress
 from facesim.notebook.progress import JupyterReporter, notebook_reporter
-from facesim.reporter import PlainReporter
+from facesim.processes import PlainReporter
 
 
 class Output:

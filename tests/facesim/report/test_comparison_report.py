@@ -9,10 +9,10 @@ from rich.console import Console
 
 from facesim.errors import FacesimError
 from facesim.report.comparison_report import metrics_table, write_comparison
-from facesim.report.plots.differences import differences_plot
+from facesim.report.plots.intervals import differences_plot
 from facesim.runs.comparison import Comparison, compare_runs
 from facesim.runs.run import Run
-from facesim.terminal.comparison import print_comparison
+from facesim.terminal.results import print_comparison
 
 
 def printed(comparison: Comparison) -> str:

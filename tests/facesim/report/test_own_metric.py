@@ -11,8 +11,7 @@ from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
-from facesim.terminal.comparison import print_comparison
-from facesim.terminal.results import print_result
+from facesim.terminal.results import print_comparison, print_result
 
 PLUGIN = '''
 from facesim import Metric, Roc, metrics

@@ -10,8 +10,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Tracker, trackers
-from facesim.processes import Processes
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes, SilentReporter
 from facesim.runs.evaluation import evaluate
 from facesim.runs.run import Run
 from facesim.runs.session import run_session

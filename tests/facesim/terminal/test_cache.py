@@ -1,5 +1,3 @@
-"""The trunk cache on the terminal."""
-
 import io
 from collections.abc import Callable
 from pathlib import Path

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facesim.doctor.distributions import DistributionStatus
-from facesim.doctor.environment import CacheFolder, EnvironmentStatus, Extra
+from facesim.doctor import CacheFolder, DistributionStatus, EnvironmentStatus, Extra
 from facesim.errors import PluginFailure
 from facesim.terminal.doctor import print_distributions, print_environment
 

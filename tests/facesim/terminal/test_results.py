@@ -1,5 +1,3 @@
-"""The result of an evaluation on the terminal."""
-
 import io
 from collections.abc import Callable
 from dataclasses import replace

@@ -13,8 +13,7 @@ import torch
 
 from facesim.experiment.loading import load_experiment
 from facesim.model.network import NetworkInput
-from facesim.processes import Processes
-from facesim.reporter import Advance, PlainReporter, SilentReporter
+from facesim.processes import Advance, PlainReporter, Processes, SilentReporter
 from facesim.training.build import prepare
 from facesim.training.checkpoint import (
     CheckpointFolder,

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import heads
-from facesim.processes import Processes
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes, SilentReporter
 from facesim.runs.run import Run
 
 

@@ -17,8 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import metrics
-from facesim.processes import Processes
-from facesim.reporter import SilentReporter
+from facesim.processes import Processes, SilentReporter
 from facesim.runs.run import Run
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.storage import IS_BASE, JOURNAL_FILE, LOST, counts

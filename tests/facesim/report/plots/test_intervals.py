@@ -1,5 +1,3 @@
-"""Dot plots of values with intervals."""
-
 import pytest
 
 from facesim.report.plots.intervals import Line, interval_plot

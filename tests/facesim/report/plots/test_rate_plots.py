@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from facesim.interfaces.roc import Roc
-from facesim.report.plots.det_curve import det_plot
+from facesim.report.plots.det_curve import det_plot, tar_at_far_plot
 from facesim.report.plots.roc_curve import roc_plot
-from facesim.report.plots.tar_at_far import tar_at_far_plot
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 

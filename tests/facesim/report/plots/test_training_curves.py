@@ -1,10 +1,8 @@
-"""Training curves: what is drawn, and what is said of the best epoch."""
-
 import pytest
 
 from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.roc import Roc
-from facesim.report.plots.training_curves import loss_plot, validation_plot
+from facesim.report.plots.training_curves import health_plot, loss_plot, validation_plot
 from facesim.runs.log import TrainingLog
 
 
@@ -90,3 +88,15 @@ def test_a_long_log_is_averaged() -> None:
 def test_without_a_loss_that_is_said() -> None:
     empty = TrainingLog(train=(), val=(), status="running")
     assert loss_plot(empty).description == "No loss was logged."
+
+
+def test_only_diagnostics_that_were_logged_are_drawn() -> None:
+    found = health_plot(log_of({"effective_rank": 3.0}, {"effective_rank": 2.0}))
+    assert [trace.y for trace in found.figure.data] == [(3.0, 2.0)]
+    assert found.numbers.columns == ("Epoch", "Effective rank")
+    assert "After the last epoch: effective rank 2." in found.description
+
+
+def test_a_share_of_impostors_is_in_percent() -> None:
+    found = health_plot(log_of({"impostors_inside_margin": 0.25}))
+    assert found.numbers.rows == (("1", "25.00%"),)

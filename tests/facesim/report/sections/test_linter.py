@@ -1,10 +1,12 @@
-"""Findings of the protocol linter on the page."""
-
+import numpy as np
 import pytest
 
 from facesim.data.linter.findings import Finding, LintReport
-from facesim.page import Code, Text
-from facesim.report.sections.linter import linter_section
+from facesim.data.preprocessing import Preprocessing
+from facesim.page import Code, Gallery, Text
+from facesim.report.face_pairs import FacePairPresenter
+from facesim.report.sections.linter import label_noise_section, linter_section
+from facesim.runs.scored_pairs import NamedPairs, PairIdentities
 
 
 def test_a_finding_is_a_message_with_its_rows_folded() -> None:
@@ -26,3 +28,49 @@ def test_not_linted_is_not_the_same_as_nothing_found(report: LintReport | None, 
     (block,) = linter_section(report).blocks
     assert isinstance(block, Text)
     assert told in block.text
+
+
+PEOPLE, IMAGES = 20, 8
+
+
+def galleries(*, swapped: bool) -> list[Gallery | Text]:
+    """All pairs of a table; optionally two images stand under each other's identity."""
+    labels = np.repeat(np.arange(PEOPLE), IMAGES)
+    truth = labels.copy()
+    if swapped:
+        truth[[3, 100]] = truth[[100, 3]]
+    rows = np.argwhere(np.triu(np.ones((len(labels), len(labels)), bool), k=1))
+    alike = truth[rows[:, 0]] == truth[rows[:, 1]]
+    scores = 4.0 * alike + np.random.default_rng(0).normal(size=len(rows))
+    files = np.array([f"{number:03d}.png" for number in range(len(labels))], dtype=object)
+    codes = labels[rows].astype(np.int64)
+    pairs = NamedPairs(files[rows], codes[:, 0] == codes[:, 1], scores)
+    names = np.array([f"person {number}" for number in range(PEOPLE)], dtype=object)
+    presenter = FacePairPresenter(pairs, None, Preprocessing((16, 16)))
+    _, *rest = label_noise_section(presenter, PairIdentities(codes, names)).blocks
+    return [block for block in rest if isinstance(block, Gallery | Text)]
+
+
+def test_suspects_are_named_as_in_the_table() -> None:
+    first, *_ = galleries(swapped=True)
+    assert isinstance(first, Gallery)
+    told = [pair.facts[-1] for pair in first.pairs]
+    assert [text.split(": ")[0] for text in told] == [
+        "identities person 0 and person 12",
+        "image 003.png",
+        "image 100.png",
+    ]
+    assert told[1].endswith(": 3 of its 7 genuine pairs are outliers")
+
+
+def test_the_pair_that_shows_a_suspect_holds_it() -> None:
+    first, *_ = galleries(swapped=True)
+    assert isinstance(first, Gallery)
+    for pair in first.pairs:
+        if pair.facts[-1].startswith("image "):
+            assert pair.facts[-1].split()[1].rstrip(":") in [face.file for face in pair.faces]
+
+
+def test_clean_labels_have_no_suspects() -> None:
+    titles = [getattr(block, "title", "") for block in galleries(swapped=False)]
+    assert not any(title.startswith("Outlier images") for title in titles)

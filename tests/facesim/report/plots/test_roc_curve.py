@@ -1,8 +1,6 @@
-"""ROC curves of several runs."""
-
 from collections.abc import Callable
 
-from facesim.report.plots.roc_overlay import roc_overlay
+from facesim.report.plots.roc_curve import roc_overlay
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
 

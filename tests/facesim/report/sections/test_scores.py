@@ -1,14 +1,11 @@
-"""The tables of operating points."""
-
 from collections.abc import Callable
 
 import pytest
 
 from facesim.interfaces.result import EvaluationResult
 from facesim.page import Table
-from facesim.report.formatting import RATE, estimate
-from facesim.report.metric_selection import complement
-from facesim.report.sections.operating_points import operating_points_section
+from facesim.report.formatting import RATE, complement, estimate
+from facesim.report.sections.scores import operating_points_section
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 

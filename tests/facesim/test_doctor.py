@@ -1,5 +1,3 @@
-"""Versions, devices, optional extras and the cache folder."""
-
 import platform
 from pathlib import Path
 
@@ -7,14 +5,17 @@ import pytest
 import torch
 
 from facesim import __version__
-from facesim.doctor.environment import (
+from facesim.doctor import (
     CacheFolder,
+    DistributionStatus,
     EnvironmentStatus,
     Extra,
     examine_cache,
+    examine_distributions,
     examine_environment,
     optional_extras,
 )
+from facesim.errors import PluginFailure
 
 
 @pytest.fixture
@@ -96,3 +97,26 @@ def test_a_missing_extra_is_nothing_wrong() -> None:
     extras = (Extra("timm", {"timm": None}),)
     cache = CacheFolder(Path("cache"), 0, 0, None)
     assert EnvironmentStatus({}, "", (), extras, cache).ok
+
+
+FAILURE = PluginFailure("acme", "acme 1.2", "no such module")
+
+
+def test_facesim_comes_first_with_its_own_plugins() -> None:
+    ours = examine_distributions()[0]
+
+    assert ours.origin == f"facesim {__version__}"
+    assert ours.ok
+    assert "contrastive" in ours.plugins["losses"]
+    assert "small_cnn" in ours.plugins["backbones"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "switched_off", "ok"),
+    [((), False, True), ((FAILURE,), False, False), ((FAILURE,), True, True)],
+)
+def test_a_failure_matters_where_the_plugins_are_meant_to_be_used(
+    failures: tuple[PluginFailure, ...], switched_off: bool, ok: bool
+) -> None:
+    status = DistributionStatus("acme 1.2", 1, {}, failures, switched_off)
+    assert status.ok is ok

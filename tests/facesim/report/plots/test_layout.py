@@ -1,8 +1,6 @@
-"""The points of a curve that a screen can tell apart."""
-
 import numpy as np
 
-from facesim.report.plots.curve_parts import visible_points
+from facesim.report.plots.layout import visible_points
 
 
 def test_a_short_curve_is_drawn_whole() -> None:

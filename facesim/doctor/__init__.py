@@ -1,1 +1,0 @@
-"""State of an installation: its environment and the distributions that bring plugins."""
