@@ -3,7 +3,6 @@
 from facesim.arrays import Int64Array
 from facesim.errors import DataError
 from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
-from facesim.interfaces.data_commands import data_commands
 from facesim.interfaces.head import Head, ModuleHead
 from facesim.interfaces.kinds import (
     INTERFACE_VERSION,
@@ -12,6 +11,7 @@ from facesim.interfaces.kinds import (
     Kind,
     ParameterGroups,
     backbones,
+    data_commands,
     datasets,
     find_kind,
     heads,
@@ -26,7 +26,6 @@ from facesim.interfaces.kinds import (
 )
 from facesim.interfaces.loss import Loss
 from facesim.interfaces.metric import Metric
-from facesim.interfaces.pair_batch import PairBatch
 from facesim.interfaces.protocol import (
     Comparisons,
     Evaluator,
@@ -45,7 +44,7 @@ from facesim.interfaces.roc_points import (
     tar_at_fmr,
     target_point,
 )
-from facesim.interfaces.sampler import MiningSampler, Sampler, TableSampler
+from facesim.interfaces.sampler import MiningSampler, PairBatch, Sampler, TableSampler
 from facesim.interfaces.scores import LabelledScores
 from facesim.interfaces.tables import FaceTable, PairSet
 from facesim.interfaces.tracker import Tracker

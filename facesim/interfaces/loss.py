@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from facesim.interfaces.pair_batch import PairBatch
+from facesim.interfaces.sampler import PairBatch
 
 
 class Loss(nn.Module, ABC):

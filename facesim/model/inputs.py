@@ -4,14 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
+import torch
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
-from facesim.data.loader import load_batches, load_images
+from facesim.data.loader import load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
-from facesim.interfaces import FaceTable, PairBatch, Sampler, Transform
+from facesim.interfaces import FaceTable, MiningSampler, PairBatch, Sampler, Transform
 from facesim.model.network import NetworkInput
-from facesim.processes import Processes
+from facesim.model.trunk_cache import TrunkCache
+from facesim.processes import Processes, Reporter
 
 
 class Inputs(Protocol):
@@ -85,3 +88,117 @@ class PixelInputs:
             self.table, rows, self.preprocessing, batch_size=batch_size, workers=self.workers
         )
         return (NetworkInput(pixels, "pixels") for pixels in loaded)
+
+
+_BATCHES_AHEAD = 2
+_LEFT_AND_RIGHT = torch.tensor([0, 255], dtype=torch.uint8).expand(3, 1, 2)
+
+
+class CachedInputs:
+    """The trunk's output for a table's images, computed once and then read.
+
+    Args:
+        plain: the cache of the images as they are.
+        mirrored: the cache of the mirrored images, needed if there is any ``mirroring``.
+        mirroring: augmentations that only mirror, keyed by (seed, epoch, row) as on pixels.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        plain: TrunkCache,
+        *,
+        mirrored: TrunkCache | None = None,
+        mirroring: tuple[Transform, ...] = (),
+        seed: int = 0,
+    ) -> None:
+        self.plain = plain
+        self.mirrored = mirrored
+        self.mirroring = mirroring
+        self.seed = seed
+
+    def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
+        """Compute what the cache lacks for these rows; the size is printed first.
+
+        Raises:
+            FacesimError: the disk is too small or cannot be written.
+        """
+        caches = [self.plain]
+        if training and self.mirrored is not None:
+            caches.append(self.mirrored)
+        for cache in caches:
+            _fill(cache, rows, processes.reporter)
+
+    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
+        """Compute what the cache lacks for the batches of some epochs.
+
+        Raises:
+            FacesimError: the disk is too small or cannot be written.
+        """
+        if epochs:
+            rows = _rows_used(sampler, epochs, self.plain.images)
+            self.warm(rows, processes, training=True)
+
+    def batches(
+        self, batches: Iterable[PairBatch], epoch: int
+    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
+        """Each batch of an epoch with the trunk's output for its images, read ahead."""
+        augmentation = Augmentation(self.mirroring, self.seed, epoch)
+        read = ((batch, self._augmented(batch.images.numpy(), augmentation)) for batch in batches)
+        # The augmentation seeds torch's global generator, which only one thread may use.
+        return read if self.mirroring else prefetched(read, _BATCHES_AHEAD)
+
+    def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
+        """The trunk's output for some rows, in order, not mirrored."""
+        parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+        read = (NetworkInput(self.plain.features(part), "trunk_output") for part in parts)
+        return prefetched(read, _BATCHES_AHEAD)
+
+    def _augmented(self, rows: Int64Array, augmentation: Augmentation) -> NetworkInput:
+        features = self.plain.features(rows)
+        if self.mirrored is not None:
+            flips = _flips(rows, augmentation)
+            if flips.any():
+                features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
+        return NetworkInput(features, "trunk_output")
+
+
+def _rows_used(sampler: Sampler, epochs: range, images: int) -> Int64Array:
+    """The rows of the table that some epochs use; if they use many images, all ``images`` rows.
+
+    A table may hold a hundred times the images that are drawn, so it is not always filled whole;
+    but counting on after one table's worth of drawn images would cost more than it saves.
+    """
+    if isinstance(sampler, MiningSampler):  # which is given the embeddings of all images
+        return np.arange(images)
+    used, drawn = np.zeros(images, bool), 0
+    for epoch in epochs:
+        for batch in sampler.batches(epoch):
+            used[batch.images.numpy()] = True
+            drawn += len(batch.images)
+            if drawn >= images:
+                return np.arange(images)
+    return np.flatnonzero(used)
+
+
+def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:
+    """Which rows the augmentation mirrors, by applying it to a probe image of 1 x 2 pixels.
+
+    A transform that only mirrors does the same to any image, and no image is decoded here.
+    """
+    return np.array(
+        [bool(augmentation(_LEFT_AND_RIGHT, int(row))[0, 0, 0]) for row in rows], dtype=bool
+    )
+
+
+def _fill(cache: TrunkCache, rows: Int64Array, reporter: Reporter) -> None:
+    missing = cache.missing(rows)
+    if not missing:
+        return
+    megabytes = cache.bytes_needed(rows) / 1e6
+    reporter.say(
+        f"trunk cache: {missing:,} images to compute once, {megabytes:,.0f} MB in "
+        f"{cache.store.folder}"
+    )
+    with reporter.task("filling the trunk cache", missing) as advance:
+        cache.fill(rows, advance)

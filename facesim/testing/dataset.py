@@ -7,8 +7,7 @@ import numpy as np
 from facesim.data.decoding import decode_image
 from facesim.interfaces import FaceTable, PairSet
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import pickled
 
 DATASET: Contract[FaceTable] = Contract("dataset", promises_of_every_kind())

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from facesim.interfaces import Head
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import (
     REGISTER,
     difference,

@@ -6,8 +6,7 @@ import numpy as np
 
 from facesim.interfaces import LabelledScores, Metric
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 
 PAIRS = 2000
 

@@ -24,8 +24,7 @@ from facesim.interfaces import (
     System,
 )
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 
 IDENTITIES, IMAGES = 6, 4
 TABLE = FaceTable(

@@ -11,8 +11,7 @@ from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.interfaces import MiningSampler, PairBatch, Sampler
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import through_a_file
 
 BATCH_SIZE, SEED = 16, 5

@@ -5,8 +5,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import through_a_file
 
 SCHEDULER: Contract[LRScheduler] = Contract("scheduler", promises_of_every_kind())

@@ -9,8 +9,7 @@ from typing import Any
 
 from facesim.interfaces import Tracker
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, require
-from facesim.testing.every_kind import promises_of_every_kind
+from facesim.testing.contract import Contract, promises_of_every_kind, require
 
 NAME = "tried"
 EXPERIMENT: dict[str, Any] = {"name": NAME, "seed": 0, "loss": {"name": "contrastive", "margin": 2}}

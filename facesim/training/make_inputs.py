@@ -6,8 +6,7 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Transform
-from facesim.model.cached_inputs import CachedInputs
-from facesim.model.inputs import Inputs, PixelInputs
+from facesim.model.inputs import CachedInputs, Inputs, PixelInputs
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe

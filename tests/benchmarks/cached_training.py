@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from facesim import IMAGENET, Backbone, PairBatch, backbones
 from facesim.experiment.loading import load_experiment
-from facesim.model.cached_inputs import CachedInputs
+from facesim.model.inputs import CachedInputs
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory
 from facesim.runs.log import RunLog

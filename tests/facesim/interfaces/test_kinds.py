@@ -1,5 +1,3 @@
-"""The record of each kind of plugin leads to everything that belongs to it."""
-
 from collections.abc import Iterator
 from pkgutil import resolve_name
 from typing import Any, get_args, get_origin

@@ -1,15 +1,24 @@
-"""Pixels as inputs of the network: in order, and augmented in training only."""
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
+from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
-from facesim.interfaces import FaceTable, PairBatch
+from facesim.experiment.loading import load_experiment
+from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sampler
 from facesim.interfaces.transform import CallableTransform
-from facesim.model.inputs import PixelInputs
+from facesim.model.inputs import CachedInputs, PixelInputs
+from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_key import TrunkRecipe
+from facesim.processes import Processes
+from facesim.runs.run import Run
+from facesim.training.checkpoint import read_checkpoint
 
 PREPROCESSING = Preprocessing((20, 16))
 
@@ -48,3 +57,178 @@ def test_rows_come_in_order_in_batches_and_as_they_are(
     parts = list(inputs.rows(np.array([9, 60, 3]), 2))
     assert [(len(part), part.kind) for part in parts] == [(2, "pixels"), (1, "pixels")]
     assert torch.equal(torch.cat([part.values for part in parts]), pixels(table, [9, 60, 3]))
+
+
+EXPERIMENT = """
+name: cached
+data:
+  train: {{name: synthetic_faces, identities: 8, images_per_identity: 6, size: 24}}
+  val: {{name: synthetic_faces, identities: 8, images_per_identity: 6, first_identity: 8, size: 24}}
+  test: {{name: synthetic_faces, identities: 8, images_per_identity: 6, first_identity: 16,
+          size: 24}}
+  workers: 0
+image: {{size: [24, 24]}}
+trunk_cache: {trunk_cache}
+transforms: {transforms}
+backbone: {{name: small_cnn, width: 4, frozen_stages: 2}}
+head: {{name: mlp, fc_dim: 8, out_dim: 4}}
+sampler: {{name: random_pairs, pairs_per_image: 1.0}}
+loss: contrastive
+optimizer: adam
+train: {{epochs: 2, batch_size: 8}}
+"""
+
+
+def trained(folder: Path, trunk_cache: str, transforms: str) -> tuple[dict[str, torch.Tensor], str]:
+    file = folder / f"{trunk_cache}.yaml"
+    file.write_text(EXPERIMENT.format(trunk_cache=trunk_cache, transforms=transforms))
+    run = Run.begin(load_experiment(file), folder / trunk_cache)
+    run.complete()
+    weights = read_checkpoint(run.checkpoints.file("last"))["network"]
+    return weights, (run.directory.evaluation("test") / "metrics.json").read_text()
+
+
+@pytest.mark.parametrize("transforms", ["[]", "[horizontal_flip]"])
+def test_float32_features_give_the_same_weights_as_pixels(
+    transforms: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    cached, figures = trained(tmp_path, "float32", transforms)
+    plain, plain_figures = trained(tmp_path, "off", transforms)
+    assert list((tmp_path / "cache" / "trunk").iterdir())
+    assert all(torch.equal(cached[name], plain[name]) for name in plain)
+    assert figures == plain_figures
+
+
+def test_half_precision_features_give_nearly_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    cached, _ = trained(tmp_path, "float16", "[]")
+    plain, _ = trained(tmp_path, "off", "[]")
+    for name, weights in plain.items():
+        torch.testing.assert_close(cached[name], weights, rtol=0.05, atol=0.02)
+
+
+class Listed(Sampler):
+    """Gives the batches that it is given, for every epoch those of its number."""
+
+    def __init__(self, epochs: list[list[list[int]]]) -> None:
+        self.epochs = epochs
+        self.drawn = 0
+
+    def batches(self, epoch: int) -> Iterator[PairBatch]:
+        for images in self.epochs[epoch]:
+            self.drawn += 1
+            pairs = np.array(images).reshape(-1, 2)
+            yield PairBatch.of_pairs(pairs, np.arange(70))
+
+    def __len__(self) -> int:
+        return len(self.epochs[0])
+
+
+class ListedMining(Listed, MiningSampler):
+    def mine(self, embeddings: Tensor, epoch: int) -> None: ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
+
+
+def cache_of(backbone: Backbone, table: FaceTable, *, flipped: bool = False) -> TrunkCache:
+    recipe = TrunkRecipe(Preprocessing((20, 16)), flipped=flipped, dtype="float32")
+    return TrunkCache(backbone, TableDigests(table), recipe, name="tiny")
+
+
+@pytest.fixture
+def warmed(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Sampler, range], list[int]]:
+    """The rows of the table, of 70, that are in the cache after it was warmed for some epochs."""
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+
+    def rows(sampler: Sampler, epochs: range) -> list[int]:
+        cache = cache_of(backbone, table)
+        CachedInputs(cache).warm_epochs(sampler, epochs, Processes())
+        return [row for row in range(70) if not cache.missing(np.array([row]))]
+
+    return rows
+
+
+EPOCHS = [[[0, 1], [2, 3]], [[2, 3], [8, 9]], [[60, 61]]]
+
+
+def test_what_some_epochs_use_is_computed_in_advance_and_nothing_else(
+    warmed: Callable[[Sampler, range], list[int]],
+) -> None:
+    assert warmed(Listed(EPOCHS), range(1, 3)) == [2, 3, 8, 9, 60, 61]
+
+
+def test_no_epochs_need_nothing(warmed: Callable[[Sampler, range], list[int]]) -> None:
+    assert warmed(Listed(EPOCHS), range(3, 3)) == []
+    assert warmed(ListedMining(EPOCHS), range(3, 3)) == []
+
+
+def test_where_as_many_images_are_drawn_as_there_are_all_are_computed_and_no_more_is_drawn(
+    warmed: Callable[[Sampler, range], list[int]],
+) -> None:
+    sampler = Listed([[[row, row + 1] for row in range(0, 20, 2)]] * 50)
+    assert warmed(sampler, range(50)) == list(range(70))
+    assert sampler.drawn == 35
+
+
+def test_a_sampler_that_mines_needs_all(warmed: Callable[[Sampler, range], list[int]]) -> None:
+    assert warmed(ListedMining(EPOCHS), range(2)) == list(range(70))
+
+
+def mirror_at_random(image: Tensor) -> Tensor:
+    return image.flip(2) if torch.rand(()) < 0.5 else image
+
+
+@pytest.fixture
+def mirroring(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CachedInputs:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    return CachedInputs(
+        cache_of(backbone, table),
+        mirrored=cache_of(backbone, table, flipped=True),
+        mirroring=(CallableTransform(mirror_at_random, only_mirrors=True),),
+        seed=3,
+    )
+
+
+def test_the_rows_that_the_augmentation_mirrors_come_from_the_mirrored_view(
+    mirroring: CachedInputs,
+) -> None:
+    rows = np.arange(70)
+    batch = PairBatch.of_pairs(rows.reshape(35, 2), rows)
+    ((_, inputs),) = mirroring.batches([batch], epoch=1)
+    augmentation = Augmentation(mirroring.mirroring, 3, 1)
+    wide = torch.arange(6, dtype=torch.uint8).expand(3, 4, 6)
+    flipped = [not torch.equal(augmentation(wide, row), wide) for row in range(70)]
+    assert 0 < sum(flipped) < 70
+    assert mirroring.mirrored is not None
+    plain, mirrored = (cache.features(rows) for cache in (mirroring.plain, mirroring.mirrored))
+    expected = torch.where(torch.tensor(flipped).view(-1, 1, 1, 1), mirrored, plain)
+    assert inputs.kind == "trunk_output"
+    assert torch.equal(inputs.values, expected)
+
+
+def test_training_warms_both_views_and_evaluation_only_the_plain_one(
+    mirroring: CachedInputs,
+) -> None:
+    rows: Int64Array = np.arange(8)
+    assert mirroring.mirrored is not None
+    mirroring.warm(rows, Processes(), training=False)
+    assert (len(mirroring.plain.store), len(mirroring.mirrored.store)) == (8, 0)
+    mirroring.warm(rows, Processes(), training=True)
+    assert (len(mirroring.plain.store), len(mirroring.mirrored.store)) == (8, 8)
+
+
+def test_rows_come_in_order_in_batches_and_never_mirrored(mirroring: CachedInputs) -> None:
+    rows = np.array([5, 60, 7, 8, 2])
+    parts = list(mirroring.rows(rows, 2))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert torch.equal(torch.cat([part.values for part in parts]), mirroring.plain.features(rows))

@@ -13,10 +13,8 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, datasets, optimizers, samplers
-from facesim.interfaces.pair_batch import PairBatch
-from facesim.interfaces.sampler import Sampler, TableSampler
-from facesim.model.cached_inputs import CachedInputs
-from facesim.model.inputs import PixelInputs
+from facesim.interfaces.sampler import PairBatch, Sampler, TableSampler
+from facesim.model.inputs import CachedInputs, PixelInputs
 from facesim.training.build import Tables, load_split, prepare
 from facesim.training.trunk_file import save_trunk
 

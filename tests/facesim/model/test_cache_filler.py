@@ -1,5 +1,3 @@
-"""The writing thread: everything arrives in order, and its errors reach the caller."""
-
 import threading
 from functools import partial
 from pathlib import Path
@@ -8,7 +6,7 @@ import numpy as np
 import pytest
 
 from facesim.data.image_digests import Digests
-from facesim.model.background_writer import BackgroundWriter
+from facesim.model.cache_filler import BackgroundWriter
 from facesim.model.feature_chunk import Rows
 from facesim.model.feature_store import FeatureStore
 
