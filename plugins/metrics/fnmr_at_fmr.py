@@ -4,20 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facesim import (
-    FMR_TARGETS,
-    CurvePoint,
-    Metric,
-    Roc,
-    metrics,
-    not_measurable_reason,
-    rate_name,
-    tar_at_fmr,
-    target_point,
-)
+from facesim import FMR_TARGETS, Metric, Roc, metrics, rate_name, tar_at_fmr
+from facesim_plugins.metrics._rate_at_fmr import RateAtFmr
 
 
-class FnmrAtFmr(Metric):
+class FnmrAtFmr(RateAtFmr):
     """The smallest FNMR whose FMR is at or below a target: ``1 - TAR at FAR``.
 
     Args:
@@ -27,21 +18,11 @@ class FnmrAtFmr(Metric):
     higher_is_better = False
 
     def __init__(self, target: float) -> None:
-        self.target = target
-        self.label = f"FNMR at FMR {rate_name(target)}"
-        self.name = f"fnmr_at_fmr_{rate_name(target)}"
+        super().__init__(target, "fnmr_at_fmr", "FNMR at FMR")
 
     def value(self, roc: Roc, threshold: float) -> float:
         """Read on these very pairs, at a threshold of their own."""
         return tar_at_fmr(roc, self.target).fnmr
-
-    def undefined_reason(self, roc: Roc) -> str | None:
-        """The target must allow one false match at least."""
-        return roc.missing or not_measurable_reason(self.target, roc.impostor)
-
-    def point(self, roc: Roc) -> CurvePoint:
-        """Where it is read."""
-        return target_point(roc, self.target)
 
 
 @metrics("fnmr_at_fmr")

@@ -4,20 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facesim import (
-    FMR_TARGETS,
-    CurvePoint,
-    Metric,
-    Roc,
-    metrics,
-    not_measurable_reason,
-    rate_name,
-    tar_at_fmr,
-    target_point,
-)
+from facesim import FMR_TARGETS, Metric, Roc, metrics, rate_name, tar_at_fmr
+from facesim_plugins.metrics._rate_at_fmr import RateAtFmr
 
 
-class TarAtFar(Metric):
+class TarAtFar(RateAtFmr):
     """The largest TAR whose FMR is at or below a target, as face papers report it.
 
     Args:
@@ -27,21 +18,11 @@ class TarAtFar(Metric):
     standard = True
 
     def __init__(self, target: float) -> None:
-        self.target = target
-        self.label = f"TAR at FAR {rate_name(target)}"
-        self.name = f"tar_at_far_{rate_name(target)}"
+        super().__init__(target, "tar_at_far", "TAR at FAR")
 
     def value(self, roc: Roc, threshold: float) -> float:
         """Read on these very pairs, at a threshold of their own."""
         return tar_at_fmr(roc, self.target).tar
-
-    def undefined_reason(self, roc: Roc) -> str | None:
-        """The target must allow one false match at least."""
-        return roc.missing or not_measurable_reason(self.target, roc.impostor)
-
-    def point(self, roc: Roc) -> CurvePoint:
-        """Where it is read."""
-        return target_point(roc, self.target)
 
 
 @metrics("tar_at_far")

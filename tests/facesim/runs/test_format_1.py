@@ -5,14 +5,12 @@ the first of three epochs, and their experiment.
 """
 
 import shutil
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from facesim.cli import main
 from facesim.interfaces.result import EvaluationResult
 
 Values = dict[str, float | None]
@@ -23,24 +21,6 @@ def runs(tmp_path: Path) -> Path:
     with tarfile.open(Path(__file__).with_name("run_format_1.tar.gz")) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path
-
-
-@pytest.fixture
-def facesim(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Types a command that succeeds, and returns what it printed."""
-
-    def command(*arguments: object) -> str:
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["facesim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert not ended.value.code, captured.err
-        return captured.out
-
-    return command
 
 
 def values(run: Path, name: str = "test") -> Values:

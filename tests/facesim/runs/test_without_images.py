@@ -1,34 +1,14 @@
 """Report and comparison need nothing but run directories: the images and their table may go."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from facesim.cli import main
 from facesim.experiment.loading import load_experiment
 from facesim.runs.run import Run
-
-
-@pytest.fixture
-def facesim(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Types a command that succeeds, and returns what it printed."""
-
-    def command(*arguments: object) -> str:
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["facesim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert not ended.value.code, captured.err
-        return captured.out
-
-    return command
 
 
 @pytest.fixture
