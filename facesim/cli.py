@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -52,8 +52,18 @@ def main() -> None:
     try:
         app(arguments)
     except FacesimError as error:
-        Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
-        sys.exit(2)
+        _exit_with(str(error))
+    except ImportError as error:  # a wheel for another platform, or a library of CUDA's missing
+        if (error.name or "").split(".")[0] != "torch":
+            raise
+        _exit_with(
+            f"torch cannot be imported: {error}; install torch and torchvision anew, together"
+        )
+
+
+def _exit_with(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    sys.exit(2)
 
 
 def _print_version(context: typer.Context, asked: bool) -> None:

@@ -25,6 +25,7 @@ from facesim.model.feature_chunk import (
     Rows,
     write_chunk,
 )
+from facesim.model.feature_index import ROW_BITS, FeatureIndex, sortable
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ _CHUNK_ROWS = 512
 _LEFTOVER_SECONDS = 3600.0
 """Temporary files older than this are orphaned."""
 
-_ROW_BITS = 32
-_ROW_MASK = (1 << _ROW_BITS) - 1
+_ROW_MASK = (1 << ROW_BITS) - 1
 
 
 class MissingFeaturesError(Exception):
@@ -90,7 +90,7 @@ class FeatureStore:
         self._chunks: list[Chunk | None] = []
         self._numbers: dict[str, int] = {}
         self._dropped: list[str] = []
-        self._index = _Index([])
+        self._index = FeatureIndex([])
         self._make_folder()
         self.refresh()
 
@@ -114,7 +114,7 @@ class FeatureStore:
             for name in new:
                 self._open(name)
             if gone or new:
-                self._index = _Index(self._chunks)
+                self._index = FeatureIndex(self._chunks)
 
     def locate(self, digests: Digests) -> Int64Array:
         """Where the features of images are.
@@ -139,7 +139,7 @@ class FeatureStore:
         """
         self.refresh()
         absent = np.flatnonzero(self.locate(digests) < 0)
-        _, first = np.unique(_sortable(digests[absent]), return_index=True)
+        _, first = np.unique(sortable(digests[absent]), return_index=True)
         return absent[np.sort(first)]
 
     def read(self, positions: Int64Array, out: Rows | None = None) -> Rows:
@@ -218,7 +218,10 @@ class FeatureStore:
         self.refresh()
         for chunk in list(self._chunks):
             if chunk is not None:
-                self._verify(chunk)
+                try:
+                    chunk.verify()
+                except (ChunkDamagedError, FileNotFoundError) as error:
+                    self._drop(chunk, error)
         whole = [chunk for chunk in self._chunks if chunk is not None]
         return Verification(len(whole), sum(map(len, whole)), tuple(self._dropped))
 
@@ -229,28 +232,21 @@ class FeatureStore:
             raise FacesimError(f"{self.folder}: cannot be made: {error.strerror}") from error
 
     def _copy(self, position: int, out: Rows) -> bool:
-        chunk = self._chunks[position >> _ROW_BITS] if position >= 0 else None
+        chunk = self._chunks[position >> ROW_BITS] if position >= 0 else None
         if chunk is None:
             return False
         try:
             chunk.copy_row(position & _ROW_MASK, out)
-        except ChunkDamagedError as damage:
-            self._remove(chunk.path, damage)
-            self.refresh()
-        except FileNotFoundError:
-            self.refresh()
-        else:
-            return True
-        return False
+        except (ChunkDamagedError, FileNotFoundError) as error:
+            self._drop(chunk, error)
+            return False
+        return True
 
-    def _verify(self, chunk: Chunk) -> None:
-        try:
-            chunk.verify()
-        except ChunkDamagedError as damage:
-            self._remove(chunk.path, damage)
-            self.refresh()
-        except FileNotFoundError:
-            self.refresh()
+    def _drop(self, chunk: Chunk, error: ChunkDamagedError | FileNotFoundError) -> None:
+        """Go on without a chunk that is damaged, or that another process has removed."""
+        if isinstance(error, ChunkDamagedError):
+            self._remove(chunk.path, error)
+        self.refresh()
 
     def _open(self, name: str) -> None:
         """Open a new chunk; the lock is held."""
@@ -283,32 +279,3 @@ class FeatureStore:
                 "let FACESIM_CACHE name a folder on a larger disk"
             )
         return FacesimError(f"{self.folder}: cannot be written: {error.strerror}")
-
-
-class _Index:
-    """Immutable sorted digests with the location of their features."""
-
-    def __init__(self, chunks: list[Chunk | None]) -> None:
-        present = [(n, chunk) for n, chunk in enumerate(chunks) if chunk is not None]
-        digests = [chunk.digests for _, chunk in present]
-        positions = [np.arange(len(chunk)) + (n << _ROW_BITS) for n, chunk in present]
-        sortable = _sortable(np.concatenate(digests)) if digests else np.empty(0, "S16")
-        # An image that two processes computed is in two chunks; the first is used.
-        self._digests, first = np.unique(sortable, return_index=True)
-        self._positions = np.concatenate(positions)[first] if positions else np.empty(0, np.int64)
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def locate(self, digests: Digests) -> Int64Array:
-        if not len(self):
-            return np.full(len(digests), -1, dtype=np.int64)
-        wanted = _sortable(digests)
-        nearest = np.minimum(np.searchsorted(self._digests, wanted), len(self) - 1)
-        found: Int64Array = np.where(self._digests[nearest] == wanted, self._positions[nearest], -1)
-        return found
-
-
-def _sortable(digests: Digests) -> npt.NDArray[np.bytes_]:
-    """View digests as numpy's fixed-width strings, which it can sort and search."""
-    return np.ascontiguousarray(digests).view("S16").reshape(-1)

@@ -292,3 +292,23 @@ def test_help_and_version_need_no_torch(argument: str) -> None:
     )
     assert finished.returncode == 0, finished.stderr
     assert "facesim" in finished.stdout
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["check", "good.yaml"]])
+def test_a_torch_that_cannot_be_imported_is_a_message(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    broken = "raise ImportError('libcudart.so.12: cannot open shared object file', name='torch._C')"
+    (tmp_path / "torch" / "__init__.py").write_text(broken)
+    (tmp_path / "good.yaml").write_text(GOOD)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-m", "facesim", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert "torch cannot be imported: libcudart.so.12" in ended.stderr
+    assert "Traceback" not in ended.stderr
