@@ -76,6 +76,10 @@ def _point(roc: Roc, name: str, threshold: float, reason: str | None) -> Operati
     return OperatingPoint(name=name, threshold=threshold, fmr=fmr, tar=tar, accuracy=at.accuracy)
 
 
+SMALLEST_SCORE = 1e-300
+"""The slope of smaller scores would be larger than the largest number."""
+
+
 class Provenance(JsonModel):
     """What scores were made with; each entry is a text that identifies one component.
 
@@ -176,6 +180,8 @@ def calibrate(
     checked, genuine = checked_scores(scores, same)
     roc = SortedPairs.of(checked, genuine).roc()
     reason = roc.missing or ("all scores are equal" if len(roc) == 2 else None)
+    if reason is None and np.abs(checked).max() < SMALLEST_SCORE:
+        reason = f"no score is larger than {SMALLEST_SCORE:g}"
     return Calibration(
         split=split,
         pairs_sha256=pairs_sha256,

@@ -1,5 +1,6 @@
 """Probabilities of scores: Platt scaling and expected calibration error."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +42,16 @@ def fit_sigmoid(scores: FloatArray, same: BoolArray) -> Sigmoid:
     """
     genuine, impostor = int(same.sum()), int((~same).sum())
     target = np.where(same, (genuine + 1) / (genuine + 2), 1 / (impostor + 2))
-    centre, scale = float(scores.mean()), float(scores.std())
-    # Standardised scores keep Newton's equations well conditioned whatever the score's unit.
-    features = np.stack([(scores - centre) / scale, np.ones(len(scores))], axis=1)
+    # Standardised scores keep Newton's equations well conditioned whatever the score's unit. The
+    # unit is a power of two first, which rounds nothing: squares of scores may overflow or vanish.
+    exponent = math.frexp(float(np.abs(scores).max()))[1]
+    scaled = np.ldexp(scores, -exponent)
+    centre, scale = float(scaled.mean()), float(scaled.std())
+    features = np.stack([(scaled - centre) / scale, np.ones(len(scores))], axis=1)
     slope, offset = _newton(features, target)
-    return Sigmoid(float(slope / scale), float(offset - slope * centre / scale))
+    return Sigmoid(
+        float(np.ldexp(slope / scale, -exponent)), float(offset - slope * centre / scale)
+    )
 
 
 def _newton(features: FloatArray, target: FloatArray) -> FloatArray:

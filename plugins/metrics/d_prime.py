@@ -26,7 +26,9 @@ class DPrime(Metric):
         """``nan`` unless there are pairs of both kinds and the scores of one kind vary."""
         if not (roc.genuine and roc.impostor):
             return math.nan
-        scores = roc.thresholds[1:]
+        # In a unit that is a power of two, which rounds nothing, no square overflows or vanishes.
+        exponent = math.frexp(float(np.abs(roc.thresholds[1:]).max()))[1]
+        scores = np.ldexp(roc.thresholds[1:], -exponent)
         genuine_mean, genuine_variance = _moments(scores, np.diff(roc.true_accepts))
         impostor_mean, impostor_variance = _moments(scores, np.diff(roc.false_accepts))
         spread = math.sqrt((genuine_variance + impostor_variance) / 2.0)

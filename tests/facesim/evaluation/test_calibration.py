@@ -90,6 +90,7 @@ def test_probabilities_rise_with_the_score_and_are_about_right() -> None:
         ([], [], "there are no pairs"),
         ([0.1, 0.2], [True, True], "there is no impostor pair"),
         ([0.5, 0.5], [True, False], "all scores are equal"),
+        ([2e-310, 1e-310], [True, False], "no score is larger than 1e-300"),
     ],
 )
 def test_pairs_that_support_no_probability_say_why(
@@ -97,3 +98,19 @@ def test_pairs_that_support_no_probability_say_why(
 ) -> None:
     calibration = calibrate(scores, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
     assert (calibration.probability, calibration.probability_reason) == (None, reason)
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200, 1e300, 1e-299])
+def test_scores_of_any_unit_are_calibrated_alike(unit: float) -> None:
+    same = np.arange(400) % 2 == 0
+    scores = np.random.default_rng(0).normal(size=400) + 2 * same
+    calibrations = [
+        calibrate(made, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
+        for made in (scores, scores * unit)
+    ]
+    ours, other = calibrations[0].probability, calibrations[1].probability
+    assert ours is not None
+    assert other is not None
+    np.testing.assert_allclose(other.probability(scores * unit), ours.probability(scores))
+    for before, after in zip(*(each.operating_points for each in calibrations), strict=True):
+        assert (before.fmr, before.tar, before.reason) == (after.fmr, after.tar, after.reason)

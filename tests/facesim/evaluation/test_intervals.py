@@ -86,19 +86,38 @@ def test_no_trials_have_no_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("degrees", "tabulated", "within"),
+    ("degrees", "probability", "tabulated"),
     [
-        (2, 4.3027, 1e-2),
-        (4, 2.7764, 1e-3),
-        (10, 2.2281, 1e-4),
-        (30, 2.0423, 1e-4),
-        (1e9, 1.96, 1e-4),
+        (1, 0.975, 12.706205),
+        (1, 0.995, 63.656741),
+        (1.5, 0.975, 6.0166631),
+        (1.5, 0.995, 17.820311),
+        (2, 0.975, 4.3026527),
+        (2, 0.995, 9.9248432),
+        (3.7, 0.975, 2.8675207),
+        (3.7, 0.995, 4.8692523),
+        (10, 0.975, 2.2281389),
+        (10, 0.995, 3.1692727),
+        (40, 0.975, 2.0210754),
+        (40, 0.995, 2.7044593),
+        (150, 0.975, 1.9759053),
+        (150, 0.995, 2.6090026),
+        (1e06, 0.975, 1.9599664),
+        (1e06, 0.995, 2.5758342),
     ],
 )
 def test_students_quantile_is_the_tabulated_one(
-    degrees: float, tabulated: float, within: float
+    degrees: float, probability: float, tabulated: float
 ) -> None:
-    assert student_t_quantile(0.975, degrees) == pytest.approx(tabulated, rel=within)
+    assert student_t_quantile(probability, degrees) == pytest.approx(tabulated, rel=1e-5)
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.7, 0.99])
+def test_students_quantile_of_one_and_two_degrees_has_a_closed_form(probability: float) -> None:
+    above = probability - 0.5
+    cauchy, two = math.tan(math.pi * above), 2 * above * math.sqrt(2 / (1 - 4 * above**2))
+    assert student_t_quantile(probability, 1) == pytest.approx(cauchy)
+    assert student_t_quantile(probability, 2) == pytest.approx(two)
 
 
 def test_students_quantile_is_symmetric() -> None:

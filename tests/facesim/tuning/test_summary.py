@@ -73,8 +73,7 @@ def test_an_interval_of_the_mean_is_students() -> None:
     mean, low, high = mean_interval(values)
     reach = 4.302652729911275 * np.std(values, ddof=1) / math.sqrt(3)  # t(0.975), 2 degrees
     assert mean == pytest.approx(0.7 / 3)
-    # As close as `student_t_quantile` is with two degrees of freedom.
-    assert (mean - low, high - mean) == pytest.approx((reach, reach), rel=0.01)
+    assert (mean - low, high - mean) == pytest.approx((reach, reach))
 
 
 def test_a_spread_is_mean_and_deviation() -> None:

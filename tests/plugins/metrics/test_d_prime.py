@@ -38,3 +38,13 @@ def test_it_does_not_exist_without_spread_or_without_both_kinds(
     roc = Roc.of_scores(scores, same)
     assert math.isnan(DPrime().value(roc, math.nan))
     assert DPrime().undefined_reason(roc)
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_it_does_not_depend_on_the_unit_of_the_scores(unit: float) -> None:
+    same = np.arange(200) % 3 == 0
+    scores = np.random.default_rng(0).normal(size=200) + same
+    ours, other = (
+        DPrime().value(Roc.of_scores(made, same), 0.0) for made in (scores, scores * unit)
+    )
+    assert other == pytest.approx(ours)
