@@ -1,6 +1,7 @@
 """Findings of the protocol linter."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from facesim.errors import FacesimError
@@ -23,12 +24,14 @@ class Finding(JsonModel):
         severity: ``error`` stops a run, ``warning`` goes into the report.
         message: what was found, where and how often.
         rows: the offending rows, the first few.
+        images: paths of the images behind the first rows, a group per row, for the report.
     """
 
     rule: Rule
     severity: Literal["error", "warning"]
     message: str
     rows: tuple[str, ...] = ()
+    images: tuple[tuple[str, ...], ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.severity}: {self.rule}: {self.message}"]
@@ -68,7 +71,14 @@ class Findings:
         self._severities = severities
         self._found: list[Finding] = []
 
-    def add(self, rule: Rule, message: str, rows: Sequence[str] = (), more: int = 0) -> None:
+    def add(
+        self,
+        rule: Rule,
+        message: str,
+        rows: Sequence[str] = (),
+        more: int = 0,
+        images: Sequence[Sequence[Path]] = (),
+    ) -> None:
         """Record a broken rule, unless the experiment switched it off.
 
         Args:
@@ -76,6 +86,8 @@ class Findings:
             message: what was found, one sentence.
             rows: offending rows; the first :data:`ROWS_SHOWN` are kept.
             more: how many there are beyond ``rows``.
+            images: the images that belong to each of the first rows; groups beyond
+                :data:`ROWS_SHOWN` are left out.
         """
         severity = self._severities.get(rule, "warning" if rule in WARNINGS else "error")
         if severity == "off":
@@ -85,7 +97,13 @@ class Findings:
         if left:
             shown.append(f"... and {left:,} more")
         self._found.append(
-            Finding(rule=rule, severity=severity, message=message, rows=tuple(shown))
+            Finding(
+                rule=rule,
+                severity=severity,
+                message=message,
+                rows=tuple(shown),
+                images=tuple(tuple(map(str, group)) for group in images[:ROWS_SHOWN]),
+            )
         )
 
     def watches(self, rule: Rule) -> bool:

@@ -1,6 +1,7 @@
 """Rules about leakage: no identity or image may be in two splits."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
@@ -43,7 +44,8 @@ def lint_same_images(tables: Tables, digests: dict[str, Digests], findings: Find
             continue
         message = f"{first} and {second} share {len(pairs):,} images, byte for byte"
         left, right = tables[first], tables[second]
-        findings.add("image_in_two_splits", message, _named(pairs, left, right), _more(pairs))
+        rows, images = _named(pairs, left, right), _images(pairs, left, right)
+        findings.add("image_in_two_splits", message, rows, _more(pairs), images)
         if {first, second} == {"val", "test"} and len(pairs) == len(right):
             findings.add(
                 "threshold_from_same_images",
@@ -69,6 +71,7 @@ def lint_near_images(
                 f"{first} and {second} share {len(pairs):,} images that look the same",
                 _named(pairs, tables[first], tables[second]),
                 _more(pairs),
+                _images(pairs, tables[first], tables[second]),
             )
 
 
@@ -86,6 +89,10 @@ def _as_scalars(digests: Digests) -> np.ndarray[tuple[int], np.dtype[np.void]]:
 
 def _named(pairs: Int64Array, left: FaceTable, right: FaceTable) -> list[str]:
     return [f"{left.files[a]} = {right.files[b]}" for a, b in pairs[:ROWS_SHOWN]]
+
+
+def _images(pairs: Int64Array, left: FaceTable, right: FaceTable) -> list[tuple[Path, Path]]:
+    return [(left.path(int(a)), right.path(int(b))) for a, b in pairs[:ROWS_SHOWN]]
 
 
 def _more(pairs: Int64Array) -> int:

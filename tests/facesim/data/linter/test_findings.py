@@ -1,5 +1,6 @@
 """How serious a finding is, and what a person reads about it."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -52,6 +53,19 @@ def test_rows_are_shown_up_to_a_number_and_the_rest_is_counted() -> None:
     assert finding.rows[:-1] == tuple(f"row {n}" for n in range(ROWS_SHOWN))
     assert finding.rows[-1] == "... and 5 more"
     assert str(finding).splitlines()[:2] == ["error: self_pair: many", "    row 0"]
+
+
+def test_images_belong_to_the_rows_that_are_shown() -> None:
+    findings = Findings({})
+    many = [(Path(f"a{n}.jpg"), Path(f"b{n}.jpg")) for n in range(ROWS_SHOWN + 2)]
+    findings.add("image_in_two_splits", "many", [f"a{a} = b{a}" for a in range(12)], images=many)
+    (finding,) = findings.report().findings
+    assert finding.images == tuple((f"a{n}.jpg", f"b{n}.jpg") for n in range(ROWS_SHOWN))
+
+
+def test_a_report_without_images_is_read() -> None:
+    older = '{"findings": [{"rule": "self_pair", "severity": "error", "message": "m"}]}'
+    assert LintReport.model_validate_json(older).findings[0].images == ()
 
 
 def test_errors_stop_with_all_that_was_found_and_how_to_go_on() -> None:

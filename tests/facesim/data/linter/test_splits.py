@@ -100,6 +100,7 @@ def test_pictures_that_look_alike_are_found_and_equal_files_are_left_to_the_othe
     (finding,) = findings.report().findings
     assert (finding.rule, finding.severity) == ("near_image_in_two_splits", "warning")
     assert finding.rows == ("t2.jpg = v0.jpg",)
+    assert finding.images == (("faces/t2.jpg", "faces/v0.jpg"),)
 
 
 @pytest.mark.parametrize("rule", ["identity_in_two_splits", "image_in_two_splits"])
