@@ -27,6 +27,8 @@ from facesim.interfaces import Estimate as Estimate
 from facesim.interfaces import EvaluationResult as EvaluationResult
 from facesim.interfaces import Evaluator as Evaluator
 from facesim.interfaces import FaceTable as FaceTable
+from facesim.interfaces import FmrStatus as FmrStatus
+from facesim.interfaces import FmrSupport as FmrSupport
 from facesim.interfaces import Head as Head
 from facesim.interfaces import LabelledScores as LabelledScores
 from facesim.interfaces import Loss as Loss

@@ -10,14 +10,15 @@ from pydantic import AliasChoices, Field, FiniteFloat, NonNegativeInt
 from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.probabilities import Sigmoid, expected_calibration_error, fit_sigmoid
+from facesim.interfaces.fmr_support import FmrSupport, not_measurable_reason
 from facesim.interfaces.result import rate_name
-from facesim.interfaces.roc import Roc, SortedPairs, checked_scores
+from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_points import (
     FMR_TARGETS,
     equal_error_rate,
-    not_measurable_reason,
-    tar_at_fmr,
+    target_point,
 )
+from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
 
 BEST_ACCURACY: Literal["best_accuracy"] = "best_accuracy"
@@ -35,6 +36,7 @@ class OperatingPoint(JsonModel):
         tar: true accept rate there.
         accuracy: accuracy there.
         reason: why there is no threshold.
+        support: what a target FMR rests on; None for a point without a target.
     """
 
     name: str
@@ -43,6 +45,7 @@ class OperatingPoint(JsonModel):
     tar: FiniteFloat | None = None
     accuracy: FiniteFloat | None = None
     reason: str | None = None
+    support: FmrSupport | None = None
 
 
 def choose_operating_points(roc: Roc) -> tuple[OperatingPoint, ...]:
@@ -56,16 +59,16 @@ def choose_operating_points(roc: Roc) -> tuple[OperatingPoint, ...]:
     return (
         _point(roc, BEST_ACCURACY, best, no_pairs),
         _point(roc, "eer", equal_error_rate(roc).threshold, roc.missing),
-        *(
-            _point(
-                roc,
-                f"far_{rate_name(target)}",
-                tar_at_fmr(roc, target).threshold,
-                roc.missing or not_measurable_reason(target, roc.impostor),
-            )
-            for target in FMR_TARGETS
-        ),
+        *(_point_at_target(roc, target) for target in FMR_TARGETS),
     )
+
+
+def _point_at_target(roc: Roc, target: float) -> OperatingPoint:
+    at = target_point(roc, target)
+    reason = roc.missing or not_measurable_reason(target, roc.impostor)
+    threshold = math.nan if at.threshold is None else at.threshold
+    point = _point(roc, f"far_{rate_name(target)}", threshold, reason)
+    return point.model_copy(update={"support": at.support})
 
 
 def _point(roc: Roc, name: str, threshold: float, reason: str | None) -> OperatingPoint:
@@ -122,6 +125,7 @@ class Calibration(JsonModel):
         pairs_sha256: of the file of pairs.
         pairs: their number.
         genuine: the genuine ones among them.
+        identities: distinct identities in them; None in files of before, which did not say.
         provenance: what their scores were made with.
         operating_points: the thresholds, by the name of the rule that chose them.
         probability: None if it cannot be fitted; ``probability_reason`` says why.
@@ -132,6 +136,7 @@ class Calibration(JsonModel):
     pairs_sha256: str
     pairs: NonNegativeInt
     genuine: NonNegativeInt
+    identities: NonNegativeInt | None = None
     provenance: Provenance
     operating_points: tuple[OperatingPoint, ...]
     probability: ProbabilityMap | None
@@ -158,8 +163,7 @@ class Calibration(JsonModel):
 
 
 def calibrate(
-    scores: npt.ArrayLike,
-    same: npt.ArrayLike,
+    scored: LabelledScores,
     *,
     split: str,
     pairs_sha256: str,
@@ -168,28 +172,24 @@ def calibrate(
     """Choose thresholds and fit probabilities on scored pairs.
 
     Args:
-        scores: float [P], higher is more alike.
-        same: bool [P], True for genuine pairs.
+        scored: the pairs.
         split: what the pairs are of, ``val``.
         pairs_sha256: of the file of pairs.
         provenance: what the scores were made with.
-
-    Raises:
-        FacesimError: lengths differ, or a score is NaN or infinite.
     """
-    checked, genuine = checked_scores(scores, same)
-    roc = SortedPairs.of(checked, genuine).roc()
+    roc = scored.roc()
     reason = roc.missing or ("all scores are equal" if len(roc) == 2 else None)
-    if reason is None and np.abs(checked).max() < SMALLEST_SCORE:
+    if reason is None and np.abs(scored.scores).max() < SMALLEST_SCORE:
         reason = f"no score is larger than {SMALLEST_SCORE:g}"
     return Calibration(
         split=split,
         pairs_sha256=pairs_sha256,
-        pairs=len(checked),
+        pairs=len(scored),
         genuine=roc.genuine,
+        identities=len(np.union1d(scored.first, scored.second)),
         provenance=provenance,
         operating_points=choose_operating_points(roc),
-        probability=None if reason else _fit(checked, genuine),
+        probability=None if reason else _fit(scored.scores, scored.same),
         probability_reason=reason,
     )
 

@@ -279,6 +279,7 @@ def _achieved_point(
         name=point.name,
         threshold=point.threshold,
         reason=point.reason,
+        support=point.support,
         **{rate.name: estimates[_query(rate, point.threshold)] for rate in _ACHIEVED},
     )
 

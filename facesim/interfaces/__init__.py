@@ -3,6 +3,7 @@
 from facesim.arrays import Int64Array
 from facesim.errors import DataError
 from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport, not_measurable_reason
 from facesim.interfaces.head import Head, ModuleHead
 from facesim.interfaces.kinds import (
     INTERFACE_VERSION,
@@ -40,7 +41,6 @@ from facesim.interfaces.roc import Confusion, Roc
 from facesim.interfaces.roc_points import (
     FMR_TARGETS,
     equal_error_rate,
-    not_measurable_reason,
     tar_at_fmr,
     target_point,
 )
@@ -66,6 +66,8 @@ __all__ = [
     "EvaluationResult",
     "Evaluator",
     "FaceTable",
+    "FmrStatus",
+    "FmrSupport",
     "Head",
     "Int64Array",
     "Kind",

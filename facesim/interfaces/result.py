@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.json_files import JsonModel
 
 
@@ -23,6 +24,7 @@ class CurvePoint(JsonModel):
         achieved_fmr: the FMR of the point, at most ``target``.
         tar: the TAR of the point.
         false_matches_allowed: how many impostor comparisons the target lets pass.
+        support: how well the comparisons support the target; None for a point without one.
     """
 
     target: FiniteFloat | None = None
@@ -30,6 +32,16 @@ class CurvePoint(JsonModel):
     achieved_fmr: FiniteFloat | None = None
     tar: FiniteFloat | None = None
     false_matches_allowed: NonNegativeInt | None = None
+    support: FmrSupport | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, data: Any) -> Any:
+        """A point that was written before points said how well they are supported."""
+        allowed = data.get("false_matches_allowed") if isinstance(data, dict) else None
+        if not isinstance(allowed, int) or "support" in data:
+            return data
+        return {**data, "support": {"status": FmrStatus.of(allowed)}}
 
 
 class Estimate(JsonModel):
@@ -51,6 +63,11 @@ class Estimate(JsonModel):
     reason: str | None = None
     point: CurvePoint | None = None
 
+    @property
+    def support(self) -> FmrSupport | None:
+        """What the target FMR of the metric rests on; None for a metric without one."""
+        return self.point.support if self.point else None
+
 
 class AchievedPoint(JsonModel):
     """What a threshold that was chosen elsewhere achieves on these comparisons.
@@ -62,6 +79,8 @@ class AchievedPoint(JsonModel):
         tar: the achieved true accept rate, ``1 - FNMR``.
         accuracy: the achieved accuracy.
         reason: why there is no threshold.
+        support: what the point's target FMR rests on where the threshold was chosen; None for a
+            point without a target.
     """
 
     name: str
@@ -70,6 +89,7 @@ class AchievedPoint(JsonModel):
     tar: Estimate
     accuracy: Estimate
     reason: str | None = None
+    support: FmrSupport | None = None
 
 
 class EvaluationResult(JsonModel):

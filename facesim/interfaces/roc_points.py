@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
 
 import numpy as np
 
+from facesim.interfaces.fmr_support import (
+    FmrStatus,
+    FmrSupport,
+    false_matches_allowed,
+    not_measurable_reason,
+)
 from facesim.interfaces.result import CurvePoint
 from facesim.interfaces.roc import Roc, proportion
 
@@ -24,8 +28,8 @@ class TarAtFmr:
         target: the target FMR.
         tar: ``nan`` without genuine or without impostor pairs.
         achieved_fmr: the FMR at that point, at most ``target``.
-        false_matches_allowed: how many of the impostor pairs the target lets pass; where it is 0,
-            ``tar`` says nothing about the target (see `not_measurable_reason`).
+        false_matches_allowed: how many of the impostor pairs the target lets pass; where they are
+            too few, ``tar`` says nothing about the target (see `not_measurable_reason`).
         threshold: accepts exactly the pairs of that point.
     """
 
@@ -59,36 +63,33 @@ def tar_at_fmr(roc: Roc, target: float) -> TarAtFmr:
 def target_point(roc: Roc, target: float) -> CurvePoint:
     """Where `tar_at_fmr` reads a curve; without a threshold where the target is not measurable."""
     at = tar_at_fmr(roc, target)
-    exists = roc.missing is None and at.false_matches_allowed > 0
+    if roc.missing or not_measurable_reason(target, roc.impostor):
+        support = FmrSupport(status=FmrStatus.NOT_MEASURABLE)
+        return CurvePoint(
+            target=target, false_matches_allowed=at.false_matches_allowed, support=support
+        )
     return CurvePoint(
         target=target,
-        threshold=at.threshold if exists else None,
-        achieved_fmr=at.achieved_fmr if exists else None,
-        tar=at.tar if exists else None,
+        threshold=at.threshold,
+        achieved_fmr=at.achieved_fmr,
+        tar=at.tar,
         false_matches_allowed=at.false_matches_allowed,
+        support=_support(roc, at),
     )
 
 
-def false_matches_allowed(target: float, impostor: int) -> int:
-    """The most false matches among ``impostor`` pairs with a rate at or below ``target``.
-
-    Exact for the decimal number that ``target`` is written as: ``floor(0.29 * 100)`` is 28 in
-    floating point, and 29 here.
-    """
-    return math.floor(_as_written(target) * impostor)
-
-
-def not_measurable_reason(target: float, impostor: int) -> str | None:
-    """Why so few impostors say nothing about a target FMR, or None where they do."""
-    if false_matches_allowed(target, impostor):
-        return None
-    needed = math.ceil(1 / _as_written(target))
-    return f"not measurable with {impostor} impostors; FMR {target:g} needs {needed} or more"
-
-
-@cache
-def _as_written(rate: float) -> Fraction:
-    return Fraction(repr(float(rate)))
+def _support(roc: Roc, at: TarAtFmr) -> FmrSupport:
+    scored, identities = roc.labelled, None
+    if scored is not None:
+        accepted = ~scored.same & (scored.scores >= at.threshold)
+        if roc.weights is not None:
+            accepted &= roc.weights > 0
+        identities = len(np.union1d(scored.first[accepted], scored.second[accepted]))
+    return FmrSupport(
+        status=FmrStatus.of(at.false_matches_allowed),
+        false_matches=roc.at(at.threshold).false_accepts,
+        identities=identities,
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from facesim.interfaces import Estimate, EvaluationResult, Metric
 from facesim.page import Table, Text
-from facesim.report.formatting import interval, metric_value, number, percent
+from facesim.report.formatting import estimated_value, interval, number, percent
 from facesim.terminal.blocks import print_block
 
 _WIDTH = 120
@@ -82,7 +82,7 @@ class Metrics(Shown, Mapping[str, Estimate]):
         rows = tuple(
             (
                 self._metrics[name].label,
-                metric_value(self._metrics[name], found.value),
+                estimated_value(self._metrics[name], found),
                 found.reason or interval(self._metrics[name], found.low, found.high),
             )
             for name, found in self.items()

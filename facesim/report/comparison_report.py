@@ -5,13 +5,16 @@ from pathlib import Path
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import rate_name
 from facesim.page import Page, Section, Table, Text
 from facesim.report.formatting import (
     NOTHING,
+    accept_rates,
     count,
     difference,
     estimate,
     headline_metrics,
+    support,
 )
 from facesim.report.plots.intervals import differences_plot
 from facesim.report.plots.roc_curve import roc_overlay
@@ -46,7 +49,7 @@ def comparison_page(comparison: Comparison) -> Page:
         f"on {comparison.name}, each with {first.label}",
         (
             Section("result", "Result", (*comparison_notes(comparison), *drawn)),
-            Section("metrics", "Metrics", (metrics_table(comparison),)),
+            Section("metrics", "Metrics", (metrics_table(comparison), *_support(comparison))),
             Section("configuration", "Configuration", (configuration_block(comparison),)),
             Section("runs", "Runs", (_runs_table(comparison),)),
         ),
@@ -55,7 +58,8 @@ def comparison_page(comparison: Comparison) -> Page:
 
 def comparison_blocks(comparison: Comparison) -> list[Table | Text]:
     """What fits a terminal or a notebook: configuration, metrics, and what they show."""
-    tables = (configuration_block(comparison), metrics_table(comparison))
+    metrics = (metrics_table(comparison), *_support(comparison))
+    tables = (configuration_block(comparison), *metrics)
     return [*tables, *comparison_notes(comparison)]
 
 
@@ -68,6 +72,23 @@ def metrics_table(comparison: Comparison) -> Table:
         ("Metric", first.label, *headings),
         tuple(_row(comparison, metric) for metric in comparison.metrics.values()),
     )
+
+
+def _support(comparison: Comparison) -> tuple[Table, ...]:
+    """What each run's rates at target FMRs rest on; nothing without such rates."""
+    rates = [dict(accept_rates(run.result, comparison.metrics)) for run in comparison.runs]
+    targets = dict.fromkeys(target for each in rates for target in each)
+    if not targets:
+        return ()
+    rows = tuple(
+        (
+            rate_name(target),
+            *(NOTHING if target not in each else support(each[target].support) for each in rates),
+        )
+        for target in targets
+    )
+    columns = ("FMR", *(run.label for run in comparison.runs))
+    return (Table("What the rates at target FMRs rest on", columns, rows, numeric=False),)
 
 
 def configuration_block(comparison: Comparison) -> Table | Text:

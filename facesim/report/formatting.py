@@ -1,13 +1,18 @@
 """Metrics as text: which are shown, and their numbers, intervals and differences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from facesim.evaluation.differences import MetricDifference
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.metric import Metric, Quantity
-from facesim.interfaces.result import Estimate, EvaluationResult
+from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
+from facesim.page import Table
 
 NOTHING = "-"
 """What stands where there is no number."""
+
+UNSTABLE, NOT_MEASURABLE = "unstable", "not measurable"
+"""What stands at a target FMR that too few impostor comparisons support."""
 
 _VERDICTS = {"second": "better", "first": "worse", None: "no difference shown"}
 
@@ -62,11 +67,37 @@ def interval(metric: Quantity, low: float | None, high: float | None) -> str:
 
 
 def estimate(metric: Quantity, found: Estimate) -> str:
-    """A value with its interval behind it, or why there is none."""
-    if found.value is None:
-        return found.reason or "not measured"
-    value = metric_value(metric, found.value)
-    return value if found.low is None else f"{value} ({interval(metric, found.low, found.high)})"
+    """A value with its interval behind it, or why there is none; and whether it is unstable."""
+    value = estimated_value(metric, found)
+    if found.low is None or not is_measurable(found):
+        return value
+    return f"{value} ({interval(metric, found.low, found.high)})"
+
+
+def estimated_value(metric: Quantity, found: Estimate) -> str:
+    """A value, marked where its target FMR makes it unstable; or why there is none."""
+    if not is_measurable(found):
+        return found.reason or NOT_MEASURABLE if found.value is None else NOT_MEASURABLE
+    unstable = found.support is not None and found.support.status is FmrStatus.UNSTABLE
+    return metric_value(metric, found.value) + (f", {UNSTABLE}" if unstable else "")
+
+
+def is_measurable(found: Estimate) -> bool:
+    """Whether there is a value, and enough comparisons for the FMR at which it is read."""
+    if found.support is not None and found.support.status is FmrStatus.NOT_MEASURABLE:
+        return False
+    return found.value is not None
+
+
+def support(found: FmrSupport | None) -> str:
+    """``measured: 40 false matches of 57 identities``, or a dash."""
+    if found is None:
+        return NOTHING
+    words_of = words(found.status)
+    if found.false_matches is None:
+        return words_of
+    of = "" if found.identities is None else f" of {count(found.identities, 'identity')}"
+    return f"{words_of}: {count(found.false_matches, 'false match')}{of}"
 
 
 def difference(metric: Quantity, found: MetricDifference) -> str:
@@ -81,6 +112,31 @@ def difference(metric: Quantity, found: MetricDifference) -> str:
     return f"{value} ({between}): {_VERDICTS[found.better]}"
 
 
+def target_rates_table(
+    caption: str, columns: tuple[str, str], rates: Sequence[tuple[float, Estimate]]
+) -> Table:
+    """A rate at each target FMR with what it rests on; one row for all that are not measurable.
+
+    Args:
+        caption: of the table.
+        columns: headings of the target and of the rate.
+        rates: of `accept_rates`, or their complements.
+    """
+    measurable = tuple(
+        (
+            rate_name(target),
+            metric_value(RATE, at.value),
+            interval(RATE, at.low, at.high),
+            support(at.support),
+        )
+        for target, at in rates
+        if is_measurable(at)
+    )
+    others = ", ".join(rate_name(target) for target, at in rates if not is_measurable(at))
+    rest = ((others, NOTHING, NOTHING, NOT_MEASURABLE),) if others else ()
+    return Table(caption, (*columns, "95% interval", "Support"), (*measurable, *rest))
+
+
 def words(name: str) -> str:
     """``raw_pixels`` -> ``raw pixels``."""
     return name.replace("_", " ")
@@ -90,7 +146,7 @@ def count(number_of: int, noun: str) -> str:
     """``1 pair``, ``6,000 pairs``, ``12 identities``."""
     if number_of == 1:
         return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun[-1] == "h" else "s")
     return f"{number_of:,} {plural}"
 
 

@@ -16,6 +16,7 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.interfaces.protocol import Measurement
 from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.scores import LabelledScores
 from facesim.model.build import build_network
 from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork
@@ -124,8 +125,9 @@ def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Cali
         return calibration_of_the_run(plan)
     on_val = NetworkSystem(system.network, val.split, plan.experiment, system.processes)
     return calibrate(
-        on_val.score_pairs(val.pairs).scores,
-        val.pairs.same,
+        LabelledScores.of_pairs(
+            on_val.score_pairs(val.pairs).scores, val.pairs, val.split.table.identities
+        ),
         split="val",
         pairs_sha256=sha256(plan.val_pairs_file.read_bytes()).hexdigest(),
         provenance=provenance(plan),

@@ -11,12 +11,16 @@ from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
 from facesim.report.comparison_report import comparison_blocks
 from facesim.report.formatting import (
+    accept_rates,
     count,
     difference,
+    estimated_value,
     headline_metrics,
     interval,
+    is_measurable,
     metric_value,
     number,
+    target_rates_table,
     words,
 )
 from facesim.runs.comparison import Comparison
@@ -47,6 +51,9 @@ def print_result(console: Console, files: RunFiles) -> None:
             label = Text(f"{metric.label} of {words(baseline.name)}")
             table.add_row(label, *_cells(metric, baseline.result.metrics[metric.name]))
     console.print(table)
+    rates = accept_rates(result, files.metrics)
+    if rates:
+        print_block(console, target_rates_table("TAR at FAR", ("FAR", "TAR"), rates))
     if result.threshold is None:
         reason = result.reasons["threshold"]
         _say(console, f"no threshold from {result.threshold_source}: {reason}")
@@ -69,8 +76,9 @@ def print_check(console: Console, name: str, report: CheckReport) -> None:
 def _cells(metric: Metric, found: Estimate) -> tuple[Text, Text]:
     if found.value is None:
         return Text(f"undefined: {found.reason}"), Text("")
-    between = "" if found.low is None else interval(metric, found.low, found.high)
-    return Text(metric_value(metric, found.value)), Text(between)
+    has_interval = found.low is not None and is_measurable(found)
+    between = interval(metric, found.low, found.high) if has_interval else ""
+    return Text(estimated_value(metric, found)), Text(between)
 
 
 def _print_gain(console: Console, metric: Metric, baselines: Sequence[Baseline]) -> None:

@@ -97,14 +97,13 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
     pairs = draw_pair_set(table, 3.0, 0.5, pairs_seed)
     noise = np.random.default_rng(1).normal(size=len(pairs))
     scores = skill * pairs.same + noise
+    scored = LabelledScores.of_pairs(scores, pairs, table.identities)
     calibration = calibrate(
-        scores,
-        pairs.same,
+        scored,
         split="val",
         pairs_sha256="0" * 64,
         provenance=Provenance(preprocessing="16 x 16", score="contrastive", checkpoint="best"),
     )
-    scored = LabelledScores.of_pairs(scores, pairs, table.identities)
     thresholds = Thresholds(calibration.operating_points, "240 pairs of val")
     result = evaluate_scores(scored, METRICS, thresholds=thresholds, resamples=50)
     assert calibration.probability is not None

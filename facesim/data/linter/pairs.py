@@ -5,6 +5,12 @@ import numpy as np
 from facesim.arrays import Int64Array
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
 from facesim.interfaces import FaceTable, PairSet
+from facesim.interfaces.fmr_support import (
+    RULE_OF_3,
+    RULE_OF_30,
+    impostors_needed,
+    not_measurable_reason,
+)
 
 DOMINANT_SHARE = 0.25
 """An identity in more than this share of the pairs dominates the result."""
@@ -75,12 +81,14 @@ def _folds(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> 
 
 def _impostors(split: str, pairs: PairSet, smallest_far: float, findings: Findings) -> None:
     impostors = int((~pairs.same).sum())
-    needed = int(np.ceil(1 / smallest_far))
-    if impostors < needed:
+    if not_measurable_reason(smallest_far, impostors):
+        unstable, measured = (
+            f"{impostors_needed(smallest_far, rule):,}" for rule in (RULE_OF_3, RULE_OF_30)
+        )
         findings.add(
             "too_few_impostors",
-            f"{split} has {impostors:,} impostor pairs; an FMR of {smallest_far:g} needs "
-            f"{needed:,}, so the smallest targets will be reported as not measurable",
+            f"{split} has {impostors:,} impostor pairs; an FMR of {smallest_far:g} is not "
+            f"measurable below {unstable} and unstable below {measured}",
         )
 
 

@@ -9,8 +9,17 @@ from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_points import equal_error_rate
-from facesim.page import Plot, Table
-from facesim.report.formatting import RATE, accept_rates, complement, estimate, percent
+from facesim.page import Plot
+from facesim.report.formatting import (
+    RATE,
+    accept_rates,
+    complement,
+    estimate,
+    estimated_value,
+    is_measurable,
+    percent,
+    target_rates_table,
+)
 from facesim.report.plots.layout import (
     MUTED,
     SERIES,
@@ -63,16 +72,17 @@ def det_plot(
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
     rates = [(target, complement(at)) for target, at in accept_rates(result, metrics)]
-    rows = tuple((rate_name(target), estimate(RATE, at)) for target, at in rates)
-    numbers = Table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rows)
+    numbers = target_rates_table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rates)
     return Plot("det", "DET", _description(rates, roc), plot, numbers)
 
 
 def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
     at = [
-        f"{percent(each.value)} at FMR {rate_name(target)}" for target, each in rates if each.value
+        f"{estimated_value(RATE, each)} at FMR {rate_name(target)}"
+        for target, each in rates
+        if is_measurable(each)
     ]
-    text = f"The false non-match rate is {', '.join(at)}. " if at else ""
+    text = f"The false non-match rate is {'; '.join(at)}. " if at else ""
     equal = percent(equal_error_rate(roc).rate)
     return f"{text}The dotted line is where both are equal; the equal error rate is {equal}."
 
@@ -85,7 +95,11 @@ def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> 
         metrics: by name, for those that are read at a target FMR.
     """
     rates = accept_rates(result, metrics)
-    measured = [(target, tar, tar.value) for target, tar in rates if tar.value is not None]
+    measured = [
+        (target, tar, tar.value)
+        for target, tar in rates
+        if tar.value is not None and is_measurable(tar)
+    ]
     if not measured:
         return None
     plot = new_plot(height=400)
@@ -112,9 +126,5 @@ def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> 
         "TAR at FAR",
         f"Of {result.pairs:,} pairs, whose single scores were not kept; with 95% intervals.",
         plot,
-        Table(
-            "TAR at FAR",
-            ("FMR", "TAR"),
-            tuple((rate_name(target), estimate(RATE, at)) for target, at in rates),
-        ),
+        target_rates_table("TAR at FAR", ("FMR", "TAR"), rates),
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.roc_band import RocBand
+from facesim.interfaces.fmr_support import FmrStatus, false_matches_allowed
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
@@ -16,9 +17,12 @@ from facesim.report.formatting import (
     RATE,
     accept_rates,
     estimate,
+    estimated_value,
     interval,
+    is_measurable,
     number,
     percent,
+    target_rates_table,
     words,
 )
 from facesim.report.plots.layout import (
@@ -63,7 +67,8 @@ def roc_plot(
     log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
     plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
     rates = accept_rates(result, metrics)
-    return Plot("roc", "ROC", _description(rates, roc, band), plot, _numbers(band, rates))
+    numbers = _numbers(band, rates, roc.impostor)
+    return Plot("roc", "ROC", _description(rates, roc, band), plot, numbers)
 
 
 def _add_baselines(plot: Any, baselines: Sequence[Baseline], metrics: Mapping[str, Metric]) -> None:
@@ -71,7 +76,7 @@ def _add_baselines(plot: Any, baselines: Sequence[Baseline], metrics: Mapping[st
         measured = [
             (at.point.achieved_fmr, at.value)
             for _, at in accept_rates(baseline.result, metrics)
-            if at.value is not None and at.point is not None and at.point.achieved_fmr
+            if is_measurable(at) and at.point is not None and at.point.achieved_fmr
         ]
         name = literal(words(baseline.name))
         plot.add_scatter(
@@ -99,24 +104,30 @@ def _add_chance(plot: Any, smallest: float) -> None:
 
 def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc, band: RocBand | None) -> str:
     at = [
-        f"{percent(each.value)} at FAR {rate_name(target)}" for target, each in rates if each.value
+        f"{estimated_value(RATE, each)} at FAR {rate_name(target)}"
+        for target, each in rates
+        if is_measurable(each)
     ]
-    text = f"The true accept rate is {', '.join(at)}." if at else "No target FAR is measurable."
+    text = f"The true accept rate is {'; '.join(at)}." if at else "No target FAR is measurable."
     text += f" The area under the curve is {number(roc.area)}. The dotted line is chance."
     how = "The band is a 95% interval at each FMR, from a bootstrap over identities."
     return f"{text} {how}" if band is not None else text
 
 
-def _numbers(band: RocBand | None, rates: Sequence[tuple[float, Estimate]]) -> Table:
-    """Every fourth point of the band, or the targets without a band."""
+def _numbers(band: RocBand | None, rates: Sequence[tuple[float, Estimate]], impostor: int) -> Table:
+    """Every fourth point of the band that is measurable, or the targets without a band."""
     caption = "TAR at FMR, with 95% intervals"
     if band is None:
-        targets = ((rate_name(target), estimate(RATE, at)) for target, at in rates)
-        return Table(caption, ("FMR", "TAR"), tuple(targets))
+        return target_rates_table(caption, ("FMR", "TAR"), rates)
     points = np.stack([band.fmr, band.tar, band.low, band.high], axis=1)
     shown = points[np.isfinite(points).all(axis=1)][::4].tolist()
-    rows = tuple((percent(fmr), percent(tar), interval(RATE, *ends)) for fmr, tar, *ends in shown)
-    return Table(caption, ("FMR", "TAR", "95% interval"), rows)
+    rows = tuple(
+        (percent(fmr), percent(tar), interval(RATE, *ends), words(status))
+        for fmr, tar, *ends in shown
+        if (status := FmrStatus.of(false_matches_allowed(fmr, impostor)))
+        is not FmrStatus.NOT_MEASURABLE
+    )
+    return Table(caption, ("FMR", "TAR", "95% interval", "Support"), rows)
 
 
 def roc_overlay(comparison: Comparison) -> Plot | None:

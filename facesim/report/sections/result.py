@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from facesim.evaluation.baselines import Baseline
+from facesim.interfaces.fmr_support import FmrStatus
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
@@ -21,9 +22,6 @@ from facesim.report.formatting import (
 )
 from facesim.report.plots.intervals import Line, interval_plot
 from facesim.runs.run_files import RunFiles
-
-_ALLOWED = 10
-"""The TAR on a card is at the smallest target FMR that lets so many impostor pairs pass."""
 
 
 def result_section(files: RunFiles) -> Section:
@@ -68,17 +66,17 @@ def _verdict(result: EvaluationResult) -> str:
 
 
 def headline_cards(result: EvaluationResult, metrics: Mapping[str, Metric]) -> list[Card]:
-    """The headline metrics, and the TAR at the smallest target FMR that is well supported."""
+    """The headline metrics, and the TAR at the smallest target FMR that is measured."""
     cards = [
         _card(metric, metric.label, result.metrics[metric.name])
         for metric in headline_metrics(result, metrics)
     ]
-    supported = [
+    measured = [
         (target, at)
         for target, at in accept_rates(result, metrics)
-        if at.point is not None and (at.point.false_matches_allowed or 0) >= _ALLOWED
+        if at.support is not None and at.support.status is FmrStatus.MEASURED
     ]
-    for target, at in supported[-1:]:
+    for target, at in measured[-1:]:
         cards.append(_card(RATE, f"TAR at FAR {rate_name(target)}", at))
     return cards
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.roc_band import RocBand, roc_band
+from facesim.interfaces.fmr_support import RULE_OF_3, RULE_OF_30
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
 from facesim.interfaces.roc import Roc
@@ -16,9 +17,11 @@ from facesim.report.formatting import (
     complement,
     estimate,
     interval,
+    is_measurable,
     metric_value,
     number,
     percent,
+    support,
 )
 from facesim.report.plots.det_curve import det_plot, tar_at_far_plot
 from facesim.report.plots.roc_curve import roc_plot
@@ -64,8 +67,10 @@ def scores_section(
 
 
 def _band(scored: LabelledScores, impostor: int) -> RocBand | None:
-    """Intervals at FMRs that the pairs can measure; None for too few identities."""
-    grid = np.geomspace(1 / impostor, 1.0, _GRID_POINTS, endpoint=False)
+    """Intervals at FMRs that the pairs can measure; None for too few impostors or identities."""
+    if impostor <= RULE_OF_3:
+        return None
+    grid = np.geomspace(RULE_OF_3 / impostor, 1.0, _GRID_POINTS, endpoint=False)
     band = roc_band(scored, grid, seed=0, resamples=_RESAMPLES)
     return band if np.isfinite(band.low).any() else None
 
@@ -83,9 +88,11 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
         (
             Text(
                 "The first table reads the ROC at target false match rates, so that its thresholds "
-                "are chosen on these very pairs; a target that allows no false match at all cannot "
-                "be measured. The second applies the thresholds that were chosen on val, as a "
-                "deployed system would."
+                "are chosen on these very pairs. The second applies the thresholds that were "
+                "chosen on val, as a deployed system would. A target FMR is measured if it lets "
+                f"{RULE_OF_30} false matches or more pass, unstable below that, and not measurable "
+                f"below {RULE_OF_3}: N impostor pairs without a false match show no more than that "
+                "the FMR is at most 3 / N."
             ),
             Table(
                 "Metrics at target false match rates (TAR at FAR)",
@@ -94,7 +101,7 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
                     "Value",
                     "95% interval",
                     "Achieved FMR",
-                    "False matches allowed",
+                    "Support",
                     "Threshold",
                 ),
                 tuple(
@@ -105,7 +112,7 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
             ),
             Table(
                 f"Thresholds from {result.threshold_source}, and what they achieve here",
-                ("Chosen for", "Threshold", "FMR", "FNMR", "Accuracy"),
+                ("Chosen for", "Threshold", "Support where chosen", "FMR", "FNMR", "Accuracy"),
                 tuple(_achieved(point) for point in result.operating_points),
             ),
         ),
@@ -113,14 +120,14 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
 
 
 def _at_target(metric: Metric, at: Estimate) -> tuple[str, ...]:
-    if at.value is None or at.point is None:
-        return (metric.label, at.reason or "not measurable")
+    if not is_measurable(at) or at.point is None:
+        return (metric.label, estimate(metric, at))
     return (
         metric.label,
         metric_value(metric, at.value),
         interval(metric, at.low, at.high),
         percent(at.point.achieved_fmr),
-        f"{at.point.false_matches_allowed:,}",
+        support(at.support),
         number(at.point.threshold),
     )
 
@@ -130,4 +137,5 @@ def _achieved(point: AchievedPoint) -> tuple[str, ...]:
     if point.threshold is None:
         return (name, point.reason or "no threshold")
     rates = (point.fmr, complement(point.tar), point.accuracy)
-    return (name, number(point.threshold), *(estimate(RATE, rate) for rate in rates))
+    shown = (estimate(RATE, rate) for rate in rates)
+    return (name, number(point.threshold), support(point.support), *shown)

@@ -11,7 +11,9 @@ from facesim.evaluation.calibration import (
     choose_operating_points,
 )
 from facesim.evaluation.probabilities import expected_calibration_error
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.scores import LabelledScores
 
 
 def chosen(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Roc, dict[str, OperatingPoint]]:
@@ -28,10 +30,25 @@ def test_every_rule_has_a_point_that_keeps_its_promise() -> None:
     )
     at_eer = roc.at(points["eer"].threshold or np.nan)
     assert at_eer.fmr == pytest.approx(at_eer.fnmr, abs=1e-3)
-    for name, far in (("far_1e-1", 0.1), ("far_1e-2", 0.01), ("far_1e-3", 0.001)):
+    for name, far, status in (("far_1e-1", 0.1, "measured"), ("far_1e-2", 0.01, "unstable")):
         assert 0 < (points[name].fmr or 0) <= far
-    assert points["far_1e-4"].threshold is None
-    assert "not measurable with 2000 impostors" in (points["far_1e-4"].reason or "")
+        support = points[name].support
+        assert support is not None
+        assert (support.status, support.false_matches) == (status, 2000 * far)
+    for point in (points["far_1e-3"], points["far_1e-4"]):  # two false matches, and none
+        assert point.threshold is None
+        assert point.support == FmrSupport(status=FmrStatus.NOT_MEASURABLE)
+        assert "not measurable with 2,000 impostors" in (point.reason or "")
+
+
+def test_calibration_says_how_many_people_are_behind_each_fmr() -> None:
+    calibration = make(4000)
+    assert calibration.identities == 6000
+    supports = {point.name: point.support for point in calibration.operating_points}
+    assert supports["best_accuracy"] is None
+    assert supports["far_1e-1"] == FmrSupport(
+        status=FmrStatus.MEASURED, false_matches=200, identities=400
+    )
 
 
 def test_one_kind_of_pairs_supports_the_best_accuracy_only() -> None:
@@ -60,7 +77,14 @@ MADE_WITH = Provenance(preprocessing="112 x 112", score="cosine", checkpoint="sh
 def make(pairs: int = 400) -> Calibration:
     same = np.arange(pairs) % 2 == 0
     scores = np.random.default_rng(0).normal(size=pairs) + 2 * same
-    return calibrate(scores, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
+    return calibrate(labelled(scores, same), split="val", pairs_sha256="cd", provenance=MADE_WITH)
+
+
+def labelled(scores: npt.ArrayLike, same: npt.ArrayLike) -> LabelledScores:
+    """Scores of pairs no two of which share a person."""
+    genuine = np.asarray(same, bool)
+    first = np.arange(genuine.size)
+    return LabelledScores.of(scores, genuine, first, np.where(genuine, first, -1 - first))
 
 
 @pytest.mark.parametrize("field", ["preprocessing", "score", "checkpoint"])
@@ -96,7 +120,8 @@ def test_probabilities_rise_with_the_score_and_are_about_right() -> None:
 def test_pairs_that_support_no_probability_say_why(
     scores: list[float], same: list[bool], reason: str
 ) -> None:
-    calibration = calibrate(scores, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
+    scored = labelled(scores, same)
+    calibration = calibrate(scored, split="val", pairs_sha256="cd", provenance=MADE_WITH)
     assert (calibration.probability, calibration.probability_reason) == (None, reason)
 
 
@@ -105,7 +130,7 @@ def test_scores_of_any_unit_are_calibrated_alike(unit: float) -> None:
     same = np.arange(400) % 2 == 0
     scores = np.random.default_rng(0).normal(size=400) + 2 * same
     calibrations = [
-        calibrate(made, same, split="val", pairs_sha256="cd", provenance=MADE_WITH)
+        calibrate(labelled(made, same), split="val", pairs_sha256="cd", provenance=MADE_WITH)
         for made in (scores, scores * unit)
     ]
     ours, other = calibrations[0].probability, calibrations[1].probability

@@ -82,6 +82,7 @@ def test_the_result_survives_strict_json() -> None:
         "achieved_fmr",
         "tar",
         "false_matches_allowed",
+        "support",
     }
     assert document["loss"] is None
     assert document["reasons"]["loss"] == "the loss is nan"

@@ -83,4 +83,4 @@ def test_runs_are_compared_opened_or_by_their_path(file: Path, trained: OpenedRu
     compared = compare(trained, other.path)
     assert compared.comparison.configuration == {"train.epochs": ("1", "0")}
     assert "train.epochs" in repr(compared)
-    assert compared._repr_html_().count("<table>") == 2
+    assert compared._repr_html_().count("<table>") == 3

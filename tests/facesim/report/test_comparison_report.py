@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from facesim.errors import FacesimError
-from facesim.report.comparison_report import metrics_table, write_comparison
+from facesim.page import Table
+from facesim.report.comparison_report import comparison_blocks, metrics_table, write_comparison
 from facesim.report.plots.intervals import differences_plot
 from facesim.runs.comparison import Comparison, compare_runs
 from facesim.runs.run import Run
@@ -46,6 +47,19 @@ def test_each_further_run_has_two_columns(build_run: Callable[..., Run]) -> None
     difference = "Difference to the first"
     assert table.columns == ("Metric", "one", "two", difference, "three", difference)
     assert [row[0] for row in table.rows] == [each.label for each in comparison.metrics.values()]
+
+
+def test_the_rates_at_target_fmrs_say_what_they_rest_on(build_run: Callable[..., Run]) -> None:
+    comparison = compare_runs([build_run("one"), build_run("two", 2.0)])
+    _, metrics, support, *_ = comparison_blocks(comparison)
+    assert isinstance(metrics, Table)
+    assert isinstance(support, Table)
+    assert support.columns == ("FMR", "one", "two")
+    rows = {row[0]: row[1:] for row in support.rows}
+    assert all(cell.startswith("unstable: 18 false matches of ") for cell in rows["1e-1"])
+    assert rows["1e-2"] == ("not measurable", "not measurable")
+    values = {row[0]: row[1] for row in metrics.rows}
+    assert "%, unstable (" in values["TAR at FAR 1e-1"]
 
 
 def test_the_plot_says_for_which_metrics_lower_is_better(build_run: Callable[..., Run]) -> None:

@@ -1,4 +1,5 @@
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -117,3 +118,11 @@ def test_what_the_protocol_adds_stands_first(files: RunFiles) -> None:
     )
     assert text.index("Accuracy over 2 folds") < text.index("Balanced accuracy")
     assert "standard error 1.00%" in text
+
+
+def test_each_target_far_says_what_it_rests_on(files: RunFiles) -> None:
+    rows = [[cell.strip() for cell in line.split("│")] for line in printed(files).splitlines()]
+    support = {row[1]: row[4] for row in rows if len(row) == 6}
+    assert re.fullmatch(r"measured: 30 false matches of \d+ identities", support["1e-1"])
+    assert re.fullmatch(r"unstable: 3 false matches of \d identities", support["1e-2"])
+    assert support["1e-3, 1e-4, 1e-5, 1e-6"] == "not measurable"

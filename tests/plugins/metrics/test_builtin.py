@@ -21,7 +21,7 @@ BUILT: dict[str, Metric] = {
 def test_it_prefers_a_perfect_system_to_a_reversed_one(name: str) -> None:
     metric = BUILT[name]
     if metric.undefined_reason(PERFECT) is not None:
-        assert "not measurable with 1000 impostors" in (metric.undefined_reason(PERFECT) or "")
+        assert "not measurable with 1,000 impostors" in (metric.undefined_reason(PERFECT) or "")
         return
     perfect, reversed_ = (metric.value(roc, 0.5) for roc in (PERFECT, REVERSED))
     assert metric.better(perfect, than=reversed_)

@@ -102,10 +102,13 @@ def test_an_identity_in_two_folds_is_named_with_them() -> None:
 
 
 def test_fewer_impostors_than_the_smallest_far_needs() -> None:
-    assert "too_few_impostors" not in linted(pair_set(GOOD), smallest_far=1 / 8)
-    found = linted(pair_set(GOOD), smallest_far=1 / 9)
+    assert "too_few_impostors" not in linted(pair_set(GOOD), smallest_far=3 / 8)
+    found = linted(pair_set(GOOD), smallest_far=0.25)
     assert found["too_few_impostors"].severity == "warning"
-    assert "8 impostor pairs; an FMR of 0.111111 needs 9" in found["too_few_impostors"].message
+    assert found["too_few_impostors"].message == (
+        "test has 8 impostor pairs; an FMR of 0.25 is not measurable below 12 and unstable below "
+        "120"
+    )
 
 
 def test_an_identity_in_more_than_a_quarter_of_the_pairs() -> None:
@@ -117,7 +120,7 @@ def test_an_identity_in_more_than_a_quarter_of_the_pairs() -> None:
 
 def test_of_four_people_somebody_is_always_in_a_quarter() -> None:
     rows = [[row(p, 0), row(p, 1)] for p in range(4)] + [[row(p, 2), row(3, 3)] for p in range(3)]
-    assert linted(pair_set(rows)) == {}
+    assert linted(pair_set(rows), smallest_far=1.0) == {}
 
 
 def test_many_rows_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

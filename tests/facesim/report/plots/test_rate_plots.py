@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
+from facesim.evaluation.roc_band import RocBand
 from facesim.interfaces.roc import Roc
+from facesim.report.formatting import support
 from facesim.report.plots.det_curve import det_plot, tar_at_far_plot
 from facesim.report.plots.roc_curve import roc_plot
 from facesim.runs.run import Run
@@ -30,12 +33,33 @@ def test_det_says_1_minus_what_roc_says(files: RunFiles) -> None:
     assert tar.value is not None
     assert tar.low is not None
     assert tar.high is not None
-    assert f"{tar.value:.2%} at FAR 1e-1" in roc.description
-    assert f"{1 - tar.value:.2%} at FMR 1e-1" in det.description
+    assert f"{tar.value:.2%}, unstable at FAR 1e-1" in roc.description
+    assert f"{1 - tar.value:.2%}, unstable at FMR 1e-1" in det.description
     assert det.numbers.rows[0] == (
         "1e-1",
-        f"{1 - tar.value:.2%} ({1 - tar.high:.2%} to {1 - tar.low:.2%})",
+        f"{1 - tar.value:.2%}",
+        f"{1 - tar.high:.2%} to {1 - tar.low:.2%}",
+        support(tar.support),
     )
+
+
+def test_no_table_has_a_rate_that_the_result_calls_not_measurable(files: RunFiles) -> None:
+    """Of 180 impostors FMR 1e-2 lets one pass, and 3 / 180 is the least that shows at all."""
+    assert files.result is not None
+    assert files.result.metrics["tar_at_far_1e-2"].value is None
+    grid = np.geomspace(1 / 180, 1, 40, endpoint=False)
+    band = RocBand(grid, grid, grid, grid)
+    roc, det = (
+        plot(roc_of(files), band, files.result, files.metrics) for plot in (roc_plot, det_plot)
+    )
+    assert {row[-1] for row in roc.numbers.rows} == {"measured", "unstable"}
+    least = min(float(row[0].rstrip("%")) / 100 for row in roc.numbers.rows)
+    assert least >= 3 / 180
+    for plot in (roc, det):
+        assert "1e-2" not in plot.description
+    without_band = roc_plot(roc_of(files), None, files.result, files.metrics)
+    for table in (det.numbers, without_band.numbers):
+        assert table.rows[1:] == (("1e-2, 1e-3, 1e-4, 1e-5, 1e-6", "-", "-", "not measurable"),)
 
 
 def test_the_operating_point_is_marked_on_both(files: RunFiles) -> None:
@@ -53,7 +77,7 @@ def test_baselines_are_drawn_at_the_rates_that_were_measured(files: RunFiles) ->
     figure = roc_plot(roc_of(files), None, files.result, files.metrics, files.baselines).figure
     (drawn,) = (trace for trace in figure.data if trace.name == "chance")
     found = files.baselines[0].result.metrics
-    points = [found[f"tar_at_far_1e-{digits}"].point for digits in (1, 2)]
+    points = [found["tar_at_far_1e-1"].point]
     assert [(at.achieved_fmr, at.tar) for at in points if at] == list(
         zip(drawn.x, drawn.y, strict=True)
     )
@@ -63,6 +87,6 @@ def test_without_scores_the_targets_are_drawn(files: RunFiles) -> None:
     assert files.result is not None
     found = tar_at_far_plot(files.result, files.metrics)
     assert found is not None
-    assert found.figure.data[0].x == (0.1, 0.01)
-    assert [row[0] for row in found.numbers.rows] == [f"1e-{digits}" for digits in range(1, 7)]
+    assert found.figure.data[0].x == (0.1,)
+    assert [row[0] for row in found.numbers.rows] == ["1e-1", "1e-2, 1e-3, 1e-4, 1e-5, 1e-6"]
     assert tar_at_far_plot(files.result, {}) is None

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.result import CurvePoint, Estimate
 from facesim.page import Card, Cards, Plot, Table, Text
 from facesim.report.sections.result import baselines_block, headline_cards, result_section
@@ -18,22 +19,18 @@ def files(build_run: Callable[..., Run]) -> RunFiles:
     return build_run().read()
 
 
-def test_cards_are_headline_metrics_and_the_smallest_fmr_with_ten_false_matches(
-    files: RunFiles,
+@pytest.mark.parametrize(("false_matches", "is_shown"), [(29, False), (30, True)])
+def test_cards_are_headline_metrics_and_the_smallest_fmr_that_is_measured(
+    files: RunFiles, false_matches: int, *, is_shown: bool
 ) -> None:
     assert files.result is not None
-    labels = [card.label for card in headline_cards(files.result, files.metrics)]
-    headline = [metric.label for metric in files.metrics.values() if metric.headline]
-    assert labels == [*headline, "TAR at FAR 1e-1"]
-
-
-def test_with_too_few_impostors_no_tar_is_a_headline(files: RunFiles) -> None:
-    assert files.result is not None
-    point = CurvePoint(target=0.1, tar=0.5, false_matches_allowed=9)
+    support = FmrSupport(status=FmrStatus.of(false_matches))
+    point = CurvePoint(target=0.1, tar=0.5, support=support)
     metrics = {**files.result.metrics, "tar_at_far_1e-1": Estimate(value=0.5, point=point)}
     result = files.result.model_copy(update={"metrics": metrics})
     labels = [card.label for card in headline_cards(result, files.metrics)]
-    assert "TAR at FAR 1e-1" not in labels
+    headline = [metric.label for metric in files.metrics.values() if metric.headline]
+    assert labels == [*headline, *(["TAR at FAR 1e-1"] if is_shown else [])]
 
 
 def test_an_undefined_accuracy_has_its_reason(files: RunFiles) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from facesim.interfaces.result import EvaluationResult
 from facesim.page import Table
-from facesim.report.formatting import RATE, complement, estimate
+from facesim.report.formatting import NOTHING, RATE, complement, estimate
 from facesim.report.sections.scores import operating_points_section
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -26,15 +26,20 @@ def tables(files: RunFiles) -> tuple[EvaluationResult, Table, Table]:
 def test_every_target_has_its_value_or_the_reason(files: RunFiles) -> None:
     result, at_targets, _ = tables(files)
     rows = {row[0]: row for row in at_targets.rows}
-    measured = result.metrics["tar_at_far_1e-1"]
-    assert rows["TAR at FAR 1e-1"][1] == f"{measured.value:.2%}"
+    unstable = result.metrics["tar_at_far_1e-1"]
+    assert unstable.support is not None
+    assert rows["TAR at FAR 1e-1"][1] == f"{unstable.value:.2%}"
+    assert rows["TAR at FAR 1e-1"][4] == (
+        f"unstable: 18 false matches of {unstable.support.identities} identities"
+    )
     assert len(rows["TAR at FAR 1e-1"]) == len(at_targets.columns)
     assert rows["TAR at FAR 1e-6"][1].startswith("not measurable with ")
 
 
 def test_thresholds_from_val_have_both_error_rates(files: RunFiles) -> None:
     result, _, achieved = tables(files)
-    assert achieved.columns == ("Chosen for", "Threshold", "FMR", "FNMR", "Accuracy")
+    columns = ("Chosen for", "Threshold", "Support where chosen", "FMR", "FNMR", "Accuracy")
+    assert achieved.columns == columns
     assert [row[0] for row in achieved.rows[:3]] == [
         "best accuracy",
         "equal error rate",
@@ -42,8 +47,10 @@ def test_thresholds_from_val_have_both_error_rates(files: RunFiles) -> None:
     ]
     best = result.operating_points[0]
     assert achieved.rows[0][2:] == (
+        NOTHING,
         estimate(RATE, best.fmr),
         estimate(RATE, complement(best.tar)),
         estimate(RATE, best.accuracy),
     )
+    assert achieved.rows[2][2].startswith("unstable: 18 false matches of ")
     assert len(achieved.rows[-1]) == 2  # the reason spans the rest
