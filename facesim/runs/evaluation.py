@@ -3,7 +3,8 @@
 from functools import cached_property
 from hashlib import sha256
 
-from facesim.data.linter.protocol import lint_evaluation
+from facesim.data.linter.evaluation import LintedEvaluation, NamedImages, lint_evaluation
+from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError
 from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.baselines import Baseline, measure_baseline, scored_run
@@ -51,7 +52,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     test = load_split(plan.experiment, "test", network, tables)
     begin_files(plan)
     task = _task(plan, test)
-    lint = lint_evaluation(plan.name, plan.experiment, test, task.comparisons.pairs)
+    lint = _lint(plan, tables, task.comparisons.pairs, processes)
     lint.require_no_errors()
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
@@ -105,6 +106,30 @@ class _Val:
     @cached_property
     def pairs(self) -> PairSet:
         return evaluation_pairs(self._plan.val_pairs_file, self._plan.experiment, self.split)
+
+
+def _lint(
+    plan: EvaluationPlan, tables: Tables, pairs: PairSet | None, processes: Processes
+) -> LintReport:
+    """Lint what is measured against every split that the run has seen."""
+    own, other = plan.trained.data, plan.experiment.data
+    run, unread = {}, {}
+    for name, dataset in (("train", own.train), ("val", own.val), ("test", own.test)):
+        try:
+            run[name] = NamedImages(name, tables.read(name, dataset))
+        except FacesimError as error:
+            unread[name] = str(error)
+    calibration = None
+    if plan.recalibrates and other.val != own.val:
+        calibration = NamedImages(f"val of {plan.name}", tables.read("val", other.val))
+    linted = LintedEvaluation(
+        NamedImages(plan.name, tables.read("test", other.test)),
+        calibration,
+        run,
+        unread,
+        is_new=plan.has_other_images,
+    )
+    return lint_evaluation(plan.experiment, linted, pairs, processes)
 
 
 def _task(plan: EvaluationPlan, test: Split) -> EvaluationTask:

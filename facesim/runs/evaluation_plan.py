@@ -46,7 +46,8 @@ class EvaluationPlan:
     Attributes:
         directory: of the run.
         name: of its folder in ``eval/`` and of its pairs.
-        experiment: the run's, with what this evaluation changes.
+        trained: the run's experiment.
+        experiment: the same with what this evaluation changes.
         checkpoint: ``best``, ``last`` or the name of a periodic one.
         recalibrates: whether new thresholds are chosen on val, instead of the run's.
         changes: what differs from the run's experiment, ``old -> new`` by dotted key.
@@ -54,6 +55,7 @@ class EvaluationPlan:
 
     directory: RunDirectory
     name: str
+    trained: Experiment
     experiment: Experiment
     checkpoint: str
     recalibrates: bool
@@ -68,6 +70,11 @@ class EvaluationPlan:
     def pairs_file(self) -> Path:
         """The pairs of test."""
         return self.directory.pairs_file(self.name)
+
+    @property
+    def has_other_images(self) -> bool:
+        """Whether val or test are not the run's."""
+        return any(is_within(key, ("data.val", "data.test")) for key in self.changes)
 
     @property
     def val_pairs_file(self) -> Path:
@@ -117,7 +124,7 @@ def plan_evaluation(
     changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
     recalibrates = recalibrate or chosen == OWN
-    plan = EvaluationPlan(directory, chosen, experiment, checkpoint, recalibrates, changes)
+    plan = EvaluationPlan(directory, chosen, trained, experiment, checkpoint, recalibrates, changes)
     _refuse_changes_of_the_training(changes)
     _refuse_another_meaning_of_the_name(plan, changes, named=name is not None)
     unused = [key for key in changes if is_within(key, _OF_VAL)]

@@ -11,7 +11,14 @@ from facesim.json_files import JsonModel
 ROWS_SHOWN = 10
 
 WARNINGS: frozenset[Rule] = frozenset(
-    {"near_image_in_two_splits", "too_few_impostors", "dominant_identity"}
+    {
+        "near_image_in_two_splits",
+        "too_few_impostors",
+        "dominant_identity",
+        "tested_before",
+        "unread_split",
+        "same_numbers",
+    }
 )
 """Rules whose default severity is a warning; the others are errors."""
 

@@ -49,7 +49,7 @@ def lint_protocol(
     findings = Findings(experiment.lint)
     tables = {split.name: split.table for split in splits}
     lint_identities(tables, findings)
-    digests = {split.name: _digests(split, processes) for split in splits}
+    digests = {split.name: read_digests(split, processes) for split in splits}
     lint_same_images(tables, digests, findings)
     if findings.watches("near_image_in_two_splits"):
         hashes = {}
@@ -63,32 +63,12 @@ def lint_protocol(
     return findings.report()
 
 
-def lint_evaluation(
-    name: str, experiment: Experiment, test: LintedSplit, pairs: PairSet | None
-) -> LintReport:
-    """Lint one evaluation of a run.
+def read_digests(split: LintedSplit, processes: Processes) -> Digests:
+    """The digests of a split's images, with progress.
 
-    Whether its images were trained on is not checked: the training data may be elsewhere.
-
-    Args:
-        name: of the evaluation.
-        experiment: of the evaluation.
-        test: the split.
-        pairs: to be compared; None for all pairs.
+    Raises:
+        DataError: an image cannot be read.
     """
-    findings = Findings(experiment.lint)
-    if experiment.data.val == experiment.data.test:
-        findings.add(
-            "threshold_from_same_images",
-            f"val and {name} are the same data: the threshold would be chosen on what it is "
-            "reported on",
-        )
-    if pairs is not None:
-        lint_pairs(name, test.table, pairs, experiment.evaluate.smallest_far, findings)
-    return findings.report()
-
-
-def _digests(split: LintedSplit, processes: Processes) -> Digests:
     title = f"reading the images of {split.name}"
     with processes.reporter.task(title, len(split.table)) as advance:
         return split.digests.get(advance)
