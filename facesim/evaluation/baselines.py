@@ -95,7 +95,6 @@ def measure_baseline(
         scored_run(trained, task.table),
         task.metrics,
         seed=task.seed,
-        resamples=task.resamples,
     )
     return Baseline(
         name=baseline.name,

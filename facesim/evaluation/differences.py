@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import FiniteFloat
 
-from facesim.arrays import FloatArray, Int64Array
+from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.intervals import INTERVAL_NAME, IdentityBootstrap, bootstrap_interval
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife, Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.roc import Roc
@@ -63,9 +63,7 @@ def independent_difference(metric: Quantity, first: Estimate, second: Estimate) 
         return MetricDifference(metric=metric.name, difference=difference, reason=reason)
     low = difference - math.hypot(second.value - second.low, first.high - first.value)
     high = difference + math.hypot(second.high - second.value, first.value - first.low)
-    better: Literal["first", "second"] | None = None
-    if not low <= 0.0 <= high:
-        better = "second" if metric.better(difference, than=0.0) else "first"
+    better = metric.better_side(low, high)
     return MetricDifference(
         metric=metric.name,
         difference=difference,
@@ -105,9 +103,8 @@ def paired_differences(
     metrics: Mapping[str, Metric],
     *,
     seed: int,
-    resamples: int,
 ) -> tuple[MetricDifference, ...]:
-    """The difference of every metric, each run measured on the same resamples.
+    """The difference of every metric, each run measured without the same identities in turn.
 
     What the identities have in common for both runs, hard ones and easy ones, so cancels, and
     smaller differences show than two separate intervals would tell apart.
@@ -116,8 +113,7 @@ def paired_differences(
         first: a run.
         second: another run's scores of the same P comparisons, in the same order.
         metrics: those to compare, by name.
-        seed: of the resamples.
-        resamples: how many.
+        seed: of random groups of pairs.
 
     Raises:
         FacesimError: the runs scored different comparisons.
@@ -134,24 +130,21 @@ def paired_differences(
         before, after = (run.scored.roc(weights) for run in (first, second))
         return [second.value(each, after) - first.value(each, before) for each in measured]
 
-    bootstrap = IdentityBootstrap.of(first.scored)
-    spread = bootstrap.values(differences, seed=seed, resamples=resamples)
-    found = iter(zip(differences(), spread.T, strict=True))
+    spread = IdentityJackknife.of(first.scored).uncertainties(differences, seed)
+    found = iter(zip(differences(), spread, strict=True))
     return tuple(
         MetricDifference(metric=name, difference=None, reason=reasons[name])
         if reasons[name]
-        else _judged(name, metric, *next(found), bootstrap.effective_identities)
+        else _judged(name, metric, *next(found))
         for name, metric in metrics.items()
     )
 
 
 def _judged(
-    name: str, metric: Metric, difference: float, spread: FloatArray, identities: float
+    name: str, metric: Metric, difference: float, uncertainty: Uncertainty
 ) -> MetricDifference:
-    interval = bootstrap_interval(difference, spread, identities, is_rate=False)
-    better: Literal["first", "second"] | None = None
-    if interval.excludes(0.0):
-        better = "second" if metric.better(difference, than=0.0) else "first"
+    interval = uncertainty.interval(difference, is_rate=False)
+    better = metric.better_side(interval.low, interval.high)
     return MetricDifference(
         metric=name,
         difference=difference,

@@ -5,19 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from facesim.arrays import FloatArray, Int64Array
+from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import (
     BEST_ACCURACY,
     OperatingPoint,
     choose_operating_points,
 )
-from facesim.evaluation.intervals import (
-    INTERVAL_NAME,
-    IdentityBootstrap,
-    bootstrap_interval,
-    wilson_interval,
-)
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife, Uncertainty
+from facesim.evaluation.intervals import wilson_interval
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
 from facesim.interfaces.roc import Roc
@@ -64,8 +60,8 @@ class Resampling:
 
     Attributes:
         scored: the comparisons, or a sample of them where they are too many.
-        seed: of the resamples.
-        resamples: their number; 0 for no intervals.
+        seed: of what is drawn for them.
+        resamples: draws, where they need draws; 0 for no intervals.
         stands_for: int64 [P], how many of all pairs each in a sample represents; None if these
             are all of them.
     """
@@ -80,8 +76,7 @@ class Resampling:
     ) -> dict[MetricQuery, Estimate]:
         """The same estimates, each value with its interval or the reason why there is none.
 
-        All metrics are measured on each resample in turn, so that one pass over the resamples
-        serves them all.
+        All metrics are measured on each curve in turn, so that one pass serves them all.
         """
         if not self.resamples:
             return dict(estimates)
@@ -99,12 +94,10 @@ class Resampling:
             roc = self.scored.roc(times)
             return [_measure(query, roc) for query in values]
 
-        bootstrap = IdentityBootstrap.of(self.scored)
-        resampled = bootstrap.values(measure, seed=self.seed, resamples=self.resamples)
-        identities = bootstrap.effective_identities
+        spread = IdentityJackknife.of(self.scored).uncertainties(measure, self.seed)
         bounded = {
-            query: self._bounded(query, estimates[query], spread, identities)
-            for query, spread in zip(values, resampled.T, strict=True)
+            query: self._bounded(query, estimates[query], uncertainty)
+            for query, uncertainty in zip(values, spread, strict=True)
         }
         return {**estimates, **without, **bounded}
 
@@ -124,10 +117,10 @@ class Resampling:
         }
 
     def _bounded(
-        self, query: MetricQuery, estimate: Estimate, spread: FloatArray, identities: float
+        self, query: MetricQuery, estimate: Estimate, uncertainty: Uncertainty
     ) -> Estimate:
-        assert estimate.value is not None  # noqa: S101  only values are resampled
-        interval = bootstrap_interval(estimate.value, spread, identities, is_rate=query[0].is_rate)
+        assert estimate.value is not None  # noqa: S101  only values have intervals
+        interval = uncertainty.interval(estimate.value, is_rate=query[0].is_rate)
         name = INTERVAL_NAME if self.stands_for is None else SAMPLED_INTERVAL_NAME
         return estimate.model_copy(
             update={
@@ -156,16 +149,15 @@ def evaluate_scores(
         thresholds: chosen elsewhere; None chooses them on these very pairs, which flatters them
             and suits only the pairs of ``val``.
         loss: mean loss over these pairs, to be recorded with the rest.
-        seed: of the resamples.
-        resamples: how many resamples of the identities the intervals rest on; 0 for no intervals,
-            as at the end of an epoch.
+        seed: of what is drawn for intervals.
+        resamples: draws for those that need draws; 0 for no intervals, as at the end of an epoch.
 
     Raises:
         FacesimError: ``thresholds`` lacks ``best_accuracy``.
     """
     return evaluate_curve(
         scored.roc(),
-        IdentityBootstrap.of(scored).identities,
+        IdentityJackknife.of(scored).identities,
         metrics,
         thresholds=thresholds,
         loss=loss,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesim.arrays import FloatArray
-from facesim.evaluation.intervals import IdentityBootstrap, bootstrap_interval
+from facesim.evaluation.identity_jackknife import IdentityJackknife
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
 
@@ -27,24 +27,21 @@ class RocBand:
     high: FloatArray
 
 
-def roc_band(scored: LabelledScores, fmr: FloatArray, *, seed: int, resamples: int) -> RocBand:
-    """The band of a curve by the bootstrap over identities.
+def roc_band(scored: LabelledScores, fmr: FloatArray, *, seed: int) -> RocBand:
+    """The band of a curve by the jackknife over identities.
 
     Args:
         scored: comparisons of both kinds.
         fmr: float64 [F] within 0 and 1.
-        seed: of the resamples.
-        resamples: how many.
+        seed: of random groups of pairs.
     """
     tar = _tar_at(scored.roc(), fmr)
-    bootstrap = IdentityBootstrap.of(scored)
-    resampled = bootstrap.values(
-        lambda weights: _tar_at(scored.roc(weights), fmr), seed=seed, resamples=resamples
+    spread = IdentityJackknife.of(scored).uncertainties(
+        lambda weights: _tar_at(scored.roc(weights), fmr), seed
     )
-    identities = bootstrap.effective_identities
     intervals = [
-        bootstrap_interval(float(value), spread, identities, is_rate=True)
-        for value, spread in zip(tar, resampled.T, strict=True)
+        uncertainty.interval(float(value), is_rate=True)
+        for value, uncertainty in zip(tar, spread, strict=True)
     ]
     ends = np.array([(each.low, each.high) for each in intervals], np.float64)
     return RocBand(fmr, tar, *ends.reshape(-1, 2).T)

@@ -1,7 +1,8 @@
 """Error rates by attribute at the global threshold (demographic differentials)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -9,12 +10,15 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import UNKNOWN, AttributeValues
-from facesim.evaluation.intervals import (
+from facesim.evaluation.identity_jackknife import (
     INTERVAL_NAME,
-    IdentityBootstrap,
-    Interval,
-    bootstrap_interval,
+    Composition,
+    Deletions,
+    IdentityJackknife,
+    Uncertainty,
+    simultaneous_level,
 )
+from facesim.evaluation.intervals import Interval
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
@@ -28,6 +32,9 @@ Rate = Literal["accuracy", "fmr", "fnmr"]
 _KINDS = 4
 _TOTAL: dict[Rate, list[int]] = {"accuracy": [0, 1, 2, 3], "fmr": [0, 1], "fnmr": [2, 3]}
 _COUNTED: dict[Rate, list[int]] = {"accuracy": [0, 3], "fmr": [1], "fnmr": [2]}
+SIMULTANEOUS = f"{INTERVAL_NAME}_simultaneous"
+"""The name of the interval of the widest gap: it holds for all gaps at once."""
+
 _RATES: tuple[Rate, ...] = ("accuracy", "fmr", "fnmr")
 _ERROR_RATES: tuple[Literal["fmr", "fnmr"], ...] = ("fmr", "fnmr")
 
@@ -65,11 +72,13 @@ class Gap(JsonModel):
     Attributes:
         attribute: a column of the table.
         rate: which errors.
-        worst: the value with the highest rate.
-        best: the value with the lowest rate.
-        difference: highest less lowest. The interval is of the difference itself, both rates on
-            the same resamples; that this gap was chosen for its width is not in it.
-        compared: number of gaps, one per attribute and rate, that it was chosen from.
+        worst: the value with the higher rate.
+        best: the value with the lower rate.
+        difference: the higher rate less the lower. It was chosen for its width and so is wider
+            than on other people, on average; its interval is one of `compared` that hold all
+            together, whichever gap is looked at.
+        compared: number of gaps, one per two values of an attribute and rate, that it was chosen
+            from.
     """
 
     attribute: str
@@ -88,8 +97,8 @@ class Slices(JsonModel):
         pairs: of the evaluation; those whose images differ in an attribute, or lack it, are in no
             slice of it.
         slices: by attribute, then by value.
-        worst_gap: the widest gap whose interval excludes 0; if there is none, the widest. None if
-            no attribute has two values with enough pairs.
+        worst_gap: the widest gap whose simultaneous interval excludes 0; if there is none, the
+            widest. None if no attribute has two values with enough pairs.
         notes: which attributes have no slices, and why.
     """
 
@@ -130,12 +139,10 @@ class SliceCounts:
         counts = np.bincount(self.cells, weights[self.pairs], values * _KINDS)
         return counts.astype(np.float64).reshape(values, _KINDS)
 
-    def effective_identities(self, value: int, rate: Rate, bootstrap: IdentityBootstrap) -> float:
-        """Effective number of identities in the pairs that a value's rate is a share of."""
+    def composition(self, value: int, rate: Rate, jackknife: IdentityJackknife) -> Composition:
+        """Of the pairs that a value's rate is a share of."""
         wanted = [value * _KINDS + kind for kind in _TOTAL[rate]]
-        pairs = self.pairs[np.isin(self.cells, wanted)]
-        first, second = bootstrap.first[pairs], bootstrap.second[pairs]
-        return IdentityBootstrap(first, second, bootstrap.identities).effective_identities
+        return jackknife.composition(self.pairs[np.isin(self.cells, wanted)])
 
 
 def total_of(counts: FloatArray, rate: Rate) -> FloatArray:
@@ -158,48 +165,42 @@ class SliceRate:
     """One rate of one slice.
 
     Attributes:
+        attribute: a column of the table.
         value: of the attribute.
-        pairs: that the rate is a share of.
+        rate: which.
         share: the rate; ``nan`` of no pairs.
-        spread: float64 [R], the rate in each resample of the identities.
-        identities: effective ones behind the pairs.
+        composition: of the pairs that it is a share of.
+        uncertainty: over people; None where no intervals were asked for.
     """
 
+    attribute: str
     value: str
-    pairs: int
+    rate: Rate
     share: float
-    spread: FloatArray
-    identities: float
+    composition: Composition
+    uncertainty: Uncertainty | None
+
+    @property
+    def pairs(self) -> int:
+        """That the rate is a share of."""
+        return sum(self.composition.pairs)
 
     def estimate(self) -> Estimate:
         """The rate with its interval."""
         if not self.pairs:
             return Estimate(value=None, reason="no such pair has this value on both sides")
-        if not self.spread.size:
+        if self.uncertainty is None:
             return Estimate(value=self.share)
-        return _bounded(
-            self.share,
-            bootstrap_interval(self.share, self.spread, self.identities, is_rate=True),
-        )
-
-    def difference_to(self, other: "SliceRate") -> Estimate:
-        """The difference to the same rate of another slice, both on the same resamples."""
-        difference = self.share - other.share
-        if not self.spread.size:
-            return Estimate(value=difference)
-        identities = min(self.identities, other.identities)
-        spread = self.spread - other.spread
-        return _bounded(
-            difference, bootstrap_interval(difference, spread, identities, is_rate=False)
-        )
+        interval = self.uncertainty.interval(self.share, is_rate=True)
+        return _bounded(self.share, interval, INTERVAL_NAME)
 
 
-def _bounded(value: float, interval: Interval) -> Estimate:
+def _bounded(value: float, interval: Interval, name: str) -> Estimate:
     return Estimate(
         value=value,
         low=interval.low,
         high=interval.high,
-        interval=None if interval.reason else INTERVAL_NAME,
+        interval=None if interval.reason else name,
         reason=interval.reason,
     )
 
@@ -226,105 +227,110 @@ def measure_slices(
         rows: int64 [P, 2], rows of the table.
         scored: the pairs.
         threshold: accept a pair iff its score is at least this.
-        seed: of the resamples.
-        resamples: of all identities in the pairs, in a slice or not; 0 for no intervals.
+        seed: of what is drawn for the intervals.
+        resamples: draws for the simultaneous intervals of gaps; 0 for no intervals.
     """
-    bootstrap = IdentityBootstrap.of(scored)
+    jackknife = IdentityJackknife.of(scored)
     accepted = scored.scores >= threshold
     counted = [SliceCounts.of(attribute, rows, scored.same, accepted) for attribute in attributes]
-    resampled = _resampled_counts(counted, bootstrap, seed, resamples)
-    rates = {
-        found.attribute.name: _rates(found, spread, bootstrap)
-        for found, spread in zip(counted, resampled, strict=True)
-    }
+
+    def shares(weights: Int64Array) -> FloatArray:
+        """The rates of every value of every attribute, one after the other."""
+        counts = np.concatenate([found.count(weights) for found in counted])
+        return np.stack([share_of(counts, rate) for rate in _RATES], axis=1).ravel()
+
+    deletions = jackknife.deletions(shares, seed) if resamples and counted else None
+    totals = shares(np.ones(len(scored), np.int64)) if counted else np.empty(0)
+    rates: list[SliceRate] = []
+    for found in counted:
+        for number, value in enumerate(found.attribute.values):
+            for rate in _RATES:
+                composition = found.composition(number, rate, jackknife)
+                spread = deletions.uncertainty(len(rates), composition) if deletions else None
+                share = float(totals[len(rates)])
+                name = found.attribute.name
+                rates.append(SliceRate(name, value, rate, share, composition, spread))
+    by_value = [rates[start : start + len(_RATES)] for start in range(0, len(rates), len(_RATES))]
     return Slices(
         threshold=threshold,
         pairs=len(scored),
-        slices=tuple(_slice(name, found) for name, values in rates.items() for found in values),
-        worst_gap=worst_gap(rates),
+        slices=tuple(_slice(*each) for each in by_value),
+        worst_gap=worst_gap(rates, deletions, seed=seed, draws=resamples),
     )
 
 
-def _rates(
-    counted: SliceCounts, resampled: FloatArray, bootstrap: IdentityBootstrap
-) -> list[dict[Rate, SliceRate]]:
-    """Every rate of every value."""
-    counts = counted.count(np.ones(len(bootstrap.first), np.int64))
-    return [
-        {
-            rate: SliceRate(
-                value,
-                pairs=int(total_of(counts[number], rate)),
-                share=float(share_of(counts[number], rate)),
-                spread=share_of(resampled[:, number], rate),
-                identities=counted.effective_identities(number, rate, bootstrap),
-            )
-            for rate in _RATES
-        }
-        for number, value in enumerate(counted.attribute.values)
-    ]
-
-
-def _slice(attribute: str, rates: dict[Rate, SliceRate]) -> Slice:
-    genuine, impostor = rates["fnmr"].pairs, rates["fmr"].pairs
+def _slice(accuracy: SliceRate, fmr: SliceRate, fnmr: SliceRate) -> Slice:
     return Slice(
-        attribute=attribute,
-        value=rates["accuracy"].value,
-        pairs=rates["accuracy"].pairs,
-        genuine=genuine,
-        impostor=impostor,
-        few_pairs=min(genuine, impostor) < FEWEST_PAIRS,
-        **{rate: found.estimate() for rate, found in rates.items()},
+        attribute=accuracy.attribute,
+        value=accuracy.value,
+        pairs=accuracy.pairs,
+        genuine=fnmr.pairs,
+        impostor=fmr.pairs,
+        few_pairs=min(fnmr.pairs, fmr.pairs) < FEWEST_PAIRS,
+        accuracy=accuracy.estimate(),
+        fmr=fmr.estimate(),
+        fnmr=fnmr.estimate(),
     )
 
 
-def _resampled_counts(
-    slices: Sequence[SliceCounts], bootstrap: IdentityBootstrap, seed: int, resamples: int
-) -> Iterator[FloatArray]:
-    """The counts float64 [R, V, 4] of each attribute, all from the same resamples."""
-
-    def count(weights: Int64Array) -> FloatArray:
-        return np.concatenate([found.count(weights) for found in slices])
-
-    if not slices:
-        return
-    values = [len(found.attribute.values) for found in slices]
-    counts = bootstrap.values(count, seed=seed, resamples=resamples)
-    yield from np.split(counts.reshape(resamples, sum(values), _KINDS), np.cumsum(values)[:-1], 1)
-
-
-def worst_gap(attributes: Mapping[str, Sequence[Mapping[Rate, SliceRate]]]) -> Gap | None:
+def worst_gap(
+    rates: Sequence[SliceRate], deletions: Deletions | None, *, seed: int, draws: int
+) -> Gap | None:
     """The widest gap whose interval excludes 0; if there is none, the widest of all.
 
     Rates of errors are compared and not accuracies, which depend on the share of genuine pairs.
 
     Args:
-        attributes: the rates of each value, by the attribute's name.
+        rates: every rate of every value of every attribute.
+        deletions: of these rates, in the same order; None for no interval.
+        seed: of the draws.
+        draws: for the simultaneous level.
 
     Returns:
         None if no attribute has two values with `FEWEST_PAIRS` of a kind.
     """
-    gaps = [gap for name, values in attributes.items() for gap in _gaps(name, values)]
+    enough = [
+        at
+        for at, each in enumerate(rates)
+        if each.rate in _ERROR_RATES and each.pairs >= FEWEST_PAIRS
+    ]
+    gaps = [
+        (i, j) if rates[i].share >= rates[j].share else (j, i)
+        for i, j in combinations(enough, 2)
+        if (rates[i].attribute, rates[i].rate) == (rates[j].attribute, rates[j].rate)
+    ]
     if not gaps:
         return None
-
-    def severity(gap: Gap) -> tuple[bool, float]:
-        significant = gap.difference.low is not None and gap.difference.low > 0
-        return significant, gap.difference.value or 0.0
-
-    return max(gaps, key=severity).model_copy(update={"compared": len(gaps)})
-
-
-def _gaps(attribute: str, values: Sequence[Mapping[Rate, SliceRate]]) -> Iterator[Gap]:
-    for rate in _ERROR_RATES:
-        rates = [found[rate] for found in values if found[rate].pairs >= FEWEST_PAIRS]
-        if len(rates) > 1:
-            best, *_, worst = sorted(rates, key=lambda found: found.share)
-            yield Gap(
-                attribute=attribute,
-                rate=rate,
-                worst=worst.value,
-                best=best.value,
-                difference=worst.difference_to(best),
-                compared=1,
+    widths = [rates[i].share - rates[j].share for i, j in gaps]
+    differences = [Estimate(value=width) for width in widths]
+    if deletions is not None:
+        higher, lower = np.array(gaps).T
+        between = deletions.map(lambda found: found[:, higher] - found[:, lower])
+        level = simultaneous_level(between, seed, draws)
+        fewer = [
+            min(rates[i].composition, rates[j].composition, key=lambda each: each.identities)
+            for i, j in gaps
+        ]
+        differences = [
+            _bounded(
+                width,
+                between.uncertainty(at, few).interval(width, is_rate=False, level=level),
+                SIMULTANEOUS,
             )
+            for at, (width, few) in enumerate(zip(widths, fewer, strict=True))
+        ]
+
+    def severity(at: int) -> tuple[bool, float]:
+        low = differences[at].low
+        return low is not None and low > 0, widths[at]
+
+    widest = max(range(len(gaps)), key=severity)
+    worst, best = (rates[at] for at in gaps[widest])
+    return Gap(
+        attribute=worst.attribute,
+        rate="fmr" if worst.rate == "fmr" else "fnmr",
+        worst=worst.value,
+        best=best.value,
+        difference=differences[widest],
+        compared=len(gaps),
+    )

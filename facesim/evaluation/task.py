@@ -28,8 +28,8 @@ class EvaluationTask:
         comparisons: what it has planned for ``table``.
         table: the images.
         metrics: what is measured, by name.
-        seed: of the resamples.
-        resamples: of the identities, for intervals.
+        seed: of what is drawn for intervals.
+        resamples: draws for those that need draws.
     """
 
     protocol: Spec[Protocol]

@@ -158,7 +158,7 @@ class Evaluate(Section):
         "match rate",
     )
     resamples: int = Field(
-        default=1000, ge=1000, description="bootstrap resamples of the identities, for intervals"
+        default=1000, ge=1000, description="draws for intervals of gaps between slices"
     )
     baselines: bool = Field(
         default=True,

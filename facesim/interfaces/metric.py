@@ -37,6 +37,19 @@ class Quantity:
             return True
         return value > than if self.higher_is_better else value < than
 
+    def better_side(
+        self, low: float | None, high: float | None
+    ) -> Literal["first", "second"] | None:
+        """Which of two is better if the interval of second minus first excludes 0, else None.
+
+        Args:
+            low: lower end of the interval; None if there is none.
+            high: upper end.
+        """
+        if low is None or high is None or low <= 0.0 <= high:
+            return None
+        return "second" if self.better(low, than=0.0) else "first"
+
     def best(self, values: Sequence[float | None]) -> int | None:
         """Position of the best value, the first of equals; None if no value exists."""
         best: int | None = None
@@ -49,9 +62,9 @@ class Quantity:
 class Metric(Quantity, ABC):
     """A quantity that is measured from a ROC curve, or from the scores that it counts.
 
-    The engine measures it with its interval (a bootstrap over identities calls `value` once per
-    resample), writes it to ``metrics.json`` and ``metrics.jsonl``, shows and compares it; it may
-    choose the best checkpoint (``train.best``) and steer a search (``search.metric``).
+    The engine measures it with its interval (a jackknife over identities calls `value` without
+    each identity in turn), writes it to ``metrics.json`` and ``metrics.jsonl``, shows and compares
+    it; it may choose the best checkpoint (``train.best``) and steer a search (``search.metric``).
 
     Attributes:
         name: filled in by the engine with the plugin's name, unless the metric sets its own
@@ -73,7 +86,7 @@ class Metric(Quantity, ABC):
         """The metric of a curve; ``nan`` where it does not exist.
 
         Args:
-            roc: counts each comparison as often as it was resampled; ``roc.labelled`` and
+            roc: counts each comparison as often as its weight says; ``roc.labelled`` and
                 ``roc.weights`` have the single comparisons with their identities.
             threshold: accept iff ``score >= threshold``; ``nan`` unless `at_threshold`.
         """
@@ -86,7 +99,7 @@ class Metric(Quantity, ABC):
         """The number of comparisons that it is a proportion of; None if it is not a proportion.
 
         If given, Wilson's interval, which assumes independent comparisons, is reported beside the
-        bootstrap's.
+        one over identities.
         """
         return None
 

@@ -51,7 +51,7 @@ class Estimate(JsonModel):
         value: None where the metric does not exist; ``reason`` says why.
         low: lower end of the interval; None where no interval was asked for or none exists.
         high: upper end.
-        interval: the method and level of the interval, as in ``identity_bootstrap_95``.
+        interval: the method and level of the interval, as in ``identity_jackknife_95``.
         reason: why ``value``, or an interval that was asked for, does not exist.
         point: where on the curve the metric is read, for one that is read at a point.
     """
@@ -109,8 +109,8 @@ class EvaluationResult(JsonModel):
         wilson: the metrics that are proportions, with Wilson's interval, which takes all
             comparisons for independent and so is too narrow where they share people; for
             comparison.
-        seed: of the resamples behind the intervals.
-        resamples: their number; 0 for no intervals.
+        seed: of what is drawn for the intervals.
+        resamples: draws for those intervals that need draws; 0 for no intervals.
         reasons: why a number above that stands alone (``threshold``, ``loss``) is null.
         details: what the protocol adds, as it reads it itself.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from facesim.evaluation.differences import MetricDifference
+from facesim.evaluation.slices import SIMULTANEOUS, Gap
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
@@ -135,6 +136,29 @@ def target_rates_table(
     others = ", ".join(rate_name(target) for target, at in rates if not is_measurable(at))
     rest = ((others, NOTHING, NOTHING, NOT_MEASURABLE),) if others else ()
     return Table(caption, (*columns, "95% interval", "Support"), (*measurable, *rest))
+
+
+def gap_in_words(gap: Gap | None) -> str:
+    """The widest gap between slices, and what may be concluded from it."""
+    if gap is None:
+        return "No attribute has two values with enough pairs to compare."
+    low, high = gap.difference.low, gap.difference.high
+    between = (
+        "" if low is None or high is None else f" ({signed(RATE, low)} to {signed(RATE, high)})"
+    )
+    told = (
+        f"The widest of {count(gap.compared, 'gap')}: the {gap.rate.upper()} is higher for "
+        f"{gap.attribute} {gap.worst} than for {gap.attribute} {gap.best}, by "
+        f"{signed(RATE, gap.difference.value or 0.0)} points{between}."
+    )
+    if not between:
+        return told
+    if gap.difference.interval == SIMULTANEOUS:
+        told += " The interval allows for the choice of the widest, the gap itself does not"
+        told += ": on other people it is smaller on average."
+    else:
+        told += f" The interval is not corrected for the choice among {gap.compared:,}."
+    return told if (low or 0.0) > 0 else f"{told} No gap has an interval that excludes 0."
 
 
 def words(name: str) -> str:

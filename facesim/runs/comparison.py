@@ -127,7 +127,6 @@ def _paired(
         ScoredRun(after.labelled(identities), _result(second).threshold),
         metrics,
         seed=_result(first).seed,
-        resamples=first.experiment.evaluate.resamples,
     )
     return {each.metric: each for each in found}
 

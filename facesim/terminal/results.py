@@ -15,6 +15,7 @@ from facesim.report.formatting import (
     count,
     difference,
     estimated_value,
+    gap_in_words,
     headline_metrics,
     interval,
     is_measurable,
@@ -61,6 +62,8 @@ def print_result(console: Console, files: RunFiles) -> None:
         _say(console, f"threshold {number(result.threshold)} from {result.threshold_source}")
     for metric in headline[:1]:
         _print_gain(console, metric, files.baselines)
+    if files.slices is not None and files.slices.worst_gap is not None:
+        _say(console, gap_in_words(files.slices.worst_gap))
 
 
 def print_check(console: Console, name: str, report: CheckReport) -> None:

@@ -21,14 +21,14 @@ from facesim import (
 from facesim_plugins.protocols._exhaustive_roc import exhaustive_roc, score_numbered
 
 SAMPLED_PAIRS = 20_000
-"""Pairs of a kind that intervals are made from: 1,000 resamples of them take seconds."""
+"""Pairs of a kind that intervals are made from: some 300 curves of them take seconds."""
 
 
 @protocols("exhaustive")
 class Exhaustive(Protocol):
     """Compare all ``N (N - 1) / 2`` pairs of a table, whose scores are counted and not kept.
 
-    The values are exact. Intervals come from the identity bootstrap of a random sample, at most
+    The values are exact. Intervals come from the identity jackknife of a random sample, at most
     :data:`SAMPLED_PAIRS` of either kind, around the exact value: the sample's own randomness is in
     them, so that they tend to be wider than those of all pairs would be. An FMR too small to be
     measured on the sample has a TAR and no interval.

@@ -125,7 +125,6 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
             ScoredRun(scored, result.threshold),
             METRICS,
             seed=0,
-            resamples=50,
         ),
     )
     write_json(folder / "baselines.json", [chance])

@@ -110,7 +110,7 @@ def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc, band: RocBan
     ]
     text = f"The true accept rate is {'; '.join(at)}." if at else "No target FAR is measurable."
     text += f" The area under the curve is {number(roc.area)}. The dotted line is chance."
-    how = "The band is a 95% interval at each FMR, from a bootstrap over identities."
+    how = "The band is a 95% interval at each FMR, from a jackknife over identities."
     return f"{text} {how}" if band is not None else text
 
 

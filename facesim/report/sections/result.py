@@ -59,7 +59,7 @@ def _verdict(result: EvaluationResult) -> str:
     text = f"{percent(accuracy.value)} of {on} are decided correctly"
     if accuracy.low is not None:
         between = interval(RATE, accuracy.low, accuracy.high)
-        text += f"; the 95% interval, from a bootstrap over the identities, is {between}"
+        text += f"; the 95% interval, from a jackknife over the identities, is {between}"
     elif accuracy.reason:
         text += f"; there is no interval, since {accuracy.reason}"
     return f"{text}. The threshold comes from {result.threshold_source}."

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
-from facesim.evaluation.slices import FEWEST_PAIRS, Gap, Slice, Slices
-from facesim.interfaces.result import Estimate
+from facesim.evaluation.slices import FEWEST_PAIRS, Slice, Slices
 from facesim.page import Block, Plot, Section, Table, Text
-from facesim.report.formatting import RATE, count, estimate, signed
+from facesim.report.formatting import RATE, count, estimate, gap_in_words
 from facesim.report.plots.intervals import Line, interval_plot
 
 _DRAWN = 16
@@ -33,8 +32,8 @@ def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
         for line in _lines(each)
     ]
     told = (
-        f"{_in_words(slices.worst_gap)} A pair counts for a value if both of its images have it; "
-        "the threshold is the same for all. Lines are 95% intervals."
+        f"{gap_in_words(slices.worst_gap)} A pair counts for a value if both of its images have "
+        "it; the threshold is the same for all. Lines are 95% intervals, each by itself."
     )
     if len(drawn) < len(attributes):
         told += f" The plot shows the {count(len(drawn), 'attribute')} with the widest gaps."
@@ -45,28 +44,6 @@ def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
         interval_plot(lines, "Error rate"),
         _table(slices.slices),
     )
-
-
-def _in_words(gap: Gap | None) -> str:
-    if gap is None:
-        return "No attribute has two values with enough pairs to compare."
-    excludes_0 = gap.difference.low is not None and gap.difference.low > 0
-    which = " whose interval excludes 0" if excludes_0 else ""
-    told = (
-        f"The widest of {gap.compared:,} gaps{which}: the {gap.rate.upper()} is higher for "
-        f"{gap.attribute} {gap.worst} than for {gap.attribute} {gap.best}, by "
-        f"{_points(gap.difference)}, not corrected for the choice among {gap.compared:,}."
-    )
-    return told if excludes_0 else f"{told} No gap has an interval that excludes 0."
-
-
-def _points(difference: Estimate) -> str:
-    if difference.value is None:
-        return difference.reason or "an unknown difference"
-    told = f"{signed(RATE, difference.value)} points"
-    if difference.low is None or difference.high is None:
-        return told
-    return f"{told} ({signed(RATE, difference.low)} to {signed(RATE, difference.high)})"
 
 
 def _by_gap(slices: Sequence[Slice]) -> list[str]:

@@ -14,7 +14,7 @@ from facesim.evaluation.evaluate import (
     estimate_metrics,
     evaluate_scores,
 )
-from facesim.evaluation.intervals import INTERVAL_NAME
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult
@@ -206,28 +206,29 @@ def test_one_kind_of_pairs_has_an_accuracy_and_no_area(genuine_share: float) -> 
     assert "there is no" in (answers[AREA].reason or "")
 
 
-class IdentitiesSeen(Metric):
-    """A metric of the single comparisons, resampled with their weights."""
+class MeanScore(Metric):
+    """A metric of the single comparisons with their weights."""
 
-    label = "Identities seen"
+    label = "Mean score"
     unit = "number"
-    range = (0.0, float("inf"))
+    range = (-float("inf"), float("inf"))
 
     def value(self, roc: Roc, threshold: float) -> float:
         assert roc.labelled is not None
         weights = np.ones(len(roc.labelled)) if roc.weights is None else roc.weights
-        return float(len(np.unique(roc.labelled.first[weights > 0])))
+        return float(np.average(roc.labelled.scores, weights=weights))
 
 
 def test_a_metric_may_read_the_single_comparisons_and_their_weights() -> None:
-    result = evaluate_scores(draw(), {"seen": IdentitiesSeen()}, resamples=50)
-    found = result.metrics["seen"]
-    assert found.value == 20
+    scored = draw()
+    found = evaluate_scores(scored, {"mean": MeanScore()}, resamples=50).metrics["mean"]
+    assert found.value == pytest.approx(scored.scores.mean())
     assert found.low is not None
-    assert found.low < 20
+    assert found.high is not None
+    assert found.low < scored.scores.mean() < found.high
 
 
-class Undefined(IdentitiesSeen):
+class Undefined(MeanScore):
     """A metric that is not a number, and does not say so."""
 
     def value(self, roc: Roc, threshold: float) -> float:

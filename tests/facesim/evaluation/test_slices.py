@@ -5,8 +5,8 @@ import pytest
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
-from facesim.evaluation.intervals import IdentityBootstrap, bootstrap_interval
-from facesim.evaluation.slices import Slice, Slices, measure_slices
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
+from facesim.evaluation.slices import SIMULTANEOUS, Slice, Slices, measure_slices
 from facesim.interfaces.scores import LabelledScores
 
 IMAGES, PEOPLE, PAIRS = 200, 40, 3000
@@ -74,22 +74,57 @@ def test_pairs_across_values_or_of_unknown_value_are_in_no_slice() -> None:
     assert 0 < inside < PAIRS
 
 
-def test_intervals_are_those_of_the_bootstrap_over_all_identities() -> None:
+def test_intervals_are_those_of_the_jackknife_over_all_identities() -> None:
     found = measured([HARD, GLASSES]).slices[1]
     inside: BoolArray = (FIRST % 2 == 1) & (SECOND % 2 == 1) & ~GENUINE
-    bootstrap = IdentityBootstrap.of(LabelledScores.of(SCORES, GENUINE, FIRST, SECOND))
-    spread = [
-        weights[inside & (SCORES >= 1.0)].sum() / weights[inside].sum()
-        for weights in bootstrap.weights(0, 200)
-    ]
-    people = IdentityBootstrap.of(
-        LabelledScores.of(SCORES[inside], GENUINE[inside], FIRST[inside], SECOND[inside])
-    )
-    expected = bootstrap_interval(
-        found.fmr.value or math.nan, np.array(spread), people.effective_identities, is_rate=True
+    jackknife = IdentityJackknife.of(LabelledScores.of(SCORES, GENUINE, FIRST, SECOND))
+
+    def fmr(weights: Int64Array) -> list[float]:
+        return [weights[inside & (SCORES >= 1.0)].sum() / weights[inside].sum()]
+
+    composition = jackknife.composition(np.flatnonzero(inside))
+    expected = (
+        jackknife.deletions(fmr, 0)
+        .uncertainty(0, composition)
+        .interval(found.fmr.value or math.nan, is_rate=True)
     )
     assert (found.fmr.low, found.fmr.high) == pytest.approx((expected.low, expected.high))
-    assert found.fmr.interval == "identity_bootstrap_95"
+    assert found.fmr.interval == INTERVAL_NAME
+
+
+def test_among_forty_columns_of_coin_flips_no_gap_is_claimed() -> None:
+    claims = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        ease, commonness = 0.7 * random.normal(size=PEOPLE), 0.4 * random.normal(size=PEOPLE)
+        scores = random.normal(size=PAIRS)
+        scores += np.where(GENUINE, 2 + ease[FIRST], commonness[FIRST] + commonness[SECOND])
+        flips = random.integers(2, size=(40, PEOPLE))
+        columns = [
+            AttributeValues(f"rnd{at}", ("0", "1"), flip[IDENTITIES])
+            for at, flip in enumerate(flips)
+        ]
+        gap = measured(columns, scores).worst_gap
+        assert gap is not None
+        assert gap.compared == 80
+        assert gap.difference.interval == SIMULTANEOUS
+        assert gap.difference.low is not None
+        claims += gap.difference.low > 0
+    assert claims <= 1
+
+
+def test_an_interval_among_more_gaps_is_wider() -> None:
+    few = measured([HARD]).worst_gap
+    random = np.random.default_rng(1)
+    noise = [
+        AttributeValues(f"rnd{at}", ("0", "1"), random.integers(2, size=PEOPLE)[IDENTITIES])
+        for at in range(30)
+    ]
+    many = measured([HARD, *noise]).worst_gap
+    assert few is not None
+    assert many is not None
+    assert (few.attribute, few.difference.value) == (many.attribute, many.difference.value)
+    assert (few.difference.low or 0) > (many.difference.low or 0) > 0
 
 
 def test_the_worst_gap_is_named_with_its_interval() -> None:

@@ -45,7 +45,7 @@ def baseline(name: str, gap: float, people: int = 30) -> Baseline:
         description="a sentence",
         result=evaluate_scores(weak, METRICS, thresholds=at(gap / 2), resamples=100),
         differences=paired_differences(
-            ScoredRun(weak, gap / 2), ScoredRun(trained, 1.0), METRICS, seed=0, resamples=100
+            ScoredRun(weak, gap / 2), ScoredRun(trained, 1.0), METRICS, seed=0
         ),
     )
 

@@ -23,7 +23,7 @@ from facesim import (
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.calibration import OperatingPoint
 from facesim.evaluation.evaluate import SAMPLED_INTERVAL_NAME, Thresholds, evaluate_scores
-from facesim.evaluation.intervals import INTERVAL_NAME
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME
 from facesim.evaluation.task import EvaluationTask
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim_plugins.protocols import exhaustive
@@ -102,8 +102,10 @@ def test_the_metrics_are_those_of_a_list_of_all_pairs() -> None:
     )
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
+        # Ends of intervals differ a little: the random groups follow the order of the pairs.
+        within = 0.01 if name.endswith((".low.", ".high.")) else 1e-6
         assert value == (
-            pytest.approx(theirs[name], abs=1e-6) if isinstance(value, float) else theirs[name]
+            pytest.approx(theirs[name], abs=within) if isinstance(value, float) else theirs[name]
         ), name
 
 

@@ -1,8 +1,9 @@
 """Errors by attribute on the page."""
 
-from facesim.evaluation.slices import Gap, Slice, Slices
+from facesim.evaluation.slices import SIMULTANEOUS, Gap, Slice, Slices
 from facesim.interfaces.result import Estimate
 from facesim.page import Plot, Text
+from facesim.report.formatting import gap_in_words
 from facesim.report.sections.slices import slices_section
 
 
@@ -27,13 +28,13 @@ def plot_of(slices: Slices) -> Plot:
     return plot
 
 
-def gap(low: float) -> Gap:
+def gap(low: float, interval: str = SIMULTANEOUS) -> Gap:
     return Gap(
         attribute="glasses",
         rate="fmr",
         worst="yes",
         best="no",
-        difference=Estimate(value=0.1, low=low, high=0.2),
+        difference=Estimate(value=0.1, low=low, high=0.2, interval=interval),
         compared=3,
     )
 
@@ -64,11 +65,17 @@ def test_the_widest_gap_is_told_with_what_it_was_chosen_from() -> None:
     slices = (slice_of("glasses", "yes", 0.3), slice_of("glasses", "no", 0.2))
     shown = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=gap(0.05)))
     assert shown.description.startswith(
-        "The widest of 3 gaps whose interval excludes 0: the FMR is higher for glasses yes than "
-        "for glasses no, by +10.00 points (+5.00 to +20.00), not corrected for the choice among 3."
+        "The widest of 3 gaps: the FMR is higher for glasses yes than for glasses no, by +10.00 "
+        "points (+5.00 to +20.00). The interval allows for the choice of the widest, the gap "
+        "itself does not: on other people it is smaller on average."
     )
     luck = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=gap(-0.05)))
     assert "No gap has an interval that excludes 0." in luck.description
+
+
+def test_a_gap_of_an_earlier_version_is_called_uncorrected() -> None:
+    earlier = gap(0.05, "identity_bootstrap_95")
+    assert gap_in_words(earlier).endswith("is not corrected for the choice among 3.")
 
 
 def test_notes_stand_alone_where_nothing_can_be_drawn() -> None:

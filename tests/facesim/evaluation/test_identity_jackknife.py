@@ -1,0 +1,189 @@
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facesim.arrays import Int64Array
+from facesim.evaluation.identity_jackknife import (
+    MOST_GROUPS,
+    Composition,
+    Deletions,
+    IdentityJackknife,
+    Statistics,
+    Uncertainty,
+    simultaneous_level,
+)
+from facesim.interfaces.scores import LabelledScores
+
+FIRST = np.array([7, 7, 3, 9, 3, 9, 7, 4, 4])
+SECOND = np.array([7, 3, 9, 7, 3, 9, 9, 4, 7])
+VALUES = np.random.default_rng(0).normal(size=9)
+
+
+def jackknife_of(first: Int64Array, second: Int64Array) -> IdentityJackknife:
+    """Of pairs whose scores do not matter."""
+    scores = np.zeros(len(first))
+    return IdentityJackknife.of(LabelledScores.of(scores, first == second, first, second))
+
+
+def share_of(values: npt.NDArray[Any]) -> Statistics:
+    """The mean of one number per pair."""
+    return lambda weights: [float(weights @ values / weights.sum())]
+
+
+def test_deletions_are_the_statistic_without_all_pairs_of_each_identity() -> None:
+    found = jackknife_of(FIRST, SECOND).deletions(share_of(VALUES), seed=0)
+    expected = [VALUES[(who != FIRST) & (who != SECOND)].mean() for who in (3, 4, 7, 9)]
+    np.testing.assert_allclose(found.identities[:, 0], expected)
+    genuine = [np.delete(VALUES, at).mean() for at in np.flatnonzero(FIRST == SECOND)]
+    np.testing.assert_allclose(np.sort(found.genuine[:, 0]), np.sort(genuine))
+    assert found.impostor.shape == (5, 1)
+
+
+def test_the_variance_of_genuine_pairs_is_that_of_the_means_of_people() -> None:
+    people = np.repeat(np.arange(6), 4)
+    values = np.random.default_rng(1).normal(size=24)
+    (found,) = jackknife_of(people, people).uncertainties(share_of(values), seed=0)
+    means = values.reshape(6, 4).mean(axis=1)
+    assert found.variance == pytest.approx(max(means.var(ddof=1) / 6, values.var(ddof=1) / 24))
+
+
+def test_the_variance_of_impostor_pairs_is_that_of_their_mean() -> None:
+    """Simulated with and without an effect of people; resampling people gives three times it."""
+    random = np.random.default_rng(2)
+    first, second = np.array([(i, j) for i in range(15) for j in range(i)]).T
+    jackknife = jackknife_of(first, second)
+    for effect in (0.0, 0.5):
+        means, variances = [], []
+        for _ in range(150):
+            people = effect * random.normal(size=15)
+            values = random.normal(size=len(first)) + people[first] + people[second]
+            (found,) = jackknife.uncertainties(share_of(values), seed=0)
+            means.append(values.mean())
+            variances.append(found.variance)
+        assert 0.8 < np.mean(variances) / np.var(means) < 1.5
+
+
+def test_more_identities_than_the_most_groups_are_deleted_in_groups() -> None:
+    people = np.repeat(np.arange(1000), 2)
+    values = np.random.default_rng(3).normal(size=2000)
+    found = jackknife_of(people, people).deletions(
+        lambda weights: [float(weights @ values / weights.sum()), float(weights.sum())], seed=0
+    )
+    assert found.identities.shape == (MOST_GROUPS, 2)
+    np.testing.assert_array_equal(found.identities[:, 1], 1990)
+    variance = found.uncertainty(0, jackknife_of(people, people).composition()).variance
+    assert variance == pytest.approx(values.var() / 2000, rel=0.3)
+
+
+def test_equally_present_identities_count_in_full() -> None:
+    people = np.arange(12)
+    assert jackknife_of(people, people).composition().identities == pytest.approx(12)
+    assert jackknife_of(people, np.roll(people, 1)).composition().identities == pytest.approx(12)
+
+
+def test_an_identity_that_holds_most_pairs_leaves_few_effective_ones() -> None:
+    people = np.array([0] * 100 + [1, 2, 3])
+    assert jackknife_of(people, people).composition().identities < 1.1
+
+
+def test_no_pairs_have_no_identities() -> None:
+    nobody = np.empty(0, np.int64)
+    jackknife = jackknife_of(nobody, nobody)
+    assert (jackknife.identities, jackknife.composition().identities) == (0, 0)
+
+
+def of(identities: float, variance: float = 0.0009, mean: float = 0.8) -> Uncertainty:
+    """As of pairs that share nobody but within their identity."""
+    composition = Composition((1000, 0), (identities, 0.0))
+    return Uncertainty(variance, 0.0, mean, undefined=0, deletions=50, composition=composition)
+
+
+def test_with_many_identities_it_is_two_standard_errors_either_way() -> None:
+    interval = of(1e6).interval(0.8, is_rate=False)
+    assert (interval.low, interval.high) == pytest.approx((0.7412, 0.8588), abs=1e-4)
+    as_rate = of(1e6).interval(0.8, is_rate=True)
+    assert (as_rate.low, as_rate.high) == pytest.approx((0.7412, 0.8588), abs=1e-2)
+
+
+@pytest.mark.parametrize("is_rate", [True, False])
+def test_fewer_identities_make_it_wider(is_rate: bool) -> None:
+    widths = []
+    for identities in (1000, 40, 10, 4):
+        interval = of(identities).interval(0.8, is_rate=is_rate)
+        assert interval.low is not None
+        assert interval.high is not None
+        widths.append(interval.high - interval.low)
+    assert widths == sorted(widths)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_rate_without_any_error_is_wider_than_of_independent_pairs(value: float) -> None:
+    interval = of(20, variance=0.0, mean=value).interval(value, is_rate=True)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 4 / 1000 < interval.high - interval.low < 0.05
+    assert interval.low <= value <= interval.high
+
+
+def test_a_rate_stays_within_0_and_1() -> None:
+    interval = of(5, mean=0.99).interval(0.99, is_rate=True)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 0 < interval.low < 0.99 < interval.high <= 1
+
+
+def test_a_rate_is_less_certain_than_few_people_who_happen_to_be_alike() -> None:
+    alike = replace(of(6, variance=1e-6), expected=0.0009)
+    assert alike.moderated == pytest.approx((5 * 1e-6 + 2 * 0.0009) / 7)
+    assert replace(of(1e6, variance=1e-6), expected=0.0009).moderated < 1.01e-6
+
+
+def test_too_few_identities_have_no_interval_but_a_reason() -> None:
+    interval = of(2.5).interval(0.8, is_rate=True)
+    assert interval.low is None
+    assert "only 2.5 effective identities" in (interval.reason or "")
+
+
+def test_a_metric_that_some_identities_alone_make_possible_has_no_interval_but_a_reason() -> None:
+    people = np.arange(10)
+    found = jackknife_of(people, people).uncertainties(
+        lambda weights: [1.0 if weights[:2].all() else math.nan], seed=0
+    )
+    interval = found[0].interval(0.8, is_rate=True)
+    assert interval.low is None
+    assert interval.reason == "the metric does not exist without the pairs of 2 of 10 identities"
+
+
+def test_a_simultaneous_level_is_bonferronis_of_independent_statistics() -> None:
+    changes = np.random.default_rng(0).normal(size=(400, 20))
+    nothing = np.empty((0, 20))
+    level = simultaneous_level(Deletions(changes, nothing, nothing), seed=0, draws=4000)
+    assert 1 - level == pytest.approx(0.05 / 20, rel=0.25)
+    same = Deletions(np.repeat(changes[:, :1], 20, axis=1), nothing, nothing)
+    assert simultaneous_level(same, seed=0, draws=4000) == pytest.approx(0.95, abs=0.01)
+
+
+def test_of_twelve_unequal_people_it_covers_without_being_twice_as_wide_as_needed() -> None:
+    """A short form of ``tests/benchmarks/bootstrap_coverage.py``."""
+    people, half, repeats = 12, 240, 150
+    truth = 0.5 * math.erfc(-1.25 / math.hypot(0.7, 1) / math.sqrt(2))
+    values, ends = [], []
+    for seed in range(repeats):
+        random = np.random.default_rng(seed)
+        presence = np.minimum(random.pareto(1.5, people) + 0.3, 10)
+        shown = random.choice(people, half, p=presence / presence.sum())
+        scores = random.normal(size=half) + 2.5 + 0.7 * random.normal(size=people)[shown]
+        accepted = scores >= 1.25
+        (found,) = jackknife_of(shown, shown).uncertainties(share_of(accepted), seed=0)
+        interval = found.interval(float(accepted.mean()), is_rate=True)
+        values.append(accepted.mean())
+        ends.append((interval.low, interval.high))
+    low, high = np.array(ends, np.float64).T
+    has_one = np.isfinite(low)
+    assert has_one.mean() > 0.9
+    assert ((low <= truth) & (truth <= high))[has_one].mean() > 0.93
+    assert np.mean((high - low)[has_one]) / (3.92 * np.std(values)) < 1.4
