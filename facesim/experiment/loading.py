@@ -30,6 +30,30 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     return load_with_source(path, overrides)[0]
 
 
+def load_resolved(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Load an experiment that facesim wrote, with every default in it, as it was meant then.
+
+    Args:
+        path: the file.
+        overrides: assignments as ``--set`` takes them.
+
+    Raises:
+        ExperimentError: with every problem that was found, each with file, line and column.
+    """
+    return with_pairs_of_seed(load_experiment(path, overrides))
+
+
+def with_pairs_of_seed(experiment: Experiment) -> Experiment:
+    """The experiment as it was meant before ``evaluate.seed`` existed, unless it says that key.
+
+    Pairs and resamples followed ``seed`` then.
+    """
+    if "seed" in experiment.evaluate.model_fields_set:
+        return experiment
+    evaluate = experiment.evaluate.model_copy(update={"seed": experiment.seed})
+    return experiment.model_copy(update={"evaluate": evaluate})
+
+
 def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Node]:
     """Like :func:`load_experiment`, together with the merged tree that the experiment came from.
 

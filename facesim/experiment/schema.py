@@ -28,7 +28,7 @@ class Experiment(Section):
         max_length=100,
         description="name of the run's folder",
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="determines everything random")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="decides all that training draws")
     plugins: tuple[str, ...] = Field(
         default=(), description="modules, or ./file.py relative to this file, that define plugins"
     )

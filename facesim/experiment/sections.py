@@ -127,6 +127,13 @@ class Train(Section):
 class Evaluate(Section):
     """How a trained system is evaluated."""
 
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="decides the drawn pairs of val and test, and the resamples; not the "
+        "experiment's, so that trainings with different seeds are measured on the same pairs",
+    )
     protocol: Annotated[Spec[Protocol], interfaces.protocols] = Field(
         default_factory=lambda: interfaces.protocols.default,
         validate_default=True,

@@ -119,13 +119,22 @@ def _row(comparison: Comparison, metric: Metric) -> tuple[str, ...]:
 
 def comparison_notes(comparison: Comparison) -> list[Text]:
     """One sentence per run on its first metric, and a warning where it could not be paired."""
-    headline = headline_metrics(comparison.runs[0].result, comparison.metrics)
+    first, *others = comparison.runs
+    headline = headline_metrics(first.result, comparison.metrics)
     notes = []
-    for run in comparison.runs[1:]:
+    for run in others:
         if run.why_unpaired is not None:
             told = (
                 f"{run.label} is compared as if it were independent of the first run: "
                 f"{run.why_unpaired}. This shows fewer differences than a paired comparison."
+            )
+            notes.append(Text(told, "warning"))
+        if run.shared_pairs is not None:
+            shared = count(run.shared_pairs, "pair")
+            told = (
+                f"{run.label} was evaluated on other pairs than the first run. The differences are "
+                f"of the {shared} that both share, out of {first.result.pairs:,} and "
+                f"{run.result.pairs:,}; the metrics beside them are of all pairs of each run."
             )
             notes.append(Text(told, "warning"))
         for metric in headline[:1]:

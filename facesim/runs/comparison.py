@@ -16,7 +16,11 @@ from facesim.interfaces.result import EvaluationResult
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
-from facesim.runs.scored_pairs import NamedPairs
+from facesim.runs.scored_pairs import NamedPairs, shared_pairs
+
+_ENOUGH_SHARED = 0.5
+"""Runs are compared on the pairs that they share if these are such a share of the genuine and of
+the impostor pairs of the run that has fewer: a few pairs show less than all, as independent."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class ComparedRun:
         result: its evaluation.
         differences: to the first run, by metric; empty for the first run itself.
         why_unpaired: why the differences are not paired, if they are not.
+        shared_pairs: of how many pairs the differences are, where the runs share a part only.
     """
 
     label: str
@@ -36,6 +41,7 @@ class ComparedRun:
     result: EvaluationResult
     differences: dict[str, MetricDifference]
     why_unpaired: str | None = None
+    shared_pairs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,9 @@ class Comparison:
 def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
     """Compare runs with the first of them.
 
-    Runs on the same pairs are compared on the same resamples of the identities; other runs as if
-    independent, which shows fewer differences.
+    Runs on the same pairs are compared on the same resamples of the identities; runs on other pairs
+    on those that they share, if that is at least half of the genuine and of the impostor pairs of
+    the run that has fewer; all others as if independent, which shows fewer differences.
 
     Args:
         runs: two or more.
@@ -81,16 +88,16 @@ def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
     }
     compared = [ComparedRun(labels[0], read[0], results[0], {})]
     for label, files, result in zip(labels[1:], read[1:], results[1:], strict=True):
-        why_unpaired = None
+        why_unpaired = shared = None
         try:
-            differences = _paired(read[0], files, metrics)
+            differences, shared = _paired(read[0], files, metrics)
         except FacesimError as error:
             why_unpaired = str(error)
             differences = {
                 name: independent_difference(metric, results[0].metrics[name], result.metrics[name])
                 for name, metric in metrics.items()
             }
-        compared.append(ComparedRun(label, files, result, differences, why_unpaired))
+        compared.append(ComparedRun(label, files, result, differences, why_unpaired, shared))
     configuration = differing_values([files.experiment.as_data() for files in read])
     return Comparison(name, tuple(compared), metrics, configuration)
 
@@ -116,11 +123,17 @@ def _result(files: RunFiles) -> EvaluationResult:
 
 def _paired(
     first: RunFiles, second: RunFiles, metrics: Mapping[str, Metric]
-) -> dict[str, MetricDifference]:
-    """Raises a FacesimError that says why the runs cannot be paired."""
+) -> tuple[dict[str, MetricDifference], int | None]:
+    """The differences, and of how many pairs they are if not of all.
+
+    Raises a FacesimError that says why the runs cannot be paired.
+    """
     before, after = _scored(first), _scored(second)
+    shared = None
     if not before.same_pairs_as(after):
-        raise FacesimError("it was evaluated on other pairs")
+        every = max(len(before), len(after))
+        before, after = _shared(before, after)
+        shared = len(before) if len(before) < every else None
     identities = first.identities(before)
     found = paired_differences(
         ScoredRun(before.labelled(identities), _result(first).threshold),
@@ -128,7 +141,20 @@ def _paired(
         metrics,
         seed=_result(first).seed,
     )
-    return {each.metric: each for each in found}
+    return {each.metric: each for each in found}, shared
+
+
+def _shared(before: NamedPairs, after: NamedPairs) -> tuple[NamedPairs, NamedPairs]:
+    """The pairs of both, which must be enough to stand for those of either run."""
+    shared = shared_pairs(before, after)
+    for same, kind in ((True, "genuine"), (False, "impostor")):
+        in_both, *in_each = (int((each.same == same).sum()) for each in (shared[0], before, after))
+        if in_both < _ENOUGH_SHARED * min(in_each) or not in_both:
+            raise FacesimError(
+                f"it was evaluated on other pairs: the two runs share {in_both:,} of their "
+                f"{in_each[0]:,} and {in_each[1]:,} {kind} pairs"
+            )
+    return shared
 
 
 def _scored(files: RunFiles) -> NamedPairs:

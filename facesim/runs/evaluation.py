@@ -139,7 +139,7 @@ def _task(plan: EvaluationPlan, test: Split) -> EvaluationTask:
         plan_comparisons(experiment, test, plan.pairs_file),
         test.table,
         measured_metrics(experiment),
-        seed=derive_seed(experiment.seed, "bootstrap"),
+        seed=derive_seed(experiment.evaluate.seed, "bootstrap"),
         resamples=experiment.evaluate.resamples,
     )
 

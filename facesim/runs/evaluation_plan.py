@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
-from facesim.experiment.loading import load_experiment
+from facesim.experiment.loading import load_resolved
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import EvaluationFile, RunDirectory, RunFile
 
@@ -35,7 +35,12 @@ _CHANGE_NO_RESULT = (
     "device",
 )
 _OF_VAL = ("data.val", "evaluate.val_pairs")
-_DRAWS_VAL = (*_OF_VAL, "evaluate.pairs_per_image", "evaluate.same_fraction")
+_DRAWS_VAL = (
+    *_OF_VAL,
+    "evaluate.seed",
+    "evaluate.pairs_per_image",
+    "evaluate.same_fraction",
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -120,7 +125,7 @@ def plan_evaluation(
             belongs to another evaluation, or val is changed and not evaluated.
     """
     file = directory.path / RunFile.EXPERIMENT
-    experiment = load_experiment(file, overrides) if overrides else trained
+    experiment = load_resolved(file, overrides) if overrides else trained
     changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
     recalibrates = recalibrate or chosen == OWN
@@ -165,7 +170,7 @@ def _refuse_another_meaning_of_the_name(
     file = plan.folder / EvaluationFile.EXPERIMENT
     if not (plan.is_done and file.is_file()):
         return
-    before = differences(load_experiment(file).as_data(), plan.experiment.as_data())
+    before = differences(load_resolved(file).as_data(), plan.experiment.as_data())
     listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_RESULT)]
     if listed:
         lines = "\n".join(listed)

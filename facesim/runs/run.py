@@ -9,7 +9,7 @@ from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
-from facesim.experiment.loading import load_experiment
+from facesim.experiment.loading import load_experiment, with_pairs_of_seed
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
@@ -85,7 +85,7 @@ class Run:
         made = (out / experiment.name).glob(f"[!.]*/{RunFile.EXPERIMENT}")
         for file in sorted(made, reverse=True):
             run = cls.open(file.parent, processes)
-            if run.experiment.as_data() == experiment.as_data() and run.missing_stages:
+            if run.missing_stages and not run.changes(experiment):
                 return run
         return None
 
@@ -102,7 +102,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved experiment."""
-        return load_experiment(self.path / RunFile.EXPERIMENT)
+        return with_pairs_of_seed(self._written)
 
     @cached_property
     def components(self) -> RunComponents:
@@ -130,13 +130,22 @@ class Run:
         """Its log so far; None before the first start."""
         return read_log(self.path / RunFile.LOG)
 
+    def changes(self, experiment: Experiment) -> dict[str, str]:
+        """What an experiment changes of the run's, ``old -> new`` by dotted key.
+
+        A run of before ``evaluate.seed`` existed keeps its pairs under a file that leaves it out.
+        """
+        if "seed" not in self._written.evaluate.model_fields_set:
+            experiment = with_pairs_of_seed(experiment)
+        return differences(self.experiment.as_data(), experiment.as_data())
+
     def require_experiment(self, experiment: Experiment) -> None:
         """Raise if an experiment is not the one that the run was started with.
 
         Raises:
             FacesimError: with the differences.
         """
-        changed = differences(self.experiment.as_data(), experiment.as_data())
+        changed = self.changes(experiment)
         if changed:
             listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
             raise FacesimError(
@@ -223,6 +232,10 @@ class Run:
                 instance without one of its plugins.
         """
         return read_run(self.directory, self.experiment, name, self.tables)
+
+    @cached_property
+    def _written(self) -> Experiment:
+        return load_experiment(self.path / RunFile.EXPERIMENT)
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         val_pairs = self.directory.pairs_file("val")

@@ -9,7 +9,7 @@ from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.slices import Slices
-from facesim.experiment.loading import load_experiment
+from facesim.experiment.loading import load_resolved
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.metric import Metric
@@ -132,7 +132,7 @@ def read_run(
         path=path,
         name=name,
         experiment=experiment,
-        evaluated=load_experiment(changed) if changed.is_file() else experiment,
+        evaluated=load_resolved(changed) if changed.is_file() else experiment,
         starts=read_starts(path / RunFile.ENVIRONMENT),
         log=read_log(path / RunFile.LOG),
         result=_read(folder / EvaluationFile.METRICS, EvaluationResult),

@@ -87,9 +87,35 @@ class NamedPairs:
         """Whether both hold the same pairs in the same order."""
         return np.array_equal(self.files, other.files) and np.array_equal(self.same, other.same)
 
+    def rows_of_pairs(self) -> dict[tuple[str, str, bool], int]:
+        """The row of each pair by its files, in alphabetical order, and by ``same``."""
+        sides, same = np.sort(self.files, axis=1).tolist(), self.same.tolist()
+        pairs = zip(sides, same, strict=True)
+        return {(*files, is_same): row for row, (files, is_same) in enumerate(pairs)}
+
+    def taken(self, rows: Sequence[int]) -> "NamedPairs":
+        """Some of the pairs, by their rows."""
+        at = np.array(rows, np.int64)
+        identities, probabilities = self.identities, self.probabilities
+        return NamedPairs(
+            self.files[at],
+            self.same[at],
+            self.scores[at],
+            None if probabilities is None else probabilities[at],
+            None if identities is None else replace(identities, codes=identities.codes[at]),
+        )
+
     def labelled(self, identities: PairIdentities) -> LabelledScores:
         """The scores with the identities of these pairs."""
         return LabelledScores.of(self.scores, self.same, *identities.codes.T)
+
+
+def shared_pairs(first: NamedPairs, second: NamedPairs) -> tuple[NamedPairs, NamedPairs]:
+    """The pairs that both hold, whichever file stands first, in one order and each once."""
+    rows_of = first.rows_of_pairs(), second.rows_of_pairs()
+    both = [pair for pair in rows_of[0] if pair in rows_of[1]]
+    ours, theirs = ([rows[pair] for pair in both] for rows in rows_of)
+    return first.taken(ours), second.taken(theirs)
 
 
 def write_scored_pairs(

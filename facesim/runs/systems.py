@@ -79,7 +79,7 @@ class NetworkSystem(System):
 
 @dataclass(frozen=True)
 class Chance(System):
-    """A random score for each pair, a function of the experiment's seed and the split's name."""
+    """A random score for each pair, a function of a seed and the split's name."""
 
     seed: int
     split: str
@@ -119,8 +119,8 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
     yield BaselineSystem(
         "chance",
         "a random score for each pair",
-        Chance(experiment.seed, val.name),
-        Chance(experiment.seed, test.name),
+        Chance(experiment.evaluate.seed, val.name),
+        Chance(experiment.evaluate.seed, test.name),
     )
     pixels = raw_pixels(trained.device)
     size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}

@@ -45,7 +45,7 @@ def plan_comparisons(experiment: Experiment, test: Split, path: Path | None = No
             return choose_pairs(experiment, test)
         return _read(path, experiment, test)
 
-    seed = derive_seed(experiment.seed, "protocol")
+    seed = derive_seed(experiment.evaluate.seed, "protocol")
     protocol = experiment.evaluate.protocol.build()
     comparisons = protocol.plan(test.table, listed_pairs, seed)
     if path is not None and comparisons.pairs is not None and not path.exists():
@@ -68,7 +68,7 @@ def choose_all_pairs(experiment: Experiment, splits: Iterable[Split]) -> dict[st
 def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
     """The pairs that the experiment lists for a split, else the dataset's own, else drawn ones.
 
-    What is drawn is a function of the experiment's seed and the split's name.
+    What is drawn is a function of ``evaluate.seed`` and the split's name.
 
     Raises:
         FacesimError: the list does not fit the table, or the split allows no pairs.
@@ -83,7 +83,7 @@ def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
         split.table,
         settings.pairs_per_image,
         settings.same_fraction,
-        derive_seed(experiment.seed, "pairs", split.name),
+        derive_seed(settings.seed, "pairs", split.name),
     )
 
 

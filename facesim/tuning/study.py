@@ -158,6 +158,12 @@ def open_study(plan: Plan) -> optuna.Study:
     return study
 
 
+def began_before_evaluate_seed(plan: Plan) -> bool:
+    """Whether the study was begun by a facesim whose pairs followed the experiment's seed."""
+    study = optuna.load_study(study_name=plan.name, storage=open_storage(plan.storage, plan.folder))
+    return "seed" not in study.user_attrs[_DEFINITION]["base"]["evaluate"]
+
+
 def study_exists(plan: Plan) -> bool:
     """Whether the storage holds the plan's study."""
     if plan.storage is None and not plan.folder.exists():

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 
 from facesim.errors import FacesimError
+from facesim.experiment.loading import with_pairs_of_seed
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import RunFile
@@ -18,7 +19,7 @@ from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.storage import EPOCHS, IS_BASE, RUN
-from facesim.tuning.study import Plan, open_study
+from facesim.tuning.study import Plan, began_before_evaluate_seed, open_study
 from facesim.tuning.trial_queue import TrialQueue
 
 
@@ -110,7 +111,13 @@ class SearchTrial:
 
 
 def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, folder: Path) -> Run:
-    """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
+    """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``.
+
+    In a study of before ``evaluate.seed`` existed its pairs follow ``seed``, as those of the
+    trials that are done.
+    """
+    if began_before_evaluate_seed(plan):
+        experiment = with_pairs_of_seed(experiment)
     left = _left_behind(trial, experiment)
     if left is not None:
         return left
@@ -128,7 +135,7 @@ def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
     try:
         run = Run.open(Path(path))
         with run.directory.locked():
-            same = run.experiment.as_data() == experiment.as_data()
+            same = not run.changes(experiment)
     except FacesimError:
         return None
     return run if same else None

@@ -31,6 +31,18 @@ def test_that_runs_could_not_be_paired_is_a_warning(
     assert "as if it were independent" in page
 
 
+def test_that_runs_are_compared_on_shared_pairs_is_a_warning(
+    build_run: Callable[..., Run],
+) -> None:
+    runs = [build_run("one"), build_run("two")]
+    file = runs[1].directory.evaluation("test") / "scores.csv"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[:-60]) + "\n")
+    told = " ".join(printed(compare_runs(runs)).split())
+    assert "two was evaluated on other pairs than the first run" in told
+    assert "The differences are of the 300 pairs that both share, out of 360 and 360" in told
+
+
 def test_page_and_terminal_say_the_same(build_run: Callable[..., Run], tmp_path: Path) -> None:
     comparison = compare_runs([build_run("one"), build_run("two", out_dim=8)])
     out = write_comparison(comparison, tmp_path / "compare.html")

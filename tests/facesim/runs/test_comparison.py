@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 
 from facesim.errors import FacesimError
@@ -30,10 +31,47 @@ def test_runs_on_other_pairs_are_compared_as_if_they_were_independent(
     build_run: Callable[..., Run],
 ) -> None:
     comparison = compare_runs([build_run("one"), build_run("two", pairs_seed=1)])
-    assert comparison.runs[1].why_unpaired == "it was evaluated on other pairs"
+    assert comparison.runs[1].shared_pairs is None
+    assert comparison.runs[1].why_unpaired == (
+        "it was evaluated on other pairs: the two runs share 7 of their 180 and 180 impostor pairs"
+    )
     found = comparison.runs[1].differences["accuracy"]
     assert None not in (found.low, found.difference, found.high)
     assert (found.low or 0) < (found.difference or 0) < (found.high or 0)
+
+
+def test_runs_that_share_most_of_their_pairs_are_compared_on_those(
+    build_run: Callable[..., Run],
+) -> None:
+    """In any order, and with either file first; of what one run lacks nothing is known."""
+    weak, strong = build_run("weak", 0.5), build_run("strong", 3.0)
+    whole = compare_runs([weak, strong]).runs[1].differences["accuracy"]
+    file = strong.directory.evaluation("test") / "scores.csv"
+    scores = pd.read_csv(file, dtype={"identity1": str, "identity2": str})
+    turned = {
+        "file1": "file2",
+        "file2": "file1",
+        "identity1": "identity2",
+        "identity2": "identity1",
+    }
+    scores.rename(columns=turned)[::-1].to_csv(file, index=False)
+    reordered = compare_runs([weak, strong]).runs[1]
+    assert (reordered.shared_pairs, reordered.why_unpaired) == (None, None)
+    assert reordered.differences["accuracy"] == whole
+    scores[scores.index % 4 > 0].to_csv(file, index=False)
+    part = compare_runs([weak, strong]).runs[1]
+    assert (part.shared_pairs, part.why_unpaired) == (270, None)
+    kept = pd.read_csv(weak.directory.evaluation("test") / "scores.csv")[scores.index % 4 > 0]
+    assert part.differences["accuracy"].difference == pytest.approx(
+        accuracy(scores.loc[kept.index], strong) - accuracy(kept, weak)
+    )
+
+
+def accuracy(scores: pd.DataFrame, run: Run) -> float:
+    result = run.read().result
+    assert result is not None
+    assert result.threshold is not None
+    return float(((scores["score"] >= result.threshold) == scores["same"]).mean())
 
 
 def test_three_runs_are_compared_with_the_first(build_run: Callable[..., Run]) -> None:

@@ -64,6 +64,8 @@ def test_a_search_ends_with_an_honest_summary_and_an_experiment_that_runs(
     for system in systems:
         runs = [Run.open(Path(run)) for run in system.runs]
         assert [run.experiment.seed for run in runs] == [1, 2, 3]
+        drawn = [run.directory.pairs_file(name) for run in runs for name in ("val", "test")]
+        assert len({file.read_bytes() for file in drawn}) == 2  # with every seed the same pairs
         measured = [json.loads((run.path / "eval/test/metrics.json").read_text()) for run in runs]
         assert [each["metrics"]["accuracy"]["value"] for each in measured] == list(
             system.test["accuracy"].values

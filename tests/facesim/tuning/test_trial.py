@@ -261,6 +261,7 @@ def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
     monkeypatch.setattr("facesim.tuning.trial.share_trunk", lambda *_: None)
+    open_study(plan)
     experiment = plan.space.base
     other = experiment.model_copy(update={"seed": 1})
     directory = RunDirectory.create(plan.folder, other if left == "other" else experiment)
@@ -273,3 +274,20 @@ def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
         run = begin_or_continue(plan, trial, experiment, plan.folder)
     assert run.path == (directory.path if left == "same" else begun.path)
     assert trial.user_attrs[RUN] == str(run.path)
+
+
+@pytest.mark.parametrize("knows_the_key", [True, False])
+def test_a_study_of_before_keeps_the_pairs_of_its_seed(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, *, knows_the_key: bool
+) -> None:
+    """Its further trials are measured on the pairs of those that are done."""
+    monkeypatch.setattr("facesim.tuning.trial.share_trunk", lambda *_: None)
+    study = open_study(plan)
+    definition = study.user_attrs["facesim"]
+    if not knows_the_key:
+        del definition["base"]["evaluate"]["seed"]
+        study.set_user_attr("facesim", definition)
+        open_study(plan)  # it is the same study
+    fresh = plan.space.base.model_copy(update={"seed": 7})
+    run = begin_or_continue(plan, optuna.create_study().ask(), fresh, plan.folder)
+    assert run.experiment.evaluate.seed == (0 if knows_the_key else 7)
