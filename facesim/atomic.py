@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +38,19 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to a file atomically."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
+    """Remove the temporary files of killed writers.
+
+    Args:
+        folder: looked at itself, without the folders in it.
+        older_than: seconds since the last change; 0 where no other process writes there now.
+    """
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):  # somebody else removed it, or may
+            if path.is_file() and time.time() - path.stat().st_mtime >= older_than:
+                path.unlink()
 
 
 def _flush_folder(folder: Path) -> None:

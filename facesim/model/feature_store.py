@@ -4,9 +4,7 @@ import errno
 import logging
 import shutil
 import threading
-import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facesim.arrays import Int64Array
+from facesim.atomic import remove_leftovers
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
 from facesim.model.feature_chunk import (
@@ -204,10 +203,7 @@ class FeatureStore:
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of killed processes that are an hour old or more."""
-        for path in self.folder.glob("*.tmp"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
-                    path.unlink()
+        remove_leftovers(self.folder, _LEFTOVER_SECONDS)
 
     def size_bytes(self) -> int:
         """Size of the store on disk, in bytes."""

@@ -1,6 +1,8 @@
 """The directory of one run: created once, never overwritten, locked by one process."""
 
 import errno
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +13,7 @@ from tempfile import mkdtemp
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, PositiveInt
 
+from facesim.atomic import remove_leftovers
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json, write_json
@@ -47,6 +50,12 @@ class EvaluationFile(StrEnum):
     SLICES = "slices.json"
     METRICS = "metrics.json"
 
+
+_REPORT_SECONDS = 10.0
+"""What is written without the lock, the report, is written within a moment."""
+
+_CREATE_SECONDS = 3600.0
+"""A run directory that another process is making has its name long before."""
 
 FORMAT = 2
 """Of the directories that this version writes; it reads format 1 as well, which names itself
@@ -87,6 +96,9 @@ class RunDirectory:
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         try:
             parent.mkdir(parents=True, exist_ok=True)
+            for leftover in parent.glob(".*.tmp"):
+                if time.time() - leftover.stat().st_mtime > _CREATE_SECONDS:
+                    shutil.rmtree(leftover, ignore_errors=True)
             unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
             for folder in ("checkpoints", "pairs", "eval"):
                 (unfinished / folder).mkdir()
@@ -121,6 +133,13 @@ class RunDirectory:
     def evaluation(self, name: str) -> Path:
         """The folder of one evaluation; ``name`` is a plain file name."""
         return self.path / "eval" / name
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of killed writers; the run is locked."""
+        for folder in ("checkpoints", "pairs", "eval/*"):
+            for found in self.path.glob(folder):
+                remove_leftovers(found)
+        remove_leftovers(self.path, older_than=_REPORT_SECONDS)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

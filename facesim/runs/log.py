@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from facesim.errors import DataError
+from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Tracker
 
 _RENAMED = {"far": "fmr"}
@@ -23,16 +23,21 @@ class RunLog:
         path: the file; created where there is none.
         trackers: already started.
         keep_bytes: where a resumed run goes on; lines after that are written again.
+
+    Attributes:
+        lost_bytes: of those to keep, how many the file had no more.
     """
 
     def __init__(self, path: Path, trackers: Sequence[Tracker] = (), keep_bytes: int = 0) -> None:
-        self._file = path.open("ab")
+        self._path = path
+        self._file = path.open("ab", buffering=0)
         self._trackers = trackers
-        os.truncate(path, min(keep_bytes, path.stat().st_size))
+        self.lost_bytes = max(keep_bytes - path.stat().st_size, 0)
+        os.truncate(path, keep_bytes if not self.lost_bytes else _whole_lines(path.read_bytes()))
 
-    @property
-    def length(self) -> int:
-        """Bytes of ``metrics.jsonl`` so far, all of them handed to the operating system."""
+    def flush(self) -> int:
+        """Wait until every line is on the disk, and return the bytes of ``metrics.jsonl``."""
+        os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
@@ -59,9 +64,16 @@ class RunLog:
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in values.items()
         }
-        line = json.dumps({"kind": kind, **strict}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        line = json.dumps({"kind": kind, **strict}, allow_nan=False).encode() + b"\n"
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            while line:  # a full disk takes a part, and refuses the next
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            os.truncate(self._path, before)  # a line is whole or not there
+            raise FacesimError(
+                f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -99,8 +111,8 @@ def read_log(path: Path) -> TrainingLog | None:
     """
     if not path.is_file():
         return None
-    text = path.read_text(encoding="utf-8")
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    content = path.read_bytes()
+    lines = content[: _whole_lines(content)].splitlines()
     entries = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
     last = entries[-1].get("kind") if entries else None
     return TrainingLog(
@@ -115,10 +127,15 @@ def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
     return {_RENAMED.get(name, name): value for name, value in entry.items()}
 
 
-def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+def _whole_lines(content: bytes) -> int:
+    """Bytes up to the end of the last whole line."""
+    return content.rfind(b"\n") + 1
+
+
+def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # JSON's and UTF-8's errors
         raise DataError(f"{path}:{number}: not JSON: {error}; delete the line") from None
     if not isinstance(entry, dict):
         raise DataError(f"{path}:{number}: not a JSON object; delete the line")

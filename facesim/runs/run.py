@@ -80,13 +80,18 @@ class Run:
     ) -> "Run | None":
         """The newest unfinished run of the same resolved experiment in ``out``.
 
-        Other evaluations than its own are not looked at.
+        Other evaluations than its own are not looked at. A run that cannot be read, or that another
+        user or program left, is named and passed over.
         """
+        processes = processes or Processes()
         made = (out / experiment.name).glob(f"[!.]*/{RunFile.EXPERIMENT}")
         for file in sorted(made, reverse=True):
-            run = cls.open(file.parent, processes)
-            if run.missing_stages and not run.changes(experiment):
-                return run
+            try:
+                run = cls.open(file.parent, processes)
+                if run.missing_stages and not run.changes(experiment):
+                    return run
+            except (FacesimError, OSError) as error:
+                processes.reporter.say(f"{file.parent} is passed over, it cannot be read: {error}")
         return None
 
     @property

@@ -1,9 +1,10 @@
 """A session of a run: the directory locked, its stages known, the last checkpoint restored."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration
 from facesim.interfaces import Tracker
 from facesim.interfaces.result import EvaluationResult
@@ -58,6 +59,7 @@ def run_session(
     reporter.say(f"run directory: {directory.path}")
     deterministically = deterministic(experiment.train.deterministic)
     with directory.locked(), deterministically, stop_on_signals() as stop:
+        directory.remove_leftovers()
         for split in components.splits:
             table = split.table
             reporter.say(f"{split.name}: {len(table)} images of {len(table.labels)} identities")
@@ -75,6 +77,11 @@ def run_session(
         record_environment(directory.path / RunFile.ENVIRONMENT, experiment, device)
         trackers = _started(components, directory)
         log = RunLog(directory.path / RunFile.LOG, trackers, progress.log_bytes)
+        if log.lost_bytes:
+            reporter.say(
+                f"{RunFile.LOG} is {log.lost_bytes} bytes shorter than the last checkpoint says: "
+                "its last entries are lost; weights and metrics do not depend on them"
+            )
         interruptible = InterruptibleReporter(reporter, stop)
         try:
             yield Session(progress, log, replace(processes, reporter=interruptible))
@@ -85,7 +92,8 @@ def run_session(
             log.finish("pruned")
             raise
         except BaseException:
-            log.finish("failed")
+            with suppress(FacesimError):  # the log itself may be what failed
+                log.finish("failed")
             raise
         log.finish("finished")
 

@@ -39,9 +39,8 @@ def ignore_epoch(epochs_done: int, values: Values) -> None:
 class LogWriter(Protocol):
     """Receives what the loop measures."""
 
-    @property
-    def length(self) -> int:
-        """Bytes written so far, where a resumed run goes on."""
+    def flush(self) -> int:
+        """Put all lines on the disk; returns their bytes, after which a resumed run goes on."""
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Log values by name at a step."""
@@ -218,7 +217,7 @@ class Trainer:
 
     def _save(self) -> None:
         self._read_losses()
-        self.progress.log_bytes = self.log.length
+        self.progress.log_bytes = self.log.flush()
         save_checkpoint(self.checkpoints.last, self.components.state, self.progress)
 
     def _save_periodic(self) -> None:

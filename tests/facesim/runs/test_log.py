@@ -1,5 +1,6 @@
 """metrics.jsonl is strict JSON, goes on where a checkpoint stood, and is read back."""
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from facesim import Tracker
-from facesim.errors import DataError
+from facesim.errors import DataError, FacesimError
 from facesim.runs.log import RunLog, read_log
 
 TRAIN = '{"kind": "train", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n'
@@ -37,7 +38,7 @@ def test_each_line_is_one_strict_json_object(path: Path) -> None:
 def test_what_came_after_the_checkpoint_is_dropped_even_half_a_line(path: Path) -> None:
     log = RunLog(path)
     log.write("train", 1, {})
-    kept = log.length
+    kept = log.flush()
     log.write("train", 2, {})
     log.finish("failed")
     with path.open("ab") as file:
@@ -47,8 +48,42 @@ def test_what_came_after_the_checkpoint_is_dropped_even_half_a_line(path: Path) 
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
 
 
+def test_a_log_that_is_shorter_than_it_was_says_so_and_keeps_whole_lines(path: Path) -> None:
+    path.write_text(TRAIN + '{"kind": "val", "st')
+    log = RunLog(path, keep_bytes=len(TRAIN) + len(VAL))
+    assert log.lost_bytes == len(VAL) - len('{"kind": "val", "st')
+    assert path.read_text() == TRAIN
+    assert RunLog(path, keep_bytes=len(TRAIN)).lost_bytes == 0
+
+
+def test_a_line_that_was_cut_by_a_full_disk_is_taken_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunLog(path)
+    log.write("train", 1, {})
+    whole = path.read_bytes()
+
+    class Full:
+        def __init__(self, file: Any) -> None:
+            self.file, self.room = file, 5
+
+        def fileno(self) -> int:
+            return int(self.file.fileno())
+
+        def write(self, data: bytes) -> int:
+            if not self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            room, self.room = self.room, 0
+            return int(self.file.write(data[:room]))
+
+    monkeypatch.setattr(log, "_file", Full(log._file))
+    with pytest.raises(FacesimError, match="No space left"):
+        log.write("train", 2, {})
+    assert path.read_bytes() == whole
+
+
 def test_a_new_run_starts_an_empty_log(path: Path) -> None:
-    assert RunLog(path).length == 0
+    assert RunLog(path).flush() == 0
 
 
 class Recording(Tracker):
@@ -95,9 +130,10 @@ def test_a_line_that_is_still_being_written_is_left_out(path: Path) -> None:
     assert log.status == "running"
 
 
-def test_a_damaged_line_is_named(path: Path) -> None:
-    path.write_text(TRAIN + "nonsense\n")
-    with pytest.raises(DataError, match=r"metrics.jsonl:2: not JSON"):
+@pytest.mark.parametrize("line", [b"nonsense", b'{"kind": "\xff"}', b"[1]"])
+def test_a_damaged_line_is_named(path: Path, line: bytes) -> None:
+    path.write_bytes(TRAIN.encode() + line + b"\n")
+    with pytest.raises(DataError, match=r"metrics.jsonl:2: not (a )?JSON"):
         read_log(path)
 
 

@@ -17,6 +17,14 @@ from facesim.runs.session import run_session
 from facesim.training.stop import Stopped, TrainingCancelled
 
 
+class Said(SilentReporter):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 @pytest.fixture
 def run(tiny: Experiment, tmp_path: Path) -> Run:
     return Run.begin(tiny, tmp_path)
@@ -64,21 +72,16 @@ def test_each_start_is_recorded(run: Run) -> None:
 def test_it_says_what_the_tables_hold_and_where_it_resumes(
     tiny: Experiment, tmp_path: Path
 ) -> None:
-    heard: list[str] = []
-
-    class Listening(SilentReporter):
-        def say(self, text: str) -> None:
-            heard.append(text)
-
+    said = Said()
     run = Run.begin(tiny, tmp_path)
     run.train()
     again = Run.open(run.path)
-    with held(again, Processes(Listening())) as session:
+    with held(again, Processes(said)) as session:
         assert session.progress.epoch == 3
         assert session.progress.step == 18
-    assert heard[0] == f"run directory: {run.path}"
-    assert "train: 48 images of 8 identities" in heard
-    assert heard[-1] == "resuming at epoch 4, batch 1 (step 18)"
+    assert said.lines[0] == f"run directory: {run.path}"
+    assert "train: 48 images of 8 identities" in said.lines
+    assert said.lines[-1] == "resuming at epoch 4, batch 1 (step 18)"
 
 
 def test_the_callers_settings_of_torch_come_back(run: Run) -> None:
@@ -210,3 +213,55 @@ def test_a_linter_report_that_a_kill_prevented_is_made(short: Experiment, tmp_pa
     assert done(run)["lint"] is False
     Run.open(run.path).complete()
     assert (run.path / "lint.json").read_text() == found
+
+
+def test_a_run_that_cannot_be_read_is_named_and_passed_over(
+    short: Experiment, tmp_path: Path
+) -> None:
+    unfinished = Run.begin(short, tmp_path)
+    for name, content in (("99990101-000001", "name: ["), ("99990101-000002", "name: other")):
+        (tmp_path / "tiny" / name).mkdir()
+        (tmp_path / "tiny" / name / "experiment.yaml").write_text(content)
+    torn = Run.begin(short, tmp_path)
+    (torn.path / "metrics.jsonl").write_text("nonsense\n")
+    torn.path.rename(torn.path.with_name("99990101-000003"))
+    said = Said()
+    found = Run.latest_unfinished(short, tmp_path, Processes(said))
+    assert found is not None
+    assert found.path == unfinished.path
+    assert [line.split(" is passed over")[0][-1] for line in said.lines] == ["3", "2", "1"]
+    assert "metrics.jsonl:1: not JSON" in said.lines[0]
+
+
+def test_a_directory_that_was_never_finished_being_made_is_not_seen_and_is_cleared(
+    short: Experiment, tmp_path: Path
+) -> None:
+    half = tmp_path / "tiny" / ".20200101-000000.abc.tmp"
+    half.mkdir(parents=True)
+    (half / "experiment.yaml").write_text(short.as_yaml())
+    assert Run.latest_unfinished(short, tmp_path) is None
+    os.utime(half, (0, 0))
+    Run.begin(short, tmp_path)
+    assert not half.exists()
+
+
+def test_temporary_files_of_a_killed_process_are_removed(run: Run) -> None:
+    old = [run.path / "checkpoints" / ".last.pt.a.tmp", run.path / ".report.html.b.tmp"]
+    young = run.path / ".report.html.c.tmp"
+    for path in (*old, young):
+        path.touch()
+    os.utime(old[1], (0, 0))
+    with held(run):
+        pass
+    assert [path for path in (*old, young) if path.exists()] == [young]
+
+
+def test_a_log_that_lost_lines_is_said(short: Experiment, tmp_path: Path) -> None:
+    run = Run.begin(short, tmp_path)
+    run.train()
+    log = run.path / "metrics.jsonl"
+    log.write_bytes(log.read_bytes()[:100])
+    said = Said()
+    with held(Run.open(run.path), Processes(said)):
+        pass
+    assert any("metrics.jsonl is" in line and "bytes shorter" in line for line in said.lines)

@@ -35,8 +35,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self.lines: list[tuple[str, int, Mapping[str, Any]]] = []
 
-    @property
-    def length(self) -> int:
+    def flush(self) -> int:
         return len(self.lines)
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
