@@ -1,5 +1,6 @@
 """Evaluation of a trained run: thresholds from val, metrics on test."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from hashlib import sha256
 
@@ -52,13 +53,16 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     test = load_split(plan.experiment, "test", network, tables)
     begin_files(plan)
     task = _task(plan, test)
-    lint = _lint(plan, tables, task.comparisons.pairs, processes)
+    val = _Val(plan, network, tables)
+    pairs = {} if task.comparisons.pairs is None else {plan.name: task.comparisons.pairs}
+    if plan.recalibrates and plan.draws_val:
+        pairs[plan.val_name] = val.pairs
+    lint = _lint(plan, tables, pairs, processes)
     lint.require_no_errors()
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
             processes.reporter.say(str(line))
     system = NetworkSystem(network, test, plan.experiment, processes)
-    val = _Val(plan, network, tables)
     calibration = _calibration(plan, system, val)
     source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
@@ -109,7 +113,7 @@ class _Val:
 
 
 def _lint(
-    plan: EvaluationPlan, tables: Tables, pairs: PairSet | None, processes: Processes
+    plan: EvaluationPlan, tables: Tables, pairs: Mapping[str, PairSet], processes: Processes
 ) -> LintReport:
     """Lint what is measured against every split that the run has seen."""
     own, other = plan.trained.data, plan.experiment.data
@@ -120,8 +124,8 @@ def _lint(
         except FacesimError as error:
             unread[name] = str(error)
     calibration = None
-    if plan.recalibrates and other.val != own.val:
-        calibration = NamedImages(f"val of {plan.name}", tables.read("val", other.val))
+    if plan.recalibrates and plan.draws_val:
+        calibration = NamedImages(plan.val_name, tables.read("val", other.val))
     linted = LintedEvaluation(
         NamedImages(plan.name, tables.read("test", other.test)),
         calibration,

@@ -82,9 +82,19 @@ class EvaluationPlan:
         return any(is_within(key, ("data.val", "data.test")) for key in self.changes)
 
     @property
+    def draws_val(self) -> bool:
+        """Whether it chooses other pairs of val, or pairs of another val."""
+        return any(is_within(key, _DRAWS_VAL) for key in self.changes)
+
+    @property
+    def val_name(self) -> str:
+        """What findings call its val, if it is not the run's."""
+        return f"val of {self.name}" if self.draws_val else "val"
+
+    @property
     def val_pairs_file(self) -> Path:
         """The pairs of val: the run's own, unless this evaluation chooses others."""
-        if any(is_within(key, _DRAWS_VAL) for key in self.changes):
+        if self.draws_val:
             return self.folder / EvaluationFile.VAL_PAIRS
         return self.directory.pairs_file("val")
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from facesim.data.image_digests import Digests, TableDigests
 from facesim.data.linter.findings import Findings, LintReport
+from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
+from facesim.data.linter.properties import lint_properties
 from facesim.data.linter.protocol import read_digests
 from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
 from facesim.data.perceptual_hash import perceptual_hashes
@@ -60,7 +62,7 @@ class LintedEvaluation:
 def lint_evaluation(
     experiment: Experiment,
     linted: LintedEvaluation,
-    pairs: PairSet | None,
+    pairs: Mapping[str, PairSet],
     processes: Processes,
 ) -> LintReport:
     """Lint one evaluation of a run, by identity and by image content.
@@ -73,7 +75,7 @@ def lint_evaluation(
     Args:
         experiment: of the evaluation; sets the severity of each rule.
         linted: the splits.
-        pairs: to be compared; None if no pairs are listed.
+        pairs: to be compared, by the name of the split.
         processes: show progress while new images are read.
 
     Raises:
@@ -101,9 +103,18 @@ def lint_evaluation(
         )
     if "test" in seen and measured.name != "test":
         _tested_before(seen, measured.name, None if calibration is None else threshold, findings)
-    if pairs is not None:
-        far = experiment.evaluate.smallest_far
-        lint_pairs(measured.name, measured.table, pairs, far, findings)
+    if linted.is_new:
+        others = ("test",) if measured.name != "test" else ()
+        tables = {name: found.table for name, found in seen.items() if name not in others}
+        alike = {
+            name: table
+            for name, table in tables.items()
+            if _number_people_alike(table, measured.table)
+        }
+        lint_label_spelling(alike, findings)
+        lint_properties(tables, pairs, findings, processes)
+    for name, listed in pairs.items():
+        lint_pairs(name, seen[name].table, listed, experiment.evaluate.smallest_far, findings)
     return findings.report()
 
 
@@ -153,7 +164,7 @@ def _readable(
 def _lint_couple(couple: Mapping[str, _Images], hashes: _Hashes | None, findings: Findings) -> None:
     tables = {name: images.table for name, images in couple.items()}
     digests = {name: images.digests for name, images in couple.items()}
-    if hashes is None or _number_people_alike(tables):
+    if hashes is None or _number_people_alike(*tables.values()):
         lint_identities(tables, findings)
     else:
         _lint_numbers(tables, findings)
@@ -163,13 +174,13 @@ def _lint_couple(couple: Mapping[str, _Images], hashes: _Hashes | None, findings
         lint_near_images(tables, digests, of_each, findings)
 
 
-def _number_people_alike(tables: Mapping[str, FaceTable]) -> bool:
+def _number_people_alike(first: FaceTable, second: FaceTable) -> bool:
     """Whether equal labels of two tables mean one person, even if they are numbers.
 
     Data sets number their people from 0 or 1, each for itself; names and tables of one folder, or
     of folders side by side, are taken at their word.
     """
-    left, right = (table.root.absolute() for table in tables.values())
+    left, right = (table.root.absolute() for table in (first, second))
     return left == right or left.parent == right.parent
 
 

@@ -18,6 +18,9 @@ WARNINGS: frozenset[Rule] = frozenset(
         "tested_before",
         "unread_split",
         "same_numbers",
+        "split_differs",
+        "too_few_genuine",
+        "pair_hint",
     }
 )
 """Rules whose default severity is a warning; the others are errors."""

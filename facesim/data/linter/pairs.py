@@ -15,6 +15,9 @@ from facesim.interfaces.fmr_support import (
 DOMINANT_SHARE = 0.25
 """An identity in more than this share of the pairs dominates the result."""
 
+DOMINANT_SHARE_OF_A_KIND = 0.5
+"""The same for the genuine and for the impostor pairs alone, of which there may be few."""
+
 
 def lint_pairs(
     split: str, table: FaceTable, pairs: PairSet, smallest_far: float, findings: Findings
@@ -31,6 +34,7 @@ def lint_pairs(
     _self_pairs(split, table, pairs, findings)
     _repeated_pairs(split, table, pairs, findings)
     _folds(split, table, pairs, findings)
+    _both_kinds(split, table, pairs, findings)
     _impostors(split, pairs, smallest_far, findings)
     _dominance(split, table, pairs, findings)
 
@@ -79,6 +83,24 @@ def _folds(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> 
         findings.add("identity_in_two_folds", message, rows, _more(shared))
 
 
+def _both_kinds(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
+    genuine, impostor = int(pairs.same.sum()), int((~pairs.same).sum())
+    if not (genuine and impostor):
+        findings.add(
+            "one_kind_of_pair",
+            f"{split} has {genuine:,} genuine and {impostor:,} impostor pairs: an error rate needs "
+            f"both kinds; is the column `same` 1 for genuine pairs and 0 for impostors?",
+        )
+    elif genuine < RULE_OF_30:
+        people = len(np.unique(table.identities[pairs.rows[pairs.same, 0]]))
+        findings.add(
+            "too_few_genuine",
+            f"{split} has {genuine:,} genuine pairs, of {people:,} identities: one of them is "
+            f"{1 / genuine:.1%} of the FNMR, and without any error it may still be "
+            f"{min(1.0, RULE_OF_3 / genuine):.0%}; list {RULE_OF_30} or more",
+        )
+
+
 def _impostors(split: str, pairs: PairSet, smallest_far: float, findings: Findings) -> None:
     impostors = int((~pairs.same).sum())
     if not_measurable_reason(smallest_far, impostors):
@@ -93,18 +115,25 @@ def _impostors(split: str, pairs: PairSet, smallest_far: float, findings: Findin
 
 
 def _dominance(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
-    sides = table.identities[pairs.rows]
-    once = np.where(sides[:, 0] == sides[:, 1], -1, sides[:, 1])
-    people = np.concatenate([sides[:, 0], once[once >= 0]])
-    counts = np.bincount(people, minlength=len(table.labels))
-    most = int(counts.argmax())
-    share = counts[most] / max(len(pairs.rows), 1)
-    if share > DOMINANT_SHARE and (counts > 0).sum() > 1 / DOMINANT_SHARE:
-        findings.add(
-            "dominant_identity",
-            f"identity {table.labels[most]} is in {share:.0%} of the pairs of {split}, more than "
-            f"{DOMINANT_SHARE:.0%}",
-        )
+    every = np.ones(len(pairs), bool)
+    for kind, some, most_share in (
+        ("pairs", every, DOMINANT_SHARE),
+        ("genuine pairs", pairs.same, DOMINANT_SHARE_OF_A_KIND),
+        ("impostor pairs", ~pairs.same, DOMINANT_SHARE_OF_A_KIND),
+    ):
+        sides = table.identities[pairs.rows[some]]
+        once = np.where(sides[:, 0] == sides[:, 1], -1, sides[:, 1])
+        people = np.concatenate([sides[:, 0], once[once >= 0]])
+        counts = np.bincount(people, minlength=len(table.labels))
+        most = int(counts.argmax())
+        share = counts[most] / max(len(sides), 1)
+        if share > most_share and (counts > 0).sum() > 1 / DOMINANT_SHARE:
+            findings.add(
+                "dominant_identity",
+                f"identity {table.labels[most]} is in {share:.0%} of the {kind} of {split}, more "
+                f"than {most_share:.0%}: the result is mostly about this person",
+            )
+            return
 
 
 def _named(table: FaceTable, pairs: PairSet, which: Int64Array) -> list[str]:

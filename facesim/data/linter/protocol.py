@@ -5,7 +5,9 @@ from typing import Protocol
 
 from facesim.data.image_digests import Digests, TableDigests
 from facesim.data.linter.findings import Findings, LintReport
+from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
+from facesim.data.linter.properties import lint_properties
 from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
 from facesim.data.perceptual_hash import perceptual_hashes
 from facesim.experiment.schema import Experiment
@@ -49,6 +51,7 @@ def lint_protocol(
     findings = Findings(experiment.lint)
     tables = {split.name: split.table for split in splits}
     lint_identities(tables, findings)
+    lint_label_spelling(tables, findings)
     digests = {split.name: read_digests(split, processes) for split in splits}
     lint_same_images(tables, digests, findings)
     if findings.watches("near_image_in_two_splits"):
@@ -58,6 +61,7 @@ def lint_protocol(
             with processes.reporter.task(title, len(split.table)) as advance:
                 hashes[split.name] = perceptual_hashes(split.table, digests[split.name], advance)
         lint_near_images(tables, digests, hashes, findings)
+    lint_properties(tables, pairs, findings, processes)
     for name, drawn in pairs.items():
         lint_pairs(name, tables[name], drawn, experiment.evaluate.smallest_far, findings)
     return findings.report()

@@ -8,7 +8,7 @@ import pytest
 
 from facesim.data.linter.findings import ROWS_SHOWN, Finding, Findings
 from facesim.data.linter.pairs import lint_pairs
-from facesim.experiment.sections import Rule
+from facesim.experiment.sections import Rule, Severity
 from facesim.interfaces import FaceTable, PairSet
 
 PEOPLE, IMAGES = 8, 4
@@ -35,8 +35,8 @@ def pair_set(rows: Sequence[Sequence[int]], **changes: object) -> PairSet:
     return PairSet(**{"rows": array, "same": same, **changes})
 
 
-def linted(pairs: PairSet, smallest_far: float = 0.5) -> dict[Rule, Finding]:
-    findings = Findings({})
+def linted(pairs: PairSet, smallest_far: float = 0.5, few: Severity = "off") -> dict[Rule, Finding]:
+    findings = Findings({"too_few_genuine": few})
     lint_pairs("test", TABLE, pairs, smallest_far, findings)
     return {finding.rule: finding for finding in findings.report().findings}
 
@@ -127,3 +127,32 @@ def test_many_rows_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     found = linted(pair_set([*GOOD, *([number, number] for number in range(32))]))
     assert len(found["self_pair"].rows) == ROWS_SHOWN + 1
     assert found["self_pair"].rows[-1] == f"... and {32 - ROWS_SHOWN} more"
+
+
+def test_three_genuine_pairs_measure_no_fnmr() -> None:
+    found = linted(pair_set([*GOOD[:3], *GOOD[8:]]), few="warning")
+    assert found["too_few_genuine"].severity == "warning"
+    assert "3 genuine pairs, of 3 identities: one of them is 33.3%" in (
+        found["too_few_genuine"].message
+    )
+    enough = [
+        [row(person, a), row(person, b)] for person in range(8) for a in range(4) for b in range(a)
+    ]
+    assert "too_few_genuine" not in linted(pair_set([*enough, *GOOD[8:]]), few="warning")
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(slice(8, None), "0 genuine and 8"), (slice(8), "8 genuine and 0")]
+)
+def test_pairs_of_one_kind_measure_nothing(kept: slice, told: str) -> None:
+    found = linted(pair_set(GOOD[kept]))
+    assert found["one_kind_of_pair"].severity == "error"
+    assert told in found["one_kind_of_pair"].message
+
+
+def test_an_identity_that_most_genuine_pairs_are_of() -> None:
+    ours = [[row(0, a), row(0, b)] for a in range(IMAGES) for b in range(a)]
+    others = [[row(p, 2), row(q, 3)] for p in range(1, PEOPLE) for q in range(1, p)]
+    found = linted(pair_set([*ours, *GOOD[1:6], *others]))
+    assert set(found) == {"dominant_identity"}
+    assert "identity person 0 is in 55% of the genuine pairs" in found["dominant_identity"].message

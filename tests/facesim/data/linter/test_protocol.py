@@ -85,6 +85,7 @@ def linted(experiment: Experiment) -> tuple[Finding, ...]:
 def test_clean_splits_have_no_error_and_no_near_image(data: Data) -> None:
     assert {finding.rule for finding in linted(data.experiment())} <= {
         "too_few_impostors",
+        "too_few_genuine",
         "dominant_identity",
     }
 
