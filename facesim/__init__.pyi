@@ -29,6 +29,7 @@ from facesim.interfaces import Evaluator as Evaluator
 from facesim.interfaces import FaceTable as FaceTable
 from facesim.interfaces import FmrStatus as FmrStatus
 from facesim.interfaces import FmrSupport as FmrSupport
+from facesim.interfaces import FnmrAtFmr as FnmrAtFmr
 from facesim.interfaces import Head as Head
 from facesim.interfaces import LabelledScores as LabelledScores
 from facesim.interfaces import Loss as Loss
@@ -41,6 +42,7 @@ from facesim.interfaces import PairSet as PairSet
 from facesim.interfaces import ParameterGroups as ParameterGroups
 from facesim.interfaces import Protocol as Protocol
 from facesim.interfaces import ProtocolReport as ProtocolReport
+from facesim.interfaces import RateAtFmr as RateAtFmr
 from facesim.interfaces import Roc as Roc
 from facesim.interfaces import Sampler as Sampler
 from facesim.interfaces import ScoredPairs as ScoredPairs

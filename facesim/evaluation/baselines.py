@@ -9,6 +9,7 @@ from torch.nn import functional
 from facesim.evaluation.calibration import choose_operating_points
 from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds
+from facesim.evaluation.headline import metrics_of_result
 from facesim.evaluation.task import EvaluationTask
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import (
@@ -93,7 +94,7 @@ def measure_baseline(
     differences = paired_differences(
         scored_run(measured, task.table),
         scored_run(trained, task.table),
-        task.metrics,
+        metrics_of_result(trained.result, task.metrics),
         seed=task.seed,
     )
     return Baseline(

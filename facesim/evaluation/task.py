@@ -10,6 +10,7 @@ from facesim.evaluation.evaluate import (
     evaluate_curve,
     evaluate_scores,
 )
+from facesim.evaluation.headline import choose_headline
 from facesim.interfaces import FaceTable
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import Comparisons, Evaluator, Measurement, Protocol, System
@@ -68,14 +69,17 @@ class _Evaluator(Evaluator):
         return self.task.seed
 
     def evaluate(self, scored: LabelledScores, loss: float | None = None) -> EvaluationResult:
-        return evaluate_scores(
+        genuine, impostor = int(scored.same.sum()), int((~scored.same).sum())
+        headline = choose_headline(genuine, impostor, measured_on=impostor)
+        result = evaluate_scores(
             scored,
-            self.task.metrics,
+            self._measured(headline),
             thresholds=self.chosen,
             loss=loss,
             seed=self.seed,
             resamples=self.task.resamples,
         )
+        return _headed(result, headline)
 
     def evaluate_curve(
         self,
@@ -84,10 +88,21 @@ class _Evaluator(Evaluator):
         sample: LabelledScores,
         stands_for: Int64Array | None = None,
     ) -> EvaluationResult:
-        return evaluate_curve(
+        in_sample = int((~sample.same).sum())
+        headline = choose_headline(roc.genuine, roc.impostor, measured_on=in_sample)
+        result = evaluate_curve(
             roc,
             identities,
-            self.task.metrics,
+            self._measured(headline),
             thresholds=self.chosen,
             resampling=Resampling(sample, self.seed, self.task.resamples, stands_for),
         )
+        return _headed(result, headline)
+
+    def _measured(self, headline: Metric | None) -> dict[str, Metric]:
+        return {**self.task.metrics, **({} if headline is None else {headline.name: headline})}
+
+
+def _headed(result: EvaluationResult, headline: Metric | None) -> EvaluationResult:
+    name = None if headline is None else headline.name
+    return result.model_copy(update={"headline": name})

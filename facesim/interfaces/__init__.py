@@ -36,6 +36,7 @@ from facesim.interfaces.protocol import (
     ScoredPairs,
     System,
 )
+from facesim.interfaces.rate_at_fmr import FnmrAtFmr, RateAtFmr
 from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Confusion, Roc
 from facesim.interfaces.roc_points import (
@@ -68,6 +69,7 @@ __all__ = [
     "FaceTable",
     "FmrStatus",
     "FmrSupport",
+    "FnmrAtFmr",
     "Head",
     "Int64Array",
     "Kind",
@@ -83,6 +85,7 @@ __all__ = [
     "ParameterGroups",
     "Protocol",
     "ProtocolReport",
+    "RateAtFmr",
     "Roc",
     "Sampler",
     "ScoredPairs",

@@ -71,6 +71,9 @@ class Metric(Quantity, ABC):
             because its parameters belong into it.
         range: the least and the greatest value; within 0 and 1 intervals stay inside.
         at_threshold: whether `value` needs the threshold that was chosen on ``val``.
+        depends_on_shares: whether it depends on how many pairs are genuine, as the accuracy does:
+            then the share of the larger class, which always giving one answer reaches, stands
+            beside it.
         headline: whether it is shown on the terminal, on the report's cards and in study tables.
         standard: whether it is measured where ``evaluate.metrics`` names none.
     """
@@ -78,6 +81,7 @@ class Metric(Quantity, ABC):
     unit: Literal["percent", "number"] = "percent"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     at_threshold: ClassVar[bool] = False
+    depends_on_shares: ClassVar[bool] = False
     headline: ClassVar[bool] = False
     standard: ClassVar[bool] = False
 

@@ -101,6 +101,9 @@ class EvaluationResult(JsonModel):
         genuine: comparisons of one identity.
         impostor: comparisons of two identities.
         identities: distinct identities in them.
+        larger_class_share: of all comparisons, which is the accuracy of always giving the answer
+            that most of them have (the no-information rate); None without comparisons.
+        headline: the metric that heads the result, where that is not the first of the experiment.
         threshold: the one that the metrics at a threshold use.
         threshold_source: what it was chosen on, and by which rule.
         loss: mean loss, if the caller measured it.
@@ -120,6 +123,8 @@ class EvaluationResult(JsonModel):
     genuine: NonNegativeInt
     impostor: NonNegativeInt
     identities: NonNegativeInt
+    larger_class_share: FiniteFloat | None = None
+    headline: str | None = None
     threshold: FiniteFloat | None
     threshold_source: str
     loss: FiniteFloat | None
@@ -135,7 +140,7 @@ class EvaluationResult(JsonModel):
     @classmethod
     def _upgraded(cls, data: Any) -> Any:
         is_first = isinstance(data, dict) and "metrics" not in data and "accuracy" in data
-        return _from_format_1(data) if is_first else data
+        return _with_larger_class_share(_from_format_1(data) if is_first else data)
 
     def values(self) -> dict[str, float | None]:
         """Every metric by name, the mean loss included, for logs and choices."""
@@ -155,6 +160,16 @@ class EvaluationResult(JsonModel):
             for name, each in self.metrics.items()
             if each.point is not None and each.point.target is not None
         }
+
+
+def _with_larger_class_share(data: Any) -> Any:
+    """Results of before lack it, and hold what it is made from."""
+    if not isinstance(data, dict) or "larger_class_share" in data:
+        return data
+    genuine, impostor = data.get("genuine"), data.get("impostor")
+    if not (isinstance(genuine, int) and isinstance(impostor, int) and genuine + impostor > 0):
+        return data
+    return {**data, "larger_class_share": max(genuine, impostor) / (genuine + impostor)}
 
 
 _SINGLE = (

@@ -9,7 +9,15 @@ from rich.console import Console
 
 from facesim.interfaces import Estimate, EvaluationResult, Metric
 from facesim.page import Table, Text
-from facesim.report.formatting import estimated_value, interval, number, percent
+from facesim.report.formatting import (
+    NOTHING,
+    estimated_value,
+    interval,
+    larger_class,
+    metric_value,
+    number,
+    percent,
+)
 from facesim.terminal.blocks import print_block
 
 _WIDTH = 120
@@ -79,15 +87,17 @@ class Metrics(Shown, Mapping[str, Estimate]):
 
     def blocks(self) -> list[Table | Text]:
         """A table of all metrics, and where the threshold comes from."""
-        rows = tuple(
-            (
-                self._metrics[name].label,
-                estimated_value(self._metrics[name], found),
-                found.reason or interval(self._metrics[name], found.low, found.high),
-            )
-            for name, found in self.items()
-        )
-        table = Table(self._title, ("Metric", "Value", "95% interval"), rows)
+        rows, answer = [], larger_class(self.result)
+        for name, metric in self._metrics.items():
+            if name not in self:
+                continue
+            found = self[name]
+            between = found.reason or interval(metric, found.low, found.high)
+            rows.append((metric.label, estimated_value(metric, found), between))
+            if answer is not None and metric.depends_on_shares:
+                share = metric_value(metric, self.result.larger_class_share)
+                rows.append((f"{metric.label} of always {answer}", share, NOTHING))
+        table = Table(self._title, ("Metric", "Value", "95% interval"), tuple(rows))
         source = self.result.threshold_source
         return [table, Text(f"Threshold {number(self.result.threshold)} from {source}.")]
 

@@ -14,6 +14,8 @@ from facesim.report.formatting import (
     difference,
     estimate,
     headline_metrics,
+    larger_class,
+    metric_value,
     support,
 )
 from facesim.report.plots.intervals import differences_plot
@@ -70,7 +72,11 @@ def metrics_table(comparison: Comparison) -> Table:
     return Table(
         "Metrics with 95% intervals, and differences to the first run",
         ("Metric", first.label, *headings),
-        tuple(_row(comparison, metric) for metric in comparison.metrics.values()),
+        tuple(
+            row
+            for metric in comparison.metrics.values()
+            for row in (_row(comparison, metric), *_one_answer(comparison, metric))
+        ),
     )
 
 
@@ -115,6 +121,18 @@ def _row(comparison: Comparison, metric: Metric) -> tuple[str, ...]:
     for run, each in zip(comparison.runs[1:], found[1:], strict=True):
         cells += [estimate(metric, each), difference(metric, run.differences[metric.name])]
     return metric.label, *cells
+
+
+def _one_answer(comparison: Comparison, metric: Metric) -> tuple[tuple[str, ...], ...]:
+    """Beside an accuracy, that of always giving the answer that most pairs have."""
+    answers = [larger_class(run.result) for run in comparison.runs]
+    if not metric.depends_on_shares or all(answer is None for answer in answers):
+        return ()
+    first, *others = (
+        metric_value(metric, run.result.larger_class_share) for run in comparison.runs
+    )
+    cells = [cell for share in others for cell in (share, NOTHING)]
+    return ((f"{metric.label} of one answer for all", first, *cells),)
 
 
 def comparison_notes(comparison: Comparison) -> list[Text]:

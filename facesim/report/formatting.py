@@ -179,6 +179,16 @@ def headline_metrics(result: EvaluationResult, metrics: Mapping[str, Metric]) ->
     return [each for name, each in metrics.items() if each.headline and name in result.metrics]
 
 
+def larger_class(result: EvaluationResult) -> str | None:
+    """``"different"``: the answer that is right as often as the larger class occurs.
+
+    None where genuine and impostor pairs are equally many, so that no answer is better.
+    """
+    if result.genuine == result.impostor:
+        return None
+    return '"same"' if result.genuine > result.impostor else '"different"'
+
+
 def accept_rates(
     result: EvaluationResult, metrics: Mapping[str, Metric]
 ) -> list[tuple[float, Estimate]]:

@@ -55,7 +55,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     task = _task(plan, test)
     val = _Val(plan, network, tables)
     pairs = {} if task.comparisons.pairs is None else {plan.name: task.comparisons.pairs}
-    if plan.recalibrates and plan.draws_val:
+    if plan.draws_val:
         pairs[plan.val_name] = val.pairs
     lint = _lint(plan, tables, pairs, processes)
     lint.require_no_errors()
@@ -66,7 +66,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     calibration = _calibration(plan, system, val)
     source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
-    baselines = _baselines(plan, task, measured, system, val)
+    baselines = _baselines(plan, task, measured, system, val, calibration)
     slices = _slices(plan, task, measured)
     found = EvaluationOutcome(test.table, lint, calibration, measured, baselines, slices)
     write_files(plan, found)
@@ -109,7 +109,23 @@ class _Val:
 
     @cached_property
     def pairs(self) -> PairSet:
-        return evaluation_pairs(self._plan.val_pairs_file, self._plan.experiment, self.split)
+        plan = self._plan
+        draws = plan.experiment if plan.recalibrates else plan.trained
+        return evaluation_pairs(plan.val_pairs_file, draws, self.split)
+
+    @property
+    def pairs_sha256(self) -> str:
+        return sha256(self._plan.val_pairs_file.read_bytes()).hexdigest()
+
+    def pairs_of(self, calibration: Calibration) -> PairSet:
+        """The pairs, if thresholds were chosen on these very ones."""
+        pairs = self.pairs
+        if self.pairs_sha256 != calibration.pairs_sha256:
+            raise FacesimError(
+                f"{self._plan.val_pairs_file} does not hold the pairs that the thresholds were "
+                f"chosen on; `facesim eval {self._plan.directory.path}` chooses them again"
+            )
+        return pairs
 
 
 def _lint(
@@ -124,7 +140,7 @@ def _lint(
         except FacesimError as error:
             unread[name] = str(error)
     calibration = None
-    if plan.recalibrates and plan.draws_val:
+    if plan.draws_val:
         calibration = NamedImages(plan.val_name, tables.read("val", other.val))
     linted = LintedEvaluation(
         NamedImages(plan.name, tables.read("test", other.test)),
@@ -158,7 +174,7 @@ def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Cali
             on_val.score_pairs(val.pairs).scores, val.pairs, val.split.table.identities
         ),
         split="val",
-        pairs_sha256=sha256(plan.val_pairs_file.read_bytes()).hexdigest(),
+        pairs_sha256=val.pairs_sha256,
         provenance=provenance(plan),
     )
 
@@ -169,8 +185,9 @@ def _baselines(
     measured: Measurement,
     system: NetworkSystem,
     val: _Val,
+    calibration: Calibration,
 ) -> tuple[Baseline, ...]:
-    """The baselines on the same comparisons.
+    """The baselines on the same comparisons, with thresholds from the same pairs of val.
 
     There are none if the experiment asks for none, nor where the scores of single pairs are not
     kept: the 1,024 numbers of each image would take an hour to compare pair by pair.
@@ -178,7 +195,7 @@ def _baselines(
     if measured.scored is None or not plan.experiment.evaluate.baselines:
         return ()
     try:
-        val_split, val_pairs = val.split, val.pairs
+        val_split, val_pairs = val.split, val.pairs_of(calibration)
     except FacesimError as error:
         raise FacesimError(
             f"{error}\nBaselines choose their thresholds on val; without it, write "

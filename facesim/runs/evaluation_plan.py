@@ -83,8 +83,8 @@ class EvaluationPlan:
 
     @property
     def draws_val(self) -> bool:
-        """Whether it chooses other pairs of val, or pairs of another val."""
-        return any(is_within(key, _DRAWS_VAL) for key in self.changes)
+        """Whether it chooses thresholds on other pairs of val, or on pairs of another val."""
+        return self.recalibrates and any(is_within(key, _DRAWS_VAL) for key in self.changes)
 
     @property
     def val_name(self) -> str:
@@ -93,7 +93,7 @@ class EvaluationPlan:
 
     @property
     def val_pairs_file(self) -> Path:
-        """The pairs of val: the run's own, unless this evaluation chooses others."""
+        """The pairs of val: the run's own, unless this evaluation chooses thresholds on others."""
         if self.draws_val:
             return self.folder / EvaluationFile.VAL_PAIRS
         return self.directory.pairs_file("val")

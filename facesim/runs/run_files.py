@@ -8,6 +8,7 @@ from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
+from facesim.evaluation.headline import metrics_of_result
 from facesim.evaluation.slices import Slices
 from facesim.experiment.loading import load_resolved
 from facesim.experiment.measured_metrics import measured_metrics
@@ -88,8 +89,9 @@ class RunFiles:
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """The metrics that the evaluation measured, by name."""
-        return measured_metrics(self.evaluated)
+        """The metrics that the evaluation measured, by name, that of the headline first."""
+        metrics = measured_metrics(self.evaluated)
+        return metrics if self.result is None else metrics_of_result(self.result, metrics)
 
     @property
     def protocol_report(self) -> ProtocolReport:

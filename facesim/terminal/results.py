@@ -19,6 +19,7 @@ from facesim.report.formatting import (
     headline_metrics,
     interval,
     is_measurable,
+    larger_class,
     metric_value,
     number,
     target_rates_table,
@@ -42,8 +43,12 @@ def print_result(console: Console, files: RunFiles) -> None:
     for card in files.protocol_report.cards:
         table.add_row(Text(card.label), Text(card.value), Text(card.detail))
     headline = headline_metrics(result, files.metrics)
+    answer = larger_class(result)
     for metric in headline:
         table.add_row(Text(metric.label), *_cells(metric, result.metrics[metric.name]))
+        if answer is not None and metric.depends_on_shares:
+            label = Text(f"{metric.label} of always {answer}")
+            table.add_row(label, Text(metric_value(metric, result.larger_class_share)), Text(""))
     if result.loss is not None:
         table.add_row(MeanLoss.label, metric_value(MeanLoss(), result.loss), "")
     table.add_section()

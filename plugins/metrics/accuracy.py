@@ -12,6 +12,7 @@ class Accuracy(Metric):
 
     label = "Accuracy"
     at_threshold = True
+    depends_on_shares = True
     headline = True
     standard = True
 

@@ -4,25 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facesim import FMR_TARGETS, Metric, Roc, metrics, rate_name, tar_at_fmr
-from facesim_plugins.metrics._rate_at_fmr import RateAtFmr
-
-
-class FnmrAtFmr(RateAtFmr):
-    """The smallest FNMR whose FMR is at or below a target: ``1 - TAR at FAR``.
-
-    Args:
-        target: the FMR.
-    """
-
-    higher_is_better = False
-
-    def __init__(self, target: float) -> None:
-        super().__init__(target, "fnmr_at_fmr", "FNMR at FMR")
-
-    def value(self, roc: Roc, threshold: float) -> float:
-        """Read on these very pairs, at a threshold of their own."""
-        return tar_at_fmr(roc, self.target).fnmr
+from facesim import FMR_TARGETS, FnmrAtFmr, Metric, metrics, rate_name
 
 
 @metrics("fnmr_at_fmr")

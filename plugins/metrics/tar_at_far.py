@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facesim import FMR_TARGETS, Metric, Roc, metrics, rate_name, tar_at_fmr
-from facesim_plugins.metrics._rate_at_fmr import RateAtFmr
+from facesim import FMR_TARGETS, Metric, RateAtFmr, Roc, metrics, rate_name, tar_at_fmr
 
 
 class TarAtFar(RateAtFmr):

@@ -1,6 +1,7 @@
 """Headline metrics with their intervals, and the improvement over baselines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.fmr_support import FmrStatus
@@ -8,6 +9,7 @@ from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
 from facesim.report.formatting import (
+    NOTHING,
     RATE,
     accept_rates,
     axis_format,
@@ -16,8 +18,10 @@ from facesim.report.formatting import (
     estimate,
     headline_metrics,
     interval,
+    larger_class,
     metric_value,
     percent,
+    support,
     words,
 )
 from facesim.report.plots.intervals import Line, interval_plot
@@ -52,17 +56,37 @@ def _verdict(result: EvaluationResult) -> str:
         f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')} "
         f"({result.genuine:,} genuine, {result.impostor:,} impostor)"
     )
+    if result.headline is not None:
+        return _verdict_at_fmr(on, result, result.metrics[result.headline])
     at = result.at_threshold
     accuracy = at.accuracy if at else Estimate(value=None, reason=result.reasons.get("threshold"))
     if accuracy.value is None:
         return f"Accuracy on {on} is undefined: {accuracy.reason}."
-    text = f"{percent(accuracy.value)} of {on} are decided correctly"
-    if accuracy.low is not None:
-        between = interval(RATE, accuracy.low, accuracy.high)
-        text += f"; the 95% interval, from a jackknife over the identities, is {between}"
-    elif accuracy.reason:
-        text += f"; there is no interval, since {accuracy.reason}"
+    text = f"{percent(accuracy.value)} of {on} are decided correctly{_interval(accuracy)}"
+    answer = larger_class(result)
+    if answer is not None:
+        text += f"; always answering {answer} is right for {percent(result.larger_class_share)}"
     return f"{text}. The threshold comes from {result.threshold_source}."
+
+
+def _verdict_at_fmr(on: str, result: EvaluationResult, fnmr: Estimate) -> str:
+    target = rate_name(fnmr.point.target) if fnmr.point and fnmr.point.target else ""
+    if fnmr.value is None:
+        return f"FNMR at FMR {target} on {on} is undefined: {fnmr.reason}."
+    answer = f"always answering {larger_class(result)}"
+    return (
+        f"At FMR {target}, {percent(fnmr.value)} of the genuine pairs are rejected, of {on}"
+        f"{_interval(fnmr)}. That FMR is {support(fnmr.support)}; its threshold is read on these "
+        f"pairs. An accuracy says little here: {answer} is right for "
+        f"{percent(result.larger_class_share)}."
+    )
+
+
+def _interval(found: Estimate) -> str:
+    if found.low is not None:
+        between = interval(RATE, found.low, found.high)
+        return f"; the 95% interval, from a jackknife over the identities, is {between}"
+    return f"; there is no interval, since {found.reason}" if found.reason else ""
 
 
 def headline_cards(result: EvaluationResult, metrics: Mapping[str, Metric]) -> list[Card]:
@@ -71,6 +95,11 @@ def headline_cards(result: EvaluationResult, metrics: Mapping[str, Metric]) -> l
         _card(metric, metric.label, result.metrics[metric.name])
         for metric in headline_metrics(result, metrics)
     ]
+    answer = larger_class(result)
+    for index, metric in enumerate(headline_metrics(result, metrics)):
+        if answer is not None and metric.depends_on_shares:
+            share = f"always {answer}: {metric_value(metric, result.larger_class_share)}"
+            cards[index] = replace(cards[index], detail=f"{cards[index].detail}; {share}")
     measured = [
         (target, at)
         for target, at in accept_rates(result, metrics)
@@ -107,13 +136,19 @@ def baselines_block(
     if not baselines:
         return Text("No baselines were measured on these pairs.", "note")
     systems = {"this run": result, **{words(each.name): each.result for each in baselines}}
+    rows = [
+        (name, *(estimate(metric, found.metrics[metric.name]) for metric in metrics))
+        for name, found in systems.items()
+    ]
+    answer = larger_class(result)
+    if answer is not None and any(metric.depends_on_shares for metric in metrics):
+        share = result.larger_class_share
+        of = (metric_value(each, share) if each.depends_on_shares else NOTHING for each in metrics)
+        rows.append((f"always {answer}", *of))
     table = Table(
         "This run and the baselines on the same pairs, each with a threshold of its own from val",
         ("System", *(metric.label for metric in metrics)),
-        tuple(
-            (name, *(estimate(metric, found.metrics[metric.name]) for metric in metrics))
-            for name, found in systems.items()
-        ),
+        tuple(rows),
     )
     if not metrics:
         return table

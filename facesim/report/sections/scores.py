@@ -13,11 +13,13 @@ from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
 from facesim.page import Block, Section, Table, Text
 from facesim.report.formatting import (
+    NOTHING,
     RATE,
     complement,
     estimate,
     interval,
     is_measurable,
+    larger_class,
     metric_value,
     number,
     percent,
@@ -112,10 +114,20 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
             Table(
                 f"Thresholds from {result.threshold_source}, and what they achieve here",
                 ("Chosen for", "Threshold", "Support where chosen", "FMR", "FNMR", "Accuracy"),
-                tuple(_achieved(point) for point in result.operating_points),
+                (*(_achieved(point) for point in result.operating_points), *_one_answer(result)),
             ),
         ),
     )
+
+
+def _one_answer(result: EvaluationResult) -> tuple[tuple[str, ...], ...]:
+    """The errors of always giving the answer that most pairs have."""
+    answer = larger_class(result)
+    if answer is None:
+        return ()
+    fmr = float(result.genuine > result.impostor)
+    rates = (percent(fmr), percent(1 - fmr), percent(result.larger_class_share))
+    return ((f"always {answer}", NOTHING, NOTHING, *rates),)
 
 
 def _at_target(metric: Metric, at: Estimate) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,20 @@ def test_the_rates_at_target_fmrs_say_what_they_rest_on(build_run: Callable[...,
     assert rows["1e-2"] == ("not measurable", "not measurable")
     values = {row[0]: row[1] for row in metrics.rows}
     assert "%, unstable (" in values["TAR at FAR 1e-1"]
+
+
+def test_an_accuracy_on_unequal_kinds_stands_beside_that_of_one_answer(
+    build_run: Callable[..., Run],
+) -> None:
+    comparison = compare_runs([build_run("one"), build_run("two", 2.0)])
+    assert "one answer" not in str(metrics_table(comparison))
+    update = {"genuine": 90, "impostor": 270, "larger_class_share": 0.75}
+    runs = [replace(run, result=run.result.model_copy(update=update)) for run in comparison.runs]
+    table = metrics_table(replace(comparison, runs=tuple(runs)))
+    labels = [row[0] for row in table.rows]
+    after = labels[labels.index("Accuracy") + 1]
+    assert after == "Accuracy of one answer for all"
+    assert {row[0]: row[1:] for row in table.rows}[after] == ("75.00%", "75.00%", "-")
 
 
 def test_the_plot_says_for_which_metrics_lower_is_better(build_run: Callable[..., Run]) -> None:

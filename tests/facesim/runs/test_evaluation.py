@@ -205,6 +205,40 @@ def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
     assert scores["file1"][0] == "Ann/Ann_0001.png"
 
 
+def test_baselines_have_their_thresholds_from_the_pairs_of_val_that_the_run_has(run: Run) -> None:
+    """Where test's pairs are drawn in other shares, val's are not drawn again for baselines."""
+    name = "few"
+    measured(run, "evaluate.same_fraction=0.1", name=name)
+    assert not (run.directory.evaluation(name) / "val_pairs.csv").exists()
+    own, few = (run.read(each).baselines for each in ("test", name))
+    assert [each.name for each in own] == ["chance", "raw_pixels", "untouched_backbone"]
+    for ours, theirs in zip(own, few, strict=True):
+        assert ours.result.impostor != theirs.result.impostor
+        assert ours.result.threshold_source == theirs.result.threshold_source
+        assert [at.threshold for at in ours.result.operating_points] == [
+            at.threshold for at in theirs.result.operating_points
+        ]
+
+
+def test_all_choose_new_thresholds_on_the_same_new_pairs_of_val(run: Run) -> None:
+    measured(run, "evaluate.same_fraction=0.1", name="few", recalibrate=True)
+    files = run.read("few")
+    assert files.calibration is not None
+    assert (files.calibration.pairs, files.calibration.genuine) == (32, 3)
+    assert {each.result.threshold_source for each in files.baselines} == {"32 pairs of val"}
+
+
+def test_baselines_are_refused_other_pairs_of_val_than_the_thresholds_were_chosen_on(
+    run: Run,
+) -> None:
+    file = run.directory.pairs_file("val")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    with pytest.raises(FacesimError, match=r"val\.csv does not hold the pairs that the thresholds"):
+        measured(run, "evaluate.same_fraction=0.1", name="few")
+    measured(run, "evaluate.same_fraction=0.1", "evaluate.baselines=false", name="few")
+
+
 def test_k_fold_gives_the_mean_and_standard_error_computed_by_hand(run: Run, data: Path) -> None:
     """Differences of brightness, in steps of 5, genuine and impostor: 1 3 | 2 10 and 1 1 | 9 12.
 
@@ -228,6 +262,8 @@ def test_exhaustive_compares_every_pair_and_keeps_no_scores(run: Run, data: Path
     overrides = (lfw(data), "evaluate.protocol=exhaustive")
     result = measured(run, *overrides, name="all")
     assert (result.protocol, result.pairs, result.loss) == ("exhaustive", 45, None)
+    assert result.larger_class_share == (45 - 8) / 45
+    assert next(iter(run.read("all").metrics)) == result.headline == "fnmr_at_fmr_1e-1"
     names = {path.name for path in run.directory.evaluation("all").iterdir()}
     assert names == {"experiment.yaml", "lint.json", "metrics.json"}
     assert not run.directory.pairs_file("all").exists()

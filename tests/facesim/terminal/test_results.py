@@ -126,3 +126,14 @@ def test_each_target_far_says_what_it_rests_on(files: RunFiles) -> None:
     assert re.fullmatch(r"measured: 30 false matches of \d+ identities", support["1e-1"])
     assert re.fullmatch(r"unstable: 3 false matches of \d identities", support["1e-2"])
     assert support["1e-3, 1e-4, 1e-5, 1e-6"] == "not measurable"
+
+
+def test_an_accuracy_on_unequal_kinds_stands_beside_the_share_of_the_larger(
+    files: RunFiles,
+) -> None:
+    assert files.result is not None
+    assert "always" not in printed(files)
+    update = {"genuine": 30, "impostor": 570, "larger_class_share": 0.95}
+    text = printed(files, result=files.result.model_copy(update=update))
+    row = next(line for line in text.splitlines() if "always" in line)
+    assert re.search(r'Accuracy of always "different" +│ +95.00%', row)

@@ -43,6 +43,54 @@ def test_an_undefined_accuracy_has_its_reason(files: RunFiles) -> None:
     assert verdict.text.endswith("is undefined: val has no pairs.")
 
 
+def unequal(files: RunFiles, *, headline: bool) -> RunFiles:
+    """The run as if nine tenths of its pairs were impostors."""
+    assert files.result is not None
+    support = FmrSupport(status=FmrStatus.MEASURED, false_matches=32, identities=20)
+    point = CurvePoint(target=0.1, tar=0.75, support=support)
+    fnmr = Estimate(value=0.25, low=0.125, high=0.5, point=point)
+    update = {
+        "genuine": 36,
+        "impostor": 324,
+        "larger_class_share": 0.9,
+        "metrics": {**files.result.metrics, "fnmr_at_fmr_1e-1": fnmr},
+        "headline": "fnmr_at_fmr_1e-1" if headline else None,
+    }
+    return replace(files, result=files.result.model_copy(update=update))
+
+
+def test_beside_an_accuracy_on_unequal_kinds_stands_the_share_of_the_larger(
+    files: RunFiles,
+) -> None:
+    some = unequal(files, headline=False)
+    verdict, cards, *_ = result_section(some).blocks
+    assert isinstance(verdict, Text)
+    assert 'always answering "different" is right for 90.00%' in verdict.text
+    assert isinstance(cards, Cards)
+    accuracy = next(card for card in cards.cards if card.label == "Accuracy")
+    assert accuracy.detail.endswith('; always "different": 90.00%')
+    assert some.result is not None
+    shown = [some.metrics["eer"], some.metrics["accuracy"]]
+    plot = baselines_block(some.result, some.baselines, shown)
+    assert isinstance(plot, Plot)
+    assert plot.numbers.rows[-1] == ('always "different"', "-", "90.00%")
+    assert 'always "' not in str(result_section(files).blocks[:2])
+
+
+def test_where_most_pairs_are_of_one_kind_the_fnmr_at_an_fmr_is_the_headline(
+    files: RunFiles,
+) -> None:
+    some = replace(unequal(files, headline=True), baselines=())
+    verdict, cards, *_ = result_section(some).blocks
+    assert isinstance(verdict, Text)
+    assert verdict.text.startswith("At FMR 1e-1, 25.00% of the genuine pairs are rejected, of 360")
+    assert "is 12.50% to 50.00%" in verdict.text
+    assert "That FMR is measured: 32 false matches of 20 identities" in verdict.text
+    assert 'always answering "different" is right for 90.00%' in verdict.text
+    assert isinstance(cards, Cards)
+    assert cards.cards[0].label == "FNMR at FMR 1e-1"
+
+
 def test_findings_of_the_linter_are_announced(files: RunFiles) -> None:
     warning = result_section(files).blocks[2]
     told = "The protocol linter has findings, listed below: dominant identity."
