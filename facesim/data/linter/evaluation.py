@@ -6,14 +6,15 @@ from typing import TypeVar
 
 import numpy as np
 
+from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import Digests, TableDigests
+from facesim.data.linter.copies import lint_near_images
 from facesim.data.linter.findings import Findings, LintReport
 from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.properties import lint_properties
-from facesim.data.linter.protocol import read_digests
-from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
-from facesim.data.perceptual_hash import perceptual_hashes
+from facesim.data.linter.protocol import looks_for_near_images, read_digests
+from facesim.data.linter.splits import lint_identities, lint_same_images
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet
@@ -89,11 +90,16 @@ def lint_evaluation(
     if calibration is not None:
         seen[calibration.name] = _Images(calibration.table, read_digests(calibration, processes))
         leaks += [("train", calibration.name), (calibration.name, measured.name)]
-    hashes = _Hashes(processes) if linted.is_new else None
+    copies = None
+    if linted.is_new:
+        tables = {name: images.table for name, images in seen.items()}
+        digests = {name: images.digests for name, images in seen.items()}
+        near = looks_for_near_images(experiment)
+        copies = find_copies(tables, digests, processes, near=near)
     for couple in leaks:
         found = {name: seen[name] for name in couple if name in seen}
         if len(found) == 2:
-            _lint_couple(found, hashes, findings)
+            _lint_couple(found, copies, findings)
     threshold = "val" if calibration is None else calibration.name
     if threshold in seen and _among(seen[measured.name], seen[threshold]).all():
         findings.add(
@@ -124,23 +130,6 @@ class _Images:
     digests: Digests
 
 
-class _Hashes:
-    """Perceptual hashes, computed once per table."""
-
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
-        self._known: dict[int, Digests] = {}
-
-    def of(self, name: str, images: _Images) -> Digests:
-        key = id(images)
-        if key not in self._known:
-            with self._processes.reporter.task(
-                f"hashing the images of {name}", len(images.table)
-            ) as advance:
-                self._known[key] = perceptual_hashes(images.table, images.digests, advance)
-        return self._known[key]
-
-
 def _readable(
     linted: LintedEvaluation, findings: Findings, processes: Processes
 ) -> dict[str, _Images]:
@@ -161,17 +150,18 @@ def _readable(
     return seen
 
 
-def _lint_couple(couple: Mapping[str, _Images], hashes: _Hashes | None, findings: Findings) -> None:
+def _lint_couple(
+    couple: Mapping[str, _Images], copies: ImageCopies | None, findings: Findings
+) -> None:
     tables = {name: images.table for name, images in couple.items()}
     digests = {name: images.digests for name, images in couple.items()}
-    if hashes is None or _number_people_alike(*tables.values()):
+    if copies is None or _number_people_alike(*tables.values()):
         lint_identities(tables, findings)
     else:
         _lint_numbers(tables, findings)
     lint_same_images(tables, digests, findings)
-    if hashes is not None and findings.watches("near_image_in_two_splits"):
-        of_each = {name: hashes.of(name, images) for name, images in couple.items()}
-        lint_near_images(tables, digests, of_each, findings)
+    if copies is not None:
+        lint_near_images(tables, copies, findings)
 
 
 def _number_people_alike(first: FaceTable, second: FaceTable) -> bool:

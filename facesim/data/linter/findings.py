@@ -12,7 +12,9 @@ ROWS_SHOWN = 10
 
 WARNINGS: frozenset[Rule] = frozenset(
     {
-        "near_image_in_two_splits",
+        "image_twice",
+        "image_under_two_labels",
+        "blank_image",
         "too_few_impostors",
         "dominant_identity",
         "tested_before",

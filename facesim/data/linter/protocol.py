@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import Digests, TableDigests
+from facesim.data.linter.copies import lint_duplicates, lint_near_images
 from facesim.data.linter.findings import Findings, LintReport
 from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.properties import lint_properties
-from facesim.data.linter.splits import lint_identities, lint_near_images, lint_same_images
-from facesim.data.perceptual_hash import perceptual_hashes
+from facesim.data.linter.splits import lint_identities, lint_same_images
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet
 from facesim.processes import Processes
@@ -36,6 +37,7 @@ def lint_protocol(
     splits: Sequence[LintedSplit],
     pairs: Mapping[str, PairSet],
     processes: Processes,
+    copies: ImageCopies | None = None,
 ) -> LintReport:
     """Lint the splits and pairs of an experiment.
 
@@ -44,6 +46,7 @@ def lint_protocol(
         splits: train, val and test.
         pairs: the evaluation pairs of val and test.
         processes: show progress while new images are read.
+        copies: of the images; None to search for them.
 
     Raises:
         DataError: an image cannot be read.
@@ -54,17 +57,20 @@ def lint_protocol(
     lint_label_spelling(tables, findings)
     digests = {split.name: read_digests(split, processes) for split in splits}
     lint_same_images(tables, digests, findings)
-    if findings.watches("near_image_in_two_splits"):
-        hashes = {}
-        for split in splits:
-            title = f"hashing the images of {split.name}"
-            with processes.reporter.task(title, len(split.table)) as advance:
-                hashes[split.name] = perceptual_hashes(split.table, digests[split.name], advance)
-        lint_near_images(tables, digests, hashes, findings)
+    if copies is None:
+        copies = find_copies(tables, digests, processes, near=looks_for_near_images(experiment))
+    lint_near_images(tables, copies, findings)
+    for name, table in tables.items():
+        lint_duplicates(name, table, copies, pairs.get(name), findings)
     lint_properties(tables, pairs, findings, processes)
     for name, drawn in pairs.items():
         lint_pairs(name, tables[name], drawn, experiment.evaluate.smallest_far, findings)
     return findings.report()
+
+
+def looks_for_near_images(experiment: Experiment) -> bool:
+    """Whether images are decoded to find near-duplicates, which takes minutes for 100,000."""
+    return experiment.lint.get("near_image_in_two_splits") != "off"
 
 
 def read_digests(split: LintedSplit, processes: Processes) -> Digests:

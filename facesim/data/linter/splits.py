@@ -8,7 +8,6 @@ import numpy as np
 from facesim.arrays import Int64Array
 from facesim.data.image_digests import Digests
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
-from facesim.data.perceptual_hash import Hashes, near_duplicates
 from facesim.interfaces import FaceTable
 
 Tables = dict[str, FaceTable]
@@ -51,27 +50,6 @@ def lint_same_images(tables: Tables, digests: dict[str, Digests], findings: Find
                 "threshold_from_same_images",
                 "val and test are the same images: the threshold would be chosen on what it is "
                 "reported on",
-            )
-
-
-def lint_near_images(
-    tables: Tables,
-    digests: dict[str, Digests],
-    hashes: dict[str, Hashes],
-    findings: Findings,
-) -> None:
-    """Find near-duplicates in two splits, such as re-encoded copies."""
-    for first, second in combinations(tables, 2):
-        pairs = near_duplicates(hashes[first], hashes[second])
-        identical = (digests[first][pairs[:, 0]] == digests[second][pairs[:, 1]]).all(axis=1)
-        pairs = pairs[~identical]
-        if len(pairs):
-            findings.add(
-                "near_image_in_two_splits",
-                f"{first} and {second} share {len(pairs):,} images that look the same",
-                _named(pairs, tables[first], tables[second]),
-                _more(pairs),
-                _images(pairs, tables[first], tables[second]),
             )
 
 

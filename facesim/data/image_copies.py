@@ -1,0 +1,184 @@
+"""Copies of images among the tables of several splits: equal files and near-duplicates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facesim.arrays import BoolArray, Int64Array
+from facesim.data.image_alignment import FINE_SIDE
+from facesim.data.image_digests import Digests
+from facesim.data.near_duplicates import NearDuplicates, find_candidates, verify_candidates
+from facesim.data.thumbnails import Thumbnails, are_blank, grey_image, thumbnails
+from facesim.interfaces import FaceTable
+from facesim.processes import Processes
+
+
+class Couples(NamedTuple):
+    """Pairs of rows whose images show the same.
+
+    Attributes:
+        rows: int64 [K, 2], of one table or of two.
+        identical: bool [K], whether the files are equal, byte for byte.
+        mirrored: bool [K], whether one is the mirror image of the other.
+    """
+
+    rows: Int64Array
+    identical: BoolArray
+    mirrored: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, kept: BoolArray) -> "Couples":
+        """Some of them."""
+        return Couples(self.rows[kept], self.identical[kept], self.mirrored[kept])
+
+    def named(self, left: FaceTable, right: FaceTable, most: int) -> list[str]:
+        """The first couples, ``a.jpg = b.jpg``."""
+        return [
+            f"{left.files[a]} = {right.files[b]}{' (mirrored)' if mirrored else ''}"
+            for (a, b), mirrored in zip(self.rows[:most], self.mirrored, strict=False)
+        ]
+
+    def paths(self, left: FaceTable, right: FaceTable, most: int) -> list[tuple[Path, Path]]:
+        """The images of the first couples."""
+        return [(left.path(int(a)), right.path(int(b))) for a, b in self.rows[:most]]
+
+
+@dataclass(frozen=True)
+class ImageCopies:
+    """Which images of some tables show the same.
+
+    Attributes:
+        contents: by the table's name, the content of each row's file, a number from 0: int64 [N].
+        groups: int64 [C], one number for all contents that show the same, also through others.
+        near: pairs of different contents that show the same.
+        blank: bool [C], whether an image is of one colour.
+    """
+
+    contents: Mapping[str, Int64Array]
+    groups: Int64Array
+    near: NearDuplicates
+    blank: BoolArray
+
+    def groups_of(self, name: str) -> Int64Array:
+        """The group of each row of a table, int64 [N]."""
+        return self.groups[self.contents[name]]
+
+    def blank_rows(self, name: str) -> Int64Array:
+        """The rows of a table whose image is of one colour."""
+        return np.flatnonzero(self.blank[self.contents[name]])
+
+    def near_between(self, first: str, second: str) -> Couples:
+        """Near-duplicates of two tables; of several equal files the first one is named."""
+        of_first, of_second = self._first_rows(first), self._first_rows(second)
+        forth, back = self.near.rows, self.near.rows[:, ::-1]
+        rows = np.concatenate(
+            [
+                np.stack([of_first[pairs[:, 0]], of_second[pairs[:, 1]]], axis=1)
+                for pairs in (forth, back)
+            ]
+        )
+        kept = (rows >= 0).all(axis=1)
+        rows, mirrored = rows[kept], np.tile(self.near.mirrored, 2)[kept]
+        order = np.lexsort((rows[:, 1], rows[:, 0]))
+        return Couples(rows[order], np.zeros(len(rows), bool), mirrored[order])
+
+    def within(self, name: str) -> Couples:
+        """Equal files of one table, each with the first of them, and its near-duplicates."""
+        contents, first_rows = self.contents[name], self._first_rows(name)
+        first = first_rows[contents]
+        later = np.flatnonzero(first != np.arange(len(contents)))
+        equal = np.stack([first[later], later], axis=1)
+        near = np.sort(first_rows[self.near.rows], axis=1)
+        kept = (near >= 0).all(axis=1)
+        rows = np.concatenate([equal, near[kept]])
+        identical = np.arange(len(rows)) < len(equal)
+        mirrored = np.concatenate([np.zeros(len(equal), bool), self.near.mirrored[kept]])
+        order = np.lexsort((rows[:, 1], rows[:, 0]))
+        return Couples(rows[order], identical[order], mirrored[order])
+
+    def _first_rows(self, name: str) -> Int64Array:
+        """The first row of each content in a table, int64 [C]; -1 where it is not there."""
+        contents = self.contents[name]
+        found = np.full(len(self.groups), -1, dtype=np.int64)
+        found[contents[::-1]] = np.arange(len(contents))[::-1]
+        return found
+
+
+def find_copies(
+    tables: Mapping[str, FaceTable],
+    digests: Mapping[str, Digests],
+    processes: Processes,
+    *,
+    near: bool = True,
+) -> ImageCopies:
+    """Find equal files and near-duplicates, within tables and between them.
+
+    Args:
+        tables: by name.
+        digests: of the images of each.
+        processes: show the progress.
+        near: whether images are decoded; if not, only equal files are found, and no blank image.
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    every = np.concatenate([digests[name] for name in tables])
+    unique, first, of_rows = np.unique(every, axis=0, return_index=True, return_inverse=True)
+    ends = np.cumsum([len(table) for table in tables.values()])
+    contents = dict(zip(tables, np.split(of_rows.ravel(), ends[:-1]), strict=True))
+    blank = np.zeros(len(unique), bool)
+    pairs = NearDuplicates(np.zeros((0, 2), np.int64), np.zeros(0, bool))
+    if near:
+        paths = _paths(tables, first)
+        with processes.reporter.task("thumbnails", len(paths)) as advance:
+            small = thumbnails(paths, unique, advance)
+        blank = are_blank(small)
+        pairs = _near_duplicates(small, paths, np.flatnonzero(~blank), processes)
+    return ImageCopies(contents, _groups(len(unique), pairs.rows), pairs, blank)
+
+
+def _paths(tables: Mapping[str, FaceTable], places: Int64Array) -> list[Path]:
+    """The files at some places of all tables, one after the other."""
+    starts = np.cumsum([0, *(len(table) for table in tables.values())])
+    of_table = np.searchsorted(starts, places, side="right") - 1
+    listed = list(tables.values())
+    return [
+        listed[table].path(int(place - starts[table]))
+        for table, place in zip(of_table, places, strict=True)
+    ]
+
+
+def _near_duplicates(
+    small: Thumbnails, paths: list[Path], rows: Int64Array, processes: Processes
+) -> NearDuplicates:
+    """The near-duplicates among some of the images."""
+
+    def pixels(images: Int64Array) -> Tensor:
+        return torch.stack([grey_image(paths[rows[image]], FINE_SIDE) for image in images])
+
+    small = small[rows]
+    with processes.reporter.task("near-duplicates: candidates", len(small)) as advance:
+        candidates = find_candidates(small, advance)
+    title = "near-duplicates: verifying candidates"
+    with processes.reporter.task(title, len(candidates.rows)) as advance:
+        found = verify_candidates(candidates, small, pixels, advance)
+    return NearDuplicates(rows[found.rows], found.mirrored)
+
+
+def _groups(contents: int, pairs: Int64Array) -> Int64Array:
+    """The connected components of a graph, each named by its lowest node."""
+    groups = np.arange(contents)
+    while True:
+        lower = groups.copy()
+        np.minimum.at(lower, pairs[:, 0], groups[pairs[:, 1]])
+        np.minimum.at(lower, pairs[:, 1], groups[pairs[:, 0]])
+        if (lower == groups).all():
+            return groups
+        groups = lower

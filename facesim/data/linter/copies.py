@@ -1,0 +1,126 @@
+"""Rules about copies of one image: near-duplicates in two splits, duplicates within a split."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+from facesim.arrays import BoolArray, Int64Array
+from facesim.data.image_copies import Couples, ImageCopies
+from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.experiment.sections import Rule
+from facesim.interfaces import FaceTable, PairSet
+
+
+def lint_near_images(
+    tables: Mapping[str, FaceTable], copies: ImageCopies, findings: Findings
+) -> None:
+    """Find near-duplicates in two splits: encoded again, cropped, mirrored, and so on."""
+    for first, second in combinations(tables, 2):
+        couples = copies.near_between(first, second)
+        if len(couples):
+            left, right = tables[first], tables[second]
+            findings.add(
+                "near_image_in_two_splits",
+                f"{first} and {second} share {len(couples):,} images that look the same",
+                couples.named(left, right, ROWS_SHOWN),
+                max(len(couples) - ROWS_SHOWN, 0),
+                couples.paths(left, right, ROWS_SHOWN),
+            )
+
+
+def lint_duplicates(
+    name: str, table: FaceTable, copies: ImageCopies, pairs: PairSet | None, findings: Findings
+) -> None:
+    """Find images that show the same within one split, and images that show nothing.
+
+    Args:
+        name: of the split.
+        table: its images.
+        copies: of its images.
+        pairs: that are evaluated on it; None for the training split or where none are listed.
+        findings: receives what is found.
+    """
+    couples = copies.within(name)
+    one_label = table.identities[couples.rows[:, 0]] == table.identities[couples.rows[:, 1]]
+    compared = _Compared.of(copies.groups_of(name), pairs)
+    effects = _effects(name, compared)
+    kinds: tuple[tuple[Rule, BoolArray, str], ...] = (
+        ("image_twice", one_label, "one identity"),
+        ("image_under_two_labels", ~one_label, "two identities"),
+    )
+    for rule, which, noun in kinds:
+        found = couples.where(which)
+        if len(found):
+            identical = int(found.identical.sum())
+            findings.add(
+                rule,
+                f"{name} holds {len(found):,} couples of one image under {noun}, {identical:,} of "
+                f"them equal byte for byte: {effects[rule]}",
+                _labelled(found, table),
+                max(len(found) - ROWS_SHOWN, 0),
+                found.paths(table, table, ROWS_SHOWN),
+            )
+    blank = copies.blank_rows(name)
+    if len(blank):
+        findings.add(
+            "blank_image",
+            f"{len(blank):,} images of {name} are of one colour and show no face",
+            [f"{table.files[row]}" for row in blank[:ROWS_SHOWN]],
+            max(len(blank) - ROWS_SHOWN, 0),
+            [(table.path(int(row)),) for row in blank[:ROWS_SHOWN]],
+        )
+
+
+class _Compared(NamedTuple):
+    """How many pairs of an evaluation compare two copies of one image.
+
+    Attributes:
+        genuine: of the pairs of one identity.
+        all_genuine: all pairs of one identity.
+        impostor: of the pairs of two identities.
+        all_impostor: all pairs of two identities.
+    """
+
+    genuine: int
+    all_genuine: int
+    impostor: int
+    all_impostor: int
+
+    @classmethod
+    def of(cls, groups: Int64Array, pairs: PairSet | None) -> "_Compared | None":
+        if pairs is None:
+            return None
+        first, second = pairs.rows.T
+        copies = (groups[first] == groups[second]) & (first != second)
+        genuine, impostor = copies & pairs.same, copies & ~pairs.same
+        return cls(*(int(part.sum()) for part in (genuine, pairs.same, impostor, ~pairs.same)))
+
+
+def _effects(name: str, compared: _Compared | None) -> dict[Rule, str]:
+    if name == "train":
+        return {
+            "image_twice": "a genuine pair of the two teaches nothing",
+            "image_under_two_labels": "at least one label of each is wrong, and training moves "
+            "one face away from itself",
+        }
+    if compared is None:
+        return {
+            "image_twice": "every system accepts such a genuine pair",
+            "image_under_two_labels": "every system falsely matches such an impostor pair",
+        }
+    genuine = f"{compared.genuine:,} of the {compared.all_genuine:,} genuine pairs"
+    impostor = f"{compared.impostor:,} of the {compared.all_impostor:,} impostor pairs"
+    return {
+        "image_twice": f"{genuine} compare two of them, which every system accepts",
+        "image_under_two_labels": f"{impostor} compare two of them, which every system falsely "
+        "matches",
+    }
+
+
+def _labelled(couples: Couples, table: FaceTable) -> list[str]:
+    texts = []
+    for text, (a, b) in zip(couples.named(table, table, ROWS_SHOWN), couples.rows, strict=False):
+        first, second = (table.labels[table.identities[row]] for row in (a, b))
+        label = f"identity {first}" if first == second else f"identities {first} and {second}"
+        texts.append(f"{text}: {label}")
+    return texts

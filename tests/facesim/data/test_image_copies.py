@@ -1,0 +1,132 @@
+"""Copies among the images of several tables."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageOps
+
+from facesim.data.image_copies import ImageCopies, find_copies
+from facesim.data.image_digests import image_digests
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable
+from facesim.processes import Processes
+from tests.facesim.data.drawn_faces import CHANGES, drawn_face
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+
+
+class Faces:
+    """Splits of drawn faces; the file ``p3.png`` shows person 3."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.splits: dict[str, list[str]] = {"train": [], "test": []}
+        for person in range(12):
+            split = "train" if person < 8 else "test"
+            self.add(split, f"p{person}.png", drawn_face(person, 0))
+
+    def add(self, split: str, name: str, image: Image.Image) -> None:
+        image.save(self.root / name)
+        self.splits[split].append(name)
+
+    def image(self, name: str) -> Image.Image:
+        with Image.open(self.root / name) as image:
+            return image.convert("RGB")
+
+    @property
+    def tables(self) -> dict[str, FaceTable]:
+        return {
+            name: FaceTable(
+                self.root, np.array(files), np.arange(len(files)), np.array([f[:2] for f in files])
+            )
+            for name, files in self.splits.items()
+        }
+
+    def copies(self, *, near: bool = True) -> ImageCopies:
+        tables = self.tables
+        digests = {name: image_digests(table) for name, table in tables.items()}
+        return find_copies(tables, digests, Processes(), near=near)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Faces:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return Faces(folder)
+
+
+def names(rows: npt.NDArray[np.int64], left: FaceTable, right: FaceTable) -> list[tuple[str, str]]:
+    return [(str(left.files[a]), str(right.files[b])) for a, b in rows]
+
+
+def test_different_images_have_no_copy(faces: Faces) -> None:
+    copies = faces.copies()
+    assert len(copies.near_between("train", "test")) == 0
+    assert len(copies.within("train")) == len(copies.within("test")) == 0
+    assert len(np.unique(copies.groups)) == 12
+
+
+def test_near_duplicates_of_two_tables_are_named_in_the_order_of_the_tables(faces: Faces) -> None:
+    faces.add("test", "again.png", CHANGES["quality 20"](faces.image("p2.png")))
+    faces.add("train", "flip.png", ImageOps.mirror(faces.image("p9.png")))
+    tables, copies = faces.tables, faces.copies()
+    forth = copies.near_between("train", "test")
+    expected = [("p2.png", "again.png"), ("flip.png", "p9.png")]
+    assert names(forth.rows, tables["train"], tables["test"]) == expected
+    assert forth.mirrored.tolist() == [False, True]
+    back = copies.near_between("test", "train")
+    assert names(back.rows, tables["test"], tables["train"]) == [(b, a) for a, b in expected[::-1]]
+
+
+def test_equal_files_and_near_duplicates_within_a_table(faces: Faces) -> None:
+    faces.add("train", "same.png", faces.image("p4.png"))
+    faces.add("train", "near.png", CHANGES["5% cropped"](faces.image("p4.png")))
+    tables, copies = faces.tables, faces.copies()
+    within = copies.within("train")
+    found = names(within.rows, tables["train"], tables["train"])
+    assert found == [("p4.png", "same.png"), ("p4.png", "near.png")]
+    assert within.identical.tolist() == [True, False]
+    groups = copies.groups_of("train")
+    assert groups[4] == groups[-1] == groups[-2]
+    assert len(np.unique(groups)) == 8
+
+
+def test_blank_images_are_no_copies_of_each_other_unless_their_files_are_equal(
+    faces: Faces,
+) -> None:
+    faces.add("train", "black.png", Image.new("RGB", (178, 218)))
+    faces.add("train", "white.png", Image.new("RGB", (178, 218), (255, 255, 255)))
+    faces.add("test", "grey.png", Image.new("RGB", (178, 218), (90, 90, 90)))
+    faces.add("test", "grey-2.png", Image.new("RGB", (178, 218), (90, 90, 90)))
+    tables, copies = faces.tables, faces.copies()
+    assert tables["train"].files[copies.blank_rows("train")].tolist() == ["black.png", "white.png"]
+    assert tables["test"].files[copies.blank_rows("test")].tolist() == ["grey.png", "grey-2.png"]
+    assert len(copies.near_between("train", "test")) == len(copies.within("train")) == 0
+    assert copies.within("test").identical.tolist() == [True]
+
+
+def test_where_near_ones_are_not_asked_for_no_image_is_decoded(faces: Faces) -> None:
+    faces.add("train", "same.png", faces.image("p4.png"))
+    (faces.root / "p1.png").write_bytes(b"no image")
+    copies = faces.copies(near=False)
+    assert copies.within("train").identical.tolist() == [True]
+    assert not copies.blank.any()
+    with pytest.raises(DataError, match=r"p1\.png"):
+        faces.copies()
+
+
+def test_groups_reach_through_others(faces: Faces) -> None:
+    """A copy of a copy, which is no near-duplicate of the first any more."""
+    first = faces.image("p5.png")
+    second = CHANGES["5% cropped"](first)
+    third = CHANGES["5% cropped"](second)
+    faces.add("test", "second.png", second)
+    faces.add("test", "third.png", CHANGES["5% cropped"](third))
+    faces.add("test", "between.png", third)
+    copies = faces.copies()
+    assert len(set(copies.groups_of("test")[-3:]) | {copies.groups_of("train")[5]}) == 1
