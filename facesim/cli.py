@@ -4,10 +4,11 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from facesim.errors import FacesimError
 from facesim.terminal.data_commands import DataCommandGroup
@@ -190,23 +191,58 @@ def report(
     typer.echo(f"written to {write_report(Run.open(run_dir).read(name), faces=faces)}")
 
 
-@app.command()
+class _Against(TyperCommand):
+    """Lets ``--against`` take all words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        repeated: list[str] = []
+        option = ""
+        for word in args:
+            if word.startswith("-"):
+                option = word
+            elif option == "--against" and repeated[-1] != option:
+                repeated.append(option)
+            repeated.append(word)
+        return super().parse_args(ctx, repeated)
+
+
+@app.command(cls=_Against)
 def compare(
     run_dirs: Annotated[
-        list[Path], typer.Argument(metavar="RUN_DIR...", help="The first is the reference.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN_DIR...", help="The first is the reference, unless --against is given."
+        ),
     ],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN_DIR...",
+            help="Runs of a reference with other seeds: compare A1 A2 --against B1 B2.",
+        ),
+    ] = None,
     name: EvaluationName = "test",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write this HTML file.")
     ] = None,
 ) -> None:
-    """Compare runs: differences in configuration and metrics, and their significance."""
+    """Compare runs: differences in configuration and metrics, and their significance.
+
+    With --against, two systems over several seeds each: what other people and other seeds would
+    change is in the intervals.
+    """
     from facesim.report.comparison_report import write_comparison
-    from facesim.runs.comparison import compare_runs
+    from facesim.runs.comparison import Comparison, compare_runs
+    from facesim.runs.group_comparison import GroupComparison, compare_groups
     from facesim.runs.run import Run
     from facesim.terminal.results import print_comparison
 
-    comparison = compare_runs([Run.open(path) for path in run_dirs], name=name)
+    runs = [Run.open(path) for path in run_dirs]
+    comparison: Comparison | GroupComparison
+    if against:
+        comparison = compare_groups([Run.open(path) for path in against], runs, name=name)
+    else:
+        comparison = compare_runs(runs, name=name)
     print_comparison(Console(), comparison)
     if out is not None:
         typer.echo(f"written to {write_comparison(comparison, out)}")

@@ -16,6 +16,7 @@ from facesim.report.comparison_report import comparison_blocks
 from facesim.report.run_report import write_report
 from facesim.runs.comparison import Comparison, compare_runs
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.group_comparison import GroupComparison, compare_groups
 from facesim.runs.run import Run
 from facesim.training.checkpoint import BEST
 from facesim.training.dry_run import CheckReport, check_experiment
@@ -42,13 +43,13 @@ class Check(Shown):
 
 
 class RunComparison(Shown):
-    """Runs, compared with the first of them.
+    """Runs, compared with the first of them or with those of another system.
 
     Attributes:
         comparison: differences of experiments and metrics.
     """
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison | GroupComparison) -> None:
         self.comparison = comparison
 
     def blocks(self) -> Sequence[Table | Text]:
@@ -183,8 +184,12 @@ def evaluate(
     return OpenedRun(trained.run, plan.name)
 
 
-def compare(*runs: OpenedRun | str | Path, evaluation: str = OWN) -> RunComparison:
-    """Compare runs with the first of them.
+def compare(
+    *runs: OpenedRun | str | Path,
+    against: Sequence[OpenedRun | str | Path] = (),
+    evaluation: str = OWN,
+) -> RunComparison:
+    """Compare runs with the first of them, or with those of another system.
 
     Example:
         >>> other = run(load_experiment("experiments/quickstart.yaml", {"seed": 1}), progress=False)
@@ -192,14 +197,22 @@ def compare(*runs: OpenedRun | str | Path, evaluation: str = OWN) -> RunComparis
         {'seed': ('0', '1'), 'train.epochs': ('1', '3')}
 
     Args:
-        runs: two or more, opened or as run directories.
+        runs: two or more, opened or as run directories; of one system with several seeds if there
+            is something to compare them against.
+        against: runs of another system, with the same seeds or others; what other people and
+            other seeds would change is in the intervals then.
         evaluation: the name of the evaluation that is compared.
 
     Raises:
         FacesimError: fewer than two runs, or one that has no such evaluation.
     """
-    opened = [each.run if isinstance(each, OpenedRun) else Run.open(Path(each)) for each in runs]
-    return RunComparison(compare_runs(opened, name=evaluation))
+    ours, theirs = (
+        [each.run if isinstance(each, OpenedRun) else Run.open(Path(each)) for each in side]
+        for side in (runs, against)
+    )
+    if theirs:
+        return RunComparison(compare_groups(theirs, ours, name=evaluation))
+    return RunComparison(compare_runs(ours, name=evaluation))
 
 
 def _assignments(overrides: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The comparison of runs as an HTML page and as tables."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from facesim.atomic import write_text
@@ -16,26 +17,35 @@ from facesim.report.formatting import (
     headline_metrics,
     larger_class,
     metric_value,
+    over_seeds,
+    signed,
     support,
 )
 from facesim.report.plots.intervals import differences_plot
 from facesim.report.plots.roc_curve import roc_overlay
 from facesim.report.rendering import render
-from facesim.runs.comparison import Comparison
+from facesim.runs.comparison import Comparison, result_of
+from facesim.runs.group_comparison import GroupComparison
 
 
-def write_comparison(comparison: Comparison, out: Path) -> Path:
+def write_comparison(comparison: Comparison | GroupComparison, out: Path) -> Path:
     """Write one self-contained HTML file.
 
     Args:
-        comparison: of :func:`facesim.runs.comparison.compare_runs`.
+        comparison: of `facesim.runs.comparison.compare_runs` or
+            `facesim.runs.group_comparison.compare_groups`.
         out: the file; an existing one is replaced.
 
     Raises:
         FacesimError: it cannot be written.
     """
     try:
-        write_text(out, render(comparison_page(comparison)))
+        page = (
+            group_page(comparison)
+            if isinstance(comparison, GroupComparison)
+            else comparison_page(comparison)
+        )
+        write_text(out, render(page))
     except OSError as error:
         raise FacesimError(f"{out}: cannot be written: {error.strerror}") from None
     return out
@@ -58,8 +68,12 @@ def comparison_page(comparison: Comparison) -> Page:
     )
 
 
-def comparison_blocks(comparison: Comparison) -> list[Table | Text]:
+def comparison_blocks(comparison: Comparison | GroupComparison) -> list[Table | Text]:
     """What fits a terminal or a notebook: configuration, metrics, and what they show."""
+    if isinstance(comparison, GroupComparison):
+        sides = (comparison.first.label, comparison.second.label)
+        configuration = _configuration(comparison.configuration, sides)
+        return [configuration, _group_table(comparison), *_group_notes(comparison)]
     metrics = (metrics_table(comparison), *_support(comparison))
     tables = (configuration_block(comparison), *metrics)
     return [*tables, *comparison_notes(comparison)]
@@ -99,14 +113,20 @@ def _support(comparison: Comparison) -> tuple[Table, ...]:
 
 def configuration_block(comparison: Comparison) -> Table | Text:
     """The keys in which the experiments differ."""
-    if not comparison.configuration:
+    return _configuration(comparison.configuration, [run.label for run in comparison.runs])
+
+
+def _configuration(
+    differing: Mapping[str, tuple[str | None, ...]], labels: Sequence[str]
+) -> Table | Text:
+    if not differing:
         return Text("The experiments do not differ.")
     return Table(
         "Keys in which the experiments differ",
-        ("Key", *(run.label for run in comparison.runs)),
+        ("Key", *labels),
         tuple(
             (key, *(NOTHING if value is None else value for value in values))
-            for key, values in comparison.configuration.items()
+            for key, values in differing.items()
         ),
         numeric=False,
     )
@@ -176,3 +196,73 @@ def _runs_table(comparison: Comparison) -> Table:
         ),
         numeric=False,
     )
+
+
+def group_page(comparison: GroupComparison) -> Page:
+    """The page of a comparison of two systems with several seeds each."""
+    first, second = comparison.first, comparison.second
+    runs = tuple(
+        (side.label, str(files.experiment.seed), str(files.path))
+        for side in (first, second)
+        for files in side.files
+    )
+    blocks = (_configuration(comparison.configuration, (first.label, second.label)),)
+    return Page(
+        f"{count(len(second.files), 'run')} against {len(first.files)}",
+        f"on {comparison.name}, {second.label} with {first.label}",
+        (
+            Section("result", "Result", tuple(_group_notes(comparison))),
+            Section("metrics", "Metrics", (_group_table(comparison),)),
+            Section("configuration", "Configuration", blocks),
+            Section(
+                "runs",
+                "Runs",
+                (Table("Compared runs", ("Side", "Seed", "Directory"), runs, numeric=False),),
+            ),
+        ),
+    )
+
+
+def _group_table(comparison: GroupComparison) -> Table:
+    """Each metric of both sides over their seeds, and the difference."""
+    rows = []
+    for metric in comparison.metrics.values():
+        found = comparison.differences[metric.name]
+        sides = [over_seeds(metric, values) for values in (found.first, found.second)]
+        errors = [
+            NOTHING if error is None else signed(metric, error).removeprefix("+")
+            for error in (found.identities_error, found.seeds_error)
+        ]
+        rows.append((metric.label, *sides, difference(metric, found), *errors))
+    sides = [
+        f"{side.label}, {count(len(side.files), 'seed')}"
+        for side in (comparison.first, comparison.second)
+    ]
+    return Table(
+        "Mean and standard deviation over seeds, and differences with 95% intervals over people "
+        "and seeds",
+        ("Metric", *sides, "Difference", "Error over people", "Error over seeds"),
+        tuple(rows),
+    )
+
+
+def _group_notes(comparison: GroupComparison) -> list[Text]:
+    """A sentence on the first metric, and what is to be known of the sides."""
+    first, second = comparison.first, comparison.second
+    notes = []
+    for side in (first, second):
+        if side.differing:
+            told = f"The runs of {side.label} differ in more than the seed: "
+            notes.append(Text(told + ", ".join(side.differing) + ".", "warning"))
+    if not comparison.paired:
+        seeds = [", ".join(map(str, side.seeds)) for side in (first, second)]
+        told = (
+            f"The two sides have other seeds ({seeds[0]} and {seeds[1]}) and are not paired by "
+            "seed. This shows fewer differences."
+        )
+        notes.append(Text(told, "note"))
+    for metric in headline_metrics(result_of(first.files[0]), comparison.metrics)[:1]:
+        told = difference(metric, comparison.differences[metric.name])
+        how = "over people and seeds together"
+        notes.append(Text(f"{metric.label} of {second.label}, {how}: {told}."))
+    return notes

@@ -1,5 +1,6 @@
 """Metrics as text: which are shown, and their numbers, intervals and differences."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 from facesim.evaluation.differences import MetricDifference
@@ -110,7 +111,7 @@ def difference(metric: Quantity, found: MetricDifference) -> str:
     if found.low is None or found.high is None:
         return f"{value}, without an interval: {found.reason}"
     between = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
-    return f"{value} ({between}): {_VERDICTS[found.better]}"
+    return f"{value} ({between}): {found.reason or _VERDICTS[found.better]}"
 
 
 def target_rates_table(
@@ -159,6 +160,16 @@ def gap_in_words(gap: Gap | None) -> str:
     else:
         told += f" The interval is not corrected for the choice among {gap.compared:,}."
     return told if (low or 0.0) > 0 else f"{told} No gap has an interval that excludes 0."
+
+
+def over_seeds(metric: Quantity, values: Sequence[float]) -> str:
+    """``81.20% ± 0.31``: mean and standard deviation of a metric over seeds."""
+    if not values:
+        return NOTHING
+    mean = metric_value(metric, statistics.fmean(values))
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {signed(metric, statistics.stdev(values)).removeprefix('+')}"
 
 
 def words(name: str) -> str:

@@ -79,7 +79,7 @@ def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
     if len(runs) < 2:
         raise FacesimError("a comparison needs two run directories or more")
     read = [run.read(name) for run in runs]
-    results = [_result(files) for files in read]
+    results = [result_of(files) for files in read]
     labels = _labels(read)
     metrics = {
         name: metric
@@ -113,7 +113,8 @@ def _labels(read: Sequence[RunFiles]) -> list[str]:
     return [files.title for files in read]
 
 
-def _result(files: RunFiles) -> EvaluationResult:
+def result_of(files: RunFiles) -> EvaluationResult:
+    """The evaluation of a run; raises a FacesimError if there is none."""
     if files.result is None:
         raise FacesimError(
             f"{files.path} has no evaluation {files.name!r}; `facesim eval` makes one"
@@ -128,7 +129,7 @@ def _paired(
 
     Raises a FacesimError that says why the runs cannot be paired.
     """
-    before, after = _scored(first), _scored(second)
+    before, after = scored_pairs_of(first), scored_pairs_of(second)
     shared = None
     if not before.same_pairs_as(after):
         every = max(len(before), len(after))
@@ -136,10 +137,10 @@ def _paired(
         shared = len(before) if len(before) < every else None
     identities = first.identities(before)
     found = paired_differences(
-        ScoredRun(before.labelled(identities), _result(first).threshold),
-        ScoredRun(after.labelled(identities), _result(second).threshold),
+        ScoredRun(before.labelled(identities), result_of(first).threshold),
+        ScoredRun(after.labelled(identities), result_of(second).threshold),
         metrics,
-        seed=_result(first).seed,
+        seed=result_of(first).seed,
     )
     return {each.metric: each for each in found}, shared
 
@@ -157,7 +158,8 @@ def _shared(before: NamedPairs, after: NamedPairs) -> tuple[NamedPairs, NamedPai
     return shared
 
 
-def _scored(files: RunFiles) -> NamedPairs:
+def scored_pairs_of(files: RunFiles) -> NamedPairs:
+    """The scores of single pairs; raises a FacesimError if they were not kept."""
     if files.pairs is None:
         raise FacesimError(f"the scores of single pairs of {files.title} were not kept")
     return files.pairs

@@ -26,6 +26,7 @@ from facesim.report.formatting import (
     words,
 )
 from facesim.runs.comparison import Comparison
+from facesim.runs.group_comparison import GroupComparison
 from facesim.runs.run_files import RunFiles
 from facesim.terminal.blocks import print_block
 from facesim.training.dry_run import CheckReport
@@ -102,7 +103,7 @@ def _say(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_comparison(console: Console, comparison: Comparison) -> None:
+def print_comparison(console: Console, comparison: Comparison | GroupComparison) -> None:
     """Print the differences of the experiments, then those of the metrics."""
     for block in comparison_blocks(comparison):
         print_block(console, block)

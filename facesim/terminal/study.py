@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from facesim.tuning.study_page import reuse_warning, verdict
+from facesim.tuning.study_page import failures, in_words, reuse_warning, verdict
 from facesim.tuning.summary import Retrained, Summary
 from facesim.tuning.trial_queue import StudyProgress
 
@@ -67,16 +67,16 @@ def print_summary(console: Console, summary: Summary) -> None:
         table.add_row("base experiment", base, *_spreads(summary, summary.base))
     console.print(table)
     console.print(verdict(summary), highlight=False, soft_wrap=True)
-    warning = reuse_warning(summary)
-    if warning is not None:
-        console.print(warning, highlight=False, soft_wrap=True)
+    for warning in (failures(summary), reuse_warning(summary)):
+        if warning is not None:
+            console.print(warning, markup=False, highlight=False, soft_wrap=True)
 
 
 def _spreads(summary: Summary, system: Retrained) -> tuple[str, str]:
     shown = []
     for values in (system.val, system.test):
         spread = values.get(summary.metric)
-        shown.append(f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}" if spread else "")
+        shown.append(in_words(spread) if spread else "")
     return shown[0], shown[1]
 
 

@@ -10,12 +10,13 @@ from facesim.atomic import write_text
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.yaml_writer import to_yaml
 from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
+from facesim.report.formatting import count
 from facesim.report.rendering import render
 from facesim.tuning.objectives import importances_plot
 from facesim.tuning.storage import REASON, SURPLUS, counts, loss_of
 from facesim.tuning.study import Plan
 from facesim.tuning.study_plots import StudyPlots, shown
-from facesim.tuning.summary import Summary
+from facesim.tuning.summary import Spread, Summary
 
 PAGE_FILE = "study.html"
 
@@ -62,7 +63,10 @@ def _winner_section(plan: Plan, summary: Summary) -> Section:
     caveat = f"single seed, best of {compared} trials (optimistic)"
     cards = [Card("Best trial, on val", f"{summary.winning_value:.4f}", caveat)]
     if winner is not None:
-        spread = f"± {winner.standard_deviation:.4f} over {len(summary.seeds)} fresh seeds"
+        deviation = winner.standard_deviation
+        spread = "one fresh seed"
+        if deviation is not None:
+            spread = f"± {deviation:.4f} over {len(summary.seeds)} fresh seeds"
         cards.append(Card("Retrained, on test", f"{winner.mean:.4f}", spread))
     labels = {summary.metric: plan.compared_by.label}
     for name, metric in measured_metrics(plan.experiment).items():
@@ -73,9 +77,8 @@ def _winner_section(plan: Plan, summary: Summary) -> Section:
         Text(verdict(summary)),
         _comparison(summary, labels),
     ]
-    warning = reuse_warning(summary)
-    if warning is not None:
-        blocks.append(Text(warning, tone="warning"))
+    warnings = (failures(summary), reuse_warning(summary))
+    blocks += [Text(warning, tone="warning") for warning in warnings if warning is not None]
     return Section("winner", "Winner", tuple(blocks))
 
 
@@ -84,15 +87,27 @@ def verdict(summary: Summary) -> str:
     difference = summary.difference
     if difference is None:
         return "No trial beat the base experiment on val."
-    measured = (
-        f"Winner minus base experiment, {difference.metric} on test: {difference.mean:+.4f}, 95% "
-        f"interval {difference.low:+.4f} to {difference.high:+.4f} over {len(summary.seeds)} "
-        "paired seeds"
-    )
+    told = f"Winner minus base experiment, {difference.metric} on test: {difference.mean:+.4f}"
+    if difference.low is not None and difference.high is not None:
+        seeds = f"{count(len(summary.seeds), 'paired seed')} and the people in test"
+        told += f", 95% interval {difference.low:+.4f} to {difference.high:+.4f} over {seeds}"
+    if difference.reason is not None:
+        return f"{told}: no verdict, {difference.reason}."
     if difference.better is None:
-        return f"{measured}: no difference shown."
+        return f"{told}: no difference shown."
     better = "the winner" if difference.better == "winner" else "the base experiment"
-    return f"{measured}: {better} is better."
+    return f"{told}: {better} is better."
+
+
+def failures(summary: Summary) -> str | None:
+    """Which trainings with fresh seeds failed and so are left out of the verdict, else None."""
+    if not summary.failed:
+        return None
+    told = "; ".join(
+        f"seed {each.seed} of the {each.system}: {each.reason}" for each in summary.failed
+    )
+    left_out = count(len({each.seed for each in summary.failed}), "fresh seed")
+    return f"{left_out} left out of the comparison, because a training failed: {told}."
 
 
 def reuse_warning(summary: Summary) -> str | None:
@@ -105,6 +120,12 @@ def reuse_warning(summary: Summary) -> str | None:
     )
 
 
+def in_words(spread: Spread) -> str:
+    """``0.8120 ± 0.0031``, without the deviation of one seed."""
+    deviation = spread.standard_deviation
+    return f"{spread.mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+
+
 def _comparison(summary: Summary, labels: dict[str, str]) -> Table:
     systems = {f"Winner (trial {summary.winning_trial})": summary.winner}
     if summary.base is not None:
@@ -112,13 +133,10 @@ def _comparison(summary: Summary, labels: dict[str, str]) -> Table:
     rows = []
     for name, label in labels.items():
         spreads = [found.get(name) for each in systems.values() for found in (each.val, each.test)]
-        texts = [
-            "-" if spread is None else f"{spread.mean:.4f} ± {spread.standard_deviation:.4f}"
-            for spread in spreads
-        ]
+        texts = ["-" if spread is None else in_words(spread) for spread in spreads]
         rows.append((label, *texts))
     return Table(
-        f"Mean and standard deviation over {len(summary.seeds)} fresh seeds",
+        f"Mean and standard deviation over {count(len(summary.seeds), 'fresh seed')}",
         ("Metric", *(f"{system}, {split}" for system in systems for split in ("val", "test"))),
         tuple(rows),
     )

@@ -1,6 +1,5 @@
 """The result of a search: its winner and the base experiment, retrained and compared on test."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +9,19 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
-from facesim.evaluation.intervals import student_t_quantile
+from facesim.evaluation.seed_differences import judged
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.json_files import JsonModel
 from facesim.runs.comparison import compare_runs
+from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
 from facesim.tuning.objectives import VAL, by_current_name
 from facesim.tuning.storage import IS_BASE, REASON, RUN
 from facesim.tuning.study import Plan
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winners_scored
 
-INTERVAL = "paired_t_95_over_seeds"
+UNKNOWN = "no reason is known"
 
 
 class Spread(JsonModel):
@@ -29,18 +29,18 @@ class Spread(JsonModel):
 
     Attributes:
         mean: over the seeds.
-        standard_deviation: over the seeds, with K - 1.
+        standard_deviation: over the seeds, with K - 1; None of one seed.
         values: one per seed.
     """
 
     mean: float
-    standard_deviation: float
+    standard_deviation: float | None
     values: tuple[float, ...]
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """The spread of two values or more."""
-        deviation = statistics.stdev(values)
+        """The spread of one value or more."""
+        deviation = statistics.stdev(values) if len(values) > 1 else None
         return cls(
             mean=statistics.fmean(values), standard_deviation=deviation, values=tuple(values)
         )
@@ -84,20 +84,41 @@ class Difference(JsonModel):
     Attributes:
         metric: which.
         mean: over the seeds.
-        low: lower end of the interval of the mean over seeds.
+        low: lower end of the interval of the mean over people and seeds together; None where
+            there is none.
         high: upper end.
         interval: its method and level.
         better: ``winner`` or ``base`` if the interval excludes 0; None if no difference is shown.
         per_seed: each seed's difference with its interval over the identities in test.
+        reason: why there is no interval or no verdict.
+        identities_error: standard error of the mean over people; None where it is not known.
+        seeds_error: over seeds; None of one seed.
     """
 
     metric: str
     mean: float
-    low: float
-    high: float
-    interval: str
+    low: float | None
+    high: float | None
+    interval: str | None
     better: Literal["winner", "base"] | None
     per_seed: tuple[SeedDifference, ...]
+    reason: str | None = None
+    identities_error: float | None = None
+    seeds_error: float | None = None
+
+
+class FailedTraining(JsonModel):
+    """A training of the winner or of the base experiment that came to no result.
+
+    Attributes:
+        seed: of it; the other system's training with this seed is left out, too.
+        system: ``winner``, ``base`` or ``winner and base``.
+        reason: why it failed.
+    """
+
+    seed: int
+    system: str
+    reason: str
 
 
 class Summary(JsonModel):
@@ -117,6 +138,7 @@ class Summary(JsonModel):
         difference: on test; None where the base experiment is the winner.
         winners_scored: how many winners of this study have been scored on test so far: with more
             than one, test has taken part in a choice.
+        failed: trainings with fresh seeds that failed.
     """
 
     study: str
@@ -131,6 +153,7 @@ class Summary(JsonModel):
     base: Retrained | None
     difference: Difference | None
     winners_scored: int
+    failed: tuple[FailedTraining, ...] = ()
 
 
 def summarise(
@@ -139,17 +162,18 @@ def summarise(
     """Summarise a search whose winner has been retrained.
 
     Raises:
-        FacesimError: fewer than two of the trainings succeeded.
+        FacesimError: with no seed did the trainings succeed.
     """
     metric = plan.compared_by
     is_base = bool(winner.user_attrs.get(IS_BASE))
     winners = _by_seed(retrained, BOTH if is_base else WINNER)
     bases = {} if is_base else _by_seed(retrained, BASE)
     seeds = sorted(winners if is_base else winners.keys() & bases.keys())
-    if len(seeds) < 2:
+    failed = _failed(retrained)
+    if not seeds:
+        reasons = "; ".join(sorted({each.reason for each in failed})) or UNKNOWN
         raise FacesimError(
-            f"the winner, trial {winner.number}, could not be retrained with two seeds or more: "
-            f"{_reasons(retrained)}"
+            f"the winner, trial {winner.number}, could not be retrained with any seed: {reasons}"
         )
     measured = (MeanLoss.name, *measured_metrics(plan.experiment))
     trials = study.get_trials(deepcopy=False)
@@ -169,14 +193,8 @@ def summarise(
         base=None if is_base else _retrained([bases[seed] for seed in seeds], measured),
         difference=None if is_base else _difference(metric, seeds, winners, bases),
         winners_scored=winners_scored(plan),
+        failed=failed,
     )
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, and the ends of its 95% interval by Student's t."""
-    mean, n = statistics.fmean(values), len(values)
-    reach = student_t_quantile(0.975, n - 1) * statistics.stdev(values) / math.sqrt(n)
-    return mean, mean - reach, mean + reach
 
 
 def _difference(
@@ -185,19 +203,30 @@ def _difference(
     winners: dict[int, FrozenTrial],
     bases: dict[int, FrozenTrial],
 ) -> Difference:
-    per_seed = tuple(_of_seed(metric, seed, winners[seed], bases[seed]) for seed in seeds)
-    mean, low, high = mean_interval([each.difference for each in per_seed])
-    better: Literal["winner", "base"] | None = None
-    if not low <= 0 <= high:
-        better = "winner" if metric.better(mean, than=0.0) else "base"
+    systems = [[trials[seed] for seed in seeds] for trials in (bases, winners)]
+    values = [
+        [by_current_name(trial.user_attrs[TEST])[metric.name] for trial in trials]
+        for trials in systems
+    ]
+    found = judged(metric, *values, paired=True, people=None)
+    try:
+        runs = [[Run.open(Path(trial.user_attrs[RUN])) for trial in trials] for trials in systems]
+        compared = compare_groups(*runs, metric=metric.name)
+        found = compared.differences.get(metric.name, found)
+    except FacesimError as error:  # they may lie on another machine
+        found = found.model_copy(update={"reason": str(error)})
+    sides: dict[str | None, Literal["winner", "base"]] = {"first": "base", "second": "winner"}
     return Difference(
         metric=metric.name,
-        mean=mean,
-        low=low,
-        high=high,
-        interval=INTERVAL,
-        better=better,
-        per_seed=per_seed,
+        mean=statistics.fmean(values[1]) - statistics.fmean(values[0]),
+        low=found.low,
+        high=found.high,
+        interval=found.interval,
+        better=sides.get(found.better),
+        per_seed=tuple(_of_seed(metric, seed, winners[seed], bases[seed]) for seed in seeds),
+        reason=found.reason,
+        identities_error=found.identities_error,
+        seeds_error=found.seeds_error,
     )
 
 
@@ -249,6 +278,20 @@ def _value(trial: FrozenTrial, plan: Plan) -> float:
     return float(trial.values[sources.index(VAL) if VAL in sources else 0])
 
 
-def _reasons(study: optuna.Study) -> str:
-    reasons = {str(trial.user_attrs.get(REASON)) for trial in study.trials} - {"None"}
-    return "; ".join(sorted(reasons)) or "no reason is known"
+def _failed(study: optuna.Study) -> tuple[FailedTraining, ...]:
+    """Those that no later attempt has made up for."""
+    complete, failed = (
+        {
+            (int(trial.params[SEED]), str(trial.params[SYSTEM])): trial
+            for trial in study.get_trials(deepcopy=False, states=(state,))
+            if SEED in trial.params
+        }
+        for state in (TrialState.COMPLETE, TrialState.FAIL)
+    )
+    return tuple(
+        FailedTraining(
+            seed=seed, system=system, reason=str(trial.user_attrs.get(REASON) or UNKNOWN)
+        )
+        for (seed, system), trial in sorted(failed.items(), key=lambda item: item[0])
+        if (seed, system) not in complete
+    )

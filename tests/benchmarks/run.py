@@ -16,9 +16,11 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 NAMES = sorted(
-    path.stem for path in HERE.glob("*.py") if path.stem not in ("run", "bootstrap_coverage")
+    path.stem
+    for path in HERE.glob("*.py")
+    if path.stem not in ("run", "bootstrap_coverage", "seed_verdicts")
 )
-"""bootstrap_coverage is a simulation of an hour's length and is run by itself."""
+"""bootstrap_coverage and seed_verdicts are simulations of many minutes, run by themselves."""
 
 
 def run_one(name: str) -> dict[str, float]:

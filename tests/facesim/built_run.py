@@ -28,6 +28,7 @@ METRICS = built_metrics(standard_metrics())
 
 BUILT = """
 name: {name}
+seed: {seed}
 data:
   train: {{name: synthetic_faces, identities: 4, images_per_identity: 4, size: 16}}
   val: {{name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 4, size: 16}}
@@ -44,7 +45,13 @@ train: {{epochs: 3, batch_size: 8}}
 
 
 def build_run_in(
-    folder: Path, name: str, skill: float = 1.5, pairs_seed: int = 0, out_dim: int = 4
+    folder: Path,
+    name: str,
+    skill: float = 1.5,
+    *,
+    pairs_seed: int = 0,
+    out_dim: int = 4,
+    seed: int = 0,
 ) -> Run:
     """Build, in a folder, a finished run of 360 test pairs of 24 drawn people.
 
@@ -54,9 +61,10 @@ def build_run_in(
         skill: how far its scores separate genuine from impostor pairs.
         pairs_seed: of its test pairs.
         out_dim: of the embeddings that the experiment declares.
+        seed: of the training; a quarter of a score's noise is its own.
     """
     file = folder / f"{name}.yaml"
-    file.write_text(BUILT.format(name=name, out_dim=out_dim))
+    file.write_text(BUILT.format(name=name, out_dim=out_dim, seed=seed))
     experiment = load_experiment(file)
     run = Run(RunDirectory.create(folder / "runs", experiment))
     _write_log(run)
@@ -96,6 +104,9 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
     table = run.experiment.data.test.build()
     pairs = draw_pair_set(table, 3.0, 0.5, pairs_seed)
     noise = np.random.default_rng(1).normal(size=len(pairs))
+    if run.experiment.seed:
+        own = np.random.default_rng(run.experiment.seed + 1).normal(size=len(pairs))
+        noise = 0.75**0.5 * noise + 0.5 * own
     scores = skill * pairs.same + noise
     scored = LabelledScores.of_pairs(scores, pairs, table.identities)
     calibration = calibrate(

@@ -43,7 +43,7 @@ def summary(winners_scored: int = 1) -> Summary:
             mean=0.03,
             low=0.01,
             high=0.05,
-            interval="paired_t_95_over_seeds",
+            interval="identities_and_seeds_95",
             better="winner",
             per_seed=(),
         ),

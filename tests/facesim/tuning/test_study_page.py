@@ -7,13 +7,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from facesim.evaluation.seed_differences import SEEDS_INTERVAL
 from facesim.page import Cards, Page, Table, Text
 from facesim.report.rendering import render
 from facesim.tuning.space import base_point
 from facesim.tuning.storage import LOST, REASON
 from facesim.tuning.study import Plan
-from facesim.tuning.study_page import reuse_warning, study_page, verdict
-from facesim.tuning.summary import Difference, Retrained, Spread, Summary
+from facesim.tuning.study_page import failures, reuse_warning, study_page, verdict
+from facesim.tuning.summary import Difference, FailedTraining, Retrained, Spread, Summary
 
 SPREAD = Spread(mean=0.75, standard_deviation=0.0125, values=(0.75, 0.75))
 
@@ -24,7 +25,7 @@ def difference(mean: float, better: Any) -> Difference:
         mean=mean,
         low=mean - 0.1,
         high=mean + 0.1,
-        interval="paired_t_95_over_seeds",
+        interval=SEEDS_INTERVAL,
         better=better,
         per_seed=(),
     )
@@ -130,14 +131,32 @@ def test_the_page_loads_nothing_and_escapes_what_trials_say(
     ("found", "said"),
     [
         (None, "No trial beat the base experiment on val."),
-        (difference(0.25, "winner"), "+0.2500, 95% interval +0.1500 to +0.3500 over 2 paired"),
+        (
+            difference(0.25, "winner"),
+            "+0.2500, 95% interval +0.1500 to +0.3500 over 2 paired seeds and the people",
+        ),
         (difference(0.25, "winner"), "the winner is better."),
         (difference(-0.25, "base"), "the base experiment is better."),
         (difference(0.05, None), "no difference shown."),
+        (
+            difference(0.25, None).model_copy(update={"reason": "one seed", "low": None}),
+            "on test: +0.2500: no verdict, one seed.",
+        ),
     ],
 )
 def test_the_verdict_is_one_sentence(summary: Summary, found: Difference | None, said: str) -> None:
     assert said in verdict(summary.model_copy(update={"difference": found}))
+
+
+def test_a_failed_seed_is_a_warning(page_of: Callable[[Summary], Page], summary: Summary) -> None:
+    failed = FailedTraining(seed=3, system="winner", reason="out of memory")
+    blocks = section(page_of(summary.model_copy(update={"failed": (failed,)})), "winner")
+    assert blocks[-1] == Text(
+        "1 fresh seed left out of the comparison, because a training failed: seed 3 of the winner: "
+        "out of memory.",
+        tone="warning",
+    )
+    assert failures(summary) is None
 
 
 def test_a_second_winner_on_test_is_a_warning(

@@ -1,6 +1,5 @@
 """What a search is summarised to, from trials that were trained elsewhere."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +10,16 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
+from facesim.evaluation.seed_differences import ONE_SEED, SEEDS_INTERVAL
+from facesim.runs.run import Run
 from facesim.tuning.space import base_point
 from facesim.tuning.storage import IS_BASE, REASON, RUN
 from facesim.tuning.study import Plan, open_study
-from facesim.tuning.summary import Spread, Summary, mean_interval, summarise
+from facesim.tuning.summary import Spread, Summary, summarise
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
 
 Write = Callable[..., Path]
+Build = Callable[..., Run]
 
 
 def retrained(results: Mapping[str, Sequence[float | None]], metric: str) -> optuna.Study:
@@ -68,19 +70,12 @@ def eer_plan(write_search: Write, planned: Callable[[Path], Plan]) -> Plan:
     )
 
 
-def test_an_interval_of_the_mean_is_students() -> None:
-    values = [0.1, 0.4, 0.2]
-    mean, low, high = mean_interval(values)
-    reach = 4.302652729911275 * np.std(values, ddof=1) / math.sqrt(3)  # t(0.975), 2 degrees
-    assert mean == pytest.approx(0.7 / 3)
-    assert (mean - low, high - mean) == pytest.approx((reach, reach))
-
-
 def test_a_spread_is_mean_and_deviation() -> None:
     spread = Spread.of([0.1, 0.2, 0.6])
     assert spread.mean == pytest.approx(0.3)
     assert spread.standard_deviation == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1))
     assert spread.values == (0.1, 0.2, 0.6)
+    assert Spread.of([0.1]).standard_deviation is None
 
 
 def test_winner_and_base_are_compared_seed_by_seed(plan: Plan) -> None:
@@ -89,8 +84,6 @@ def test_winner_and_base_are_compared_seed_by_seed(plan: Plan) -> None:
     differences = [each.difference for each in summary.difference.per_seed]
     assert differences == pytest.approx([0.2, 0.2, 0.3])
     assert summary.difference.mean == pytest.approx(0.7 / 3)
-    assert summary.difference.low == pytest.approx(mean_interval(differences)[1])
-    assert summary.difference.better == "winner"
     assert summary.seeds == (1, 2, 3)
     assert summary.winner.test["accuracy"].mean == pytest.approx(0.8)
     assert summary.winner.val.keys() == {"accuracy"}  # an epoch's number is not a metric
@@ -100,25 +93,65 @@ def test_winner_and_base_are_compared_seed_by_seed(plan: Plan) -> None:
 def test_runs_of_another_machine_have_a_difference_without_an_interval(plan: Plan) -> None:
     summary = summarised(plan, {WINNER: [0.8, 0.9], BASE: [0.6, 0.7]})
     assert summary.difference is not None
+    assert (summary.difference.low, summary.difference.better) == (None, None)
+    assert "/elsewhere/base" in (summary.difference.reason or "")
     for each in summary.difference.per_seed:
         assert each.low is None
         assert "/elsewhere/base" in (each.reason or "")
 
 
-def test_the_better_system_has_the_smaller_error_rate(eer_plan: Plan) -> None:
-    summary = summarised(eer_plan, {WINNER: [0.1, 0.11, 0.1], BASE: [0.3, 0.31, 0.32]})
-    assert summary.difference is not None
-    assert (summary.difference.metric, summary.difference.better) == ("eer", "winner")
-    again = summarised(eer_plan, {WINNER: [0.3, 0.31, 0.3], BASE: [0.1, 0.11, 0.1]})
-    assert again.difference is not None
-    assert again.difference.better == "base"
+def summarised_runs(
+    plan: Plan, build_run: Build, winner: float, base: float, seeds: Sequence[int] = (1, 2, 3)
+) -> Summary:
+    """Of runs that are there, with the skills of winner and base experiment."""
+    study, trials = searched(plan, [0.5, 0.75])
+    fresh = optuna.create_study()
+    for system, skill in ((WINNER, winner), (BASE, base)):
+        for seed in seeds:
+            run = build_run(system, skill, seed=seed)
+            values = run.read("test").result
+            assert values is not None
+            params: dict[str, str | int] = {SYSTEM: system, SEED: seed}
+            fresh.add_trial(
+                optuna.create_trial(
+                    values=[0.5],
+                    params=params,
+                    distributions={
+                        key: CategoricalDistribution([at]) for key, at in params.items()
+                    },
+                    user_attrs={TEST: values.values(), "val": {}, RUN: str(run.path)},
+                )
+            )
+    return summarise(plan, study, trials[1], fresh)
 
 
-def test_an_interval_with_zero_in_it_shows_no_difference(plan: Plan) -> None:
-    summary = summarised(plan, {WINNER: [0.8, 0.5, 0.7], BASE: [0.6, 0.7, 0.6]})
-    assert summary.difference is not None
-    assert summary.difference.low < 0 < summary.difference.high
-    assert summary.difference.better is None
+def test_the_interval_is_over_people_and_seeds_together(plan: Plan, build_run: Build) -> None:
+    summary = summarised_runs(plan, build_run, 3.0, 0.5)
+    difference = summary.difference
+    assert difference is not None
+    assert (difference.better, difference.interval) == ("winner", SEEDS_INTERVAL)
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < difference.mean < difference.high
+    assert (difference.identities_error or 0) > 0
+    assert all(each.low is not None for each in difference.per_seed)
+
+
+def test_the_better_system_has_the_smaller_error_rate(eer_plan: Plan, build_run: Build) -> None:
+    difference = summarised_runs(eer_plan, build_run, 0.5, 3.0).difference
+    assert difference is not None
+    assert (difference.metric, difference.better) == ("eer", "base")
+
+
+def test_seeds_that_agree_show_nothing_where_other_people_might_differ(
+    plan: Plan, build_run: Build
+) -> None:
+    difference = summarised_runs(plan, build_run, 1.55, 1.5).difference
+    assert difference is not None
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < 0 < difference.high
+    assert difference.better is None
 
 
 def test_a_base_experiment_that_wins_has_nothing_to_be_compared_with(plan: Plan) -> None:
@@ -135,9 +168,21 @@ def test_a_seed_with_which_one_of_both_failed_is_left_out(plan: Plan) -> None:
     assert summary.base.test["accuracy"].values == (0.6, 0.4)
 
 
-def test_one_seed_is_too_few_and_the_reason_is_told(plan: Plan) -> None:
+def test_a_failed_seed_is_told_with_its_reason(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8, None, 0.7], BASE: [0.6, 0.7, 0.4]})
+    (failed,) = summary.failed
+    assert (failed.seed, failed.system, failed.reason) == (2, WINNER, "too large")
+
+
+def test_one_seed_has_no_verdict(plan: Plan, build_run: Build) -> None:
+    difference = summarised_runs(plan, build_run, 3.0, 0.5, seeds=[1]).difference
+    assert difference is not None
+    assert (difference.better, difference.reason) == (None, ONE_SEED)
+
+
+def test_without_any_seed_the_reason_is_told(plan: Plan) -> None:
     with pytest.raises(FacesimError, match=r"trial 1, could not be retrained .*: too large"):
-        summarised(plan, {WINNER: [0.8, None, None], BASE: [0.6, 0.7, 0.4]})
+        summarised(plan, {WINNER: [None, None, None], BASE: [0.6, 0.7, 0.4]})
 
 
 def test_the_search_is_counted_by_state_and_its_values_are_those_of_val(plan: Plan) -> None:

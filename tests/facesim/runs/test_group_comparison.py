@@ -1,0 +1,81 @@
+"""Comparison of systems with several seeds each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from facesim.cli import app
+from facesim.errors import FacesimError
+from facesim.report.comparison_report import comparison_blocks, write_comparison
+from facesim.runs.group_comparison import compare_groups
+from facesim.runs.run import Run
+
+Build = Callable[..., Run]
+
+
+def two_systems(build_run: Build, strong: float = 3.0) -> tuple[list[Run], list[Run]]:
+    weak = [build_run("weak", 0.5, seed=seed) for seed in (1, 2)]
+    return weak, [build_run("strong", strong, out_dim=8, seed=seed) for seed in (2, 1)]
+
+
+def test_runs_with_the_same_seeds_are_paired(build_run: Build) -> None:
+    found = compare_groups(*two_systems(build_run))
+    assert found.paired
+    assert (found.first.seeds, found.second.seeds) == ((1, 2), (1, 2))
+    assert found.differences["roc_auc"].better == "second"
+    assert found.configuration == {"head.out_dim": ("4", "8"), "name": ("weak", "strong")}
+
+
+def test_runs_with_other_seeds_are_not_paired_and_told_to_be(build_run: Build) -> None:
+    weak, strong = two_systems(build_run)
+    third = build_run("strong", 3.0, out_dim=8, seed=3)
+    found = compare_groups(weak, [*strong, third])
+    assert not found.paired
+    assert found.differences["roc_auc"].better == "second"
+    told = " ".join(str(block) for block in comparison_blocks(found))
+    assert "other seeds (1, 2 and 1, 2, 3)" in told
+
+
+def test_alike_systems_do_not_differ(build_run: Build) -> None:
+    found = compare_groups(*two_systems(build_run, strong=0.5))
+    assert {each.better for each in found.differences.values()} == {None}
+
+
+def test_runs_of_one_side_that_differ_in_more_than_the_seed_are_a_warning(build_run: Build) -> None:
+    weak, strong = two_systems(build_run)
+    other = build_run("strong", 3.0, out_dim=16, seed=3)
+    found = compare_groups(weak, [strong[0], other])
+    assert found.second.differing == ("head.out_dim",)
+    told = " ".join(str(block) for block in comparison_blocks(found))
+    assert "The runs of strong differ in more than the seed: head.out_dim." in told
+
+
+def test_a_run_stands_on_one_side_once(build_run: Build) -> None:
+    weak, strong = two_systems(build_run)
+    with pytest.raises(FacesimError, match="is named twice"):
+        compare_groups(weak, [*strong, weak[0]])
+    with pytest.raises(FacesimError, match="each side"):
+        compare_groups(weak, [])
+
+
+def test_the_command_takes_several_runs_a_side(build_run: Build, tmp_path: Path) -> None:
+    weak, strong = ([str(run.path) for run in side] for side in two_systems(build_run))
+    out = tmp_path / "compared.html"
+    command = ["compare", *strong, "--against", *weak, "--out", str(out)]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "of strong, over people and seeds together" in result.output
+    assert "better" in result.output
+    page = out.read_text(encoding="utf-8")
+    assert "2 runs against 2" in page
+    assert "Error over seeds" in page
+
+
+def test_one_run_a_side_has_no_verdict(build_run: Build, tmp_path: Path) -> None:
+    weak, strong = two_systems(build_run)
+    found = compare_groups(weak[:1], strong[1:])
+    assert found.differences["roc_auc"].better is None
+    page = write_comparison(found, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "one seed says nothing of how much other seeds would differ" in page
