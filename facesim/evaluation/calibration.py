@@ -1,6 +1,8 @@
 """Calibration on ``val``: thresholds at operating points, and probabilities of scores."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -10,12 +12,14 @@ from pydantic import AliasChoices, Field, FiniteFloat, NonNegativeInt
 from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.probabilities import Sigmoid, expected_calibration_error, fit_sigmoid
+from facesim.evaluation.threshold_spread import ThresholdSpread, threshold_spreads
 from facesim.interfaces.fmr_support import FmrSupport, not_measurable_reason
 from facesim.interfaces.result import rate_name
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_points import (
     FMR_TARGETS,
     equal_error_rate,
+    tar_at_fmr,
     target_point,
 )
 from facesim.interfaces.scores import LabelledScores
@@ -37,6 +41,8 @@ class OperatingPoint(JsonModel):
         accuracy: accuracy there.
         reason: why there is no threshold.
         support: what a target FMR rests on; None for a point without a target.
+        spread: what other people would have made of the threshold; None where it is not known, as
+            in files of before.
     """
 
     name: str
@@ -46,6 +52,7 @@ class OperatingPoint(JsonModel):
     accuracy: FiniteFloat | None = None
     reason: str | None = None
     support: FmrSupport | None = None
+    spread: ThresholdSpread | None = None
 
 
 def choose_operating_points(roc: Roc) -> tuple[OperatingPoint, ...]:
@@ -77,6 +84,27 @@ def _point(roc: Roc, name: str, threshold: float, reason: str | None) -> Operati
     at = roc.at(threshold)
     fmr, tar = (None if math.isnan(rate) else rate for rate in (at.fmr, at.tar))
     return OperatingPoint(name=name, threshold=threshold, fmr=fmr, tar=tar, accuracy=at.accuracy)
+
+
+def points_with_spread(scored: LabelledScores) -> tuple[OperatingPoint, ...]:
+    """The operating points of pairs, each with what other people would have made of it."""
+    roc = scored.roc()
+    points = choose_operating_points(roc)
+    rules: dict[str, Callable[[Roc], float]] = {
+        BEST_ACCURACY: lambda roc: roc.threshold_at(roc.best_accuracy_point()),
+        "eer": lambda roc: equal_error_rate(roc).threshold,
+        **{
+            f"far_{rate_name(target)}": partial(_threshold_at_target, target=target)
+            for target in FMR_TARGETS
+        },
+    }
+    there = {at.name: rules[at.name] for at in points if at.threshold is not None}
+    spreads = threshold_spreads(scored, there) if there else {}
+    return tuple(at.model_copy(update={"spread": spreads.get(at.name)}) for at in points)
+
+
+def _threshold_at_target(roc: Roc, target: float) -> float:
+    return tar_at_fmr(roc, target).threshold
 
 
 SMALLEST_SCORE = 1e-300
@@ -188,7 +216,7 @@ def calibrate(
         genuine=roc.genuine,
         identities=len(np.union1d(scored.first, scored.second)),
         provenance=provenance,
-        operating_points=choose_operating_points(roc),
+        operating_points=points_with_spread(scored),
         probability=None if reason else _fit(scored.scores, scored.same),
         probability_reason=reason,
     )

@@ -1,6 +1,7 @@
 """Scored comparisons, or their ROC curve, to an `EvaluationResult`: metrics with intervals."""
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,10 +13,21 @@ from facesim.evaluation.calibration import (
     OperatingPoint,
     choose_operating_points,
 )
-from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife, Uncertainty
+from facesim.evaluation.identity_jackknife import (
+    FEWEST_EFFECTIVE_IDENTITIES,
+    INTERVAL_NAME,
+    IdentityJackknife,
+    OtherVariance,
+    Uncertainty,
+)
 from facesim.evaluation.intervals import wilson_interval
 from facesim.interfaces.metric import Metric
-from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
+from facesim.interfaces.result import (
+    AchievedPoint,
+    Estimate,
+    EvaluationResult,
+    ProcedureInterval,
+)
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
 
@@ -64,12 +76,14 @@ class Resampling:
         resamples: draws, where they need draws; 0 for no intervals.
         stands_for: int64 [P], how many of all pairs each in a sample represents; None if these
             are all of them.
+        points: the thresholds that were chosen elsewhere, with their spread.
     """
 
     scored: LabelledScores
     seed: int
     resamples: int
     stands_for: Int64Array | None = None
+    points: Sequence[OperatingPoint] = ()
 
     def with_intervals(
         self, estimates: Mapping[MetricQuery, Estimate]
@@ -120,7 +134,15 @@ class Resampling:
         self, query: MetricQuery, estimate: Estimate, uncertainty: Uncertainty
     ) -> Estimate:
         assert estimate.value is not None  # noqa: S101  only values have intervals
-        interval = uncertainty.interval(estimate.value, is_rate=query[0].is_rate)
+        is_rate = query[0].is_rate
+        interval = uncertainty.interval(estimate.value, is_rate=is_rate)
+        procedure = None
+        of_threshold = None if interval.reason else self._of_threshold(query)
+        if of_threshold is not None:
+            both = uncertainty.interval(estimate.value, is_rate=is_rate, more=of_threshold)
+            if both.low is not None and both.high is not None:
+                error = math.sqrt(of_threshold.variance)
+                procedure = ProcedureInterval(low=both.low, high=both.high, threshold_error=error)
         name = INTERVAL_NAME if self.stands_for is None else SAMPLED_INTERVAL_NAME
         return estimate.model_copy(
             update={
@@ -128,8 +150,23 @@ class Resampling:
                 "high": interval.high,
                 "interval": None if interval.reason else name,
                 "reason": interval.reason,
+                "procedure": procedure,
             }
         )
+
+    def _of_threshold(self, query: MetricQuery) -> OtherVariance | None:
+        """The metric's variance through the threshold, were it chosen on other people."""
+        metric, threshold = query
+        spreads = [
+            at.spread
+            for at in self.points
+            if metric.at_threshold and at.threshold == threshold and at.spread is not None
+        ]
+        if not spreads or spreads[0].effective_identities < FEWEST_EFFECTIVE_IDENTITIES:
+            return None
+        roc = self.scored.roc(self.stands_for)
+        values = [_measure((metric, other), roc) for other in spreads[0].thresholds]
+        return OtherVariance(statistics.variance(values), spreads[0].degrees)
 
 
 def evaluate_scores(
@@ -161,7 +198,9 @@ def evaluate_scores(
         metrics,
         thresholds=thresholds,
         loss=loss,
-        resampling=Resampling(scored, seed, resamples),
+        resampling=Resampling(
+            scored, seed, resamples, points=thresholds.points if thresholds else ()
+        ),
     )
 
 

@@ -141,6 +141,14 @@ def simultaneous_level(deletions: Deletions, seed: int, draws: int) -> float:
 
 
 @dataclass(frozen=True)
+class OtherVariance:
+    """A variance that comes to that over people, and its degrees of freedom."""
+
+    variance: float
+    degrees: float
+
+
+@dataclass(frozen=True)
 class Uncertainty:
     """How far a statistic would vary over other people.
 
@@ -191,7 +199,14 @@ class Uncertainty:
         both = self.degrees * self.variance + PRIOR_DEGREES * self.expected
         return max(self.variance, both / (self.degrees + PRIOR_DEGREES))
 
-    def interval(self, value: float, *, is_rate: bool, level: float = LEVEL) -> Interval:
+    def interval(
+        self,
+        value: float,
+        *,
+        is_rate: bool,
+        level: float = LEVEL,
+        more: OtherVariance | None = None,
+    ) -> Interval:
         """The interval around a value.
 
         Student's t with the effective identities less one as degrees of freedom; a rate's variance
@@ -202,16 +217,22 @@ class Uncertainty:
             value: the statistic on all pairs.
             is_rate: whether it lies in [0, 1].
             level: nominal coverage.
+            more: variance from elsewhere, with the quantile of its own degrees of freedom: the
+                squares of both reaches are added, as in `facesim.evaluation.seed_differences`.
         """
         if self.reason is not None:
             return Interval(None, None, self.reason)
+        degrees = self.degrees + PRIOR_DEGREES * is_rate
+        quantile = student_t_quantile(0.5 + level / 2, degrees)
+        variance = self.moderated if is_rate else self.variance
+        if more is not None:
+            wider = student_t_quantile(0.5 + level / 2, more.degrees) / quantile
+            variance += more.variance * wider**2
         if not is_rate:
-            quantile = student_t_quantile(0.5 + level / 2, self.degrees)
-            reach = quantile * math.sqrt(self.variance)
+            reach = quantile * math.sqrt(variance)
             return Interval(value - reach, value + reach)
-        quantile = student_t_quantile(0.5 + level / 2, self.degrees + PRIOR_DEGREES)
         # Rounding leaves a variance of some 1e-34 where all deletions agree.
-        variance, of_one = self.moderated, self.mean * (1 - self.mean)
+        of_one = self.mean * (1 - self.mean)
         trials = of_one / variance if min(variance, of_one) > 1e-24 else self.composition.trials
         return Interval(*wilson_interval(value, trials, quantile=quantile))
 

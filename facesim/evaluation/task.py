@@ -95,7 +95,9 @@ class _Evaluator(Evaluator):
             identities,
             self._measured(headline),
             thresholds=self.chosen,
-            resampling=Resampling(sample, self.seed, self.task.resamples, stands_for),
+            resampling=Resampling(
+                sample, self.seed, self.task.resamples, stands_for, self.chosen.points
+            ),
         )
         return _headed(result, headline)
 

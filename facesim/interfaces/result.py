@@ -44,16 +44,33 @@ class CurvePoint(JsonModel):
         return {**data, "support": {"status": FmrStatus.of(allowed)}}
 
 
+class ProcedureInterval(JsonModel):
+    """The interval of a metric if the threshold, too, had been chosen on other people.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        threshold_error: standard error through the choice of the threshold alone.
+    """
+
+    low: FiniteFloat
+    high: FiniteFloat
+    threshold_error: FiniteFloat
+
+
 class Estimate(JsonModel):
     """A metric with its interval.
 
     Attributes:
         value: None where the metric does not exist; ``reason`` says why.
-        low: lower end of the interval; None where no interval was asked for or none exists.
+        low: lower end of the interval; None where no interval was asked for or none exists. A
+            threshold that was chosen elsewhere is held fixed in it.
         high: upper end.
         interval: the method and level of the interval, as in ``identity_jackknife_95``.
         reason: why ``value``, or an interval that was asked for, does not exist.
         point: where on the curve the metric is read, for one that is read at a point.
+        procedure: the interval if the threshold is chosen again on other people, too; None for a
+            metric without threshold, or where it is not known how far that varies.
     """
 
     value: FiniteFloat | None
@@ -62,6 +79,7 @@ class Estimate(JsonModel):
     interval: str | None = None
     reason: str | None = None
     point: CurvePoint | None = None
+    procedure: ProcedureInterval | None = None
 
     @property
     def support(self) -> FmrSupport | None:

@@ -16,6 +16,9 @@ NOTHING = "-"
 UNSTABLE, NOT_MEASURABLE = "unstable", "not measurable"
 """What stands at a target FMR that too few impostor comparisons support."""
 
+VAL_AGAIN = "with val drawn again"
+"""Heads the intervals of the whole procedure, the choice of the threshold included."""
+
 _VERDICTS = {"second": "better", "first": "worse", None: "no difference shown"}
 
 
@@ -172,6 +175,14 @@ def over_seeds(metric: Quantity, values: Sequence[float]) -> str:
     return f"{mean} ± {signed(metric, statistics.stdev(values)).removeprefix('+')}"
 
 
+def threshold_note(result: EvaluationResult) -> str:
+    """What the intervals hold fixed, and where those are that do not."""
+    told = "Intervals are over the people in test and hold the threshold fixed"
+    if any(found.procedure for found in result.metrics.values()):
+        return f"{told}; {VAL_AGAIN}, the threshold is chosen again on other people, too."
+    return f"{told}: how far it depends on the people in val is not in them."
+
+
 def words(name: str) -> str:
     """``raw_pixels`` -> ``raw pixels``."""
     return name.replace("_", " ")
@@ -223,4 +234,7 @@ def complement(rate: Estimate) -> Estimate:
     """The estimate of ``1 - rate``: FNMR from TAR."""
     ends = (None if end is None else 1 - end for end in (rate.value, rate.high, rate.low))
     value, low, high = ends
-    return rate.model_copy(update={"value": value, "low": low, "high": high})
+    again = rate.procedure
+    if again is not None:
+        again = again.model_copy(update={"low": 1 - again.high, "high": 1 - again.low})
+    return rate.model_copy(update={"value": value, "low": low, "high": high, "procedure": again})

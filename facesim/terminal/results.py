@@ -11,6 +11,7 @@ from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
 from facesim.report.comparison_report import comparison_blocks
 from facesim.report.formatting import (
+    VAL_AGAIN,
     accept_rates,
     count,
     difference,
@@ -23,6 +24,7 @@ from facesim.report.formatting import (
     metric_value,
     number,
     target_rates_table,
+    threshold_note,
     words,
 )
 from facesim.runs.comparison import Comparison
@@ -39,7 +41,8 @@ def print_result(console: Console, files: RunFiles) -> None:
         return
     people = f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')}"
     table = Table(title=Text(f"{files.name}: {people}"))
-    for column in ("metric", "value", "95% interval"):
+    again = any(found.procedure for found in result.metrics.values())
+    for column in ("metric", "value", "95% interval", *([VAL_AGAIN] if again else [])):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for card in files.protocol_report.cards:
         table.add_row(Text(card.label), Text(card.value), Text(card.detail))
@@ -66,6 +69,7 @@ def print_result(console: Console, files: RunFiles) -> None:
         _say(console, f"no threshold from {result.threshold_source}: {reason}")
     else:
         _say(console, f"threshold {number(result.threshold)} from {result.threshold_source}")
+        _say(console, threshold_note(result))
     for metric in headline[:1]:
         _print_gain(console, metric, files.baselines)
     if files.slices is not None and files.slices.worst_gap is not None:
@@ -82,12 +86,15 @@ def print_check(console: Console, name: str, report: CheckReport) -> None:
         _say(console, note)
 
 
-def _cells(metric: Metric, found: Estimate) -> tuple[Text, Text]:
+def _cells(metric: Metric, found: Estimate) -> tuple[Text, ...]:
     if found.value is None:
         return Text(f"undefined: {found.reason}"), Text("")
-    has_interval = found.low is not None and is_measurable(found)
-    between = interval(metric, found.low, found.high) if has_interval else ""
-    return Text(estimated_value(metric, found)), Text(between)
+    cells = [estimated_value(metric, found), ""]
+    if found.low is not None and is_measurable(found):
+        cells[1] = interval(metric, found.low, found.high)
+    if found.procedure is not None:
+        cells.append(interval(metric, found.procedure.low, found.procedure.high))
+    return tuple(map(Text, cells))
 
 
 def _print_gain(console: Console, metric: Metric, baselines: Sequence[Baseline]) -> None:

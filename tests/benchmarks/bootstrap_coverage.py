@@ -41,8 +41,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facesim.discovery import load_installed_plugins
+from facesim.evaluation.calibration import points_with_spread
 from facesim.evaluation.differences import ScoredRun, paired_differences
-from facesim.evaluation.evaluate import MetricQuery
+from facesim.evaluation.evaluate import MetricQuery, Thresholds, evaluate_scores
 from facesim.evaluation.identity_jackknife import IdentityJackknife
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores
@@ -216,6 +217,58 @@ def report(scenario: Scenario, found: npt.NDArray[np.float64]) -> bool:
     return scenario.beyond or bool((covers[0] >= ENOUGH).all())
 
 
+PROCEDURES = (
+    Scenario("30 people in val, 40 in test", 40, 3000, 2.5, 0.7, 0.4),
+    Scenario("20 people in val, 20 in test", 20, 800, 2.5, 0.7, 0.4),
+    Scenario("20 people in val, 20 in test, few errors", 20, 800, 4.0, 0.5, 0.4),
+)
+"""Worlds in which the threshold is chosen on val; val has three quarters of the people of 40."""
+
+
+def procedure(scenario: Scenario, seed: int) -> npt.NDArray[np.float64]:
+    """Of each metric at a threshold that val chose, float64 [K, 6].
+
+    The value, the metric over all people at that threshold, the interval that holds the threshold
+    fixed, and that with val drawn again.
+    """
+    val = replace(scenario, people=min(scenario.people, 30))
+    (on_val,), (on_test,) = draw(val, seed + 1_000_000), draw(scenario, seed)
+    points = points_with_spread(on_val)
+    names = ("accuracy", "tar", "fmr")
+    metrics = {name: METRICS[name] for name in names}
+    thresholds = Thresholds(points, "val")
+    found = evaluate_scores(on_test, metrics, thresholds=thresholds, seed=seed, resamples=1000)
+    at = found.threshold or 0.0
+    tar, fmr = scenario.tar(at), scenario.fmr(at)
+    of_all = dict(zip(names, ((tar + 1 - fmr) / 2, tar, fmr), strict=True))
+    rows = []
+    for name in names:
+        measured = found.metrics[name]
+        again = measured.procedure
+        ends = (again.low, again.high) if again else (None, None)
+        rows.append((measured.value, of_all[name], measured.low, measured.high, *ends))
+    return np.array(rows, np.float64)
+
+
+def report_procedure(scenario: Scenario, found: npt.NDArray[np.float64]) -> bool:
+    """Print the table of a procedure from float64 [repeats, K, 6]."""
+    print(f"\n{scenario.name}; the threshold of best accuracy on val")
+    value, of_all, *ends = np.moveaxis(found, -1, 0)
+    truth = of_all.mean(axis=0)
+    enough = True
+    for index, name in enumerate(("accuracy", "tar", "fmr")):
+        cells = []
+        for low, high in (ends[:2], ends[2:]):
+            claimed = np.isfinite(low[:, index])
+            inside = (low[:, index] <= truth[index]) & (truth[index] <= high[:, index])
+            covers = inside[claimed].mean()
+            width = np.nanmean(high[:, index] - low[:, index]) / (3.92 * value[:, index].std())
+            cells.append(f"covers {covers:6.1%}, width {width:4.2f}")
+        enough &= bool(covers >= ENOUGH)
+        print(f"{name:18s}{truth[index]:8.3f}  fixed: {cells[0]}  val drawn again: {cells[1]}")
+    return enough
+
+
 EFFECTS = (0.0, 0.15)
 """By how much the second of two systems separates better."""
 
@@ -267,6 +320,10 @@ def main() -> int:
             one = partial(repeat, scenario)
             found = np.array(list(pool.map(one, range(arguments.repeats), chunksize=5)))
             enough &= report(scenario, found)
+        for scenario in PROCEDURES:
+            of_procedure = partial(procedure, scenario)
+            found = np.array(list(pool.map(of_procedure, range(arguments.repeats), chunksize=5)))
+            enough &= report_procedure(scenario, found)
         for effect in EFFECTS:
             of_effect = partial(claim, effect)
             claims = np.array(list(pool.map(of_effect, range(arguments.repeats), chunksize=5)))

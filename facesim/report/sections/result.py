@@ -22,6 +22,7 @@ from facesim.report.formatting import (
     metric_value,
     percent,
     support,
+    threshold_note,
     words,
 )
 from facesim.report.plots.intervals import Line, interval_plot
@@ -63,10 +64,14 @@ def _verdict(result: EvaluationResult) -> str:
     if accuracy.value is None:
         return f"Accuracy on {on} is undefined: {accuracy.reason}."
     text = f"{percent(accuracy.value)} of {on} are decided correctly{_interval(accuracy)}"
+    if accuracy.procedure is not None:
+        between = interval(RATE, accuracy.procedure.low, accuracy.procedure.high)
+        text += f", and {between} with val drawn again and the threshold chosen again"
     answer = larger_class(result)
     if answer is not None:
         text += f"; always answering {answer} is right for {percent(result.larger_class_share)}"
-    return f"{text}. The threshold comes from {result.threshold_source}."
+    fixed = threshold_note(result)
+    return f"{text}. The threshold comes from {result.threshold_source}. {fixed}"
 
 
 def _verdict_at_fmr(on: str, result: EvaluationResult, fnmr: Estimate) -> str:

@@ -15,6 +15,7 @@ from facesim.page import Block, Section, Table, Text
 from facesim.report.formatting import (
     NOTHING,
     RATE,
+    VAL_AGAIN,
     complement,
     estimate,
     interval,
@@ -24,6 +25,7 @@ from facesim.report.formatting import (
     number,
     percent,
     support,
+    threshold_note,
 )
 from facesim.report.plots.det_curve import det_plot, tar_at_far_plot
 from facesim.report.plots.roc_curve import roc_plot
@@ -116,7 +118,29 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
                 ("Chosen for", "Threshold", "Support where chosen", "FMR", "FNMR", "Accuracy"),
                 (*(_achieved(point) for point in result.operating_points), *_one_answer(result)),
             ),
+            *_procedure(result, metrics),
         ),
+    )
+
+
+def _procedure(result: EvaluationResult, metrics: Mapping[str, Metric]) -> tuple[Block, ...]:
+    """The metrics at the threshold from val, with and without the choice of it."""
+    rows = tuple(
+        (
+            metrics[name].label,
+            metric_value(metrics[name], at.value),
+            interval(metrics[name], at.low, at.high),
+            interval(metrics[name], at.procedure.low, at.procedure.high),
+        )
+        for name, at in result.metrics.items()
+        if name in metrics and at.procedure is not None
+    )
+    if not rows:
+        return (Text(threshold_note(result)),)
+    columns = ("Metric", "Value", "95% interval, threshold fixed", f"95% interval {VAL_AGAIN}")
+    return (
+        Text(threshold_note(result)),
+        Table("The threshold from val as a choice", columns, rows),
     )
 
 

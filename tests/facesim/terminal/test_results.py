@@ -10,12 +10,13 @@ from rich.console import Console
 
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baselines import Baseline
-from facesim.evaluation.calibration import OperatingPoint
+from facesim.evaluation.calibration import OperatingPoint, points_with_spread
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.scores import LabelledScores
+from facesim.report.formatting import VAL_AGAIN
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 from facesim.terminal.results import print_result
@@ -87,7 +88,19 @@ def test_a_difference_without_interval_says_why(files: RunFiles) -> None:
 
 
 def test_without_baselines_nothing_is_said_of_them(files: RunFiles) -> None:
-    assert printed(files).splitlines()[-1] == "threshold 1 from val"
+    threshold, fixed = printed(files).splitlines()[-2:]
+    assert threshold == "threshold 1 from val"
+    assert "hold the threshold fixed" in fixed
+
+
+def test_intervals_with_val_drawn_again_have_a_column(files: RunFiles) -> None:
+    assert VAL_AGAIN not in printed(files)
+    thresholds = Thresholds(points_with_spread(scored(2.0, 5)), "val")
+    result = evaluate_scores(scored(2.0, 3), METRICS, thresholds=thresholds, resamples=50)
+    text = printed(files, result=result)
+    assert VAL_AGAIN in text
+    row = next(line for line in text.splitlines() if "Accuracy" in line)
+    assert len(re.findall(r"[\d.]+% to [\d.]+%", row)) == 2
 
 
 def test_without_a_threshold_that_is_said(files: RunFiles) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from facesim.interfaces.result import EvaluationResult
-from facesim.page import Table
+from facesim.page import Table, Text
 from facesim.report.formatting import NOTHING, RATE, complement, estimate
 from facesim.report.sections.scores import operating_points_section
 from facesim.runs.run import Run
@@ -17,7 +17,7 @@ def files(build_run: Callable[..., Run]) -> RunFiles:
 
 def tables(files: RunFiles) -> tuple[EvaluationResult, Table, Table]:
     assert files.result is not None
-    _, at_targets, achieved = operating_points_section(files.result, files.metrics).blocks
+    _, at_targets, achieved, *_ = operating_points_section(files.result, files.metrics).blocks
     assert isinstance(at_targets, Table)
     assert isinstance(achieved, Table)
     return files.result, at_targets, achieved
@@ -54,3 +54,21 @@ def test_thresholds_from_val_have_both_error_rates(files: RunFiles) -> None:
     )
     assert achieved.rows[2][2].startswith("unstable: 18 false matches of ")
     assert len(achieved.rows[-1]) == 2  # the reason spans the rest
+
+
+def test_the_threshold_from_val_is_told_to_be_held_fixed_and_as_a_choice(files: RunFiles) -> None:
+    assert files.result is not None
+    *_, note, again = operating_points_section(files.result, files.metrics).blocks
+    assert isinstance(note, Text)
+    assert "hold the threshold fixed" in note.text
+    assert isinstance(again, Table)
+    assert {row[0] for row in again.rows} >= {"Accuracy", "FMR at the threshold"}
+    assert all(row[2] != row[3] for row in again.rows)
+    metrics = {
+        name: found.model_copy(update={"procedure": None})
+        for name, found in files.result.metrics.items()
+    }
+    earlier = files.result.model_copy(update={"metrics": metrics})
+    last = operating_points_section(earlier, files.metrics).blocks[-1]
+    assert isinstance(last, Text)
+    assert "how far it depends on the people in val is not in them" in last.text
