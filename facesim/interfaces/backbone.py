@@ -61,6 +61,15 @@ class Backbone(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1) * 255, False)
 
     @property
+    def normalization(self) -> Normalization:
+        """What it was made with, to six decimals."""
+        mean, std = (
+            tuple(round(each / 255, 6) for each in values.flatten().tolist())
+            for values in (self.mean, self.std)
+        )
+        return Normalization(mean, std)
+
+    @property
     def has_trunk(self) -> bool:
         """Whether anything is frozen, so that running it once per image saves work."""
         return not isinstance(self.trunk, nn.Identity)

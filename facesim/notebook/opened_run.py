@@ -1,5 +1,6 @@
 """A run, open for use: its metrics and scores, and its network on images that are passed to it."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -191,7 +192,7 @@ class OpenedRun(Shown):
     @cached_property
     def _calibration(self) -> Calibration:
         plan = plan_evaluation(self.run.directory, self.experiment, checkpoint=BEST)
-        return calibration_of_the_run(plan)
+        return calibration_of_the_run(plan, self.network, warnings.warn)
 
     def _input(self, pixels: torch.Tensor) -> NetworkInput:
         """The trunk's output, rounded as the cache stores it, where evaluation uses the cache."""

@@ -167,7 +167,7 @@ def _task(plan: EvaluationPlan, test: Split) -> EvaluationTask:
 def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Calibration:
     """Thresholds and probabilities: chosen on val, or taken from where the run chose them."""
     if not plan.recalibrates:
-        return calibration_of_the_run(plan)
+        return calibration_of_the_run(plan, system.network, system.processes.reporter.say)
     on_val = NetworkSystem(system.network, val.split, plan.experiment, system.processes)
     return calibrate(
         LabelledScores.of_pairs(
@@ -175,7 +175,7 @@ def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Cali
         ),
         split="val",
         pairs_sha256=val.pairs_sha256,
-        provenance=provenance(plan),
+        provenance=provenance(plan, system.network),
     )
 
 

@@ -1,8 +1,9 @@
 """The systems that an evaluation measures, with the thresholds that apply to them."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from facesim.arrays import Int64Array
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
-from facesim.evaluation.calibration import Calibration, Provenance
+from facesim.evaluation.calibration import Calibration, PluginProvenance, Provenance
 from facesim.evaluation.embedding import Embedder, score_pairs
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -20,13 +21,16 @@ from facesim.interfaces.protocol import ScoredPairs, System
 from facesim.json_files import read_json
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.network import SiameseNetwork
+from facesim.plugin_info import distribution_of, source_digest
 from facesim.processes import Processes
+from facesim.registry import Spec
 from facesim.runs.directory import EVALUATE_AGAIN, RunFile
 from facesim.runs.evaluation_plan import EvaluationPlan
 from facesim.seeds import derive_seed
 from facesim.training.build import Split
 from facesim.training.checkpoint import checkpoint_digest
 from facesim.training.make_inputs import embedding_recipe, make_inputs
+from facesim.version import installed_version
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,12 +152,18 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
     )
 
 
-def calibration_of_the_run(plan: EvaluationPlan) -> Calibration:
+def calibration_of_the_run(
+    plan: EvaluationPlan, network: SiameseNetwork, say: Callable[[str], object]
+) -> Calibration:
     """Thresholds and probabilities that the run chose on its own val.
 
+    Args:
+        plan: of the evaluation that they are for.
+        network: with the weights of the plan's checkpoint.
+        say: told what a person should know of them.
+
     Raises:
-        FacesimError: there are none, or they were chosen with another checkpoint, preprocessing
-            or score.
+        FacesimError: there are none, or they were chosen on scores that were made otherwise.
     """
     run = plan.directory.path
     file = run / RunFile.CALIBRATION
@@ -163,20 +173,43 @@ def calibration_of_the_run(plan: EvaluationPlan) -> Calibration:
             f"{run} has no thresholds yet; evaluate its own test data first, with "
             f"`facesim eval {run}`"
         )
+    now = provenance(plan, network)
     try:
-        calibration.check_applies_to(provenance(plan))
+        for note in calibration.check_applies_to(now):
+            say(f"{file}: {note}")
     except FacesimError as error:
-        raise FacesimError(
-            f"{file}: {error}: add --recalibrate. Where val's images do not fit the changed "
-            "preprocessing, choose them on other images, with --set data.val=... as well"
-        ) from None
+        advice = "add --recalibrate to choose new ones on val"
+        if calibration.provenance.preprocessing != now.preprocessing:
+            advice += (
+                "; where val's images do not fit the changed preprocessing, on other images, with "
+                "--set data.val=... as well"
+            )
+        raise FacesimError(f"{file}: {error}\n{advice}") from None
     return calibration
 
 
-def provenance(plan: EvaluationPlan) -> Provenance:
+def provenance(plan: EvaluationPlan, network: SiameseNetwork) -> Provenance:
     """What the scores of an evaluation are made with."""
+    experiment = plan.experiment
+    specs: dict[str, Spec[Any]] = {
+        "backbone": experiment.backbone,
+        "head": experiment.head,
+        "loss": experiment.loss,
+    }
     return Provenance(
-        preprocessing=Preprocessing.of(plan.experiment.image).provenance,
-        score=json.dumps(plan.experiment.loss.as_node(), sort_keys=True),
+        preprocessing=Preprocessing.of(experiment.image).provenance,
+        score=json.dumps(experiment.loss.as_node(), sort_keys=True),
         checkpoint=checkpoint_digest(plan.directory.checkpoints.file(plan.checkpoint)),
+        normalization=asdict(network.backbone.normalization),
+        plugins={place: _plugin(spec) for place, spec in specs.items()},
+    )
+
+
+def _plugin(spec: Spec[Any]) -> PluginProvenance:
+    versions = {name: installed_version(name) for name in spec.plugin.packages}
+    return PluginProvenance(
+        node=spec.as_node(),
+        code=source_digest(spec.plugin),
+        distribution=distribution_of(spec.plugin),
+        packages={name: each for name, each in versions.items() if each is not None},
     )

@@ -107,6 +107,7 @@ def save_checkpoint(path: Path, state: TrainingState, progress: Progress) -> Non
         "num_identities": state.num_identities,
         "network": state.network.trained_state(),
         "trunk": state.network.trunk_digest,
+        "normalization": asdict(state.network.backbone.normalization),
         "optimizer": state.optimizer.state_dict(),
         "scheduler": state.scheduler.state_dict(),
         "sampler": state.sampler.state_dict() if isinstance(state.sampler, MiningSampler) else {},
@@ -148,10 +149,27 @@ def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:400]
         raise FacesimError(f"{path} does not fit this experiment's network: {reason}") from None
-    if content["trunk"] != network.trunk_digest:
+    if content["trunk"] == network.trunk_digest:
+        return
+    normalization = asdict(network.backbone.normalization)
+    trained = content.get("normalization")
+    if trained is None:  # a checkpoint of before, which has one digest for both
         raise FacesimError(
-            f"{path} was trained on a trunk with other weights; the run's own are in trunk.pt"
+            f"{path} was trained on a trunk with other weights, or with another normalisation of "
+            f"pixels than {_in_words(normalization)}; the run's own weights are in trunk.pt"
         )
+    if trained != normalization:
+        raise FacesimError(
+            f"{path} was trained with another normalisation of pixels: {_in_words(trained)}, and "
+            f"the backbone has {_in_words(normalization)} now"
+        )
+    raise FacesimError(
+        f"{path} was trained on a trunk with other weights; the run's own are in trunk.pt"
+    )
+
+
+def _in_words(normalization: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {list(values)}" for name, values in normalization.items())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

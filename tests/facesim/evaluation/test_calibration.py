@@ -91,9 +91,23 @@ def labelled(scores: npt.ArrayLike, same: npt.ArrayLike) -> LabelledScores:
 def test_it_is_refused_for_scores_that_are_made_otherwise(field: str) -> None:
     other = MADE_WITH.model_copy(update={field: "another"})
     ours = getattr(MADE_WITH, field)
-    with pytest.raises(FacesimError, match=f"its {field} is {ours}, not another; calibrate again"):
+    name = "loss" if field == "score" else field
+    with pytest.raises(FacesimError, match=f"what differs:\n  {name}: {ours} -> another"):
         make().check_applies_to(other)
     make().check_applies_to(MADE_WITH)
+
+
+def test_a_refusal_names_every_setting_that_differs_and_no_other() -> None:
+    before = Provenance(
+        preprocessing='{"size":[8,8],"crop":null}', score='{"margin":1.0}', checkpoint="ab"
+    )
+    after = Provenance(
+        preprocessing='{"size":[8,8],"crop":[1,1,6,6]}', score='{"margin":2.0}', checkpoint="ab"
+    )
+    assert before.changes(after) == {
+        "preprocessing.crop": "null -> [1, 1, 6, 6]",
+        "loss.margin": "1.0 -> 2.0",
+    }
 
 
 def test_probabilities_rise_with_the_score_and_are_about_right() -> None:

@@ -340,8 +340,10 @@ def test_thresholds_of_another_preprocessing_do_not_apply_until_val_is_evaluated
 ) -> None:
     changes = (lfw(data), "image.crop=[1, 1, 6, 6]")
     before = contents(run.path)
-    with pytest.raises(FacesimError, match=r"preprocessing is .* add --recalibrate\. Where val's"):
+    with pytest.raises(FacesimError) as error:
         measured(run, *changes, name="cropped")
+    assert "preprocessing.crop: null -> [1, 1, 6, 6]\n" in str(error.value)
+    assert "add --recalibrate to choose new ones on val; where val's images" in str(error.value)
     measured(run, *changes, name="cropped", recalibrate=True)
     after = contents(run.path)
     assert {name: after[name] for name in before} == before
@@ -382,7 +384,7 @@ def test_another_checkpoint_needs_thresholds_of_its_own(run: Run) -> None:
     content = read_checkpoint(run.checkpoints.file("last"))
     content["network"]["head.scale"] *= 2
     torch.save(content, run.checkpoints.file("other"))
-    with pytest.raises(FacesimError, match=r"its checkpoint is .* add --recalibrate"):
+    with pytest.raises(FacesimError, match=r"  checkpoint: \w+ -> \w+\nadd --recalibrate"):
         measured(run, name="doubled", checkpoint="other")
     before = (run.path / "calibration.json").read_bytes()
     result = measured(run, name="doubled", checkpoint="other", recalibrate=True)
