@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from facesim.interfaces import Estimate, EvaluationResult, Metric
+from facesim.interfaces import Estimate, EvaluationResult, FmrSupport, Metric
 from facesim.page import Table, Text
 from facesim.report.formatting import (
     NOTHING,
@@ -17,6 +17,7 @@ from facesim.report.formatting import (
     metric_value,
     number,
     percent,
+    support,
 )
 from facesim.terminal.blocks import print_block
 
@@ -112,12 +113,14 @@ class Verification(Shown):
         operating_point: the rule that chose the threshold.
         probability: of a genuine pair, for the share of genuine pairs that val has; None if it
             could not be fitted.
+        support: what the FMR of an operating point at a target rests on; None for others.
     """
 
     score: float
     threshold: float
     operating_point: str
     probability: float | None
+    support: FmrSupport | None = None
 
     @property
     def same(self) -> bool:
@@ -126,10 +129,12 @@ class Verification(Shown):
 
     def blocks(self) -> list[Table]:
         """The decision in a table."""
-        rows = (
+        rows = [
             ("same person", "yes" if self.same else "no"),
             ("score", number(self.score)),
             (f"threshold ({self.operating_point})", number(self.threshold)),
             ("probability", percent(self.probability)),
-        )
-        return [Table("", ("Verification", ""), rows)]
+        ]
+        if self.support is not None:
+            rows.append(("FMR where chosen", support(self.support)))
+        return [Table("", ("Verification", ""), tuple(rows))]

@@ -180,7 +180,7 @@ class OpenedRun(Shown):
             raise FacesimError(f"there is no threshold for {at}: {point.reason}")
         score, found = self.score(a, b), self._calibration.probability
         probability = None if found is None else float(found.probability([score])[0])
-        return Verification(score, point.threshold, at, probability)
+        return Verification(score, point.threshold, at, probability, point.support)
 
     def blocks(self) -> Sequence[Table | Text]:
         """The metrics; or how far the run is."""

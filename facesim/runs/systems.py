@@ -13,8 +13,9 @@ from facesim.arrays import Int64Array
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
-from facesim.evaluation.calibration import Calibration, PluginProvenance, Provenance
+from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.embedding import Embedder, score_pairs
+from facesim.evaluation.provenance import PluginProvenance, Provenance
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.interfaces.protocol import ScoredPairs, System

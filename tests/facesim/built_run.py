@@ -9,10 +9,11 @@ from facesim.data.pair_sets import draw_pair_set
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.baselines import Baseline
-from facesim.evaluation.calibration import Provenance, calibrate, choose_operating_points
+from facesim.evaluation.calibration import calibrate, choose_operating_points
 from facesim.evaluation.diagnostics import QUANTILES
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
+from facesim.evaluation.provenance import Provenance
 from facesim.evaluation.slices import measure_slices
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics

@@ -1,4 +1,7 @@
-from facesim.notebook.display import Shown
+from dataclasses import replace
+
+from facesim.interfaces import FmrStatus, FmrSupport
+from facesim.notebook.display import Shown, Verification
 from facesim.page import Table, Text
 
 
@@ -26,3 +29,10 @@ def test_text_is_what_the_terminal_shows() -> None:
     shown = repr(Example())
     for text in ("a & b", "<value>", "<b>", "it was not measured", "<script>alert(1)</script>"):
         assert text in shown
+
+
+def test_a_decision_at_a_target_fmr_says_what_that_rests_on() -> None:
+    support = FmrSupport(status=FmrStatus.UNSTABLE, false_matches=4, identities=8)
+    decision = Verification(0.5, 0.25, "far_1e-2", None, support)
+    assert "unstable: 4 false matches of 8 identities" in repr(decision)
+    assert "FMR" not in repr(replace(decision, support=None))
