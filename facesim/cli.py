@@ -263,6 +263,36 @@ def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("ru
 
 
 @app.command()
+def lint(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write",
+            metavar="FILE",
+            help="Write a CSV file for `data.exclude`: images of train that are in val or test, "
+            "and images of val that are in test.",
+        ),
+    ] = None,
+) -> None:
+    """Lint the data of an experiment; trains nothing. Exits with 1 if a finding stops a run."""
+    from facesim.experiment.loading import load_experiment
+    from facesim.processes import Processes, reporter_for
+    from facesim.terminal.results import print_exclusion, print_lint
+    from facesim.training.lint import lint_experiment
+
+    experiment = load_experiment(file, overrides or ())
+    console = Console()
+    linted = lint_experiment(experiment, Processes(reporter_for(console)))
+    written = None if write is None else linted.write_exclusion(write)
+    print_lint(console, linted.report)
+    if write is not None and written is not None:
+        print_exclusion(console, write, written)
+    raise typer.Exit(not linted.report.allows_run)
+
+
+@app.command()
 def schema(more: Plugins = None) -> None:
     """Print the JSON Schema of experiment files, with the parameters of all plugins."""
     import json

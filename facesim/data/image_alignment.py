@@ -16,7 +16,7 @@ from torch.nn.functional import affine_grid, grid_sample, pad
 COARSE_SIDE = 32
 FINE_SIDE = 64
 
-WORTH_A_CLOSER_LOOK = 0.8
+WORTH_A_CLOSER_LOOK = 0.84
 """Median correlation of the blocks of two coarse images below which they are no copies."""
 
 _HALF_AGREES, _MOST_AGREES = 0.976, 0.88

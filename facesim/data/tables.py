@@ -1,7 +1,8 @@
 """Building a FaceTable from columns of files and labels."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
@@ -9,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from facesim.errors import DataError
-from facesim.interfaces import FaceTable
+from facesim.errors import DataError, did_you_mean
+from facesim.interfaces import FaceTable, PairSet
 
 
 def folders_of(files: Iterable[str]) -> set[str]:
@@ -100,6 +101,55 @@ def build_table(
         labels=np.asarray(names, dtype=str),
         attributes=columns.reset_index(drop=True),
         notes=(*notes, *_note_dropped(present, root, files, labels), *_note_single(identities)),
+    )
+
+
+def drop_images(table: FaceTable, files: Sequence[str], place: Callable[[str], str]) -> FaceTable:
+    """A table without some of its images, which a note counts.
+
+    Identities without an image go, too, and so do those of the dataset's own pairs that compare
+    one of the images.
+
+    Args:
+        table: of one split.
+        files: the images' paths, as the table has them.
+        place: where it is written that a file is dropped, for errors: ``leaks.csv:3``.
+
+    Raises:
+        DataError: a file is no image of the table.
+    """
+    row_of = {file: row for row, file in enumerate(table.files.tolist())}
+    rows = np.array([row_of.get(file, -1) for file in files], dtype=np.int64)
+    if (rows < 0).any():
+        file = files[int((rows < 0).argmax())]
+        raise DataError(
+            f"{place(file)}: {file!r} is no image of this split, whose first one is "
+            f"{str(table.files[0])!r}{did_you_mean(file, table.files.tolist())}"
+        )
+    kept = np.delete(np.arange(len(table)), rows)
+    people, identities = np.unique(table.identities[kept], return_inverse=True)
+    note = (
+        f"Excluded by data.exclude: {len(rows):,} of {len(table):,} images (the first: {files[0]})."
+    )
+    pairs = table.pairs
+    notes = [note]
+    if pairs is not None:
+        now = np.full(len(table), -1, dtype=np.int64)
+        now[kept] = np.arange(len(kept))
+        there = (now[pairs.rows] >= 0).all(axis=1)
+        fold = None if pairs.fold is None else pairs.fold[there]
+        pairs = PairSet(now[pairs.rows[there]], pairs.same[there], fold)
+        if not there.all():
+            notes.append(f"With them go {np.count_nonzero(~there):,} of the dataset's own pairs.")
+    attributes = table.attributes
+    return replace(
+        table,
+        files=table.files[kept],
+        identities=identities.astype(np.int64),
+        labels=table.labels[people],
+        attributes=attributes.iloc[kept].reset_index(drop=True) if attributes.size else attributes,
+        notes=(*table.notes, *notes),
+        pairs=pairs,
     )
 
 

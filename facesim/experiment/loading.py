@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from facesim import discovery
 from facesim.errors import PluginError
 from facesim.experiment.error_messages import problems_of
+from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar
 from facesim.experiment.schema import Experiment
@@ -70,6 +71,8 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
     discovery.load_installed_plugins()
     root, wrong = _load_named_plugins(root)
     problems += wrong
+    root, wrong = _with_exclusion_read(root)
+    problems += wrong
     data, unset = resolve(root, os.environ)
     problems += unset
     try:
@@ -128,10 +131,40 @@ def _load_named_plugin(node: Node) -> Node:
     name, unset = resolve(node, os.environ)
     if unset or not isinstance(name, str):
         return node
-    # A path in a file is relative to that file; one from --set is relative to the shell's folder.
-    folder = Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent
-    entry = discovery.load_named_plugin(name, folder)
+    entry = discovery.load_named_plugin(name, _folder_of(node))
     return replace(node, value=Scalar(escaped(entry), plain=False))
+
+
+def _with_exclusion_read(root: Node) -> tuple[Node, list[Problem]]:
+    """The tree with the rows of the exclusion file that ``data.exclude`` names, if it does."""
+    data = root.child("data")
+    node = None if data is None else data.child("exclude")
+    if data is None or node is None:
+        return root, []
+    name, unset = resolve(node, os.environ)
+    if unset or not isinstance(name, str):
+        return root, []
+    path = _folder_of(node) / name
+    try:
+        listed = read_exclusion(path)
+    except ValueError as error:
+        return root, [Problem(node.mark, ("data", "exclude"), str(error))]
+
+    def text(value: str) -> Node:
+        return replace(node, value=Scalar(escaped(value), plain=False))
+
+    rows = {
+        split: replace(node, value=[text(file) for file in files])
+        for split, files in listed.items()
+    }
+    exclude = replace(node, value={"file": text(str(path)), **rows})
+    excluding = replace(data, value={**data.entries, "exclude": exclude})
+    return replace(root, value={**root.entries, "data": excluding}), []
+
+
+def _folder_of(node: Node) -> Path:
+    """What a path is relative to: the file that it is in, or the shell's folder after --set."""
+    return Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent
 
 
 def _in_order(problems: list[Problem], path: Path) -> list[Problem]:

@@ -1,7 +1,7 @@
 """The sections of an experiment file: data, image, train, evaluate."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -56,12 +56,48 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Excluded(Section):
+    """Images that are left out of the splits, by the paths that the tables have.
+
+    An experiment file may name an exclusion file instead, whose rows loading puts here, so that the
+    resolved experiment holds them.
+    """
+
+    file: Path | None = Field(default=None, description="the exclusion file that they are from")
+    train: tuple[str, ...] = Field(default=(), description="images of train")
+    val: tuple[str, ...] = Field(default=(), description="images of val")
+    test: tuple[str, ...] = Field(default=(), description="images of test")
+    anywhere: tuple[str, ...] = Field(
+        default=(), description="images of whichever split holds them"
+    )
+
+    @model_validator(mode="after")
+    def _excludes_something(self) -> "Excluded":
+        if not (self.train or self.val or self.test or self.anywhere):
+            raise ValueError("lists no image; name an exclusion file, or images under train or val")
+        return self
+
+    @field_serializer("file")
+    def _absolute(self, path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
+
+
+def _or_a_file(schema: dict[str, Any]) -> None:
+    schema["anyOf"].append({"type": "string"})
+
+
 class Data(Section):
     """The train, val and test splits, which should share no identity."""
 
     train: Dataset = Field(description="images to train on")
     val: Dataset = Field(description="images that thresholds and the best checkpoint are chosen on")
     test: Dataset = Field(description="images of the final results, used for nothing else")
+    exclude: Excluded | None = Field(
+        default=None,
+        json_schema_extra=_or_a_file,
+        description="images to leave out: a CSV file split,file relative to this file, as `facesim "
+        "lint --write` makes it, or the images by split",
+    )
     workers: int = Field(default=2, ge=0, le=256, description="processes that decode images")
 
 

@@ -134,16 +134,16 @@ def _lint(
     """Lint what is measured against every split that the run has seen."""
     own, other = plan.trained.data, plan.experiment.data
     run, unread = {}, {}
-    for name, dataset in (("train", own.train), ("val", own.val), ("test", own.test)):
+    for name in ("train", "val", "test"):
         try:
-            run[name] = NamedImages(name, tables.read(name, dataset))
+            run[name] = NamedImages(name, tables.read(name, own))
         except FacesimError as error:
             unread[name] = str(error)
     calibration = None
     if plan.draws_val:
-        calibration = NamedImages(plan.val_name, tables.read("val", other.val))
+        calibration = NamedImages(plan.val_name, tables.read("val", other))
     linted = LintedEvaluation(
-        NamedImages(plan.name, tables.read("test", other.test)),
+        NamedImages(plan.name, tables.read("test", other)),
         calibration,
         run,
         unread,

@@ -18,6 +18,7 @@ _MAY_CHANGE = (
     "plugins",
     "data.val",
     "data.test",
+    "data.exclude",
     "data.workers",
     "image",
     "evaluate",
@@ -37,6 +38,7 @@ _CHANGE_NO_RESULT = (
 _OF_VAL = ("data.val", "evaluate.val_pairs")
 _DRAWS_VAL = (
     *_OF_VAL,
+    "data.exclude",
     "evaluate.seed",
     "evaluate.pairs_per_image",
     "evaluate.same_fraction",
@@ -79,7 +81,9 @@ class EvaluationPlan:
     @property
     def has_other_images(self) -> bool:
         """Whether val or test are not the run's."""
-        return any(is_within(key, ("data.val", "data.test")) for key in self.changes)
+        return any(
+            is_within(key, ("data.val", "data.test", "data.exclude")) for key in self.changes
+        )
 
     @property
     def draws_val(self) -> bool:
@@ -136,6 +140,7 @@ def plan_evaluation(
     """
     file = directory.path / RunFile.EXPERIMENT
     experiment = load_resolved(file, overrides) if overrides else trained
+    experiment = _without_exclusion_of_other_data(trained, experiment)
     changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
     recalibrates = recalibrate or chosen == OWN
@@ -149,6 +154,16 @@ def plan_evaluation(
             "add --recalibrate to choose new ones on val"
         )
     return plan
+
+
+def _without_exclusion_of_other_data(trained: Experiment, changed: Experiment) -> Experiment:
+    """The images that the run excludes from its val and test are no images of other data."""
+    before, after = trained.data, changed.data
+    if after.exclude is None or after.exclude != before.exclude:
+        return changed
+    moot = {name: () for name in ("val", "test") if getattr(before, name) != getattr(after, name)}
+    exclude = after.exclude.model_copy(update=moot)
+    return changed.model_copy(update={"data": after.model_copy(update={"exclude": exclude})})
 
 
 def _refuse_changes_of_the_training(changes: dict[str, str]) -> None:

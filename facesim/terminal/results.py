@@ -1,11 +1,13 @@
 """Results of evaluations, dry runs and comparisons on the terminal."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facesim.data.linter.findings import LintReport
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
@@ -84,6 +86,23 @@ def print_check(console: Console, name: str, report: CheckReport) -> None:
     console.print(table)
     for note in report.notes:
         _say(console, note)
+
+
+def print_lint(console: Console, report: LintReport) -> None:
+    """Print the findings of the linter, those that stop a run first."""
+    for finding in report.findings:
+        _say(console, str(finding))
+    if not report.findings:
+        _say(console, "the protocol linter found nothing")
+
+
+def print_exclusion(console: Console, path: Path, images: int) -> None:
+    """Print what to do with an exclusion file of so many images, 0 if there was no need of one."""
+    if images:
+        _say(console, f"written to {path}: {count(images, 'image')}; leave them out with")
+        _say(console, f"  data: {{exclude: {path.name}}}  # relative to the experiment")
+    else:
+        _say(console, f"no image is in two splits: {path} is not written")
 
 
 def _cells(metric: Metric, found: Estimate) -> tuple[Text, ...]:

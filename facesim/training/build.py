@@ -1,6 +1,7 @@
 """Building the components of a run from its experiment."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
 from facesim.data.image_digests import TableDigests
-from facesim.errors import FacesimError
+from facesim.data.tables import drop_images
+from facesim.errors import DataError, FacesimError
 from facesim.evaluation.attribute_values import require_attributes
+from facesim.experiment.exclusion import SPLITS, place_of
 from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.schema import Experiment
+from facesim.experiment.sections import Data
 from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.build import build_network
@@ -86,26 +90,51 @@ class Tables:
     """The tables of datasets with their images' digests; each dataset is read once."""
 
     def __init__(self) -> None:
-        self._read: list[tuple[Spec[FaceTable], TableDigests]] = []
+        self._read: list[tuple[Spec[FaceTable], tuple[str, ...], TableDigests]] = []
+        self._excluded: set[str] = set()
 
-    def read(self, name: str, dataset: "Spec[FaceTable]") -> TableDigests:
-        """The table of ``data.<name>``, read only if this dataset has not been read before.
+    def read(self, name: str, data: Data) -> TableDigests:
+        """The table of a split without its excluded images, read only if it has not been before.
+
+        Args:
+            name: ``train``, ``val`` or ``test``.
+            data: the datasets, and what is excluded of them.
 
         Raises:
-            FacesimError: the table cannot be read or is empty.
+            FacesimError: the table cannot be read or is empty, or an excluded image is not there.
         """
-        for known, images in self._read:
-            if known == dataset:
+        dataset: Spec[FaceTable] = getattr(data, name)
+        listed: tuple[str, ...] = () if data.exclude is None else getattr(data.exclude, name)
+        anywhere: tuple[str, ...] = () if data.exclude is None else data.exclude.anywhere
+        for known, without, images in self._read:
+            if (known, without) == (dataset, (*listed, *anywhere)):
                 return images
         try:
             table: FaceTable = _build(dataset)
+            here = set(anywhere).intersection(table.files.tolist()) if anywhere else set()
+            excluded = dict.fromkeys([*listed, *(file for file in anywhere if file in here)])
+            if excluded and data.exclude is not None:
+                place = partial(place_of, data.exclude.file, name)
+                table = drop_images(table, list(excluded), place)
         except FacesimError as error:
             raise FacesimError(f"data.{name}: {error}") from error
         if not len(table):
             raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
+        self._excluded |= here
         images = TableDigests(table)
-        self._read.append((dataset, images))
+        self._read.append((dataset, (*listed, *anywhere), images))
         return images
+
+    def require_excluded(self, data: Data) -> None:
+        """Raise if an image that is excluded from whichever split holds it was in none.
+
+        Raises:
+            DataError: with the place where it is excluded.
+        """
+        for file in () if data.exclude is None else data.exclude.anywhere:
+            if file not in self._excluded:
+                place = place_of(data.exclude.file if data.exclude else None, "", file)
+                raise DataError(f"{place}: {file!r} is no image of {', '.join(SPLITS)}")
 
 
 def prepare(
@@ -125,13 +154,12 @@ def prepare(
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
     device = pick_device(experiment.device)
     tables = tables or Tables()
-    train_table = tables.read("train", experiment.data.train).table
+    train_table = tables.read("train", experiment.data).table
     network = build_network(experiment, len(train_table.labels), device)
     if trunk is not None:
         load_trunk(trunk, network)
-    train, val, test = (
-        load_split(experiment, name, network, tables) for name in ("train", "val", "test")
-    )
+    train, val, test = (load_split(experiment, name, network, tables) for name in SPLITS)
+    tables.require_excluded(experiment.data)
     sampler = _build(
         experiment.sampler,
         train.table.identities,
@@ -179,9 +207,7 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork, table
         FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
             its errors are asked for.
     """
-    data = experiment.data
-    datasets = {"train": data.train, "val": data.val, "test": data.test}
-    images = tables.read(name, datasets[name])
+    images = tables.read(name, experiment.data)
     if name == "test":
         require_attributes(images.table.attributes, experiment.evaluate.slices)
     # Only the training split is augmented.

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from facesim.data.linter.protocol import LintedSplit
 from facesim.data.pair_sets import draw_pair_set, read_pair_list, read_pair_set, write_pair_set
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.interfaces.protocol import Comparisons
 from facesim.seeds import derive_seed
-from facesim.training.build import Split
 
 
-def evaluation_pairs(path: Path, experiment: Experiment, split: Split) -> PairSet:
+def evaluation_pairs(path: Path, experiment: Experiment, split: LintedSplit) -> PairSet:
     """The pairs of a split: those in ``path``, or new ones that are put there.
 
     Args:
@@ -27,7 +27,9 @@ def evaluation_pairs(path: Path, experiment: Experiment, split: Split) -> PairSe
     return _read(path, experiment, split)
 
 
-def plan_comparisons(experiment: Experiment, test: Split, path: Path | None = None) -> Comparisons:
+def plan_comparisons(
+    experiment: Experiment, test: LintedSplit, path: Path | None = None
+) -> Comparisons:
     """What the experiment's protocol compares in test.
 
     Args:
@@ -53,7 +55,7 @@ def plan_comparisons(experiment: Experiment, test: Split, path: Path | None = No
     return comparisons
 
 
-def choose_all_pairs(experiment: Experiment, splits: Iterable[Split]) -> dict[str, PairSet]:
+def choose_all_pairs(experiment: Experiment, splits: Iterable[LintedSplit]) -> dict[str, PairSet]:
     """The pairs of val and test by the split's name; test has none if the protocol lists none.
 
     Raises:
@@ -65,7 +67,7 @@ def choose_all_pairs(experiment: Experiment, splits: Iterable[Split]) -> dict[st
     return pairs if of_test is None else {**pairs, test.name: of_test}
 
 
-def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
+def choose_pairs(experiment: Experiment, split: LintedSplit) -> PairSet:
     """The pairs that the experiment lists for a split, else the dataset's own, else drawn ones.
 
     What is drawn is a function of ``evaluate.seed`` and the split's name.
@@ -87,12 +89,12 @@ def choose_pairs(experiment: Experiment, split: Split) -> PairSet:
     )
 
 
-def _read(path: Path, experiment: Experiment, split: Split) -> PairSet:
+def _read(path: Path, experiment: Experiment, split: LintedSplit) -> PairSet:
     """Drawn pairs are valid by construction; user-supplied lists are read leniently and linted."""
     drawn = _listed(experiment, split) is None and split.table.pairs is None
     return (read_pair_set if drawn else read_pair_list)(path, split.table)
 
 
-def _listed(experiment: Experiment, split: Split) -> Path | None:
+def _listed(experiment: Experiment, split: LintedSplit) -> Path | None:
     settings = experiment.evaluate
     return {"val": settings.val_pairs, "test": settings.test_pairs}[split.name]

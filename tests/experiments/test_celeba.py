@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from facesim.experiment.loading import load_experiment
+from facesim.processes import Processes
+from facesim.training.lint import lint_experiment
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -45,3 +47,18 @@ def test_the_learned_variant_differs_in_the_loss_alone() -> None:
     reference, learned = shipped("celeba_contrastive.yaml"), shipped("celeba_learned.yaml")
     assert learned["loss"] == {"name": "learned", "hidden": [64, 64]}
     assert {key for key in reference if reference[key] != learned[key]} == {"name", "loss"}
+
+
+def test_the_experiment_for_a_laptop_leaves_the_known_leaks_out(celeba: Path) -> None:
+    experiment = load_experiment(EXPERIMENTS / "celeba_lite0.yaml")
+    assert experiment.data.exclude is not None
+    assert experiment.data.exclude.anywhere == ("155962.jpg", "200207.jpg")
+    linted = lint_experiment(experiment, Processes())
+    assert linted.report.allows_run
+    assert linted.leaked == ()
+    rules = {finding.rule for finding in linted.report.findings}
+    assert {"image_twice", "image_under_two_labels"} <= rules
+    whole = load_experiment(EXPERIMENTS / "celeba_lite0.yaml", ["data.exclude=null"])
+    again = lint_experiment(whole, Processes())
+    assert not again.report.allows_run
+    assert [leak[:2] for leak in again.leaked] == [("train", "155962.jpg"), ("val", "200207.jpg")]

@@ -214,6 +214,25 @@ def test_every_plugin_is_listed_and_explained(registry: object, facesim: Command
         assert all(name in text for name in plugin.parameters.model_fields if name != "name")
 
 
+def test_lint_prints_findings_and_trains_nothing(
+    facesim: Command, good: Path, tmp_path: Path
+) -> None:
+    code, out, _ = facesim("lint", str(good), "--write", "leaks.csv")
+    assert code == 0
+    assert "warning: too_few_impostors: " in out
+    assert "no image is in two splits: leaks.csv is not written" in out
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".yaml"] == []
+
+
+def test_lint_writes_what_stops_a_run_and_exits_with_1(facesim: Command, good: Path) -> None:
+    same = "data.val.first_identity=0"
+    code, out, _ = facesim("lint", str(good), "--set", same, "--write", "leaks.csv")
+    assert code == 1
+    assert "error: image_in_two_splits: train and val share 16 images" in out
+    assert "written to leaks.csv: 16 images; leave them out with" in out
+    assert Path("leaks.csv").read_text().splitlines()[0] == "split,file,reason"
+
+
 def test_the_schema_is_json(facesim: Command) -> None:
     code, output, _ = facesim("schema")
     assert code == 0

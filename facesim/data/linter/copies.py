@@ -7,6 +7,7 @@ from typing import NamedTuple
 from facesim.arrays import BoolArray, Int64Array
 from facesim.data.image_copies import Couples, ImageCopies
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.experiment.exclusion import ExcludedImage
 from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable, PairSet
 
@@ -69,6 +70,31 @@ def lint_duplicates(
             max(len(blank) - ROWS_SHOWN, 0),
             [(table.path(int(row)),) for row in blank[:ROWS_SHOWN]],
         )
+
+
+def leaked_images(tables: Mapping[str, FaceTable], copies: ImageCopies) -> list[ExcludedImage]:
+    """The images to leave out so that no image is in two splits, in any disguise.
+
+    Those of train that are in val or test, and those of val that are in test; test loses none.
+
+    Args:
+        tables: of train, val and test.
+        copies: of their images.
+    """
+    groups = {name: copies.groups_of(name) for name in tables}
+    leaked = []
+    for name, later in (("train", ("val", "test")), ("val", ("test",))):
+        of_others = {
+            group: f"same image as {file} of {other}"
+            for other in later
+            for group, file in zip(groups[other].tolist(), tables[other].files, strict=True)
+        }
+        leaked += [
+            ExcludedImage(name, str(file), of_others[group])
+            for group, file in zip(groups[name].tolist(), tables[name].files, strict=True)
+            if group in of_others
+        ]
+    return leaked
 
 
 class _Compared(NamedTuple):

@@ -55,6 +55,11 @@ class LintReport(JsonModel):
 
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def allows_run(self) -> bool:
+        """Whether no finding stops a run."""
+        return all(finding.severity != "error" for finding in self.findings)
+
     def require_no_errors(self) -> None:
         """Raise if an error was found.
 

@@ -1,11 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from facesim.data.tables import build_table
+from facesim.data.tables import build_table, drop_images
 from facesim.errors import DataError
+from facesim.interfaces import FaceTable, PairSet
 
 
 def _column(*values: str) -> np.ndarray:
@@ -100,3 +102,44 @@ def test_a_linked_image_and_a_linked_folder_count_as_present(root: Path, tmp_pat
     (root / "linked").symlink_to(root / "deep")
     table = build_table(root, _column("link.jpg", "linked/d.jpg"), _column("1", "1"))
     assert len(table) == 2
+
+
+def excluded(table: FaceTable, *files: str) -> FaceTable:
+    return drop_images(table, files, "leaks.csv, {}".format)
+
+
+def test_dropped_images_leave_the_others_and_their_people(root: Path) -> None:
+    table = build_table(
+        root,
+        _column("b.jpg", "a.jpg", "deep/er/c.jpg", "deep/d.jpg"),
+        _column("zoe", "Ann", "zoe", "Max"),
+        attributes=pd.DataFrame({"age": [1, 2, 3, 4]}),
+    )
+    left = excluded(table, "a.jpg", "deep/er/c.jpg")
+    assert left.files.tolist() == ["b.jpg", "deep/d.jpg"]
+    assert left.labels[left.identities].tolist() == ["zoe", "Max"]
+    assert left.labels.tolist() == ["Max", "zoe"]
+    assert left.attributes["age"].tolist() == [1, 4]
+    assert left.notes[-1] == "Excluded by data.exclude: 2 of 4 images (the first: a.jpg)."
+
+
+def test_dropped_images_take_the_pairs_along_that_hold_them(root: Path) -> None:
+    table = build_table(root, _column("a.jpg", "b.jpg", "deep/d.jpg"), _column("Ann", "Ann", "zoe"))
+    pairs = PairSet(
+        np.array([[0, 1], [1, 2], [0, 2]]), np.array([True, False, False]), np.array([0, 0, 1])
+    )
+    left = excluded(replace(table, pairs=pairs), "a.jpg")
+    assert left.pairs is not None
+    assert left.pairs.rows.tolist() == [[0, 1]]
+    assert left.pairs.same.tolist() == [False]
+    assert left.pairs.fold is not None
+    assert left.pairs.fold.tolist() == [0]
+    assert left.notes[-1] == "With them go 2 of the dataset's own pairs."
+
+
+def test_an_image_that_is_not_there_cannot_be_dropped(root: Path) -> None:
+    table = build_table(root, _column("a.jpg", "deep/d.jpg"), _column("Ann", "zoe"))
+    with pytest.raises(
+        DataError, match=r"^leaks\.csv, deep/c\.jpg: 'deep/c\.jpg' is no image .* mean"
+    ):
+        excluded(table, "a.jpg", "deep/c.jpg")

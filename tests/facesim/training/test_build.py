@@ -98,6 +98,35 @@ def test_a_table_that_cannot_be_read_names_its_split(load: Load) -> None:
         prepare(load(broken))
 
 
+def test_excluded_images_are_left_out_of_their_split_alone(load: Load) -> None:
+    whole = prepare(load())
+    first = str(whole.val.table.files[0])
+    left = prepare(load(f"data.exclude={{val: [{first}]}}"))
+    assert left.val.table.files.tolist() == whole.val.table.files.tolist()[1:]
+    assert len(left.val.digests.get()) == len(left.val.table)
+    assert left.val.table.notes[-1].startswith("Excluded by data.exclude: 1 of ")
+    assert left.train.table.files.tolist() == whole.train.table.files.tolist()
+
+
+def test_an_image_of_no_split_cannot_be_excluded(load: Load) -> None:
+    with pytest.raises(FacesimError, match=r"^data\.val: data\.exclude\.val: 'x\.png' is no image"):
+        prepare(load("data.exclude={val: [x.png]}"))
+    with pytest.raises(
+        FacesimError, match=r"^data\.exclude\.anywhere: 'x\.png' is no image of train, val, test"
+    ):
+        prepare(load("data.exclude={anywhere: [x.png]}"))
+
+
+def test_an_image_is_excluded_from_whichever_split_holds_it(load: Load) -> None:
+    whole = prepare(load())
+    first = str(whole.test.table.files[0])
+    left = prepare(load(f"data.exclude={{anywhere: ['{first}']}}"))
+    assert first not in left.test.table.files.tolist()
+    assert [len(split.table) for split in left.splits] == [
+        len(split.table) - (first in split.table.files.tolist()) for split in whole.splits
+    ]
+
+
 def test_attributes_that_are_asked_for_must_be_in_the_table_of_test(load: Load) -> None:
     experiment = load("evaluate.slices=[Smiling]")
     network = prepare(load()).network

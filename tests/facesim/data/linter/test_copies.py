@@ -6,9 +6,10 @@ import numpy as np
 
 from facesim.arrays import Int64Array
 from facesim.data.image_copies import ImageCopies
-from facesim.data.linter.copies import lint_duplicates, lint_near_images
+from facesim.data.linter.copies import leaked_images, lint_duplicates, lint_near_images
 from facesim.data.linter.findings import ROWS_SHOWN, Finding, Findings
 from facesim.data.near_duplicates import NearDuplicates
+from facesim.experiment.exclusion import ExcludedImage
 from facesim.interfaces import FaceTable, PairSet
 
 TRAIN = FaceTable(
@@ -107,3 +108,16 @@ def test_many_couples_are_shown_in_part_and_counted() -> None:
     (finding,) = findings.report().findings
     assert finding.rows[-1] == "... and 2 more"
     assert len(finding.images) == ROWS_SHOWN
+
+
+def test_leaks_are_taken_from_train_first_then_from_val_and_never_from_test() -> None:
+    val = FaceTable(
+        Path("faces"), np.array(["v.jpg", "w.jpg"]), np.array([0, 1]), np.array(["p", "q"])
+    )
+    found = copies({"train": [0, 1, 2, 3, 4], "val": [0, 5], "test": [5, 6]}, (2, 6, True))
+    leaked = leaked_images({"train": TRAIN, "val": val, "test": TEST}, found)
+    assert leaked == [
+        ExcludedImage("train", "a.jpg", "same image as v.jpg of val"),
+        ExcludedImage("train", "c.jpg", "same image as y.jpg of test"),
+        ExcludedImage("val", "w.jpg", "same image as x.jpg of test"),
+    ]

@@ -12,12 +12,14 @@ from PIL import Image, ImageOps
 
 from facesim.data.linter.findings import Finding, ProtocolError
 from facesim.data.linter.protocol import lint_protocol
+from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.processes import Processes
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
+from facesim.training.lint import lint_experiment
 
 EXPERIMENT = """
 name: linted
@@ -201,6 +203,59 @@ def test_copies_within_test_are_counted_with_the_pairs_that_compare_them(data: D
         "11-0.png = wrong.bmp: identities person 11 and person 9",
     )
     assert found["blank_image"].rows == ("black.png",)
+
+
+def test_what_lint_finds_it_can_exclude_and_then_the_run_goes_on(
+    data: Data, tmp_path: Path
+) -> None:
+    for what in ("copied", "encoded again", "mirrored"):
+        SPOILED[what][0](data)
+    linted = lint_experiment(data.experiment(), Processes())
+    assert not linted.report.allows_run
+    assert linted.write_exclusion(tmp_path / "leaks.csv") == 3
+    assert [row.split(",")[:2] for row in (tmp_path / "leaks.csv").read_text().splitlines()] == [
+        ["split", "file"],
+        ["train", "01-2.png"],
+        ["train", "02-0.png"],
+        ["train", "03-1.png"],
+    ]
+    experiment = data.experiment(f"data.exclude={tmp_path / 'leaks.csv'}")
+    assert lint_experiment(experiment, Processes()).report.allows_run
+    run = Run.begin(experiment, tmp_path / "runs")
+    run.complete()
+    assert len(run.components.train.table) == 21
+    again = lint_experiment(experiment, Processes())
+    assert again.write_exclusion(tmp_path / "again.csv") == 3
+
+
+def test_a_run_is_not_resumed_with_other_excluded_images(data: Data, tmp_path: Path) -> None:
+    leaks = tmp_path / "leaks.csv"
+    leaks.write_text("split,file\ntrain,00-0.png\n")
+    run = Run.begin(data.experiment(f"data.exclude={leaks}"), tmp_path / "runs")
+    leaks.write_text("split,file\ntrain,00-1.png\n")
+    changed = data.experiment(f"data.exclude={leaks}")
+    with pytest.raises(FacesimError, match=r"data\.exclude\.train: \[.00-0\.png"):
+        run.require_experiment(changed)
+    assert Run.latest_unfinished(changed, tmp_path / "runs") is None
+    leaks.unlink()
+    assert "00-0.png" not in Run.open(run.path).components.train.table.files.tolist()
+
+
+def test_the_test_images_that_a_run_excludes_are_no_images_of_other_data(
+    data: Data, tmp_path: Path
+) -> None:
+    excluding = "data.exclude={test: [10-0.png], val: [06-0.png]}"
+    run = Run.begin(data.experiment(excluding), tmp_path / "runs")
+    run.complete()
+    (tmp_path / "other.csv").write_text(
+        "img,ids\n" + "".join(f"{p:02d}-{n}.png,person {p}\n" for p in (9, 11) for n in range(4))
+    )
+    other = f"data.test={{name: csv, images: {data.root}, table: {tmp_path}/other.csv}}"
+    plan, result = run.evaluate(overrides=[other], name="other")
+    assert result.pairs
+    assert plan.experiment.data.exclude is not None
+    assert plan.experiment.data.exclude.test == ()
+    assert plan.experiment.data.exclude.val == ("06-0.png",)
 
 
 def test_pairs_of_val_and_test_are_judged(data: Data) -> None:

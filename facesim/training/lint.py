@@ -1,0 +1,71 @@
+"""Lint of an experiment: its tables are read, no component is built and nothing is trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesim.data.image_copies import find_copies
+from facesim.data.linter.copies import leaked_images
+from facesim.data.linter.evaluation import NamedImages
+from facesim.data.linter.findings import LintReport
+from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, read_digests
+from facesim.errors import FacesimError
+from facesim.experiment.exclusion import SPLITS, ExcludedImage, write_exclusion
+from facesim.experiment.schema import Experiment
+from facesim.processes import Processes
+from facesim.training.build import Tables
+from facesim.training.evaluation_pairs import choose_all_pairs
+
+
+@dataclass(frozen=True)
+class LintedExperiment:
+    """What the linter found in an experiment's data.
+
+    Attributes:
+        report: the findings.
+        excluded: images that the experiment leaves out already.
+        leaked: images to leave out as well, so that none is in two splits.
+    """
+
+    report: LintReport
+    excluded: tuple[ExcludedImage, ...]
+    leaked: tuple[ExcludedImage, ...]
+
+    def write_exclusion(self, path: Path) -> int:
+        """Write an exclusion file of both, unless no image is to be left out.
+
+        Returns:
+            How many images it lists; 0 if it was not written.
+
+        Raises:
+            FacesimError: it cannot be written.
+        """
+        images = (*self.excluded, *self.leaked)
+        if images:
+            try:
+                write_exclusion(path, images)
+            except OSError as error:
+                raise FacesimError(f"{path}: cannot be written: {error.strerror}") from None
+        return len(images)
+
+
+def lint_experiment(experiment: Experiment, processes: Processes) -> LintedExperiment:
+    """Lint the splits and pairs of an experiment.
+
+    Raises:
+        FacesimError: a table or an image cannot be read, or a split allows no pairs.
+    """
+    tables, data = Tables(), experiment.data
+    splits = [NamedImages(name, tables.read(name, data)) for name in SPLITS]
+    tables.require_excluded(data)
+    pairs = choose_all_pairs(experiment, splits[1:])
+    of_each = {split.name: split.table for split in splits}
+    digests = {split.name: read_digests(split, processes) for split in splits}
+    near = looks_for_near_images(experiment)
+    copies = find_copies(of_each, digests, processes, near=near)
+    report = lint_protocol(experiment, splits, pairs, processes, copies)
+    excluded = [
+        ExcludedImage("" if name == "anywhere" else name, file, "excluded before")
+        for name in (*SPLITS, "anywhere")
+        for file in getattr(data.exclude, name, ())
+    ]
+    return LintedExperiment(report, tuple(excluded), tuple(leaked_images(of_each, copies)))
