@@ -1,24 +1,51 @@
-"""Atomic file writes."""
+"""Files that are written whole, and read as they were written."""
 
+import hashlib
+import json
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock
+
+from facesim.errors import DataError
 
 _UMASK = os.umask(0)  # can only be read by setting it, so it is read once, before there are threads
 os.umask(_UMASK)
 _NEW_FILE_MODE = 0o666 & ~_UMASK
 
 
+MANIFEST = "facesim-manifest.json"
+"""Digests of the files in a folder and those in it, by their paths relative to it."""
+
+_LEVELS = 3
+"""Folders above a file, its own among them, in which its manifest may be."""
+
+_DIGESTS_KEPT = 8
+"""A digest enters before the file has its name, so that a kill in between leaves the file with an
+earlier one; that many kills in a row may come at this point."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file under a temporary name beside ``path``, flush it to disk and rename it.
 
-    If the block raises, ``path`` is unchanged. A kill leaves at most a ``.tmp`` file.
+    If the block raises, ``path`` is unchanged. A kill leaves at most a ``.tmp`` file. Where a
+    folder above has a manifest, the file's digest enters it.
     """
+    with _replacing(path, _enter_into_manifest) as file:
+        yield file
+
+
+@contextmanager
+def _replacing(
+    path: Path, before_rename: Callable[[Path, Path], None] | None = None
+) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -27,6 +54,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(_NEW_FILE_MODE)
+        if before_rename is not None:
+            before_rename(temporary, path)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -38,6 +67,123 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to a file atomically."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Make ``target`` a hard link to ``source``, which is never written in place, atomically.
+
+    Where there are no hard links it is a copy.
+    """
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    _enter_into_manifest(temporary, target)
+    temporary.replace(target)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def begin_manifest(folder: Path) -> None:
+    """From now on the files that are written in a folder can be checked when they are read."""
+    if not (folder / MANIFEST).exists():
+        _write_manifest(folder, {})
+
+
+def settle_manifest(folder: Path) -> None:
+    """Forget the digests of former contents and of files that are gone.
+
+    To be called where no write has been cut short: the newest digest of a file is then its own, and
+    the manifest depends on the files alone.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    with FileLock(folder / ".manifest.lock"):
+        manifest = _read_manifest(folder)
+        settled = {
+            name: digests[:1] for name, digests in manifest.items() if (folder / name).exists()
+        }
+        if settled != manifest:
+            _write_manifest(folder, settled)
+
+
+def require_unchanged(path: Path, remedy: str) -> None:
+    """Check a file against the manifest of a folder above; does nothing where neither exists.
+
+    A file that has the content of another of its folder is accepted: a checkpoint may be copied
+    over a damaged one.
+
+    Args:
+        path: the file.
+        remedy: what can still be done, for the message.
+
+    Raises:
+        DataError: it is not what facesim wrote, or the manifest is damaged.
+    """
+    folder = _folder_of_manifest(path)
+    if folder is None or not path.is_file():
+        return
+    name = _name_in(folder, path)
+    manifest = _read_manifest(folder)
+    if name not in manifest:
+        return
+    siblings = [key for key in manifest if Path(key).parent == Path(name).parent]
+    if sha256_of(path) not in {digest for key in siblings for digest in manifest[key]}:
+        raise DataError(
+            f"{path}: is not what facesim wrote: it is damaged, or was edited; {remedy}. Where the "
+            f"change is on purpose, delete the file's entry in {folder / MANIFEST}"
+        )
+
+
+def _enter_into_manifest(written: Path, path: Path) -> None:
+    """Add the digest of what is about to be renamed to ``path``."""
+    folder = _folder_of_manifest(path)
+    if folder is None:
+        return
+    digest, name = sha256_of(written), _name_in(folder, path)
+    with FileLock(folder / ".manifest.lock"):
+        manifest = _read_manifest(folder)
+        before = [each for each in manifest.get(name, []) if each != digest]
+        manifest[name] = [digest, *before][:_DIGESTS_KEPT]
+        _write_manifest(folder, manifest)
+
+
+def _folder_of_manifest(path: Path) -> Path | None:
+    above = path.absolute().parents[:_LEVELS]
+    return next((folder for folder in above if (folder / MANIFEST).is_file()), None)
+
+
+def _name_in(folder: Path, path: Path) -> str:
+    return path.absolute().relative_to(folder).as_posix()
+
+
+def _read_manifest(folder: Path) -> dict[str, list[str]]:
+    """Raises DataError: it is damaged."""
+    path = folder / MANIFEST
+    try:
+        found: dict[str, list[str]] = json.loads(path.read_bytes())
+        if all(isinstance(each, str) for digests in found.values() for each in digests):
+            return found
+        reason = "an entry is not a list of digests"
+    except (ValueError, AttributeError, TypeError) as error:
+        reason = str(error)
+    except OSError as error:
+        reason = str(error.strerror)
+    raise DataError(
+        f"{path}: cannot be read: {reason}; delete it, and the files that it lists are read "
+        "without a check"
+    )
+
+
+def _write_manifest(folder: Path, manifest: dict[str, list[str]]) -> None:
+    with _replacing(folder / MANIFEST) as file:
+        file.write(json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:

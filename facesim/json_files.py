@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from facesim.atomic import write_text
+from facesim.atomic import require_unchanged, write_text
 from facesim.errors import DataError
 
 T = TypeVar("T")
@@ -32,9 +32,10 @@ def read_json(path: Path, kind: type[T], *, remedy: str) -> T | None:
     """Read a file of a model, or of ``tuple[Model, ...]``; None if there is no such file.
 
     Raises:
-        DataError: it cannot be read, or holds something else; the message names file and key, and
-            ends with the remedy.
+        DataError: it cannot be read, or is not what facesim wrote; the message names file and key,
+            and ends with the remedy.
     """
+    require_unchanged(path, remedy)
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
     except FileNotFoundError:

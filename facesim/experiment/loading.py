@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from facesim import discovery
+from facesim.atomic import require_unchanged
 from facesim.errors import PluginError
 from facesim.experiment.error_messages import problems_of
 from facesim.experiment.exclusion import read_exclusion
@@ -39,8 +40,10 @@ def load_resolved(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         overrides: assignments as ``--set`` takes them.
 
     Raises:
+        DataError: it is not what facesim wrote.
         ExperimentError: with every problem that was found, each with file, line and column.
     """
+    require_unchanged(path, "restore it as it was")
     return with_pairs_of_seed(load_experiment(path, overrides))
 
 

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim import interfaces
+from facesim.atomic import write_text
 from facesim.errors import PluginError
 from facesim.experiment.nodes import KeyPath
 from facesim.experiment.search import Search
@@ -92,7 +93,7 @@ class Experiment(Section):
 
     def save(self, path: Path) -> None:
         """Write :meth:`as_yaml`."""
-        path.write_text(self.as_yaml(), encoding="utf-8")
+        write_text(path, self.as_yaml())
 
 
 def value_at(data: Any, path: Sequence[str | int]) -> Any:

@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, PositiveInt
 
-from facesim.atomic import remove_leftovers
+from facesim.atomic import begin_manifest, remove_leftovers, settle_manifest
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json, write_json
@@ -102,6 +102,7 @@ class RunDirectory:
             unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
             for folder in ("checkpoints", "pairs", "eval"):
                 (unfinished / folder).mkdir()
+            begin_manifest(unfinished)
             experiment.save(unfinished / RunFile.EXPERIMENT)
             _write_format(unfinished)
             unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
@@ -155,7 +156,9 @@ class RunDirectory:
             with lock:
                 if self.format < FORMAT:
                     _write_format(self.path)
+                    begin_manifest(self.path)
                 yield
+                settle_manifest(self.path)
         except Timeout:
             raise FacesimError(
                 f"{self.path} is in use by another process; wait for it, or start a new run"

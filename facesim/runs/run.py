@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from facesim.atomic import require_unchanged
 from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
 from facesim.errors import FacesimError
@@ -240,7 +241,9 @@ class Run:
 
     @cached_property
     def _written(self) -> Experiment:
-        return load_experiment(self.path / RunFile.EXPERIMENT)
+        file = self.path / RunFile.EXPERIMENT
+        require_unchanged(file, "restore it as it was")
+        return load_experiment(file)
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         val_pairs = self.directory.pairs_file("val")

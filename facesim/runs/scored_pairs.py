@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
-from facesim.atomic import replacing, write_text
+from facesim.atomic import replacing, require_unchanged, write_text
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import ScoredPairs
@@ -158,12 +158,14 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
     Further columns are left out.
 
     Raises:
-        DataError: a column is missing, ``same`` or ``score`` holds no number, or
-            ``identities.json`` is damaged or does not belong to the file.
+        DataError: a file is not what facesim wrote, a column is missing, ``same`` or ``score``
+            holds no number, or ``identities.json`` does not belong to the file.
     """
     path = folder / EvaluationFile.SCORES
     if not path.is_file():
         return None
+    for file in (path, folder / EvaluationFile.IDENTITIES):
+        require_unchanged(file, EVALUATE_AGAIN)
     try:
         table = pd.read_csv(
             path,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from facesim.atomic import sha256_of
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration
 from facesim.interfaces import Tracker
@@ -17,7 +18,6 @@ from facesim.runs.log import RunLog, read_log
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
     Progress,
-    checkpoint_digest,
     read_checkpoint,
     restore_checkpoint,
 )
@@ -159,4 +159,4 @@ def own_result(directory: RunDirectory) -> EvaluationResult | None:
     chosen = read_json(calibration, Calibration, remedy=EVALUATE_AGAIN)
     if result is None or chosen is None or not best.exists():
         return None
-    return result if chosen.provenance.checkpoint == checkpoint_digest(best) else None
+    return result if chosen.provenance.checkpoint == sha256_of(best) else None

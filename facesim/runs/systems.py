@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
+from facesim.atomic import sha256_of
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
@@ -29,7 +30,6 @@ from facesim.runs.directory import EVALUATE_AGAIN, RunFile
 from facesim.runs.evaluation_plan import EvaluationPlan
 from facesim.seeds import derive_seed
 from facesim.training.build import Split
-from facesim.training.checkpoint import checkpoint_digest
 from facesim.training.make_inputs import embedding_recipe, make_inputs
 from facesim.version import installed_version
 
@@ -200,7 +200,7 @@ def provenance(plan: EvaluationPlan, network: SiameseNetwork) -> Provenance:
     return Provenance(
         preprocessing=Preprocessing.of(experiment.image).provenance,
         score=json.dumps(experiment.loss.as_node(), sort_keys=True),
-        checkpoint=checkpoint_digest(plan.directory.checkpoints.file(plan.checkpoint)),
+        checkpoint=sha256_of(plan.directory.checkpoints.file(plan.checkpoint)),
         normalization=asdict(network.backbone.normalization),
         plugins={place: _plugin(spec) for place, spec in specs.items()},
     )

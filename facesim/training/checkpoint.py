@@ -1,9 +1,6 @@
 """Checkpoints: one file each, with everything that training changes."""
 
-import os
-import shutil
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from facesim.atomic import replacing
+from facesim.atomic import replacing, require_unchanged
 from facesim.errors import FacesimError
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
@@ -176,12 +173,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint's content, tensors on the CPU; nothing in it is executed.
 
     Raises:
+        DataError: the file is not what facesim wrote.
         FacesimError: no such file, or not a checkpoint of facesim.
     """
+    known = ", ".join(sorted(found.stem for found in path.parent.glob("*.pt") if found != path))
+    require_unchanged(
+        path, f"copy another checkpoint over it ({known or 'there is none'}), or start a new run"
+    )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.pt")))
         raise FacesimError(f"there is no checkpoint {path}; known: {known or 'none'}") from None
     except Exception as error:
         # Damaged bytes lead torch's unpickler to errors of any kind.
@@ -190,26 +191,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     return content
-
-
-def link_checkpoint(source: Path, target: Path) -> None:
-    """Make ``target`` a hard link to ``source``, which is never written in place.
-
-    Where there are no hard links it is a copy.
-    """
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
-
-
-def checkpoint_digest(path: Path) -> str:
-    """SHA-256 of the file, by which results identify the weights that they were computed with."""
-    with path.open("rb") as file:
-        digest = sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from facesim.data.linter.protocol import LintedSplit
+from facesim.atomic import require_unchanged
 from facesim.data.pair_sets import draw_pair_set, read_pair_list, read_pair_set, write_pair_set
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -91,6 +92,7 @@ def choose_pairs(experiment: Experiment, split: LintedSplit) -> PairSet:
 
 def _read(path: Path, experiment: Experiment, split: LintedSplit) -> PairSet:
     """Drawn pairs are valid by construction; user-supplied lists are read leniently and linted."""
+    require_unchanged(path, "delete it, and the pairs are chosen again as they were")
     drawn = _listed(experiment, split) is None and split.table.pairs is None
     return (read_pair_set if drawn else read_pair_list)(path, split.table)
 

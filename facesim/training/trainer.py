@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from facesim.atomic import link_file
 from facesim.evaluation.embedding import Embedder
 from facesim.interfaces import PairBatch, PairSet
 from facesim.model.network import NetworkInput
@@ -16,7 +17,6 @@ from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
     CheckpointFolder,
     Progress,
-    link_checkpoint,
     save_checkpoint,
 )
 from facesim.training.mining import mine_epoch
@@ -95,7 +95,7 @@ class Trainer:
         try:
             if not epochs:  # the network is measured as it was built
                 self._save()
-                link_checkpoint(self.checkpoints.last, self.checkpoints.best)
+                link_file(self.checkpoints.last, self.checkpoints.best)
             remaining = range(progress.epoch, epochs)
             components.train.inputs.warm_epochs(components.sampler, remaining, self.processes)
             while progress.epoch < epochs:
@@ -109,7 +109,7 @@ class Trainer:
         """Recreate the ``best`` link if the process died between writing ``last`` and linking."""
         progress = self.progress
         if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:
-            link_checkpoint(self.checkpoints.last, self.checkpoints.best)
+            link_file(self.checkpoints.last, self.checkpoints.best)
 
     def _train_epoch(self) -> None:
         components, progress, settings = self.components, self.progress, self.settings
@@ -193,7 +193,7 @@ class Trainer:
         progress.epoch, progress.batch = progress.epoch + 1, 0
         self._save()
         if is_best or not self.checkpoints.best.exists():
-            link_checkpoint(self.checkpoints.last, self.checkpoints.best)
+            link_file(self.checkpoints.last, self.checkpoints.best)
         self._report(values, warnings, is_best=is_best)
         on_epoch(progress.epoch, values)
 
@@ -227,7 +227,7 @@ class Trainer:
             epoch=self.progress.epoch + 1,
             step=self.progress.step,
         )
-        link_checkpoint(self.checkpoints.last, self.checkpoints.file(name))
+        link_file(self.checkpoints.last, self.checkpoints.file(name))
         self.checkpoints.keep_newest(self.settings.keep_checkpoints)
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import torch
 
-from facesim.atomic import replacing
+from facesim.atomic import link_file, replacing, require_unchanged
 from facesim.errors import FacesimError
 from facesim.model.network import SiameseNetwork
-from facesim.training.checkpoint import link_checkpoint
 
 
 def save_trunk(path: Path, network: SiameseNetwork) -> None:
@@ -37,7 +36,7 @@ def share_trunk(path: Path, folder: Path, network: SiameseNetwork) -> None:
     if not shared.exists():
         folder.mkdir(exist_ok=True)
         save_trunk(shared, network)
-    link_checkpoint(shared, path)
+    link_file(shared, path)
 
 
 def load_trunk(path: Path, network: SiameseNetwork) -> None:
@@ -48,6 +47,10 @@ def load_trunk(path: Path, network: SiameseNetwork) -> None:
     """
     if not network.backbone.has_trunk:
         return
+    require_unchanged(
+        path,
+        "delete it if the backbone still has these weights: the next start writes it again",
+    )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -1,10 +1,21 @@
 """A file is there whole or as it was before."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from facesim.atomic import replacing, write_text
+from facesim.atomic import (
+    MANIFEST,
+    begin_manifest,
+    link_file,
+    replacing,
+    require_unchanged,
+    settle_manifest,
+    write_text,
+)
+from facesim.errors import DataError
 
 
 def test_text_is_written_and_leaves_no_temporary_file(tmp_path: Path) -> None:
@@ -27,3 +38,98 @@ def test_the_file_gets_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     write_text(tmp_path / "written", "")
     assert (tmp_path / "written").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a manifest, and a folder in it."""
+    begin_manifest(tmp_path)
+    (tmp_path / "inner").mkdir()
+    return tmp_path
+
+
+def test_a_file_is_read_as_it_was_written(folder: Path) -> None:
+    path = folder / "inner" / "a.txt"
+    write_text(path, "first")
+    write_text(path, "second")
+    require_unchanged(path, "write it again")
+    path.write_text("secpnd")
+    with pytest.raises(DataError, match=r"a\.txt: is not what facesim wrote.*; write it again\. "):
+        require_unchanged(path, "write it again")
+
+
+def test_a_kill_between_manifest_and_rename_leaves_a_file_that_is_accepted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "a.txt"
+    write_text(path, "before")
+    for text in ("never", "nor this"):
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "replace", lambda here, there: 1 / 0 if there == path else None)
+            killed.setattr("facesim.atomic._write_manifest", write_in_place)
+            with pytest.raises(ZeroDivisionError):
+                write_text(path, text)
+    assert "before" not in (folder / MANIFEST).read_text()
+    require_unchanged(path, "")
+
+
+def test_a_settled_manifest_depends_on_the_files_alone(folder: Path, tmp_path: Path) -> None:
+    for text in ("one", "two", "three"):
+        write_text(folder / "a", text)
+    write_text(folder / "gone", "")
+    (folder / "gone").unlink()
+    settle_manifest(folder)
+    settled = (folder / MANIFEST).read_text()
+    other = tmp_path / "other"
+    other.mkdir()
+    begin_manifest(other)
+    write_text(other / "a", "three")
+    assert (other / MANIFEST).read_text() == settled
+    require_unchanged(folder / "a", "")
+
+
+def write_in_place(folder: Path, manifest: dict[str, list[str]]) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_the_content_of_another_file_of_the_folder_is_accepted(folder: Path) -> None:
+    for path in (folder / "inner" / "last", folder / "inner" / "best", folder / "outer"):
+        write_text(path, path.name)
+    (folder / "inner" / "last").write_text("best")
+    require_unchanged(folder / "inner" / "last", "")
+    (folder / "inner" / "last").write_text("outer")
+    with pytest.raises(DataError):
+        require_unchanged(folder / "inner" / "last", "")
+
+
+def test_a_link_is_in_the_manifest(folder: Path) -> None:
+    write_text(folder / "a", "a")
+    link_file(folder / "a", folder / "inner" / "b")
+    require_unchanged(folder / "inner" / "b", "")
+    (folder / "inner" / "b").unlink()
+    (folder / "inner" / "b").write_text("c")
+    with pytest.raises(DataError):
+        require_unchanged(folder / "inner" / "b", "")
+
+
+def test_what_no_manifest_lists_is_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("by hand")
+    require_unchanged(tmp_path / "a", "")
+    begin_manifest(tmp_path)
+    require_unchanged(tmp_path / "a", "")
+    require_unchanged(tmp_path / "missing", "")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": [1]}', "\xff"])
+def test_a_damaged_manifest_is_named(folder: Path, content: str) -> None:
+    write_text(folder / "a", "a")
+    (folder / MANIFEST).write_text(content, encoding="latin-1")
+    with pytest.raises(DataError, match=rf"{MANIFEST}: cannot be read: .*; delete it"):
+        require_unchanged(folder / "a", "")
+
+
+def test_two_processes_write_side_by_side(folder: Path) -> None:
+    paths = [folder / f"{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda path: write_text(path, path.name), paths))
+    assert len(json.loads((folder / MANIFEST).read_text())) == 40

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from facesim.atomic import write_text
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
@@ -109,7 +110,7 @@ def test_names_from_data_cannot_become_markup(build_run: Callable[..., Run]) -> 
         text = path.read_text()
         for name in ("identity 8", "freckles", "chance"):
             text = text.replace(f'"{name}"', f'"{evil}"')
-        path.write_text(text)
+        write_text(path, text)
     clean, _ = report(build_run("clean"))
     text, _ = report(run)
     assert evil not in text
@@ -177,7 +178,7 @@ def test_a_k_fold_protocol_shows_its_folds(build_run: Callable[..., Run]) -> Non
     details = {"folds": folds, "mean_accuracy": 0.81, "standard_error": 0.0058}
     write_json(path, found.model_copy(update={"details": details}))
     experiment = run.path / "experiment.yaml"
-    experiment.write_text(experiment.read_text().replace("name: pairs\n", "name: k_fold\n"))
+    write_text(experiment, experiment.read_text().replace("name: pairs\n", "name: k_fold\n"))
     text, page = report(Run.open(run.path))
     assert "folds" in [section["id"] for section in page.all("section")]
     assert "standard error 0.58%" in text
@@ -197,7 +198,7 @@ def test_images_that_have_gone_are_said_to_have(
 ) -> None:
     run = build_run()
     scores = run.directory.evaluation("test") / "scores.csv"
-    scores.write_text(scores.read_text().replace(".png", ".jpg"))
+    write_text(scores, scores.read_text().replace(".png", ".jpg"))
     text, page = report(run)
     assert "Faces are left out, since the evaluated images cannot be read: " in text
     assert "are not in the table any more" in text
@@ -208,7 +209,7 @@ def test_identities_of_format_1_have_gone_with_the_images(build_run: Callable[..
     run = build_run()
     scores = run.directory.evaluation("test") / "scores.csv"
     table = pd.read_csv(scores).drop(columns=["identity1", "identity2"])
-    table.replace(r"\.png$", ".jpg", regex=True).to_csv(scores, index=False)
+    write_text(scores, table.replace(r"\.png$", ".jpg", regex=True).to_csv(index=False))
     text, page = report(run)
     assert "Faces, intervals of curves and suspected labels are left out, since " in text
     assert "label-noise" not in [section["id"] for section in page.all("section")]

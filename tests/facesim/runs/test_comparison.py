@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
@@ -54,11 +55,11 @@ def test_runs_that_share_most_of_their_pairs_are_compared_on_those(
         "identity1": "identity2",
         "identity2": "identity1",
     }
-    scores.rename(columns=turned)[::-1].to_csv(file, index=False)
+    write_text(file, scores.rename(columns=turned)[::-1].to_csv(index=False))
     reordered = compare_runs([weak, strong]).runs[1]
     assert (reordered.shared_pairs, reordered.why_unpaired) == (None, None)
     assert reordered.differences["accuracy"] == whole
-    scores[scores.index % 4 > 0].to_csv(file, index=False)
+    write_text(file, scores[scores.index % 4 > 0].to_csv(index=False))
     part = compare_runs([weak, strong]).runs[1]
     assert (part.shared_pairs, part.why_unpaired) == (270, None)
     kept = pd.read_csv(weak.directory.evaluation("test") / "scores.csv")[scores.index % 4 > 0]

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from facesim.atomic import write_text
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import FORMAT, RunDirectory
@@ -30,7 +31,7 @@ def test_it_becomes_of_the_present_format_when_it_is_written_to(directory: RunDi
 
 
 def test_a_newer_format_is_refused(directory: RunDirectory) -> None:
-    (directory.path / "run.json").write_text('{"format": 3, "more": true}')
+    write_text(directory.path / "run.json", '{"format": 3, "more": true}')
     with pytest.raises(FacesimError, match=r"has format 3, .* up to format 2; update facesim"):
         RunDirectory(directory.path)
 

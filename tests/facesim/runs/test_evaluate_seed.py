@@ -7,6 +7,7 @@ from shutil import rmtree
 import numpy as np
 import pytest
 
+from facesim.atomic import write_text
 from facesim.data.pair_sets import draw_pair_set, read_pair_set
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment, load_resolved
@@ -41,7 +42,7 @@ def as_before(run: Run) -> Run:
         r"^evaluate:\n  seed: \d+\n", "evaluate:\n", file.read_text(), flags=re.M
     )
     assert found == 1
-    file.write_text(without)
+    write_text(file, without)
     return Run.open(run.path)
 
 

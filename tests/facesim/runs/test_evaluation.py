@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from facesim.atomic import MANIFEST
 from facesim.data.linter.findings import ProtocolError
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.loading import load_experiment
@@ -155,7 +156,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != MANIFEST
     }
 
 

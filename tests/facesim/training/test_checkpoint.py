@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from facesim.atomic import link_file
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.training.build import prepare
@@ -13,7 +14,6 @@ from facesim.training.checkpoint import (
     CheckpointFolder,
     Progress,
     TrainingState,
-    link_checkpoint,
     read_checkpoint,
     restore_checkpoint,
     save_checkpoint,
@@ -77,8 +77,8 @@ def test_anothers_weights_are_refused(
 def test_only_the_newest_periodic_checkpoints_stay(tmp_path: Path) -> None:
     for step in range(5):
         (tmp_path / f"step-{step}.pt").write_text(str(step))
-    link_checkpoint(tmp_path / "step-4.pt", tmp_path / "last.pt")
-    link_checkpoint(tmp_path / "step-0.pt", tmp_path / "best.pt")
+    link_file(tmp_path / "step-4.pt", tmp_path / "last.pt")
+    link_file(tmp_path / "step-0.pt", tmp_path / "best.pt")
     CheckpointFolder(tmp_path).keep_newest(2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "best.pt",

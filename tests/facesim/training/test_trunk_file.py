@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from facesim.atomic import replacing
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
@@ -82,7 +83,8 @@ def test_a_missing_file_is_named(run: Run) -> None:
 
 
 def test_another_trunks_weights_are_refused(run: Run) -> None:
-    torch.save({"weight": torch.zeros(1)}, run.path / "trunk.pt")
+    with replacing(run.path / "trunk.pt") as file:
+        torch.save({"weight": torch.zeros(1)}, file)
     with pytest.raises(FacesimError, match=r"trunk\.pt does not fit this experiment's trunk"):
         Run.open(run.path).evaluate()
 
