@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from facesim.atomic import MANIFEST
+from facesim.atomic import MANIFEST, write_text
 from facesim.data.linter.findings import ProtocolError
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.loading import load_experiment
@@ -234,7 +234,7 @@ def test_baselines_are_refused_other_pairs_of_val_than_the_thresholds_were_chose
 ) -> None:
     file = run.directory.pairs_file("val")
     lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(lines[:-1]))
+    write_text(file, "".join(lines[:-1]))
     with pytest.raises(FacesimError, match=r"val\.csv does not hold the pairs that the thresholds"):
         measured(run, "evaluate.same_fraction=0.1", name="few")
     measured(run, "evaluate.same_fraction=0.1", "evaluate.baselines=false", name="few")
