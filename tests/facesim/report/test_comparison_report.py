@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.page import Table
 from facesim.report.comparison_report import comparison_blocks, metrics_table, write_comparison
@@ -38,7 +39,7 @@ def test_that_runs_are_compared_on_shared_pairs_is_a_warning(
     runs = [build_run("one"), build_run("two")]
     file = runs[1].directory.evaluation("test") / "scores.csv"
     lines = file.read_text().splitlines()
-    file.write_text("\n".join(lines[:-60]) + "\n")
+    write_text(file, "\n".join(lines[:-60]) + "\n")
     told = " ".join(printed(compare_runs(runs)).split())
     assert "two was evaluated on other pairs than the first run" in told
     assert "The differences are of the 300 pairs that both share, out of 360 and 360" in told

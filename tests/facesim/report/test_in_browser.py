@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from facesim.atomic import write_text
 from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report
 from facesim.runs.comparison import compare_runs
@@ -141,9 +142,9 @@ def test_nothing_in_the_data_runs(
     evil = "</script><img src=x onerror=alert(1)><script>alert(1)</script>"
     for file in ("lint.json", "eval/test/slices.json", "eval/test/baselines.json"):
         path = run.path / file
-        path.write_text(path.read_text().replace('"freckles"', f'"{evil}"'))
-        path.write_text(path.read_text().replace('"chance"', f'"{evil}"'))
-        path.write_text(path.read_text().replace('"identity 8"', f'"{evil}"'))
+        write_text(path, path.read_text().replace('"freckles"', f'"{evil}"'))
+        write_text(path, path.read_text().replace('"chance"', f'"{evil}"'))
+        write_text(path, path.read_text().replace('"identity 8"', f'"{evil}"'))
     visit = Visit(browser, write_report(run.read()))
     assert visit.complaints == []
     assert len(visit.requests) == 1
