@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from facesim.data.linter.protocol import LintedSplit
 from facesim.atomic import require_unchanged
+from facesim.data.linter.protocol import LintedSplit
 from facesim.data.pair_sets import draw_pair_set, read_pair_list, read_pair_set, write_pair_set
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
