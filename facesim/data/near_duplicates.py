@@ -22,8 +22,8 @@ Pixels = Callable[[Int64Array], Tensor]
 
 _CELLS, _DIRECTIONS = 8, 8
 _DIMENSIONS = 256
-_NEIGHBOURS = 2
-"""Candidates per image and orientation."""
+_NEIGHBOURS, _NEIGHBOURS_OF_MANY, _MANY = 3, 2, 20_000
+"""Candidates per image and orientation; fewer where there are many images."""
 
 _LEAST_SIMILARITY = 0.25
 """Cosine of two descriptors below which they are no candidates."""
@@ -76,10 +76,11 @@ def find_candidates(thumbnails: Thumbnails, advance: Advance) -> Candidates:
         return Candidates(np.zeros((0, 2), np.int64), np.zeros(0, bool))
     found = []
     described, mirrored = _descriptors(thumbnails)
+    neighbours = _NEIGHBOURS if len(thumbnails) <= _MANY else _NEIGHBOURS_OF_MANY
     for start in range(0, len(described), _ROWS_AT_A_TIME):
         rows = slice(start, start + _ROWS_AT_A_TIME)
         for flipped, others in ((False, described), (True, mirrored)):
-            similarity, columns = _nearest(described[rows], others[start:])
+            similarity, columns = _nearest(described[rows], others[start:], neighbours)
             row, rank = (similarity >= _LEAST_SIMILARITY).nonzero(as_tuple=True)
             pairs = torch.stack([row, columns[row, rank]], dim=1) + start
             found.append((pairs, torch.full((len(pairs),), flipped)))
@@ -131,18 +132,18 @@ def _flipped(images: Tensor, mirrored: Tensor) -> Tensor:
     return torch.where(mirrored[:, None, None], images.flip(2), images)
 
 
-def _nearest(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+def _nearest(rows: Tensor, others: Tensor, neighbours: int) -> tuple[Tensor, Tensor]:
     """The most similar of the others beyond each row's own place: similarities and positions."""
-    best = torch.full((len(rows), _NEIGHBOURS), -1.0)
-    places = torch.zeros((len(rows), _NEIGHBOURS), dtype=torch.int64)
+    best = torch.full((len(rows), neighbours), -1.0)
+    places = torch.zeros((len(rows), neighbours), dtype=torch.int64)
     for start in range(0, len(others), _COLUMNS_AT_A_TIME):
         columns = others[start : start + _COLUMNS_AT_A_TIME]
         similarity = rows @ columns.T
         if start < len(rows):
             own = torch.arange(len(rows))[:, None] >= torch.arange(start, start + len(columns))
             similarity[own] = -1.0
-        similar, place = similarity.topk(min(_NEIGHBOURS, len(columns)), dim=1)
-        best, order = torch.cat([best, similar], dim=1).topk(_NEIGHBOURS, dim=1)
+        similar, place = similarity.topk(min(neighbours, len(columns)), dim=1)
+        best, order = torch.cat([best, similar], dim=1).topk(neighbours, dim=1)
         places = torch.cat([places, place + start], dim=1).gather(1, order)
     return best, places
 
@@ -158,24 +159,25 @@ def _descriptors(thumbnails: Thumbnails) -> tuple[Tensor, Tensor]:
     "Negative evidences and co-occurences in image retrieval: the benefit of PCA and whitening",
     2012.
     """
-    parts = list(_histograms(thumbnails))
-    plain = torch.cat([part for part, _ in parts])
-    mirrored = torch.cat([part for _, part in parts])
-    every = max(len(plain) // _SAMPLE, 1)
-    sample = torch.cat([plain[::every], mirrored[::every]]).double()
+    sample = torch.cat(list(_histograms(thumbnails[:: max(len(thumbnails) // _SAMPLE, 1)])))
+    sample = sample.flatten(0, 1).double()
     mean = sample.mean(dim=0)
     values, vectors = torch.linalg.eigh(torch.cov((sample - mean).T))
     shrinkage = 0.1 + sample.shape[1] / len(sample)
     scale = (values + shrinkage * values.mean()).rsqrt()
     projection = (vectors * scale)[:, -_DIMENSIONS:].float()
-    first, second = ((each - mean.float()) @ projection for each in (plain, mirrored))
-    return torch.nn.functional.normalize(first), torch.nn.functional.normalize(second)
+    # Part by part: all histograms would take four kilobytes per image.
+    parts = [(part - mean.float()) @ projection for part in _histograms(thumbnails)]
+    plain, mirrored = torch.nn.functional.normalize(torch.cat(parts), dim=2).unbind(dim=1)
+    return plain.contiguous(), mirrored.contiguous()
 
 
-def _histograms(thumbnails: Thumbnails) -> Iterator[tuple[Tensor, Tensor]]:
+def _histograms(thumbnails: Thumbnails) -> Iterator[Tensor]:
+    """Histograms of the images and of their mirror images, [R, 2, 512] for some rows at a time."""
     for start in range(0, len(thumbnails), _ROWS_AT_A_TIME):
         images = torch.from_numpy(thumbnails[start : start + _ROWS_AT_A_TIME]).float()
-        yield _oriented_gradients(images), _oriented_gradients(images.flip(2))
+        both = _oriented_gradients(images), _oriented_gradients(images.flip(2))
+        yield torch.stack(both, dim=1)
 
 
 def _oriented_gradients(images: Tensor) -> Tensor:
