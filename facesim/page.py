@@ -102,14 +102,14 @@ class Face:
 
 @dataclass(frozen=True)
 class FacePair:
-    """Two images that were compared.
+    """Two images that were compared, or a few that are to be looked at together.
 
     Attributes:
-        faces: both.
-        facts: what is known of the pair, such as its score.
+        faces: the images.
+        facts: what is known of them, such as the score of a pair.
     """
 
-    faces: tuple[Face, Face]
+    faces: tuple[Face, ...]
     facts: tuple[str, ...]
 
 

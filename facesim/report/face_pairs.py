@@ -3,9 +3,11 @@
 import base64
 import io
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
+from facesim.data.decoding import FORMATS
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
 from facesim.page import Face, FacePair
@@ -60,7 +62,22 @@ class FacePairPresenter:
             pixels = replace(self.preprocessing, size=size).decode(images.table.path(row))
         except DataError:
             return None
-        file = io.BytesIO()
-        image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-        image.save(file, "JPEG", quality=_QUALITY)
-        return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+        return _as_uri(Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()))
+
+
+def whole_image(path: Path) -> Face:
+    """An image file as it is, but smaller; only its name if it cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            image.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
+            small = ImageOps.exif_transpose(image).convert("RGB")
+    except OSError:
+        return Face(path.name, None)
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return Face(path.name, _as_uri(small))
+
+
+def _as_uri(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

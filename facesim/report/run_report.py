@@ -52,7 +52,7 @@ def report_page(files: RunFiles, *, faces: bool) -> Page:
         setup_section(files),
         training_section(files),
         *(_evaluation_sections(files, files.result, faces=faces) if files.result else ()),
-        linter_section(files.lint),
+        linter_section(files.lint, faces=faces),
         reproduction_section(files),
     ]
     return Page(files.title, summary_line(files), tuple(sections))

@@ -26,6 +26,7 @@ from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation_files import EvaluationOutcome, begin_files, write_files
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.suspects import look_for_suspects
 from facesim.runs.systems import NetworkSystem, baseline_systems, calibration_of_the_run, provenance
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables, load_split
@@ -68,6 +69,10 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
     baselines = _baselines(plan, task, measured, system, val, calibration)
     slices = _slices(plan, task, measured)
+    suspects = look_for_suspects(plan, network, tables, processes)
+    for line in suspects:
+        processes.reporter.say(str(line))
+    lint = LintReport(findings=(*lint.findings, *suspects))
     found = EvaluationOutcome(test.table, lint, calibration, measured, baselines, slices)
     write_files(plan, found)
     return measured.result

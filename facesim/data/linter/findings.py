@@ -23,6 +23,9 @@ WARNINGS: frozenset[Rule] = frozenset(
         "split_differs",
         "too_few_genuine",
         "pair_hint",
+        "wrong_labels",
+        "one_person_two_labels",
+        "twin_images",
     }
 )
 """Rules whose default severity is a warning; the others are errors."""

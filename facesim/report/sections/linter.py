@@ -1,20 +1,21 @@
 """Findings of the protocol linter, and suspected label errors."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from facesim.data.linter.findings import Finding, LintReport
 from facesim.evaluation.label_suspects import Suspect, find_label_suspects
-from facesim.page import Block, Code, Gallery, Section, Text
-from facesim.report.face_pairs import FacePairPresenter
+from facesim.page import Block, Code, FacePair, Gallery, Section, Text
+from facesim.report.face_pairs import FacePairPresenter, whole_image
 from facesim.report.formatting import count
 from facesim.runs.scored_pairs import PairIdentities
 
 
-def linter_section(lint: LintReport | None) -> Section:
-    """Each finding with its offending rows."""
+def linter_section(lint: LintReport | None, *, faces: bool) -> Section:
+    """Each finding with its offending rows, and with their images where ``faces`` are shown."""
     if lint is None:
         text = "This run was not linted; `facesim check` lints an experiment."
         return Section("linter", "Protocol linter", (Text(text, "note"),))
@@ -24,15 +25,23 @@ def linter_section(lint: LintReport | None) -> Section:
             "repeated, contradictory or self-paired pair."
         )
         return Section("linter", "Protocol linter", (Text(text),))
-    blocks = [block for finding in lint.findings for block in _blocks(finding)]
+    blocks = [block for finding in lint.findings for block in _blocks(finding, faces=faces)]
     return Section("linter", "Protocol linter", tuple(blocks))
 
 
-def _blocks(finding: Finding) -> list[Block]:
+def _blocks(finding: Finding, *, faces: bool) -> list[Block]:
     rule = finding.rule.replace("_", " ")
-    told = Text(f"{rule.capitalize()}: {finding.message}.", finding.severity)
-    rows = Code(f"Rows: {rule}", "\n".join(finding.rows), folded=True)
-    return [told, rows] if finding.rows else [told]
+    blocks: list[Block] = [Text(f"{rule.capitalize()}: {finding.message}.", finding.severity)]
+    if finding.rows:
+        blocks.append(Code(f"Rows: {rule}", "\n".join(finding.rows), folded=True))
+    if faces and finding.images:
+        told = [*finding.rows, *[""] * len(finding.images)]
+        shown = tuple(
+            FacePair(tuple(whole_image(Path(path)) for path in group), (row,) if row else ())
+            for group, row in zip(finding.images[:_SHOWN], told, strict=False)
+        )
+        blocks.append(Gallery(f"Images: {rule}", shown))
+    return blocks
 
 
 _SHOWN = 8

@@ -1,10 +1,15 @@
+import base64
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from facesim.data.linter.findings import Finding, LintReport
 from facesim.data.preprocessing import Preprocessing
 from facesim.page import Code, Gallery, Text
-from facesim.report.face_pairs import FacePairPresenter
+from facesim.report.face_pairs import LONGEST_SIDE, FacePairPresenter
 from facesim.report.sections.linter import label_noise_section, linter_section
 from facesim.runs.scored_pairs import NamedPairs, PairIdentities
 
@@ -16,16 +21,41 @@ def test_a_finding_is_a_message_with_its_rows_folded() -> None:
         message="2 pairs of test are listed twice",
         rows=("a.png b.png", "c.png d.png"),
     )
-    message, rows = linter_section(LintReport(findings=(finding,))).blocks
+    message, rows = linter_section(LintReport(findings=(finding,)), faces=True).blocks
     assert message == Text("Duplicate pair: 2 pairs of test are listed twice.", "warning")
     assert rows == Code("Rows: duplicate pair", "a.png b.png\nc.png d.png", folded=True)
+
+
+def test_a_finding_shows_its_images_where_faces_are_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 400), "green").save(tmp_path / "a.png")
+    finding = Finding(
+        rule="wrong_labels",
+        severity="warning",
+        message="1 label of test looks wrong",
+        rows=("a.png is labelled ann and looks like bob",),
+        images=((str(tmp_path / "a.png"), str(tmp_path / "gone.png")),),
+    )
+    report = LintReport(findings=(finding,))
+    *_, gallery = linter_section(report, faces=True).blocks
+    assert isinstance(gallery, Gallery)
+    (shown,) = gallery.pairs
+    assert shown.facts == finding.rows
+    assert [face.file for face in shown.faces] == ["a.png", "gone.png"]
+    found, gone = (face.image for face in shown.faces)
+    assert found is not None
+    pixels = Image.open(io.BytesIO(base64.b64decode(found.partition(",")[2])))
+    assert max(pixels.size) == LONGEST_SIDE
+    assert gone is None
+    assert not any(
+        isinstance(block, Gallery) for block in linter_section(report, faces=False).blocks
+    )
 
 
 @pytest.mark.parametrize(
     ("report", "told"), [(None, "was not linted"), (LintReport(), "found nothing")]
 )
 def test_not_linted_is_not_the_same_as_nothing_found(report: LintReport | None, told: str) -> None:
-    (block,) = linter_section(report).blocks
+    (block,) = linter_section(report, faces=True).blocks
     assert isinstance(block, Text)
     assert told in block.text
 

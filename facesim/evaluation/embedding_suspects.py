@@ -1,0 +1,376 @@
+"""Suspected label errors and twins, by a look at the embeddings of whole tables after training."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from facesim.arrays import BoolArray, FloatArray, Int64Array
+from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.experiment.sections import Rule
+from facesim.interfaces import FaceTable
+
+RULES: tuple[Rule, ...] = ("wrong_labels", "one_person_two_labels", "twin_images")
+"""What is looked for; these are suspicions, and never stop a run."""
+
+TELLING = 0.9
+"""The median rank of the own identity, from 0 to 1, from which embeddings can be asked."""
+
+LOWEST = 0.25
+"""Images whose own identity is in this lowest part of the ranks are what wrong labels show as."""
+
+WORTH_TELLING = 0.05
+"""Estimated share of wrong labels from which a split is said to have some."""
+
+INDISTINCT = 0.65
+"""Share of the images of two identities that are nearer to their own, up to which they may be one
+person: it is 1/2 for one person, and 0.95 for two in most data."""
+
+WORTH_LISTING = 0.003
+"""Share of images that must be more like another identity for them to be listed: in good data with
+hard images it is a third of that."""
+
+FEWEST_IMAGES = 6
+"""Of an identity, to be compared with another one."""
+
+TWIN_DEVIATIONS = 5.5
+"""Robust standard deviations above an image's usual nearest neighbour in another split."""
+
+_SHRINKAGE = 3.0
+_FEWEST_IDENTITIES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedSplit:
+    """Embeddings of some images of a split, all of each identity.
+
+    Attributes:
+        name: of the split.
+        table: its images.
+        rows: int64 [N], of the table.
+        embeddings: float [N, D]; of a network that was not trained on the labels that are doubted.
+    """
+
+    name: str
+    table: FaceTable
+    rows: Int64Array
+    embeddings: FloatArray
+
+    @property
+    def people(self) -> Int64Array:
+        """The identity of each row, from 0 without gaps: int64 [N]."""
+        _, people = np.unique(self.table.identities[self.rows], return_inverse=True)
+        return np.asarray(people.ravel(), np.int64)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of each of :attr:`people`."""
+        codes = np.unique(self.table.identities[self.rows])
+        return [str(label) for label in self.table.labels[codes]]
+
+
+def find_embedding_suspects(splits: Sequence[EmbeddedSplit], findings: Findings) -> bool:
+    """Find wrong labels, people under two labels, and twins in two splits.
+
+    The embeddings are whitened by the covariance within identities (WCCN; Hatch and Stolcke,
+    "Generalized linear kernels for one-versus-all classification", 2006), for what is asked within
+    a split by that of the other splits, so that doubted labels do not shape the space in which
+    they are judged. Where the embeddings do not tell the people of any split apart, as those of an
+    untrained network, nothing is said.
+
+    Args:
+        splits: two or more, with embeddings of one network.
+        findings: receives the suspicions.
+
+    Returns:
+        Whether the embeddings could be asked.
+    """
+    centred = _centred(splits)
+    views = {}
+    for split in splits:
+        others = {other.name: other for other in splits if other is not split}
+        space = _whitening(others, centred)
+        views[split.name] = _View(split, _unit(centred[split.name] @ space))
+    telling = [view for view in views.values() if view.is_telling]
+    if not telling:
+        return False
+    for view in views.values():
+        _wrong_labels(view, findings)
+    if findings.watches("one_person_two_labels"):
+        for view in telling:
+            _two_labels(view.split, view.images, findings)
+    space = _whitening({split.name: split for split in splits}, centred)
+    whitened = {split.name: _unit(centred[split.name] @ space) for split in splits}
+    for first, second in combinations(telling, 2):
+        couple = first.split, second.split
+        images = whitened[first.split.name], whitened[second.split.name]
+        _shared_people(couple, images, findings)
+        _twins(couple, images, findings)
+    return True
+
+
+class _View:
+    """A split's whitened embeddings, and how each image ranks its own identity.
+
+    Attributes:
+        split: the split.
+        images: float64 [N, D], of length 1.
+        ranks: float64 [N], the share of the other identities that are less like the image than its
+            own; of an image without another of its identity NaN.
+        best: int64 [N], the most similar other identity.
+        fits: bool [N], whether the image is as much like that as a quarter of that's own images.
+    """
+
+    def __init__(self, split: EmbeddedSplit, images: FloatArray) -> None:
+        self.split, self.images = split, images
+        people, rows = split.people, np.arange(len(images))
+        similar, own = _similarities(images, people)
+        usual = np.array([_quartile(own[people == person]) for person in range(similar.shape[1])])
+        similar[rows, people] = -np.inf
+        identities = max(similar.shape[1] - 1, 1)
+        self.ranks = np.where(np.isnan(own), np.nan, (similar < own[:, None]).sum(1) - 1)
+        self.ranks /= identities
+        self.best = similar.argmax(axis=1)
+        self.fits: BoolArray = similar.max(axis=1) >= usual[self.best]
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the embeddings tell most people of the split from most others."""
+        known = self.ranks[~np.isnan(self.ranks)]
+        enough = len(self.split.labels) >= _FEWEST_IDENTITIES
+        return enough and len(known) > 0 and bool(np.median(known) >= TELLING)
+
+
+def _wrong_labels(view: _View, findings: Findings) -> None:
+    """Images that are like another identity, and how many wrong labels the split must have.
+
+    Of an image with a wrong label the own identity has any rank: those in the lowest quarter of
+    the ranks are a quarter of all wrong labels (Storey, "A direct approach to false discovery
+    rates", 2002).
+    """
+    ranks = view.ranks
+    known = ~np.isnan(ranks)
+    low = known & (ranks < LOWEST)
+    identities = len(view.split.labels)
+    if identities < _FEWEST_IDENTITIES or not known.any():
+        return
+    part = max(int(np.ceil(LOWEST * (identities - 1))), 1) / identities
+    count, images = int(low.sum()), int(known.sum())
+    share = min(count / part / images, 1.0)
+    surely = (count - 2 * np.sqrt(count) - 1) / part / images
+    if share >= WORTH_TELLING and surely >= WORTH_TELLING / 2:
+        told = "all labels" if share > 0.9 else f"about {share:.0%} of the labels"
+        cause = "shuffled rows or a shifted column" if share > 0.5 else "wrong labels"
+        message = (
+            f"{told} of {view.split.name} look wrong: {count:,} of {images:,} images are less like "
+            f"their own identity than like three quarters of the others, which {cause} explain; "
+            "the genuine pairs of such images are impostors, and what is measured is too low"
+        )
+        suspects = np.flatnonzero(low)
+    else:
+        suspects = np.flatnonzero(known & (ranks < 2 * LOWEST) & view.fits)
+        if not view.is_telling or len(suspects) < max(WORTH_LISTING * images, 3):
+            return
+        message = (
+            f"{len(suspects):,} of {images:,} images of {view.split.name} are more like another "
+            "identity than like their own, as if under its label by mistake; look at them"
+        )
+    suspects = suspects[np.argsort(ranks[suspects], kind="stable")]
+    split, people, labels = view.split, view.split.people, view.split.labels
+    rows = [
+        f"{_file(split, image)} is labelled {labels[people[image]]} and looks like "
+        f"{labels[view.best[image]]}"
+        for image in suspects[:ROWS_SHOWN]
+    ]
+    shown = [
+        [
+            image,
+            *np.flatnonzero((people == people[image]) & (np.arange(len(people)) != image))[:2],
+            *np.flatnonzero(people == view.best[image])[:2],
+        ]
+        for image in suspects[:ROWS_SHOWN]
+    ]
+    findings.add(
+        "wrong_labels",
+        message,
+        rows,
+        more=len(suspects) - len(rows),
+        images=[[_path(split, image) for image in group] for group in shown],
+    )
+
+
+def _two_labels(split: EmbeddedSplit, images: FloatArray, findings: Findings) -> None:
+    """Couples of identities within a split that cannot be told apart."""
+    labels, people = split.labels, split.people
+    couples = list(_indistinct(images, people))
+    if not couples:
+        return
+    rows, shown = [], []
+    for first, second, share in couples:
+        rows.append(f"{labels[first]} and {labels[second]}: {share:.0%} are nearer to their own")
+        groups = (np.flatnonzero(people == person)[:3] for person in (first, second))
+        shown.append([_path(split, image) for group in groups for image in group])
+    findings.add(
+        "one_person_two_labels",
+        f"{len(couples):,} couples of identities of {split.name} may be one person each: their "
+        "images are hardly nearer to those of the same label than to those of the other, and "
+        "genuine pairs count as impostors if so; look at them",
+        rows,
+        images=shown,
+    )
+
+
+def _shared_people(
+    couple: tuple[EmbeddedSplit, EmbeddedSplit],
+    images: tuple[FloatArray, FloatArray],
+    findings: Findings,
+) -> None:
+    """Couples of an identity of each of two splits that cannot be told apart."""
+    first, second = couple
+    ours = len(first.labels)
+    people = np.concatenate([first.people, second.people + ours])
+    couples = [
+        (one, other - ours, share)
+        for one, other, share in _indistinct(np.concatenate(images), people)
+        if one < ours <= other
+    ]
+    if not couples:
+        return
+    rows, shown = [], []
+    for one, other, share in couples:
+        rows.append(
+            f"{first.labels[one]} in {first.name} and {second.labels[other]} in {second.name}: "
+            f"{share:.0%} are nearer to their own"
+        )
+        shown.append(
+            [
+                _path(split, image)
+                for split, person in ((first, one), (second, other))
+                for image in np.flatnonzero(split.people == person)[:3]
+            ]
+        )
+    findings.add(
+        "one_person_two_labels",
+        f"{first.name} and {second.name} may share {len(couples):,} people under two labels: their "
+        "images are hardly nearer to those of the same label than to those of the other; look at "
+        "them",
+        rows,
+        images=shown,
+    )
+
+
+def _twins(
+    couple: tuple[EmbeddedSplit, EmbeddedSplit],
+    images: tuple[FloatArray, FloatArray],
+    findings: Findings,
+) -> None:
+    """Images of two splits that are far more alike than an image and its nearest one usually."""
+    first, second = couple
+    similar = images[0] @ images[1].T
+    # Fisher's transformation: cosines near 1 lie too close together to stand out.
+    sides = [_deviations(np.arctanh(similar.max(axis=axis) * (1 - 1e-9))) for axis in (1, 0)]
+    nearest = similar.argmax(axis=1)
+    mutual = similar.argmax(axis=0)[nearest] == np.arange(len(nearest))
+    outlying = np.minimum(sides[0], sides[1][nearest])
+    twins = np.flatnonzero(mutual & (outlying >= TWIN_DEVIATIONS))
+    if not len(twins):
+        return
+    twins = twins[np.argsort(-outlying[twins], kind="stable")]
+    others = nearest[twins]
+    findings.add(
+        "twin_images",
+        f"{first.name} and {second.name} share {len(twins):,} images that are far more alike than "
+        "images of two people are, perhaps of one occasion or one photograph; look at them",
+        [
+            f"{_file(first, a)} - {_file(second, b)}"
+            for a, b in zip(twins[:ROWS_SHOWN], others[:ROWS_SHOWN], strict=True)
+        ],
+        more=max(len(twins) - ROWS_SHOWN, 0),
+        images=[
+            [_path(first, a), _path(second, b)]
+            for a, b in zip(twins[:ROWS_SHOWN], others[:ROWS_SHOWN], strict=True)
+        ],
+    )
+
+
+def _indistinct(images: FloatArray, people: Int64Array) -> Iterator[tuple[int, int, float]]:
+    """Couples of identities, each the other's nearest, whose images go either way."""
+    similar, own = _similarities(images, people)
+    counts = np.bincount(people)
+    nearer = np.zeros((len(counts), len(counts)))
+    np.add.at(nearer, people, own[:, None] > similar)
+    shares = (nearer + nearer.T) / (counts[:, None] + counts)
+    between = np.stack([similar[people == person].mean(axis=0) for person in range(len(counts))])
+    np.fill_diagonal(between, -np.inf)
+    nearest = between.argmax(axis=1)
+    for one in np.flatnonzero(nearest[nearest] == np.arange(len(counts))):
+        other = nearest[one]
+        enough = min(counts[one], counts[other]) >= FEWEST_IMAGES
+        if one < other and enough and shares[one, other] <= INDISTINCT:
+            yield int(one), int(other), float(shares[one, other])
+
+
+def _similarities(images: FloatArray, people: Int64Array) -> tuple[FloatArray, FloatArray]:
+    """Mean cosines to the images of each identity [N, I], and to the others of the own one [N]."""
+    counts = np.bincount(people)
+    sums = np.zeros((len(counts), images.shape[1]))
+    np.add.at(sums, people, images)
+    to_sums = images @ sums.T
+    itself = np.square(images).sum(axis=1)
+    others = np.where(counts > 1, counts - 1, np.nan)[people]
+    own = (to_sums[np.arange(len(images)), people] - itself) / others
+    return to_sums / counts, own
+
+
+def _centred(splits: Sequence[EmbeddedSplit]) -> dict[str, FloatArray]:
+    unit = {split.name: _unit(split.embeddings.astype(np.float64)) for split in splits}
+    mean = np.concatenate(list(unit.values())).mean(axis=0)
+    return {name: _unit(images - mean) for name, images in unit.items()}
+
+
+def _whitening(
+    splits: Mapping[str, EmbeddedSplit], centred: Mapping[str, FloatArray]
+) -> FloatArray:
+    """The matrix [D, D] that makes the shrunk covariance within identities the identity matrix."""
+    deviations = []
+    freedom = 0
+    for name, split in splits.items():
+        images, people = centred[name], split.people
+        counts = np.bincount(people)
+        means = np.zeros((len(counts), images.shape[1]))
+        np.add.at(means, people, images)
+        deviations.append(images - (means / counts[:, None])[people])
+        freedom += len(images) - len(counts)
+    within = np.concatenate(deviations)
+    covariance = within.T @ within / max(freedom, 1)
+    dimensions = len(covariance)
+    level = max(float(np.trace(covariance)) / dimensions, 1e-12)
+    shrunk = covariance + _SHRINKAGE * level * np.eye(dimensions)
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(shrunk)).T)
+
+
+def _deviations(values: FloatArray) -> FloatArray:
+    """How far above the median, in robust standard deviations."""
+    median = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - median))
+    return np.asarray((values - median) / max(spread, 1e-12))
+
+
+def _quartile(own: FloatArray) -> float:
+    known = own[~np.isnan(own)]
+    return float(np.quantile(known, 0.25)) if len(known) else np.inf
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12))
+
+
+def _file(split: EmbeddedSplit, image: int) -> str:
+    return str(split.table.files[split.rows[image]])
+
+
+def _path(split: EmbeddedSplit, image: int) -> Path:
+    return split.table.path(int(split.rows[image]))

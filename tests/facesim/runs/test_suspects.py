@@ -1,0 +1,81 @@
+"""The look at embeddings after training, in a run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesim.data.linter.findings import Findings, LintReport
+from facesim.evaluation.embedding_suspects import EmbeddedSplit
+from facesim.experiment.loading import load_experiment
+from facesim.runs import suspects
+from facesim.runs.run import Run
+from facesim.runs.suspects import some_identities
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[EmbeddedSplit]]:
+    """What is looked at; of the first splits the embeddings are said to tell nobody apart."""
+    seen: list[list[EmbeddedSplit]] = []
+
+    def look(splits: list[EmbeddedSplit], findings: Findings) -> bool:
+        seen.append(splits)
+        findings.add("wrong_labels", f"look {len(seen)}")
+        return len(seen) > 1
+
+    monkeypatch.setattr(suspects, "find_embedding_suspects", look)
+    return seen
+
+
+def finished(folder: Path, write_tiny: Callable[[Path, int], Path], *overrides: str) -> Run:
+    changes = ["train.epochs=1", "evaluate.baselines=false", *overrides]
+    experiment = load_experiment(write_tiny(folder, 0), changes)
+    run = Run.begin(experiment, folder / "runs")
+    run.complete()
+    return run
+
+
+def rules(run: Run, name: str = "test") -> list[str]:
+    text = (run.directory.evaluation(name) / "lint.json").read_text()
+    return [finding.rule for finding in LintReport.model_validate_json(text).findings]
+
+
+def test_the_untouched_backbone_is_asked_then_the_trained_network_without_train(
+    asked: list[list[EmbeddedSplit]], tmp_path: Path, write_tiny: Callable[[Path, int], Path]
+) -> None:
+    run = finished(tmp_path, write_tiny, "lint.wrong_labels=error")
+    first, second = asked
+    assert [split.name for split in first] == ["train", "val", "test"]
+    assert [split.name for split in second] == ["val", "test"]
+    assert first[1].embeddings.shape[1] == 32  # of the backbone; those of the run have 4 numbers
+    assert second[0].embeddings.shape == (16, 4)
+    assert rules(run).count("wrong_labels") == 2  # and the run went on all the same
+
+
+def test_rules_that_are_off_are_not_looked_for(
+    asked: list[list[EmbeddedSplit]], tmp_path: Path, write_tiny: Callable[[Path, int], Path]
+) -> None:
+    off = [f"lint.{rule}=off" for rule in ("wrong_labels", "one_person_two_labels", "twin_images")]
+    finished(tmp_path, write_tiny, *off)
+    assert asked == []
+
+
+def test_the_same_images_are_looked_at_once(
+    asked: list[list[EmbeddedSplit]], tmp_path: Path, write_tiny: Callable[[Path, int], Path]
+) -> None:
+    run = finished(tmp_path, write_tiny)
+    del asked[:]
+    run.evaluate(overrides=["evaluate.pairs_per_image=1.5"], name="more")
+    assert asked == []
+
+
+def test_whole_identities_are_drawn_where_there_are_too_many_images() -> None:
+    identities = np.repeat(np.arange(10), 7)
+    rows = some_identities(identities, 0, most=30)
+    people, counts = np.unique(identities[rows], return_counts=True)
+    assert len(people) == 4
+    assert set(counts) == {7}
+    assert (np.diff(rows) > 0).all()
+    assert len(some_identities(identities, 0, most=3)) == 7
+    assert len(some_identities(identities, 0, most=70)) == 70
