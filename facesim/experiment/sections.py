@@ -29,6 +29,7 @@ Rule = Literal[
     "unread_split",
     "same_numbers",
     "label_spelling",
+    "copies_compared",
     "split_differs",
     "one_kind_of_pair",
     "too_few_genuine",

@@ -11,6 +11,9 @@ from facesim.experiment.exclusion import ExcludedImage
 from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable, PairSet
 
+MOST_COPIES = 0.5
+"""Share of the genuine pairs that compare copies, beyond which the FNMR means nothing."""
+
 
 def lint_near_images(
     tables: Mapping[str, FaceTable], copies: ImageCopies, findings: Findings
@@ -61,6 +64,13 @@ def lint_duplicates(
                 max(len(found) - ROWS_SHOWN, 0),
                 found.paths(table, table, ROWS_SHOWN),
             )
+    if compared is not None and compared.genuine > MOST_COPIES * compared.all_genuine:
+        share = compared.genuine / compared.all_genuine
+        findings.add(
+            "copies_compared",
+            f"{share:.0%} of the genuine pairs of {name} compare two copies of one image: the FNMR "
+            "is that of finding copies, not of recognition; list pairs of different images",
+        )
     blank = copies.blank_rows(name)
     if len(blank):
         findings.add(

@@ -8,7 +8,7 @@ import numpy as np
 
 from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import Digests, TableDigests
-from facesim.data.linter.copies import lint_near_images
+from facesim.data.linter.copies import lint_duplicates, lint_near_images
 from facesim.data.linter.findings import Findings, LintReport
 from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
@@ -100,6 +100,11 @@ def lint_evaluation(
         found = {name: seen[name] for name in couple if name in seen}
         if len(found) == 2:
             _lint_couple(found, copies, findings)
+    if copies is not None:
+        for split in (measured, calibration):
+            if split is not None:
+                listed = pairs.get(split.name)
+                lint_duplicates(split.name, split.table, copies, listed, findings)
     threshold = "val" if calibration is None else calibration.name
     if threshold in seen and _among(seen[measured.name], seen[threshold]).all():
         findings.add(
@@ -119,8 +124,8 @@ def lint_evaluation(
         }
         lint_label_spelling(alike, findings)
         lint_properties(tables, pairs, findings, processes)
-    for name, listed in pairs.items():
-        lint_pairs(name, seen[name].table, listed, experiment.evaluate.smallest_far, findings)
+    for name, some in pairs.items():
+        lint_pairs(name, seen[name].table, some, experiment.evaluate.smallest_far, findings)
     return findings.report()
 
 

@@ -137,3 +137,11 @@ def test_training_images_that_are_gone_are_said_to_be_unchecked(
     assert found.severity == "warning"
     assert "train of the run cannot be read" in found.message
     assert f"{tmp_path}/nowhere" in found.message
+
+
+def test_copies_within_what_is_measured_are_told(run: Run, tmp_path: Path) -> None:
+    test = copied(run, "test", tmp_path / "copy")
+    first = next((tmp_path / "copy").rglob("copy0.png"))
+    shutil.copyfile(first, first.with_name("again.png"))
+    run.evaluate(overrides=[f"data.test={test}"], name="twice")
+    assert "again.png" in "".join(findings(run, "twice")["image_twice"].rows)

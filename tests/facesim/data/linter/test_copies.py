@@ -88,6 +88,14 @@ def test_the_pairs_that_compare_copies_are_counted() -> None:
     )
 
 
+def test_genuine_pairs_that_are_mostly_copies_are_an_error() -> None:
+    found = copies({"test": [0, 0, 2, 3, 4]}, (3, 4, False))
+    pairs = PairSet(np.array([[1, 0], [3, 4], [2, 0], [1, 4]]), np.array([True, True, True, False]))
+    report = {finding.rule: finding for finding in duplicates(found, pairs, "test")}
+    assert report["copies_compared"].severity == "error"
+    assert report["copies_compared"].message.startswith("67% of the genuine pairs of test compare")
+
+
 def test_copies_are_counted_in_words_where_no_pairs_are_listed() -> None:
     (twice,) = duplicates(copies({"test": [0, 0, 2, 3, 4]}), None, "test")
     assert twice.message.endswith("every system accepts such a genuine pair")
