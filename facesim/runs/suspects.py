@@ -62,12 +62,10 @@ def look_for_suspects(
 
 def _readable(plan: EvaluationPlan, tables: Tables) -> dict[str, TableDigests]:
     """The run's train, and val and test of the evaluation, as far as they can be read."""
-    data = plan.experiment.data
-    named = {"train": data.train, plan.val_name: data.val, plan.name: data.test}
     found = {}
-    for name, dataset in named.items():
+    for split, name in (("train", "train"), ("val", plan.val_name), ("test", plan.name)):
         try:
-            images = tables.read(name, dataset)
+            images = tables.read(split, plan.experiment.data)
             images.get()
         except FacesimError:  # training data may be on another machine
             continue
