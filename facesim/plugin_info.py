@@ -1,13 +1,9 @@
-"""Descriptions of plugins as plain data: documentation, source, distribution."""
+"""Descriptions of plugins as plain data: documentation and distribution."""
 
 import json
-import sys
 from dataclasses import dataclass
 from functools import cache
-from hashlib import blake2b
 from importlib.metadata import packages_distributions, version
-from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic.fields import FieldInfo
@@ -18,9 +14,6 @@ from facesim.interfaces import REGISTRIES, find_kind
 from facesim.registry import Plugin
 from facesim.registry.signature import docstring
 from facesim.registry.type_descriptions import bounds_in_words, type_in_words
-
-_INSTALLED = ("site-packages", "dist-packages")
-"""Folders in which modules of all distributions lie side by side."""
 
 
 @dataclass(frozen=True)
@@ -112,57 +105,10 @@ def describe(plugin: Plugin[Any]) -> PluginInfo:
     )
 
 
-def source_digest(plugin: Plugin[Any]) -> str | None:
-    """32 hexadecimal digits of a plugin's source; None where there is none, as in a notebook.
-
-    The source is that of the module that registers it, and of those modules that this one uses,
-    however indirectly, of the same package or beside it in the same folder. For what other
-    distributions bring there are versions.
-    """
-    sources, found, left = [], set[str](), [plugin.module]
-    while left:
-        name = left.pop()
-        module = sys.modules.get(name)
-        source = None if module is None or name in found else _source(module)
-        if module is None or source is None:
-            continue
-        found.add(name)
-        sources.append(source)
-        used = (
-            value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            for value in vars(module).values()
-        )
-        left += [other for other in used if isinstance(other, str) and _is_beside(other, module)]
-    if plugin.module not in found:
-        return None
-    # Sorted by content: an order that does not depend on where the files lie.
-    return blake2b(b"\0".join(sorted(sources)), digest_size=16).hexdigest()
-
-
 def distribution_of(plugin: Plugin[Any]) -> dict[str, str]:
     """The version of the distribution that brought a plugin, by its name; empty for a file's."""
     names = _packages_by_module().get(plugin.module.partition(".")[0], [])
     return {name: version(name) for name in names[:1]}
-
-
-def _source(module: ModuleType) -> bytes | None:
-    """The text that was run of a plugin's file, or that on disk of any other module."""
-    text = vars(module).get("__facesim_text__")
-    if isinstance(text, bytes):
-        return text
-    file = getattr(module, "__file__", None)
-    return Path(file).read_bytes() if file and file.endswith(".py") else None
-
-
-def _is_beside(name: str, module: ModuleType) -> bool:
-    """Whether a module is of the other's package; or of its folder, where that is no package."""
-    top = module.__name__.partition(".")[0]
-    if name.partition(".")[0] == top:
-        return True
-    other = getattr(sys.modules.get(name), "__file__", None)
-    folder = Path(module.__file__ or "").parent
-    is_package = hasattr(sys.modules[top], "__path__") or folder.name in _INSTALLED
-    return not is_package and other is not None and Path(other).parent == folder
 
 
 def _parameter(name: str, info: FieldInfo) -> ParameterInfo:

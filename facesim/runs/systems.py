@@ -23,7 +23,8 @@ from facesim.interfaces.protocol import ScoredPairs, System
 from facesim.json_files import read_json
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.network import SiameseNetwork
-from facesim.plugin_info import distribution_of, source_digest
+from facesim.plugin_info import distribution_of
+from facesim.plugin_source import source_digest
 from facesim.processes import Processes
 from facesim.registry import Spec
 from facesim.runs.directory import EVALUATE_AGAIN, RunFile

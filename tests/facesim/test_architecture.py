@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("registry",),
     ("interfaces",),
-    ("discovery", "plugin_info"),
+    ("discovery", "plugin_info", "plugin_source"),
     ("experiment",),
     ("data", "model"),
     ("doctor", "evaluation", "testing", "training"),

@@ -1,10 +1,8 @@
 """What ``facesim plugins`` has to print."""
 
-import importlib
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,14 +10,12 @@ import pytest
 from pydantic import Field
 
 from facesim import PluginError, interfaces, losses
-from facesim.discovery import load_named_plugin
 from facesim.errors import PluginFailure
 from facesim.plugin_info import (
     ParameterInfo,
     describe_kind,
     describe_plugin,
     failed_plugins,
-    source_digest,
 )
 
 
@@ -114,73 +110,3 @@ def test_failures_are_listed_by_distribution() -> None:
     for module, origin in (("c", "acme 1.0"), ("a", "zeta 1.0"), ("b", "acme 1.0")):
         losses.note_failure(PluginFailure(module, origin, "ImportError: x"))
     assert [failure.module for failure in failed_plugins()] == ["b", "c", "a"]
-
-
-def write(folder: Path, **files: str) -> None:
-    folder.mkdir(exist_ok=True)
-    for name, text in files.items():
-        (folder / f"{name}.py").write_text(text)
-
-
-def digest_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
-    """The digest of a loss in a package of that folder, as a process finds it that starts now."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(folder.parent)
-    importlib.invalidate_caches()
-    with losses.isolated():
-        importlib.import_module(f"{folder.name}.distance")
-        return source_digest(losses.get("far"))
-
-
-DISTANCE = """
-from facesim import losses
-from {package}.norm import norm
-
-@losses("far")
-def far(embedding_dim, num_identities):
-    return norm
-"""
-
-
-def test_a_digest_is_of_the_source_of_a_plugin_and_of_what_it_uses_of_its_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "digested"
-    norm = "from json import dumps\ndef norm(): return 1\n"
-    write(
-        folder, __init__="", distance=DISTANCE.format(package="digested"), norm=norm, other="a = 1"
-    )
-    before = digest_of(folder, monkeypatch)
-    assert before is not None
-    assert digest_of(folder, monkeypatch) == before
-    write(folder, other="a = 22")
-    assert digest_of(folder, monkeypatch) == before
-    write(folder, norm=norm + "# longer\n")
-    assert digest_of(folder, monkeypatch) != before
-
-
-def test_a_file_is_digested_as_it_was_run_with_the_modules_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "beside_it", raising=False)
-    write(tmp_path, beside_it="def norm(): return 1\n")
-    write(tmp_path, far=DISTANCE.replace("{package}.norm", "beside_it"))
-
-    def digest() -> str | None:
-        load_named_plugin("./far.py", tmp_path)
-        return source_digest(losses.get("far"))
-
-    before = digest()
-    write(tmp_path, beside_it="def norm(): return 2\n")
-    assert digest() != before
-    write(tmp_path, beside_it="def norm(): return 1\n")
-    assert digest() == before
-    (tmp_path / "far.py").write_text("of a later time")
-    assert source_digest(losses.get("far")) == before
-
-
-def test_what_has_no_source_has_no_digest() -> None:
-    plugin = replace(losses.get("mine"), module="of_a_notebook")
-    assert source_digest(plugin) is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from facesim.atomic import write_text
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.processes import Processes, SilentReporter
@@ -104,7 +105,7 @@ def folder(made: Path) -> Iterator[Path]:
     before = {file: file.read_bytes() for file in files}
     yield made
     for file, content in before.items():
-        file.write_bytes(content)
+        write_text(file, content.decode())
 
 
 def write_plugin(folder: Path, **changes: object) -> None:
@@ -127,7 +128,7 @@ def edit_calibration(folder: Path, edit: Callable[[dict[str, Any]], object]) -> 
     file = folder / "run" / "calibration.json"
     content = json.loads(file.read_text())
     edit(content["provenance"])
-    file.write_text(json.dumps(content))
+    write_text(file, json.dumps(content))
 
 
 def test_unchanged_scores_keep_their_thresholds_and_nothing_is_said(folder: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_changed_parameter_is_named_with_both_values(
     file = folder / "run" / "experiment.yaml"
     text = file.read_text()
     assert before in text
-    file.write_text(text.replace(before, after))
+    write_text(file, text.replace(before, after))
     with pytest.raises(FacesimError) as refused:
         evaluated(folder)
     assert told in str(refused.value)
@@ -188,8 +189,8 @@ def test_thresholds_of_before_are_used_and_that_is_said(folder: Path) -> None:
 def test_another_version_of_what_the_loss_depends_on_is_refused(folder: Path) -> None:
     write_plugin(folder, packages=("numpy",))
     evaluated(folder, recalibrate=True)  # the code has changed by this
-    copied = (folder / "run" / "eval" / "again" / "calibration.json").read_bytes()
-    (folder / "run" / "calibration.json").write_bytes(copied)
+    chosen = (folder / "run" / "eval" / "again" / "calibration.json").read_text()
+    write_text(folder / "run" / "calibration.json", chosen)
     edit_calibration(folder, lambda it: it["plugins"]["loss"]["packages"].update(numpy="0.1"))
     with pytest.raises(FacesimError, match=r"version of numpy: 0\.1 -> \d"):
         evaluated(folder)
