@@ -23,7 +23,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "json_files",
         "page",
         "seeds",
-        "reporter",
         "processes",
     ),
     ("registry",),
