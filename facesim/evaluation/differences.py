@@ -9,7 +9,8 @@ from pydantic import FiniteFloat
 
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife, Uncertainty
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
+from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.roc import Roc

@@ -13,14 +13,9 @@ from facesim.evaluation.calibration import (
     OperatingPoint,
     choose_operating_points,
 )
-from facesim.evaluation.identity_jackknife import (
-    FEWEST_EFFECTIVE_IDENTITIES,
-    INTERVAL_NAME,
-    IdentityJackknife,
-    OtherVariance,
-    Uncertainty,
-)
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import wilson_interval
+from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, OtherVariance, Uncertainty
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import (
     AchievedPoint,

@@ -11,8 +11,9 @@ from pydantic import FiniteFloat
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.differences import MetricDifference, ScoredRun
-from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife, Uncertainty
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import LEVEL, student_t_quantile
+from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.scores import LabelledScores
 

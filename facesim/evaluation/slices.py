@@ -1,7 +1,7 @@
 """Error rates by attribute at the global threshold (demographic differentials)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -10,15 +10,9 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import UNKNOWN, AttributeValues
-from facesim.evaluation.identity_jackknife import (
-    INTERVAL_NAME,
-    Composition,
-    Deletions,
-    IdentityJackknife,
-    Uncertainty,
-    simultaneous_level,
-)
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import Interval
+from facesim.evaluation.uncertainty import Composition, Deletions, Uncertainty, simultaneous_level
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
@@ -311,6 +305,7 @@ def worst_gap(
             min(rates[i].composition, rates[j].composition, key=lambda each: each.identities)
             for i, j in gaps
         ]
+        fewer = [replace(each, counts=None) for each in fewer]
         differences = [
             _bounded(
                 width,

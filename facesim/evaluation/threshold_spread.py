@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import FiniteFloat
 
 from facesim.arrays import Int64Array
-from facesim.evaluation.identity_jackknife import MOST_UNDEFINED, IdentityJackknife
+from facesim.evaluation.identity_jackknife import IdentityJackknife
+from facesim.evaluation.uncertainty import MOST_UNDEFINED
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel

@@ -172,49 +172,38 @@ def draw(scenario: Scenario, seed: int, effect: float | None = None) -> list[Lab
     return [LabelledScores.of(each, same, *sides) for each in scores]
 
 
-def pairs_as_people(pairs: int) -> IdentityJackknife:
-    """Delete pairs, not people: each pair is somebody's only one."""
-    return IdentityJackknife(np.arange(pairs), np.full(pairs, pairs), pairs)
-
-
 def repeat(scenario: Scenario, seed: int) -> npt.NDArray[np.float64]:
-    """Value, low and high, float64 [2 methods, K metrics, 3], of one repeat."""
+    """Value, low and high, float64 [K metrics, 3], of one repeat."""
     (scored,) = draw(scenario, seed)
 
     def measure(weights: npt.NDArray[np.int64] | None = None) -> list[float]:
         roc = scored.roc(weights)
         return [metric.value(roc, at or math.nan) for metric, at in scenario.queries]
 
-    found = []
-    for jackknife in (IdentityJackknife.of(scored), pairs_as_people(len(scored))):
-        values = measure()
-        intervals = [
-            uncertainty.interval(value, is_rate=metric.is_rate)
-            for value, uncertainty, (metric, _) in zip(
-                values, jackknife.uncertainties(measure, seed), scenario.queries, strict=True
-            )
-        ]
-        found.append(
-            [(value, at.low, at.high) for value, at in zip(values, intervals, strict=True)]
-        )
-    return np.array(found, np.float64)
+    values = measure()
+    spread = IdentityJackknife.of(scored).uncertainties(measure, seed)
+    intervals = [
+        uncertainty.interval(value, is_rate=metric.is_rate)
+        for value, uncertainty, (metric, _) in zip(values, spread, scenario.queries, strict=True)
+    ]
+    ends = [(at.low, at.high) for at in intervals]
+    return np.column_stack([values, np.array(ends, np.float64)])
 
 
 def report(scenario: Scenario, found: npt.NDArray[np.float64]) -> bool:
-    """Print a scenario's table from float64 [repeats, 2, K, 3]; whether it covers enough."""
+    """Print a scenario's table from float64 [repeats, K, 3]; whether it covers enough."""
     value, low, high = np.moveaxis(found, -1, 0)
     truth = np.array(scenario.truth)
     # Too few people for an interval: nothing is claimed, and nothing can be wrong.
     claimed = np.isfinite(low)
     covers = np.nansum((low <= truth) & (truth <= high) & claimed, axis=0) / claimed.sum(axis=0)
-    width = np.nanmean(high - low, axis=0) / (3.92 * value[:, 0].std(axis=0))
+    width = np.nanmean(high - low, axis=0) / (3.92 * value.std(axis=0))
     beyond = " (known to be beyond the intervals)" if scenario.beyond else ""
     print(f"\n{scenario.name}{beyond}; {claimed[:, 0].mean():.0%} of repeats have an interval")
-    print(f"{'':18s}{'truth':>8s}{'identities':>22s}{'pairs':>22s}")
     for index, (metric, _) in enumerate(scenario.queries):
-        cells = [f"covers {covers[m, index]:6.1%}, width {width[m, index]:4.2f}" for m in (0, 1)]
-        print(f"{metric.name:18s}{truth[index]:8.3f}  {cells[0]:>26s}  {cells[1]:>26s}")
-    return scenario.beyond or bool((covers[0] >= ENOUGH).all())
+        cell = f"covers {covers[index]:6.1%}, width {width[index]:5.2f}"
+        print(f"{metric.name:18s}{truth[index]:8.3f}  {cell}", flush=True)
+    return scenario.beyond or bool((covers >= ENOUGH).all())
 
 
 PROCEDURES = (

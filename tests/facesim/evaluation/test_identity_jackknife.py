@@ -7,15 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from facesim.arrays import Int64Array
-from facesim.evaluation.identity_jackknife import (
-    MOST_GROUPS,
-    Composition,
-    Deletions,
-    IdentityJackknife,
-    Statistics,
-    Uncertainty,
-    simultaneous_level,
-)
+from facesim.evaluation.identity_jackknife import MOST_GROUPS, IdentityJackknife, Statistics
+from facesim.evaluation.uncertainty import Composition, Deletions, Uncertainty, simultaneous_level
 from facesim.interfaces.scores import LabelledScores
 
 FIRST = np.array([7, 7, 3, 9, 3, 9, 7, 4, 4])
@@ -39,16 +32,30 @@ def test_deletions_are_the_statistic_without_all_pairs_of_each_identity() -> Non
     expected = [VALUES[(who != FIRST) & (who != SECOND)].mean() for who in (3, 4, 7, 9)]
     np.testing.assert_allclose(found.identities[:, 0], expected)
     genuine = [np.delete(VALUES, at).mean() for at in np.flatnonzero(FIRST == SECOND)]
-    np.testing.assert_allclose(np.sort(found.genuine[:, 0]), np.sort(genuine))
-    assert found.impostor.shape == (5, 1)
+    np.testing.assert_allclose(np.sort(found.pairs[0][:, 0]), np.sort(genuine))
+    assert found.pairs[1].shape == (5, 1)
 
 
 def test_the_variance_of_genuine_pairs_is_that_of_the_means_of_people() -> None:
-    people = np.repeat(np.arange(6), 4)
-    values = np.random.default_rng(1).normal(size=24)
+    people = np.repeat(np.arange(60), 4)
+    random = np.random.default_rng(1)
+    values = random.normal(size=240) + random.normal(size=60)[people]
     (found,) = jackknife_of(people, people).uncertainties(share_of(values), seed=0)
-    means = values.reshape(6, 4).mean(axis=1)
-    assert found.variance == pytest.approx(max(means.var(ddof=1) / 6, values.var(ddof=1) / 24))
+    means = values.reshape(60, 4).mean(axis=1)
+    assert found.variance == pytest.approx(means.var(ddof=1) / 60, rel=0.02)
+
+
+def test_people_who_differ_are_seen_where_few_of_their_pairs_are() -> None:
+    """Half of the people are goats, with a hundredth of the pairs: other people might have more."""
+    people = np.repeat(np.arange(40), np.where(np.arange(40) % 2, 100, 2))
+    accepted = (people % 2 == 1) & (np.random.default_rng(2).random(len(people)) < 0.9)
+    jackknife = jackknife_of(people, people)
+    deletions = jackknife.deletions(share_of(accepted), seed=0)
+    composition = jackknife.composition()
+    found = deletions.uncertainty(0, composition)
+    as_they_are = deletions.uncertainty(0, replace(composition, counts=None))
+    assert found.variance > 3 * as_they_are.variance
+    assert found.degrees > as_they_are.degrees
 
 
 def test_the_variance_of_impostor_pairs_is_that_of_their_mean() -> None:
@@ -64,7 +71,7 @@ def test_the_variance_of_impostor_pairs_is_that_of_their_mean() -> None:
             (found,) = jackknife.uncertainties(share_of(values), seed=0)
             means.append(values.mean())
             variances.append(found.variance)
-        assert 0.8 < np.mean(variances) / np.var(means) < 1.5
+        assert 0.8 < np.mean(variances) / np.var(means) < 1.8
 
 
 def test_more_identities_than_the_most_groups_are_deleted_in_groups() -> None:
@@ -99,7 +106,15 @@ def test_no_pairs_have_no_identities() -> None:
 def of(identities: float, variance: float = 0.0009, mean: float = 0.8) -> Uncertainty:
     """As of pairs that share nobody but within their identity."""
     composition = Composition((1000, 0), (identities, 0.0))
-    return Uncertainty(variance, 0.0, mean, undefined=0, deletions=50, composition=composition)
+    return Uncertainty(
+        variance,
+        0.0,
+        mean,
+        undefined=0,
+        deletions=50,
+        composition=composition,
+        degrees=identities - 1,
+    )
 
 
 def test_with_many_identities_it_is_two_standard_errors_either_way() -> None:
@@ -160,10 +175,10 @@ def test_a_metric_that_some_identities_alone_make_possible_has_no_interval_but_a
 
 def test_a_simultaneous_level_is_bonferronis_of_independent_statistics() -> None:
     changes = np.random.default_rng(0).normal(size=(400, 20))
-    nothing = np.empty((0, 20))
-    level = simultaneous_level(Deletions(changes, nothing, nothing), seed=0, draws=4000)
+    none = (np.empty((0, 20)), np.empty((0, 20)))
+    level = simultaneous_level(Deletions(changes, none, none), seed=0, draws=4000)
     assert 1 - level == pytest.approx(0.05 / 20, rel=0.25)
-    same = Deletions(np.repeat(changes[:, :1], 20, axis=1), nothing, nothing)
+    same = Deletions(np.repeat(changes[:, :1], 20, axis=1), none, none)
     assert simultaneous_level(same, seed=0, draws=4000) == pytest.approx(0.95, abs=0.01)
 
 

@@ -8,7 +8,6 @@ import pytest
 from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.evaluation.differences import ScoredRun
-from facesim.evaluation.identity_jackknife import Composition, Uncertainty
 from facesim.evaluation.intervals import student_t_quantile
 from facesim.evaluation.seed_differences import (
     ONE_SEED,
@@ -17,6 +16,7 @@ from facesim.evaluation.seed_differences import (
     differences_over_seeds,
     judged,
 )
+from facesim.evaluation.uncertainty import Composition, Uncertainty
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import MeanLoss
 from facesim.interfaces.scores import LabelledScores
@@ -83,7 +83,7 @@ def test_sides_need_not_have_as_many_seeds() -> None:
 
 
 def test_the_interval_adds_the_squares_of_people_and_of_seeds() -> None:
-    people = Uncertainty(0.0004, 0.0, 0.0, 0, 40, Composition((100, 0), (21.0, 0.0)))
+    people = Uncertainty(0.0004, 0.0, 0.0, 0, 40, Composition((100, 0), (21.0, 0.0)), 20.0)
     first, second = [0.80, 0.81, 0.82], [0.83, 0.85, 0.84]
     found = judged(MeanLoss(), first, second, paired=True, people=people)
     of_seeds = np.std([0.03, 0.04, 0.02], ddof=1) / math.sqrt(3)
@@ -133,7 +133,13 @@ def test_equal_systems_are_seldom_called_different_whatever_the_seeds(seeds: int
         differences = random.normal(0, people) + random.normal(0, trainings, seeds)
         variance = people**2 * random.chisquare(identities - 1) / (identities - 1)
         known = Uncertainty(
-            variance, 0.0, 0.0, 0, identities, Composition((1000, 0), (float(identities), 0.0))
+            variance,
+            0.0,
+            0.0,
+            0,
+            identities,
+            Composition((1000, 0), (float(identities), 0.0)),
+            identities - 1.0,
         )
         found = judged(MeanLoss(), [0.0] * seeds, differences.tolist(), paired=True, people=known)
         false += found.better is not None

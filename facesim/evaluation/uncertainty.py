@@ -1,0 +1,285 @@
+"""How far statistics vary over people, from what they are without some of them.
+
+Fafchamps and Gubert, "The formation of risk sharing networks", 2007, and Aronow, Samii and
+Assenova, "Cluster-robust variance estimation for dyadic data", 2015, for pairs of identities;
+Smyth, "Linear models and empirical Bayes methods", 2004, for the moderated variance; Franco et al.,
+"Comparative study of confidence intervals for proportions in complex sample surveys", 2019, and
+Fogliato et al., "Confidence intervals for error rates in 1:1 matching tasks", 2024, for Wilson's
+interval of effective trials. What comes of it: ``tests/benchmarks/bootstrap_coverage.py``.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesim.arrays import FloatArray, Int64Array
+from facesim.evaluation.intervals import LEVEL, Interval, student_t_quantile, wilson_interval
+
+FEWEST_EFFECTIVE_IDENTITIES = 3.0
+MOST_UNDEFINED = 0.1
+"""The largest share of deletions in which a metric need not exist."""
+
+INTRACLASS = 0.1
+"""The correlation of two pairs' outcomes through a shared identity that is expected beforehand.
+
+A standard deviation between people of half of that between one person's pairs gives as much at
+error rates of some percent."""
+
+PRIOR_DEGREES = 2.0
+"""How many identities' worth of evidence the expectation counts as."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How the pairs that a statistic is of spread over identities.
+
+    Attributes:
+        pairs: genuine and impostor pairs.
+        effective: the number of equally frequent identities with as much information as those in
+            the genuine and in the impostor pairs: Kish's ``(sum n)^2 / sum n^2`` over the pairs n
+            of each identity; 0 of no pairs. Kish, "Survey sampling", 1965.
+        counts: int64 [G] twice, the genuine and the impostor pairs of each identity or group of
+            identities that is deleted; None for a statistic that is not of these pairs alone, such
+            as a difference of two rates.
+    """
+
+    pairs: tuple[int, int]
+    effective: tuple[float, float]
+    counts: tuple[Int64Array, Int64Array] | None = None
+
+    @property
+    def identities(self) -> float:
+        """The effective identities of the kind that has fewer; a kind without pairs is left out."""
+        return min((each for each in self.effective if each), default=0.0)
+
+    @property
+    def design_effects(self) -> tuple[float, float]:
+        """By how much `INTRACLASS` widens the variance of the genuine and the impostor pairs."""
+        genuine, impostor = self.pairs
+        per_identity = (genuine, 2 * impostor)
+        return tuple(  # type: ignore[return-value]
+            1 + INTRACLASS * max(pairs / effective - 1, 0) if effective else 1.0
+            for pairs, effective in zip(per_identity, self.effective, strict=True)
+        )
+
+    @property
+    def trials(self) -> float:
+        """As many independent trials as the pairs of the weaker kind amount to."""
+        found = zip(self.pairs, self.design_effects, strict=True)
+        return min((pairs / effect for pairs, effect in found if pairs), default=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Deletions:
+    """K statistics with a part of the pairs left out.
+
+    Attributes:
+        identities: float64 [G, K], without the pairs of each identity or group of identities.
+        by_kind: float64 [G, K] twice, without their genuine or their impostor pairs alone.
+        pairs: float64 [A, K] and [B, K], without each of some random groups of the genuine and of
+            the impostor pairs.
+    """
+
+    identities: FloatArray
+    by_kind: tuple[FloatArray, FloatArray]
+    pairs: tuple[FloatArray, FloatArray]
+
+    def map(self, function: Callable[[FloatArray], FloatArray]) -> "Deletions":
+        """Other statistics that follow from these, row by row."""
+        genuine, impostor = map(function, self.by_kind)
+        of_genuine, of_impostor = map(function, self.pairs)
+        return Deletions(function(self.identities), (genuine, impostor), (of_genuine, of_impostor))
+
+    def uncertainty(self, index: int, composition: Composition) -> "Uncertainty":
+        """How far statistic ``index`` varies.
+
+        Its variance is the mean of two estimates: the jackknife's, which errs upwards, since what
+        is an impostor pair's own counts twice, once with either identity; and as if identities were
+        random effects, which does not hang on who happens to have most pairs. Without the counts of
+        pairs it is the jackknife's less what counts twice.
+        """
+        deleted = self.identities[:, index]
+        of_pairs = [_jackknife_variance(each[:, index]) for each in self.pairs]
+        jackknife = _jackknife_variance(deleted)
+        if composition.counts is None:
+            variance = max(jackknife - of_pairs[1], sum(of_pairs))
+            degrees = composition.identities - 1
+        else:
+            kinds = [
+                _random_effects(each[:, index], counts, pairs, own)
+                for each, counts, pairs, own in zip(
+                    self.by_kind, composition.counts, composition.pairs, of_pairs, strict=True
+                )
+            ]
+            # What an identity's effects on genuine and on impostor pairs have in common.
+            shared = jackknife - sum(_jackknife_variance(each[:, index]) for each in self.by_kind)
+            effects = sum(found for found, _ in kinds) + shared
+            variance = (max(jackknife, sum(of_pairs)) + max(effects, sum(of_pairs))) / 2
+            degrees = (composition.identities - 1 + min(more for _, more in kinds)) / 2
+        genuine_effect, impostor_effect = composition.design_effects
+        return Uncertainty(
+            variance=variance,
+            expected=of_pairs[0] * genuine_effect + of_pairs[1] * impostor_effect,
+            mean=float(np.nanmean(deleted)) if np.isfinite(deleted).any() else math.nan,
+            undefined=int(np.count_nonzero(~np.isfinite(deleted))),
+            deletions=len(deleted),
+            composition=composition,
+            degrees=degrees,
+        )
+
+
+def _random_effects(
+    deleted: FloatArray, counts: Int64Array, pairs: int, of_pairs: float
+) -> tuple[float, float]:
+    """A statistic's variance through one kind of pairs, and its degrees of freedom.
+
+    Identities and pairs are taken for random effects. That of an identity with n pairs is known
+    with the variance of the effects and one nth of that of pairs, and is weighted accordingly; the
+    variance of the effects then counts as the identities share the pairs.
+    Searle, Casella and McCulloch, "Variance components", 1992.
+
+    Args:
+        deleted: float64 [G], the statistic without the pairs of each identity.
+        counts: int64 [G], those pairs.
+        pairs: of the kind.
+        of_pairs: the variance that independent pairs would have.
+    """
+    there = (counts > 0) & np.isfinite(deleted)
+    if not there.any():
+        return 0.0, math.inf
+    share = counts[there] / pairs
+    change = (deleted[there] - deleted[there].mean()) * np.clip(1 - share, 0.1, None)
+    trust = counts[there] / (counts[there] + 1 / INTRACLASS - 1)
+    squares = np.square(change / share) - of_pairs / share
+    # The statistic that the changes are from holds a share of each identity itself.
+    of_all = share / share.sum()
+    own = 1 - 2 * of_all + np.square(of_all).sum()
+    between = max(float(trust @ squares) / max(float(trust @ own), 1e-12), 0.0)
+    degrees = float(np.square(trust.sum()) / np.square(trust).sum()) - 1
+    return between * float(np.square(share).sum()) + of_pairs, degrees
+
+
+def _jackknife_variance(deleted: FloatArray) -> float:
+    defined = deleted[np.isfinite(deleted)]
+    if not len(defined):
+        return 0.0
+    return float(np.square(defined - defined.mean()).mean() * (len(defined) - 1))
+
+
+def simultaneous_level(deletions: Deletions, seed: int, draws: int) -> float:
+    """The level of single intervals at which all K together hold with `LEVEL`.
+
+    Normal multipliers of the changes by each identity give K statistics that are correlated as the
+    K estimates are; the largest of each draw says how far the most extreme of them strays.
+    Chernozhukov, Chetverikov and Kato, "Gaussian approximations and multiplier bootstrap for maxima
+    of sums of high-dimensional random vectors", 2013.
+
+    Args:
+        deletions: of the K statistics.
+        seed: of the draws.
+        draws: their number.
+    """
+    changes = np.nan_to_num(deletions.identities - np.nanmean(deletions.identities, axis=0))
+    sizes = np.sqrt(np.square(changes).sum(axis=0))
+    changes = changes[:, sizes > 0] / sizes[sizes > 0]
+    if not changes.size:
+        return LEVEL
+    multipliers = np.random.default_rng(seed).normal(size=(draws, len(changes)))
+    largest = np.abs(multipliers @ changes).max(axis=1)
+    return math.erf(float(np.quantile(largest, LEVEL)) / math.sqrt(2))
+
+
+@dataclass(frozen=True)
+class OtherVariance:
+    """A variance that comes to that over people, and its degrees of freedom."""
+
+    variance: float
+    degrees: float
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far a statistic would vary over other people.
+
+    Attributes:
+        variance: of the statistic.
+        expected: what it would be if the outcomes of pairs were correlated by `INTRACLASS`.
+        mean: of the statistic over the deletions.
+        undefined: deletions of identities in which it does not exist.
+        deletions: their number.
+        composition: of the pairs that it is of.
+        degrees: of freedom of the variance.
+    """
+
+    variance: float
+    expected: float
+    mean: float
+    undefined: int
+    deletions: int
+    composition: Composition
+    degrees: float
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no interval."""
+        n = self.composition.identities
+        if n < FEWEST_EFFECTIVE_IDENTITIES:
+            return (
+                f"the pairs have only {n:.1f} effective identities; "
+                f"an interval needs {FEWEST_EFFECTIVE_IDENTITIES:g}"
+            )
+        if self.undefined > MOST_UNDEFINED * self.deletions:
+            return (
+                f"the metric does not exist without the pairs of {self.undefined} of "
+                f"{self.deletions} identities"
+            )
+        return None
+
+    @property
+    def moderated(self) -> float:
+        """The variance of a rate: at least what evidence and expectation together make it.
+
+        Few people seldom show how different people are: where none of ten happens to be hard to
+        recognise, the jackknife alone is sure of what is an accident.
+        """
+        both = self.degrees * self.variance + PRIOR_DEGREES * self.expected
+        return max(self.variance, both / (self.degrees + PRIOR_DEGREES))
+
+    def interval(
+        self,
+        value: float,
+        *,
+        is_rate: bool,
+        level: float = LEVEL,
+        more: OtherVariance | None = None,
+    ) -> Interval:
+        """The interval around a value.
+
+        Student's t with `degrees` of freedom, about the effective identities less one; a rate's
+        variance is `moderated` and has `PRIOR_DEGREES` more, and its interval is Wilson's of as
+        many independent trials as have that variance, which stays within 0 and 1.
+
+        Args:
+            value: the statistic on all pairs.
+            is_rate: whether it lies in [0, 1].
+            level: nominal coverage.
+            more: variance from elsewhere, with the quantile of its own degrees of freedom: the
+                squares of both reaches are added, as in `facesim.evaluation.seed_differences`.
+        """
+        if self.reason is not None:
+            return Interval(None, None, self.reason)
+        degrees = self.degrees + PRIOR_DEGREES * is_rate
+        quantile = student_t_quantile(0.5 + level / 2, degrees)
+        variance = self.moderated if is_rate else self.variance
+        if more is not None:
+            wider = student_t_quantile(0.5 + level / 2, more.degrees) / quantile
+            variance += more.variance * wider**2
+        if not is_rate:
+            reach = quantile * math.sqrt(variance)
+            return Interval(value - reach, value + reach)
+        # Rounding leaves a variance of some 1e-34 where all deletions agree.
+        of_one = self.mean * (1 - self.mean)
+        trials = of_one / variance if min(variance, of_one) > 1e-24 else self.composition.trials
+        return Interval(*wilson_interval(value, trials, quantile=quantile))
