@@ -5,16 +5,19 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
+from facesim.interfaces.fmr_support import FmrSupport
 from facesim.interfaces.metric import Metric
-from facesim.interfaces.result import rate_name
+from facesim.interfaces.result import EvaluationResult, rate_name
 from facesim.page import Page, Section, Table, Text
 from facesim.report.formatting import (
+    NOT_MEASURABLE,
     NOTHING,
     accept_rates,
     count,
     difference,
     estimate,
     headline_metrics,
+    is_measurable,
     larger_class,
     metric_value,
     over_seeds,
@@ -26,6 +29,8 @@ from facesim.report.plots.roc_curve import roc_overlay
 from facesim.report.rendering import render
 from facesim.runs.comparison import Comparison, result_of
 from facesim.runs.group_comparison import GroupComparison
+
+_ONE_ANSWER = "of one answer for all"
 
 
 def write_comparison(comparison: Comparison | GroupComparison, out: Path) -> Path:
@@ -61,7 +66,7 @@ def comparison_page(comparison: Comparison) -> Page:
         f"on {comparison.name}, each with {first.label}",
         (
             Section("result", "Result", (*comparison_notes(comparison), *drawn)),
-            Section("metrics", "Metrics", (metrics_table(comparison), *_support(comparison))),
+            Section("metrics", "Metrics", (metrics_table(comparison), *_support_of(comparison))),
             Section("configuration", "Configuration", (configuration_block(comparison),)),
             Section("runs", "Runs", (_runs_table(comparison),)),
         ),
@@ -73,8 +78,8 @@ def comparison_blocks(comparison: Comparison | GroupComparison) -> list[Table | 
     if isinstance(comparison, GroupComparison):
         sides = (comparison.first.label, comparison.second.label)
         configuration = _configuration(comparison.configuration, sides)
-        return [configuration, _group_table(comparison), *_group_notes(comparison)]
-    metrics = (metrics_table(comparison), *_support(comparison))
+        return [configuration, *_group_tables(comparison), *_group_notes(comparison)]
+    metrics = (metrics_table(comparison), *_support_of(comparison))
     tables = (configuration_block(comparison), *metrics)
     return [*tables, *comparison_notes(comparison)]
 
@@ -86,29 +91,46 @@ def metrics_table(comparison: Comparison) -> Table:
     return Table(
         "Metrics with 95% intervals, and differences to the first run",
         ("Metric", first.label, *headings),
-        tuple(
-            row
-            for metric in comparison.metrics.values()
-            for row in (_row(comparison, metric), *_one_answer(comparison, metric))
-        ),
+        tuple(row for metric in comparison.metrics.values() for row in _rows(comparison, metric)),
     )
 
 
-def _support(comparison: Comparison) -> tuple[Table, ...]:
-    """What each run's rates at target FMRs rest on; nothing without such rates."""
-    rates = [dict(accept_rates(run.result, comparison.metrics)) for run in comparison.runs]
-    targets = dict.fromkeys(target for each in rates for target in each)
+def support_table(
+    sides: Mapping[str, Sequence[EvaluationResult]], metrics: Mapping[str, Metric]
+) -> tuple[Table, ...]:
+    """What the rates at target FMRs rest on; nothing without such rates.
+
+    Args:
+        sides: results by what they are called; of several, the least supported counts.
+        metrics: those that are compared, by name.
+    """
+    rates = [[dict(accept_rates(each, metrics)) for each in results] for results in sides.values()]
+    targets = dict.fromkeys(target for runs in rates for each in runs for target in each)
+    rows = []
+    for target in targets:
+        cells = [
+            support(_least_supported([each[target].support for each in runs if target in each]))
+            for runs in rates
+        ]
+        if set(cells) != {NOT_MEASURABLE}:
+            rows.append((rate_name(target), *cells))
     if not targets:
         return ()
-    rows = tuple(
-        (
-            rate_name(target),
-            *(NOTHING if target not in each else support(each[target].support) for each in rates),
-        )
-        for target in targets
-    )
-    columns = ("FMR", *(run.label for run in comparison.runs))
-    return (Table("What the rates at target FMRs rest on", columns, rows, numeric=False),)
+    others = ", ".join(rate_name(each) for each in [*targets][len(rows) :])
+    if others:
+        rows.append((others, *[NOT_MEASURABLE] * len(sides)))
+    columns = ("FMR", *sides)
+    return (Table("What the rates at target FMRs rest on", columns, tuple(rows), numeric=False),)
+
+
+def _support_of(comparison: Comparison) -> tuple[Table, ...]:
+    sides = {run.label: [run.result] for run in comparison.runs}
+    return support_table(sides, comparison.metrics)
+
+
+def _least_supported(found: Sequence[FmrSupport | None]) -> FmrSupport | None:
+    known = [each for each in found if each is not None]
+    return min(known, key=lambda it: (it.false_matches or 0, it.identities or 0), default=None)
 
 
 def configuration_block(comparison: Comparison) -> Table | Text:
@@ -132,27 +154,28 @@ def _configuration(
     )
 
 
-def _row(comparison: Comparison, metric: Metric) -> tuple[str, ...]:
-    """The metric of each run, or the reason why none has it."""
+def _rows(comparison: Comparison, metric: Metric) -> list[tuple[str, ...]]:
+    """The metric of each run, or why none has it; and what one answer for all reaches."""
     found = [run.result.metrics[metric.name] for run in comparison.runs]
+    if not any(map(is_measurable, found)) and all(each.support for each in found):
+        return [(metric.label, NOT_MEASURABLE)]
     if all(each.value is None for each in found):
-        return metric.label, estimate(metric, found[0])
+        return [(metric.label, estimate(metric, found[0]))]
     cells = [estimate(metric, found[0])]
     for run, each in zip(comparison.runs[1:], found[1:], strict=True):
         cells += [estimate(metric, each), difference(metric, run.differences[metric.name])]
-    return metric.label, *cells
+    shares = _one_answer(metric, [run.result for run in comparison.runs])
+    if shares is None:
+        return [(metric.label, *cells)]
+    spaced = [cell for share in shares[1:] for cell in (share, NOTHING)]
+    return [(metric.label, *cells), (f"{metric.label} {_ONE_ANSWER}", shares[0], *spaced)]
 
 
-def _one_answer(comparison: Comparison, metric: Metric) -> tuple[tuple[str, ...], ...]:
-    """Beside an accuracy, that of always giving the answer that most pairs have."""
-    answers = [larger_class(run.result) for run in comparison.runs]
-    if not metric.depends_on_shares or all(answer is None for answer in answers):
-        return ()
-    first, *others = (
-        metric_value(metric, run.result.larger_class_share) for run in comparison.runs
-    )
-    cells = [cell for share in others for cell in (share, NOTHING)]
-    return ((f"{metric.label} of one answer for all", first, *cells),)
+def _one_answer(metric: Metric, results: Sequence[EvaluationResult]) -> list[str] | None:
+    """Beside an accuracy, that of always giving the answer that most pairs have, by result."""
+    if not metric.depends_on_shares or all(larger_class(each) is None for each in results):
+        return None
+    return [metric_value(metric, each.larger_class_share) for each in results]
 
 
 def comparison_notes(comparison: Comparison) -> list[Text]:
@@ -212,7 +235,7 @@ def group_page(comparison: GroupComparison) -> Page:
         f"on {comparison.name}, {second.label} with {first.label}",
         (
             Section("result", "Result", tuple(_group_notes(comparison))),
-            Section("metrics", "Metrics", (_group_table(comparison),)),
+            Section("metrics", "Metrics", _group_tables(comparison)),
             Section("configuration", "Configuration", blocks),
             Section(
                 "runs",
@@ -221,6 +244,12 @@ def group_page(comparison: GroupComparison) -> Page:
             ),
         ),
     )
+
+
+def _group_tables(comparison: GroupComparison) -> tuple[Table, ...]:
+    sides = (comparison.first, comparison.second)
+    results = {side.label: [result_of(files) for files in side.files] for side in sides}
+    return (_group_table(comparison), *support_table(results, comparison.metrics))
 
 
 def _group_table(comparison: GroupComparison) -> Table:
@@ -234,6 +263,10 @@ def _group_table(comparison: GroupComparison) -> Table:
             for error in (found.identities_error, found.seeds_error)
         ]
         rows.append((metric.label, *sides, difference(metric, found), *errors))
+        results = [result_of(side.files[0]) for side in (comparison.first, comparison.second)]
+        shares = _one_answer(metric, results)
+        if shares is not None:
+            rows.append((f"{metric.label} {_ONE_ANSWER}", *shares, *[NOTHING] * 3))
     sides = [
         f"{side.label}, {count(len(side.files), 'seed')}"
         for side in (comparison.first, comparison.second)

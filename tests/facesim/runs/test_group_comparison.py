@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from facesim.cli import app
 from facesim.errors import FacesimError
+from facesim.page import Table
 from facesim.report.comparison_report import comparison_blocks, write_comparison
 from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
@@ -79,3 +80,25 @@ def test_one_run_a_side_has_no_verdict(build_run: Build, tmp_path: Path) -> None
     assert found.differences["roc_auc"].better is None
     page = write_comparison(found, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "one seed says nothing of how much other seeds would differ" in page
+
+
+def test_rates_at_target_fmrs_say_what_the_least_supported_run_rests_on(build_run: Build) -> None:
+    found = compare_groups(*two_systems(build_run))
+    (support,) = (
+        block
+        for block in comparison_blocks(found)
+        if isinstance(block, Table) and block.columns[0] == "FMR"
+    )
+    fewest = [
+        min(
+            each.identities or 0
+            for files in side.files
+            if files.result is not None
+            and (each := files.result.metrics["tar_at_far_1e-1"].support) is not None
+        )
+        for side in (found.first, found.second)
+    ]
+    assert support.rows == (
+        ("1e-1", *(f"unstable: 18 false matches of {people} identities" for people in fewest)),
+        ("1e-2, 1e-3, 1e-4, 1e-5, 1e-6", "not measurable", "not measurable"),
+    )
