@@ -22,7 +22,7 @@ Pixels = Callable[[Int64Array], Tensor]
 
 _CELLS, _DIRECTIONS = 8, 8
 _DIMENSIONS = 256
-_NEIGHBOURS, _NEIGHBOURS_OF_MANY, _MANY = 3, 2, 20_000
+_NEIGHBOURS, _NEIGHBOURS_OF_MANY, _MANY = 3, 2, 2_000
 """Candidates per image and orientation; fewer where there are many images."""
 
 _LEAST_SIMILARITY = 0.25
