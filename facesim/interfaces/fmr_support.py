@@ -46,7 +46,7 @@ class FmrSupport(JsonModel):
         false_matches: impostor comparisons that the point accepts, at most as many as the target
             allows.
         identities: distinct identities in them: thirty false matches of five people are no thirty
-            independent ones. None where single comparisons were not kept.
+            independent ones. None where that was not counted.
     """
 
     status: FmrStatus
