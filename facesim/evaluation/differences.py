@@ -131,7 +131,8 @@ def paired_differences(
         before, after = (run.scored.roc(weights) for run in (first, second))
         return [second.value(each, after) - first.value(each, before) for each in measured]
 
-    spread = IdentityJackknife.of(first.scored).uncertainties(differences, seed)
+    jackknife = IdentityJackknife.of(first.scored)
+    spread = jackknife.uncertainties(differences, seed, of_differences=True)
     found = iter(zip(differences(), spread, strict=True))
     return tuple(
         MetricDifference(metric=name, difference=None, reason=reasons[name])

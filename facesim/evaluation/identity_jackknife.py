@@ -1,7 +1,7 @@
 """The jackknife over identities: metrics without each of them in turn."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -86,12 +86,13 @@ class IdentityJackknife:
             (of_groups[0], of_groups[1]),
         )
 
-    def deletions(self, statistics: Statistics, seed: int) -> Deletions:
+    def deletions(self, statistics: Statistics, seed: int, *, by_kind: bool = True) -> Deletions:
         """Statistics without each identity, and without each of some groups of pairs.
 
         Args:
             statistics: of weighted pairs.
             seed: of the groups of pairs.
+            by_kind: whether also without the genuine or the impostor pairs of each identity alone.
         """
 
         def measured(left_out: Iterable[BoolArray]) -> FloatArray:
@@ -105,14 +106,26 @@ class IdentityJackknife:
         kinds = (self.second == self.identities, self.second != self.identities)
         columns = len(statistics(np.ones(len(self.first), np.int64)))
         of_identities = [(first == each) | (second == each) for each in range(groups.max() + 1)]
-        by_kind = [measured(each & kind for each in of_identities) for kind in kinds]
+        alone = [measured(each & kind for each in of_identities if by_kind) for kind in kinds]
         generator = np.random.default_rng(seed)
         pairs = [measured(_pair_groups(kind, generator)) for kind in kinds]
-        return Deletions(measured(of_identities), (by_kind[0], by_kind[1]), (pairs[0], pairs[1]))
+        return Deletions(measured(of_identities), (alone[0], alone[1]), (pairs[0], pairs[1]))
 
-    def uncertainties(self, statistics: Statistics, seed: int) -> list[Uncertainty]:
-        """How far each of K statistics of all pairs varies."""
-        deletions, composition = self.deletions(statistics, seed), self.composition()
+    def uncertainties(
+        self, statistics: Statistics, seed: int, *, of_differences: bool = False
+    ) -> list[Uncertainty]:
+        """How far each of K statistics of all pairs varies.
+
+        Args:
+            statistics: of weighted pairs.
+            seed: of random groups of pairs.
+            of_differences: of two systems on the same pairs. What makes people unequal is mostly
+                in both and cancels, so that they are not taken for random effects.
+        """
+        deletions = self.deletions(statistics, seed, by_kind=not of_differences)
+        composition = self.composition()
+        if of_differences:
+            composition = replace(composition, counts=None)
         return [
             deletions.uncertainty(index, composition)
             for index in range(deletions.identities.shape[1])

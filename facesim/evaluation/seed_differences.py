@@ -115,7 +115,11 @@ def differences_over_seeds(
         columns = np.array(values(weights)).reshape(len(runs), -1)
         return list(columns[len(first) :].mean(axis=0) - columns[: len(first)].mean(axis=0))
 
-    spread = lists.jackknife.uncertainties(difference_of_means, seed) if measured else []
+    spread = (
+        lists.jackknife.uncertainties(difference_of_means, seed, of_differences=True)
+        if measured
+        else []
+    )
     of_runs = np.array(values()).reshape(len(runs), -1).T.tolist()
     found = iter(zip(of_runs, spread, strict=True))
     differences = {}

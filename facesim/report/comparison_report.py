@@ -257,24 +257,20 @@ def _group_table(comparison: GroupComparison) -> Table:
     rows = []
     for metric in comparison.metrics.values():
         found = comparison.differences[metric.name]
+        if found.difference is None:
+            continue
         sides = [over_seeds(metric, values) for values in (found.first, found.second)]
         errors = [
             NOTHING if error is None else signed(metric, error).removeprefix("+")
             for error in (found.identities_error, found.seeds_error)
         ]
-        rows.append((metric.label, *sides, difference(metric, found), *errors))
-        results = [result_of(side.files[0]) for side in (comparison.first, comparison.second)]
-        shares = _one_answer(metric, results)
-        if shares is not None:
-            rows.append((f"{metric.label} {_ONE_ANSWER}", *shares, *[NOTHING] * 3))
-    sides = [
-        f"{side.label}, {count(len(side.files), 'seed')}"
-        for side in (comparison.first, comparison.second)
-    ]
+        rows.append((metric.label, *sides, difference(metric, found), " / ".join(errors)))
+    sizes = [count(len(side.files), "run") for side in (comparison.first, comparison.second)]
     return Table(
-        "Mean and standard deviation over seeds, and differences with 95% intervals over people "
-        "and seeds",
-        ("Metric", *sides, "Difference", "Error over people", "Error over seeds"),
+        f"{sizes[1]} of {comparison.second.label} against {sizes[0]} of {comparison.first.label}: "
+        "means ± standard deviations over seeds, differences with 95% intervals over people and "
+        "seeds, and their standard errors over people / seeds",
+        ("Metric", "Reference", "Compared", "Difference", "Errors"),
         tuple(rows),
     )
 
@@ -294,6 +290,13 @@ def _group_notes(comparison: GroupComparison) -> list[Text]:
             "seed. This shows fewer differences."
         )
         notes.append(Text(told, "note"))
+    reasons = [
+        f"{metric.label}, {comparison.differences[name].reason}"
+        for name, metric in comparison.metrics.items()
+        if comparison.differences[name].difference is None
+    ]
+    if reasons:
+        notes.append(Text(f"Not compared: {'; '.join(reasons)}.", "note"))
     for metric in headline_metrics(result_of(first.files[0]), comparison.metrics)[:1]:
         told = difference(metric, comparison.differences[metric.name])
         how = "over people and seeds together"

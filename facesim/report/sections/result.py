@@ -11,6 +11,7 @@ from facesim.page import Block, Card, Cards, Plot, Section, Table, Text
 from facesim.report.formatting import (
     NOTHING,
     RATE,
+    VAL_AGAIN,
     accept_rates,
     axis_format,
     count,
@@ -66,12 +67,12 @@ def _verdict(result: EvaluationResult) -> str:
     text = f"{percent(accuracy.value)} of {on} are decided correctly{_interval(accuracy)}"
     if accuracy.procedure is not None:
         between = interval(RATE, accuracy.procedure.low, accuracy.procedure.high)
-        text += f", and {between} with val drawn again and the threshold chosen again"
+        text += f" with the threshold held fixed, and {between} {VAL_AGAIN} and it chosen again"
     answer = larger_class(result)
     if answer is not None:
         text += f"; always answering {answer} is right for {percent(result.larger_class_share)}"
-    fixed = threshold_note(result)
-    return f"{text}. The threshold comes from {result.threshold_source}. {fixed}"
+    text += f". The threshold comes from {result.threshold_source}."
+    return text if accuracy.procedure is not None else f"{text} {threshold_note(result)}"
 
 
 def _verdict_at_fmr(on: str, result: EvaluationResult, fnmr: Estimate) -> str:

@@ -71,7 +71,8 @@ def test_the_command_takes_several_runs_a_side(build_run: Build, tmp_path: Path)
     assert "better" in result.output
     page = out.read_text(encoding="utf-8")
     assert "2 runs against 2" in page
-    assert "Error over seeds" in page
+    assert "standard errors over people / seeds" in page
+    assert "Not compared: TAR at FAR 1e-" in page
 
 
 def test_one_run_a_side_has_no_verdict(build_run: Build, tmp_path: Path) -> None:

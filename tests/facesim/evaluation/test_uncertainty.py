@@ -1,0 +1,97 @@
+"""Intervals from how far statistics vary, and what is expected of few people."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facesim.evaluation.uncertainty import (
+    Composition,
+    Deletions,
+    OtherVariance,
+    Uncertainty,
+    simultaneous_level,
+)
+
+
+def of(identities: float, variance: float = 0.0009, mean: float = 0.8) -> Uncertainty:
+    """As of pairs that share nobody but within their identity."""
+    composition = Composition((1000, 0), (identities, 0.0))
+    return Uncertainty(
+        variance,
+        0.0,
+        mean,
+        undefined=0,
+        deletions=50,
+        composition=composition,
+        degrees=identities - 1,
+    )
+
+
+def test_with_many_identities_it_is_two_standard_errors_either_way() -> None:
+    interval = of(1e6).interval(0.8, is_rate=False)
+    assert (interval.low, interval.high) == pytest.approx((0.7412, 0.8588), abs=1e-4)
+    as_rate = of(1e6).interval(0.8, is_rate=True)
+    assert (as_rate.low, as_rate.high) == pytest.approx((0.7412, 0.8588), abs=1e-2)
+
+
+@pytest.mark.parametrize("is_rate", [True, False])
+def test_fewer_identities_make_it_wider(is_rate: bool) -> None:
+    widths = []
+    for identities in (1000, 40, 10, 4):
+        interval = of(identities).interval(0.8, is_rate=is_rate)
+        assert interval.low is not None
+        assert interval.high is not None
+        widths.append(interval.high - interval.low)
+    assert widths == sorted(widths)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_rate_without_any_error_is_wider_than_of_independent_pairs(value: float) -> None:
+    interval = of(20, variance=0.0, mean=value).interval(value, is_rate=True)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 4 / 1000 < interval.high - interval.low < 0.05
+    assert interval.low <= value <= interval.high
+
+
+def test_a_rate_stays_within_0_and_1() -> None:
+    interval = of(5, mean=0.99).interval(0.99, is_rate=True)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 0 < interval.low < 0.99 < interval.high <= 1
+
+
+def test_a_rate_is_less_certain_than_few_people_who_happen_to_be_alike() -> None:
+    alike = replace(of(6, variance=1e-6), expected=0.0009)
+    assert alike.moderated == pytest.approx((5 * 1e-6 + 2 * 0.0009) / 7)
+    assert replace(of(1e6, variance=1e-6), expected=0.0009).moderated < 1.01e-6
+
+
+def test_too_few_identities_have_no_interval_but_a_reason() -> None:
+    interval = of(2.5).interval(0.8, is_rate=True)
+    assert interval.low is None
+    assert "only 2.5 effective identities" in (interval.reason or "")
+
+
+def test_a_simultaneous_level_is_bonferronis_of_independent_statistics() -> None:
+    changes = np.random.default_rng(0).normal(size=(400, 20))
+    none = (np.empty((0, 20)), np.empty((0, 20)))
+    level = simultaneous_level(Deletions(changes, none, none), seed=0, draws=4000)
+    assert 1 - level == pytest.approx(0.05 / 20, rel=0.25)
+    same = Deletions(np.repeat(changes[:, :1], 20, axis=1), none, none)
+    assert simultaneous_level(same, seed=0, draws=4000) == pytest.approx(0.95, abs=0.01)
+
+
+def test_variance_from_elsewhere_widens_with_its_own_degrees_of_freedom() -> None:
+    found = of(1e6)
+    alone = found.interval(0.8, is_rate=False)
+    many, few = (
+        found.interval(0.8, is_rate=False, more=OtherVariance(0.0009, degrees))
+        for degrees in (1e6, 3)
+    )
+    assert alone.high is not None
+    assert many.high is not None
+    assert few.high is not None
+    assert many.high - 0.8 == pytest.approx(2**0.5 * (alone.high - 0.8), rel=1e-4)
+    assert few.high > many.high
