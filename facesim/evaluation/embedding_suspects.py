@@ -32,13 +32,18 @@ WORTH_LISTING = 0.003
 """Share of images that must be more like another identity for them to be listed: in good data with
 hard images it is a third of that."""
 
-FEWEST_IMAGES = 6
+FEWEST_IMAGES = 8
 """Of an identity, to be compared with another one."""
 
 TWIN_DEVIATIONS = 5.5
 """Robust standard deviations above an image's usual nearest neighbour in another split."""
 
 _SHRINKAGE = 3.0
+"""Of the covariance within identities, to its mean variance: for single images, which are noisy."""
+
+_SHRINKAGE_FOR_MEANS = 0.3
+"""For what is asked of many images together, where less noise allows a sharper space."""
+
 _FEWEST_IDENTITIES = 8
 
 
@@ -88,26 +93,21 @@ def find_embedding_suspects(splits: Sequence[EmbeddedSplit], findings: Findings)
         Whether the embeddings could be asked.
     """
     centred = _centred(splits)
-    views = {}
-    for split in splits:
-        others = {other.name: other for other in splits if other is not split}
-        space = _whitening(others, centred)
-        views[split.name] = _View(split, _unit(centred[split.name] @ space))
-    telling = [view for view in views.values() if view.is_telling]
+    views = _views(splits, centred, splits)
+    telling = [view for view in views if view.is_telling]
     if not telling:
         return False
-    for view in views.values():
+    trusted = [view.split for view in telling]
+    if 1 < len(trusted) < len(splits):  # shuffled labels say nothing of what is within identities
+        views = _views(splits, centred, trusted)
+    for view in views:
         _wrong_labels(view, findings)
     if findings.watches("one_person_two_labels"):
-        for view in telling:
-            _two_labels(view.split, view.images, findings)
-    space = _whitening({split.name: split for split in splits}, centred)
-    whitened = {split.name: _unit(centred[split.name] @ space) for split in splits}
-    for first, second in combinations(telling, 2):
-        couple = first.split, second.split
-        images = whitened[first.split.name], whitened[second.split.name]
-        _shared_people(couple, images, findings)
-        _twins(couple, images, findings)
+        _people_twice(trusted, centred, findings)
+    space = _whitening(trusted, centred, _SHRINKAGE)
+    images = {split.name: _unit(centred[split.name] @ space) for split in trusted}
+    for first, second in combinations(trusted, 2):
+        _twins((first, second), (images[first.name], images[second.name]), findings)
     return True
 
 
@@ -199,6 +199,20 @@ def _wrong_labels(view: _View, findings: Findings) -> None:
         more=len(suspects) - len(rows),
         images=[[_path(split, image) for image in group] for group in shown],
     )
+
+
+def _people_twice(
+    splits: Sequence[EmbeddedSplit], centred: Mapping[str, FloatArray], findings: Findings
+) -> None:
+    """Couples of identities that cannot be told apart, within each split and of two."""
+    for split in splits:
+        others = [other for other in splits if other is not split]
+        space = _whitening(others, centred, _SHRINKAGE_FOR_MEANS)
+        _two_labels(split, _unit(centred[split.name] @ space), findings)
+    space = _whitening(splits, centred, _SHRINKAGE_FOR_MEANS)
+    images = {split.name: _unit(centred[split.name] @ space) for split in splits}
+    for first, second in combinations(splits, 2):
+        _shared_people((first, second), (images[first.name], images[second.name]), findings)
 
 
 def _two_labels(split: EmbeddedSplit, images: FloatArray, findings: Findings) -> None:
@@ -330,14 +344,29 @@ def _centred(splits: Sequence[EmbeddedSplit]) -> dict[str, FloatArray]:
     return {name: _unit(images - mean) for name, images in unit.items()}
 
 
+def _views(
+    splits: Sequence[EmbeddedSplit],
+    centred: Mapping[str, FloatArray],
+    trusted: Sequence[EmbeddedSplit],
+) -> list[_View]:
+    """Each split in the space of the other trusted ones."""
+    views = []
+    for split in splits:
+        others = [other for other in trusted if other is not split]
+        space = _whitening(others, centred, _SHRINKAGE)
+        views.append(_View(split, _unit(centred[split.name] @ space)))
+    return views
+
+
 def _whitening(
-    splits: Mapping[str, EmbeddedSplit], centred: Mapping[str, FloatArray]
+    splits: Sequence[EmbeddedSplit], centred: Mapping[str, FloatArray], shrinkage: float
 ) -> FloatArray:
     """The matrix [D, D] that makes the shrunk covariance within identities the identity matrix."""
-    deviations = []
+    dimensions = next(iter(centred.values())).shape[1]
+    deviations = [np.zeros((0, dimensions))]
     freedom = 0
-    for name, split in splits.items():
-        images, people = centred[name], split.people
+    for split in splits:
+        images, people = centred[split.name], split.people
         counts = np.bincount(people)
         means = np.zeros((len(counts), images.shape[1]))
         np.add.at(means, people, images)
@@ -345,9 +374,8 @@ def _whitening(
         freedom += len(images) - len(counts)
     within = np.concatenate(deviations)
     covariance = within.T @ within / max(freedom, 1)
-    dimensions = len(covariance)
     level = max(float(np.trace(covariance)) / dimensions, 1e-12)
-    shrunk = covariance + _SHRINKAGE * level * np.eye(dimensions)
+    shrunk = covariance + shrinkage * level * np.eye(dimensions)
     return np.asarray(np.linalg.inv(np.linalg.cholesky(shrunk)).T)
 
 

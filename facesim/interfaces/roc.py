@@ -179,6 +179,19 @@ class Roc:
         accepted = len(self) - int(np.searchsorted(self.thresholds[::-1], threshold, side="left"))
         return self.point(max(accepted - 1, 0))
 
+    def false_match_identities(self, threshold: float) -> int | None:
+        """Distinct identities in the impostor pairs that a threshold accepts.
+
+        None where that is not known, because single pairs were not kept.
+        """
+        scored = self.labelled
+        if scored is None:
+            return None
+        accepted = ~scored.same & (scored.scores >= threshold)
+        if self.weights is not None:
+            accepted &= self.weights > 0
+        return len(np.union1d(scored.first[accepted], scored.second[accepted]))
+
     def highest_rejected(self, index: int) -> float:
         """The highest score that point ``index`` rejects; the last point rejects none."""
         return float(self.thresholds[index + 1])

@@ -79,16 +79,10 @@ def target_point(roc: Roc, target: float) -> CurvePoint:
 
 
 def _support(roc: Roc, at: TarAtFmr) -> FmrSupport:
-    scored, identities = roc.labelled, None
-    if scored is not None:
-        accepted = ~scored.same & (scored.scores >= at.threshold)
-        if roc.weights is not None:
-            accepted &= roc.weights > 0
-        identities = len(np.union1d(scored.first[accepted], scored.second[accepted]))
     return FmrSupport(
         status=FmrStatus.of(at.false_matches_allowed),
         false_matches=roc.at(at.threshold).false_accepts,
-        identities=identities,
+        identities=roc.false_match_identities(at.threshold),
     )
 
 

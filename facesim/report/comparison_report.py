@@ -265,6 +265,10 @@ def _group_table(comparison: GroupComparison) -> Table:
             for error in (found.identities_error, found.seeds_error)
         ]
         rows.append((metric.label, *sides, difference(metric, found), " / ".join(errors)))
+        results = [result_of(side.files[0]) for side in (comparison.first, comparison.second)]
+        shares = _one_answer(metric, results)
+        if shares is not None:
+            rows.append((f"{metric.label} {_ONE_ANSWER}", *shares, NOTHING, NOTHING))
     sizes = [count(len(side.files), "run") for side in (comparison.first, comparison.second)]
     return Table(
         f"{sizes[1]} of {comparison.second.label} against {sizes[0]} of {comparison.first.label}: "

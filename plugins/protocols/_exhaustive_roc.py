@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -36,14 +35,20 @@ class StreamedRoc(Roc):
     Attributes:
         rejected: float64 [T + 1], the highest score that each point rejects, a point or not;
             ``-inf`` for the last.
+        highest: float64 [I], the highest impostor score of each identity.
     """
 
     rejected: FloatArray
+    highest: FloatArray
 
     @property
     def has_every_score(self) -> bool:
         """False: of a run of impostors between two bends only the number and the ends are kept."""
         return False
+
+    def false_match_identities(self, threshold: float) -> int:
+        """Those whose highest impostor score is accepted."""
+        return int((self.highest >= threshold).sum())
 
     def highest_rejected(self, index: int) -> float:
         """The highest score that point ``index`` rejects, whether it is a point or not."""
@@ -92,8 +97,9 @@ def exhaustive_roc(
         ],
         dtype=np.float32,
     )
-    counts = _impostor_counts(ordered, space.bounds, score, np.unique(levels))
-    return _roc(genuine, counts)
+    counts, highest = _impostor_counts(ordered, space.bounds, score, np.unique(levels))
+    of_identities = np.maximum.reduceat(highest, space.bounds[:-1]).astype(np.float64)
+    return _roc(genuine, counts, of_identities)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +146,7 @@ class ImpostorCounts:
         )
 
 
-def _roc(genuine: Float32Array, counts: ImpostorCounts) -> StreamedRoc:
+def _roc(genuine: Float32Array, counts: ImpostorCounts, highest: FloatArray) -> StreamedRoc:
     """Two points a level at most: the impostors between it and the next level, and itself."""
     levels = counts.levels
     genuine_at = np.searchsorted(genuine, levels, "right") - np.searchsorted(genuine, levels)
@@ -164,6 +170,7 @@ def _roc(genuine: Float32Array, counts: ImpostorCounts) -> StreamedRoc:
         np.cumsum(genuine_there[kept]),
         np.cumsum(impostor_there[kept]),
         rejected[kept].astype(np.float64),
+        highest,
     )
 
 
@@ -187,8 +194,10 @@ def score_numbered(
 
 def _impostor_counts(
     ordered: Tensor, bounds: Int64Array, score: Score, levels: Float32Array
-) -> ImpostorCounts:
+) -> tuple[ImpostorCounts, Float32Array]:
     """Count the scores of all impostor pairs of images that are sorted by identity.
+
+    Also gives the highest of them of each image, float32 [N].
 
     Each thread scores, sorts and counts a block of its own: calls as short as these would wait
     for one another longer than they work if each were spread over the threads.
@@ -199,31 +208,38 @@ def _impostor_counts(
     blocks = [block for block in np.split(np.arange(len(ordered)), cuts) if len(block)]
 
     @torch.inference_mode()
-    def count(block: Int64Array) -> ImpostorCounts:
-        scores = _impostor_scores(ordered, block, partners_from[block], score)
+    def count(block: Int64Array) -> tuple[ImpostorCounts, Float32Array]:
+        scores, highest = _impostor_scores(ordered, block, partners_from[block], score)
         scores.sort()
-        return ImpostorCounts.of(levels, _finite(scores))
+        return ImpostorCounts.of(levels, _finite(scores)), highest
 
     with _one_thread_a_call() as threads, ThreadPoolExecutor(threads) as executor:
-        return reduce(add, executor.map(count, blocks))
+        return reduce(
+            lambda one, other: (one[0] + other[0], np.maximum(one[1], other[1])),
+            executor.map(count, blocks),
+        )
 
 
 def _impostor_scores(
     ordered: Tensor, rows: Int64Array, partners_from: Int64Array, score: Score
-) -> Float32Array:
-    """The scores of some images with all images of later identities.
+) -> tuple[Float32Array, Float32Array]:
+    """The scores of some images with all images of later identities, and each image's highest.
 
     Those are the rows from ``partners_from`` on: neither side is gathered or copied.
     """
     scores = torch.empty(int((len(ordered) - partners_from).sum()))
+    highest = torch.full((len(ordered),), -torch.inf)
     filled = 0
     for row, begin in zip(rows.tolist(), partners_from.tolist(), strict=True):
         for start in range(begin, len(ordered), _PAIRS_A_CALL):
             second = ordered[start : start + _PAIRS_A_CALL]
             part = score(ordered[row].expand_as(second), second)
             scores[filled : filled + len(part)] = part
+            partners = highest[start : start + len(part)]
+            torch.maximum(partners, scores[filled : filled + len(part)], out=partners)
+            highest[row] = torch.maximum(highest[row], scores[filled : filled + len(part)].max())
             filled += len(part)
-    return scores.numpy()
+    return scores.numpy(), highest.numpy()
 
 
 @contextmanager

@@ -181,24 +181,23 @@ def _differences(
     if min(len(np.unique(sample.identities)) for sample in (left, right)) < _FEWEST_PEOPLE:
         return
     ours, theirs = left.values[column].to_numpy(), right.values[column].to_numpy()
-    if PROPERTIES[column].categorical:
-        both = pd.Series(np.concatenate([ours, theirs])).value_counts()
-        for value in both.index[:2]:
-            shares = (ours == value).astype(float), (theirs == value).astype(float)
-            if _shifted(*shares, left.identities, right.identities, SHIFTED_SHARE):
-                yield _told_share(value, shares[0]), _told_share(value, shares[1])
-                return
-        return
-    ranks = mid_ranks(np.concatenate([ours, theirs]).astype(np.float64))
-    split = ranks[: len(ours)], ranks[len(ours) :]
-    if _shifted(*split, left.identities, right.identities, SHIFTED_AREA):
-        unit = PROPERTIES[column].unit
-        middles = (f"{float(np.median(side)):.4g}{unit}" for side in (ours, theirs))
-        yield next(middles), next(middles)
-
-
-def _told_share(value: str, share: FloatArray) -> str:
-    return f"{value} {share.mean():.0%}"
+    of_column = PROPERTIES[column]
+    if not of_column.categorical:
+        ranks = mid_ranks(np.concatenate([ours, theirs]).astype(np.float64))
+        split = ranks[: len(ours)], ranks[len(ours) :]
+        if _shifted(*split, left.identities, right.identities, SHIFTED_AREA):
+            middles = (f"{float(np.median(side)):.4g}{of_column.unit}" for side in (ours, theirs))
+            yield next(middles), next(middles)
+            return
+    # Some images of another quality shift no median, but the share of the usual one.
+    common = pd.Series(np.concatenate([ours, theirs])).value_counts()
+    usual = common.index[:2][common.iloc[:2] >= (len(ours) + len(theirs)) / 10]
+    for value in usual:
+        shares = (ours == value).astype(float), (theirs == value).astype(float)
+        if _shifted(*shares, left.identities, right.identities, SHIFTED_SHARE):
+            told = value if of_column.categorical else f"{value:g}{of_column.unit}"
+            yield f"{told} {shares[0].mean():.0%}", f"{told} {shares[1].mean():.0%}"
+            return
 
 
 def _shifted(

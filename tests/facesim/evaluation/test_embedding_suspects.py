@@ -11,7 +11,7 @@ from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable
 
 PEOPLE = {"train": 60, "val": 40, "test": 40}
-IMAGES, DIMENSIONS, NUISANCES = 14, 48, 6
+IMAGES, DIMENSIONS, NUISANCES = 18, 48, 6
 
 
 def embeddings(split: str, skill: float = 1.0) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -97,11 +97,11 @@ def test_shuffled_labels_are_told_from_noise(split: str) -> None:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_one_person_under_two_labels_within_a_split(split: str) -> None:
     data = Data()
-    person = data.labels[split] == f"{split}05"
+    person = data.labels[split] == f"{split}06"
     data.labels[split][np.flatnonzero(person)[::2]] = "alias"
     (finding,) = data.look()["one_person_two_labels"]
     assert f"1 couples of identities of {split} may be one person" in finding.message
-    assert finding.rows[0].startswith(f"alias and {split}05: ")
+    assert finding.rows[0].startswith(f"alias and {split}06: ")
     assert len(finding.images[0]) == 6
 
 
@@ -109,7 +109,7 @@ def test_one_person_under_two_labels_in_two_splits() -> None:
     data = Data()
     person = np.flatnonzero(data.labels["train"] == "train07")
     data.images["test"] = np.concatenate([data.images["test"], data.images["train"][person[::2]]])
-    data.labels["test"] = np.concatenate([data.labels["test"], ["alias"] * 7])
+    data.labels["test"] = np.concatenate([data.labels["test"], ["alias"] * 9])
     kept = np.setdiff1d(np.arange(len(data.labels["train"])), person[::2])
     for columns in (data.images, data.labels):
         columns["train"] = columns["train"][kept]

@@ -90,10 +90,9 @@ def listed() -> EvaluationResult:
 
 
 def numbers(value: Any) -> Any:
-    """Every number of a result by its path; counting knows no people behind false matches."""
+    """Every number of a result by its path; a d' is not kept by counting."""
     if isinstance(value, dict):
-        counted = {k: v for k, v in value.items() if not ("status" in value and k == "identities")}
-        return {f"{k}.{name}": n for k, v in counted.items() for name, n in numbers(v).items()}
+        return {f"{k}.{name}": n for k, v in value.items() for name, n in numbers(v).items()}
     if isinstance(value, list | tuple):
         return numbers(dict(enumerate(value)))
     return {"": value}

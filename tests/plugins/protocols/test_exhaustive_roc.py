@@ -152,3 +152,18 @@ def test_a_score_that_is_no_number_is_refused(broken: float) -> None:
 def test_a_table_without_one_class_of_pairs_is_refused(identities: list[int], message: str) -> None:
     with pytest.raises(FacesimError, match=message):
         exhaustive_roc(torch.zeros(3, 4), np.array(identities), euclidean)
+
+
+@pytest.mark.usefixtures("blocks")
+def test_the_people_behind_false_matches_are_counted(score: _exhaustive_roc.Score) -> None:
+    """An identity takes part if its highest impostor score is accepted, with whomever that is."""
+    embeddings, identities = faces(120, 20)
+    roc = exhaustive_roc(embeddings, identities, score)
+    pairs = np.stack(np.triu_indices(len(identities), 1), axis=1)
+    first, second = (embeddings[torch.from_numpy(side)] for side in pairs.T)
+    scores, people = score(first, second).numpy(), identities[pairs]
+    impostor = people[:, 0] != people[:, 1]
+    for threshold in np.quantile(scores[impostor], [0, 0.5, 0.9, 0.99, 1]):
+        accepted = impostor & (scores >= threshold)
+        assert roc.false_match_identities(float(threshold)) == len(np.unique(people[accepted]))
+    assert roc.false_match_identities(float(scores.max()) + 1) == 0

@@ -74,6 +74,7 @@ DIFFERING: dict[str, tuple[dict[str, object], str]] = {
     "encoding": ({"ending": "png"}, "encoding: JPEG RGB 100% in train, JPEG RGB 0% in test"),
     "some encodings": ({"ending": "png", "spoiled": 0.4}, "encoding: JPEG RGB 100% in train"),
     "quality": ({"quality": 50}, "JPEG quality: 90 in train, 50 in test"),
+    "some qualities": ({"quality": 30, "spoiled": 0.4}, "JPEG quality: 90 100% in train, 90 "),
     "size": ({"change": lambda image: image.resize((24, 28))}, "size in pixels: 48 x 56 100% in"),
     "blur": (
         {"change": lambda image: image.filter(ImageFilter.GaussianBlur(2))},
