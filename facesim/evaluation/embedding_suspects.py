@@ -1,16 +1,14 @@
 """Suspected label errors and twins, by a look at the embeddings of whole tables after training."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.evaluation.embedded_splits import EmbeddedSplit, WhitenedSplits, similarities
 from facesim.experiment.sections import Rule
-from facesim.interfaces import FaceTable
 
 RULES: tuple[Rule, ...] = ("wrong_labels", "one_person_two_labels", "twin_images")
 """What is looked for; these are suspicions, and never stop a run."""
@@ -47,35 +45,6 @@ _SHRINKAGE_FOR_MEANS = 0.3
 _FEWEST_IDENTITIES = 8
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddedSplit:
-    """Embeddings of some images of a split, all of each identity.
-
-    Attributes:
-        name: of the split.
-        table: its images.
-        rows: int64 [N], of the table.
-        embeddings: float [N, D]; of a network that was not trained on the labels that are doubted.
-    """
-
-    name: str
-    table: FaceTable
-    rows: Int64Array
-    embeddings: FloatArray
-
-    @property
-    def people(self) -> Int64Array:
-        """The identity of each row, from 0 without gaps: int64 [N]."""
-        _, people = np.unique(self.table.identities[self.rows], return_inverse=True)
-        return np.asarray(people.ravel(), np.int64)
-
-    @property
-    def labels(self) -> list[str]:
-        """Of each of :attr:`people`."""
-        codes = np.unique(self.table.identities[self.rows])
-        return [str(label) for label in self.table.labels[codes]]
-
-
 def find_embedding_suspects(splits: Sequence[EmbeddedSplit], findings: Findings) -> bool:
     """Find wrong labels, people under two labels, and twins in two splits.
 
@@ -92,22 +61,21 @@ def find_embedding_suspects(splits: Sequence[EmbeddedSplit], findings: Findings)
     Returns:
         Whether the embeddings could be asked.
     """
-    centred = _centred(splits)
-    views = _views(splits, centred, splits)
+    spaces = WhitenedSplits(splits)
+    views = _views(splits, spaces, splits)
     telling = [view for view in views if view.is_telling]
     if not telling:
         return False
     trusted = [view.split for view in telling]
     if 1 < len(trusted) < len(splits):  # shuffled labels say nothing of what is within identities
-        views = _views(splits, centred, trusted)
+        views = _views(splits, spaces, trusted)
     for view in views:
         _wrong_labels(view, findings)
     if findings.watches("one_person_two_labels"):
-        _people_twice(trusted, centred, findings)
-    space = _whitening(trusted, centred, _SHRINKAGE)
-    images = {split.name: _unit(centred[split.name] @ space) for split in trusted}
-    for first, second in combinations(trusted, 2):
-        _twins((first, second), (images[first.name], images[second.name]), findings)
+        _people_twice(trusted, spaces, findings)
+    for couple in combinations(trusted, 2):
+        first, second = (spaces.images(split, trusted, _SHRINKAGE) for split in couple)
+        _twins(couple, (first, second), findings)
     return True
 
 
@@ -126,7 +94,7 @@ class _View:
     def __init__(self, split: EmbeddedSplit, images: FloatArray) -> None:
         self.split, self.images = split, images
         people, rows = split.people, np.arange(len(images))
-        similar, own = _similarities(images, people)
+        similar, own = similarities(images, people)
         usual = np.array([_quartile(own[people == person]) for person in range(similar.shape[1])])
         similar[rows, people] = -np.inf
         identities = max(similar.shape[1] - 1, 1)
@@ -180,7 +148,7 @@ def _wrong_labels(view: _View, findings: Findings) -> None:
     suspects = suspects[np.argsort(ranks[suspects], kind="stable")]
     split, people, labels = view.split, view.split.people, view.split.labels
     rows = [
-        f"{_file(split, image)} is labelled {labels[people[image]]} and looks like "
+        f"{split.file(image)} is labelled {labels[people[image]]} and looks like "
         f"{labels[view.best[image]]}"
         for image in suspects[:ROWS_SHOWN]
     ]
@@ -197,22 +165,20 @@ def _wrong_labels(view: _View, findings: Findings) -> None:
         message,
         rows,
         more=len(suspects) - len(rows),
-        images=[[_path(split, image) for image in group] for group in shown],
+        images=[[split.path(image) for image in group] for group in shown],
     )
 
 
 def _people_twice(
-    splits: Sequence[EmbeddedSplit], centred: Mapping[str, FloatArray], findings: Findings
+    splits: Sequence[EmbeddedSplit], spaces: WhitenedSplits, findings: Findings
 ) -> None:
     """Couples of identities that cannot be told apart, within each split and of two."""
     for split in splits:
         others = [other for other in splits if other is not split]
-        space = _whitening(others, centred, _SHRINKAGE_FOR_MEANS)
-        _two_labels(split, _unit(centred[split.name] @ space), findings)
-    space = _whitening(splits, centred, _SHRINKAGE_FOR_MEANS)
-    images = {split.name: _unit(centred[split.name] @ space) for split in splits}
-    for first, second in combinations(splits, 2):
-        _shared_people((first, second), (images[first.name], images[second.name]), findings)
+        _two_labels(split, spaces.images(split, others, _SHRINKAGE_FOR_MEANS), findings)
+    for couple in combinations(splits, 2):
+        first, second = (spaces.images(split, splits, _SHRINKAGE_FOR_MEANS) for split in couple)
+        _shared_people(couple, (first, second), findings)
 
 
 def _two_labels(split: EmbeddedSplit, images: FloatArray, findings: Findings) -> None:
@@ -225,7 +191,7 @@ def _two_labels(split: EmbeddedSplit, images: FloatArray, findings: Findings) ->
     for first, second, share in couples:
         rows.append(f"{labels[first]} and {labels[second]}: {share:.0%} are nearer to their own")
         groups = (np.flatnonzero(people == person)[:3] for person in (first, second))
-        shown.append([_path(split, image) for group in groups for image in group])
+        shown.append([split.path(image) for group in groups for image in group])
     findings.add(
         "one_person_two_labels",
         f"{len(couples):,} couples of identities of {split.name} may be one person each: their "
@@ -260,7 +226,7 @@ def _shared_people(
         )
         shown.append(
             [
-                _path(split, image)
+                split.path(image)
                 for split, person in ((first, one), (second, other))
                 for image in np.flatnonzero(split.people == person)[:3]
             ]
@@ -298,12 +264,12 @@ def _twins(
         f"{first.name} and {second.name} share {len(twins):,} images that are far more alike than "
         "images of two people are, perhaps of one occasion or one photograph; look at them",
         [
-            f"{_file(first, a)} - {_file(second, b)}"
+            f"{first.file(a)} - {second.file(b)}"
             for a, b in zip(twins[:ROWS_SHOWN], others[:ROWS_SHOWN], strict=True)
         ],
         more=max(len(twins) - ROWS_SHOWN, 0),
         images=[
-            [_path(first, a), _path(second, b)]
+            [first.path(a), second.path(b)]
             for a, b in zip(twins[:ROWS_SHOWN], others[:ROWS_SHOWN], strict=True)
         ],
     )
@@ -311,7 +277,7 @@ def _twins(
 
 def _indistinct(images: FloatArray, people: Int64Array) -> Iterator[tuple[int, int, float]]:
     """Couples of identities, each the other's nearest, whose images go either way."""
-    similar, own = _similarities(images, people)
+    similar, own = similarities(images, people)
     counts = np.bincount(people)
     nearer = np.zeros((len(counts), len(counts)))
     np.add.at(nearer, people, own[:, None] > similar)
@@ -326,57 +292,17 @@ def _indistinct(images: FloatArray, people: Int64Array) -> Iterator[tuple[int, i
             yield int(one), int(other), float(shares[one, other])
 
 
-def _similarities(images: FloatArray, people: Int64Array) -> tuple[FloatArray, FloatArray]:
-    """Mean cosines to the images of each identity [N, I], and to the others of the own one [N]."""
-    counts = np.bincount(people)
-    sums = np.zeros((len(counts), images.shape[1]))
-    np.add.at(sums, people, images)
-    to_sums = images @ sums.T
-    itself = np.square(images).sum(axis=1)
-    others = np.where(counts > 1, counts - 1, np.nan)[people]
-    own = (to_sums[np.arange(len(images)), people] - itself) / others
-    return to_sums / counts, own
-
-
-def _centred(splits: Sequence[EmbeddedSplit]) -> dict[str, FloatArray]:
-    unit = {split.name: _unit(split.embeddings.astype(np.float64)) for split in splits}
-    mean = np.concatenate(list(unit.values())).mean(axis=0)
-    return {name: _unit(images - mean) for name, images in unit.items()}
-
-
 def _views(
     splits: Sequence[EmbeddedSplit],
-    centred: Mapping[str, FloatArray],
+    spaces: WhitenedSplits,
     trusted: Sequence[EmbeddedSplit],
 ) -> list[_View]:
     """Each split in the space of the other trusted ones."""
     views = []
     for split in splits:
         others = [other for other in trusted if other is not split]
-        space = _whitening(others, centred, _SHRINKAGE)
-        views.append(_View(split, _unit(centred[split.name] @ space)))
+        views.append(_View(split, spaces.images(split, others, _SHRINKAGE)))
     return views
-
-
-def _whitening(
-    splits: Sequence[EmbeddedSplit], centred: Mapping[str, FloatArray], shrinkage: float
-) -> FloatArray:
-    """The matrix [D, D] that makes the shrunk covariance within identities the identity matrix."""
-    dimensions = next(iter(centred.values())).shape[1]
-    deviations = [np.zeros((0, dimensions))]
-    freedom = 0
-    for split in splits:
-        images, people = centred[split.name], split.people
-        counts = np.bincount(people)
-        means = np.zeros((len(counts), images.shape[1]))
-        np.add.at(means, people, images)
-        deviations.append(images - (means / counts[:, None])[people])
-        freedom += len(images) - len(counts)
-    within = np.concatenate(deviations)
-    covariance = within.T @ within / max(freedom, 1)
-    level = max(float(np.trace(covariance)) / dimensions, 1e-12)
-    shrunk = covariance + shrinkage * level * np.eye(dimensions)
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(shrunk)).T)
 
 
 def _deviations(values: FloatArray) -> FloatArray:
@@ -389,16 +315,3 @@ def _deviations(values: FloatArray) -> FloatArray:
 def _quartile(own: FloatArray) -> float:
     known = own[~np.isnan(own)]
     return float(np.quantile(known, 0.25)) if len(known) else np.inf
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12))
-
-
-def _file(split: EmbeddedSplit, image: int) -> str:
-    return str(split.table.files[split.rows[image]])
-
-
-def _path(split: EmbeddedSplit, image: int) -> Path:
-    return split.table.path(int(split.rows[image]))

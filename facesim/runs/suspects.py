@@ -9,7 +9,8 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.linter.findings import Finding, Findings
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import untouched_backbone
-from facesim.evaluation.embedding_suspects import RULES, EmbeddedSplit, find_embedding_suspects
+from facesim.evaluation.embedded_splits import EmbeddedSplit
+from facesim.evaluation.embedding_suspects import RULES, find_embedding_suspects
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan

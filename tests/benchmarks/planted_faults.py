@@ -34,7 +34,8 @@ from facesim.data.tables import build_table
 from facesim.discovery import load_installed_plugins
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.baselines import untouched_backbone
-from facesim.evaluation.embedding_suspects import EmbeddedSplit, find_embedding_suspects
+from facesim.evaluation.embedded_splits import EmbeddedSplit
+from facesim.evaluation.embedding_suspects import find_embedding_suspects
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from facesim.data.linter.findings import Finding, Findings
-from facesim.evaluation.embedding_suspects import EmbeddedSplit, find_embedding_suspects
+from facesim.evaluation.embedded_splits import EmbeddedSplit
+from facesim.evaluation.embedding_suspects import find_embedding_suspects
 from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable
 

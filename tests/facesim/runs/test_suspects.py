@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facesim.data.linter.findings import Findings, LintReport
-from facesim.evaluation.embedding_suspects import EmbeddedSplit
+from facesim.evaluation.embedded_splits import EmbeddedSplit
 from facesim.experiment.loading import load_experiment
 from facesim.runs import suspects
 from facesim.runs.run import Run
