@@ -72,7 +72,10 @@ class LintReport(JsonModel):
         errors = [finding for finding in self.findings if finding.severity == "error"]
         if errors:
             rules = ", ".join(f"{rule}: warning" for rule in dict.fromkeys(e.rule for e in errors))
-            advice = f"fix the data; or go on, with a warning in the report: `lint: {{{rules}}}`"
+            advice = (
+                f"fix the data; or go on, with a warning in the report: `lint: {{{rules}}}` in the "
+                f"experiment, `--set 'lint={{{rules}}}'` on the command line"
+            )
             raise ProtocolError("\n".join([*map(str, self.findings), advice]))
 
 

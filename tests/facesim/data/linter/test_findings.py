@@ -80,7 +80,8 @@ def test_errors_stop_with_all_that_was_found_and_how_to_go_on() -> None:
         "error: image_in_two_splits: one image\n    x = y\n"
         "warning: dominant_identity: one person\n"
         "fix the data; or go on, with a warning in the report: "
-        "`lint: {self_pair: warning, image_in_two_splits: warning}`"
+        "`lint: {self_pair: warning, image_in_two_splits: warning}` in the experiment, "
+        "`--set 'lint={self_pair: warning, image_in_two_splits: warning}'` on the command line"
     )
 
 
