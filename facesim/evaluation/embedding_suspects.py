@@ -26,6 +26,9 @@ INDISTINCT = 0.65
 """Share of the images of two identities that are nearer to their own, up to which they may be one
 person: it is 1/2 for one person, and 0.95 for two in most data."""
 
+TOO_MANY_WRONG = 0.15
+"""Estimated share of wrong labels from which on couples of identities are not compared."""
+
 WORTH_LISTING = 0.003
 """Share of images that must be more like another identity for them to be listed: in good data with
 hard images it is a third of that."""
@@ -72,7 +75,9 @@ def find_embedding_suspects(splits: Sequence[EmbeddedSplit], findings: Findings)
     for view in views:
         _wrong_labels(view, findings)
     if findings.watches("one_person_two_labels"):
-        _people_twice(trusted, spaces, findings)
+        # Among many wrong labels any two identities are alike.
+        sound = [view.split for view in views if view.wrong_share[0] < TOO_MANY_WRONG]
+        _people_twice([split for split in sound if split in trusted], spaces, findings)
     for couple in combinations(trusted, 2):
         first, second = (spaces.images(split, trusted, _SHRINKAGE) for split in couple)
         _twins(couple, (first, second), findings)
@@ -89,6 +94,7 @@ class _View:
             own; of an image without another of its identity NaN.
         best: int64 [N], the most similar other identity.
         fits: bool [N], whether the image is as much like that as a quarter of that's own images.
+        low: bool [N], whether three quarters of the other identities are more like the image.
     """
 
     def __init__(self, split: EmbeddedSplit, images: FloatArray) -> None:
@@ -102,6 +108,7 @@ class _View:
         self.ranks /= identities
         self.best = similar.argmax(axis=1)
         self.fits: BoolArray = similar.max(axis=1) >= usual[self.best]
+        self.low: BoolArray = self.ranks < LOWEST  # never where there is no rank
 
     @property
     def is_telling(self) -> bool:
@@ -110,24 +117,26 @@ class _View:
         enough = len(self.split.labels) >= _FEWEST_IDENTITIES
         return enough and len(known) > 0 and bool(np.median(known) >= TELLING)
 
+    @property
+    def wrong_share(self) -> tuple[float, float]:
+        """The estimated share of wrong labels, and what it surely is at least.
+
+        Of an image with a wrong label the own identity has any rank: those in the lowest quarter
+        of the ranks are a quarter of all wrong labels (Storey, "A direct approach to false
+        discovery rates", 2002).
+        """
+        identities, images = len(self.split.labels), int((~np.isnan(self.ranks)).sum())
+        if identities < _FEWEST_IDENTITIES or not images:
+            return 0.0, 0.0
+        lowest = max(int(np.ceil(LOWEST * (identities - 1))), 1) / identities * images
+        count = int(self.low.sum())
+        return min(count / lowest, 1.0), (count - 2 * float(np.sqrt(count)) - 1) / lowest
+
 
 def _wrong_labels(view: _View, findings: Findings) -> None:
-    """Images that are like another identity, and how many wrong labels the split must have.
-
-    Of an image with a wrong label the own identity has any rank: those in the lowest quarter of
-    the ranks are a quarter of all wrong labels (Storey, "A direct approach to false discovery
-    rates", 2002).
-    """
-    ranks = view.ranks
-    known = ~np.isnan(ranks)
-    low = known & (ranks < LOWEST)
-    identities = len(view.split.labels)
-    if identities < _FEWEST_IDENTITIES or not known.any():
-        return
-    part = max(int(np.ceil(LOWEST * (identities - 1))), 1) / identities
-    count, images = int(low.sum()), int(known.sum())
-    share = min(count / part / images, 1.0)
-    surely = (count - 2 * np.sqrt(count) - 1) / part / images
+    """Images that are like another identity, and how many wrong labels the split must have."""
+    ranks, images, count = view.ranks, int((~np.isnan(view.ranks)).sum()), int(view.low.sum())
+    share, surely = view.wrong_share
     if share >= WORTH_TELLING and surely >= WORTH_TELLING / 2:
         told = "all labels" if share > 0.9 else f"about {share:.0%} of the labels"
         cause = "shuffled rows or a shifted column" if share > 0.5 else "wrong labels"
@@ -136,9 +145,9 @@ def _wrong_labels(view: _View, findings: Findings) -> None:
             f"their own identity than like three quarters of the others, which {cause} explain; "
             "the genuine pairs of such images are impostors, and what is measured is too low"
         )
-        suspects = np.flatnonzero(low)
+        suspects = np.flatnonzero(view.low)
     else:
-        suspects = np.flatnonzero(known & (ranks < 2 * LOWEST) & view.fits)
+        suspects = np.flatnonzero((ranks < 2 * LOWEST) & view.fits)
         if not view.is_telling or len(suspects) < max(WORTH_LISTING * images, 3):
             return
         message = (

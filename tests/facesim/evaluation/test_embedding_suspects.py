@@ -106,6 +106,12 @@ def test_one_person_under_two_labels_within_a_split(split: str) -> None:
     assert len(finding.images[0]) == 6
 
 
+def test_identities_are_not_compared_among_many_wrong_labels() -> None:
+    data = Data()
+    data.mislabel("train", 0.5)
+    assert set(data.look()) == {"wrong_labels"}
+
+
 def test_one_person_under_two_labels_in_two_splits() -> None:
     data = Data()
     person = np.flatnonzero(data.labels["train"] == "train07")
