@@ -105,11 +105,18 @@ class IdentityJackknife:
         first, second = groups[self.first], groups[self.second]
         kinds = (self.second == self.identities, self.second != self.identities)
         columns = len(statistics(np.ones(len(self.first), np.int64)))
-        of_identities = [(first == each) | (second == each) for each in range(groups.max() + 1)]
-        alone = [measured(each & kind for each in of_identities if by_kind) for kind in kinds]
+
+        def of_identities() -> Iterator[BoolArray]:
+            # One at a time, for the sake of memory: there may be millions of pairs.
+            for group in range(groups.max() + 1):
+                yield (first == group) | (second == group)
+
+        alone = [
+            measured(each & kind for each in (of_identities() if by_kind else ())) for kind in kinds
+        ]
         generator = np.random.default_rng(seed)
         pairs = [measured(_pair_groups(kind, generator)) for kind in kinds]
-        return Deletions(measured(of_identities), (alone[0], alone[1]), (pairs[0], pairs[1]))
+        return Deletions(measured(of_identities()), (alone[0], alone[1]), (pairs[0], pairs[1]))
 
     def uncertainties(
         self, statistics: Statistics, seed: int, *, of_differences: bool = False
