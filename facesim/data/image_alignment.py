@@ -70,6 +70,8 @@ def align(first: Tensor, second: Tensor) -> Alignment:
 def same_image(first: Tensor, second: Tensor, transform: Tensor) -> Tensor:
     """Whether the images of each pair agree block by block, once they are aligned.
 
+    They are compared as they are, and with equalised histograms, which undoes a changed exposure.
+
     Args:
         first: float32 [P, 64, 64], grey levels from 0 to 255.
         second: the same.
@@ -78,6 +80,11 @@ def same_image(first: Tensor, second: Tensor, transform: Tensor) -> Tensor:
     Returns:
         bool [P].
     """
+    as_they_are = _agree(first, second, transform)
+    return as_they_are | _agree(_equalised(first), _equalised(second), transform)
+
+
+def _agree(first: Tensor, second: Tensor, transform: Tensor) -> Tensor:
     # Interpolation, noise and compression change the finest detail alone.
     smooth = _smoothing(FINE_SIDE, 1)
     first, second = (smooth @ (images @ smooth.T) for images in (first, second))
@@ -85,6 +92,13 @@ def same_image(first: Tensor, second: Tensor, transform: Tensor) -> Tensor:
     transform = _refined(transform, first, second, _Grid(FINE_SIDE, 8), 1)
     most, half = _agreement(transform, first, second, _Grid(FINE_SIDE, 8), (0.3, 0.5))
     return torch.logical_and(half >= _HALF_AGREES, most >= _MOST_AGREES)
+
+
+def _equalised(images: Tensor) -> Tensor:
+    """Images whose grey levels are their ranks among the pixels, from 0 to 255."""
+    pixels = images.flatten(1)
+    ranks = pixels.argsort(dim=1, stable=True).argsort(dim=1, stable=True)
+    return (ranks * (255 / max(pixels.shape[1] - 1, 1))).reshape(images.shape)
 
 
 class _Grid(NamedTuple):

@@ -26,7 +26,7 @@ INDISTINCT = 0.65
 """Share of the images of two identities that are nearer to their own, up to which they may be one
 person: it is 1/2 for one person, and 0.95 for two in most data."""
 
-TOO_MANY_WRONG = 0.15
+TOO_MANY_WRONG = 0.07
 """Estimated share of wrong labels from which on couples of identities are not compared."""
 
 WORTH_LISTING = 0.003

@@ -128,6 +128,7 @@ CHANGES: dict[str, Change] = {
     "logo": _logo,
     "gamma 0.6": _gamma(0.6),
     "gamma 1.8": _gamma(1.8),
+    "gamma 3": _gamma(3.0),
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
     "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.5),
     "quality 20": _jpeg(20),
