@@ -36,6 +36,10 @@ hard images it is a third of that."""
 FEWEST_IMAGES = 8
 """Of an identity, to be compared with another one."""
 
+FEWEST_IN_A_SPACE = 500
+"""Images by whose identities a space is whitened, for couples of identities to be compared in it:
+by fewer, people who look alike are taken for one."""
+
 TWIN_DEVIATIONS = 5.5
 """Robust standard deviations above an image's usual nearest neighbour in another split."""
 
@@ -184,7 +188,11 @@ def _people_twice(
     """Couples of identities that cannot be told apart, within each split and of two."""
     for split in splits:
         others = [other for other in splits if other is not split]
+        if sum(len(other.rows) for other in others) < FEWEST_IN_A_SPACE:
+            continue
         _two_labels(split, spaces.images(split, others, _SHRINKAGE_FOR_MEANS), findings)
+    if sum(len(split.rows) for split in splits) < FEWEST_IN_A_SPACE:
+        return
     for couple in combinations(splits, 2):
         first, second = (spaces.images(split, splits, _SHRINKAGE_FOR_MEANS) for split in couple)
         _shared_people(couple, (first, second), findings)

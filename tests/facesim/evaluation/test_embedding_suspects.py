@@ -106,6 +106,16 @@ def test_one_person_under_two_labels_within_a_split(split: str) -> None:
     assert len(finding.images[0]) == 6
 
 
+def test_identities_are_not_compared_in_a_space_of_few_images() -> None:
+    data = Data()
+    for split in ("val", "test"):
+        data.images[split], data.labels[split] = data.images[split][:180], data.labels[split][:180]
+    person = np.flatnonzero(data.labels["train"] == "train06")
+    data.labels["train"][person[::2]] = "alias"
+    assert data.look() == {}
+    assert data.asked
+
+
 def test_identities_are_not_compared_among_many_wrong_labels() -> None:
     data = Data()
     data.mislabel("train", 0.5)
