@@ -652,7 +652,8 @@ def faults_of_labels() -> Iterator[Fault]:
         name = f"10% of the labels of {split} wrong"
         yield Fault(name, mislabelled(split, 0.1), wrong, by_embedding=True)
     name = "labels of test ten rows too low"
-    yield Fault(name, slipped("test", 10), wrong, by_embedding=True)
+    # Labels next to each other then share people.
+    yield Fault(name, slipped("test", 10), wrong, couples, by_embedding=True)
     name = "5% of the labels of train wrong"
     yield Fault(name, mislabelled("train", 0.05), wrong, by_embedding=True)
     name = "30% of the labels of test wrong"
