@@ -104,7 +104,8 @@ class IdentityJackknife:
         groups = np.append(self.groups, -1)
         first, second = groups[self.first], groups[self.second]
         kinds = (self.second == self.identities, self.second != self.identities)
-        columns = len(statistics(np.ones(len(self.first), np.int64)))
+        whole = np.array([statistics(np.ones(len(self.first), np.int64))], np.float64)
+        columns = whole.shape[1]
 
         def of_identities() -> Iterator[BoolArray]:
             # One at a time, for the sake of memory: there may be millions of pairs.
@@ -116,7 +117,9 @@ class IdentityJackknife:
         ]
         generator = np.random.default_rng(seed)
         pairs = [measured(_pair_groups(kind, generator)) for kind in kinds]
-        return Deletions(measured(of_identities()), (alone[0], alone[1]), (pairs[0], pairs[1]))
+        return Deletions(
+            measured(of_identities()), (alone[0], alone[1]), (pairs[0], pairs[1]), whole
+        )
 
     def uncertainties(
         self, statistics: Statistics, seed: int, *, of_differences: bool = False

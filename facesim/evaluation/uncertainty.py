@@ -80,17 +80,24 @@ class Deletions:
         by_kind: float64 [G, K] twice, without their genuine or their impostor pairs alone.
         pairs: float64 [A, K] and [B, K], without each of some random groups of the genuine and of
             the impostor pairs.
+        whole: float64 [1, K], with all pairs.
     """
 
     identities: FloatArray
     by_kind: tuple[FloatArray, FloatArray]
     pairs: tuple[FloatArray, FloatArray]
+    whole: FloatArray
 
     def map(self, function: Callable[[FloatArray], FloatArray]) -> "Deletions":
         """Other statistics that follow from these, row by row."""
         genuine, impostor = map(function, self.by_kind)
         of_genuine, of_impostor = map(function, self.pairs)
-        return Deletions(function(self.identities), (genuine, impostor), (of_genuine, of_impostor))
+        return Deletions(
+            function(self.identities),
+            (genuine, impostor),
+            (of_genuine, of_impostor),
+            function(self.whole),
+        )
 
     def uncertainty(self, index: int, composition: Composition) -> "Uncertainty":
         """How far statistic ``index`` varies.
@@ -108,14 +115,16 @@ class Deletions:
             degrees = composition.identities - 1
         else:
             kinds = [
-                _random_effects(each[:, index], counts, pairs, own)
+                _random_effects(each[:, index] - self.whole[0, index], counts, pairs, own)
                 for each, counts, pairs, own in zip(
                     self.by_kind, composition.counts, composition.pairs, of_pairs, strict=True
                 )
             ]
-            # What an identity's effects on genuine and on impostor pairs have in common.
-            shared = jackknife - sum(_jackknife_variance(each[:, index]) for each in self.by_kind)
-            effects = sum(found for found, _ in kinds) + shared
+            # By the ratio of both over the kinds, since what the kinds do may cancel: each shifts
+            # the accuracy by the share of its pairs alone.
+            by_kind = sum(_jackknife_variance(each[:, index]) for each in self.by_kind)
+            ratio = sum(found for found, _ in kinds) / by_kind if by_kind > 0 else 0.0
+            effects = jackknife * ratio
             variance = (max(jackknife, sum(of_pairs)) + max(effects, sum(of_pairs))) / 2
             degrees = (composition.identities - 1 + min(more for _, more in kinds)) / 2
         genuine_effect, impostor_effect = composition.design_effects
@@ -131,7 +140,7 @@ class Deletions:
 
 
 def _random_effects(
-    deleted: FloatArray, counts: Int64Array, pairs: int, of_pairs: float
+    changes: FloatArray, counts: Int64Array, pairs: int, of_pairs: float
 ) -> tuple[float, float]:
     """A statistic's variance through one kind of pairs, and its degrees of freedom.
 
@@ -141,18 +150,20 @@ def _random_effects(
     Searle, Casella and McCulloch, "Variance components", 1992.
 
     Args:
-        deleted: float64 [G], the statistic without the pairs of each identity.
+        changes: float64 [G], of the statistic without the pairs of each identity.
         counts: int64 [G], those pairs.
         pairs: of the kind.
         of_pairs: the variance that independent pairs would have.
     """
-    there = (counts > 0) & np.isfinite(deleted)
+    there = (counts > 0) & np.isfinite(changes)
     if not there.any():
         return 0.0, math.inf
     share = counts[there] / pairs
-    change = (deleted[there] - deleted[there].mean()) * np.clip(1 - share, 0.1, None)
     trust = counts[there] / (counts[there] + 1 / INTRACLASS - 1)
-    squares = np.square(change / share) - of_pairs / share
+    effects = changes[there] / share * np.clip(1 - share, 0.1, None)
+    # What leaving out any pair of the kind does, as to an accuracy, is nobody's effect.
+    effects -= float(trust @ effects / trust.sum())
+    squares = np.square(effects) - of_pairs / share
     # The statistic that the changes are from holds a share of each identity itself.
     of_all = share / share.sum()
     own = 1 - 2 * of_all + np.square(of_all).sum()

@@ -73,6 +73,18 @@ def test_the_variance_of_impostor_pairs_is_that_of_their_mean() -> None:
         assert 0.8 < np.mean(variances) / np.var(means) < 1.8
 
 
+def test_an_accuracy_does_not_vary_with_who_has_most_pairs_of_a_kind() -> None:
+    """All pairs are rejected: right for half of them, whoever the people are."""
+    random = np.random.default_rng(0)
+    presence = np.minimum(random.pareto(1.5, 40) + 0.3, 10)
+    shown = random.choice(40, 4000, p=presence / presence.sum())
+    first = np.append(shown[:2000], shown[2000:])
+    other = (shown[2000:] + random.integers(1, 40, size=2000)) % 40
+    second = np.append(shown[:2000], other)
+    (found,) = jackknife_of(first, second).uncertainties(share_of(first != second), seed=0)
+    assert 0 < found.variance < 0.02**2
+
+
 def test_more_identities_than_the_most_groups_are_deleted_in_groups() -> None:
     people = np.repeat(np.arange(1000), 2)
     values = np.random.default_rng(3).normal(size=2000)

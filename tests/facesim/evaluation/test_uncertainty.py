@@ -77,9 +77,9 @@ def test_too_few_identities_have_no_interval_but_a_reason() -> None:
 def test_a_simultaneous_level_is_bonferronis_of_independent_statistics() -> None:
     changes = np.random.default_rng(0).normal(size=(400, 20))
     none = (np.empty((0, 20)), np.empty((0, 20)))
-    level = simultaneous_level(Deletions(changes, none, none), seed=0, draws=4000)
+    level = simultaneous_level(Deletions(changes, none, none, changes[:1]), seed=0, draws=4000)
     assert 1 - level == pytest.approx(0.05 / 20, rel=0.25)
-    same = Deletions(np.repeat(changes[:, :1], 20, axis=1), none, none)
+    same = Deletions(np.repeat(changes[:, :1], 20, axis=1), none, none, changes[:1])
     assert simultaneous_level(same, seed=0, draws=4000) == pytest.approx(0.95, abs=0.01)
 
 
