@@ -13,7 +13,7 @@ from facesim.experiment.sections import Rule
 RULES: tuple[Rule, ...] = ("wrong_labels", "one_person_two_labels", "twin_images")
 """What is looked for; these are suspicions, and never stop a run."""
 
-TELLING = 0.9
+TELLING = 0.95
 """The median rank of the own identity, from 0 to 1, from which embeddings can be asked."""
 
 LOWEST = 0.25
