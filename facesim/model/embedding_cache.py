@@ -70,12 +70,16 @@ class EmbeddingCache:
     def keep(self, rows: Int64Array, embeddings: Tensor) -> None:
         """Add embeddings float32 [B, D] of some rows; they are on disk after :meth:`flush`.
 
+        One that is there stays: in a batch of other images its last bit may differ, and what was
+        measured with it would not repeat itself.
+
         Raises:
             DataError: an image has changed since its digest was computed.
             FacesimError: the disk is full.
         """
-        self._rows = np.concatenate([self._rows, rows])
-        self._embeddings = np.concatenate([self._embeddings, embeddings.numpy()])
+        absent = self.store.locate(self._digests[rows]) < 0
+        self._rows = np.concatenate([self._rows, rows[absent]])
+        self._embeddings = np.concatenate([self._embeddings, embeddings.numpy()[absent]])
         while len(self._rows) >= self.store.rows_per_chunk:
             self._append(self.store.rows_per_chunk)
 

@@ -228,3 +228,18 @@ def test_the_commands_that_look_after_the_trunk_cache_see_them(
     assert store.open().verify().rows == len(ROWS)
     prune(stores_root(), max_gb=0)
     assert list_stores(stores_root()) == []
+
+
+def test_an_embedding_stays_when_others_of_its_batch_are_added(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    """In a batch of other images its last bit may differ."""
+    cache = EmbeddingCache(network, TableDigests(table), RECIPE, "net")
+    cache.keep(np.array([3, 4]), torch.zeros(2, 3))
+    cache.flush()
+    cache.store.refresh()
+    cache.keep(np.array([3, 4, 5]), torch.ones(3, 3))
+    cache.flush()
+    again = EmbeddingCache(network, TableDigests(table), RECIPE, "net")
+    again.store.refresh()
+    assert again.read(np.array([3, 4, 5])).tolist() == [[0.0] * 3, [0.0] * 3, [1.0] * 3]
