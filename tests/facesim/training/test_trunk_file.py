@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from facesim.atomic import replacing
+from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
@@ -30,6 +31,7 @@ def other_trunk_each_time() -> Backbone:
 
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
+    load_installed_plugins()  # what is first loaded in the block would be gone after it
     with backbones.isolated():
         backbones("other_trunk_each_time")(other_trunk_each_time)
         yield
