@@ -1,7 +1,10 @@
 """Copies of images among the tables of several splits: equal files and near-duplicates."""
 
+import logging
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +13,23 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import BoolArray, Int64Array
+from facesim.atomic import replacing
+from facesim.data import decoding, image_alignment, near_duplicates
+from facesim.data import thumbnails as thumbnails_module
 from facesim.data.image_alignment import FINE_SIDE
 from facesim.data.image_digests import Digests
 from facesim.data.near_duplicates import NearDuplicates, find_candidates, verify_candidates
 from facesim.data.thumbnails import Thumbnails, are_blank, grey_image, thumbnails
 from facesim.interfaces import FaceTable
+from facesim.paths import cache_dir
 from facesim.processes import Processes
+
+log = logging.getLogger(__name__)
+
+_SOURCES = tuple(
+    Path(str(module.__file__))
+    for module in (decoding, image_alignment, near_duplicates, thumbnails_module)
+)
 
 
 class Couples(NamedTuple):
@@ -120,6 +134,9 @@ def find_copies(
 ) -> ImageCopies:
     """Find equal files and near-duplicates, within tables and between them.
 
+    What is found among some contents is cached: trials of a search and later evaluations lint the
+    same images.
+
     Args:
         tables: by name.
         digests: of the images of each.
@@ -136,12 +153,46 @@ def find_copies(
     blank = np.zeros(len(unique), bool)
     pairs = NearDuplicates(np.zeros((0, 2), np.int64), np.zeros(0, bool))
     if near:
-        paths = _paths(tables, first)
-        with processes.reporter.task("thumbnails", len(paths)) as advance:
-            small = thumbnails(paths, unique, advance)
-        blank = are_blank(small)
-        pairs = _near_duplicates(small, paths, np.flatnonzero(~blank), processes)
+        cache = _cache_file(unique)
+        found = _cached(cache, len(unique))
+        if found is None:
+            paths = _paths(tables, first)
+            with processes.reporter.task("thumbnails", len(paths)) as advance:
+                small = thumbnails(paths, unique, advance)
+            blank = are_blank(small)
+            found = blank, _near_duplicates(small, paths, np.flatnonzero(~blank), processes)
+            _keep(cache, *found)
+        blank, pairs = found
     return ImageCopies(contents, _groups(len(unique), pairs.rows), pairs, blank)
+
+
+def _cache_file(contents: Digests) -> Path:
+    """Where what is found among some contents is kept, by them and by the code that finds it."""
+    key = blake2b(contents.tobytes(), digest_size=16)
+    for source in _SOURCES:
+        key.update(source.read_bytes())
+    return cache_dir() / "copies" / f"{key.hexdigest()}.npz"
+
+
+def _cached(path: Path, contents: int) -> tuple[BoolArray, NearDuplicates] | None:
+    """What :func:`_keep` wrote; None if there is nothing, or it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            blank, rows, mirrored = stored["blank"], stored["rows"], stored["mirrored"]
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("%s is damaged (%s); copies are searched again", path, error)
+        return None
+    if blank.shape != (contents,) or rows.shape != (len(mirrored), 2):
+        return None
+    return blank, NearDuplicates(rows, mirrored)
+
+
+def _keep(path: Path, blank: BoolArray, pairs: NearDuplicates) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        np.savez_compressed(file, blank=blank, rows=pairs.rows, mirrored=pairs.mirrored)
 
 
 def _paths(tables: Mapping[str, FaceTable], places: Int64Array) -> list[Path]:

@@ -130,3 +130,28 @@ def test_groups_reach_through_others(faces: Faces) -> None:
     faces.add("test", "between.png", third)
     copies = faces.copies()
     assert len(set(copies.groups_of("test")[-3:]) | {copies.groups_of("train")[5]}) == 1
+
+
+def test_what_was_found_among_the_same_contents_is_not_searched_again(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces.add("test", "again.png", ImageOps.mirror(faces.image("p3.png")))
+    before = faces.copies().near_between("train", "test")
+    assert len(before) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr("facesim.data.image_copies._near_duplicates", lambda *found: 1 / 0)
+        again = faces.copies().near_between("train", "test")
+        assert again.rows.tolist() == before.rows.tolist()
+        assert again.mirrored.tolist() == before.mirrored.tolist()
+        faces.add("test", "new.png", drawn_face(20, 0))
+        with pytest.raises(ZeroDivisionError):
+            faces.copies()
+
+
+def test_a_damaged_cache_is_searched_again(faces: Faces, tmp_path: Path) -> None:
+    faces.add("test", "again.png", ImageOps.mirror(faces.image("p3.png")))
+    before = faces.copies().near_between("train", "test")
+    (kept,) = (tmp_path / "cache" / "copies").glob("*.npz")
+    for content in (b"", b"PK", kept.read_bytes()[:-30]):
+        kept.write_bytes(content)
+        assert faces.copies().near_between("train", "test").rows.tolist() == before.rows.tolist()
