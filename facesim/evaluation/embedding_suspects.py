@@ -13,8 +13,12 @@ from facesim.experiment.sections import Rule
 RULES: tuple[Rule, ...] = ("wrong_labels", "one_person_two_labels", "twin_images")
 """What is looked for; these are suspicions, and never stop a run."""
 
-TELLING = 0.95
-"""The median rank of the own identity, from 0 to 1, from which embeddings can be asked."""
+TELLING = 0.9
+"""The median rank of the own identity, from 0 to 1, from which a split can be asked."""
+
+CLEARLY_TELLING = 0.95
+"""What it must be in one split at least. Of an untrained network on drawn faces it is 0.94, and of
+one trained on objects, on photographs, 0.98 and more."""
 
 LOWEST = 0.25
 """Images whose own identity is in this lowest part of the ranks are what wrong labels show as."""
@@ -71,7 +75,7 @@ def find_embedding_suspects(splits: Sequence[EmbeddedSplit], findings: Findings)
     spaces = WhitenedSplits(splits)
     views = _views(splits, spaces, splits)
     telling = [view for view in views if view.is_telling]
-    if not telling:
+    if not any(view.median_rank >= CLEARLY_TELLING for view in telling):
         return False
     trusted = [view.split for view in telling]
     if 1 < len(trusted) < len(splits):  # shuffled labels say nothing of what is within identities
@@ -117,9 +121,15 @@ class _View:
     @property
     def is_telling(self) -> bool:
         """Whether the embeddings tell most people of the split from most others."""
+        return self.median_rank >= TELLING
+
+    @property
+    def median_rank(self) -> float:
+        """The median of the ranks; 0 of too few identities."""
         known = self.ranks[~np.isnan(self.ranks)]
-        enough = len(self.split.labels) >= _FEWEST_IDENTITIES
-        return enough and len(known) > 0 and bool(np.median(known) >= TELLING)
+        if len(self.split.labels) < _FEWEST_IDENTITIES or not len(known):
+            return 0.0
+        return float(np.median(known))
 
     @property
     def wrong_share(self) -> tuple[float, float]:
