@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,15 @@ def read_properties(
 
 
 def _of_file(path: Path) -> tuple[str | float, ...]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    return _measured(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=20_000)  # trials of a search lint the same images
+def _measured(path: Path, size: int, changed: int) -> tuple[str | float, ...]:  # noqa: ARG001
     try:
         data = path.read_bytes()
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
