@@ -1,9 +1,12 @@
 """Exclusion files: CSV files of images that an experiment leaves out of its splits."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from facesim.atomic import write_text
 
 SPLITS = ("train", "val", "test")
 _COLUMNS = ("split", "file", "reason")
@@ -55,10 +58,11 @@ def write_exclusion(path: Path, images: Iterable[ExcludedImage]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows(images)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(images)
+    write_text(path, text.getvalue())
 
 
 def place_of(path: Path | None, split: str, file: str) -> str:
