@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
 
+from facesim.console import Console, guard_terminal, printable, say
 from facesim.errors import FacesimError
 from facesim.terminal.data_commands import DataCommandGroup
 
@@ -47,11 +47,23 @@ def main() -> None:
     """Run the command line; a user's mistake is a message and exit code 2, no traceback."""
     # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    guard_terminal()
     arguments = sys.argv[1:]
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
     try:
-        app(arguments)
+        # not on its own, where typer prints arguments as they are
+        code = app(arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except _UsageError as error:
+        from typer.rich_utils import rich_format_error
+
+        error.message = printable(error.message)  # it repeats an argument
+        rich_format_error(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        say("Aborted.")
+        sys.exit(1)
     except FacesimError as error:
         _exit_with(str(error))
     except ImportError as error:  # a wheel for another platform, or a library of CUDA's missing
@@ -60,6 +72,10 @@ def main() -> None:
         _exit_with(
             f"torch cannot be imported: {error}; install torch and torchvision anew, together"
         )
+
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Of click, which some versions of typer bring along under a name of their own."""
 
 
 def _exit_with(message: str) -> NoReturn:
@@ -71,7 +87,7 @@ def _print_version(context: typer.Context, asked: bool) -> None:
     if asked and not context.resilient_parsing:  # which shell completion does
         from facesim.version import __version__
 
-        typer.echo(f"facesim {__version__}")
+        say(f"facesim {__version__}")
         raise typer.Exit
 
 
@@ -188,7 +204,7 @@ def report(
     from facesim.report.run_report import write_report
     from facesim.runs.run import Run
 
-    typer.echo(f"written to {write_report(Run.open(run_dir).read(name), faces=faces)}")
+    say(f"written to {write_report(Run.open(run_dir).read(name), faces=faces)}")
 
 
 class _Against(TyperCommand):
@@ -245,7 +261,7 @@ def compare(
         comparison = compare_runs(runs, name=name)
     print_comparison(Console(), comparison)
     if out is not None:
-        typer.echo(f"written to {write_comparison(comparison, out)}")
+        say(f"written to {write_comparison(comparison, out)}")
 
 
 @app.command()
@@ -304,7 +320,7 @@ def schema(more: Plugins = None) -> None:
     load_installed_plugins()
     for named in more or ():
         load_plugins_of(named)
-    typer.echo(json.dumps(experiment_json_schema(), indent=2))
+    say(json.dumps(experiment_json_schema(), indent=2))
 
 
 @app.command()
@@ -401,7 +417,7 @@ def new_plugin(
     from facesim.scaffold.plugin import write_package, write_plugin
 
     for path in (write_package if package else write_plugin)(kind, name, out):
-        typer.echo(path)
+        say(path)
 
 
 @new_app.command("experiment")
@@ -424,7 +440,7 @@ def new_experiment(
     from facesim.terminal.questions import ask
 
     given = {"faces": faces, "root": root, "backbone": backbone, "loss": loss, "epochs": epochs}
-    typer.echo(f"written: {write_experiment(ask(file.stem, given), file)}")
+    say(f"written: {write_experiment(ask(file.stem, given), file)}")
 
 
 @app.command()
@@ -462,7 +478,7 @@ def optimize(
         with study_view(console) as view:
             folder, summary = search(request, view, Processes(reporter_for(console)))
     except Stopped as stopped:
-        typer.echo(f"stopped by {stopped}; run the same command to resume")
+        say(f"stopped by {stopped}; run the same command to resume")
         raise typer.Exit(stopped.exit_code) from None
     print_summary(console, summary)
-    typer.echo(f"written to {folder}; run the winner: facesim run {folder / 'best.yaml'}")
+    say(f"written to {folder}; run the winner: facesim run {folder / 'best.yaml'}")

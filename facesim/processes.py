@@ -1,13 +1,11 @@
 """The processes that carry out a run together, and how they report their progress."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from torch import Tensor
+
+from facesim.console import Console, say
 
 
 class Advance(Protocol):
@@ -61,11 +61,11 @@ class TerminalReporter:
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Show a bar that goes away when the task is done."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(title, total=total, completed=done, note="")
@@ -85,7 +85,7 @@ class PlainReporter:
 
     def say(self, text: str) -> None:
         """Print a line at once, also into a pipe."""
-        print(text, file=sys.stdout, flush=True)
+        say(text)
 
     @contextmanager
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from io import StringIO
 
-from rich.console import Console
-
+from facesim.console import Console
 from facesim.interfaces import Estimate, EvaluationResult, FmrSupport, Metric
 from facesim.page import Table, Text
 from facesim.report.formatting import (

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from html import escape
 from importlib import import_module
 
-from rich.console import Console
-
+from facesim.console import Console, say
 from facesim.processes import Advance, Reporter, reporter_for
 
 _SECONDS_BETWEEN_UPDATES = 0.2
@@ -29,7 +28,7 @@ class JupyterReporter:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        print(text, flush=True)
+        say(text)
 
     @contextmanager
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:

@@ -1,9 +1,9 @@
 """Tables and paragraphs of a page on the terminal."""
 
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
+from facesim.console import Console
 from facesim.page import Table, Text
 
 

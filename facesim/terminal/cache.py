@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from facesim.console import Console
 from facesim.model.cache_admin import StoreInfo
 from facesim.model.feature_store import Verification
 from facesim.report.formatting import count
@@ -14,7 +15,7 @@ from facesim.report.formatting import count
 
 def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> None:
     """Print the stores of the trunk cache."""
-    table = Table(title=f"trunk cache in {root}")
+    table = Table(title=Text(f"trunk cache in {root}"))
     for column in ("key", "backbone", "shape", "dtype", "view", "MB", "last used"):
         table.add_column(column, justify="right" if column == "MB" else "left")
     for store in stores:
@@ -25,7 +26,8 @@ def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> N
             if about is None
             else (about.backbone, " x ".join(map(str, about.row_shape)), about.dtype, about.view)
         )
-        table.add_row(store.folder.name[:8], *described, f"{store.size_bytes / 1e6:,.1f}", used)
+        cells = (store.folder.name[:8], *described, f"{store.size_bytes / 1e6:,.1f}", used)
+        table.add_row(*map(Text, cells))
     console.print(table)
 
 

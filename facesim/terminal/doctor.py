@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.text import Text
 
+from facesim.console import Console
 from facesim.doctor import DistributionStatus, EnvironmentStatus, Extra
 
 

@@ -4,10 +4,10 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facesim.console import Console
 from facesim.errors import PluginFailure
 from facesim.plugin_info import PluginInfo
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facesim.console import Console
 from facesim.data.linter.findings import LintReport
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.metric import MeanLoss, Metric
@@ -80,9 +80,9 @@ def print_result(console: Console, files: RunFiles) -> None:
 
 def print_check(console: Console, name: str, report: CheckReport) -> None:
     """Print the result of a dry run."""
-    table = Table(title=f"{name}: ready to run", show_header=False)
+    table = Table(title=Text(f"{name}: ready to run"), show_header=False)
     for line in report.lines:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))
     console.print(table)
     for note in report.notes:
         _say(console, note)

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from facesim.console import Console
 from facesim.tuning.study_page import failures, in_words, reuse_warning, verdict
 from facesim.tuning.summary import Retrained, Summary
 from facesim.tuning.trial_queue import StudyProgress
@@ -56,7 +57,7 @@ def study_view(console: Console) -> Iterator[StudyView]:
 def print_summary(console: Console, summary: Summary) -> None:
     """Print the winner beside the base experiment."""
     count = len(summary.seeds)
-    table = Table(title=f"{summary.study}: {summary.metric}, {count} fresh seeds")
+    table = Table(title=Text(f"{summary.study}: {summary.metric}, {count} fresh seeds"))
     table.add_column("")
     for column in ("val, in the search", "val, retrained", "test"):
         table.add_column(column, justify="right")
@@ -66,7 +67,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         base = "" if summary.base_value is None else f"{summary.base_value:.4f}"
         table.add_row("base experiment", base, *_spreads(summary, summary.base))
     console.print(table)
-    console.print(verdict(summary), highlight=False, soft_wrap=True)
+    console.print(verdict(summary), markup=False, highlight=False, soft_wrap=True)
     for warning in (failures(summary), reuse_warning(summary)):
         if warning is not None:
             console.print(warning, markup=False, highlight=False, soft_wrap=True)
@@ -81,13 +82,12 @@ def _spreads(summary: Summary, system: Retrained) -> tuple[str, str]:
 
 
 def _table(progress: StudyProgress) -> Group:
-    table = Table(title=_line(progress), title_justify="left")
+    table = Table(title=Text(_line(progress)), title_justify="left")
     for column in ("running trial", "epochs", "seconds", "worker"):
         table.add_column(column, justify="left" if column == "worker" else "right")
     for trial in progress.running:
-        table.add_row(
-            str(trial.number), str(trial.epochs_done), f"{trial.seconds:.0f}", trial.where
-        )
+        numbers = str(trial.number), str(trial.epochs_done), f"{trial.seconds:.0f}"
+        table.add_row(*numbers, Text(trial.where))
     return Group(table, Text(f"best so far: {progress.best or 'none yet'}"))
 
 

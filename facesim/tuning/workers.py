@@ -23,6 +23,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from pydantic import ValidationError
 
+from facesim.console import guard_terminal, printable
 from facesim.errors import FacesimError
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
@@ -186,6 +187,7 @@ def _live(task: Task, threads: int) -> None:
     os.setpgrp()  # Ctrl-C reaches the parent alone, which asks each worker once to stop
     Thread(target=_stop_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+    guard_terminal()
     try:
         with stop_on_signals() as stop:
             silence_optuna()
@@ -193,10 +195,10 @@ def _live(task: Task, threads: int) -> None:
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
     except FacesimError as error:
-        print(error, file=sys.stderr, flush=True)
+        print(printable(str(error)), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
     except Exception:  # noqa: BLE001  the process ends here, and with it the traceback
-        traceback.print_exc()
+        print(printable(traceback.format_exc()), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import typer
 
-from facesim import DataError, FacesimError, data_commands, derive_seed, write_text
+from facesim import DataError, FacesimError, data_commands, derive_seed, printable, write_text
 from facesim_plugins.datasets._celeba_files import (
     PARTITIONS,
     CelebA,
@@ -48,7 +48,7 @@ def split_celeba(
     report = write_celeba_splits(
         root, out=out, ratios=ratios, seed=seed, download=download, force=force
     )
-    typer.echo(str(report))
+    typer.echo(printable(str(report)))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+
+from facesim.console import Console
 
 HERE = Path(__file__).parent
 NAMES = sorted(

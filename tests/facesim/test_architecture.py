@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "errors",
         "paths",
         "atomic",
+        "console",
         "json_files",
         "page",
         "seeds",
@@ -126,6 +127,27 @@ def test_importing_it_imports_no_torch(module: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert finished.stdout.split() == []
+
+
+def test_only_the_console_prints() -> None:
+    """Where text goes to a terminal in one place, no character in it steers the terminal."""
+    offenders = []
+    for path in {*MODULES} - {ROOT / "facesim/console.py"}:
+        calls = [
+            node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)
+        ]
+        offenders += [
+            f"{path.relative_to(ROOT)}:{call.lineno}"
+            for call in calls
+            if ast.unparse(call.func) in ("print", "typer.echo", "typer.secho", "click.echo")
+            and "printable(" not in ast.unparse(call)
+        ]
+        offenders += [
+            f"{path.relative_to(ROOT)}:{line}"
+            for line, name in imported(path)
+            if name == "rich.console.Console"
+        ]
+    assert offenders == []
 
 
 def test_every_package_is_installed() -> None:

@@ -2,8 +2,8 @@ import io
 
 import pytest
 import torch
-from rich.console import Console
 
+from facesim.console import Console
 from facesim.processes import (
     PlainReporter,
     Processes,

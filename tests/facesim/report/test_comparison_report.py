@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from facesim.atomic import write_text
+from facesim.console import Console
 from facesim.errors import FacesimError
 from facesim.page import Table
 from facesim.report.comparison_report import comparison_blocks, metrics_table, write_comparison

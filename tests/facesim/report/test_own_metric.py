@@ -4,8 +4,8 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from facesim.console import Console
 from facesim.experiment.loading import load_experiment
 from facesim.report.comparison_report import write_comparison
 from facesim.report.run_report import write_report

@@ -2,8 +2,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
+from facesim.console import Console
 from facesim.model.cache_admin import StoreDescription, StoreInfo
 from facesim.model.feature_store import Verification
 from facesim.terminal.cache import print_removed, print_stores, print_verification

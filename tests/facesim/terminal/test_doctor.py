@@ -3,8 +3,7 @@
 import io
 from pathlib import Path
 
-from rich.console import Console
-
+from facesim.console import Console
 from facesim.doctor import CacheFolder, DistributionStatus, EnvironmentStatus, Extra
 from facesim.errors import PluginFailure
 from facesim.terminal.doctor import print_distributions, print_environment

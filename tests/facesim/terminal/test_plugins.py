@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
+from facesim.console import Console
 from facesim.interfaces import REGISTRIES
 from facesim.plugin_info import PluginInfo
 from facesim.registry.signature import docstring

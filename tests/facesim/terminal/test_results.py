@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from facesim.console import Console
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import OperatingPoint, points_with_spread

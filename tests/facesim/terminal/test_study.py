@@ -3,8 +3,7 @@
 import io
 from dataclasses import replace
 
-from rich.console import Console
-
+from facesim.console import Console
 from facesim.terminal.study import StudyView, print_summary
 from facesim.tuning.summary import Difference, Retrained, Spread, Summary
 from facesim.tuning.trial_queue import RunningTrial, StudyProgress
