@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from facesim.console import Console, guard_terminal, printable, say
 from facesim.errors import FacesimError
+from facesim.machine_errors import in_one_line, machine_error
 from facesim.terminal.data_commands import DataCommandGroup
 
 app = typer.Typer(
@@ -44,7 +45,10 @@ EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a f
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is a message and exit code 2, no traceback."""
+    """Run the command line.
+
+    A user's mistake or an error of the machine is a message and exit code 2, no traceback.
+    """
     # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     guard_terminal()
@@ -72,6 +76,10 @@ def main() -> None:
         _exit_with(
             f"torch cannot be imported: {error}; install torch and torchvision anew, together"
         )
+    except Exception as error:
+        if machine_error(error) is None:
+            raise
+        _exit_with(in_one_line(error))
 
 
 _UsageError: Any = typer.BadParameter.__base__

@@ -22,6 +22,7 @@ from facesim.data.augmentation import Augmentation
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces import FaceTable, PairBatch
+from facesim.machine_errors import MachineError, machine_error
 
 
 def load_batches(
@@ -115,7 +116,8 @@ class _Images(Dataset[Tensor | FacesimError]):
         try:
             return self._pixels(rows)
         except FacesimError as error:
-            return error
+            # Another process does not see what an error came from.
+            return error if machine_error(error) is None else MachineError(str(error))
 
     def _pixels(self, rows: Int64Array) -> Tensor:
         # numpy, because torch would start its threads to copy every single image.
@@ -150,7 +152,7 @@ def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> 
         # The frames of torch in the traceback would keep the workers alive as long as the error.
         traceback.clear_frames(error.__traceback__)
         if isinstance(error, RuntimeError) and re.match(r"DataLoader worker \(pid", str(error)):
-            raise FacesimError(
+            raise MachineError(
                 f"a process that decodes images was killed ({error}); probably memory "
                 "or shared memory (/dev/shm) ran out: use fewer workers or smaller batches"
             ) from error

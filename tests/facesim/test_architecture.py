@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "arrays",
         "errors",
+        "machine_errors",
         "paths",
         "atomic",
         "console",
