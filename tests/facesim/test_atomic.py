@@ -1,6 +1,7 @@
 """A file is there whole or as it was before."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,3 +134,65 @@ def test_two_processes_write_side_by_side(folder: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda path: write_text(path, path.name), paths))
     assert len(json.loads((folder / MANIFEST).read_text())) == 40
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_whoever_has_a_file_open_goes_on_reading_the_old_content(
+    tmp_path: Path, *, by_link: bool
+) -> None:
+    path = tmp_path / "a"
+    write_text(path, "old")
+    write_text(tmp_path / "b", "new")
+    os.link(path, tmp_path / "another name")
+    with path.open() as reader:
+        link_file(tmp_path / "b", path) if by_link else write_text(path, "new")
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+    assert (tmp_path / "another name").read_text() == "old"
+
+
+def test_a_link_that_fails_at_its_last_moment_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "a", "old")
+    write_text(tmp_path / "b", "new")
+    monkeypatch.setattr(Path, "replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        link_file(tmp_path / "b", tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_where_there_are_no_hard_links_a_link_is_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    write_text(tmp_path / "a", "old")
+    write_text(tmp_path / "b", "new")
+    monkeypatch.setattr(os, "link", refused)
+    link_file(tmp_path / "b", tmp_path / "a")
+    write_text(tmp_path / "b", "newer")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_content_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    flush, rename = os.fsync, Path.replace
+
+    def flushed(descriptor: int) -> None:
+        target = Path(f"/proc/self/fd/{descriptor}").resolve()
+        kind = "folder" if target.is_dir() else target.read_text()
+        happened.append(f"flushed {kind}")
+        flush(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        happened.append("renamed")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_text(tmp_path / "a", "all of it")
+    assert happened == ["flushed all of it", "renamed", "flushed folder"]

@@ -366,3 +366,16 @@ def test_damaged_bytes_give_pixels_or_a_data_error(
     path.write_bytes(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
     with contextlib.suppress(DataError):
         assert decode_image(path, SIZE).shape == (3, *SIZE)
+
+
+def test_a_crop_may_touch_every_edge_of_the_image_and_not_exceed_it(tmp_path: Path) -> None:
+    pixels = _noise(9, 7)
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    corner = decode_image(path, (4, 3), (4, 5, 3, 4))
+    assert np.array_equal(corner.permute(1, 2, 0).numpy(), pixels[5:, 4:])
+    whole = decode_image(path, (9, 7), (0, 0, 7, 9))
+    assert np.array_equal(whole.permute(1, 2, 0).numpy(), pixels)
+    for beyond in ((5, 5, 3, 4), (4, 6, 3, 4)):
+        with pytest.raises(DataError, match="exceeds the image, which is 7 wide and 9 high"):
+            decode_image(path, (4, 3), beyond)

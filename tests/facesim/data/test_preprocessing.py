@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+from facesim.data import decoding
 from facesim.data import preprocessing as module
 from facesim.data.decoding import decode_image
 from facesim.data.preprocessing import Preprocessing
@@ -84,6 +85,18 @@ def test_code_and_libraries_that_decode_are_part_of_the_cache_key(
             changed.setattr(module, "_SOURCES", tuple(sources))
             assert Preprocessing().cache_key != key
     assert Preprocessing().cache_key == key
+
+
+@pytest.mark.parametrize("source", [module.__file__, decoding.__file__])
+def test_an_edit_of_the_code_that_makes_pixels_changes_the_cache_key(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, read = Preprocessing().cache_key, Path.read_bytes
+    edited = Path(source)
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: read(path) + (b"\n" if path == edited else b"")
+    )
+    assert Preprocessing().cache_key != key
 
 
 def test_size_and_crop_are_part_of_the_cache_key() -> None:

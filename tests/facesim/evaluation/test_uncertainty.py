@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facesim.evaluation.uncertainty import (
+    FEWEST_EFFECTIVE_IDENTITIES,
     Composition,
     Deletions,
     OtherVariance,
@@ -95,3 +96,39 @@ def test_variance_from_elsewhere_widens_with_its_own_degrees_of_freedom() -> Non
     assert few.high is not None
     assert many.high - 0.8 == pytest.approx(2**0.5 * (alone.high - 0.8), rel=1e-4)
     assert few.high > many.high
+
+
+def test_exactly_the_fewest_identities_have_an_interval() -> None:
+    assert of(FEWEST_EFFECTIVE_IDENTITIES).reason is None
+    assert of(np.nextafter(FEWEST_EFFECTIVE_IDENTITIES, 0)).reason is not None
+
+
+def test_a_metric_may_be_undefined_in_exactly_a_tenth_of_the_deletions() -> None:
+    assert replace(of(50), undefined=5).reason is None
+    assert "6 of 50 identities" in (replace(of(50), undefined=6).reason or "")
+
+
+NO_PAIRS = (np.empty((0, 1)), np.empty((0, 1)))
+
+
+def test_the_jackknife_s_variance_is_the_sum_of_squares_times_all_but_one_over_all() -> None:
+    """Of a mean it is exactly the variance of the mean, with N - 1 in the denominator."""
+    values = np.random.default_rng(0).normal(size=7)
+    without = np.array([[np.delete(values, at).mean()] for at in range(7)])
+    deletions = Deletions(without, NO_PAIRS, NO_PAIRS, np.array([[values.mean()]]))
+    found = deletions.uncertainty(0, Composition((7, 0), (7.0, 0.0)))
+    assert found.variance == pytest.approx(values.var(ddof=1) / 7)
+    assert found.degrees == 6
+
+
+def test_of_equally_present_people_the_variance_has_one_degree_of_freedom_less() -> None:
+    random = np.random.default_rng(0)
+    deletions = Deletions(
+        random.normal(size=(12, 1)),
+        (random.normal(size=(12, 1)), np.zeros((12, 1))),
+        (random.normal(size=(5, 1)), np.empty((0, 1))),
+        np.zeros((1, 1)),
+    )
+    counts = (np.full(12, 4), np.zeros(12, np.int64))
+    found = deletions.uncertainty(0, Composition((48, 0), (12.0, 0.0), counts))
+    assert found.degrees == pytest.approx(11)

@@ -59,3 +59,10 @@ def test_it_does_not_exist_without_both_kinds_of_pairs(same: list[bool]) -> None
     eer = equal_error_rate(Roc.of_scores([0.1] * len(same), same))
     assert math.isnan(eer.rate)
     assert math.isnan(eer.threshold)
+
+
+def test_of_two_points_that_balance_equally_well_the_threshold_accepts_fewer() -> None:
+    """FMR less FNMR is -0.5 above the tie and 0.5 with it."""
+    eer = equal_error_rate(Roc.of_scores([3.0, 2.0, 2.0, 1.0], [True, True, False, False]))
+    assert eer.rate == 0.25
+    assert eer.threshold == 2.5

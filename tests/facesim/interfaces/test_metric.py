@@ -41,3 +41,16 @@ def test_a_metric_is_a_rate_if_it_lies_within_0_and_1() -> None:
 
 def test_a_metric_without_a_reason_of_its_own_needs_pairs_of_both_kinds() -> None:
     assert Area().undefined_reason(Roc.of_scores([0.1], [True])) == "there is no impostor pair"
+
+
+def test_an_equal_value_is_not_better() -> None:
+    assert not Area().better(0.5, than=0.5)
+    assert not Error().better(0.5, than=0.5)
+
+
+def test_an_interval_that_touches_0_shows_no_side() -> None:
+    assert Area().better_side(0.0, 0.5) is None
+    assert Area().better_side(-0.5, 0.0) is None
+    assert Area().better_side(0.1, 0.5) == Error().better_side(-0.5, -0.1) == "second"
+    assert Area().better_side(-0.5, -0.1) == Error().better_side(0.1, 0.5) == "first"
+    assert Area().better_side(None, None) is None

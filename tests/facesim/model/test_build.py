@@ -96,3 +96,13 @@ def test_images_too_small_for_the_network_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(FacesimError, match=r"does not take images of 16 x 16 pixels.*larger image"):
         build_network(tried, 2, CPU)
+
+
+def test_weights_follow_the_seed_of_the_experiment_and_nothing_else(tmp_path: Path) -> None:
+    def weights(seed: int, state_before: int) -> torch.Tensor:
+        torch.manual_seed(state_before)
+        network = build_network(experiment(tmp_path, seed=seed), 2, CPU)
+        return torch.cat([each.detach().flatten() for each in network.parameters()])
+
+    assert torch.equal(weights(1, 0), weights(1, 5))
+    assert not torch.equal(weights(1, 0), weights(2, 0))

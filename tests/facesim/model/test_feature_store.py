@@ -4,6 +4,8 @@ import errno
 import logging
 import os
 import shutil
+import struct
+import zlib
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,14 @@ import pytest
 
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
-from facesim.model.feature_chunk import Chunk, ChunkDamagedError, Rows, write_chunk
+from facesim.model.feature_chunk import (
+    FOOTER_BYTES,
+    INDEX_BYTES,
+    Chunk,
+    ChunkDamagedError,
+    Rows,
+    write_chunk,
+)
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError
 
 SHAPE = (3, 5)
@@ -169,6 +178,25 @@ def test_no_flipped_bit_anywhere_ever_gives_a_wrong_row(tmp_path: Path) -> None:
         except MissingFeaturesError:
             continue
         np.testing.assert_array_equal(rows, _features(digests), err_msg=f"byte {offset}")
+
+
+def test_a_row_never_passes_for_that_of_another_image(tmp_path: Path) -> None:
+    """Two digests are exchanged, and the footer is what it would be had they been written so."""
+    _, digests = _filled(tmp_path / "store", 2)
+    store = FeatureStore(tmp_path / "store", SHAPE, np.float16)
+    (path,) = _chunk_files(store)
+    content = path.read_bytes()
+    rows, row_bytes = 2, store.row_bytes
+    index = content[rows * row_bytes : rows * row_bytes + rows * INDEX_BYTES]
+    exchanged = index[16:32] + index[:16] + index[32:]
+    checksum = zlib.crc32(exchanged, zlib.crc32(struct.pack("<QQ", rows, row_bytes)))
+    footer = content[-FOOTER_BYTES:-4] + struct.pack("<I", checksum)
+    path.write_bytes(content[: rows * row_bytes] + exchanged + footer)
+
+    exchanged_store = FeatureStore(tmp_path / "store", SHAPE, np.float16)
+    assert len(exchanged_store) == 2
+    with pytest.raises(MissingFeaturesError):
+        exchanged_store.read(exchanged_store.locate(digests))
 
 
 def test_a_chunk_cut_short_anywhere_is_dropped(

@@ -166,3 +166,12 @@ def test_parameters_are_grouped_by_part_and_frozen_ones_are_in_no_group(
     trained, frozen = network.count_parameters()
     assert trained == sum(p.numel() for group in groups for p in group["params"])
     assert frozen == sum(p.numel() for p in network.backbone.trunk.parameters())
+
+
+def test_the_parameters_of_a_loss_are_trained_as_a_group_of_their_own(
+    network: SiameseNetwork,
+) -> None:
+    network.loss.scale = nn.Parameter(torch.ones(2))
+    groups = {group["name"]: group["params"] for group in network.parameter_groups()}
+    assert list(groups) == ["tail", "head", "loss"]
+    assert groups["loss"] == [network.loss.scale]

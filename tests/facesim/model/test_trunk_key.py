@@ -90,8 +90,9 @@ def test_the_order_of_modules_matters() -> None:
     assert trunk_key(_backbone(forwards), RECIPE) != trunk_key(_backbone(backwards), RECIPE)
 
 
-def test_the_normalization_matters() -> None:
-    other = replace(IMAGENET, mean=(0.5, 0.5, 0.5))
+@pytest.mark.parametrize("changed", [{"mean": (0.5, 0.5, 0.5)}, {"std": (0.5, 0.5, 0.5)}])
+def test_the_normalization_matters(changed: dict[str, tuple[float, float, float]]) -> None:
+    other = replace(IMAGENET, **changed)
 
     assert trunk_key(_backbone(normalization=other), RECIPE) != KEY
 

@@ -47,7 +47,16 @@ class Separation(Area):
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.8203, "82.03%"), (1.0, "100.00%"), (0.0, "0.00%"), (0.000081, "0.0081%"), (None, "-")],
+    [
+        (0.8203, "82.03%"),
+        (1.0, "100.00%"),
+        (0.0, "0.00%"),
+        (0.001, "0.10%"),
+        (0.000081, "0.0081%"),
+        (-0.000081, "-0.0081%"),
+        (-0.25, "-25.00%"),
+        (None, "-"),
+    ],
 )
 def test_shares_are_percentages_and_small_ones_keep_two_digits(
     share: float | None, text: str

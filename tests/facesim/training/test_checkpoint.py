@@ -1,5 +1,6 @@
 """A checkpoint is one whole file, read without executing anything in it."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -87,3 +88,19 @@ def test_only_the_newest_periodic_checkpoints_stay(tmp_path: Path) -> None:
         "step-4.pt",
     ]
     assert (tmp_path / "best.pt").read_text() == "0"
+
+
+def test_the_newest_are_told_by_their_age_and_not_by_their_names(tmp_path: Path) -> None:
+    for age, name in enumerate(["a", "b", "c"]):
+        (tmp_path / f"{name}.pt").touch()
+        os.utime(tmp_path / f"{name}.pt", (1000 - age, 1000 - age))
+    CheckpointFolder(tmp_path).keep_newest(1)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.parametrize("name", ["../last", "sub/last", "/tmp/last"])
+def test_a_checkpoint_lies_in_the_folder_of_checkpoints(name: str, tmp_path: Path) -> None:
+    with pytest.raises(FacesimError, match="is named by its file name alone"):
+        CheckpointFolder(tmp_path).file(name)
+    assert CheckpointFolder(tmp_path).file("step.5") == tmp_path / "step.5.pt"
+    assert CheckpointFolder(tmp_path).file("last.pt") == tmp_path / "last.pt"

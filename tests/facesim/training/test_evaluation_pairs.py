@@ -120,6 +120,17 @@ def test_k_fold_asks_nothing_of_val(tiny: Experiment) -> None:
     assert pairs["test"] is OWN
 
 
+def test_the_pairs_of_val_and_of_test_are_all_that_is_linted_and_measured(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    experiment = measured(tiny)
+    pairs = choose_all_pairs(experiment, [split("val"), split("test")])
+    assert list(pairs) == ["val", "test"]
+    for name, chosen in pairs.items():
+        kept = evaluation_pairs(tmp_path / f"{name}.csv", experiment, split(name))
+        np.testing.assert_array_equal(chosen.rows, kept.rows)
+
+
 def test_the_exhaustive_protocol_chooses_no_pairs_of_test(tiny: Experiment) -> None:
     pairs = choose_all_pairs(measured(tiny, protocol="exhaustive"), [split("val"), split("test")])
     assert set(pairs) == {"val"}

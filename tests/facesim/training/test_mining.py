@@ -19,7 +19,13 @@ from facesim.processes import Processes
 from facesim.runs.run import Run
 from facesim.training import trainer
 from facesim.training.build import RunComponents, prepare
-from facesim.training.checkpoint import LAST, read_checkpoint
+from facesim.training.checkpoint import (
+    LAST,
+    Progress,
+    read_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+)
 from facesim.training.stop import Stopped
 
 SHOWN: list[tuple[int, Tensor]] = []
@@ -100,6 +106,16 @@ def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     assert [epoch for epoch, _ in SHOWN] == [1]
     Run.open(run.path).complete()
     assert [epoch for epoch, _ in SHOWN] == [1, 2]
+
+
+def test_a_checkpoint_brings_back_what_was_mined(mining: Experiment, tmp_path: Path) -> None:
+    mined, resumed = prepare(mining).state, prepare(mining).state
+    assert isinstance(mined.sampler, Recording)
+    assert isinstance(resumed.sampler, Recording)
+    mined.sampler.mine(torch.zeros(1), 2)
+    save_checkpoint(tmp_path / "last.pt", mined, Progress())
+    restore_checkpoint(tmp_path / "last.pt", resumed)
+    assert resumed.sampler.shown.tolist() == [2.0]
 
 
 def test_a_sampler_that_asks_for_the_table_gets_it(mining: Experiment) -> None:

@@ -108,6 +108,17 @@ def lines(trainer: Trainer, kind: str) -> list[tuple[int, Mapping[str, Any]]]:
     return [(step, values) for found, step, values in trainer.log.lines if found == kind]
 
 
+def test_what_a_step_draws_is_seeded_by_its_number_since_the_beginning(
+    train: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "facesim.training.trainer.seed_step", lambda seed, step, _: seeded.append((seed, step))
+    )
+    trainer = train("seed=3")
+    assert seeded == [(3, step) for step in range(3 * steps_of(trainer))]
+
+
 def test_losses_are_logged_every_so_many_steps_and_at_the_end_of_each_epoch(
     train: Callable[..., Trainer],
 ) -> None:

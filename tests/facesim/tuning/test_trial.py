@@ -88,6 +88,19 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     assert all(file.samefile(kept) for file in files)
 
 
+def test_each_trial_is_drawn_from_a_stream_of_its_own(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr("facesim.tuning.trial.make_sampler", lambda _, seed: seeds.append(seed))
+    queue = search_queue(plan)
+    queue.before_asking()
+    search_queue(plan).before_asking()  # another process, before the same trial
+    queue.study.enqueue_trial({})
+    queue.before_asking()
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
 def test_a_study_is_continued_until_it_has_as_many_trials_as_asked(
     write_search: Write, planned: Planned
 ) -> None:

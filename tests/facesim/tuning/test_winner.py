@@ -41,6 +41,14 @@ def test_the_best_completed_trial_wins(plan: Plan) -> None:
     assert winning_trial(plan, study).number == 1
 
 
+def test_of_an_error_rate_the_smallest_wins(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
+) -> None:
+    space = "  space: {head.fc_dim: {int: [8, 64]}}\n"
+    plan = planned(write_search(f"  metric: val.eer\n{space}"))
+    assert winning_trial(plan, told(plan, [0.5], [0.25], [0.75])).number == 1
+
+
 def test_of_several_objectives_the_first_decides_among_the_front(
     write_search: Callable[..., Path], planned: Callable[[Path], Plan]
 ) -> None:

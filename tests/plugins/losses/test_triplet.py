@@ -119,6 +119,16 @@ def test_a_semi_hard_impostor_is_the_nearest_that_is_farther_than_the_partner(
     assert loss(embeddings, batch).item() == pytest.approx((2 - 2.25 + 1) / 2)
 
 
+def test_an_impostor_exactly_as_far_away_as_the_partner_is_not_farther(
+    draw: Callable[..., Drawn],
+) -> None:
+    _, batch = draw([0, 0, 1, 2], 0)
+    embeddings = torch.tensor([[0.0], [2.0], [-2.0], [5.0]])
+    loss = losses.spec("triplet", mining="semi_hard", margin=1.5).build(1, 3)
+    # Of image 0 the impostor 5 away, of image 1 the one 3 away.
+    assert loss(embeddings, batch).item() == pytest.approx((0 + (2 - 3 + 1.5)) / 2)
+
+
 def test_the_gradient_of_a_triplet_moves_its_three_images_only(draw: Callable[..., Drawn]) -> None:
     _, batch = draw([0, 0, 1, 2], 0)
     embeddings = torch.tensor([[0.0], [1.0], [-1.0], [9.0]], requires_grad=True)

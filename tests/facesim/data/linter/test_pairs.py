@@ -156,3 +156,15 @@ def test_an_identity_that_most_genuine_pairs_are_of() -> None:
     found = linted(pair_set([*ours, *GOOD[1:6], *others]))
     assert set(found) == {"dominant_identity"}
     assert "identity person 0 is in 55% of the genuine pairs" in found["dominant_identity"].message
+
+
+def test_an_identity_in_exactly_a_quarter_of_the_pairs_does_not_dominate() -> None:
+    rows = [*GOOD]
+    rows[11] = [row(0, 2), row(4, 3)]  # in 4 of 16 pairs, one of them genuine
+    assert linted(pair_set(rows)) == {}
+
+
+def test_an_identity_in_exactly_half_of_the_genuine_pairs_does_not_dominate() -> None:
+    ours = [[row(0, a), row(0, b)] for a in range(IMAGES) for b in range(a)]
+    others = [[row(p, 2), row(q, 3)] for p in range(1, PEOPLE) for q in range(1, p)]
+    assert linted(pair_set([*ours, *GOOD[1:7], *others])) == {}

@@ -9,6 +9,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.result import CurvePoint, Estimate
 from facesim.page import Card, Cards, Plot, Table, Text
+from facesim.report.formatting import estimate
 from facesim.report.sections.result import baselines_block, headline_cards, result_section
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -31,6 +32,21 @@ def test_cards_are_headline_metrics_and_the_smallest_fmr_that_is_measured(
     labels = [card.label for card in headline_cards(result, files.metrics)]
     headline = [metric.label for metric in files.metrics.values() if metric.headline]
     assert labels == [*headline, *(["TAR at FAR 1e-1"] if is_shown else [])]
+
+
+def test_of_several_measured_targets_the_smallest_has_the_card(files: RunFiles) -> None:
+    assert files.result is not None
+    measured = FmrSupport(status=FmrStatus.MEASURED)
+    rates = {
+        f"tar_at_far_{name}": Estimate(
+            value=tar, point=CurvePoint(target=target, tar=tar, support=measured)
+        )
+        for name, target, tar in (("1e-1", 0.1, 0.75), ("1e-2", 0.01, 0.5))
+    }
+    metrics = {**files.result.metrics, **rates}
+    result = files.result.model_copy(update={"metrics": metrics})
+    card = headline_cards(result, files.metrics)[-1]
+    assert (card.label, card.value) == ("TAR at FAR 1e-2", "50.00%")
 
 
 def test_an_undefined_accuracy_has_its_reason(files: RunFiles) -> None:
@@ -113,6 +129,19 @@ def test_the_first_metric_is_drawn_and_all_are_in_the_table(files: RunFiles) -> 
     assert plot.figure.layout.xaxis.title.text == "Equal error rate"
     assert plot.numbers.columns == ("System", "Equal error rate", "ROC AUC")
     assert [row[0] for row in plot.numbers.rows] == ["this run", "chance"]
+
+
+def test_each_system_has_its_own_metrics_under_their_headings(files: RunFiles) -> None:
+    assert files.result is not None
+    shown = [files.metrics["eer"], files.metrics["roc_auc"]]
+    plot = baselines_block(files.result, files.baselines, shown)
+    assert isinstance(plot, Plot)
+    systems = {"this run": files.result, "chance": files.baselines[0].result}
+    assert plot.numbers.rows == tuple(
+        (name, *(estimate(metric, found.metrics[metric.name]) for metric in shown))
+        for name, found in systems.items()
+    )
+    assert len({cell for row in plot.numbers.rows for cell in row}) == 6
 
 
 def test_without_metrics_or_baselines_nothing_is_drawn(files: RunFiles) -> None:
