@@ -200,9 +200,12 @@ def test_an_error_of_the_consumer_ends_the_workers(table: FaceTable) -> None:
 
 def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable) -> None:
     script = textwrap.dedent("""
+        import signal
         import sys
         from pathlib import Path
         import numpy as np
+        # A shell starts what it runs in the background with this signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         from facesim.data.preprocessing import Preprocessing
         from facesim.data.loader import load_images
         from facesim.interfaces import FaceTable

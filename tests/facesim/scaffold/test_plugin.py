@@ -1,5 +1,6 @@
 """``facesim new plugin``: files that work as they are written."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -160,19 +161,31 @@ def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     find_spec("pip") is None or find_spec("setuptools") is None,
     reason="installing a distribution without a network needs pip and setuptools here",
 )
-def test_a_distribution_is_installed_tested_run_and_removed(tmp_path: Path) -> None:
+def test_a_distribution_is_installed_tested_run_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_package("loss", "focal_contrastive", tmp_path)
     (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
     venv.create(tmp_path / "venv", with_pip=False)
-    site = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")}))
-    # What these tests run with (torch, facesim, pip, ...) is seen from there.
-    here = sysconfig.get_path("purelib")
-    (site / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n", encoding="utf-8")
+    site = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(tmp_path / "venv")}))
+    # What these tests run with (torch, facesim, pip, ...) is seen from there, whether it comes from
+    # one environment, from one on top of another, or from PYTHONPATH.
+    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    seen = [each for each in sys.path if Path(each).is_dir() and each not in standard]
+    lines = [f"import site; site.addsitedir({str(Path(each).absolute())!r})\n" for each in seen]
+    (site / "here.pth").write_text("".join(lines), encoding="utf-8")
+    # Whoever runs these tests may have told pip or Python otherwise.
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    told = ("PIP_", "PYTHON", "PYTEST_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(told)}
+    environment["PIP_CONFIG_FILE"] = os.devnull  # no file of the user's or the machine's, either
 
     def python(*arguments: str, folder: Path = tmp_path) -> tuple[int, str]:
         finished = subprocess.run(
             [tmp_path / "venv" / "bin" / "python", *arguments],
             cwd=folder,
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
