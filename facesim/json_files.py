@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from facesim.atomic import require_unchanged, write_text
+from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def read_json(path: Path, kind: type[T], *, remedy: str) -> T | None:
     """
     require_unchanged(path, remedy)
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        return TypeAdapter(kind).validate_json(read_file(path, JSON_BYTES))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.errors import ParserError, ParserWarning
 
+from facesim.bounded import TABLE_BYTES, read_file
 from facesim.errors import DataError, did_you_mean
 
 
@@ -21,7 +22,7 @@ def read_text(path: Path) -> str:
         DataError: it cannot be read, or it is not UTF-8 text; the text names the line.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path, TABLE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     try:

@@ -1,7 +1,8 @@
 """Decoding: an image file -> uint8 RGB pixels of a given size, or a DataError that names it."""
 
 import io
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from facesim.bounded import read_file
 from facesim.errors import DataError
 
 # Metadata that may ask for a rotation; such files are left to Pillow.
@@ -76,13 +78,14 @@ def decode_image(
     Raises:
         DataError: unreadable, damaged, of a refused kind, or too large; or the crop exceeds it.
     """
-    data = _read(path)
+    data = read_image(path)
     pixels = decode_plain_jpeg(data, MAX_PIXELS)
     if pixels is not None and crop is None and pixels.shape[:2] == size:
         return torch.from_numpy(pixels).permute(2, 0, 1)
     try:
-        upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
-        return _crop_and_resize(upright, size, crop)
+        with pillow_errors_named():
+            upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
+            return _crop_and_resize(upright, size, crop)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -105,38 +108,56 @@ def decoder_versions() -> str:
     return f"Pillow {PIL.__version__} with JPEG {turbo}, simplejpeg {version('simplejpeg')}"
 
 
-def _read(path: Path) -> bytes:
+def read_image(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        DataError: it cannot be read, is no regular file, or larger than :data:`MAX_FILE_BYTES`.
+    """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path}: not a file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise DataError(
-                f"{path}: {status.st_size:,} bytes; an image may have {MAX_FILE_BYTES:,} at most"
-            )
-        return path.read_bytes()
+        return read_file(path, MAX_FILE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _open(data: bytes) -> Image.Image:
-    """Decode, once the header is accepted, and apply the EXIF orientation."""
+@contextmanager
+def pillow_errors_named() -> Iterator[None]:
+    """Turn whatever Pillow raises for a file into a DataError, which does not name the file."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _judge(image)
-            ImageOps.exif_transpose(image, in_place=True)
-            image.load()
-            return image
+        yield
     except DataError:
         raise
     except UnidentifiedImageError:
-        reason = "it is empty" if not data else "its header is not that of an image"
-        raise DataError(f"{reason}; facesim reads {', '.join(FORMATS)}") from None
+        raise DataError(
+            f"its header is not that of an image; facesim reads {', '.join(FORMATS)}"
+        ) from None
     except Image.DecompressionBombError as error:
         raise DataError(f"refused before decoding: {error}") from None
     except Exception as error:
         # Pillow's codecs raise whatever the damaged bytes happen to lead them to.
         raise DataError(f"damaged: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def opened_image(data: bytes) -> Iterator[Image.Image]:
+    """Open the bytes of an image with Pillow, once its header is accepted; it is not decoded yet.
+
+    Raises:
+        DataError: of a refused kind or too large, or whatever Pillow raises within the block.
+    """
+    if not data:
+        raise DataError(f"it is empty; facesim reads {', '.join(FORMATS)}")
+    with pillow_errors_named(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _judge(image)
+        yield image
+
+
+def _open(data: bytes) -> Image.Image:
+    """Decode, once the header is accepted, and apply the EXIF orientation."""
+    with opened_image(data) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        image.load()
+        return image
 
 
 def _judge(image: Image.Image) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from facesim.bounded import open_file, read_file
+from facesim.data.decoding import MAX_FILE_BYTES
 from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
@@ -89,7 +91,7 @@ def digest_file(path: Path) -> bytes:
         DataError: it cannot be read.
     """
     try:
-        return _digest(path.read_bytes())
+        return _digest(read_file(path, MAX_FILE_BYTES))
     except OSError as error:
         raise _unreadable(os.fsencode(path), error) from None
 
@@ -143,9 +145,9 @@ def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[CachedDigest, bool]:
     """Read a file's digest, and whether the file is old enough that a later change will show."""
     path = b"/".join(folder_and_name)
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        with open_file(Path(os.fsdecode(path)), MAX_FILE_BYTES) as file:
             before = os.fstat(file.fileno())
-            digest = _digest(file.read())
+            digest = _digest(file.read(MAX_FILE_BYTES))
             after = os.fstat(file.fileno())
     except OSError as error:
         raise _unreadable(path, error) from None

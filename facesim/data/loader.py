@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable, PairBatch
 from facesim.machine_errors import MachineError, machine_error
 
@@ -128,7 +128,10 @@ class _Images(Dataset[Tensor | FacesimError]):
 
     def _image(self, row: int) -> Tensor:
         path = self.root / str(self.files[row])
-        image = self.preprocessing.decode(path)
+        try:
+            image = self.preprocessing.decode(path)
+        except DataError as error:
+            raise DataError(f"{error} (row {row} of its table)") from None
         return image if self.augmentation is None else self.augmentation(image, row)
 
 

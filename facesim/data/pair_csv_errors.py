@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from facesim.arrays import Int64Array
+from facesim.bounded import TABLE_BYTES, open_text
 from facesim.errors import did_you_mean
 from facesim.interfaces import FaceTable
 
@@ -32,7 +33,7 @@ def describe_problems(
     """
     shown = set(wrong[:_SHOWN].tolist())
     lines = []
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with open_text(path, TABLE_BYTES, errors="surrogateescape") as file:
         reader = csv.reader(file)
         header = next(reader)
         line = reader.line_num + 1

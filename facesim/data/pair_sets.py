@@ -10,6 +10,7 @@ import numpy as np
 
 from facesim.arrays import BoolArray, Int64Array
 from facesim.atomic import replacing
+from facesim.bounded import TABLE_BYTES, open_text
 from facesim.data.pair_csv_errors import describe_problems, is_whole_number
 from facesim.data.pair_drawing import PairSpace
 from facesim.errors import DataError, FacesimError
@@ -108,7 +109,7 @@ def _read(
     wrong: list[Int64Array] = []
     try:
         # errors: a name that is not UTF-8 is compared by its bytes with those in the table
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open_text(path, TABLE_BYTES, errors="surrogateescape") as file:
             reader = csv.reader(file, strict=True)
             header = _checked_header(path, next(reader, []), headers)
             while records := list(islice(reader, _RECORDS_AT_ONCE)):
@@ -120,6 +121,8 @@ def _read(
         raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from None
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file of pairs") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if not parts:
         raise DataError(f"{path}: there is no pair below the header")
     if any(len(records) for records in wrong):

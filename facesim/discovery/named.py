@@ -9,6 +9,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from facesim.bounded import SOURCE_BYTES, read_file
 from facesim.discovery.importing import (
     NoSuchModuleError,
     attempt_import,
@@ -64,7 +65,7 @@ def _import_file(path: Path) -> None:
     It runs once per process, and again when its text has changed.
     """
     name = "facesim_local_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    text = path.read_bytes()
+    text = read_file(path, SOURCE_BYTES)
     if name in sys.modules and vars(sys.modules[name])["__facesim_text__"] == text:
         return
     loader = _UncachedLoader(name, str(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesim.atomic import write_text
+from facesim.bounded import TABLE_BYTES, read_file
 
 SPLITS = ("train", "val", "test")
 _COLUMNS = ("split", "file", "reason")
@@ -79,10 +80,12 @@ def place_of(path: Path | None, split: str, file: str) -> str:
 def _rows(path: Path) -> Iterator[tuple[int, ExcludedImage]]:
     """The rows with their lines, as split and file alone."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ValueError(f"{path}: cannot be read: {reason}") from None
+        text = read_file(path, TABLE_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     for name in _COLUMNS[:2]:
         if name not in (reader.fieldnames or ()):

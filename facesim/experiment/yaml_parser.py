@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from yaml.reader import ReaderError
 
+from facesim.bounded import read_file
 from facesim.errors import did_you_mean
 from facesim.experiment.nodes import ExperimentError, KeyPath, Mark, Node, Problem, Scalar, is_text
 
@@ -27,11 +28,7 @@ def read_source(path: Path) -> tuple[Node, list[Problem]]:
     """
     start = Mark(str(path), 1, 1)
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            message = f"larger than {MAX_BYTES:,} bytes; is this an experiment file?"
-            raise ExperimentError([Problem(start, (), message)])
+        content = read_file(path, MAX_BYTES)
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1

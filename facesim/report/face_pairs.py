@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from facesim.data.decoding import FORMATS
+from facesim.data.decoding import opened_image, read_image
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
 from facesim.page import Face, FacePair
@@ -68,10 +68,10 @@ class FacePairPresenter:
 def whole_image(path: Path) -> Face:
     """An image file as it is, but smaller; only its name if it cannot be read."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with opened_image(read_image(path)) as image:
             image.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
             small = ImageOps.exif_transpose(image).convert("RGB")
-    except OSError:
+    except DataError:
         return Face(path.name, None)
     small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     return Face(path.name, _as_uri(small))

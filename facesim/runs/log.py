@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Tracker
 
@@ -109,9 +110,12 @@ def read_log(path: Path) -> TrainingLog | None:
     Raises:
         DataError: a line is not a JSON object.
     """
-    if not path.is_file():
+    try:
+        content = read_file(path, JSON_BYTES)
+    except FileNotFoundError:
         return None
-    content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     lines = content[: _whole_lines(content)].splitlines()
     entries = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
     last = entries[-1].get("kind") if entries else None
@@ -135,7 +139,7 @@ def _whole_lines(content: bytes) -> int:
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError as error:  # JSON's and UTF-8's errors
+    except (ValueError, RecursionError) as error:  # JSON's and UTF-8's errors
         raise DataError(f"{path}:{number}: not JSON: {error}; delete the line") from None
     if not isinstance(entry, dict):
         raise DataError(f"{path}:{number}: not a JSON object; delete the line")

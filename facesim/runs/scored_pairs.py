@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.atomic import replacing, require_unchanged, write_text
+from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import ScoredPairs
@@ -194,8 +196,11 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
 def _identities(folder: Path, sides: npt.NDArray[np.object_], same: BoolArray) -> PairIdentities:
     path = folder / EvaluationFile.IDENTITIES
     try:
-        order = json.loads(path.read_text(encoding="utf-8"))
+        order = TypeAdapter(list[str]).validate_json(read_file(path, JSON_BYTES))
         return PairIdentities.of_labels(sides, same, order)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise DataError(f"{path}: {reason}; {EVALUATE_AGAIN}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; {EVALUATE_AGAIN}") from None
     except KeyError as error:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim.atomic import replacing, require_unchanged
+from facesim.bounded import require_file
 from facesim.errors import FacesimError
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
@@ -181,6 +182,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         path, f"copy another checkpoint over it ({known or 'there is none'}), or start a new run"
     )
     try:
+        require_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FacesimError(f"there is no checkpoint {path}; known: {known or 'none'}") from None

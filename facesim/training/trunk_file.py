@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from facesim.atomic import link_file, replacing, require_unchanged
+from facesim.bounded import require_file
 from facesim.errors import FacesimError
 from facesim.model.network import SiameseNetwork
 
@@ -52,6 +53,7 @@ def load_trunk(path: Path, network: SiameseNetwork) -> None:
         "delete it if the backbone still has these weights: the next start writes it again",
     )
     try:
+        require_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FacesimError(f"there is no {path}, which holds the run's frozen weights") from None

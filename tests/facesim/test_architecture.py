@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "machine_errors",
         "paths",
         "atomic",
+        "bounded",
         "console",
         "json_files",
         "page",

@@ -59,5 +59,5 @@ def test_a_damaged_file_is_named_with_the_key_and_the_remedy(
 
 
 def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot be read: Is a directory; measure again"):
+    with pytest.raises(DataError, match="it is a folder, not a file; measure again"):
         read_json(tmp_path, Rate, remedy="measure again")

@@ -1,6 +1,5 @@
 """Properties of image files that have nothing to do with who is shown."""
 
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from facesim.arrays import FloatArray, Int64Array
-from facesim.data.decoding import FORMATS
+from facesim.data.decoding import opened_image, read_image
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 from facesim.processes import ignore_progress
@@ -88,16 +87,16 @@ def _of_file(path: Path) -> tuple[str | float, ...]:
 
 @lru_cache(maxsize=20_000)  # trials of a search lint the same images
 def _measured(path: Path, size: int, changed: int) -> tuple[str | float, ...]:  # noqa: ARG001
+    data = read_image(path)
     try:
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with opened_image(data) as image:
             encoding = f"{image.format} {image.mode}"
             quality = _jpeg_quality(image)
             layers = getattr(image, "layer", None)
             subsampling = "none" if not layers else f"{layers[0][1]}x{layers[0][2]}"
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     width, height = upright.size
     grey = np.asarray(upright.convert("L"))
     small = np.asarray(upright.resize((32, 32)), np.float32)  # colours need no detail

@@ -340,7 +340,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "huge.jpg"
     with path.open("wb") as file:
         file.truncate(decoding.MAX_FILE_BYTES + 1)  # sparse: takes no disk
-    with pytest.raises(DataError, match=r"268,435,457 bytes; an image may have 268,435,456"):
+    with pytest.raises(DataError, match="more than 268,435,456 bytes"):
         decode_image(path, SIZE)
 
 

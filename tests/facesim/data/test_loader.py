@@ -152,6 +152,7 @@ def test_a_damaged_image_is_a_data_error_with_its_own_text_only(
     with pytest.raises(DataError) as caught:
         list(load_images(table, np.arange(20), PREPROCESSING, batch_size=3, workers=workers))
     assert str(caught.value).startswith(f"{table.path(4)}: its header is not that of an image")
+    assert str(caught.value).endswith("(row 4 of its table)")
     assert "Traceback" not in str(caught.value)
     assert not multiprocessing.active_children()
 

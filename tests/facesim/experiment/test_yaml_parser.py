@@ -167,7 +167,7 @@ def test_a_checkpoint_taken_for_an_experiment_is_not_read_whole(tmp_path: Path) 
     path = tmp_path / "f.yaml"
     with path.open("wb") as file:
         file.truncate(10**10)
-    assert f"larger than {MAX_BYTES:,} bytes" in of_file(path)
+    assert f"more than {MAX_BYTES:,} bytes" in of_file(path)
 
 
 def test_a_missing_file_names_the_one_that_was_meant(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[", r"identities\.json: Expecting value"),
+        ("[", r"identities\.json: Invalid JSON"),
         ('["9"]', r"identities\.json: the identity '10' of scores\.csv is missing"),
         (None, r"identities\.json: .*No such file"),
     ],

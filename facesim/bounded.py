@@ -1,0 +1,87 @@
+"""Reading files within bounds: regular ones only, and no more bytes than a limit."""
+
+import errno
+import os
+import stat
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO
+
+TABLE_BYTES = 2 * 2**30
+"""A larger table, list of pairs or exclusion file is refused; 20 million rows take less."""
+
+JSON_BYTES = 2**30
+"""A larger JSON file or log of a run is refused."""
+
+SOURCE_BYTES = 16 * 2**20
+"""A larger file of a plugin is refused."""
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def require_file(path: Path) -> None:
+    """Raise unless ``path`` is a regular file: to open a pipe may wait for ever, a device may act.
+
+    Raises:
+        OSError: there is nothing, or something else; its ``strerror`` says so.
+    """
+    _require_regular(path.stat(), path)
+
+
+def open_file(path: Path, limit: int) -> BinaryIO:
+    """Open a regular file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: it is something else, larger, or cannot be opened; its ``strerror`` says so.
+    """
+    require_file(path)
+    # What takes the file's place only now is not waited for either.
+    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+    try:
+        status = os.fstat(file.fileno())
+        _require_regular(status, path)
+        if status.st_size > limit:
+            raise _too_large(path, limit)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def open_text(path: Path, limit: int, *, errors: str = "strict") -> TextIOWrapper:
+    """Open a text file in UTF-8, with or without a byte-order mark; line ends stay as they are.
+
+    Raises:
+        OSError: as of :func:`open_file`.
+    """
+    return TextIOWrapper(open_file(path, limit), "utf-8-sig", errors=errors, newline="")
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: as of :func:`open_file`.
+    """
+    with open_file(path, limit) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:  # some files of the system have no size
+        raise _too_large(path, limit)
+    return content
+
+
+def _require_regular(status: os.stat_result, path: Path) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        what = _KINDS.get(kind, "something else")
+        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
+
+
+def _too_large(path: Path, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {limit:,} bytes, which are the most", str(path))
