@@ -13,6 +13,7 @@ from facesim.console import Console, guard_terminal, printable, say
 from facesim.errors import FacesimError
 from facesim.machine_errors import in_one_line, machine_error
 from facesim.terminal.data_commands import DataCommandGroup
+from facesim.terminal.streams import discard, outlive_stdout, prepare_streams
 
 app = typer.Typer(
     name="facesim",
@@ -52,12 +53,16 @@ def main() -> None:
     # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     guard_terminal()
+    prepare_streams()
     arguments = sys.argv[1:]
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
     try:
-        # not on its own, where typer prints arguments as they are
-        code = app(arguments, standalone_mode=False)
+        try:
+            # not on its own, where typer prints arguments as they are
+            code = app(arguments, standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # here, where an error can still be told
         sys.exit(code if isinstance(code, int) else 0)
     except _UsageError as error:
         from typer.rich_utils import rich_format_error
@@ -76,6 +81,8 @@ def main() -> None:
         _exit_with(
             f"torch cannot be imported: {error}; install torch and torchvision anew, together"
         )
+    except BrokenPipeError:  # the reader has gone, as of `| head`, and the reason to go on with it
+        sys.exit(1)
     except Exception as error:
         if machine_error(error) is None:
             raise
@@ -87,7 +94,10 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 def _exit_with(message: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    try:
+        Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    except OSError:  # standard error itself cannot be written
+        discard(sys.stderr)
     sys.exit(2)
 
 
@@ -129,6 +139,7 @@ def run(
     from facesim.terminal.results import print_result
     from facesim.training.stop import Stopped
 
+    outlive_stdout()
     experiment = load_experiment(file, overrides or ())
     console = Console()
     reporter = reporter_for(console)
@@ -186,6 +197,7 @@ def evaluate(
     from facesim.runs.run import Run
     from facesim.terminal.results import print_result
 
+    outlive_stdout()
     console = Console()
     reporter = reporter_for(console)
     run = Run.open(run_dir, Processes(reporter))
@@ -480,6 +492,7 @@ def optimize(
     from facesim.tuning.optimize import Request
     from facesim.tuning.optimize import optimize as search
 
+    outlive_stdout()
     request = Request(file, overrides or (), out, storage, trials, workers, resume)
     console = Console()
     try:
