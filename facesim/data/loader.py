@@ -1,15 +1,21 @@
 """Loading the pixels of table rows in order, decoded ahead in worker processes."""
 
-import re
+import errno
+import multiprocessing
+import multiprocessing.queues
+import os
 import signal
+import sys
+import threading
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -136,32 +142,90 @@ class _Images(Dataset[Tensor | FacesimError]):
 
 
 def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> Generator[Tensor]:
-    decoded = iter(
+    before = set(multiprocessing.active_children())
+    decoded = _started(
         DataLoader(
             images,
             batch_size=None,
             sampler=rows,
             num_workers=workers,
-            worker_init_fn=_ignore_interrupts,
+            worker_init_fn=_begin_worker,
             pin_memory=torch.cuda.is_available(),
             # By default the loader draws its workers' seed from the global generator.
             generator=torch.Generator(),
         )
     )
+    processes = set(multiprocessing.active_children()) - before if workers else set()
     try:
-        for item in decoded:
+        for item in _until_a_worker_dies(decoded, processes):
             yield _pixels_or_raise(item)
     except BaseException as error:
         # The frames of torch in the traceback would keep the workers alive as long as the error.
         traceback.clear_frames(error.__traceback__)
-        if isinstance(error, RuntimeError) and re.match(r"DataLoader worker \(pid", str(error)):
-            raise MachineError(
-                f"a process that decodes images was killed ({error}); probably memory "
-                "or shared memory (/dev/shm) ran out: use fewer workers or smaller batches"
-            ) from error
         raise
     finally:
+        if any(process.exitcode for process in processes):
+            _kill(decoded, processes)
         del decoded  # which stops the workers
+
+
+def _started(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The loader's iterator, without the signal handler that it installs.
+
+    The handler raises a RuntimeError wherever this process is when a worker dies: half-way through
+    a rename, or in a library that takes it for an answer. The iterator notices, too, within five
+    seconds, where it waits for the worker.
+    """
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    hook = sys.unraisablehook
+    handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
+    try:
+        return iter(loader)
+    except BaseException as error:  # some workers may run, and torch cannot end a part of them
+        sys.unraisablehook = lambda _: None
+        traceback.clear_frames(error.__traceback__)
+        raise
+    finally:
+        sys.unraisablehook = hook
+        if handler is not None and is_main_thread:
+            signal.signal(signal.SIGCHLD, handler)
+
+
+def _until_a_worker_dies(
+    decoded: Iterator[Any], processes: Collection[BaseProcess]
+) -> Iterator[Tensor | FacesimError]:
+    while True:
+        try:
+            item = next(decoded)
+        except StopIteration:
+            return
+        except Exception as error:
+            if any(process.exitcode for process in processes):
+                raise MachineError(
+                    f"a process that decodes images {_end_of(processes)}; use fewer workers "
+                    "(`data.workers`) or smaller batches. The same command goes on"
+                ) from error
+            if "Too many open files" in str(error):  # what torch makes of it
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
+            raise
+        yield item
+
+
+def _end_of(processes: Collection[BaseProcess]) -> str:
+    ends = {process.exitcode for process in processes}
+    if not ends.isdisjoint({_UNSENT, -signal.SIGBUS}):
+        return "could not hand them over: shared memory (/dev/shm), memory or open files ran out"
+    (number,) = {end for end in ends if end and end < 0} or {0}
+    reason = f" by {signal.Signals(-number).name}" if number else ""
+    return f"was killed{reason}: probably memory ran out"
+
+
+def _kill(decoded: Iterator[Any], processes: Collection[BaseProcess]) -> None:
+    """End workers of which one was killed, perhaps with a lock that torch would wait for."""
+    decoded._shutdown = True  # type: ignore[attr-defined]  # noqa: SLF001
+    for process in processes:
+        process.kill()
+        process.join()
 
 
 def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
@@ -170,9 +234,19 @@ def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
     return item
 
 
-def _ignore_interrupts(_worker: int) -> None:
-    """Ignore Ctrl-C, which reaches every process of the terminal; the main one handles it."""
+_UNSENT = 74
+"""The exit code of a worker that could not send an item."""
+
+
+def _begin_worker(_worker: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the main one handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What cannot be sent would be dropped with a traceback, and waited for without end.
+    multiprocessing.queues.Queue._on_queue_feeder_error = _exit_unsent  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _exit_unsent(_queue: object, _error: Exception, _item: object) -> NoReturn:
+    os._exit(_UNSENT)
 
 
 T = TypeVar("T")

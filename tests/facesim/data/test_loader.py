@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import random
@@ -6,7 +7,8 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,9 @@ from torch import Tensor
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import DataError, FacesimError
+from facesim.errors import DataError
 from facesim.interfaces import CallableTransform, FaceTable, PairBatch
+from facesim.machine_errors import MachineError
 
 PREPROCESSING = Preprocessing(size=(8, 6), crop=(1, 0, 6, 8))
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
@@ -170,14 +173,73 @@ def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> 
     assert not multiprocessing.active_children()
 
 
-def test_a_killed_worker_is_said_to_be_one(table: FaceTable) -> None:
-    augmentation = Augmentation((CallableTransform(_die),), seed=0, epoch=0)
-    with pytest.raises(FacesimError, match="a process that decodes images was killed"):
+def _fill_shared_memory(image: Tensor) -> Tensor:
+    """As if /dev/shm were full."""
+
+    def fail(_storage: object) -> tuple[int, int]:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    torch.UntypedStorage._share_fd_cpu_ = fail  # type: ignore[method-assign]
+    return image
+
+
+@pytest.mark.parametrize(
+    ("transform", "text"),
+    [
+        (_die, r"a process that decodes images was killed by SIGKILL: probably memory ran out; "),
+        (
+            _fill_shared_memory,
+            r"a process .* could not hand them over: shared memory \(/dev/shm\), ",
+        ),
+    ],
+)
+def test_a_lost_worker_is_said_to_be_one(
+    table: FaceTable,
+    transform: Callable[[Tensor], Tensor],
+    text: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    augmentation = Augmentation((CallableTransform(transform),), seed=0, epoch=0)
+    with pytest.raises(MachineError, match=text):
         list(
             load_batches(
-                table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=1
+                table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=2
             )
         )
+    assert not multiprocessing.active_children()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_worker_that_dies_disturbs_nothing_but_the_loading(table: FaceTable) -> None:
+    loaded = load_images(table, np.arange(20), PREPROCESSING, batch_size=1, workers=2)
+    next(loaded)
+    for process in multiprocessing.active_children():
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:  # what must not be interrupted: a rename, a clean-up
+        pass
+    with pytest.raises(MachineError, match="was killed by SIGKILL"):
+        list(loaded)
+    assert not multiprocessing.active_children()
+
+
+def test_workers_that_cannot_all_be_started_are_ended(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fork, forked = os.fork, list[int]()
+
+    def one_only() -> int:
+        if forked:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        forked.append(1)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", one_only)
+    with pytest.raises(BlockingIOError):
+        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=1, workers=2))
+    assert not multiprocessing.active_children()
+    assert capfd.readouterr().err == ""
 
 
 def test_an_iterator_that_is_dropped_midway_ends_its_workers(table: FaceTable) -> None:
