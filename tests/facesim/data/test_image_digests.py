@@ -123,6 +123,17 @@ def test_an_unchanged_file_is_not_read_again(
     assert reads == []
 
 
+def test_a_file_that_has_just_been_put_there_is_read_again_however_old_it_says_it_is(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in range(len(table)):
+        os.utime(table.path(row), (0, 0))  # as a copy that keeps its times
+    image_digests(table)
+    reads = _reads(monkeypatch)
+    assert _digests(table) == _expected(table)
+    assert len(reads) == len(table)
+
+
 @pytest.mark.usefixtures("settled_at_once")
 def test_a_changed_file_is_read_again(table: FaceTable, monkeypatch: pytest.MonkeyPatch) -> None:
     image_digests(table)

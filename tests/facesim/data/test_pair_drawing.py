@@ -151,7 +151,12 @@ def test_a_class_that_is_not_asked_for_need_not_exist() -> None:
 
 @pytest.mark.parametrize(
     ("images", "pairs_per_image", "same_fraction", "expected"),
-    [(200, 1.0, 0.5, (100, 100)), (101, 0.1, 0.3, (3, 7)), (10, 0.1, 1.0, (1, 0))],
+    [
+        (200, 1.0, 0.5, (100, 100)),
+        (101, 0.1, 0.3, (3, 7)),
+        (101, 0.1, 0.37, (4, 6)),
+        (10, 0.1, 1.0, (1, 0)),
+    ],
 )
 def test_counts_are_the_nearest_whole_pairs(
     images: int, pairs_per_image: float, same_fraction: float, expected: tuple[int, int]

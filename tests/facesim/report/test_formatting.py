@@ -16,6 +16,7 @@ from facesim.report.formatting import (
     interval,
     metric_value,
     number,
+    over_seeds,
     percent,
     signed,
 )
@@ -95,6 +96,13 @@ def test_counts_follow_their_number() -> None:
 def test_large_numbers_have_no_exponent() -> None:
     assert number(123456.0) == "123,456"
     assert number(-1.01854) == "-1.019"
+
+
+def test_over_seeds_it_is_the_mean_and_the_deviation_of_a_sample() -> None:
+    assert over_seeds(Rate(), [0.80, 0.81, 0.82]) == "81.00% ± 1.00"
+    assert over_seeds(Separation(), [1.0, 3.0]) == "2 ± 1.414"
+    assert over_seeds(Rate(), [0.8]) == "80.00%"
+    assert over_seeds(Rate(), []) == "-"
 
 
 def test_a_difference_of_rates_is_in_points_and_says_which_run_is_better() -> None:

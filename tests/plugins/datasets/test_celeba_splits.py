@@ -62,6 +62,16 @@ def test_ratios_divide_the_identities_and_the_seed_decides_how(root: Path, tmp_p
         assert first != (tmp_path / "c" / f"{name}.csv").read_bytes()
 
 
+def test_ratios_divide_the_identities_that_have_images(root: Path, tmp_path: Path) -> None:
+    for image in range(15):
+        (root / "img_align_celeba" / f"{image}.jpg").unlink()
+    for seed in range(5):
+        report = write_celeba_splits(
+            root, out=tmp_path / str(seed), ratios=(0.6, 0.2, 0.2), seed=seed
+        )
+        assert _counts(report) == [(9, 3), (3, 1), (3, 1)]
+
+
 def test_missing_images_are_left_out_and_counted_with_how_to_get_them(root: Path) -> None:
     for image in (0, 18, 19, 20):
         (root / "img_align_celeba" / f"{image}.jpg").unlink()

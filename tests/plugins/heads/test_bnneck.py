@@ -60,6 +60,12 @@ def test_one_image_in_training_is_normalised_as_in_use_and_moves_no_statistics()
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
+def test_two_images_in_training_are_normalised_by_their_own_statistics() -> None:
+    embeddings = heads.spec("bnneck", out_dim=3).build(5)(torch.randn(2, 5))
+    torch.testing.assert_close(embeddings.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(embeddings.abs(), torch.ones(2, 3), atol=1e-2, rtol=0)
+
+
 @pytest.mark.parametrize("normalize", [False, True])
 def test_under_autocast_the_embedding_is_float32(normalize: bool) -> None:
     head = heads.spec("bnneck", normalize=normalize).build(5)

@@ -86,6 +86,7 @@ def test_one_class_alone_can_be_asked_for(same_fraction: float) -> None:
     assert len(rows(sampler, 1)) == 200
 
 
-def test_what_another_table_mined_is_refused() -> None:
+@pytest.mark.parametrize("images", [99, 101])
+def test_what_another_table_mined_is_refused(images: int) -> None:
     with pytest.raises(FacesimError, match="another training table"):
-        build().load_state_dict({"genuine": torch.zeros(3, dtype=torch.int64)})
+        build().load_state_dict({"genuine": torch.zeros(images, dtype=torch.int64)})

@@ -50,6 +50,14 @@ def test_an_identity_with_fewer_than_k_images_brings_all_of_them_together() -> N
     )
 
 
+def test_a_smaller_batch_may_come_at_any_place_of_an_epoch() -> None:
+    sampler = build(np.repeat(np.arange(7), 4), 8, 4)  # three batches of two people, one of one
+    places = {
+        [len(batch.images) for batch in sampler.batches(epoch)].index(4) for epoch in range(40)
+    }
+    assert places == {0, 1, 2, 3}
+
+
 def test_batches_hold_different_identities_and_nearly_equal_numbers_of_them() -> None:
     identities = np.repeat(np.arange(61), np.arange(61) % 12 + 1)
     sampler = build(identities, 32, 4)

@@ -51,6 +51,15 @@ def test_a_resumed_run_has_no_step_twice(tmp_path: Path) -> None:
     assert read == [(0, 0), (10, 10), (20, 20.5), (30, 30.5), (40, 40.5)]
 
 
+def test_of_a_row_per_step_those_after_the_checkpoint_go(tmp_path: Path) -> None:
+    killed = start(tmp_path)
+    for step in (1, 2, 3, 4):
+        killed.log({"train.loss": float(step)}, step)
+    start(tmp_path).log({"train.loss": 2.5}, 2)
+    read = [(int(row["step"]), float(row["train.loss"])) for row in rows(tmp_path)]
+    assert read == [(1, 1), (2, 2.5)]
+
+
 def test_what_was_logged_before_at_the_step_of_the_checkpoint_stays(tmp_path: Path) -> None:
     killed = start(tmp_path)
     killed.log({"train.loss": 1.0}, 10)

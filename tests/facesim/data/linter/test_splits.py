@@ -83,6 +83,14 @@ def test_thresholds_from_the_images_that_they_are_reported_on() -> None:
     assert set(by_rule(findings)) == {"image_in_two_splits"}
 
 
+def test_a_val_that_is_a_part_of_test_is_no_test_of_the_same_images() -> None:
+    findings = Findings({})
+    digests = {"val": contents("a", "b"), "test": contents("a", "b", "c")}
+    larger = table(("e0.jpg", "di"), ("e1.jpg", "eve"), ("e2.jpg", "flo"))
+    lint_same_images({"val": VAL, "test": larger}, digests, findings)
+    assert set(by_rule(findings)) == {"image_in_two_splits"}
+
+
 @pytest.mark.parametrize("rule", ["identity_in_two_splits", "image_in_two_splits"])
 def test_a_rule_may_be_off(rule: Rule) -> None:
     findings = Findings({rule: "off"})
