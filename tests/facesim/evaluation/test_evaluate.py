@@ -8,6 +8,7 @@ from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import OperatingPoint, choose_operating_points
 from facesim.evaluation.evaluate import (
+    SAMPLED_INTERVAL_NAME,
     MetricQuery,
     Resampling,
     Thresholds,
@@ -15,6 +16,7 @@ from facesim.evaluation.evaluate import (
     evaluate_scores,
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME
+from facesim.evaluation.threshold_spread import ThresholdSpread
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult
@@ -226,6 +228,31 @@ def test_a_metric_may_read_the_single_comparisons_and_their_weights() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < scored.scores.mean() < found.high
+
+
+class Counting(MeanScore):
+    """Notes how many comparisons it is measured on, at which threshold."""
+
+    at_threshold = True
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, int]] = []
+
+    def value(self, roc: Roc, threshold: float) -> float:
+        self.seen.append((threshold, roc.genuine + roc.impostor))
+        return float(roc.genuine)
+
+
+def test_a_sampled_pair_counts_for_all_that_it_stands_for() -> None:
+    scored, metric = draw(), Counting()
+    stands_for = np.where(scored.same, 1, 5)
+    spread = ThresholdSpread(thresholds=(0.1, 0.2), effective_identities=20.0)
+    points = [OperatingPoint(name="best_accuracy", threshold=0.5, spread=spread)]
+    resampling = Resampling(scored, 0, 50, stands_for, points)
+    (found,) = resampling.with_intervals({(metric, 0.5): Estimate(value=300.0)}).values()
+    assert found.interval == SAMPLED_INTERVAL_NAME
+    assert [seen for seen in metric.seen if seen[0] != 0.5] == [(0.1, 1800), (0.2, 1800)]
+    assert max(count for _, count in metric.seen) == 1800
 
 
 class Undefined(MeanScore):

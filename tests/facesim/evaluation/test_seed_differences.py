@@ -144,3 +144,10 @@ def test_equal_systems_are_seldom_called_different_whatever_the_seeds(seeds: int
         found = judged(MeanLoss(), [0.0] * seeds, differences.tolist(), paired=True, people=known)
         false += found.better is not None
     assert false / repeats < 0.05 + 3 * math.sqrt(0.05 * 0.95 / repeats)
+
+
+def test_one_seed_on_either_side_has_no_verdict() -> None:
+    for first, second in ((runs(0.5, 1), runs(2.5, 3)), (runs(0.5, 3), runs(2.5, 1))):
+        found = compared(first, second, paired=False)
+        assert (found.low or 0) > 0
+        assert (found.better, found.reason, found.seeds_error) == (None, ONE_SEED, None)

@@ -184,3 +184,26 @@ def test_without_resamples_there_are_rates_and_no_intervals() -> None:
 def test_the_result_survives_json() -> None:
     slices = measured([HARD, GLASSES])
     assert Slices.model_validate_json(slices.model_dump_json()) == slices
+
+
+@pytest.mark.parametrize(("pairs", "few"), [(30, False), (29, True)])
+def test_thirty_pairs_of_either_kind_are_enough_to_be_compared(pairs: int, *, few: bool) -> None:
+    """Of each of two values, as many genuine and impostor pairs of people of their own."""
+    people = np.arange(4 * pairs).repeat(2)
+    genuine = people[: 4 * pairs].reshape(-1, 2)
+    impostor = np.stack([people[4 * pairs :][::2], np.roll(people[4 * pairs :][::2], 2)], axis=1)
+    first, second = np.concatenate([genuine, impostor]).T
+    rows = np.arange(2 * len(first)).reshape(-1, 2)
+    codes = np.repeat(np.arange(len(first)) % 2, 2)
+    found = measure_slices(
+        [AttributeValues("skin", ("light", "dark"), codes)],
+        rows,
+        LabelledScores.of(np.zeros(len(first)), first == second, first, second),
+        threshold=1.0,
+        seed=0,
+        resamples=0,
+    )
+    assert [(each.genuine, each.impostor, each.few_pairs) for each in found.slices] == [
+        (pairs, pairs, few)
+    ] * 2
+    assert (found.worst_gap is None) == few

@@ -102,6 +102,23 @@ def test_with_val_drawn_again_intervals_at_its_threshold_are_wider_and_others_ha
         assert (at.tar.procedure is not None) == (at.threshold is not None)
 
 
+def test_the_threshold_s_error_is_the_deviation_over_the_thresholds_of_its_own_rule() -> None:
+    points = points_with_spread(draw(1))
+    scored = draw(2)
+    result = evaluate_scores(scored, METRICS, thresholds=Thresholds(points, "val"), resamples=50)
+    roc = scored.roc()
+    measured = 0
+    for at in result.operating_points:
+        if at.tar.procedure is None:
+            continue
+        spread = next(each.spread for each in points if each.threshold == at.threshold)
+        assert spread is not None
+        rates = [roc.at(threshold).tar for threshold in spread.thresholds]
+        assert at.tar.procedure.threshold_error == pytest.approx(np.std(rates, ddof=1))
+        measured += 1
+    assert measured > 2
+
+
 def test_without_a_spread_there_is_no_interval_of_the_procedure() -> None:
     points = [at.model_copy(update={"spread": None}) for at in points_with_spread(draw(1))]
     result = evaluate_scores(draw(2), METRICS, thresholds=Thresholds(points, "val"), resamples=50)

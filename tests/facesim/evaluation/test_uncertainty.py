@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facesim.evaluation.intervals import student_t_quantile, wilson_interval
 from facesim.evaluation.uncertainty import (
     FEWEST_EFFECTIVE_IDENTITIES,
     Composition,
@@ -132,3 +133,37 @@ def test_of_equally_present_people_the_variance_has_one_degree_of_freedom_less()
     counts = (np.full(12, 4), np.zeros(12, np.int64))
     found = deletions.uncertainty(0, Composition((48, 0), (12.0, 0.0), counts))
     assert found.degrees == pytest.approx(11)
+
+
+def test_of_a_difference_what_is_an_impostor_pair_s_own_counts_once() -> None:
+    """By the jackknife over identities it counts twice, once with either identity."""
+    random = np.random.default_rng(0)
+    identities, genuine, impostor = (
+        scale * random.normal(size=(12, 1)) for scale in (1.0, 0.1, 0.5)
+    )
+
+    def jackknife(values: np.ndarray) -> float:
+        return float(np.square(values - values.mean()).mean() * 11)
+
+    deletions = Deletions(identities, NO_PAIRS, (genuine, impostor), np.zeros((1, 1)))
+    found = deletions.uncertainty(0, Composition((30, 30), (12.0, 12.0)))
+    assert found.variance == pytest.approx(jackknife(identities) - jackknife(impostor))
+    quiet = Deletions(0.1 * identities, NO_PAIRS, (genuine, impostor), np.zeros((1, 1)))
+    found = quiet.uncertainty(0, Composition((30, 30), (12.0, 12.0)))
+    assert found.variance == pytest.approx(jackknife(genuine) + jackknife(impostor))
+
+
+def test_an_interval_is_student_s_with_the_degrees_of_its_variance() -> None:
+    interval = of(10).interval(0.8, is_rate=False)
+    reach = student_t_quantile(0.975, 9) * 0.03
+    assert (interval.low, interval.high) == pytest.approx((0.8 - reach, 0.8 + reach))
+
+
+def test_the_expectation_adds_its_degrees_of_freedom_to_a_rate_s() -> None:
+    interval = of(10).interval(0.8, is_rate=True)
+    expected = wilson_interval(0.8, 0.16 / 0.0009, quantile=student_t_quantile(0.975, 9 + 2))
+    assert (interval.low, interval.high) == pytest.approx(expected)
+
+
+def test_what_is_expected_never_makes_a_rate_more_certain() -> None:
+    assert replace(of(6), expected=0.0).moderated == 0.0009

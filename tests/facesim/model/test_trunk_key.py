@@ -16,7 +16,13 @@ from facesim.data import preprocessing
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Normalization
-from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
+from facesim.model.trunk_key import (
+    Fingerprint,
+    TrunkRecipe,
+    code_digest,
+    trunk_digest,
+    weights_digest,
+)
 
 RECIPE = TrunkRecipe(Preprocessing((8, 8)))
 
@@ -67,6 +73,17 @@ def test_one_bit_of_one_weight_matters() -> None:
     weight.view(torch.int32)[0] ^= 1
 
     assert trunk_key(backbone, RECIPE) != KEY
+
+
+def test_which_weight_has_which_value_matters() -> None:
+    def named(*names: str) -> nn.Module:
+        module = nn.Module()
+        for value, name in enumerate(names):
+            module.register_parameter(name, nn.Parameter(torch.tensor(float(value))))
+        return module
+
+    assert weights_digest(named("a", "b")) == weights_digest(named("a", "b"))
+    assert weights_digest(named("a", "b")) != weights_digest(named("b", "a"))
 
 
 def test_a_statistic_of_batch_normalization_matters() -> None:

@@ -33,6 +33,18 @@ def test_adamw_weight_decay_does_not_pass_through_the_gradient() -> None:
     assert weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5))
 
 
+def test_defaults_are_those_of_the_papers() -> None:
+    def settings(name: str, **given: float) -> dict[str, object]:
+        weight = torch.nn.Parameter(torch.zeros(1))
+        return optimizers.spec(name, **given).build([{"params": [weight]}]).defaults
+
+    moments = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8}
+    assert settings("adam").items() >= {**moments, "weight_decay": 0.0}.items()
+    assert settings("adamw").items() >= {**moments, "weight_decay": 0.01}.items()
+    plain = {"momentum": 0.9, "nesterov": False, "weight_decay": 0.0}
+    assert settings("sgd", lr=0.1).items() >= plain.items()
+
+
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_steps_follow_the_momentum(nesterov: bool) -> None:
     weight = torch.nn.Parameter(torch.tensor([2.0]))
