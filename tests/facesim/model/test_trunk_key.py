@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from facesim.data import preprocessing
@@ -183,3 +184,13 @@ def test_the_version_of_a_package_that_gives_the_code_matters(
     before = trunk_key(_backbone(made.Trunk), RECIPE)
     monkeypatch.setattr(made, "__version__", "2.0", raising=False)
     assert trunk_key(_backbone(made.Trunk), RECIPE) != before
+
+
+def test_the_version_of_a_library_with_architectures_matters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trunk = torchvision.ops.Conv2dNormActivation
+    before = trunk_key(_backbone(lambda: trunk(3, 4)), RECIPE)
+    assert trunk_key(_backbone(lambda: trunk(3, 4)), RECIPE) == before
+    monkeypatch.setattr(torchvision, "__version__", "another")
+    assert trunk_key(_backbone(lambda: trunk(3, 4)), RECIPE) != before
