@@ -41,18 +41,16 @@ class CsvColumns:
     """The rows of a CSV file.
 
     Attributes:
-        path: the file.
-        text: all of it, to find the line of a row when one is asked for.
+        path: the file; read again to find the line of a row when one is asked for.
         frame: the columns as text; required ones without surrounding spaces and never empty.
     """
 
     path: Path
-    text: str
     frame: pd.DataFrame
 
     def place(self, row: int) -> str:
-        """File and line of a row: ``train.csv:17``. Reads the text up to it."""
-        line, _ = next(islice(_records(self.text), row + 1, None))
+        """File and line of a row: ``train.csv:17``."""
+        line, _ = next(islice(_records(read_text(self.path)), row + 1, None))
         return f"{self.path}:{line}"
 
     def attributes(self, without: Sequence[str]) -> pd.DataFrame:
@@ -79,7 +77,7 @@ def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
     if not header:
         raise DataError(f"{path}: it is empty; its first line must be `{','.join(required)}`")
     _check_header(f"{path}:{line}", header, required)
-    columns = CsvColumns(path, text, _parse(path, text, header, line))
+    columns = CsvColumns(path, _parse(path, text, header, line))
     for name in required:
         columns.frame[name] = columns.frame[name].str.strip()
         empty = (columns.frame[name] == "").to_numpy()
@@ -124,7 +122,7 @@ def _parse(path: Path, text: str, header: list[str], header_line: int) -> pd.Dat
         with warnings.catch_warnings():
             warnings.simplefilter("error", ParserWarning)
             frame = pd.read_csv(
-                io.StringIO(text),
+                io.BytesIO(text.encode()),  # a StringIO takes four bytes for each character
                 header=None,
                 names=header,
                 index_col=False,

@@ -61,18 +61,27 @@ class DigestCache:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def get_many(self, folders: Iterable[bytes]) -> dict[tuple[bytes, bytes], CachedDigest]:
-        """The cached digests of all files in some folders, by folder and name.
+    def get_many(
+        self, files: Iterable[tuple[bytes, bytes]]
+    ) -> dict[tuple[bytes, bytes], CachedDigest]:
+        """The cached digests of some files, by folder and name; of neighbours in a folder, too.
 
         Raises:
             FacesimError: the database cannot be opened or stays locked.
         """
-        query = "SELECT * FROM files WHERE folder = ?"
+        ranges: dict[bytes, tuple[bytes, bytes]] = {}
+        for folder, name in files:
+            first, last = ranges.get(folder, (name, name))
+            ranges[folder] = min(first, name), max(last, name)
+        query = "SELECT * FROM files WHERE folder = ? AND name BETWEEN ? AND ?"
         try:
             with self._connection() as connection:
-                found = (row for each in folders for row in connection.execute(query, (each,)))
-                files = [_checked(*row) for row in found]
-            return {(file.folder, file.name): file for file in files}
+                found = (
+                    _checked(*row)
+                    for folder, names in ranges.items()
+                    for row in connection.execute(query, (folder, *names))
+                )
+                return {(file.folder, file.name): file for file in found}
         except _DamagedError as damage:
             self._delete(damage)
             return {}

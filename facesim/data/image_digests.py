@@ -2,11 +2,16 @@
 
 import hashlib
 import os
+import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +21,7 @@ from facesim.data.decoding import MAX_FILE_BYTES
 from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
+from facesim.machine_errors import MachineError
 from facesim.paths import cache_dir
 from facesim.processes import ignore_progress
 
@@ -24,7 +30,12 @@ Digests = npt.NDArray[np.uint8]
 
 DIGEST_BYTES = 16
 
-_FILES_AT_A_TIME = 2048
+_FILES_AT_A_TIME = 8192
+_FILES_PER_THREAD = 64  # fewer would wait for Python's lock more than for the disk
+_THREADS = 4
+
+_WORTH_PROCESSES = 16_384
+"""Files from which on starting processes takes less time than it saves."""
 
 _SETTLED_NS = 2_000_000_000
 """A file that changes again within a tick of its clock, at most two seconds, looks unchanged."""
@@ -34,7 +45,8 @@ def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_prog
     """The BLAKE2b digest of every image file of a table.
 
     A file is read again only if its size, modification time, change time or inode has changed; an
-    unchanged one costs a ``stat``. The digests are cached in :func:`facesim.paths.cache_dir`.
+    unchanged one costs a ``stat``. The digests are cached in :func:`facesim.paths.cache_dir`. Many
+    files are read by several processes.
 
     Args:
         table: the images; a file may be in several rows.
@@ -45,25 +57,46 @@ def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_prog
 
     Raises:
         DataError: a file cannot be read; the text names it.
+        MachineError: a process that reads files was killed.
         FacesimError: the cache cannot be opened or written.
     """
-    cache = DigestCache(cache_dir() / "image-digests-1.sqlite")
+    files = table.files
+    # By folder, and by name within it: neighbours in the cache as well.
+    order = np.arange(len(files)) if (files[:-1] <= files[1:]).all() else np.argsort(files)
+    parts = np.split(order, np.arange(_FILES_AT_A_TIME, len(order), _FILES_AT_A_TIME))
+    read = partial(_digests_of, table.root.absolute())
     digests = np.empty((len(table), DIGEST_BYTES), dtype=np.uint8)
-    with ThreadPoolExecutor() as pool:
-        for folders in _groups(_rows_by_folder(table)):
-            known = cache.get_many(folders)
-            rows = [(folder, row) for folder, inside in folders.items() for row in inside]
-            for start in range(0, len(rows), _FILES_AT_A_TIME):
-                part = rows[start : start + _FILES_AT_A_TIME]
-                files = [
-                    (folder, os.fsencode(table.files[row].rpartition("/")[2]))
-                    for folder, row in part
-                ]
-                found = b"".join(file.digest for file in _digest_files(files, known, pool, cache))
-                positions = [row for _, row in part]
-                digests[positions] = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
-                advance(len(part))
+    with _mapped(read, (files[part] for part in parts), len(files)) as found:
+        for part, content in zip(parts, found, strict=True):
+            digests[part] = np.frombuffer(content, np.uint8).reshape(-1, DIGEST_BYTES)
+            advance(len(part))
     return digests
+
+
+@contextmanager
+def _mapped(
+    read: Callable[[npt.NDArray[Any]], bytes], parts: Iterator[npt.NDArray[Any]], files: int
+) -> Iterator[Iterator[bytes]]:
+    """``map(read, parts)``, in processes where there are many files."""
+    if files < _WORTH_PROCESSES:
+        yield map(read, parts)
+        return
+    workers = min(os.cpu_count() or 1, 8)
+    with ProcessPoolExecutor(workers, initializer=_ignore_interrupts) as pool:
+        found = pool.map(read, parts)
+        try:
+            yield found
+        except BrokenProcessPool:
+            raise MachineError(
+                "a process that reads images was killed; probably memory ran out"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ignore Ctrl-C, which reaches every process of the terminal; the main one handles it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class TableDigests:
@@ -96,41 +129,33 @@ def digest_file(path: Path) -> bytes:
         raise _unreadable(os.fsencode(path), error) from None
 
 
-def _rows_by_folder(table: FaceTable) -> dict[bytes, list[int]]:
-    folders: dict[str, list[int]] = {}
-    for row, file in enumerate(table.files.tolist()):
-        folders.setdefault(file.rpartition("/")[0], []).append(row)
-    root = table.root.absolute()
-    return {os.fsencode(root / inside): rows for inside, rows in folders.items()}
-
-
-def _groups(folders: dict[bytes, list[int]]) -> Iterator[dict[bytes, list[int]]]:
-    """Group small folders: a data set may have one for each of a hundred thousand people."""
-    group: dict[bytes, list[int]] = {}
-    rows = 0
-    for folder, inside in folders.items():
-        group[folder] = inside
-        rows += len(inside)
-        if rows >= _FILES_AT_A_TIME:
-            yield group
-            group, rows = {}, 0
-    if group:
-        yield group
-
-
-def _digest_files(
-    files: list[tuple[bytes, bytes]],
-    known: dict[tuple[bytes, bytes], CachedDigest],
-    pool: ThreadPoolExecutor,
-    cache: DigestCache,
-) -> list[CachedDigest]:
-    """The digests of some files by folder and name, from the cache where it is still valid."""
-    unread = {file for file in files if not _unchanged(b"/".join(file), known.get(file))}
+def _digests_of(root: Path, files: npt.NDArray[Any]) -> bytes:
+    """The digests of some files, from the cache where they are still valid: 16 bytes for each."""
+    located = _located(root, files)
+    cache = DigestCache(cache_dir() / "image-digests-1.sqlite")
+    known = cache.get_many(located)
+    unread = sorted({file for file in located if not _unchanged(b"/".join(file), known.get(file))})
     if unread:
-        fresh = list(pool.map(_read, sorted(unread)))
+        starts = range(0, len(unread), _FILES_PER_THREAD)
+        parts = [unread[start : start + _FILES_PER_THREAD] for start in starts]
+        with ThreadPoolExecutor(_THREADS) as pool:  # hides the latency of a disk
+            fresh = [each for part in pool.map(_read_all, parts) for each in part]
         known.update(((file.folder, file.name), file) for file, _ in fresh)
         cache.put_many(file for file, settled in fresh if settled)
-    return [known[file] for file in files]
+    return b"".join([known[file].digest for file in located])
+
+
+def _located(root: Path, files: npt.NDArray[Any]) -> list[tuple[bytes, bytes]]:
+    """Folder and name of each file."""
+    folders: dict[bytes, bytes] = {}
+    located = []
+    for file in os.fsencode("\0".join(files.tolist())).split(b"\0"):
+        inside, _, name = file.rpartition(b"/")
+        folder = folders.get(inside)
+        if folder is None:
+            folder = folders[inside] = os.fsencode(root / os.fsdecode(inside))
+        located.append((folder, name))
+    return located
 
 
 def _unchanged(path: bytes, known: CachedDigest | None) -> bool:
@@ -139,6 +164,10 @@ def _unchanged(path: bytes, known: CachedDigest | None) -> bool:
         return known is not None and _signature(os.stat(path)) == known.signature  # noqa: PTH116
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _read_all(files: list[tuple[bytes, bytes]]) -> list[tuple[CachedDigest, bool]]:
+    return [_read(file) for file in files]
 
 
 def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[CachedDigest, bool]:

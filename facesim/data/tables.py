@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import pandas as pd
 
 from facesim.errors import DataError, did_you_mean
 from facesim.interfaces import FaceTable, PairSet
+
+_NAMES_AT_A_TIME = 1 << 16  # their strings take more memory than the table's columns
 
 
 def folders_of(files: Iterable[str]) -> set[str]:
@@ -32,10 +35,11 @@ def on_disk(root: Path, folders: set[str], files: "pd.Index[str]") -> npt.NDArra
     """
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder of images")
-    listing = [name for folder in folders for name in _names(root, folder)]
-    rows = files.get_indexer(pd.Index(listing, dtype=object))
     present = np.zeros(len(files), dtype=bool)
-    present[rows[rows >= 0]] = True
+    listing = (name for folder in folders for name in _names(root, folder))
+    while names := list(islice(listing, _NAMES_AT_A_TIME)):
+        rows = files.get_indexer(pd.Index(names, dtype=object))
+        present[rows[rows >= 0]] = True
     return present
 
 

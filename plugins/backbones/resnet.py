@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torchvision
 from pydantic import Field
 from torch import nn
 
@@ -42,11 +41,13 @@ def resnet(
     Raises:
         FacesimError: the weights cannot be loaded, or the fourth stage has fewer blocks.
     """
-    model = torchvision.models.get_model(f"resnet{depth}", weights=None)
+    from torchvision import models  # takes as long to import as torch
+
+    model = models.get_model(f"resnet{depth}", weights=None)
     features = model.fc.in_features
     if weights != "none":
         # Of torchvision's two versions the one of the papers that build on ResNet.
-        offered = torchvision.models.get_model_weights(f"resnet{depth}")["IMAGENET1K_V1"]
+        offered = models.get_model_weights(f"resnet{depth}")["IMAGENET1K_V1"]
         if weights == "imagenet":
             weights = torchvision_file(offered, "resnet", f"ResNet-{depth}")
         load_weights(model, weights, classifier="fc")

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import nn
-from torchvision import models
 
 from facesim import Backbone, FacesimError, Normalization, backbones, did_you_mean
 from facesim_plugins.backbones._dry_run import output_shape
@@ -74,6 +73,8 @@ def torchvision(
         FacesimError: there is no such model, it cannot be split there or has no feature maps, or
             its weights cannot be loaded.
     """
+    from torchvision import models  # takes as long to import as torch
+
     who = f"backbone torchvision: {model}"
     family = _family(model)
     offered: Any = models.get_model_weights(model).DEFAULT
@@ -119,6 +120,8 @@ def _remove_dropout_before(network: nn.Module, classifier: str) -> None:
 
 def _family(model: str) -> str:
     """The name of torchvision's module that builds the model."""
+    from torchvision import models
+
     families: dict[str, str] = {
         name: models.get_model_builder(name).__module__.split(".")[-1]
         for name in models.list_models(models)

@@ -17,6 +17,7 @@ from facesim.data import image_digests as module
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
+from facesim.machine_errors import MachineError
 from facesim.paths import cache_dir
 
 CONNECT = sqlite3.connect
@@ -100,6 +101,62 @@ def test_every_row_gets_the_digest_of_its_file(table: FaceTable) -> None:
     assert digests.shape == (4, 16)
     assert digests.dtype == np.uint8
     assert [row.tobytes() for row in digests] == _expected(table)
+
+
+def test_rows_in_any_order_and_folder_get_theirs(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FILES_AT_A_TIME", 2)
+    shuffled = _table(table.root, [NAMES[row] for row in (2, 0, 3, 1)])
+    assert _digests(shuffled) == _expected(shuffled)
+    assert _digests(shuffled) == _expected(shuffled)
+
+
+@pytest.fixture
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(module, "_FILES_AT_A_TIME", 2)
+
+
+@pytest.mark.usefixtures("in_processes", "settled_at_once")
+def test_many_files_are_read_by_other_processes_and_cached(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = _reads(monkeypatch)
+    assert _digests(table) == _expected(table)
+    assert here == []
+    (table.root / "a.jpg").write_bytes(b"changed")
+    monkeypatch.setattr(module, "_WORTH_PROCESSES", 100)
+    assert _digests(table) == _expected(table)
+    assert here == [b"a.jpg"]
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_a_file_that_another_process_cannot_read_is_named(table: FaceTable) -> None:
+    table.path(3).unlink()
+    with pytest.raises(DataError, match=r"er/d\.jpg: cannot be read: No such file"):
+        image_digests(table)
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_a_killed_process_is_an_error_of_the_machine(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_read", lambda file: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(MachineError, match="a process that reads images was killed"):
+        image_digests(table)
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_work_that_is_stopped_leaves_no_process(table: FaceTable) -> None:
+    def stop(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        image_digests(table, stop)
+    for process in multiprocessing.active_children():
+        process.join(timeout=20)
+        assert not process.is_alive()
 
 
 def test_a_file_in_two_rows_is_read_once(table: FaceTable, monkeypatch: pytest.MonkeyPatch) -> None:
