@@ -32,7 +32,7 @@ class Provenance(JsonModel):
     Attributes:
         preprocessing: from image files to pixels, as JSON: crop and size.
         score: the loss, whose score compares two embeddings, as JSON: its name and parameters.
-        checkpoint: digest of the weights.
+        checkpoint: digest of the weights; of the checkpoint's file in files of before.
         normalization: mean and standard deviation of the pixels of each channel.
         plugins: backbone, head and loss; None in files of before, which did not say.
     """

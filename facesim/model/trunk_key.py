@@ -86,8 +86,13 @@ def trunk_digest(backbone: Backbone) -> str:
 
 def weights_digest(modules: nn.Module, further: Iterable[tuple[str, Tensor]] = ()) -> str:
     """32 hexadecimal digits of parameters and buffers, with their names, shapes and types."""
+    return tensors_digest((*further, *_tensors(modules)))
+
+
+def tensors_digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """32 hexadecimal digits of tensors, with their names, shapes and types."""
     digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in (*further, *_tensors(modules)):
+    for name, tensor in tensors:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         # numpy has no bfloat16.
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from facesim.atomic import sha256_of
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration
 from facesim.interfaces import Tracker
@@ -20,6 +19,7 @@ from facesim.training.checkpoint import (
     Progress,
     read_checkpoint,
     restore_checkpoint,
+    trained_digest,
 )
 from facesim.training.determinism import deterministic
 from facesim.training.stop import (
@@ -159,4 +159,5 @@ def own_result(directory: RunDirectory) -> EvaluationResult | None:
     chosen = read_json(calibration, Calibration, remedy=EVALUATE_AGAIN)
     if result is None or chosen is None or not best.exists():
         return None
-    return result if chosen.provenance.checkpoint == sha256_of(best) else None
+    made_by = chosen.provenance.checkpoint
+    return result if made_by == trained_digest(best, like=made_by) else None

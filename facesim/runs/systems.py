@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.atomic import sha256_of
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
@@ -31,6 +30,7 @@ from facesim.runs.directory import EVALUATE_AGAIN, RunFile
 from facesim.runs.evaluation_plan import EvaluationPlan
 from facesim.seeds import derive_seed
 from facesim.training.build import Split
+from facesim.training.checkpoint import trained_digest
 from facesim.training.make_inputs import embedding_recipe, make_inputs
 from facesim.version import installed_version
 
@@ -175,7 +175,7 @@ def calibration_of_the_run(
             f"{run} has no thresholds yet; evaluate its own test data first, with "
             f"`facesim eval {run}`"
         )
-    now = provenance(plan, network)
+    now = provenance(plan, network, like=calibration.provenance.checkpoint)
     try:
         for note in calibration.check_applies_to(now):
             say(f"{file}: {note}")
@@ -190,8 +190,14 @@ def calibration_of_the_run(
     return calibration
 
 
-def provenance(plan: EvaluationPlan, network: SiameseNetwork) -> Provenance:
-    """What the scores of an evaluation are made with."""
+def provenance(plan: EvaluationPlan, network: SiameseNetwork, like: str = "") -> Provenance:
+    """What the scores of an evaluation are made with.
+
+    Args:
+        plan: of the evaluation.
+        network: with the weights of the plan's checkpoint.
+        like: the digest of a checkpoint that this one's is to be compared with.
+    """
     experiment = plan.experiment
     specs: dict[str, Spec[Any]] = {
         "backbone": experiment.backbone,
@@ -201,7 +207,7 @@ def provenance(plan: EvaluationPlan, network: SiameseNetwork) -> Provenance:
     return Provenance(
         preprocessing=Preprocessing.of(experiment.image).provenance,
         score=json.dumps(experiment.loss.as_node(), sort_keys=True),
-        checkpoint=sha256_of(plan.directory.checkpoints.file(plan.checkpoint)),
+        checkpoint=trained_digest(plan.directory.checkpoints.file(plan.checkpoint), like),
         normalization=asdict(network.backbone.normalization),
         plugins={place: _plugin(spec) for place, spec in specs.items()},
     )

@@ -1,5 +1,6 @@
 """Checkpoints: one file each, with everything that training changes."""
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,17 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from facesim.atomic import replacing, require_unchanged
+from facesim.atomic import require_unchanged, sha256_of
 from facesim.bounded import require_file
 from facesim.errors import FacesimError
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
+from facesim.model.trunk_key import tensors_digest
+from facesim.training.tensor_file import save_tensors
 
 FORMAT = 2
 LAST, BEST = "last", "best"
+_SHA256_DIGITS = 64
 
 
 @dataclass
@@ -111,11 +115,7 @@ def save_checkpoint(path: Path, state: TrainingState, progress: Progress) -> Non
         "sampler": state.sampler.state_dict() if isinstance(state.sampler, MiningSampler) else {},
         "progress": asdict(progress),
     }
-    try:
-        with replacing(path) as file:
-            torch.save(content, file)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise FacesimError(f"cannot write the checkpoint {path}: {error}") from None
+    save_tensors(path, content)
 
 
 def restore_checkpoint(path: Path, state: TrainingState) -> Progress:
@@ -193,3 +193,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     return content
+
+
+def trained_digest(path: Path, like: str = "") -> str:
+    """Digest of a checkpoint's weights, those of the trunk included: what its scores depend on.
+
+    Args:
+        path: the checkpoint.
+        like: a digest that it is to be compared with. Before, that was the SHA-256 of the file,
+            and is so again where this is one.
+
+    Raises:
+        FacesimError: it cannot be read.
+    """
+    content = read_checkpoint(path)
+    if len(like) == _SHA256_DIGITS:
+        return sha256_of(path)
+    parts = f"{content['trunk']} {tensors_digest(sorted(content['network'].items()))}"
+    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
-from facesim.atomic import link_file, replacing, require_unchanged
+from facesim.atomic import link_file, require_unchanged
 from facesim.bounded import require_file
 from facesim.errors import FacesimError
 from facesim.model.network import SiameseNetwork
+from facesim.training.tensor_file import save_tensors
 
 
 def save_trunk(path: Path, network: SiameseNetwork) -> None:
@@ -18,11 +19,7 @@ def save_trunk(path: Path, network: SiameseNetwork) -> None:
     """
     if not network.backbone.has_trunk:
         return
-    try:
-        with replacing(path) as file:
-            torch.save(network.backbone.trunk.state_dict(), file)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise FacesimError(f"cannot write the trunk's weights to {path}: {error}") from None
+    save_tensors(path, network.backbone.trunk.state_dict())
 
 
 def share_trunk(path: Path, folder: Path, network: SiameseNetwork) -> None:
