@@ -82,6 +82,7 @@ def link_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
     _enter_into_manifest(temporary, target)
     temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # a rename to a link of the same file does nothing
 
 
 def sha256_of(path: Path) -> str:

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
 from pydantic.errors import PydanticUserError
 from pydantic_core import to_json
 
@@ -67,7 +74,7 @@ def parameters_model(
             fields[parameter.name] = _field(parameter, factory, of_parameter)
     model = _model(f"{name}_{kind}", summary(factory), fields, f"{where}: {kind} {name!r}")
     _check_defaults(model, name, f"{where}: {kind} {name!r}")
-    return model
+    return _with_floats(model, fields)
 
 
 def docstring(factory: Callable[..., Any]) -> str:
@@ -198,3 +205,20 @@ def _check_defaults(model: type[BaseModel], name: str, where: str) -> None:
                     f"{where}, parameter {parameter!r}: its default {defaults[parameter]!r} "
                     f"does not fit its annotation: {detail['msg']}"
                 ) from None
+
+
+def _with_floats(model: type[M], fields: dict[str, Any]) -> type[M]:
+    """The model with 0.0 for a default of 0 where that is a float's.
+
+    So an experiment is the same before it is written and after it is read.
+    """
+    changes = False
+    for key, (annotation, default) in fields.items():
+        numbers = default if isinstance(default, tuple) else (default,)
+        if any(type(number) is int for number in numbers):
+            valid = TypeAdapter(annotation).validate_python(default)
+            changes |= repr(valid) != repr(default)
+            model.model_fields[key].default = valid
+    if changes:
+        model.model_rebuild(force=True)
+    return model

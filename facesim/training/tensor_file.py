@@ -52,7 +52,7 @@ def _without_identity(value: Any, storages: set[int]) -> Any:
 
 
 def _of_its_own(tensor: Tensor, storages: set[int]) -> Tensor:
-    """The tensor, alone in its memory; the layout of dense ones stays, convolutions depend on it."""
+    """The tensor, alone in its memory, with the layout that a dense one had."""
     storage = tensor.untyped_storage()
     shared = storage.data_ptr() in storages or storage.nbytes() != tensor.nbytes
     owned = tensor.clone() if shared else tensor

@@ -40,8 +40,10 @@ class TensorBoard(Tracker):
     def log(self, values: dict[str, float], step: int) -> None:
         """Scalars at a step; ``train.loss`` is shown as ``loss`` in the group ``train``."""
         if self._writer is None:
-            # Only now is it known where a resumed run continues.
-            self._writer = self._open(str(self._folder), purge_step=step)
+            # Only now is it known where a resumed run continues. A step's training values come
+            # first: with them all of the step is logged again, and without them they stay.
+            again = any(name.startswith("train.") for name in values)
+            self._writer = self._open(str(self._folder), purge_step=step if again else step + 1)
             self._writer.add_text("experiment", self._experiment, step)
         for name, value in values.items():
             self._writer.add_scalar(name.replace(".", "/", 1), value, step)

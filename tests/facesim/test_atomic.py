@@ -196,3 +196,10 @@ def test_content_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_is
     monkeypatch.setattr(Path, "replace", renamed)
     write_text(tmp_path / "a", "all of it")
     assert happened == ["flushed all of it", "renamed", "flushed folder"]
+
+
+def test_a_link_to_what_is_linked_already_leaves_no_temporary_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "last", "content")
+    for _ in range(2):
+        link_file(tmp_path / "last", tmp_path / "best")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last"]

@@ -61,6 +61,15 @@ def test_a_dataclass() -> None:
     assert fields(Mine, "dim") == {"margin": float}
 
 
+def test_a_whole_number_as_default_of_a_float_is_that_float() -> None:
+    def factory(
+        *, decay: Annotated[float, Field(ge=0)] = 0, betas: tuple[float, float] = (0, 0.5)
+    ) -> None: ...
+
+    expected = "{'name': 'mine', 'decay': 0.0, 'betas': (0.0, 0.5)}"
+    assert repr(model_of(factory)(name="mine").model_dump()) == expected
+
+
 def test_a_partial_gives_new_defaults() -> None:
     def mine(dim: int, *, margin: float, power: int = 2) -> Any: ...
 

@@ -27,7 +27,7 @@ def shared_and_not() -> tuple[dict[str, Any], dict[str, Any]]:
     return shared, {
         "weights": weights.clone(),
         "again": weights.clone(),
-        "groups": [(0.9, 0.99), tuple([0.9, 0.99])],
+        "groups": [(0.9, 0.99), tuple(map(float, ("0.9", "0.99")))],
         "words": ["".join(list(word)) for word in words * 2],
     }
 
@@ -47,7 +47,10 @@ def test_an_optimizer_that_went_on_is_saved_as_one_that_never_stopped(tmp_path: 
     def trained(steps: int, state: dict[str, Any] | None = None) -> torch.optim.Optimizer:
         layer = torch.nn.Linear(3, 2)
         torch.nn.init.ones_(layer.weight)
-        groups = [{"params": [layer.weight], "name": "w"}, {"params": [layer.bias], "name": "b"}]
+        groups: list[dict[str, Any]] = [
+            {"params": [layer.weight], "name": "w"},
+            {"params": [layer.bias], "name": "b"},
+        ]
         optimizer = torch.optim.AdamW(groups, lr=0.1)
         if state is not None:
             optimizer.load_state_dict(state)

@@ -48,6 +48,23 @@ def test_a_resumed_run_shows_no_step_twice(tmp_path: Path, monkeypatch: pytest.M
     assert scalars(tmp_path, "train/loss") == [(0, 0), (10, 10), (20, 20.5), (30, 30.5), (40, 40.5)]
 
 
+def test_a_run_that_is_resumed_after_its_training_keeps_the_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = start(tmp_path)
+    killed.log({"train.loss": 1.0}, 10)
+    killed.log({"train.loss": 0.5}, 20)
+    killed.log({"val.loss": 0.75}, 20)
+    later = time.time() + 60
+    monkeypatch.setattr("time.time", lambda: later)
+    resumed = start(tmp_path)
+    resumed.log({"test.loss": 0.25}, 20)
+    resumed.finish("finished")
+    assert scalars(tmp_path, "train/loss") == [(10, 1.0), (20, 0.5)]
+    assert scalars(tmp_path, "val/loss") == [(20, 0.75)]
+    assert scalars(tmp_path, "test/loss") == [(20, 0.25)]
+
+
 def test_a_run_that_is_killed_leaves_every_step_that_it_logged(tmp_path: Path) -> None:
     start(tmp_path).log({"train.loss": 1.5}, 3)
     assert scalars(tmp_path, "train/loss") == [(3, 1.5)]
