@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from facesim.atomic import write_text
+from facesim.atomic import sha256_of, write_text
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.processes import Processes, SilentReporter
+from facesim.runs.directory import RunDirectory
 from facesim.runs.run import Run
+from facesim.runs.session import own_result
 
 PLUGIN = """
 from pathlib import Path
@@ -199,3 +201,14 @@ def test_another_version_of_what_the_loss_depends_on_is_refused(folder: Path) ->
 def test_another_version_with_the_same_code_is_said(folder: Path) -> None:
     edit_calibration(folder, lambda it: it["plugins"]["loss"]["distribution"].update(mine="0.1"))
     assert "mine 0.1 -> nothing since the thresholds were chosen; the code" in evaluated(folder)
+
+
+def test_a_run_of_before_recorded_the_digest_of_the_checkpoint_file(folder: Path) -> None:
+    of_the_file = sha256_of(folder / "run" / "checkpoints" / "best.pt")
+    edit_calibration(folder, lambda made: made.update(checkpoint=of_the_file))
+    assert "thresholds" not in evaluated(folder)
+    assert own_result(RunDirectory(folder / "run")) is not None
+    edit_calibration(folder, lambda made: made.update(checkpoint="0" * 64))
+    with pytest.raises(FacesimError, match="checkpoint: 0000000000000000 -> "):
+        evaluated(folder)
+    assert own_result(RunDirectory(folder / "run")) is None

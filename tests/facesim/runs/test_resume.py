@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from facesim.experiment.loading import load_experiment
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import Stopped
+from tests.campaigns.campaign import Fault
+from tests.campaigns.undisturbed import MAY_DIFFER, differences
 
 # Processes that import torch once and fork for each run: a kill costs no new start.
 FORKSERVER = multiprocessing.get_context("forkserver")
@@ -105,16 +108,34 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(
         process = in_process(file, tmp_path)
         process.join()
     assert process.exitcode == 0
-    for name in ("last.pt", "best.pt"):
-        expected = read_checkpoint(only_run(reference).checkpoints.path / name)
-        actual = read_checkpoint(only_run(tmp_path).checkpoints.path / name)
-        assert equal(actual, expected), name
-    assert (only_run(tmp_path).directory.evaluation("test") / "metrics.json").read_text() == (
-        only_run(reference).directory.evaluation("test") / "metrics.json"
-    ).read_text()
-    assert (only_run(tmp_path).path / "metrics.jsonl").read_text() == (
-        only_run(reference).path / "metrics.jsonl"
-    ).read_text()
+    assert not list(differences(only_run(reference).path, only_run(tmp_path).path))
+
+
+def test_what_may_differ_is_what_says_when_the_run_was_started() -> None:
+    assert set(MAY_DIFFER) == {"environment.json", "report.html", "facesim-manifest.json"}
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [("checkpoints/best.pt", Fault.DIFFERENT), ("lint.json", Fault.LOST), (".x.tmp", Fault.LEFT)],
+)
+def test_any_other_difference_is_noticed(
+    file: str,
+    fault: Fault,
+    undisturbed: Callable[..., tuple[Path, Path, float]],
+    tmp_path: Path,
+) -> None:
+    _, reference, _ = undisturbed(0)
+    expected = only_run(reference).path
+    shutil.copytree(expected, tmp_path / expected.name)
+    path = tmp_path / expected.name / file
+    if fault is Fault.LOST:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes() + b" " if path.exists() else b"")
+    found = list(differences(expected, tmp_path / expected.name))
+    assert [finding.fault for finding in found] == [fault]
+    assert file in found[0].detail
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
