@@ -6,6 +6,7 @@ from facesim.arrays import FloatArray as FloatArray
 from facesim.arrays import Int64Array as Int64Array
 from facesim.atomic import write_text as write_text
 from facesim.console import printable as printable
+from facesim.csv_cells import guarded_all as guarded_all
 from facesim.data.csv_columns import read_csv_columns as read_csv_columns
 from facesim.data.csv_columns import read_text as read_text
 from facesim.data.pair_drawing import PairSpace as PairSpace

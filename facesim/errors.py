@@ -51,6 +51,10 @@ class PluginFailure:
         return f"{self}\n{indent(self.traceback, '    ')}" if self.traceback else str(self)
 
 
+_LONGEST_GUESSED = 200
+_MOST_GUESSED = 10_000
+
+
 def did_you_mean(wrong: str, known: Sequence[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest of ``known``, or an empty string."""
     close = nearest(wrong, known)
@@ -58,6 +62,12 @@ def did_you_mean(wrong: str, known: Sequence[str]) -> str:
 
 
 def nearest(wrong: str, known: Sequence[str]) -> list[str]:
-    """Up to three of ``known`` that resemble ``wrong``, whatever their case, nearest first."""
-    lowered = {name.lower(): name for name in known}
+    """Up to three of ``known`` that resemble ``wrong``, whatever their case, nearest first.
+
+    A very long text resembles nothing, and of very many names the first are looked at.
+    """
+    if len(wrong) > _LONGEST_GUESSED:
+        return []
+    # The time grows with the number of names; a file may have a hundred thousand of them.
+    lowered = {name.lower(): name for name in known[:_MOST_GUESSED]}
     return [lowered[name] for name in get_close_matches(wrong.lower(), lowered)]

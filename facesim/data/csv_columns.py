@@ -3,6 +3,7 @@
 import csv
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ import pandas as pd
 from pandas.errors import ParserError, ParserWarning
 
 from facesim.bounded import TABLE_BYTES, read_file
+from facesim.csv_cells import unguarded, unguarded_all
 from facesim.errors import DataError, did_you_mean
 
 
@@ -63,7 +65,8 @@ def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
 
     Args:
         path: the file; with or without byte-order mark, any line ends, blank lines ignored.
-        required: columns that must be there, without an empty cell.
+        required: columns that must be there, without an empty cell. Of their cells, and of the
+            header, the apostrophe is removed by which facesim guards what would be a formula.
 
     Raises:
         DataError: unreadable, not UTF-8, no rows, a column missing or twice, a row with too many
@@ -76,10 +79,13 @@ def read_csv_columns(path: Path, required: Sequence[str]) -> CsvColumns:
         raise DataError(f"{path}:1: {error}") from error
     if not header:
         raise DataError(f"{path}: it is empty; its first line must be `{','.join(required)}`")
+    header = [unguarded(name) for name in header]
     _check_header(f"{path}:{line}", header, required)
     columns = CsvColumns(path, _parse(path, text, header, line))
     for name in required:
         columns.frame[name] = columns.frame[name].str.strip()
+        if "'" in text:
+            columns.frame[name] = unguarded_all(columns.frame[name].to_numpy(dtype=object))
         empty = (columns.frame[name] == "").to_numpy()
         if empty.any():
             place = columns.place(int(empty.argmax()))
@@ -104,15 +110,25 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         begin = reader.line_num + 1
 
 
+MOST_COLUMNS = 2000
+"""A table with more is refused: each would be an attribute of the images."""
+
+_SHOWN = 50
+
+
 def _check_header(place: str, header: list[str], required: Sequence[str]) -> None:
-    found = ", ".join(repr(name) for name in header)
+    if len(header) > MOST_COLUMNS:
+        raise DataError(f"{place}: {len(header):,} columns; at most {MOST_COLUMNS:,} are read")
+    found = ", ".join(repr(name) for name in header[:_SHOWN])
+    if len(header) > _SHOWN:
+        found += f" and {len(header) - _SHOWN:,} more"
     for name in required:
         if name not in header:
             raise DataError(
                 f"{place}: there is no column {name!r}{did_you_mean(name, header)}; the header "
                 f"has {found}, read with commas between the columns"
             )
-    twice = {name for name in header if header.count(name) > 1}
+    twice = [name for name, times in Counter(header).items() if times > 1]
     if twice:
         raise DataError(f"{place}: the column {min(twice)!r} is in the header twice")
 

@@ -8,6 +8,9 @@ import numpy.typing as npt
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 
+MOST_PAIRS = 10**9
+"""In an epoch or a set of evaluation pairs; they are drawn at once, of eight bytes each."""
+
 
 @dataclass(frozen=True)
 class PairSpace:
@@ -79,7 +82,8 @@ class PairSpace:
         """The numbers of pairs to draw, rounded: (genuine, impostor).
 
         Raises:
-            FacesimError: fewer than two images, or ``pairs_per_image`` rounds to no pair.
+            FacesimError: fewer than two images, or ``pairs_per_image`` rounds to no pair, or to
+                more than :data:`MOST_PAIRS`.
         """
         images = len(self.order)
         if images < 2:
@@ -89,6 +93,11 @@ class PairSpace:
             raise FacesimError(
                 f"pairs_per_image {pairs_per_image:g} over {images} images is less than one pair; "
                 f"use {1 / images:.2g} or more"
+            )
+        if pairs > MOST_PAIRS:
+            raise FacesimError(
+                f"pairs_per_image {pairs_per_image:g} over {images} images is {pairs:,} pairs; at "
+                f"most {MOST_PAIRS:,} are drawn"
             )
         genuine = round(pairs * same_fraction)
         return genuine, pairs - genuine

@@ -11,6 +11,7 @@ import numpy as np
 from facesim.arrays import BoolArray, Int64Array
 from facesim.atomic import replacing
 from facesim.bounded import TABLE_BYTES, open_text
+from facesim.csv_cells import guarded, guarded_all
 from facesim.data.pair_csv_errors import describe_problems, is_whole_number
 from facesim.data.pair_drawing import PairSpace
 from facesim.errors import DataError, FacesimError
@@ -50,6 +51,8 @@ def draw_pair_set(
 
 def write_pair_set(path: Path, table: FaceTable, pairs: PairSet) -> None:
     """Write ``file1,file2,same[,fold]``, atomically and reproducibly.
+
+    A file's name that a spreadsheet would take for a formula is guarded by an apostrophe.
 
     Raises:
         DataError: the table lists a file twice, or a file name holds a carriage return.
@@ -105,6 +108,7 @@ def _read(
     headers: Sequence[list[str]] = (_COLUMNS, _WITH_FOLD),
 ) -> PairSet:
     row_of = _row_of_each_file(table)
+    row_of |= {guarded(file): row for file, row in row_of.items() if guarded(file) != file}
     parts: list[PairSet] = []
     wrong: list[Int64Array] = []
     try:
@@ -165,10 +169,11 @@ def _row_of_each_file(table: FaceTable) -> dict[str, int]:
 def _csv_parts(table: FaceTable, pairs: PairSet) -> Iterator[str]:
     """The text of the file, in chunks of bounded size."""
     columns = [*pairs.rows.T, pairs.same] + ([] if pairs.fold is None else [pairs.fold])
+    files = guarded_all(table.files)
     yield ",".join(_COLUMNS if pairs.fold is None else _WITH_FOLD) + "\n"
     for start in range(0, len(pairs), _RECORDS_AT_ONCE):
         first, second, same, *fold = (part[start : start + _RECORDS_AT_ONCE] for part in columns)
-        fields = [table.files[first], table.files[second], same.astype(np.int8), *fold]
+        fields = [files[first], files[second], same.astype(np.int8), *fold]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows(zip(*(field.tolist() for field in fields), strict=True))

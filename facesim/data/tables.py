@@ -1,6 +1,7 @@
 """Building a FaceTable from columns of files and labels."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from facesim.console import printable
 from facesim.errors import DataError, did_you_mean
 from facesim.interfaces import FaceTable, PairSet
 
@@ -83,8 +85,9 @@ def build_table(
 
     Raises:
         DataError: an absolute path or one that leaves ``root``, a duplicate image, a missing image,
-            or no image at all.
+            no image at all, or a name that a text file cannot hold on one line.
     """
+    require_plain_names(files, labels, place)
     folders = folders_of(files)
     _refuse_outside(folders, files, place)
     index = pd.Index(files, dtype=object)
@@ -106,6 +109,39 @@ def build_table(
         attributes=columns.reset_index(drop=True),
         notes=(*notes, *_note_dropped(present, root, files, labels), *_note_single(identities)),
     )
+
+
+_NOT_PLAIN = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+
+
+def require_plain_names(
+    files: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    place: Callable[[int], str] = "row {}".format,
+) -> None:
+    """Refuse names that the files of a run, which are text in lines, cannot hold.
+
+    Args:
+        files: str [N], paths of images.
+        labels: str, of identities.
+        place: where the file of a row was read, and the label if there are N of them.
+
+    Raises:
+        DataError: a name holds a control character, or bytes that are not UTF-8.
+    """
+    for what, names in (("path of the image", files), ("label of an identity", labels)):
+        found = _NOT_PLAIN.search("/".join(names.tolist()))  # one search, for millions of names
+        if found is None:
+            continue
+        row = next(row for row, name in enumerate(names.tolist()) if _NOT_PLAIN.search(name))
+        fault = (
+            "has bytes that are not UTF-8"
+            if found[0] >= "\ud800"
+            else f"holds the control character \\x{ord(found[0]):02x}"
+        )
+        where = f"{place(row)}: " if len(names) == len(files) else ""
+        remedy = "rename the file" if names is files else "write it without"
+        raise DataError(f"{where}the {what} {printable(names[row])!r} {fault}; {remedy}")
 
 
 def drop_images(table: FaceTable, files: Sequence[str], place: Callable[[str], str]) -> FaceTable:

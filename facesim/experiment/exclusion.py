@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from facesim.atomic import write_text
 from facesim.bounded import TABLE_BYTES, read_file
+from facesim.csv_cells import guarded, unguarded
 
 SPLITS = ("train", "val", "test")
 _COLUMNS = ("split", "file", "reason")
@@ -56,13 +57,15 @@ def read_exclusion(path: Path) -> dict[str, tuple[str, ...]]:
 def write_exclusion(path: Path, images: Iterable[ExcludedImage]) -> None:
     """Write an exclusion file.
 
+    A cell that a spreadsheet would take for a formula is guarded by an apostrophe.
+
     Raises:
         OSError: it cannot be written.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows(images)
+    writer.writerows(map(guarded, image) for image in images)
     write_text(path, text.getvalue())
 
 
@@ -86,7 +89,15 @@ def _rows(path: Path) -> Iterator[tuple[int, ExcludedImage]]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    # not splitlines(), which ends a line at characters that a file's name may hold
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        yield from _images(path, reader)
+    except csv.Error as error:
+        raise ValueError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+
+
+def _images(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[int, ExcludedImage]]:
     for name in _COLUMNS[:2]:
         if name not in (reader.fieldnames or ()):
             raise ValueError(f"{path}:1: there is no column {name!r}; write `split,file` first")
@@ -94,4 +105,4 @@ def _rows(path: Path) -> Iterator[tuple[int, ExcludedImage]]:
         split, file = ((record[name] or "").strip() for name in _COLUMNS[:2])
         if not file:
             raise ValueError(f"{path}:{reader.line_num}: the cell of the column 'file' is empty")
-        yield reader.line_num, ExcludedImage(split, file)
+        yield reader.line_num, ExcludedImage(split, unguarded(file))

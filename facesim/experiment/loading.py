@@ -13,7 +13,7 @@ from facesim.errors import PluginError
 from facesim.experiment.error_messages import problems_of
 from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
-from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar
+from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar, is_text
 from facesim.experiment.schema import Experiment
 from facesim.experiment.yaml_scalars import escaped, resolve
 from facesim.registry.signature import validate_strictly
@@ -65,6 +65,7 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
         ExperimentError: with every problem that was found, each with file, line and column.
     """
     root, problems = read_with_bases(path)
+    _require_text(Path.cwd(), root)  # to which other paths are relative
     for assignment in overrides:
         try:
             root, wrong = override(root, assignment)
@@ -167,7 +168,16 @@ def _with_exclusion_read(root: Node) -> tuple[Node, list[Problem]]:
 
 def _folder_of(node: Node) -> Path:
     """What a path is relative to: the file that it is in, or the shell's folder after --set."""
-    return Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent
+    folder = Path.cwd() if node.mark.note else Path(node.mark.file).absolute().parent
+    _require_text(folder, node)
+    return folder
+
+
+def _require_text(folder: Path, node: Node) -> None:
+    """Raise unless a folder's path can be written into the resolved experiment."""
+    if not is_text(str(folder)):
+        message = f"the folder {folder} has a name that is not UTF-8, so that no path in it can "
+        raise ExperimentError([Problem(node.mark, (), f"{message}be kept; rename it")])
 
 
 def _in_order(problems: list[Problem], path: Path) -> list[Problem]:

@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar
+from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, shortened
 from facesim.experiment.yaml_parser import MAX_DEPTH, parse, read_source
 from facesim.experiment.yaml_scalars import resolve
 
@@ -87,7 +87,7 @@ def override(root: Node, assignment: str) -> tuple[Node, list[Problem]]:
         ExperimentError: the assignment has no ``=``, an empty key, or a value that is not YAML.
     """
     dotted, equals, text = assignment.partition("=")
-    note = f"--set {assignment}"
+    note = f"--set {shortened(assignment)}"
     keys = [key.strip() for key in dotted.split(".")]
     if not equals or not all(keys) or len(keys) > MAX_DEPTH:
         message = "write it as --set key.key=value, such as --set train.epochs=5"

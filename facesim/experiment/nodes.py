@@ -89,6 +89,11 @@ class Node:
         return node, path
 
 
+def shortened(text: str, most: int = 100) -> str:
+    """Text for a message, which a key or an argument of a megabyte would hide."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with an experiment file."""
@@ -103,7 +108,7 @@ class Problem:
         return self.mark.file, self.mark.line, self.mark.column
 
     def __str__(self) -> str:
-        dotted = ".".join(str(key) for key in self.path)
+        dotted = ".".join(shortened(str(key)) for key in self.path)
         return ": ".join(filter(None, (str(self.mark), dotted, self.message)))
 
 

@@ -86,7 +86,7 @@ class Distribution(Section):
 class Search(Section):
     """The search space of a study, its objective and how trials are chosen."""
 
-    trials: Annotated[Whole, Field(gt=0)] = Field(
+    trials: Annotated[Whole, Field(gt=0, le=10**6)] = Field(
         default=100, description="total number of trials, over all workers and machines"
     )
     metric: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
@@ -101,7 +101,7 @@ class Search(Section):
         default="median",
         description="when a trial is stopped early: median, hyperband, none, ...",
     )
-    winner_seeds: Annotated[Whole, Field(ge=3)] = Field(
+    winner_seeds: Annotated[Whole, Field(ge=3, le=1000)] = Field(
         default=3,
         description="new seeds with which the winner and this experiment are trained again and "
         "evaluated on test",

@@ -1,6 +1,8 @@
 """The sections of an experiment file: data, image, train, evaluate."""
 
+import re
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,6 +15,7 @@ from pydantic import (
 )
 
 from facesim import interfaces
+from facesim.console import printable
 from facesim.interfaces import FaceTable, Metric, Protocol
 from facesim.interfaces.kinds import standard_metrics
 from facesim.registry import Spec
@@ -52,6 +55,8 @@ Severity = Literal["error", "warning", "off"]
 
 Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
 Positive = Annotated[int, Field(gt=0)]
+Pixels = Annotated[int, Field(ge=0, le=2**20)]
+Extent = Annotated[int, Field(gt=0, le=2**20)]
 
 
 class Section(BaseModel):
@@ -111,9 +116,9 @@ class Image(Section):
     size: tuple[Positive, Positive] = Field(
         default=(218, 178), description="height and width in pixels of the network's input"
     )
-    crop: (
-        tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Positive, Positive] | None
-    ) = Field(default=None, description="left, top, width and height in pixels of the file's image")
+    crop: tuple[Pixels, Pixels, Extent, Extent] | None = Field(
+        default=None, description="left, top, width and height in pixels of the file's image"
+    )
 
     @field_validator("size")
     @classmethod
@@ -123,20 +128,38 @@ class Image(Section):
         return size
 
 
+_CHECKPOINT_BYTES = 230
+"""Of a checkpoint's name: file systems allow 255, a temporary file's ending with it."""
+
+_FORMAT = re.compile(r"(.?[<>=^])?[-+ ]?0?[0-9]{0,2}[,_]?(\.[0-9]{1,2})?[bdoxXeEfFgGns%]?")
+
+
+def _require_plain_fields(template: str) -> None:
+    """Raise ValueError unless all fields of a template are filled in with short texts.
+
+    ``{name.__class__}`` would look into objects, ``{step:>1000000000}`` fill the memory.
+    """
+    for _, name, form, conversion in Formatter().parse(template):
+        if name is not None and (
+            name not in ("name", "epoch", "step") or conversion or not _FORMAT.fullmatch(form or "")
+        ):
+            raise ValueError(f"{{{name}}} is not like {{step}}, {{step:08d}} or {{name}}")
+
+
 class Train(Section):
     """Training schedule and checkpoints."""
 
     epochs: int = Field(
-        ge=0, description="epochs of the sampler; 0 evaluates the untrained network"
+        ge=0, le=10**6, description="epochs of the sampler; 0 evaluates the untrained network"
     )
     batch_size: int = Field(
-        gt=0, description="pairs or images per batch, by the sampler's own count"
+        gt=0, le=10**6, description="pairs or images per batch, by the sampler's own count"
     )
     checkpoint_every: Positive | None = Field(
-        default=None, description="also write a checkpoint every this many batches"
+        default=None, le=10**9, description="also write a checkpoint every this many batches"
     )
     keep_checkpoints: int = Field(
-        default=3, ge=0, description="how many of these periodic checkpoints are kept"
+        default=3, ge=0, le=10**6, description="how many of these periodic checkpoints are kept"
     )
     checkpoint_name: str = Field(
         default="step-{step:08d}",
@@ -146,7 +169,9 @@ class Train(Section):
         default_factory=lambda: interfaces.metrics.default or "",
         description="the metric on val that decides the best checkpoint",
     )
-    log_every: Positive = Field(default=10, description="batches between two logged losses")
+    log_every: Positive = Field(
+        default=10, le=10**9, description="batches between two logged losses"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto is bfloat16 autocast on CUDA and float32 elsewhere"
     )
@@ -162,14 +187,24 @@ class Train(Section):
     @classmethod
     def _formats(cls, template: str) -> str:
         try:
+            _require_plain_fields(template)
             first = template.format(name="n", epoch=1, step=1)
             second = template.format(name="n", epoch=1, step=2)
-        except (KeyError, ValueError, IndexError, AttributeError) as error:
-            raise ValueError(f"cannot be filled in ({error!r}); known: name, epoch, step") from None
+            longest = template.format(name="n" * 100, epoch=10**6, step=10**12)
+        except ValueError as error:
+            raise ValueError(f"cannot be filled in: {error}; known: name, epoch, step") from None
         if first == second:
             raise ValueError("must contain {step}, or one checkpoint overwrites another")
         if "/" in first or "\\" in first or first in ("last", "best") or first.startswith("."):
             raise ValueError("must be a plain file name other than `last` and `best`")
+        if printable(first) != first or {"\n", "\t"} & {*first}:
+            raise ValueError("must not hold a control character")
+        size = len(longest.encode())
+        if size > _CHECKPOINT_BYTES:
+            raise ValueError(
+                f"may become {size:,} bytes long with a long `name`; {_CHECKPOINT_BYTES} are a "
+                "file's most"
+            )
         return template
 
 
@@ -202,10 +237,12 @@ class Evaluate(Section):
         description="the same for test; the column `fold` is for protocols that compare in folds",
     )
     pairs_per_image: float = Field(
-        default=1.0, gt=0, description="pairs to draw, per image of a split"
+        default=1.0, gt=0, le=10**6, description="pairs to draw, per image of a split"
     )
     same_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of genuine pairs")
-    batch_size: int = Field(default=64, gt=0, description="images per batch when embedding")
+    batch_size: int = Field(
+        default=64, gt=0, le=10**6, description="images per batch when embedding"
+    )
     smallest_far: float = Field(
         default=0.01,
         gt=0,
@@ -214,7 +251,7 @@ class Evaluate(Section):
         "match rate",
     )
     resamples: int = Field(
-        default=1000, ge=1000, description="draws for intervals of gaps between slices"
+        default=1000, ge=1000, le=10**6, description="draws for intervals of gaps between slices"
     )
     baselines: bool = Field(
         default=True,

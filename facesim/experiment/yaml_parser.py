@@ -59,12 +59,21 @@ def parse(text: str, start: Mark) -> tuple[Node, list[Problem]]:
     except yaml.YAMLError as error:
         mark, what = _syntax_error(error, text, start)
         raise ExperimentError([Problem(mark, (), f"not valid YAML: {what}")]) from None
-    except RecursionError:
-        raise ExperimentError([Problem(start, (), f"nested deeper than {MAX_DEPTH}")]) from None
+    except _TooLargeError as error:
+        message = f"more than {MAX_NODES:,} values, or nested deeper than {MAX_DEPTH}"
+        raise ExperimentError([Problem(_mark(error.mark, start), (), message)]) from None
     if root is None:
         return Node(Scalar("", True), start, start), []
     builder = _Builder(start)
     return builder.build(root, (), start), builder.problems
+
+
+class _TooLargeError(Exception):
+    """The text has more nodes, or nests them deeper, than an experiment may."""
+
+    def __init__(self, mark: Any) -> None:
+        super().__init__()
+        self.mark = mark
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,6 +82,20 @@ class _Loader(yaml.SafeLoader):
     Their types are those of YAML 1.2 and depend on environment variables, so that they are given
     when the tree is resolved.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._composed = self._depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node with those below it; stops at the limits, before the rest of a file is read."""
+        self._composed += 1
+        self._depth += 1
+        if self._composed > 2 * MAX_NODES or self._depth > MAX_DEPTH + 1:
+            raise _TooLargeError(self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         """The tag of a node that was written without one."""

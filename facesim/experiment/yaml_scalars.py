@@ -70,7 +70,10 @@ def _resolve(
     if isinstance(node.value, Scalar):
         text, reasons = _fill_in(node.value.text, environment)
         problems += [Problem(node.mark, path, reason) for reason in reasons]
-        return typed(text) if node.value.plain else text
+        value = typed(text) if node.value.plain else text
+        if isinstance(value, int) and abs(value) >= 2**63:
+            problems.append(Problem(node.mark, path, "a whole number that 64 bits do not hold"))
+        return value
     resolved = [
         (key, _resolve(below, (*path, key), environment, problems))
         for key, below in node.children()

@@ -2,11 +2,15 @@
 
 import base64
 import hashlib
+import json
+import re
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from facesim.console import printable
 from facesim.page import Page, Plot
 
 _POLICY = (
@@ -39,12 +43,18 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("facesim.report"),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["plot_json"] = _plot_json
     return environment
+
+
+def _printable(value: Any) -> Any:
+    """Text of data without control characters; ``Markup`` is text of templates and scripts."""
+    return printable(value) if type(value) is str else value
 
 
 def _template_text(name: str) -> str:
@@ -62,4 +72,5 @@ def _plot_json(plot: Plot) -> str:
     text: str = plot.figure.to_json()
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    # Beyond ASCII there are characters that turn the direction of text, or that no browser shows.
+    return re.sub("[^ -~]", lambda match: json.dumps(match[0])[1:-1], text)

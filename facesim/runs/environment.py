@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from facesim.atomic import write_text
+from facesim.console import printable
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json
 from facesim.model.devices import describe_device
@@ -58,7 +59,7 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
     declared = sorted({package for plugin in plugins for package in plugin.packages})
     versions = {name: installed_version(name) for name in declared}
     return {
-        "command": sys.argv,
+        "command": [printable(argument) for argument in sys.argv],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: installed_version(name) for name in _PACKAGES}

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.atomic import replacing, require_unchanged, write_text
 from facesim.bounded import JSON_BYTES, read_file
+from facesim.csv_cells import guarded_all, unguarded_all
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import ScoredPairs
@@ -125,6 +126,8 @@ def write_scored_pairs(
 ) -> None:
     """Write ``scores.csv``, and the order of its identities as ``identities.json``.
 
+    A name or label that a spreadsheet would take for a formula is guarded by an apostrophe.
+
     Args:
         folder: of the evaluation.
         table: the images.
@@ -132,8 +135,8 @@ def write_scored_pairs(
         probabilities: float64 [P], of a genuine pair; None where there are none.
     """
     rows = scored.pairs.rows
-    files = np.asarray(table.files)[rows]
-    labels = np.asarray(table.labels)[table.identities[rows]]
+    files = guarded_all(np.asarray(table.files))[rows]
+    labels = guarded_all(np.asarray(table.labels))[table.identities[rows]]
     columns = {
         "file1": files[:, 0],
         "file2": files[:, 1],
@@ -182,14 +185,14 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
     if missing:
         raise DataError(f"{path}: the column {missing[0]} is missing; `facesim eval` writes it")
     pairs = NamedPairs(
-        table[["file1", "file2"]].to_numpy(dtype=object),
+        unguarded_all(table[["file1", "file2"]].to_numpy(dtype=object)),
         table["same"].to_numpy(bool),
         table["score"].to_numpy(np.float64),
         table["probability"].to_numpy(np.float64) if "probability" in table else None,
     )
     if not {"identity1", "identity2"} <= set(table.columns):
         return pairs
-    sides = table[["identity1", "identity2"]].to_numpy(dtype=object)
+    sides = unguarded_all(table[["identity1", "identity2"]].to_numpy(dtype=object))
     return replace(pairs, identities=_identities(folder, sides, pairs.same))
 
 

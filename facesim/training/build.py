@@ -5,16 +5,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
+from facesim.console import printable
 from facesim.data.image_digests import TableDigests
-from facesim.data.tables import drop_images
+from facesim.data.tables import drop_images, require_plain_names
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.attribute_values import require_attributes
 from facesim.experiment.exclusion import SPLITS, place_of
 from facesim.experiment.measured_metrics import measured_metrics, quantity_named
+from facesim.experiment.nodes import is_text
 from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Data
 from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
@@ -111,6 +114,8 @@ class Tables:
                 return images
         try:
             table: FaceTable = _build(dataset)
+            require_plain_names(table.files, table.labels)
+            _require_text(table.attributes)
             here = set(anywhere).intersection(table.files.tolist()) if anywhere else set()
             excluded = dict.fromkeys([*listed, *(file for file in anywhere if file in here)])
             if excluded and data.exclude is not None:
@@ -213,6 +218,19 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork, table
     # Only the training split is augmented.
     transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
     return Split(name, images.table, make_inputs(experiment, network, images, transforms), images)
+
+
+def _require_text(attributes: pd.DataFrame) -> None:
+    """Raise if a name or a value of the attributes is not text, which JSON could not hold."""
+    for name in attributes.columns:
+        is_number = pd.api.types.is_numeric_dtype(attributes[name])
+        values = () if is_number else attributes[name].unique()
+        for text in (name, *values):
+            if isinstance(text, str) and not is_text(text):
+                raise DataError(
+                    f"the attribute {printable(str(name))!r} is not UTF-8 text or holds a NUL"
+                    + (f": {printable(text)!r}" if text != name else "")
+                )
 
 
 def _build(spec: "Spec[Any]", *arguments: Any) -> Any:

@@ -18,7 +18,12 @@ STAGES = 4
 def small_cnn(
     *,
     width: Annotated[
-        int, Field(description="channels of the first stage; each further stage doubles them", gt=0)
+        int,
+        Field(
+            description="channels of the first stage; each further stage doubles them",
+            gt=0,
+            le=1024,
+        ),
     ] = 16,
     frozen_stages: Annotated[
         int,

@@ -36,7 +36,7 @@ def timm(
         ),
     ] = 0,
     image_size: Annotated[
-        tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None,
+        tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]] | None,
         Field(
             description="height and width for which a model of fixed image size is built, instead "
             "of its own; image.size must be the same"

@@ -13,7 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 import typer
 
-from facesim import DataError, FacesimError, data_commands, derive_seed, printable, write_text
+from facesim import (
+    DataError,
+    FacesimError,
+    data_commands,
+    derive_seed,
+    guarded_all,
+    printable,
+    write_text,
+)
 from facesim_plugins.datasets._celeba_files import (
     PARTITIONS,
     CelebA,
@@ -215,7 +223,9 @@ def _refuse_empty(
 def _write(path: Path, table: pd.DataFrame) -> SplitFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        cells = table.assign(img=guarded_all(table["img"].to_numpy(dtype=object)))
+        cells.columns = guarded_all(table.columns.to_numpy(dtype=object))
+        write_text(path, cells.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         raise FacesimError(f"{path}: cannot be written: {error.strerror}") from error
     images = table["ids"].value_counts()

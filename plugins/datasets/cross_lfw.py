@@ -25,6 +25,7 @@ def cross_lfw(
         int | None,
         Field(
             ge=2,
+            le=10**6,
             description="number of folds, such as 10, into which genuine and impostor pairs are "
             "divided in their order",
         ),

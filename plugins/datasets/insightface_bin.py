@@ -32,6 +32,7 @@ def insightface_bin(
         int | None,
         Field(
             ge=2,
+            le=10**6,
             description="number of folds into which the pairs are divided in their order; "
             "InsightFace uses 10",
         ),

@@ -15,7 +15,7 @@ from filelock import FileLock
 from PIL import Image
 from pydantic import Field
 
-from facesim import FaceTable, cache_dir, datasets
+from facesim import DataError, FaceTable, cache_dir, datasets
 from facesim_plugins.datasets import _face, _face_parts, _face_rendering
 from facesim_plugins.datasets._face import Face, face_of, view_of
 from facesim_plugins.datasets._face_rendering import render_face
@@ -27,13 +27,18 @@ val: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_iden
 test: {name: synthetic_faces, identities: 100, images_per_identity: 4, first_identity: 20000}"""
 
 
+MAX_IMAGES = 10**7
+
+
 @datasets("synthetic_faces", aliases=("synthetic",), starter=STARTER)
 def synthetic_faces(
     *,
-    identities: Annotated[int, Field(description="number of identities", gt=0)] = 200,
-    images_per_identity: Annotated[int, Field(description="images per identity", gt=0)] = 10,
+    identities: Annotated[int, Field(description="number of identities", gt=0, le=10**6)] = 200,
+    images_per_identity: Annotated[
+        int, Field(description="images per identity", gt=0, le=10**4)
+    ] = 10,
     first_identity: Annotated[
-        int, Field(description="number of the first; splits need disjoint ranges", ge=0)
+        int, Field(description="number of the first; splits need disjoint ranges", ge=0, le=2**31)
     ] = 0,
     seed: Annotated[int, Field(description="another seed draws other people", ge=0)] = 0,
     size: Annotated[int, Field(description="width and height in pixels", ge=16, le=1024)] = 64,
@@ -53,8 +58,14 @@ def synthetic_faces(
         this seed, size and version of the drawing.
 
     Raises:
+        DataError: more than ten million images are asked for.
         OSError: the images cannot be written.
     """
+    if identities * images_per_identity > MAX_IMAGES:
+        raise DataError(
+            f"identities and images_per_identity ask for {identities * images_per_identity:,} "
+            f"images; at most {MAX_IMAGES:,} are drawn"
+        )
     folder = (root or cache_dir() / "synthetic_faces") / _version(seed, size)
     numbers = range(first_identity, first_identity + identities)
     faces = [_known_face(seed, number) for number in numbers]

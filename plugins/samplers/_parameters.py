@@ -6,11 +6,17 @@ from pydantic import Field
 
 PairsPerImage = Annotated[
     float,
-    Field(gt=0, allow_inf_nan=False, description="pairs per epoch, as a multiple of the images"),
+    Field(
+        gt=0,
+        le=10**6,
+        allow_inf_nan=False,
+        description="pairs per epoch, as a multiple of the images",
+    ),
 ]
 SameFraction = Annotated[float, Field(ge=0, le=1, description="share of genuine pairs")]
 Pool = Annotated[
-    int, Field(ge=1, description="number of random images that each image is compared with")
+    int,
+    Field(ge=1, le=10**6, description="number of random images that each image is compared with"),
 ]
 By = Annotated[
     Literal["euclidean", "cosine"],

@@ -33,7 +33,10 @@ class Curriculum(MinedPairs):
         pairs_per_image: PairsPerImage,
         same_fraction: SameFraction = 0.5,
         ramp_epochs: Annotated[
-            int, Field(ge=1, description="epochs until the share of hard pairs is at its maximum")
+            int,
+            Field(
+                ge=1, le=10**6, description="epochs until the share of hard pairs is at its maximum"
+            ),
         ] = 5,
         hardest_share: Annotated[
             float, Field(gt=0, le=1, description="maximum share of hard pairs")

@@ -46,7 +46,7 @@ class IdentityBalanced(Sampler):
         seed: int,
         *,
         images_per_identity: Annotated[
-            int, Field(ge=2, description="maximum images of one identity in a batch (K)")
+            int, Field(ge=2, le=10**6, description="maximum images of one identity in a batch (K)")
         ] = 4,
     ) -> None:
         if batch_size % images_per_identity or batch_size < 2 * images_per_identity:

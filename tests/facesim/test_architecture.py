@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "atomic",
         "bounded",
         "console",
+        "csv_cells",
         "json_files",
         "page",
         "seeds",

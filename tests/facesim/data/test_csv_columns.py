@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,22 @@ def test_attributes_that_are_all_numbers_become_numbers(tmp_path: Path) -> None:
     assert attributes["age"].tolist() == [1, 2.5]
     assert attributes["young"].isna().tolist() == [True, False]
     assert attributes["hair"].tolist() == ["red", ""]
+
+
+def test_guards_against_formulas_are_removed(tmp_path: Path) -> None:
+    text = "img,ids,'=note\n'=1.jpg,O'Brien,'=x\n''@.jpg,-2,y\n"
+    assert _read(tmp_path, text)["img"] == ["=1.jpg", "'@.jpg"]
+    columns = read_csv_columns(_write(tmp_path, text), ("img", "ids"))
+    assert columns.frame["ids"].tolist() == ["O'Brien", "-2"]
+    assert "=note" in columns.frame
+
+
+def test_a_hundred_thousand_columns_are_refused_at_once(tmp_path: Path) -> None:
+    header = ",".join(f"c{number}" for number in range(100_000))
+    began = time.perf_counter()
+    with pytest.raises(DataError, match=r"t\.csv:1: 100,000 columns; at most 2,000 are read"):
+        read_csv_columns(_write(tmp_path, f"img,ids,{header[8:]}\n"), ("img", "ids"))
+    with pytest.raises(DataError) as caught:
+        read_csv_columns(_write(tmp_path, f"{header[:7000]}\n"), ("img", "ids"))
+    assert len(str(caught.value)) < 1000
+    assert time.perf_counter() - began < 5

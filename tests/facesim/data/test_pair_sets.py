@@ -255,3 +255,20 @@ def test_a_list_that_says_nothing_is_refused_whoever_made_it(tmp_path: Path, row
     path.write_text(f"file1,file2,same\n{GOOD}\n{row}\n")
     with pytest.raises(DataError, match=r"pairs\.csv:3: "):
         read_pair_list(path, TABLE)
+
+
+def test_names_that_spreadsheets_take_for_formulas_are_guarded_and_come_back(
+    tmp_path: Path,
+) -> None:
+    table = table_of(["=cmd|' /C calc'!A0.jpg", "-1.jpg", "'=1.jpg", "-1"], [0, 0, 1, 1])
+    pairs = PairSet(np.array([[0, 1], [2, 3]]), np.array([True, True]))
+    write_pair_set(tmp_path / "p.csv", table, pairs)
+    written = (tmp_path / "p.csv").read_text()
+    assert written == "file1,file2,same\n'=cmd|' /C calc'!A0.jpg,'-1.jpg,1\n''=1.jpg,-1,1\n"
+    assert_equal(read_pair_set(tmp_path / "p.csv", table), pairs)
+
+
+def test_a_list_of_somebody_elses_need_not_guard(tmp_path: Path) -> None:
+    table = table_of(["=1.jpg", "-1.jpg"], [0, 1])
+    found = read_text(tmp_path, "file1,file2,same\n=1.jpg,-1.jpg,0\n", table)
+    assert found.rows.tolist() == [[0, 1]]

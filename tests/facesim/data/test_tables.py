@@ -143,3 +143,26 @@ def test_an_image_that_is_not_there_cannot_be_dropped(root: Path) -> None:
         DataError, match=r"^leaks\.csv, deep/c\.jpg: 'deep/c\.jpg' is no image .* mean"
     ):
         excluded(table, "a.jpg", "deep/c.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("a\rb.jpg", r"'a\\x0db.jpg' holds the control character \x0d; rename the file"),
+        ("a\nb.jpg", "holds the control character"),
+        ("a\x1bb.jpg", r"control character \x1b"),
+        ("a\udcffb.jpg", "has bytes that are not UTF-8; rename the file"),
+    ],
+)
+def test_a_name_that_no_line_of_text_can_hold_is_refused_with_its_row(
+    root: Path, name: str, fault: str
+) -> None:
+    (root / name).touch()
+    with pytest.raises(DataError) as caught:
+        build_table(
+            root, _column("a.jpg", name), _column("1", "2"), place=lambda row: f"t.csv:{row + 2}"
+        )
+    assert str(caught.value).startswith("t.csv:3: the path of the image ")
+    assert fault in str(caught.value)
+    with pytest.raises(DataError, match=r"row 1: the label of an identity .*; write it without"):
+        build_table(root, _column("a.jpg", "b.jpg"), _column("1", name))

@@ -50,13 +50,13 @@ WRONG = [
     pytest.param(
         "epochs: 10",
         "epochs: ten",
-        "exp.yaml:13:17: train.epochs: must be a whole number >= 0, not 'ten'",
+        "exp.yaml:13:17: train.epochs: must be a whole number >= 0 and <= 1000000, not 'ten'",
         id="wrong type",
     ),
     pytest.param(
         "epochs: 10",
         "epochs: 10.5",
-        "exp.yaml:13:17: train.epochs: must be a whole number >= 0, not 10.5",
+        "exp.yaml:13:17: train.epochs: must be a whole number >= 0 and <= 1000000, not 10.5",
         id="fraction for a whole number",
     ),
     pytest.param(
@@ -168,7 +168,7 @@ WRONG = [
     pytest.param(
         "epochs: 10, ",
         "",
-        "exp.yaml:13:1: train: the key `epochs` is missing (a whole number >= 0)",
+        "exp.yaml:13:1: train: the key `epochs` is missing (a whole number >= 0 and <= 1000000)",
         id="missing key",
     ),
     pytest.param(

@@ -111,3 +111,16 @@ def test_what_cannot_be_read_is_an_error_of_the_experiment(
     (tmp_path / "e.yaml").write_text(excluding)
     with pytest.raises(ExperimentError, match=problem):
         load_experiment(tmp_path / "e.yaml")
+
+
+def test_formulas_and_odd_names_are_read_back(tmp_path: Path) -> None:
+    images = [
+        ExcludedImage("train", "=1+1.jpg", "@reason"),
+        ExcludedImage("val", "two\u2028lines.jpg"),
+        ExcludedImage("val", 'a "quoted", name.jpg'),
+    ]
+    write_exclusion(tmp_path / "leaks.csv", images)
+    text = (tmp_path / "leaks.csv").read_text()
+    assert "train,'=1+1.jpg,'@reason\n" in text
+    found = read_exclusion(tmp_path / "leaks.csv")
+    assert (*found["train"], *found["val"]) == tuple(image.file for image in images)

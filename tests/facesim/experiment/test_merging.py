@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facesim.experiment.merging import override, read_with_bases
-from facesim.experiment.nodes import ExperimentError, Mark
+from facesim.experiment.nodes import ExperimentError, Mark, shortened
 from facesim.experiment.yaml_parser import parse
 from facesim.experiment.yaml_scalars import resolve
 
@@ -229,7 +229,7 @@ def test_an_override_gives_parameters_to_a_bare_name() -> None:
 )
 def test_a_bad_override_is_told_with_its_text(assignment: str, reason: str) -> None:
     message = not_set("a: 1\nc: [1, 2]\ne: []", assignment)
-    assert f": --set {assignment}: " in message
+    assert f": --set {shortened(assignment)}: " in message
     assert reason in message
 
 

@@ -75,10 +75,10 @@ def test_the_keys_of_a_plugin_are_those_of_the_named_one() -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (("train", "epochs"), "a whole number >= 0"),
+        (("train", "epochs"), "a whole number >= 0 and <= 1000000"),
         (("loss", "hidden", 5), "a whole number > 0"),
-        (("image", "crop", 0), "a whole number >= 0"),
-        (("image", "crop", 3), "a whole number > 0"),
+        (("image", "crop", 0), "a whole number >= 0 and <= 1048576"),
+        (("image", "crop", 3), "a whole number > 0 and <= 1048576"),
         (("transforms", 1), "a transform"),
         (("lint", "self_pair"), "'error', 'warning' or 'off'"),
     ],

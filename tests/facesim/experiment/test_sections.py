@@ -19,7 +19,7 @@ class AllPairs(Pairs):
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("step-{stp}", r"cannot be filled in \(KeyError\('stp'\)\); known: name, epoch, step"),
+        ("step-{stp}", "cannot be filled in: {stp} is not like .*; known: name, epoch, step"),
         ("step-{step", "cannot be filled in"),
         ("{}", "cannot be filled in"),
         ("{step.no}", "cannot be filled in"),
@@ -27,6 +27,15 @@ class AllPairs(Pairs):
         ("a/{step}", "must be a plain file name"),
         (r"a\\{step}", "must be a plain file name"),
         (".{step}", "must be a plain file name"),
+        ("{step:>1000000000}", "cannot be filled in: {step} is not like {step}, {step:08d}"),
+        ("{step:{step}}", "cannot be filled in"),
+        ("{step!r}", "cannot be filled in"),
+        ("{name.__class__}-{step}", "cannot be filled in"),
+        ("a\r{step}", "must not hold a control character"),
+        ("{step:\t>9}", "must not hold a control character"),
+        ("a" * 230 + "{step}", "may become 243 bytes long with a long `name`; 230 are"),
+        ("{name}-{name}-{name}-{step}", "bytes long"),
+        ("\u540d" * 80 + "{step}", "bytes long"),
     ],
 )
 def test_a_template_of_checkpoints_gives_each_its_own_plain_name(

@@ -1,5 +1,6 @@
 """YAML text becomes a tree with places, or an error with one."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,31 @@ def test_a_missing_file_names_the_one_that_was_meant(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
     message = of_file(tmp_path / name)
     assert "cannot be read: " in message or "no such file" in message
+
+
+HOSTILE = {
+    "brackets": "[" * 100_000,
+    "braces": "{a: " * 30_000,
+    "dashes": "- " * 50_000,
+    "keys": "? " * 50_000,
+    "values": "[" + "1," * 400_000 + "]",
+    "entries": "".join(f"k{number}: 1\n" for number in range(90_000)),
+    "aliases": "a0: &a0 x\n"
+    + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)),
+    "itself": "a: &a [*a]",
+    "scalar": "a: " + "x" * 900_000,
+    "variables": "a: " + "${a:-" * 180_000,
+    "quotes": "'" * 900_001,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_bounded_work(name: str) -> None:
+    began = time.process_time()
+    if name in ("scalar", "variables"):
+        parse(HOSTILE[name], Mark("f.yaml", 1, 1))
+    else:
+        with pytest.raises(ExperimentError) as caught:
+            parse(HOSTILE[name], Mark("f.yaml", 1, 1))
+        assert len(str(caught.value)) < 1000
+    assert time.process_time() - began < 6

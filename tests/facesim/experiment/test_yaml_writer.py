@@ -13,7 +13,13 @@ from facesim.experiment.yaml_writer import to_yaml
 
 PIECES = ["${X}", "$${", "$", "{", "}", "1e-4", "0o17", "on", "~", "null", ": ", " #", "\n", "'"]
 TEXTS = st.text().filter(is_text) | st.lists(st.sampled_from(PIECES)).map("".join)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | TEXTS
+)
 KEYS = st.text("abc_", min_size=1)
 DATA = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)

@@ -94,3 +94,23 @@ def test_a_face_without_pixels_has_a_blank_in_its_place() -> None:
     text = body(Gallery("title", (FacePair(faces, ()),)))
     assert text.count("<img") == text.count('class="blank"') == 1
     assert "b.png" in text
+
+
+def test_a_page_holds_no_raw_control_character_but_of_its_scripts() -> None:
+    nasty = "a\x1b]0;owned\x07\x9b\r\u202e\udcff\u2028end"
+    figure = go.Figure(go.Scatter(x=[1], y=[2], name=nasty.replace("\udcff", "")))
+    table = Table(nasty, (nasty,), ((nasty,),))
+    page = rendered(
+        Text(nasty),
+        table,
+        Code(nasty, f"{nasty}\nsecond line"),
+        Plot("plot", nasty, nasty, figure, table),
+        title=nasty,
+    )
+    page.encode()
+    plain = re.sub("<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", plain)
+    assert r"a\x1b]0;owned\x07\x9b\x0d\u202e\xff\u2028end" in unescape(plain)
+    assert "second line" in plain
+    [data] = re.findall('<script type="application/json">(.*?)</script>', page, flags=re.DOTALL)
+    assert json.loads(data)["data"][0]["name"] == nasty.replace("\udcff", "")

@@ -137,3 +137,20 @@ def test_the_same_pairs_are_the_same_whatever_their_scores(tmp_path: Path) -> No
     other = read(tmp_path, "file1,file2,same,score\nb.png,a.png,1,0.5\n")
     assert first.same_pairs_as(second)
     assert not first.same_pairs_as(other)
+
+
+def test_names_that_spreadsheets_take_for_formulas_are_guarded_and_come_back(
+    tmp_path: Path,
+) -> None:
+    table = FaceTable(
+        Path(), np.array(["=1.png", "'@.png"]), np.array([0, 1]), np.array(["+label", "-2"])
+    )
+    pairs = PairSet(np.array([[0, 1]]), np.array([False]))
+    write_scored_pairs(tmp_path, table, ScoredPairs(pairs, np.array([-1.5])), None)
+    line = (tmp_path / "scores.csv").read_text().splitlines()[1]
+    assert line == "'=1.png,''@.png,'+label,-2,0,-1.5"
+    found = read_scored_pairs(tmp_path)
+    assert found is not None
+    assert found.identities is not None
+    assert found.files.tolist() == [["=1.png", "'@.png"]]
+    assert found.identities.labels.tolist() == ["+label", "-2"]

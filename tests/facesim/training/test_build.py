@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -195,3 +196,25 @@ def test_a_resumed_run_gets_the_trunk_that_it_began_with(load: Load, tmp_path: P
     save_trunk(tmp_path / "trunk.pt", other)
     resumed = prepare(experiment, tmp_path / "trunk.pt").network
     assert resumed.trunk_digest == other.trunk_digest != prepare(experiment).network.trunk_digest
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"files": np.array(["a\udcff", "b"])}, "row 0: the path of the image"),
+        ({"labels": np.array(["x", "y\r"])}, "row 1: the label of an identity"),
+        ({"attributes": pd.DataFrame({"a\udcff": [1, 2]})}, "the attribute"),
+        ({"attributes": pd.DataFrame({"note": ["a\udcff", "b"]})}, "the attribute 'note' is not"),
+    ],
+)
+def test_a_table_of_any_dataset_holds_text_only(
+    load: Load, changed: dict[str, Any], message: str
+) -> None:
+    @datasets("names")
+    def names() -> FaceTable:
+        plain = {"files": np.array(["a", "b"]), "labels": np.array(["x", "y"])}
+        return FaceTable(root=Path(), identities=np.array([0, 1]), **{**plain, **changed})
+
+    experiment = load("data.train=names")
+    with pytest.raises(FacesimError, match=f"data.train: .*{message}"):
+        Tables().read("train", experiment.data)
