@@ -11,14 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
-
+from facesim.console import warn_once
 from facesim.errors import DataError
-
-_UMASK = os.umask(0)  # can only be read by setting it, so it is read once, before there are threads
-os.umask(_UMASK)
-_NEW_FILE_MODE = 0o666 & ~_UMASK
-
+from facesim.folders import new_file_mode
+from facesim.locks import UNSUPPORTED, ProcessLock
 
 MANIFEST = "facesim-manifest.json"
 """Digests of the files in a folder and those in it, by their paths relative to it."""
@@ -46,21 +42,55 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def _replacing(
     path: Path, before_rename: Callable[[Path, Path], None] | None = None
 ) -> Iterator[BinaryIO]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    temporary = path
     try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(_NEW_FILE_MODE)
+            flush_to_disk(file.fileno(), path.parent)
+        temporary.chmod(new_file_mode(path.parent))
         if before_rename is not None:
             before_rename(temporary, path)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary != path:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_nameless(error, path):
+            error.filename = str(path)
         raise
     _flush_folder(path.parent)
+
+
+def _is_nameless(error: OSError, path: Path) -> bool:
+    """Whether an error names no file, as of a write, or the temporary one."""
+    name = error.filename
+    return name is None or (isinstance(name, str) and Path(name).name.startswith(f".{path.name}."))
+
+
+def flush_to_disk(descriptor: int, folder: Path) -> None:
+    """Wait until what was written to an open file, or folder, is on the disk.
+
+    Where the file system cannot do so, that is said once.
+
+    Args:
+        descriptor: of the open file.
+        folder: where it lies.
+
+    Raises:
+        OSError: it could not be written after all.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        warn_once(
+            f"{folder}: its file system cannot flush files to the disk; after a power cut the "
+            "newest of them may be damaged"
+        )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -79,7 +109,9 @@ def link_file(source: Path, target: Path) -> None:
     try:
         os.link(source, temporary)
     except OSError:
-        shutil.copyfile(source, temporary)
+        with source.open("rb") as content, replacing(target) as file:
+            shutil.copyfileobj(content, file)
+        return
     _enter_into_manifest(temporary, target)
     temporary.replace(target)
     temporary.unlink(missing_ok=True)  # a rename to a link of the same file does nothing
@@ -105,7 +137,7 @@ def settle_manifest(folder: Path) -> None:
     """
     if not (folder / MANIFEST).is_file():
         return
-    with FileLock(folder / ".manifest.lock"):
+    with ProcessLock(folder / ".manifest.lock"):
         manifest = _read_manifest(folder)
         settled = {
             name: digests[:1] for name, digests in manifest.items() if (folder / name).exists()
@@ -148,7 +180,7 @@ def _enter_into_manifest(written: Path, path: Path) -> None:
     if folder is None:
         return
     digest, name = sha256_of(written), _name_in(folder, path)
-    with FileLock(folder / ".manifest.lock"):
+    with ProcessLock(folder / ".manifest.lock"):
         manifest = _read_manifest(folder)
         before = [each for each in manifest.get(name, []) if each != digest]
         manifest[name] = [digest, *before][:_DIGESTS_KEPT]
@@ -207,6 +239,6 @@ def _flush_folder(folder: Path) -> None:
     except OSError:
         return
     try:
-        os.fsync(descriptor)
+        flush_to_disk(descriptor, folder)
     finally:
         os.close(descriptor)

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -99,6 +100,11 @@ def _exit_with(message: str) -> NoReturn:
     except OSError:  # standard error itself cannot be written
         discard(sys.stderr)
     sys.exit(2)
+
+
+def _exit_if_any(problems: Sequence[str]) -> None:
+    if problems:
+        raise FacesimError("\n".join(problems))
 
 
 def _print_version(context: typer.Context, asked: bool) -> None:
@@ -391,7 +397,9 @@ def cache_list() -> None:
     from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_stores
 
-    print_stores(Console(), stores_root(), list_stores(stores_root()))
+    stores = list_stores(stores_root())
+    print_stores(Console(), stores_root(), stores)
+    _exit_if_any([f"{store.folder}: {store.problem}" for store in stores if store.problem])
 
 
 @cache_app.command("prune")
@@ -408,17 +416,25 @@ def cache_prune(
     from facesim.model.cache_admin import prune, stores_root
     from facesim.terminal.cache import print_removed
 
-    print_removed(Console(), prune(stores_root(), older_than_days=older_than, max_gb=max_gb))
+    pruned = prune(stores_root(), older_than_days=older_than, max_gb=max_gb)
+    print_removed(Console(), pruned.removed)
+    _exit_if_any(pruned.problems)
 
 
 @cache_app.command("verify")
 def cache_verify() -> None:
-    """Verify all checksums; damaged features are dropped and computed again when needed."""
-    from facesim.model.cache_admin import list_stores, stores_root
+    """Verify all checksums; damaged features are dropped and computed again when needed.
+
+    Exits with 2 if something cannot be read; the rest is verified all the same.
+    """
+    from facesim.model.cache_admin import stores_root, verify_stores
     from facesim.terminal.cache import print_verification
 
-    for store in list_stores(stores_root()):
-        print_verification(Console(), store, store.open().verify())
+    unread = False
+    for store, found in verify_stores(stores_root()):
+        print_verification(Console(), store, found)
+        unread |= isinstance(found, FacesimError) or bool(found.unreadable)
+    raise typer.Exit(2 * unread)
 
 
 @new_app.command("plugin")

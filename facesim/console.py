@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterable
+from functools import cache
 from io import TextIOWrapper
 from typing import Any
 
@@ -58,6 +59,12 @@ class Console(rich.console.Console):
 def say(text: object) -> None:
     """Print a line on standard output at once, also into a pipe."""
     print(printable(str(text)), flush=True)
+
+
+@cache
+def warn_once(text: str) -> None:
+    """Log a warning, unless this process has logged the same before."""
+    logging.getLogger("facesim").warning("%s", text)
 
 
 def guard_terminal() -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+CHECK_CACHE = "Check the disk and its permissions, or let FACESIM_CACHE name another folder"
+"""What to do where the cache cannot be written."""
+
 
 def cache_dir() -> Path:
     """``$FACESIM_CACHE``, or the user's cache folder of the platform; it need not exist yet."""

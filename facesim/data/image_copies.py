@@ -14,14 +14,16 @@ from torch import Tensor
 
 from facesim.arrays import BoolArray, Int64Array
 from facesim.atomic import replacing
+from facesim.console import warn_once
 from facesim.data import decoding, image_alignment, near_duplicates
 from facesim.data import thumbnails as thumbnails_module
 from facesim.data.image_alignment import FINE_SIDE
 from facesim.data.image_digests import Digests
 from facesim.data.near_duplicates import NearDuplicates, find_candidates, verify_candidates
 from facesim.data.thumbnails import Thumbnails, are_blank, grey_image, thumbnails
+from facesim.folders import make_folder
 from facesim.interfaces import FaceTable
-from facesim.paths import cache_dir
+from facesim.paths import CHECK_CACHE, cache_dir
 from facesim.processes import Processes
 
 log = logging.getLogger(__name__)
@@ -194,7 +196,7 @@ def _cached(path: Path, contents: int) -> tuple[BoolArray, NearDuplicates] | Non
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        log.warning("%s is damaged (%s); copies are searched again", path, error)
+        log.warning("%s cannot be read (%s); copies are searched again", path, error)
         return None
     if blank.shape != (contents,) or rows.shape != (len(mirrored), 2):
         return None
@@ -202,9 +204,15 @@ def _cached(path: Path, contents: int) -> tuple[BoolArray, NearDuplicates] | Non
 
 
 def _keep(path: Path, blank: BoolArray, pairs: NearDuplicates) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        np.savez_compressed(file, blank=blank, rows=pairs.rows, mirrored=pairs.mirrored)
+    try:
+        make_folder(path.parent)
+        with replacing(path) as file:
+            np.savez_compressed(file, blank=blank, rows=pairs.rows, mirrored=pairs.mirrored)
+    except OSError as error:
+        warn_once(
+            f"{path.parent}: copies of images that were found cannot be kept: "
+            f"{error.strerror or error}; they are searched for again. {CHECK_CACHE}"
+        )
 
 
 def _paths(tables: Mapping[str, FaceTable], places: Int64Array) -> list[Path]:

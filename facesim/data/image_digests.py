@@ -58,7 +58,6 @@ def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_prog
     Raises:
         DataError: a file cannot be read; the text names it.
         MachineError: a process that reads files was killed.
-        FacesimError: the cache cannot be opened or written.
     """
     files = table.files
     # By folder, and by name within it: neighbours in the cache as well.

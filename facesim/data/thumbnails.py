@@ -14,9 +14,11 @@ from torch import Tensor
 
 from facesim.arrays import BoolArray
 from facesim.atomic import replacing
+from facesim.console import warn_once
 from facesim.data.decoding import decode_image
 from facesim.data.image_digests import Digests
-from facesim.paths import cache_dir
+from facesim.folders import make_folder
+from facesim.paths import CHECK_CACHE, cache_dir
 from facesim.processes import ignore_progress
 
 log = logging.getLogger(__name__)
@@ -101,25 +103,31 @@ class _ThumbnailCache:
         return images, rows >= 0
 
     def put_many(self, digests: Digests, images: Thumbnails) -> None:
-        """Add thumbnails of new contents."""
+        """Add thumbnails of new contents, where the file can be written."""
         known_digests, known_images = self._load()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self._path) as file:
-            np.savez(
-                file,
-                digests=np.concatenate([known_digests, digests]),
-                images=np.concatenate([known_images, images]),
+        try:
+            make_folder(self._path.parent)
+            with replacing(self._path) as file:
+                np.savez(
+                    file,
+                    digests=np.concatenate([known_digests, digests]),
+                    images=np.concatenate([known_images, images]),
+                )
+        except OSError as error:
+            warn_once(
+                f"{self._path}: thumbnails cannot be kept: {error.strerror or error}; the linter "
+                f"decodes all images again. {CHECK_CACHE}"
             )
 
     def _load(self) -> tuple[Digests, Thumbnails]:
         nothing = np.zeros((0, 16), np.uint8), np.zeros((0, _SIDE, _SIDE), np.uint8)
-        if not self._path.exists():
-            return nothing
         try:
             with np.load(self._path, allow_pickle=False) as stored:
                 digests, images = stored["digests"], stored["images"]
+        except FileNotFoundError:
+            return nothing
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            log.warning("%s is damaged (%s); the images are decoded again", self._path, error)
+            log.warning("%s cannot be read (%s); the images are decoded again", self._path, error)
             return nothing
         fits = digests.shape == (len(images), 16) and images.shape[1:] == (_SIDE, _SIDE)
         return (digests, images) if fits else nothing

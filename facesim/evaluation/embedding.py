@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Float32Array, Int64Array
+from facesim.console import warn_once
 from facesim.errors import FacesimError
 from facesim.interfaces import PairBatch, PairSet
 from facesim.model.embedding_cache import EmbeddingCache
-from facesim.model.feature_store import MissingFeaturesError
+from facesim.model.feature_store import MissingFeaturesError, StoreUnwritableError
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork, evaluating
 from facesim.processes import Processes
@@ -50,22 +51,27 @@ class Embedder:
 
         Raises:
             DataError: an image cannot be used.
-            FacesimError: the cache cannot be written.
         """
-        if self.cache is None:
-            embeddings, done = torch.empty(len(rows), self.network.embedding_dim), 0
-            for batch in self._compute(rows):
-                embeddings[done : done + len(batch)] = batch
-                done += len(batch)
-            return embeddings
-        for _ in range(_ATTEMPTS):
-            self._fill(self.cache, self.cache.incomplete(rows, self.batch_size))
+        if self.cache is not None:
             try:
-                return self.cache.read(rows)
+                return self._embed_cached(rows, self.cache)
+            except StoreUnwritableError as error:
+                warn_once(f"{error}. Until then every evaluation computes all embeddings")
+        embeddings, done = torch.empty(len(rows), self.network.embedding_dim), 0
+        for batch in self._compute(rows):
+            embeddings[done : done + len(batch)] = batch
+            done += len(batch)
+        return embeddings
+
+    def _embed_cached(self, rows: Int64Array, cache: EmbeddingCache) -> Tensor:
+        for _ in range(_ATTEMPTS):
+            self._fill(cache, cache.incomplete(rows, self.batch_size))
+            try:
+                return cache.read(rows)
             except MissingFeaturesError:  # damaged on disk, or removed in between
                 continue
         raise FacesimError(
-            f"{self.cache.store.folder}: embeddings are missing right after they were written; "
+            f"{cache.store.folder}: embeddings are missing right after they were written; "
             "check the disk, and whether something else removes files there"
         )
 

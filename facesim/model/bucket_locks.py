@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from facesim.arrays import Int64Array
 from facesim.data.image_digests import Digests
+from facesim.folders import make_folder
+from facesim.locks import ProcessLock
 
 BUCKETS = 64
+CLAIMS = "claims"
+"""The folder of the locks in that of a store."""
 
 
 def buckets_of(digests: Digests) -> Int64Array:
@@ -39,8 +42,8 @@ class BucketLocks:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "claims"
-        self._locks: dict[int, FileLock] = {}
+        self._folder = folder / CLAIMS
+        self._locks: dict[int, ProcessLock] = {}
         self._pending: Counter[int] = Counter()
 
     def __enter__(self) -> Self:
@@ -51,13 +54,15 @@ class BucketLocks:
             self.release(bucket)
 
     def acquire(self, bucket: int) -> bool:
-        """Lock a bucket, unless another process holds it; returns whether it is held now."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Lock a bucket, unless another process holds it; returns whether it is held now.
+
+        Raises:
+            OSError: its file cannot be made or opened.
+        """
+        make_folder(self._folder)
         # Acquired on the main thread, released on the writing thread by mark_written.
-        lock = FileLock(self._folder / f"{bucket:02d}.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        lock = ProcessLock(self._folder / f"{bucket:02d}.lock")
+        if not lock.acquire(wait=False):
             return False
         self._locks[bucket] = lock
         return True

@@ -1,10 +1,12 @@
 """The stores of the trunk cache: their metadata, listing them, and pruning."""
 
+import errno
 import logging
 import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 from facesim.atomic import write_text
 from facesim.data.decoding import decoder_versions
 from facesim.errors import FacesimError
-from facesim.model.bucket_locks import BUCKETS, BucketLocks
+from facesim.folders import make_folder
+from facesim.model.bucket_locks import BUCKETS, CLAIMS, BucketLocks
 from facesim.model.feature_chunk import SUFFIX
-from facesim.model.feature_store import FeatureStore
+from facesim.model.feature_store import FeatureStore, Verification
 from facesim.model.trunk_key import TrunkRecipe
-from facesim.paths import cache_dir
+from facesim.paths import CHECK_CACHE, cache_dir
 
 log = logging.getLogger(__name__)
 
@@ -80,23 +83,32 @@ class StoreDescription:
         file = folder / _FILE
         try:
             return _ADAPTER.validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            log.warning("%s: invalid store metadata: %s", file, error)
-            return None
+        except OSError as error:
+            reason = str(error.strerror)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+        log.warning("%s: invalid store metadata: %s", file, reason)
+        return None
 
     @staticmethod
     def is_in(folder: Path) -> bool:
         """Whether a folder holds the description of a store."""
-        return (folder / _FILE).is_file()
+        return os.path.isfile(folder / _FILE)  # noqa: PTH113  False also where it cannot be looked
 
     def mark_used(self, folder: Path) -> None:
-        """Note that the store is used now; write the description where there is none."""
+        """Note that the store is used now, where that can be written.
+
+        The description is written where there is none.
+        """
         file = folder / _FILE
         try:
-            os.utime(file)
-        except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_text(file, _ADAPTER.dump_json(self, indent=2).decode() + "\n")
+            if file.is_file():
+                os.utime(file)
+            else:
+                make_folder(folder)
+                write_text(file, _ADAPTER.dump_json(self, indent=2).decode() + "\n")
+        except OSError as error:
+            log.debug("%s is not marked as used: %s", folder, error)
 
 
 _ADAPTER = TypeAdapter(StoreDescription)
@@ -104,26 +116,30 @@ _ADAPTER = TypeAdapter(StoreDescription)
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """One store on disk.
+    """One store on disk, or what lies among the stores.
 
     Attributes:
         folder: its path.
         description: its metadata; None if that cannot be read.
         size_bytes: of all its chunks.
         last_used: seconds since 1970.
+        problem: why it cannot be read, or is no store; it is left alone then.
     """
 
     folder: Path
     description: StoreDescription | None
     size_bytes: int
     last_used: float
+    problem: str = ""
 
     def open(self) -> FeatureStore:
         """Open it, to count or to verify.
 
         Raises:
-            FacesimError: its metadata cannot be read.
+            FacesimError: it, or its metadata, cannot be read.
         """
+        if self.problem:
+            raise FacesimError(f"{self.folder}: {self.problem}")
         if self.description is None:
             raise FacesimError(
                 f"{self.folder}: its {_FILE} is missing or damaged; the next run that uses the "
@@ -133,22 +149,71 @@ class StoreInfo:
 
 
 def list_stores(root: Path) -> list[StoreInfo]:
-    """All stores, the most recently used first."""
-    if not root.is_dir():
+    """All stores, the most recently used first; and what else lies there, as a problem.
+
+    Raises:
+        FacesimError: the folder of stores cannot be read.
+    """
+    try:
+        paths = [path for path in root.iterdir() if not path.name.startswith(".")]
+    except FileNotFoundError:
         return []
-    stores = []
-    for folder in root.iterdir():
-        if folder.is_dir() and not folder.name.startswith("."):
-            file = folder / _FILE
-            size = sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
-            last_used = (file if file.exists() else folder).stat().st_mtime
-            stores.append(StoreInfo(folder, StoreDescription.read(folder), size, last_used))
+    except OSError as error:
+        raise FacesimError(f"{root}: cannot be read: {error.strerror}. {CHECK_CACHE}") from error
+    stores = [store for store in map(_store_at, paths) if store is not None]
     return sorted(stores, key=lambda store: store.last_used, reverse=True)
+
+
+def _store_at(path: Path) -> StoreInfo | None:
+    """None where another process has removed it."""
+    try:
+        names = [entry.name for entry in path.iterdir()]
+        known = [name for name in names if name in (_FILE, CLAIMS) or name.endswith(SUFFIX)]
+        if names and not known:
+            return StoreInfo(path, None, 0, 0.0, "is no store of facesim; move it elsewhere")
+        size = sum((path / name).stat().st_size for name in names if name.endswith(SUFFIX))
+        last_used = (path / _FILE if _FILE in names else path).stat().st_mtime
+        return StoreInfo(path, StoreDescription.read(path), size, last_used)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return StoreInfo(path, None, 0, 0.0, "is no store of facesim; move it elsewhere")
+    except OSError as error:
+        return StoreInfo(path, None, 0, 0.0, f"cannot be read: {error.strerror}")
+
+
+def verify_stores(root: Path) -> Iterator[tuple[StoreInfo, Verification | FacesimError]]:
+    """Verify all stores, also while other processes fill and remove some.
+
+    Yields:
+        What was found in each, or why it cannot be read.
+    """
+    for store in list_stores(root):
+        try:
+            found = store.open().verify()
+        except FacesimError as error:
+            yield store, error
+            continue
+        if store.folder.exists():
+            yield store, found
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What :func:`prune` did.
+
+    Attributes:
+        removed: the stores that are gone.
+        problems: what should have gone and could not, or is no store: a line for each.
+    """
+
+    removed: tuple[StoreInfo, ...]
+    problems: tuple[str, ...]
 
 
 def prune(
     root: Path, *, older_than_days: float | None = None, max_gb: float | None = None
-) -> list[StoreInfo]:
+) -> Pruned:
     """Remove stores that were not used for long, or do not fit; the most recently used stay.
 
     A store that a process is filling stays. One that a process is reading may be removed: that
@@ -159,11 +224,8 @@ def prune(
         older_than_days: remove stores that were not used for longer; None spares them.
         max_gb: what the remaining ones may take together, in 1e9 bytes; None sets no limit.
 
-    Returns:
-        The removed stores.
-
     Raises:
-        FacesimError: neither limit is given.
+        FacesimError: neither limit is given, or the folder cannot be read.
     """
     if older_than_days is None and max_gb is None:
         raise FacesimError(
@@ -174,18 +236,29 @@ def prune(
     oldest = time.time() - older_than_days * 86400 if older_than_days is not None else 0.0
     max_bytes = round(max_gb * 1e9) if max_gb is not None else None
     kept_bytes = 0
-    removed = []
+    removed, problems = [], []
     for store in list_stores(root):
+        if store.problem:
+            problems.append(f"{store.folder}: {store.problem}")
+            continue
         fits = max_bytes is None or kept_bytes + store.size_bytes <= max_bytes
-        if (store.last_used >= oldest and fits) or not _remove(store.folder):
+        try:
+            stays = (store.last_used >= oldest and fits) or not _remove(store.folder)
+        except OSError as error:
+            problems.append(f"{store.folder}: cannot be removed: {error.strerror}")
+            stays = True
+        if stays:
             kept_bytes += store.size_bytes
         else:
             removed.append(store)
-    return removed
+    return Pruned(tuple(removed), tuple(problems))
 
 
 def _remove(folder: Path) -> bool:
-    """Remove a store unless a process is filling it."""
+    """Remove a store unless a process is filling it; True also if another process removes it."""
+    # Before any lock is made in it: only whoever may rename a folder may remove it.
+    if not os.access(folder.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder.parent))
     with BucketLocks(folder) as locks:
         if not all(locks.acquire(bucket) for bucket in range(BUCKETS)):
             log.warning("%s is being filled and stays", folder)
@@ -193,5 +266,5 @@ def _remove(folder: Path) -> bool:
         # Renamed first, so that no process finds a store of which half is gone.
         doomed = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
         folder.rename(doomed)
-    shutil.rmtree(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)  # another process may be removing it as a leftover
     return True

@@ -137,7 +137,8 @@ class CacheFiller:
 
         Raises:
             DataError: an image cannot be used, or has changed since its digest was computed.
-            FacesimError: features cannot be stored, or the disk is full.
+            StoreUnwritableError: the disk is full or cannot be written.
+            FacesimError: features cannot be stored.
         """
         drawn: deque[Int64Array] = deque()
         computed = 0
@@ -157,6 +158,22 @@ class CacheFiller:
                     computed += len(rows)
                     advance(len(rows))
         return computed
+
+    def compute(self, rows: Int64Array) -> Tensor:
+        """The features of some rows as the store would give them, [B, *row_shape]; nothing is kept.
+
+        Raises:
+            DataError: an image cannot be used, or has changed since its digest was computed.
+            FacesimError: features are not finite, or do not fit into float16.
+        """
+        size = self._trunk.block
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        workers = self._workers if len(parts) > 1 else 0
+        computed = []
+        with closing(load_rows(self._table, parts, self._preprocessing, workers=workers)) as pixels:
+            for part, images in zip(parts, pixels, strict=True):
+                computed.append(self._checked(part, self._trunk.start(images)))
+        return torch.from_numpy(np.concatenate(computed))
 
     def _locked_blocks(
         self, missing: Int64Array, locks: BucketLocks, drawn: deque[Int64Array]
@@ -184,8 +201,11 @@ class CacheFiller:
         first = np.random.default_rng().integers(BUCKETS)
         for bucket in np.roll(np.arange(BUCKETS), first).tolist():
             rows = missing[buckets == bucket]
-            if not len(rows) or not locks.acquire(bucket):
-                continue
+            try:
+                if not len(rows) or not locks.acquire(bucket):
+                    continue
+            except OSError as error:
+                raise self._store.unwritable(error) from error
             rows = self.missing(rows)  # again, now that no other process can write them
             if not len(rows):
                 locks.release(bucket)

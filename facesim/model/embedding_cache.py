@@ -75,7 +75,7 @@ class EmbeddingCache:
 
         Raises:
             DataError: an image has changed since its digest was computed.
-            FacesimError: the disk is full.
+            StoreUnwritableError: the disk is full or cannot be written.
         """
         absent = self.store.locate(self._digests[rows]) < 0
         self._rows = np.concatenate([self._rows, rows[absent]])

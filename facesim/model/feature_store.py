@@ -3,6 +3,7 @@
 import errno
 import logging
 import shutil
+import tempfile
 import threading
 import uuid
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from facesim.arrays import Int64Array
 from facesim.atomic import remove_leftovers
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
+from facesim.folders import make_folder
 from facesim.model.feature_chunk import (
     FOOTER_BYTES,
     INDEX_BYTES,
@@ -38,6 +40,10 @@ _LEFTOVER_SECONDS = 3600.0
 _ROW_MASK = (1 << ROW_BITS) - 1
 
 
+class StoreUnwritableError(FacesimError):
+    """A store that takes no further features: a full disk, a folder of another user, ..."""
+
+
 class MissingFeaturesError(Exception):
     """Requested features that are not, or no longer, in the store.
 
@@ -58,11 +64,13 @@ class Verification:
         chunks: number of intact chunks.
         rows: number of rows in them.
         dropped: names of the damaged chunks that this store has removed so far.
+        unreadable: what could not be read, or is damaged and cannot be removed, and why.
     """
 
     chunks: int
     rows: int
     dropped: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 class FeatureStore:
@@ -75,7 +83,7 @@ class FeatureStore:
     share a store.
 
     Args:
-        folder: created if it does not exist.
+        folder: created with the first chunk.
         row_shape: of the features of one image.
         dtype: of the features, float16 or float32.
     """
@@ -89,8 +97,8 @@ class FeatureStore:
         self._chunks: list[Chunk | None] = []
         self._numbers: dict[str, int] = {}
         self._dropped: list[str] = []
+        self._unreadable: dict[str, str] = {}
         self._index = FeatureIndex([])
-        self._make_folder()
         self.refresh()
 
     @property
@@ -105,7 +113,7 @@ class FeatureStore:
     def refresh(self) -> None:
         """Pick up what other processes have added or removed."""
         with self._lock:
-            names = {path.name for path in self.folder.glob(f"*{SUFFIX}")}
+            names = {path.name for path in self.folder.glob(f"*{SUFFIX}")} - self._unreadable.keys()
             gone = self._numbers.keys() - names
             new = sorted(names - self._numbers.keys())
             for name in gone:
@@ -170,15 +178,15 @@ class FeatureStore:
             rows: [n, *row_shape] of the store's dtype.
 
         Raises:
-            FacesimError: the disk is full or cannot be written. What was there stays right.
+            StoreUnwritableError: the disk is full or cannot be written. What was there stays.
         """
         if rows.dtype != self.dtype or rows.shape != (len(digests), *self.row_shape):
             raise ValueError(f"{rows.dtype} {rows.shape} into {self.dtype} {self.row_shape}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             write_chunk(self.folder / f"{uuid.uuid4().hex}{SUFFIX}", digests, rows)
         except OSError as error:
-            raise self._cannot_write(error) from error
+            raise self.unwritable(error) from error
         self.refresh()
 
     def bytes_needed(self, images: int) -> int:
@@ -187,15 +195,20 @@ class FeatureStore:
         return images * (self.row_bytes + INDEX_BYTES) + chunks * FOOTER_BYTES
 
     def require_space(self, images: int) -> None:
-        """Check, before the first image, that the features of all fit on the disk.
+        """Check, before the first image, that the features of all can be written.
 
         Raises:
-            FacesimError: they will not.
+            StoreUnwritableError: they cannot, or do not fit on the disk.
         """
+        try:
+            make_folder(self.folder)
+            with tempfile.TemporaryFile(dir=self.folder):
+                free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise self.unwritable(error) from error
         needed = self.bytes_needed(images)
-        free = shutil.disk_usage(self.folder).free
         if needed > free:
-            raise FacesimError(
+            raise StoreUnwritableError(
                 f"{self.folder}: the features of {images:,} images take {needed / 1e9:.2f} GB and "
                 f"the disk has {free / 1e9:.2f} GB left; free some (`facesim cache prune`), or let "
                 "FACESIM_CACHE name a folder on a larger disk"
@@ -216,16 +229,11 @@ class FeatureStore:
             if chunk is not None:
                 try:
                     chunk.verify()
-                except (ChunkDamagedError, FileNotFoundError) as error:
+                except (ChunkDamagedError, OSError) as error:
                     self._drop(chunk, error)
         whole = [chunk for chunk in self._chunks if chunk is not None]
-        return Verification(len(whole), sum(map(len, whole)), tuple(self._dropped))
-
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FacesimError(f"{self.folder}: cannot be made: {error.strerror}") from error
+        unreadable = tuple(f"{name} {reason}" for name, reason in self._unreadable.items())
+        return Verification(len(whole), sum(map(len, whole)), tuple(self._dropped), unreadable)
 
     def _copy(self, position: int, out: Rows) -> bool:
         chunk = self._chunks[position >> ROW_BITS] if position >= 0 else None
@@ -233,15 +241,14 @@ class FeatureStore:
             return False
         try:
             chunk.copy_row(position & _ROW_MASK, out)
-        except (ChunkDamagedError, FileNotFoundError) as error:
+        except (ChunkDamagedError, OSError) as error:
             self._drop(chunk, error)
             return False
         return True
 
-    def _drop(self, chunk: Chunk, error: ChunkDamagedError | FileNotFoundError) -> None:
-        """Go on without a chunk that is damaged, or that another process has removed."""
-        if isinstance(error, ChunkDamagedError):
-            self._remove(chunk.path, error)
+    def _drop(self, chunk: Chunk, error: ChunkDamagedError | OSError) -> None:
+        """Go on without a chunk that is damaged, unreadable, or removed by another process."""
+        self._forget(chunk.path, error)
         self.refresh()
 
     def _open(self, name: str) -> None:
@@ -249,29 +256,45 @@ class FeatureStore:
         path = self.folder / name
         try:
             chunk = Chunk(path, self.row_shape, self.dtype)
-        except ChunkDamagedError as damage:
-            self._remove(path, damage)
-        except FileNotFoundError:
-            return
+        except (ChunkDamagedError, OSError) as error:
+            self._forget(path, error)
         else:
             self._numbers[name] = len(self._chunks)
             self._chunks.append(chunk)
 
-    def _remove(self, path: Path, damage: ChunkDamagedError) -> None:
-        log.warning("%s is damaged (%s); its images are computed again", path, damage)
-        self._dropped.append(path.name)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise FacesimError(
-                f"{path}: is damaged ({damage}) and cannot be removed: {error.strerror}"
-            ) from error
+    def _forget(self, path: Path, error: ChunkDamagedError | OSError) -> None:
+        """Remove a damaged chunk; one that cannot be read or removed is passed over from now on.
 
-    def _cannot_write(self, error: OSError) -> FacesimError:
+        Raises:
+            OSError: it is this process that may open no more files, or has no memory.
+        """
+        if isinstance(error, FileNotFoundError):
+            return
+        if isinstance(error, OSError):
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise error
+            reason = f"cannot be read: {error.strerror}"
+        else:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as refusal:
+                reason = f"is damaged ({error}) and cannot be removed: {refusal.strerror}"
+            else:
+                log.warning("%s is damaged (%s); its images are computed again", path, error)
+                self._dropped.append(path.name)
+                return
+        log.warning("%s %s; its images are computed again", path, reason)
+        self._unreadable[path.name] = reason
+
+    def unwritable(self, error: OSError) -> StoreUnwritableError:
+        """The error of a store that cannot be written, with what helps."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return FacesimError(
+            return StoreUnwritableError(
                 f"{self.folder}: the disk is full; the features of {len(self):,} images are kept, "
                 "and the next run goes on from there. Free some space (`facesim cache prune`), or "
                 "let FACESIM_CACHE name a folder on a larger disk"
             )
-        return FacesimError(f"{self.folder}: cannot be written: {error.strerror}")
+        return StoreUnwritableError(
+            f"{self.folder}: cannot be written: {error.strerror}; make it accessible, or let "
+            "FACESIM_CACHE name another folder"
+        )

@@ -121,7 +121,7 @@ class CachedInputs:
         """Compute what the cache lacks for these rows; the size is printed first.
 
         Raises:
-            FacesimError: the disk is too small or cannot be written.
+            FacesimError: features are not finite or do not fit into float16.
         """
         caches = [self.plain]
         if training and self.mirrored is not None:
@@ -133,7 +133,7 @@ class CachedInputs:
         """Compute what the cache lacks for the batches of some epochs.
 
         Raises:
-            FacesimError: the disk is too small or cannot be written.
+            FacesimError: features are not finite or do not fit into float16.
         """
         if epochs:
             rows = _rows_used(sampler, epochs, self.plain.images)
@@ -193,7 +193,7 @@ def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_
 
 def _fill(cache: TrunkCache, rows: Int64Array, reporter: Reporter) -> None:
     missing = cache.missing(rows)
-    if not missing:
+    if not missing or not cache.is_writable:
         return
     megabytes = cache.bytes_needed(rows) / 1e6
     reporter.say(

@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
+from facesim.console import warn_once
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.cache_filler import CacheFiller
-from facesim.model.feature_store import FeatureStore, MissingFeaturesError
+from facesim.model.feature_store import (
+    FeatureStore,
+    MissingFeaturesError,
+    StoreUnwritableError,
+)
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
 from facesim.processes import ignore_progress
@@ -29,6 +34,7 @@ class TrunkCache:
 
     They are kept on disk and shared by every run whose trunk, preprocessing and images are the
     same. Any number of processes may fill and read at once, and so may threads of one process.
+    Where they cannot be written, what is missing is computed each time, which is said once.
 
     Example:
         >>> cache = TrunkCache(backbone, TableDigests(table), recipe, name="resnet")
@@ -45,9 +51,10 @@ class TrunkCache:
 
     Attributes:
         store: the features on disk.
+        is_writable: whether features can be kept, as far as has been tried.
 
     Raises:
-        FacesimError: the trunk's output cannot be cached, or the folder cannot be created.
+        FacesimError: the trunk's output cannot be cached.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class TrunkCache:
         self._preprocessing = recipe.preprocessing
         self._workers = workers
         self._positions: Int64Array | None = None
+        self.is_writable = True
         self._filling = threading.Lock()
         self._pinned = backbone.mean.device.type == "cuda"
         self._all_rows = np.arange(len(images.table))
@@ -108,16 +116,19 @@ class TrunkCache:
 
         Raises:
             DataError: an image cannot be used, or has changed since its digest was computed.
-            FacesimError: the disk is too small or cannot be written, or features are not finite or
-                do not fit into float16.
+            FacesimError: features are not finite or do not fit into float16.
         """
         with self._filling:
             self.store.remove_leftovers()
             missing = self._filler.missing(self._all_rows if rows is None else rows)
-            if len(missing):
-                self._description.mark_used(self.store.folder)
-                self.store.require_space(len(missing))
-                self._fill(missing, advance)
+            if len(missing) and self.is_writable:
+                try:
+                    self.store.require_space(len(missing))
+                    self._description.mark_used(self.store.folder)
+                    self._fill(missing, advance)
+                except StoreUnwritableError as error:
+                    self.is_writable = False
+                    warn_once(f"{error}. Until then the trunk runs anew for each use of an image")
             self._positions = self.store.locate(self._images.get())
 
     def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:
@@ -148,9 +159,12 @@ class TrunkCache:
             try:
                 self.store.read(self._positions[rows], gathered.numpy())
             except MissingFeaturesError as missing:
-                self.fill(rows[missing.indices])
-            else:
-                return from_rows(gathered)
+                if self.is_writable:
+                    self.fill(rows[missing.indices])
+                    continue
+                computed = self._filler.compute(rows[missing.indices])
+                gathered[torch.from_numpy(missing.indices)] = computed
+            return from_rows(gathered)
         raise self._vanishing()
 
     def _fill(self, missing: Int64Array, advance: Callable[[int], None]) -> None:

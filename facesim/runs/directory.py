@@ -10,13 +10,14 @@ from enum import StrEnum
 from pathlib import Path
 from tempfile import mkdtemp
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, PositiveInt
 
 from facesim.atomic import begin_manifest, remove_leftovers, settle_manifest
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.folders import make_folder
 from facesim.json_files import read_json, write_json
+from facesim.locks import ProcessLock
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.version import __version__
 
@@ -95,17 +96,17 @@ class RunDirectory:
         parent = out / experiment.name
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         try:
-            parent.mkdir(parents=True, exist_ok=True)
+            make_folder(parent)
             for leftover in parent.glob(".*.tmp"):
                 if time.time() - leftover.stat().st_mtime > _CREATE_SECONDS:
                     shutil.rmtree(leftover, ignore_errors=True)
             unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
+            unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
             for folder in ("checkpoints", "pairs", "eval"):
-                (unfinished / folder).mkdir()
+                make_folder(unfinished / folder)
             begin_manifest(unfinished)
             experiment.save(unfinished / RunFile.EXPERIMENT)
             _write_format(unfinished)
-            unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
             path = _rename_to_free(unfinished, parent / stamp)
         except OSError as error:
             raise FacesimError(f"cannot make a run directory in {parent}: {error}") from None
@@ -151,18 +152,19 @@ class RunDirectory:
         Raises:
             FacesimError: another process holds it.
         """
-        lock = FileLock(self.path / ".lock", blocking=False)
-        try:
-            with lock:
-                if self.format < FORMAT:
-                    _write_format(self.path)
-                    begin_manifest(self.path)
-                yield
-                settle_manifest(self.path)
-        except Timeout:
+        lock = ProcessLock(self.path / ".lock")
+        if not lock.acquire(wait=False):
             raise FacesimError(
                 f"{self.path} is in use by another process; wait for it, or start a new run"
-            ) from None
+            )
+        try:
+            if self.format < FORMAT:
+                _write_format(self.path)
+                begin_manifest(self.path)
+            yield
+            settle_manifest(self.path)
+        finally:
+            lock.release()
 
 
 class _Format(BaseModel):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from facesim.atomic import flush_to_disk
 from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Tracker
@@ -38,7 +39,7 @@ class RunLog:
 
     def flush(self) -> int:
         """Wait until every line is on the disk, and return the bytes of ``metrics.jsonl``."""
-        os.fsync(self._file.fileno())
+        flush_to_disk(self._file.fileno(), self._path.parent)
         return os.fstat(self._file.fileno()).st_size
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.console import Console
+from facesim.errors import FacesimError
 from facesim.model.cache_admin import StoreInfo
 from facesim.model.feature_store import Verification
 from facesim.report.formatting import count
@@ -19,6 +20,8 @@ def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> N
     for column in ("key", "backbone", "shape", "dtype", "view", "MB", "last used"):
         table.add_column(column, justify="right" if column == "MB" else "left")
     for store in stores:
+        if store.problem:
+            continue
         about = store.description
         used = datetime.fromtimestamp(store.last_used).astimezone().strftime("%Y-%m-%d %H:%M")
         described = (
@@ -37,13 +40,15 @@ def print_removed(console: Console, stores: Sequence[StoreInfo]) -> None:
     console.print(f"removed {count(len(stores), 'store')}, {freed / 1e6:,.1f} MB", highlight=False)
 
 
-def print_verification(console: Console, store: StoreInfo, found: Verification) -> None:
-    """Print whether the checksums of a store are valid."""
-    state = (
-        f"{count(len(found.dropped), 'damaged chunk')} dropped"
-        if found.dropped
-        else "all checksums valid"
-    )
-    console.print(
-        f"{store.folder.name[:8]}: {count(found.rows, 'image')}, {state}", highlight=False
-    )
+def print_verification(
+    console: Console, store: StoreInfo, found: Verification | FacesimError
+) -> None:
+    """Print whether the checksums of a store are valid, or why it cannot be read."""
+    if isinstance(found, FacesimError):
+        console.print(Text(str(found)), soft_wrap=True)
+        return
+    states = [f"{count(len(found.dropped), 'damaged chunk')} dropped"] if found.dropped else []
+    states += found.unreadable
+    state = ", ".join(states) or "all checksums valid"
+    line = f"{store.folder.name[:8]}: {count(found.rows, 'image')}, {state}"
+    console.print(Text(line), soft_wrap=True)

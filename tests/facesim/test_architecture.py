@@ -20,6 +20,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "errors",
         "machine_errors",
         "paths",
+        "folders",
+        "locks",
         "atomic",
         "bounded",
         "console",

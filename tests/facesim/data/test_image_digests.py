@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facesim.console import warn_once
 from facesim.data import image_digests as module
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
@@ -346,3 +347,57 @@ def test_a_kill_at_any_moment_leaves_a_memo_that_is_right(
         process.join()
 
         assert _digests(table) == _expected(table)
+
+
+def test_without_a_place_for_the_cache_digests_are_right_and_that_is_said_once(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", "/dev/null/cache")
+    monkeypatch.setattr(module, "_SETTLED_NS", -1)
+    warn_once.cache_clear()
+    for _ in range(2):
+        assert _digests(table) == _expected(table)
+    (record,) = caplog.records
+    assert "image-digests-1.sqlite: digests of images cannot be kept: " in record.message
+
+
+@pytest.mark.usefixtures("settled_at_once")
+def test_a_warm_cache_that_cannot_be_written_serves(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _digests(table)
+    read = _reads(monkeypatch)
+
+    def only_immutable(path: object, **options: Any) -> sqlite3.Connection:
+        if "immutable=1" not in str(path):
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+        connection: sqlite3.Connection = CONNECT(path, **options)  # type: ignore[call-overload]
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", only_immutable)
+    assert _digests(table) == _expected(table)
+    assert read == []
+    assert caplog.records == []
+    _write_old(table.path(0), b"another content")
+    warn_once.cache_clear()
+    assert _digests(table) == _expected(table)
+    assert [record.message.partition(": ")[2][:40] for record in caplog.records] == [
+        "digests of images cannot be kept: attemp"
+    ]
+
+
+def test_a_full_disk_costs_the_cache_alone(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_SETTLED_NS", -1)
+
+    class Full(sqlite3.Connection):
+        def executemany(self, *_: object) -> sqlite3.Cursor:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **_: CONNECT(path, factory=Full))
+    warn_once.cache_clear()
+    for _ in range(2):
+        assert _digests(table) == _expected(table)
+    assert len(caplog.records) == 1
+    assert "database or disk is full; every command reads all images again" in caplog.text

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facesim.console import warn_once
 from facesim.data import thumbnails as module
 from facesim.data.decoding import decode_image
 from facesim.data.image_digests import digest_file
@@ -102,3 +103,16 @@ def test_a_dark_image_shows_something(tmp_path: Path) -> None:
     dark = drawn_face(0, 0).point(lambda value: value * 0.15)
     dark.save(tmp_path / "images" / "dark.png")
     assert not are_blank(of([*paths, tmp_path / "images" / "dark.png"])).any()
+
+
+def test_without_a_place_for_the_cache_thumbnails_are_right_and_that_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = saved(tmp_path / "images", 3, 1)
+    expected = of(paths)
+    monkeypatch.setenv("FACESIM_CACHE", "/dev/null/cache")
+    warn_once.cache_clear()
+    for _ in range(2):
+        np.testing.assert_array_equal(of(paths), expected)
+    lines = [line for line in caplog.text.splitlines() if "thumbnails cannot be kept: " in line]
+    assert len(lines) == 1

@@ -1,5 +1,6 @@
 """Listing and pruning stores."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.model.bucket_locks import BucketLocks
-from facesim.model.cache_admin import StoreDescription, list_stores, prune
-from facesim.model.feature_store import FeatureStore, MissingFeaturesError
+from facesim.model.cache_admin import Pruned, StoreDescription, list_stores, prune, verify_stores
+from facesim.model.feature_chunk import Chunk
+from facesim.model.feature_store import FeatureStore, MissingFeaturesError, Verification
 from facesim.model.trunk_key import TrunkRecipe
 
 RECIPE = TrunkRecipe(Preprocessing((8, 9), (1, 2, 3, 4)), flipped=True)
@@ -50,7 +52,7 @@ def test_stores_are_listed_with_what_they_are_of_the_last_used_first(tmp_path: P
 
 def test_no_folder_is_no_stores(tmp_path: Path) -> None:
     assert list_stores(tmp_path / "nothing") == []
-    assert prune(tmp_path / "nothing", max_gb=0) == []
+    assert prune(tmp_path / "nothing", max_gb=0) == Pruned((), ())
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"backbone": 3}'])
@@ -83,9 +85,9 @@ def test_prune_removes_what_was_not_used_for_long(tmp_path: Path) -> None:
     for name, days in (("a", 1), ("b", 10), ("c", 20)):
         _store(tmp_path, name, days)
 
-    removed = prune(tmp_path, older_than_days=5)
+    pruned = prune(tmp_path, older_than_days=5)
 
-    assert [store.folder.name for store in removed] == ["b", "c"]
+    assert [store.folder.name for store in pruned.removed] == ["b", "c"]
     assert _names(tmp_path) == ["a"]
 
 
@@ -125,7 +127,7 @@ def test_a_store_that_is_being_filled_stays(
     _store(tmp_path, "a", 1)
     with BucketLocks(tmp_path / "a") as claims:
         assert claims.acquire(7)
-        assert prune(tmp_path, max_gb=0) == []
+        assert prune(tmp_path, max_gb=0) == Pruned((), ())
 
     assert "is being filled" in caplog.text
     assert _names(tmp_path) == ["a"]
@@ -139,3 +141,110 @@ def test_a_reader_of_a_pruned_store_misses_its_features_and_gets_no_others(tmp_p
     with pytest.raises(MissingFeaturesError):
         reader.read(reader.locate(DIGESTS))
     assert len(reader.missing(DIGESTS)) == 10
+
+
+def _among_the_stores(root: Path) -> None:
+    """Two stores, one of them damaged; a foreign file, a foreign folder, and half a store."""
+    _store(root, "whole", 1)
+    _store(root, "damaged", 2)
+    (chunk,) = (root / "damaged").glob("*.chunk")
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+    _store(root, "half", 3)
+    (root / "half" / "store.json").write_text("{")
+    (root / "notes.txt").write_text("mine")
+    (root / "photos").mkdir()
+    (root / "photos" / "a.jpg").write_text("mine")
+
+
+def test_verification_goes_on_after_what_it_cannot_read(tmp_path: Path) -> None:
+    _among_the_stores(tmp_path)
+    found = {store.folder.name: what for store, what in verify_stores(tmp_path)}
+    whole, damaged = found.pop("whole"), found.pop("damaged")
+    assert isinstance(whole, Verification)
+    assert whole.rows == 10
+    assert isinstance(damaged, Verification)
+    assert len(damaged.dropped) == 1
+    assert {name: str(error).partition(": ")[2] for name, error in found.items()} == {
+        "half": "its store.json is missing or damaged; the next run that uses the store writes it "
+        "again, and `facesim cache prune` removes unused stores",
+        "notes.txt": "is no store of facesim; move it elsewhere",
+        "photos": "is no store of facesim; move it elsewhere",
+    }
+
+
+def test_verification_names_chunks_that_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = _store(tmp_path, "one", 1)
+    store.append(DIGESTS[:1] + 1, np.ones((1, 5), np.float16))
+    bad, _ = sorted(path.name for path in store.folder.glob("*.chunk"))
+    verify = Chunk.verify
+
+    def fail(chunk: Chunk) -> None:
+        if chunk.path.name == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        verify(chunk)
+
+    monkeypatch.setattr(Chunk, "verify", fail)
+    ((_, found),) = verify_stores(tmp_path)
+    assert isinstance(found, Verification)
+    assert found.unreadable == (f"{bad} cannot be read: Input/output error",)
+    assert found.chunks == 1
+    assert (store.folder / bad).exists()
+
+
+def test_a_damaged_chunk_that_cannot_be_removed_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _among_the_stores(tmp_path)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    store = FeatureStore(tmp_path / "damaged", (5,), np.float16)
+    assert len(store.missing(DIGESTS)) == 10
+    store.append(DIGESTS[:3], np.ones((3, 5), np.float16))
+    assert len(store.missing(DIGESTS)) == 7
+    (reason,) = store.verify().unreadable
+    assert "cannot be removed: Read-only file system" in reason
+
+
+def test_a_store_that_is_removed_meanwhile_is_no_problem(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _store(tmp_path, name, 1)
+    seen = []
+    for store, _ in verify_stores(tmp_path):
+        seen.append(store.folder.name)
+        prune(tmp_path, max_gb=0)
+    assert len(seen) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prune_leaves_what_is_no_store_and_says_so(tmp_path: Path) -> None:
+    _among_the_stores(tmp_path)
+    pruned = prune(tmp_path, max_gb=0)
+    assert {store.folder.name for store in pruned.removed} == {"whole", "damaged", "half"}
+    assert [line.partition(": ")[2] for line in pruned.problems] == 2 * [
+        "is no store of facesim; move it elsewhere"
+    ]
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "photos" / "a.jpg").read_text() == "mine"
+
+
+def test_prune_goes_on_after_a_store_that_it_may_not_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, days in (("a", 1), ("b", 2)):
+        _store(tmp_path, name, days)
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "a":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    pruned = prune(tmp_path, max_gb=0)
+    assert [store.folder.name for store in pruned.removed] == ["b"]
+    assert pruned.problems == (f"{tmp_path}/a: cannot be removed: Permission denied",)

@@ -1,5 +1,8 @@
 """Embeddings of a trained network, computed once."""
 
+import errno
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
+from facesim.console import warn_once
 from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
@@ -243,3 +247,33 @@ def test_an_embedding_stays_when_others_of_its_batch_are_added(
     again = EmbeddingCache(network, TableDigests(table), RECIPE, "net")
     again.store.refresh()
     assert again.read(np.array([3, 4, 5])).tolist() == [[0.0] * 3, [0.0] * 3, [1.0] * 3]
+
+
+def test_without_a_place_for_the_cache_embeddings_are_the_same_and_that_is_said_once(
+    network: SiameseNetwork,
+    table: FaceTable,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = embedded(network, CountingInputs(table), ROWS)
+    monkeypatch.setenv("FACESIM_CACHE", "/dev/null/cache")
+    warn_once.cache_clear()
+    for _ in range(2):
+        assert torch.equal(embedded(network, CountingInputs(table), ROWS), expected)
+    assert caplog.text.count("Until then every evaluation computes all embeddings") == 1
+
+
+def test_a_warm_cache_that_cannot_be_written_serves(
+    network: SiameseNetwork, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = embedded(network, CountingInputs(table), ROWS)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("utime", "mkdir", "replace", "rename"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    inputs = CountingInputs(table)
+    assert torch.equal(embedded(network, inputs, ROWS), expected)
+    assert inputs.embedded == []

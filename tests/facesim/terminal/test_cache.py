@@ -1,10 +1,17 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from facesim.cli import app
 from facesim.console import Console
+from facesim.errors import FacesimError
 from facesim.model.cache_admin import StoreDescription, StoreInfo
-from facesim.model.feature_store import Verification
+from facesim.model.feature_store import FeatureStore, Verification
 from facesim.terminal.cache import print_removed, print_stores, print_verification
 
 DESCRIPTION = StoreDescription(
@@ -56,3 +63,29 @@ def test_damaged_chunks_are_counted() -> None:
     assert "1 damaged chunk dropped" in printed(
         lambda console: print_verification(console, store(), damaged)
     )
+
+
+def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path))
+    root = tmp_path / "trunk"
+    for name, row in (("aaaaaaaaaa", 1.0), ("zzzzzzzzzz", 2.0)):
+        FeatureStore(root / name, (1,), np.float32).append(
+            np.zeros((1, 16), np.uint8), np.array([[row]], np.float32)
+        )
+        replace(DESCRIPTION, row_shape=(1,), dtype="float32").mark_used(root / name)
+    (root / "notes.txt").touch()
+    problem = f"{root / 'notes.txt'}: is no store of facesim; move it elsewhere"
+    verified = CliRunner().invoke(app, ["cache", "verify"], terminal_width=200)
+    assert verified.exit_code == 2
+    assert sorted(verified.stdout.splitlines()) == [
+        problem,
+        "aaaaaaaa: 1 image, all checksums valid",
+        "zzzzzzzz: 1 image, all checksums valid",
+    ]
+    for command, printed_first in (("list", "aaaaaaaa"), ("prune --max-gb 0", "removed 2 stores")):
+        ended = CliRunner().invoke(app, ["cache", *command.split()])
+        assert printed_first in ended.stdout
+        assert isinstance(ended.exception, FacesimError)
+        assert str(ended.exception) == problem
