@@ -25,12 +25,15 @@ def test_text_is_written_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_failure_while_writing_keeps_the_old_content(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failure_while_writing_keeps_the_old_content(
+    failure: type[BaseException], tmp_path: Path
+) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), replacing(path) as file:
+    with pytest.raises(failure), replacing(path) as file:
         file.write(b"half of the n")
-        raise RuntimeError
+        raise failure
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -160,6 +163,13 @@ def test_a_link_that_fails_at_its_last_moment_leaves_the_old_content(
     with pytest.raises(ZeroDivisionError):
         link_file(tmp_path / "b", tmp_path / "a")
     assert (tmp_path / "a").read_text() == "old"
+
+
+def test_what_a_killed_process_left_of_a_link_is_in_nobodys_way(tmp_path: Path) -> None:
+    write_text(tmp_path / "b", "new")
+    (tmp_path / ".a.tmp").write_text("left")
+    link_file(tmp_path / "b", tmp_path / "a")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
 
 
 def test_where_there_are_no_hard_links_a_link_is_a_copy(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import FiniteFloat
 
+from facesim.atomic import begin_manifest
 from facesim.errors import DataError
 from facesim.json_files import JsonModel, read_json, write_json
 
@@ -34,6 +35,15 @@ def test_one_model_or_several_read_back(tmp_path: Path) -> None:
 def test_what_is_not_a_number_becomes_null(tmp_path: Path) -> None:
     write_json(tmp_path / "loose.json", Loose(value=math.nan))
     assert (tmp_path / "loose.json").read_text() == '{\n  "value": null\n}\n'
+
+
+def test_a_file_that_is_not_as_it_was_written_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    begin_manifest(tmp_path)
+    file = tmp_path / "rates.json"
+    write_json(file, RATES)
+    file.write_text(file.read_text().replace("0.1", "0.2"))
+    with pytest.raises(DataError, match=r"is not what facesim wrote: .*; measure again\."):
+        read_json(file, tuple[Rate, ...], remedy="measure again")
 
 
 def test_no_file_is_none(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facesim import PluginError, losses
+from facesim.discovery import installed
 from tests.facesim.discovery.acme import discover, loss
 
 
@@ -58,6 +59,17 @@ def test_a_distribution_for_several_interfaces_gives_the_known_one(
     install({"acme/__init__.py": loss("a")}, groups=("facesim.plugins", "facesim.plugins.v2"))
     assert discover() == []
     assert losses.names() == ["a"]
+
+
+def test_of_several_known_interfaces_the_newest_is_used(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "INTERFACE_VERSION", 2)
+    install(
+        {"acme/__init__.py": loss("a")},
+        groups=("facesim.plugins", "facesim.plugins.v2", "facesim.plugins.v3"),
+    )
+    assert [it.interface for it in installed.plugin_entry_points()] == [2]
 
 
 @pytest.mark.parametrize("group", ["facesim.plugins.v", "facesim.plugins.v01", "facesim.pluginss"])

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -232,3 +233,25 @@ def test_rows_come_in_order_in_batches_and_never_mirrored(mirroring: CachedInput
     parts = list(mirroring.rows(rows, 2))
     assert [len(part) for part in parts] == [2, 2, 1]
     assert torch.equal(torch.cat([part.values for part in parts]), mirroring.plain.features(rows))
+
+
+def test_mirroring_is_drawn_on_the_callers_thread(backbone: Backbone, table: FaceTable) -> None:
+    """It seeds torch's global generator, which only one thread may use."""
+    threads: set[threading.Thread] = set()
+
+    def mirror(image: Tensor) -> Tensor:
+        threads.add(threading.current_thread())
+        return image.flip(2)
+
+    def cache(*, flipped: bool) -> TrunkCache:
+        recipe = TrunkRecipe(PREPROCESSING, flipped=flipped)
+        return TrunkCache(backbone, TableDigests(table), recipe, name="t")
+
+    inputs = CachedInputs(
+        cache(flipped=False),
+        mirrored=cache(flipped=True),
+        mirroring=(CallableTransform(mirror),),
+    )
+    batches = [PairBatch.of_pairs(np.array([[row, row + 1]]), np.arange(70)) for row in range(4)]
+    assert len(list(inputs.batches(batches, 0))) == 4
+    assert threads == {threading.current_thread()}

@@ -1,8 +1,14 @@
 import pytest
 
 from facesim.evaluation.differences import MetricDifference
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.metric import MeanLoss, Metric
-from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult
+from facesim.interfaces.result import (
+    CurvePoint,
+    Estimate,
+    EvaluationResult,
+    ProcedureInterval,
+)
 from facesim.interfaces.roc import Roc
 from facesim.report.formatting import (
     RATE,
@@ -87,6 +93,16 @@ def test_a_value_without_interval_stands_alone_and_a_missing_one_gives_its_reaso
     assert interval(RATE, None, 0.3) == "-"
 
 
+def test_what_too_few_comparisons_support_has_neither_a_value_nor_an_interval() -> None:
+    def read_at(status: FmrStatus) -> str:
+        point = CurvePoint(target=0.01, support=FmrSupport(status=status))
+        return estimate(RATE, Estimate(value=0.25, low=0.2, high=0.3, point=point))
+
+    assert read_at(FmrStatus.MEASURED) == "25.00% (20.00% to 30.00%)"
+    assert read_at(FmrStatus.UNSTABLE) == "25.00%, unstable (20.00% to 30.00%)"
+    assert read_at(FmrStatus.NOT_MEASURABLE) == "not measurable"
+
+
 def test_counts_follow_their_number() -> None:
     assert count(1, "pair") == "1 pair"
     assert count(6000, "pair") == "6,000 pairs"
@@ -112,6 +128,8 @@ def test_a_difference_of_rates_is_in_points_and_says_which_run_is_better() -> No
     assert difference(Rate(), better).endswith(": better")
     worse = found.model_copy(update={"better": "first"})
     assert difference(Rate(), worse).endswith(": worse")
+    one_seed = found.model_copy(update={"reason": "one seed says nothing"})
+    assert difference(Rate(), one_seed) == "-1.20 points (-2.00 to -0.30): one seed says nothing"
 
 
 def test_a_difference_without_value_or_interval_says_why() -> None:
@@ -185,3 +203,9 @@ def test_the_complement_swaps_the_ends_of_the_interval() -> None:
     assert (found.value, found.low, found.high) == (0.25, 0.0, 0.5)
     assert found.reason == "few pairs"
     assert complement(Estimate(value=None, reason="no pairs")).value is None
+
+
+def test_the_complement_swaps_the_ends_with_val_drawn_again_too() -> None:
+    again = ProcedureInterval(low=0.25, high=0.875, threshold_error=0.125)
+    found = complement(Estimate(value=0.75, low=0.5, high=0.8, procedure=again)).procedure
+    assert found == ProcedureInterval(low=0.125, high=0.75, threshold_error=0.125)

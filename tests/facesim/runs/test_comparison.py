@@ -68,6 +68,17 @@ def test_runs_that_share_most_of_their_pairs_are_compared_on_those(
     )
 
 
+def test_a_run_on_a_part_of_the_pairs_is_compared_on_its_own(build_run: Callable[..., Run]) -> None:
+    """All of its pairs are shared, however few they are of the other's."""
+    weak, strong = build_run("weak", 0.5), build_run("strong", 3.0)
+    file = strong.directory.evaluation("test") / "scores.csv"
+    scores = pd.read_csv(file, dtype={"identity1": str, "identity2": str})
+    write_text(file, scores[scores.index % 4 == 0].to_csv(index=False))
+    for first, second in ((weak, strong), (strong, weak)):
+        part = compare_runs([first, second]).runs[1]
+        assert (part.shared_pairs, part.why_unpaired) == (90, None)
+
+
 def accuracy(scores: pd.DataFrame, run: Run) -> float:
     result = run.read().result
     assert result is not None

@@ -68,3 +68,13 @@ def test_a_checkpoint_is_named_by_its_file_name(directory: RunDirectory) -> None
     assert checkpoints.file("step-8") == checkpoints.file("step-8.pt")
     with pytest.raises(FacesimError, match=r"not '\.\./last'"):
         checkpoints.file("../last")
+
+
+def test_a_run_directory_may_be_read_by_whoever_reads_the_folder_around_it(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    for mode in (0o750, 0o755):
+        (tmp_path / "tiny").chmod(mode)
+        path = RunDirectory.create(tmp_path, tiny).path
+        assert path.stat().st_mode & 0o777 == mode

@@ -53,6 +53,19 @@ def test_they_read_back(run: Run, found: EvaluationOutcome) -> None:
     assert after.pairs.scores.tolist() == before.pairs.scores.tolist()
 
 
+def test_pairs_of_an_attempt_that_came_to_no_end_go_and_those_of_one_that_did_stay(
+    run: Run, found: EvaluationOutcome
+) -> None:
+    again = plan(run, "again")
+    for is_done in (False, True):
+        begin_files(again)
+        again.pairs_file.touch()
+        if is_done:
+            write_files(again, found)
+        begin_files(again)
+        assert again.pairs_file.exists() == is_done
+
+
 def test_what_is_not_found_any_more_is_deleted(run: Run, found: EvaluationOutcome) -> None:
     fewer = EvaluationOutcome(
         found.table, found.lint, found.calibration, Measurement(found.measured.result), (), None

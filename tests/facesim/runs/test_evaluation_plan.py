@@ -103,3 +103,6 @@ def test_pairs_of_val_are_the_run_s_own_unless_others_are_chosen(run: Run) -> No
     for change in ("data.val.identities=5", "evaluate.pairs_per_image=0.5"):
         found = plan(run, change, name="other", recalibrate=True)
         assert found.val_pairs_file == run.path / "eval/other/val_pairs.csv"
+    kept = plan(run, "evaluate.pairs_per_image=0.5", name="other")
+    assert not kept.recalibrates
+    assert (kept.val_pairs_file, kept.val_name) == (own, "val")

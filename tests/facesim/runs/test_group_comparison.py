@@ -14,6 +14,7 @@ from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
 
 Build = Callable[..., Run]
+SYSTEMS = (("weak", 0.5), ("strong", 3.0))
 
 
 def two_systems(build_run: Build, strong: float = 3.0) -> tuple[list[Run], list[Run]]:
@@ -37,6 +38,7 @@ def test_runs_with_other_seeds_are_not_paired_and_told_to_be(build_run: Build) -
     assert found.differences["roc_auc"].better == "second"
     told = " ".join(str(block) for block in comparison_blocks(found))
     assert "other seeds (1, 2 and 1, 2, 3)" in told
+    assert "3 runs of strong against 2 runs of weak: means" in told
 
 
 def test_alike_systems_do_not_differ(build_run: Build) -> None:
@@ -103,3 +105,11 @@ def test_rates_at_target_fmrs_say_what_the_least_supported_run_rests_on(build_ru
         ("1e-1", *(f"unstable: 18 false matches of {people} identities" for people in fewest)),
         ("1e-2, 1e-3, 1e-4, 1e-5, 1e-6", "not measurable", "not measurable"),
     )
+
+
+def test_two_runs_with_one_seed_are_not_paired_by_it(build_run: Build) -> None:
+    """Which of the one side would belong to which of the other?"""
+    sides = [[build_run(name, skill, seed=1) for _ in range(2)] for name, skill in SYSTEMS]
+    found = compare_groups(*sides)
+    assert (found.first.seeds, found.second.seeds) == ((1, 1), (1, 1))
+    assert not found.paired

@@ -233,6 +233,15 @@ def test_a_run_that_cannot_be_read_is_named_and_passed_over(
     assert "metrics.jsonl:1: not JSON" in said.lines[0]
 
 
+def test_a_run_of_another_experiment_is_not_gone_on_with(short: Experiment, tmp_path: Path) -> None:
+    own = Run.begin(short, tmp_path)
+    other = Run.begin(short.model_copy(update={"seed": 5}), tmp_path)
+    assert other.path > own.path
+    found = Run.latest_unfinished(short, tmp_path)
+    assert found is not None
+    assert found.path == own.path
+
+
 def test_a_directory_that_was_never_finished_being_made_is_not_seen_and_is_cleared(
     short: Experiment, tmp_path: Path
 ) -> None:

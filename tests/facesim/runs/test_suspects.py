@@ -77,5 +77,6 @@ def test_whole_identities_are_drawn_where_there_are_too_many_images() -> None:
     assert len(people) == 4
     assert set(counts) == {7}
     assert (np.diff(rows) > 0).all()
+    assert len(some_identities(identities, 0, most=28)) == 28
     assert len(some_identities(identities, 0, most=3)) == 7
     assert len(some_identities(identities, 0, most=70)) == 70

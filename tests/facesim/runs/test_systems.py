@@ -81,6 +81,22 @@ def test_the_untouched_backbone_is_not_the_trained_one(run: Run) -> None:
     assert found == pytest.approx(area_of(run, embed))
 
 
+def test_each_chooses_its_threshold_on_the_images_of_val(run: Run) -> None:
+    untouched = build_network(run.experiment, 8, torch.device("cpu")).backbone.eval()
+    pairs = pd.read_csv(run.directory.pairs_file("val"))
+    root = run.experiment.data.val.build().root
+    scores = []
+    for first, second in zip(pairs["file1"], pairs["file2"], strict=True):
+        with torch.no_grad():
+            a, b = (
+                untouched(decode_image(root / name, (24, 24))[None]) for name in (first, second)
+            )
+        scores.append(torch.cosine_similarity(a, b).item())
+    roc = Roc.of_scores(scores, pairs["same"])
+    found = baselines(run)["untouched_backbone"].result.threshold
+    assert found == pytest.approx(roc.threshold_at(roc.best_accuracy_point()), abs=1e-5)
+
+
 def test_they_can_be_left_out_and_leave_no_old_file(run: Run) -> None:
     file = run.directory.evaluation("test") / "baselines.json"
     before = file.read_bytes()

@@ -1,5 +1,6 @@
 """The components of a run follow from its experiment, and what cannot be built says why."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ def test_two_builds_of_one_experiment_are_the_same_to_the_last_bit(tiny: Experim
     )
     for one, other in zip(first.sampler.batches(1), second.sampler.batches(1), strict=True):
         assert torch.equal(one.images, other.images)
+
+
+def test_pairs_follow_the_seed_of_the_experiment(load: Load) -> None:
+    first, other = (prepare(load(f"seed={seed}")).sampler.batches(0) for seed in (0, 1))
+    assert not torch.equal(next(first).images, next(other).images)
 
 
 def test_the_steps_are_those_of_all_epochs_together(tiny: Experiment) -> None:
@@ -107,6 +113,13 @@ def test_excluded_images_are_left_out_of_their_split_alone(load: Load) -> None:
     assert len(left.val.digests.get()) == len(left.val.table)
     assert left.val.table.notes[-1].startswith("Excluded by data.exclude: 1 of ")
     assert left.train.table.files.tolist() == whole.train.table.files.tolist()
+
+
+def test_two_splits_of_one_dataset_may_leave_out_other_images(load: Load) -> None:
+    same = "data.test=" + json.dumps(prepare(load()).experiment.data.val.as_node())
+    first = str(prepare(load()).val.table.files[0])
+    split = prepare(load(same, f"data.exclude={{val: [{first}]}}"))
+    assert (len(split.val.table), len(split.test.table)) == (15, 16)
 
 
 def test_an_image_of_no_split_cannot_be_excluded(load: Load) -> None:

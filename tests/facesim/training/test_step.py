@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Loss, ModuleHead, PairBatch
 from facesim.model.network import NetworkInput, SiameseNetwork
+from facesim.training.checkpoint import TrainingState
 from facesim.training.step import (
     NonFiniteLossError,
     precision_of,
     require_finite,
     seed_step,
     training_loss,
+    update,
 )
 
 CPU = torch.device("cpu")
@@ -105,3 +107,16 @@ def test_auto_precision_is_bfloat16_on_cuda_only_and_what_is_asked_for_holds() -
     cuda = torch.device("cuda")
     assert precision_of("auto", CPU) == precision_of("float32", cuda) == "float32"
     assert precision_of("auto", cuda) == precision_of("bfloat16", CPU) == "bfloat16"
+
+
+def test_an_update_follows_its_own_gradient_at_the_rate_before_the_scheduler_moves_it() -> None:
+    weight = nn.Parameter(torch.tensor(1.0))
+    optimizer = torch.optim.SGD([weight], lr=0.5)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    state = TrainingState(None, optimizer, scheduler, 1, None)  # type: ignore[arg-type]
+    rates = (0.5, 0.25, 0.125)
+    expected = 1.0
+    for rate in rates:
+        update(state, weight * 2)
+        expected -= rate * 2
+        assert weight.item() == expected

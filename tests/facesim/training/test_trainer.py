@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces import PairSet
 from facesim.model.network import NetworkInput
 from facesim.processes import Advance, PlainReporter, Processes, SilentReporter
 from facesim.training.build import prepare
@@ -215,14 +216,17 @@ class StopAt(SilentReporter):
 def test_stopped_anywhere_and_resumed_it_ends_with_the_same_bits(
     train: Callable[..., Trainer], trainer_of: Callable[..., Trainer], title: str, advances: int
 ) -> None:
-    expected = train().components.network.state_dict()
+    whole = train()
+    expected = whole.components.network.state_dict()
     stopped = trainer_of(processes=Processes(StopAt(title, advances)))
     with pytest.raises(Stopped):
         stopped.train()
     resumed = trainer_of()
     resumed.progress = restore_checkpoint(resumed.checkpoints.last, resumed.components.state)
     assert resumed.progress.step == stopped.progress.step
+    assert not stopped._unread, "what was not logged yet is in the checkpoint"
     resumed.train()
+    assert [*lines(stopped, "train"), *lines(resumed, "train")] == lines(whole, "train")
     for name, tensor in resumed.components.network.state_dict().items():
         assert torch.equal(tensor, expected[name]), name
 
@@ -246,6 +250,17 @@ def test_best_is_linked_again_if_a_kill_came_before_it(
     resumed.progress = restore_checkpoint(resumed.checkpoints.last, resumed.components.state)
     resumed.train()
     assert resumed.checkpoints.best.samefile(resumed.checkpoints.last)
+
+
+def test_where_no_epoch_has_the_metric_the_first_is_the_best(
+    trainer_of: Callable[..., Trainer],
+) -> None:
+    trainer = trainer_of("train.best=roc_auc")
+    pairs = trainer.val_pairs
+    trainer.val_pairs = PairSet(pairs.rows[pairs.same], pairs.same[pairs.same])
+    trainer.train()
+    assert [line["roc_auc"] for _, line in lines(trainer, "val")] == [None] * 3
+    assert read_checkpoint(trainer.checkpoints.best)["progress"]["epoch"] == 1
 
 
 def test_a_loss_that_is_not_finite_ends_training_before_the_update(

@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import Tensor, nn
 
+from facesim.evaluation.embedding import Embedder
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import heads
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import PairSet, heads
 from facesim.processes import Processes, SilentReporter
 from facesim.runs.run import Run
+from facesim.training.build import prepare
+from facesim.training.validation import validate
 
 
 class Listening(SilentReporter):
@@ -57,6 +62,19 @@ def test_each_epoch_logs_scores_embeddings_and_margin(tiny_file: Path, tmp_path:
     assert line["embedding_variance"] > 0
     assert 1 <= line["effective_rank"] <= 4
     assert 0 <= line["impostors_inside_margin"] <= 1
+
+
+def test_the_chance_loss_is_that_of_the_share_of_genuine_pairs(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    components = prepare(tiny)
+    asked: list[float] = []
+    loss = type(components.network.loss)
+    monkeypatch.setattr(loss, "chance_loss", lambda _, share: asked.append(share))
+    embedder = Embedder(components.network, components.val.inputs, 8, Processes())
+    rows = np.array([[0, 1], [0, 4], [0, 8], [1, 12]])
+    validate(embedder, components.val, PairSet(rows, np.arange(4) == 0), components.metrics)
+    assert asked == [0.25]
 
 
 @pytest.mark.usefixtures("blind_head")

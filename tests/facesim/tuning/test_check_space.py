@@ -53,6 +53,17 @@ def test_a_bound_that_leaves_nothing_is_refused(read: Read) -> None:
         )
 
 
+def test_a_bound_that_leaves_one_value_is_fine(read: Read) -> None:
+    read(
+        "head.out_dim: {int: [4, 8], at_most: head.fc_dim}",
+        "head.fc_dim: {int: [4, 64]}",
+    )
+    read(
+        "head.out_dim: {int: [4, 8]}",
+        "head.fc_dim: {int: [4, 8], at_least: head.out_dim}",
+    )
+
+
 def test_a_path_below_a_choice_is_refused(read: Read) -> None:
     with pytest.raises(ExperimentError, match="write the range inside of the option"):
         read("loss: {choice: [contrastive, learned]}", "loss.margin: {float: [1, 2]}")

@@ -118,6 +118,25 @@ def test_the_parameter_that_decides_comes_first(
     assert sum(plot.figure.data[0].x) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(("objective", "direction"), [(ACCURACY, "maximize"), (EER, "minimize")])
+def test_what_decides_among_the_worst_does_not_count(
+    space: Space, objective: Objective, direction: str
+) -> None:
+    """Of the good trials the embedding's width decides, of the bad ones the hidden layers'."""
+    study = optuna.create_study(
+        direction=StudyDirection[direction.upper()], sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    sign = 1 if direction == "maximize" else -1
+    for _ in range(200):
+        trial = study.ask()
+        space.suggest(trial)
+        out_dim, fc_dim = trial.params["head.out_dim"], trial.params["head.fc_dim"]
+        study.tell(trial, sign * (1 + out_dim / 32 if out_dim > 10 else -fc_dim / 64))
+    plot = importances_plot(space, study, objective, 0)
+    assert isinstance(plot, Plot)
+    assert plot.numbers.rows[0][0] == "head.out_dim"
+
+
 def test_ranges_that_followed_another_parameter_are_whole_again(space: Space) -> None:
     study = tried(space, 20, "maximize")
     assert len({str(trial.distributions["head.out_dim"]) for trial in study.trials}) > 1

@@ -33,3 +33,15 @@ def test_arguments_of_optuna_may_be_given() -> None:
 def test_a_wrong_choice_is_told_what_was_meant(chosen: object, said: str) -> None:
     with pytest.raises(FacesimError, match=said):
         make_sampler(chosen, 0)  # type: ignore[arg-type]
+
+
+def test_an_argument_that_is_given_goes_before_what_facesim_would_give() -> None:
+    def drawn(chosen: str | dict[str, object], seed: int) -> float:
+        study = optuna.create_study(sampler=make_sampler(chosen, seed))
+        return study.ask().suggest_float("x", 0, 1)
+
+    assert drawn("random", 3) == drawn("random", 3) != drawn("random", 4)
+    assert drawn({"name": "random", "seed": 3}, 4) == drawn("random", 3)
+    pruner = make_pruner({"name": "hyperband", "max_resource": 7}, 10)
+    assert vars(pruner)["_max_resource"] == 7
+    assert vars(make_pruner("hyperband", 10))["_max_resource"] == 10

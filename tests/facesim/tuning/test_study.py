@@ -21,6 +21,7 @@ Planned = Callable[[Path], Plan]
     [
         ("[8, 64]", "[8, 32]", r"search\.space\.head\.fc_dim\.int: \[8, 64\] -> \[8, 32\]"),
         ("width: 4", "width: 8", r"base\.backbone\.width: 4 -> 8"),
+        ("  trials: 4", "  metric: val.eer", r"search\.metric: val\.accuracy -> val\.eer"),
     ],
 )
 def test_a_study_of_something_else_is_refused_with_the_difference(

@@ -174,6 +174,29 @@ def test_a_failed_seed_is_told_with_its_reason(plan: Plan) -> None:
     assert (failed.seed, failed.system, failed.reason) == (2, WINNER, "too large")
 
 
+def test_a_failed_training_that_a_later_one_made_up_for_is_not_told(plan: Plan) -> None:
+    study, trials = searched(plan, [0.5, 0.75])
+    fresh = retrained({WINNER: [None, 0.7], BASE: [0.6, 0.7]}, "accuracy")
+    for again in retrained({WINNER: [0.8]}, "accuracy").trials:
+        fresh.add_trial(again)
+    summary = summarise(plan, study, trials[1], fresh)
+    assert summary.failed == ()
+    assert summary.seeds == (1, 2)
+
+
+def test_a_metric_that_one_seed_lacks_has_no_spread(plan: Plan) -> None:
+    study, trials = searched(plan, [0.5, 0.75])
+    fresh = retrained({WINNER: [0.8, 0.9], BASE: [0.6, 0.7]}, "accuracy")
+    copy = optuna.create_study()
+    for trial in fresh.trials:
+        trial.user_attrs[TEST]["eer"] = None if trial.number == 0 else 0.25
+        copy.add_trial(trial)
+    summary = summarise(plan, study, trials[1], copy)
+    assert "eer" not in summary.winner.test
+    assert summary.base is not None
+    assert summary.base.test["eer"].values == (0.25, 0.25)
+
+
 def test_one_seed_has_no_verdict(plan: Plan, build_run: Build) -> None:
     difference = summarised_runs(plan, build_run, 3.0, 0.5, seeds=[1]).difference
     assert difference is not None

@@ -264,6 +264,12 @@ def test_an_epoch_without_the_metric_is_not_reported(trained: Trained) -> None:
     assert values == [0.75]
 
 
+def test_an_epoch_without_the_metric_is_done_all_the_same(trained: Trained) -> None:
+    study, values = trained(0.75, None)
+    assert values == [0.75]
+    assert study.trials[0].user_attrs[EPOCHS] == 2
+
+
 def test_a_metric_that_no_epoch_has_fails_the_trial_with_a_reason(trained: Trained) -> None:
     with pytest.raises(FacesimError, match=r"val\.accuracy cannot be computed on these pairs"):
         trained(None, None)

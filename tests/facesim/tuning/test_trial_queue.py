@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from facesim.experiment.schema import Experiment
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
+from facesim.tuning.objectives import objectives_named
 from facesim.tuning.storage import EPOCHS, LOST, PROCESS, REASON, REPEATS, STOPPED
 from facesim.tuning.study import Plan
 from facesim.tuning.trial_queue import TrialQueue
@@ -103,6 +106,13 @@ def test_the_best_trial_is_a_completed_one(queued: Queued) -> None:
     add(queue, TrialState.COMPLETE, 0.75)
     add(queue, TrialState.PRUNED, 0.9)
     assert queue.progress("search").best == "val.accuracy 0.7500 (trial 1)"
+
+
+def test_of_an_error_rate_the_best_trial_is_the_smallest(queued: Queued, tiny: Experiment) -> None:
+    queue = replace(queued(), objectives=objectives_named(["val.eer"], tiny))
+    for value in (0.5, 0.25, 0.75):
+        add(queue, TrialState.COMPLETE, value)
+    assert queue.progress("search").best == "val.eer 0.2500 (trial 1)"
 
 
 def test_a_running_trial_is_shown_with_its_process(queued: Queued) -> None:

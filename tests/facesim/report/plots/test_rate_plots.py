@@ -62,6 +62,19 @@ def test_no_table_has_a_rate_that_the_result_calls_not_measurable(files: RunFile
         assert table.rows[1:] == (("1e-2, 1e-3, 1e-4, 1e-5, 1e-6", "-", "-", "not measurable"),)
 
 
+def test_each_axis_begins_at_the_least_rate_that_its_kind_of_pairs_can_have(
+    files: RunFiles,
+) -> None:
+    assert files.result is not None
+    assert files.pairs is not None
+    kept = ~files.pairs.same | (np.cumsum(files.pairs.same) <= 20)
+    roc = Roc.of_scores(files.pairs.scores[kept], files.pairs.same[kept])
+    assert (roc.genuine, roc.impostor) == (20, 180)
+    axes = det_plot(roc, None, files.result, files.metrics).figure.layout
+    assert axes.xaxis.range[0] == pytest.approx(np.log10(1 / 180))
+    assert axes.yaxis.range[0] == pytest.approx(np.log10(1 / 20))
+
+
 def test_the_operating_point_is_marked_on_both(files: RunFiles) -> None:
     assert files.result is not None
     at = files.result.at_threshold
