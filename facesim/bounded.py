@@ -31,7 +31,7 @@ def require_file(path: Path) -> None:
     Raises:
         OSError: there is nothing, or something else; its ``strerror`` says so.
     """
-    _require_regular(path.stat(), path)
+    require_regular(path.stat(), path)
 
 
 def open_file(path: Path, limit: int) -> BinaryIO:
@@ -45,7 +45,7 @@ def open_file(path: Path, limit: int) -> BinaryIO:
     file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
     try:
         status = os.fstat(file.fileno())
-        _require_regular(status, path)
+        require_regular(status, path)
         if status.st_size > limit:
             raise _too_large(path, limit)
     except OSError:
@@ -70,17 +70,25 @@ def read_file(path: Path, limit: int) -> bytes:
         OSError: as of :func:`open_file`.
     """
     with open_file(path, limit) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:  # some files of the system have no size
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)  # Python allocates as much as it is asked to read
+        if len(content) > size:  # it grows, or it is a file of the system, which have no size
+            content += file.read(limit + 1 - size)
+    if len(content) > limit:
         raise _too_large(path, limit)
     return content
 
 
-def _require_regular(status: os.stat_result, path: Path) -> None:
+def require_regular(status: os.stat_result, path: Path | bytes) -> None:
+    """Raise unless it is the status of a regular file.
+
+    Raises:
+        OSError: its ``strerror`` says what it is.
+    """
     kind = stat.S_IFMT(status.st_mode)
     if kind != stat.S_IFREG:
         what = _KINDS.get(kind, "something else")
-        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
+        raise OSError(errno.EINVAL, f"it is {what}, not a file", os.fsdecode(path))
 
 
 def _too_large(path: Path, limit: int) -> OSError:

@@ -28,6 +28,9 @@ from facesim.processes import Processes
 
 log = logging.getLogger(__name__)
 
+COMPARED_WITHIN = 100_000
+"""Images of a table that are compared with each other; the time grows with their square."""
+
 _SOURCES = tuple(
     Path(str(module.__file__))
     for module in (decoding, image_alignment, near_duplicates, thumbnails_module)
@@ -75,12 +78,14 @@ class ImageCopies:
         groups: int64 [C], one number for all contents that show the same, also through others.
         near: pairs of different contents that show the same.
         blank: bool [C], whether an image is of one colour.
+        decoded: whether near-duplicates and blank images were searched.
     """
 
     contents: Mapping[str, Int64Array]
     groups: Int64Array
     near: NearDuplicates
     blank: BoolArray
+    decoded: bool
 
     def groups_of(self, name: str) -> Int64Array:
         """The group of each row of a table, int64 [N]."""
@@ -133,17 +138,20 @@ def find_copies(
     processes: Processes,
     *,
     near: bool = True,
+    at_most: int | None = None,
 ) -> ImageCopies:
     """Find equal files and near-duplicates, within tables and between them.
 
     What is found among some contents is cached: trials of a search and later evaluations lint the
-    same images.
+    same images. Of the largest table, more images than :data:`COMPARED_WITHIN` are compared with
+    those of the other tables only, which is said.
 
     Args:
         tables: by name.
         digests: of the images of each.
         processes: show the progress.
         near: whether images are decoded; if not, only equal files are found, and no blank image.
+        at_most: they are not decoded either if there are more, unless the result is cached.
 
     Raises:
         DataError: an image cannot be decoded.
@@ -155,17 +163,38 @@ def find_copies(
     blank = np.zeros(len(unique), bool)
     pairs = NearDuplicates(np.zeros((0, 2), np.int64), np.zeros(0, bool))
     if near:
-        cache = _cache_file(unique)
+        apart = _apart(contents, len(unique))
+        cache = _cache_file(unique, apart)
         found = _cached(cache, len(unique))
-        if found is None:
+        near = found is not None or at_most is None or len(unique) <= at_most
+        if near and apart.any():
+            processes.reporter.say(
+                f"{apart.sum():,} images of the largest split are too many to compare with each "
+                "other: near-duplicates are searched in the other splits, and between them and it"
+            )
+        if found is None and near:
             paths = _paths(tables, first)
             with processes.reporter.task("thumbnails", len(paths)) as advance:
                 small = thumbnails(paths, unique, advance)
             blank = are_blank(small)
-            found = blank, _near_duplicates(small, paths, np.flatnonzero(~blank), processes)
+            # Those that are not compared with each other last.
+            rows = np.flatnonzero(~blank)
+            rows = rows[np.argsort(apart[rows], kind="stable")]
+            compared = len(rows) - int(apart[rows].sum())
+            found = blank, _near_duplicates(small, paths, rows, compared, processes)
             _keep(cache, *found)
-        blank, pairs = found
-    return ImageCopies(contents, _groups(len(unique), pairs.rows), pairs, blank)
+        blank, pairs = found or (blank, pairs)
+    return ImageCopies(contents, _groups(len(unique), pairs.rows), pairs, blank, near)
+
+
+def _apart(contents: Mapping[str, Int64Array], number: int) -> BoolArray:
+    """Which contents are in the largest table alone, if they are too many to compare them all."""
+    apart = np.zeros(number, bool)
+    name = max(contents, key=lambda each: len(contents[each]))
+    apart[contents[name]] = True
+    for other in contents.keys() - {name}:
+        apart[contents[other]] = False
+    return apart if apart.sum() > COMPARED_WITHIN else np.zeros(number, bool)
 
 
 def _unique(digests: Digests) -> tuple[Digests, Int64Array, Int64Array]:
@@ -180,9 +209,11 @@ def _unique(digests: Digests) -> tuple[Digests, Int64Array, Int64Array]:
     return digests[first], first, of_rows
 
 
-def _cache_file(contents: Digests) -> Path:
+def _cache_file(contents: Digests, apart: BoolArray) -> Path:
     """Where what is found among some contents is kept, by them and by the code that finds it."""
     key = blake2b(contents.tobytes(), digest_size=16)
+    if apart.any():
+        key.update(apart.tobytes())
     for source in _SOURCES:
         key.update(source.read_bytes())
     return cache_dir() / "copies" / f"{key.hexdigest()}.npz"
@@ -227,20 +258,22 @@ def _paths(tables: Mapping[str, FaceTable], places: Int64Array) -> list[Path]:
 
 
 def _near_duplicates(
-    small: Thumbnails, paths: list[Path], rows: Int64Array, processes: Processes
+    small: Thumbnails, paths: list[Path], rows: Int64Array, compared: int, processes: Processes
 ) -> NearDuplicates:
-    """The near-duplicates among some of the images."""
+    """The near-duplicates among some images, the first of which are compared with all."""
 
     def pixels(images: Int64Array) -> Tensor:
         return torch.stack([grey_image(paths[rows[image]], FINE_SIDE) for image in images])
 
     small = small[rows]
-    with processes.reporter.task("near-duplicates: candidates", len(small)) as advance:
-        candidates = find_candidates(small, advance)
+    with processes.reporter.task("near-duplicates: candidates", compared) as advance:
+        candidates = find_candidates(small, advance, compared)
     title = "near-duplicates: verifying candidates"
     with processes.reporter.task(title, len(candidates.rows)) as advance:
         found = verify_candidates(candidates, small, pixels, advance)
-    return NearDuplicates(rows[found.rows], found.mirrored)
+    pairs = np.sort(rows[found.rows], axis=1)
+    order = np.lexsort((found.mirrored, pairs[:, 1], pairs[:, 0]))
+    return NearDuplicates(pairs[order], found.mirrored[order])
 
 
 def _groups(contents: int, pairs: Int64Array) -> Int64Array:

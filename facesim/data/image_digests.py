@@ -1,5 +1,6 @@
 """Content digests of image files, cached for as long as a file is unchanged."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facesim.bounded import open_file, read_file
+from facesim.bounded import read_file, require_regular
 from facesim.data.decoding import MAX_FILE_BYTES
 from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
@@ -173,16 +174,33 @@ def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[CachedDigest, bool]:
     """Read a file's digest, and whether the file is old enough that a later change will show."""
     path = b"/".join(folder_and_name)
     try:
-        with open_file(Path(os.fsdecode(path)), MAX_FILE_BYTES) as file:
-            before = os.fstat(file.fileno())
-            digest = _digest(file.read(MAX_FILE_BYTES))
-            after = os.fstat(file.fileno())
+        # As open_file() and in its order, but a Path and a buffer would double the time.
+        before = os.stat(path)  # noqa: PTH116
+        require_regular(before, path)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            digest = _digest(_content(descriptor, before.st_size))
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise _unreadable(path, error) from None
     if _signature(before) != _signature(after):
         raise DataError(f"{os.fsdecode(path)}: it was being written to while it was read")
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
     return CachedDigest(*folder_and_name, _signature(after), digest), settled
+
+
+def _content(descriptor: int, size: int) -> bytes:
+    """What is left to read of a file that should have ``size`` bytes."""
+    if size > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MAX_FILE_BYTES:,} bytes, which are the most")
+    parts = []
+    left = size
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def _digest(content: bytes) -> bytes:

@@ -61,7 +61,9 @@ class Candidates(NamedTuple):
     mirrored: BoolArray
 
 
-def find_candidates(thumbnails: Thumbnails, advance: Advance) -> Candidates:
+def find_candidates(
+    thumbnails: Thumbnails, advance: Advance, compared: int | None = None
+) -> Candidates:
     """The images most similar to each one, as they are and mirrored.
 
     Compares all pairs, as blocks of matrix products: 100,000 images take minutes on a CPU, and the
@@ -71,14 +73,17 @@ def find_candidates(thumbnails: Thumbnails, advance: Advance) -> Candidates:
         thumbnails: uint8 [N, 32, 32]; no two of them from files with the same content, and
             none blank.
         advance: called with the number of images just compared with all others.
+        compared: how many of the first images are compared with all; the others are not compared
+            with each other. All are by default.
     """
-    if len(thumbnails) < 2:
+    compared = len(thumbnails) if compared is None else compared
+    if len(thumbnails) < 2 or not compared:
         return Candidates(np.zeros((0, 2), np.int64), np.zeros(0, bool))
     found = []
     described, mirrored = _descriptors(thumbnails)
     neighbours = _NEIGHBOURS if len(thumbnails) <= _MANY else _NEIGHBOURS_OF_MANY
-    for start in range(0, len(described), _ROWS_AT_A_TIME):
-        rows = slice(start, start + _ROWS_AT_A_TIME)
+    for start in range(0, compared, _ROWS_AT_A_TIME):
+        rows = slice(start, min(start + _ROWS_AT_A_TIME, compared))
         for flipped, others in ((False, described), (True, mirrored)):
             similarity, columns = _nearest(described[rows], others[start:], neighbours)
             row, rank = (similarity >= _LEAST_SIMILARITY).nonzero(as_tuple=True)

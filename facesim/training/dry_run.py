@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from facesim.data.linter.protocol import lint_protocol
+from facesim.data.image_copies import find_copies
+from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, read_digests
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.processes import Processes
@@ -14,6 +15,9 @@ from facesim.training.build import RunComponents, prepare
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.step import NonFiniteLossError, precision_of, seed_step, training_loss
+
+DECODED_IMAGES = 20_000
+"""More images are not decoded to find near-duplicates: a check takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,24 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
     components = prepare(experiment)
     splits = components.splits
     pairs = choose_all_pairs(experiment, splits[1:])
-    lint = lint_protocol(experiment, splits, pairs, processes)
+    copies = find_copies(
+        {split.name: split.table for split in splits},
+        {split.name: read_digests(split, processes) for split in splits},
+        processes,
+        near=looks_for_near_images(experiment),
+        at_most=DECODED_IMAGES,
+    )
+    lint = lint_protocol(experiment, splits, pairs, processes, copies)
     lint.require_no_errors()
     with deterministic(experiment.train.deterministic):
         loss = _first_loss(components)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
     notes += map(str, lint.findings)
+    if looks_for_near_images(experiment) and not copies.decoded:
+        notes.append(
+            f"near-duplicates were not searched: more than {DECODED_IMAGES:,} images would have to "
+            "be decoded, which `facesim lint` does, and every run before it trains"
+        )
     gradients = [
         parameter.grad
         for group in components.network.parameter_groups()

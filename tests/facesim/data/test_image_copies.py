@@ -11,7 +11,7 @@ from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
-from facesim.processes import Processes
+from facesim.processes import PlainReporter, Processes
 from tests.facesim.data.drawn_faces import CHANGES, drawn_face
 
 
@@ -118,6 +118,41 @@ def test_where_near_ones_are_not_asked_for_no_image_is_decoded(faces: Faces) -> 
     assert not copies.blank.any()
     with pytest.raises(DataError, match=r"p1\.png"):
         faces.copies()
+
+
+def test_more_images_than_may_be_decoded_are_not_unless_the_result_is_cached(faces: Faces) -> None:
+    faces.add("test", "near.png", CHANGES["5% cropped"](faces.image("p4.png")))
+    tables = faces.tables
+    digests = {name: image_digests(table) for name, table in tables.items()}
+    few = find_copies(tables, digests, Processes(), at_most=12)
+    assert (few.decoded, len(few.near.rows)) == (False, 0)
+    enough = find_copies(tables, digests, Processes(), at_most=13)
+    assert (enough.decoded, len(enough.near.rows)) == (True, 1)
+    cached = find_copies(tables, digests, Processes(), at_most=12)
+    assert (cached.decoded, len(cached.near.rows)) == (True, 1)
+
+
+def test_a_table_that_is_too_large_is_compared_with_the_others_only(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces.add("train", "within.png", CHANGES["5% cropped"](faces.image("p4.png")))
+    faces.add("train", "flip.png", ImageOps.mirror(faces.image("p9.png")))
+    faces.add("test", "between.png", CHANGES["quality 20"](faces.image("p4.png")))
+    tables = faces.tables
+    digests = {name: image_digests(table) for name, table in tables.items()}
+    monkeypatch.setattr("facesim.data.image_copies.COMPARED_WITHIN", 9)
+    found = find_copies(tables, digests, Processes(PlainReporter()))
+    assert "10 images of the largest split are too many to compare" in capsys.readouterr().out
+    forth = found.near_between("train", "test")
+    assert names(forth.rows, tables["train"], tables["test"]) == [
+        ("p4.png", "between.png"),
+        ("within.png", "between.png"),
+        ("flip.png", "p9.png"),
+    ]
+    assert len(found.within("train")) == 0
+    assert (found.near.rows[:, 0] < found.near.rows[:, 1]).all()
+    monkeypatch.undo()
+    assert len(faces.copies().within("train")) == 1
 
 
 def test_groups_reach_through_others(faces: Faces) -> None:

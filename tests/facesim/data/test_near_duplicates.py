@@ -89,6 +89,16 @@ def test_candidates_are_the_most_similar_of_all_whatever_the_blocks(
     assert (whole.rows[:, 0] < whole.rows[:, 1]).all()
 
 
+def test_only_the_first_images_are_compared_where_that_is_asked() -> None:
+    last = len(FACES)
+    small = squeezed([*FACES, CHANGES["quality 20"](FACES[2]), CHANGES["5% cropped"](FACES[2])], 32)
+    candidates = find_candidates(small, ignore_progress, 3).rows.tolist()
+    assert [2, last] in candidates
+    assert [2, last + 1] in candidates
+    assert max(first for first, _ in candidates) == 2
+    assert len(find_candidates(small, ignore_progress, 0).rows) == 0
+
+
 def test_progress_comes_to_every_image_and_candidate() -> None:
     small = squeezed(FACES, 32)
     compared: list[int] = []

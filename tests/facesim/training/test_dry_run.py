@@ -78,3 +78,14 @@ def test_a_tracker_that_cannot_be_built_is_told_before_the_run(
         trackers("missing")(missing)
         with pytest.raises(FacesimError, match="needs a package"):
             dry_run(tiny_file, tmp_path, "trackers=[missing]")
+
+
+def test_more_images_than_a_check_decodes_are_noted(
+    tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("facesim.training.dry_run.DECODED_IMAGES", 79)
+    (note,) = (note for note in dry_run(tiny_file, tmp_path).notes if "near-duplicates" in note)
+    assert "were not searched: more than 79 images" in note
+    monkeypatch.setattr("facesim.training.dry_run.DECODED_IMAGES", 80)
+    assert not [note for note in dry_run(tiny_file, tmp_path).notes if "near-duplicates" in note]

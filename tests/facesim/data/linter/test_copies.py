@@ -35,6 +35,7 @@ def copies(contents: dict[str, list[int]], *near: tuple[int, int, bool]) -> Imag
         groups,
         NearDuplicates(rows, mirrored),
         np.arange(7) == 6,
+        decoded=True,
     )
 
 
