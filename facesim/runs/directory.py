@@ -35,6 +35,7 @@ class RunFile(StrEnum):
     LINT = "lint.json"
     TRUNK = "trunk.pt"
     CALIBRATION = "calibration.json"
+    PRESENTATION = "presentation.json"
     REPORT = "report.html"
 
 
@@ -49,6 +50,7 @@ class EvaluationFile(StrEnum):
     IDENTITIES = "identities.json"
     BASELINES = "baselines.json"
     SLICES = "slices.json"
+    PRESENTATION = "presentation.json"
     METRICS = "metrics.json"
 
 

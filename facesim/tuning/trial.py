@@ -135,10 +135,10 @@ def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
     try:
         run = Run.open(Path(path))
         with run.directory.locked():
-            same = not run.changes(experiment)
+            run.take_experiment(experiment)
     except FacesimError:
         return None
-    return run if same else None
+    return run
 
 
 def epochs_before(run: Run) -> list[dict[str, Any]]:
