@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from facesim.console import guard_terminal, printable
 from facesim.errors import FacesimError
+from facesim.plugin_failures import describe_failure, kept_traceback
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
 from facesim.tuning.storage import LOST, PROCESS, REASON, STOPPED, SURPLUS
@@ -199,8 +200,11 @@ def _live(task: Task, threads: int) -> None:
     except FacesimError as error:
         print(printable(str(error)), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
-    except Exception:  # noqa: BLE001  the process ends here, and with it the traceback
-        print(printable(traceback.format_exc()), file=sys.stderr, flush=True)
+    except Exception as error:  # noqa: BLE001  the process ends here, and with it the traceback
+        told = describe_failure(error)
+        where = kept_traceback(error)
+        line = f"{told}; {where}" if told and where else traceback.format_exc()
+        print(printable(line), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
 
 
