@@ -129,6 +129,22 @@ def begin_manifest(folder: Path) -> None:
         _write_manifest(folder, {})
 
 
+def seal(path: Path) -> None:
+    """From now on a file that was written in place can be checked as those that are replaced."""
+    _enter_into_manifest(path, path)
+
+
+def unseal(path: Path) -> None:
+    """Forget a file's digest, before it is written in place."""
+    folder = _folder_of_manifest(path)
+    if folder is None:
+        return
+    with ProcessLock(folder / ".manifest.lock"):
+        manifest = _read_manifest(folder)
+        if manifest.pop(_name_in(folder, path), None) is not None:
+            _write_manifest(folder, manifest)
+
+
 def settle_manifest(folder: Path) -> None:
     """Forget the digests of former contents and of files that are gone.
 
@@ -146,15 +162,13 @@ def settle_manifest(folder: Path) -> None:
             _write_manifest(folder, settled)
 
 
-def require_unchanged(path: Path, remedy: str) -> None:
+def require_unchanged(path: Path, remedy: str, *, or_a_sibling: bool = False) -> None:
     """Check a file against the manifest of a folder above; does nothing where neither exists.
-
-    A file that has the content of another of its folder is accepted: a checkpoint may be copied
-    over a damaged one.
 
     Args:
         path: the file.
         remedy: what can still be done, for the message.
+        or_a_sibling: whether the content of another file of its folder is as good.
 
     Raises:
         DataError: it is not what facesim wrote, or the manifest is damaged.
@@ -166,8 +180,9 @@ def require_unchanged(path: Path, remedy: str) -> None:
     manifest = _read_manifest(folder)
     if name not in manifest:
         return
-    siblings = [key for key in manifest if Path(key).parent == Path(name).parent]
-    if sha256_of(path) not in {digest for key in siblings for digest in manifest[key]}:
+    parent = Path(name).parent
+    accepted = [key for key in manifest if or_a_sibling and Path(key).parent == parent] or [name]
+    if sha256_of(path) not in {digest for key in accepted for digest in manifest[key]}:
         raise DataError(
             f"{path}: is not what facesim wrote: it is damaged, or was edited; {remedy}. Where the "
             f"change is on purpose, delete the file's entry in {folder / MANIFEST}"

@@ -1,5 +1,6 @@
 """The log of a run: ``metrics.jsonl``, written and read, and the experiment's trackers."""
 
+import hashlib
 import json
 import math
 import os
@@ -8,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from facesim.atomic import flush_to_disk
+from facesim.atomic import flush_to_disk, require_unchanged, seal, unseal
 from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Tracker
 
 _RENAMED = {"far": "fmr"}
+
+_REMEDY = "delete it: its entries are lost, and no weight or metric depends on them"
 
 Ending = Literal["finished", "interrupted", "pruned", "failed"]
 
@@ -25,22 +28,40 @@ class RunLog:
         path: the file; created where there is none.
         trackers: already started.
         keep_bytes: where a resumed run goes on; lines after that are written again.
+        keep_sha256: of the bytes to keep; empty where it is not known.
 
     Attributes:
         lost_bytes: of those to keep, how many the file had no more.
+
+    Raises:
+        DataError: what is to be kept is not what facesim wrote.
     """
 
-    def __init__(self, path: Path, trackers: Sequence[Tracker] = (), keep_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trackers: Sequence[Tracker] = (),
+        keep_bytes: int = 0,
+        keep_sha256: str = "",
+    ) -> None:
+        unseal(path)
         self._path = path
         self._file = path.open("ab", buffering=0)
         self._trackers = trackers
-        self.lost_bytes = max(keep_bytes - path.stat().st_size, 0)
-        os.truncate(path, keep_bytes if not self.lost_bytes else _whole_lines(path.read_bytes()))
+        content = path.read_bytes()
+        if _is_damaged(content, keep_bytes, keep_sha256):
+            raise DataError(
+                f"{path}: is not what facesim wrote up to the last checkpoint; {_REMEDY}"
+            )
+        self.lost_bytes = max(keep_bytes - len(content), 0)
+        kept = content[: keep_bytes if not self.lost_bytes else _whole_lines(content)]
+        os.truncate(path, len(kept))
+        self._sha256 = hashlib.sha256(kept)
 
-    def flush(self) -> int:
-        """Wait until every line is on the disk, and return the bytes of ``metrics.jsonl``."""
+    def flush(self) -> tuple[int, str]:
+        """Wait until every line is on the disk; returns the bytes of the file and their SHA-256."""
         flush_to_disk(self._file.fileno(), self._path.parent)
-        return os.fstat(self._file.fileno()).st_size
+        return os.fstat(self._file.fileno()).st_size, self._sha256.hexdigest()
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Log values by name; trackers get those that are numbers, as ``kind.name``."""
@@ -57,6 +78,7 @@ class RunLog:
         """Log how the run ended, and close the log."""
         self._write(ending, {})
         self._file.close()
+        seal(self._path)
         for tracker in self._trackers:
             tracker.finish(ending)
 
@@ -67,15 +89,16 @@ class RunLog:
             for key, value in values.items()
         }
         line = json.dumps({"kind": kind, **strict}, allow_nan=False).encode() + b"\n"
-        before = os.fstat(self._file.fileno()).st_size
+        before, left = os.fstat(self._file.fileno()).st_size, line
         try:
-            while line:  # a full disk takes a part, and refuses the next
-                line = line[self._file.write(line) :]
+            while left:  # a full disk takes a part, and refuses the next
+                left = left[self._file.write(left) :]
         except OSError as error:
             os.truncate(self._path, before)  # a line is whole or not there
             raise FacesimError(
                 f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
             ) from error
+        self._sha256.update(line)
 
 
 @dataclass(frozen=True)
@@ -109,8 +132,9 @@ def read_log(path: Path) -> TrainingLog | None:
     A last line without its newline is still being written, or was torn by a kill, and is left out.
 
     Raises:
-        DataError: a line is not a JSON object.
+        DataError: a line is not a JSON object, or the file is not what the run left at its end.
     """
+    require_unchanged(path, _REMEDY)
     try:
         content = read_file(path, JSON_BYTES)
     except FileNotFoundError:
@@ -130,6 +154,12 @@ def read_log(path: Path) -> TrainingLog | None:
 def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry with the metrics' present names, whatever run directories of format 1 call them."""
     return {_RENAMED.get(name, name): value for name, value in entry.items()}
+
+
+def _is_damaged(content: bytes, keep_bytes: int, keep_sha256: str) -> bool:
+    """Whether the bytes to keep are there, and are others than they were."""
+    there = keep_sha256 and len(content) >= keep_bytes
+    return bool(there) and hashlib.sha256(content[:keep_bytes]).hexdigest() != keep_sha256
 
 
 def _whole_lines(content: bytes) -> int:

@@ -76,7 +76,9 @@ def run_session(
         device = components.network.device
         record_environment(directory.path / RunFile.ENVIRONMENT, experiment, device)
         trackers = _started(components, directory)
-        log = RunLog(directory.path / RunFile.LOG, trackers, progress.log_bytes)
+        log = RunLog(
+            directory.path / RunFile.LOG, trackers, progress.log_bytes, progress.log_sha256
+        )
         if log.lost_bytes:
             reporter.say(
                 f"{RunFile.LOG} is {log.lost_bytes} bytes shorter than the last checkpoint says: "
@@ -92,7 +94,7 @@ def run_session(
             log.finish("pruned")
             raise
         except BaseException:
-            with suppress(FacesimError):  # the log itself may be what failed
+            with suppress(FacesimError, OSError):  # the log itself may be what failed
                 log.finish("failed")
             raise
         log.finish("finished")

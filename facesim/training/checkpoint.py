@@ -34,6 +34,7 @@ class Progress:
         best_epoch: the epoch that reached it.
         unlogged_losses: of the steps since the last logged one.
         log_bytes: length of ``metrics.jsonl`` at this point; what follows is written again.
+        log_sha256: digest of these bytes; empty in checkpoints of before.
     """
 
     epoch: int = 0
@@ -43,6 +44,7 @@ class Progress:
     best_epoch: int | None = None
     unlogged_losses: list[float] = field(default_factory=list)
     log_bytes: int = 0
+    log_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         FacesimError: no such file, or not a checkpoint of facesim.
     """
     known = ", ".join(sorted(found.stem for found in path.parent.glob("*.pt") if found != path))
-    require_unchanged(
-        path, f"copy another checkpoint over it ({known or 'there is none'}), or start a new run"
-    )
+    remedy = "delete it, copy an earlier checkpoint over last.pt and resume, or start a new run"
+    if path.stem == LAST:  # from whatever checkpoint a run resumes, it ends the same
+        remedy = f"copy another checkpoint over it ({known or 'there is none'}), or start a new run"
+    require_unchanged(path, remedy, or_a_sibling=path.stem == LAST)
     try:
         require_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)

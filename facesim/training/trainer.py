@@ -39,8 +39,8 @@ def ignore_epoch(epochs_done: int, values: Values) -> None:
 class LogWriter(Protocol):
     """Receives what the loop measures."""
 
-    def flush(self) -> int:
-        """Put all lines on the disk; returns their bytes, after which a resumed run goes on."""
+    def flush(self) -> tuple[int, str]:
+        """Put all lines on the disk; returns the number of their bytes, and their SHA-256."""
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Log values by name at a step."""
@@ -217,7 +217,7 @@ class Trainer:
 
     def _save(self) -> None:
         self._read_losses()
-        self.progress.log_bytes = self.log.flush()
+        self.progress.log_bytes, self.progress.log_sha256 = self.log.flush()
         save_checkpoint(self.checkpoints.last, self.components.state, self.progress)
 
     def _save_periodic(self) -> None:

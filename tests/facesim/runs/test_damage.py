@@ -16,6 +16,7 @@ SHORT = ("train.epochs=2", "sampler.pairs_per_image=0.4")
 RESUMED = ("checkpoints/last.pt", "trunk.pt", "pairs/val.csv", "experiment.yaml")
 EVALUATED = ("checkpoints/best.pt", "pairs/test.csv", "calibration.json")
 REPORTED = (
+    "metrics.jsonl",
     "lint.json",
     "environment.json",
     "eval/test/metrics.json",
@@ -67,6 +68,17 @@ def test_another_checkpoint_replaces_a_damaged_one(finished: Path, tmp_path: Pat
     (periodic, *_) = sorted((path / "checkpoints").glob("step-*.pt"))
     shutil.copyfile(periodic, path / "checkpoints" / "last.pt")
     use(Run.open(path))
+
+
+def test_another_checkpoint_is_not_taken_for_the_best(finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(finished, path)
+    (other, *_) = sorted((path / "checkpoints").glob("step-*.pt"))
+    best = path / "checkpoints" / "best.pt"
+    best.unlink()
+    shutil.copyfile(other, best)
+    with pytest.raises(FacesimError, match=r"best\.pt: is not what facesim wrote"):
+        Run.open(path).evaluate()
 
 
 def test_an_experiment_that_was_edited_on_purpose_needs_a_word(

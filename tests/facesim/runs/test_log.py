@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from facesim import Tracker
+from facesim.atomic import begin_manifest
 from facesim.errors import DataError, FacesimError
 from facesim.runs.log import RunLog, read_log
 
@@ -38,14 +39,42 @@ def test_each_line_is_one_strict_json_object(path: Path) -> None:
 def test_what_came_after_the_checkpoint_is_dropped_even_half_a_line(path: Path) -> None:
     log = RunLog(path)
     log.write("train", 1, {})
-    kept = log.flush()
+    kept, sha256 = log.flush()
     log.write("train", 2, {})
     log.finish("failed")
     with path.open("ab") as file:
         file.write(b'{"kind": "tra')
-    resumed = RunLog(path, keep_bytes=kept)
+    resumed = RunLog(path, keep_bytes=kept, keep_sha256=sha256)
     resumed.write("train", 2, {})
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+def test_a_log_that_is_not_what_was_written_is_not_continued(path: Path) -> None:
+    log = RunLog(path)
+    log.write("train", 1, {"loss": 0.25})
+    kept, sha256 = log.flush()
+    path.write_bytes(path.read_bytes().replace(b"0.25", b"0.35"))
+    with pytest.raises(DataError, match=r"metrics\.jsonl: is not what facesim wrote up to"):
+        RunLog(path, keep_bytes=kept, keep_sha256=sha256)
+    path.unlink()
+    assert RunLog(path, keep_bytes=kept, keep_sha256=sha256).lost_bytes == kept
+
+
+def test_a_log_is_checked_from_its_end_until_the_run_goes_on(path: Path) -> None:
+    begin_manifest(path.parent)
+    log = RunLog(path)
+    log.write("val", 1, {"loss": 0.25})
+    kept, sha256 = log.flush()
+    log.finish("interrupted")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"0.25", b"0.35"))
+    with pytest.raises(DataError, match=r"metrics\.jsonl: is not what facesim wrote"):
+        read_log(path)
+    path.write_bytes(whole)
+    RunLog(path, keep_bytes=kept, keep_sha256=sha256).write("val", 2, {"loss": 0.125})
+    found = read_log(path)
+    assert found is not None
+    assert [entry["loss"] for entry in found.val] == [0.25, 0.125]
 
 
 def test_a_log_that_is_shorter_than_it_was_says_so_and_keeps_whole_lines(path: Path) -> None:
@@ -83,7 +112,7 @@ def test_a_line_that_was_cut_by_a_full_disk_is_taken_back(
 
 
 def test_a_new_run_starts_an_empty_log(path: Path) -> None:
-    assert RunLog(path).flush() == 0
+    assert RunLog(path).flush()[0] == 0
 
 
 class Recording(Tracker):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from facesim.atomic import unseal
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
@@ -14,7 +15,9 @@ from facesim.processes import Processes, SilentReporter
 from facesim.runs.evaluation import evaluate
 from facesim.runs.run import Run
 from facesim.runs.session import run_session
+from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import Stopped, TrainingCancelled
+from facesim.training.tensor_file import save_tensors
 
 
 class Said(SilentReporter):
@@ -185,13 +188,15 @@ def test_what_was_evaluated_before_a_kill_is_not_evaluated_again(
 ) -> None:
     run = Run.begin(short, tmp_path)
     result = run.complete()
-    whole = (run.path / "metrics.jsonl").read_text()
+    log = run.path / "metrics.jsonl"
+    whole = log.read_text()
     lines = whole.splitlines(keepends=True)
-    (run.path / "metrics.jsonl").write_text("".join(lines[:-2]))  # neither test nor finished
+    unseal(log)  # as a run that goes on
+    log.write_text("".join(lines[:-2]))  # neither test nor finished
     assert done(run)["evaluate test"] is False
     assert Run.open(run.path).complete() == result
     assert evaluated == ["test"]
-    assert (run.path / "metrics.jsonl").read_text() == whole
+    assert log.read_text() == whole
 
 
 def test_an_evaluation_of_another_checkpoint_is_made_again(
@@ -199,9 +204,10 @@ def test_an_evaluation_of_another_checkpoint_is_made_again(
 ) -> None:
     run = Run.begin(short, tmp_path)
     result = run.complete()
-    content = run.checkpoints.best.read_bytes()
-    run.checkpoints.file("padded").write_bytes(content + b"\0")
-    run.evaluate(checkpoint="padded")
+    content = read_checkpoint(run.checkpoints.best)
+    content["network"] = {name: each + 1 for name, each in content["network"].items()}
+    save_tensors(run.checkpoints.file("moved"), content)
+    run.evaluate(checkpoint="moved")
     assert Run.open(run.path).complete() == result
     assert evaluated == ["test"] * 3
 
@@ -223,6 +229,7 @@ def test_a_run_that_cannot_be_read_is_named_and_passed_over(
         (tmp_path / "tiny" / name).mkdir()
         (tmp_path / "tiny" / name / "experiment.yaml").write_text(content)
     torn = Run.begin(short, tmp_path)
+    unseal(torn.path / "metrics.jsonl")
     (torn.path / "metrics.jsonl").write_text("nonsense\n")
     torn.path.rename(torn.path.with_name("99990101-000003"))
     said = Said()

@@ -36,8 +36,8 @@ class MemoryLog:
     def __init__(self) -> None:
         self.lines: list[tuple[str, int, Mapping[str, Any]]] = []
 
-    def flush(self) -> int:
-        return len(self.lines)
+    def flush(self) -> tuple[int, str]:
+        return len(self.lines), ""
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         self.lines.append((kind, step, dict(values)))
