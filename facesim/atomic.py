@@ -234,6 +234,10 @@ def _write_manifest(folder: Path, manifest: dict[str, list[str]]) -> None:
         file.write(json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n")
 
 
+ORPHANED_SECONDS = 3600.0
+"""A temporary file that is older is no process's any more."""
+
+
 def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
     """Remove the temporary files of killed writers.
 

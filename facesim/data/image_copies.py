@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import BoolArray, Int64Array
-from facesim.atomic import replacing
+from facesim.atomic import ORPHANED_SECONDS, remove_leftovers, replacing
 from facesim.console import warn_once
 from facesim.data import decoding, image_alignment, near_duplicates
 from facesim.data import thumbnails as thumbnails_module
@@ -237,6 +237,7 @@ def _cached(path: Path, contents: int) -> tuple[BoolArray, NearDuplicates] | Non
 def _keep(path: Path, blank: BoolArray, pairs: NearDuplicates) -> None:
     try:
         make_folder(path.parent)
+        remove_leftovers(path.parent, ORPHANED_SECONDS)
         with replacing(path) as file:
             np.savez_compressed(file, blank=blank, rows=pairs.rows, mirrored=pairs.mirrored)
     except OSError as error:

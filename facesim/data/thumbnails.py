@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import BoolArray
-from facesim.atomic import replacing
+from facesim.atomic import ORPHANED_SECONDS, remove_leftovers, replacing
 from facesim.console import warn_once
 from facesim.data.decoding import decode_image
 from facesim.data.image_digests import Digests
@@ -107,6 +107,7 @@ class _ThumbnailCache:
         known_digests, known_images = self._load()
         try:
             make_folder(self._path.parent)
+            remove_leftovers(self._path.parent, ORPHANED_SECONDS)
             with replacing(self._path) as file:
                 np.savez(
                     file,

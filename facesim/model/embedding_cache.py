@@ -45,6 +45,7 @@ class EmbeddingCache:
         key = Fingerprint.of(modules).key(recipe)
         shape = (network.embedding_dim,)
         self.store = FeatureStore(stores_root() / key, shape, np.float32)
+        self.store.remove_leftovers()
         kept = replace(recipe, dtype="float32")
         StoreDescription.of(f"{name}, embeddings", shape, kept).mark_used(self.store.folder)
         self._table = images.table

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facesim.arrays import Int64Array
-from facesim.atomic import remove_leftovers
+from facesim.atomic import ORPHANED_SECONDS, remove_leftovers
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
 from facesim.folders import make_folder
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_ROWS = 512
 """A kill loses the chunk being filled, so chunks of small rows are limited to this many images."""
-
-_LEFTOVER_SECONDS = 3600.0
-"""Temporary files older than this are orphaned."""
 
 _ROW_MASK = (1 << ROW_BITS) - 1
 
@@ -216,7 +213,7 @@ class FeatureStore:
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of killed processes that are an hour old or more."""
-        remove_leftovers(self.folder, _LEFTOVER_SECONDS)
+        remove_leftovers(self.folder, ORPHANED_SECONDS)
 
     def size_bytes(self) -> int:
         """Size of the store on disk, in bytes."""

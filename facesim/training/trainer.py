@@ -91,7 +91,7 @@ class Trainer:
             TrainingCancelled: ``on_epoch`` ended the training.
         """
         components, progress, epochs = self.components, self.progress, self.settings.epochs
-        self._relink_best()
+        self._relink()
         try:
             if not epochs:  # the network is measured as it was built
                 self._save()
@@ -105,9 +105,11 @@ class Trainer:
             self._save()
             raise
 
-    def _relink_best(self) -> None:
-        """Recreate the ``best`` link if the process died between writing ``last`` and linking."""
+    def _relink(self) -> None:
+        """Recreate the links to ``last`` if the process died between writing and linking it."""
         progress = self.progress
+        if progress.batch and self._is_due(self.settings.checkpoint_every):
+            self._link_periodic()
         if progress.epoch and progress.batch == 0 and progress.best_epoch == progress.epoch - 1:
             link_file(self.checkpoints.last, self.checkpoints.best)
 
@@ -129,7 +131,8 @@ class Trainer:
                     loss = self._log_losses()
                     note = f"loss {loss:.4f}, {watch.images_per_second():.0f} images/s"
                 if self._is_due(settings.checkpoint_every):
-                    self._save_periodic()
+                    self._save()
+                    self._link_periodic()
                 advance(1, note)  # last, because a stop leaves the loop here
 
     def _step(self, batch: PairBatch, inputs: NetworkInput) -> None:
@@ -220,8 +223,7 @@ class Trainer:
         self.progress.log_bytes, self.progress.log_sha256 = self.log.flush()
         save_checkpoint(self.checkpoints.last, self.components.state, self.progress)
 
-    def _save_periodic(self) -> None:
-        self._save()
+    def _link_periodic(self) -> None:
         name = self.settings.checkpoint_name.format(
             name=self.components.experiment.name,
             epoch=self.progress.epoch + 1,

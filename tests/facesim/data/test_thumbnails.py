@@ -1,5 +1,6 @@
 """Thumbnails of images: their cache, and images that show nothing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def test_a_content_is_decoded_once_for_ever(
     again = of(saved(tmp_path / "again", 1, 2, 3))
     assert [path.name for path in decoded[2:]] == ["1.png"]
     np.testing.assert_array_equal(again[[2, 0]], first)
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    cache_dir().mkdir()
+    old, young = cache_dir() / ".thumbnails-1.npz.a.tmp", cache_dir() / ".thumbnails-1.npz.b.tmp"
+    for leftover in (old, young):
+        leftover.touch()
+    os.utime(old, (0, 0))
+    of(saved(tmp_path / "images", 1))
+    assert not old.exists()
+    assert young.exists()
 
 
 def test_progress_comes_to_every_file(tmp_path: Path) -> None:

@@ -109,6 +109,18 @@ def test_only_batches_with_something_new_are_computed(
     assert inputs.embedded == [8, 8, 4]
 
 
+def test_what_a_killed_writer_left_in_the_store_is_removed(
+    network: SiameseNetwork, table: FaceTable
+) -> None:
+    embedded(network, CountingInputs(table), ROWS)
+    (store,) = stores_root().iterdir()
+    leftover = store / ".store.json.a.tmp"
+    leftover.touch()
+    os.utime(leftover, (0, 0))
+    embedded(network, CountingInputs(table), ROWS)
+    assert not leftover.exists()
+
+
 def test_the_network_stays_in_its_mode(network: SiameseNetwork, table: FaceTable) -> None:
     embedded(network.train(), CountingInputs(table), ROWS)
     assert network.training

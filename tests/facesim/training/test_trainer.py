@@ -240,6 +240,33 @@ def test_a_checkpoint_due_at_the_step_of_a_stop_is_written(
     assert trainer.checkpoints.file("step-00000002").exists()
 
 
+@pytest.mark.parametrize("moment", ["link_file", "CheckpointFolder.keep_newest"])
+def test_a_periodic_checkpoint_is_linked_again_if_a_kill_came_before_it(
+    trainer_of: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    settings = ("train.epochs=1", "train.checkpoint_every=2", "train.keep_checkpoints=1")
+    killed = trainer_of(*settings)
+    steps = steps_of(killed)
+    last = steps - steps % 2
+    calls = []
+
+    def kill(*_: object) -> None:
+        calls.append(moment)
+        if killed.progress.step == last:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"facesim.training.trainer.{moment}", kill)
+        with pytest.raises(KeyboardInterrupt):
+            killed.train()
+    assert calls
+    resumed = trainer_of(*settings)
+    resumed.progress = restore_checkpoint(resumed.checkpoints.last, resumed.components.state)
+    resumed.train()
+    periodic = sorted(path.stem for path in resumed.checkpoints.path.glob("step-*.pt"))
+    assert periodic == [f"step-{last:08d}"]
+
+
 def test_best_is_linked_again_if_a_kill_came_before_it(
     train: Callable[..., Trainer], trainer_of: Callable[..., Trainer]
 ) -> None:
