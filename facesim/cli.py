@@ -8,35 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from facesim.console import Console, guard_terminal, printable, say
 from facesim.errors import FacesimError
-from facesim.interrupts import is_ctrl_c, watch_interrupts
+from facesim.machine_errors import in_one_line, machine_error
 from facesim.terminal.data_commands import DataCommandGroup
 from facesim.terminal.streams import discard, outlive_stdout, prepare_streams
 
-
-class _Group(TyperGroup):
-    """Hands a KeyboardInterrupt that nobody but code has caused on: typer makes an exit of all."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            if is_ctrl_c(error):
-                raise
-            raise _RaisedByCodeError from error
-
-
-class _RaisedByCodeError(Exception):
-    """What it was raised from is what ended the command."""
-
-
 app = typer.Typer(
     name="facesim",
-    cls=_Group,
     help="Train and compare face-verification systems honestly.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,13 +34,6 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=5."),
 ]
-Trust = Annotated[
-    bool,
-    typer.Option(
-        "--trust",
-        help="Import the plugins, which are code, that a run or a study of somebody else names.",
-    ),
-]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for run directories.")]
 Plugins = Annotated[
     list[str] | None,
@@ -75,60 +49,57 @@ EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a f
 def main() -> None:
     """Run the command line.
 
-    A user's mistake, an error of the machine or of a plugin is a message and exit code 2, a bug of
-    facesim one with 70; there is a traceback with ``--traceback`` only.
+    A user's mistake or an error of the machine is a message and exit code 2, no traceback.
     """
     # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     guard_terminal()
     prepare_streams()
-    watch_interrupts()
     arguments = sys.argv[1:]
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
-    if _TRACEBACK in arguments:  # wherever it stands
-        arguments = [_TRACEBACK, *(word for word in arguments if word != _TRACEBACK)]
     try:
         try:
             # not on its own, where typer prints arguments as they are
             code = app(arguments, standalone_mode=False)
         finally:
             sys.stdout.flush()  # here, where an error can still be told
+        sys.exit(code if isinstance(code, int) else 0)
     except _UsageError as error:
         from typer.rich_utils import rich_format_error
 
         error.message = printable(error.message)  # it repeats an argument
         rich_format_error(error)
         sys.exit(error.exit_code)
-    except BaseException as error:  # noqa: BLE001  a plugin may raise any
-        cause = error.__cause__ if isinstance(error, _RaisedByCodeError) else None
-        _end(cause or error, traceback=_TRACEBACK in arguments)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-_TRACEBACK = "--traceback"
-
-
-def _end(error: BaseException, *, traceback: bool) -> NoReturn:
-    """Tell a person what went wrong, and exit."""
-    from facesim.terminal.failure import failure_of
-
-    if isinstance(error, BrokenPipeError):  # the reader has gone, and the reason to go on with it
+    except typer.Abort:
+        say("Aborted.")
         sys.exit(1)
-    failure = failure_of(error, asked=traceback)
-    if failure is None:
-        raise error
-    try:
-        if failure.traceback:
-            sys.stderr.write(printable(failure.traceback))
-        Console(stderr=True, soft_wrap=True).print(failure.message, markup=False, highlight=False)
-    except OSError:  # standard error itself cannot be written
-        discard(sys.stderr)
-    sys.exit(failure.exit_code)
+    except FacesimError as error:
+        _exit_with(str(error))
+    except ImportError as error:  # a wheel for another platform, or a library of CUDA's missing
+        if (error.name or "").split(".")[0] != "torch":
+            raise
+        _exit_with(
+            f"torch cannot be imported: {error}; install torch and torchvision anew, together"
+        )
+    except BrokenPipeError:  # the reader has gone, as of `| head`, and the reason to go on with it
+        sys.exit(1)
+    except Exception as error:
+        if machine_error(error) is None:
+            raise
+        _exit_with(in_one_line(error))
 
 
 _UsageError: Any = typer.BadParameter.__base__
 """Of click, which some versions of typer bring along under a name of their own."""
+
+
+def _exit_with(message: str) -> NoReturn:
+    try:
+        Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    except OSError:  # standard error itself cannot be written
+        discard(sys.stderr)
+    sys.exit(2)
 
 
 def _exit_if_any(problems: Sequence[str]) -> None:
@@ -152,10 +123,6 @@ def _options(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
-    traceback: Annotated[
-        bool,
-        typer.Option(_TRACEBACK, help="Print the traceback of an error; may stand anywhere."),
-    ] = False,
 ) -> None:
     """Options of facesim itself, before any command."""
 
@@ -169,7 +136,6 @@ def run(
         str | None,
         typer.Option(metavar="RUN_DIR", help="Resume this run; `auto`: the latest unfinished one."),
     ] = None,
-    trust: Trust = False,
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
@@ -180,7 +146,7 @@ def run(
     from facesim.training.stop import Stopped
 
     outlive_stdout()
-    experiment = load_experiment(file, overrides or (), trust=trust)
+    experiment = load_experiment(file, overrides or ())
     console = Console()
     reporter = reporter_for(console)
     processes = Processes(reporter)
@@ -192,7 +158,7 @@ def run(
         if run is None:
             run = Run.begin(experiment, out, processes)
         else:
-            run.take_experiment(experiment)
+            run.require_experiment(experiment)
             reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
         run.complete()
     except Stopped as stopped:
@@ -231,7 +197,6 @@ def evaluate(
         typer.Option("--recalibrate", help="Choose new thresholds on val."),
     ] = False,
     more: Plugins = None,
-    trust: Trust = False,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
     from facesim.processes import Processes, reporter_for
@@ -241,7 +206,7 @@ def evaluate(
     outlive_stdout()
     console = Console()
     reporter = reporter_for(console)
-    run = Run.open(run_dir, Processes(reporter), trust=trust)
+    run = Run.open(run_dir, Processes(reporter))
     plan, _ = run.evaluate(
         overrides=overrides or (),
         plugins=more or (),
@@ -326,19 +291,14 @@ def compare(
 
 
 @app.command()
-def check(
-    file: ExperimentFile,
-    overrides: Overrides = None,
-    out: Out = Path("runs"),
-    trust: Trust = False,
-) -> None:
+def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes, reporter_for
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
-    experiment = load_experiment(file, overrides or (), trust=trust)
+    experiment = load_experiment(file, overrides or ())
     console = Console()
     report = check_experiment(experiment, out, Processes(reporter_for(console)))
     print_check(console, experiment.name, report)
@@ -357,7 +317,6 @@ def lint(
             "and images of val that are in test.",
         ),
     ] = None,
-    trust: Trust = False,
 ) -> None:
     """Lint the data of an experiment; trains nothing. Exits with 1 if a finding stops a run."""
     from facesim.experiment.loading import load_experiment
@@ -365,7 +324,7 @@ def lint(
     from facesim.terminal.results import print_exclusion, print_lint
     from facesim.training.lint import lint_experiment
 
-    experiment = load_experiment(file, overrides or (), trust=trust)
+    experiment = load_experiment(file, overrides or ())
     console = Console()
     linted = lint_experiment(experiment, Processes(reporter_for(console)))
     written = None if write is None else linted.write_exclusion(write)
@@ -376,7 +335,7 @@ def lint(
 
 
 @app.command()
-def schema(more: Plugins = None, trust: Trust = False) -> None:
+def schema(more: Plugins = None) -> None:
     """Print the JSON Schema of experiment files, with the parameters of all plugins."""
     import json
 
@@ -386,7 +345,7 @@ def schema(more: Plugins = None, trust: Trust = False) -> None:
 
     load_installed_plugins()
     for named in more or ():
-        load_plugins_of(named, trust=trust)
+        load_plugins_of(named)
     say(json.dumps(experiment_json_schema(), indent=2))
 
 
@@ -398,7 +357,6 @@ def plugins(
     ] = None,
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
     more: Plugins = None,
-    trust: Trust = False,
 ) -> None:
     """List plugins, or describe one: parameters, defaults and origin."""
     from facesim.discovery import load_installed_plugins
@@ -410,7 +368,7 @@ def plugins(
     console = Console()
     load_installed_plugins()
     for named in more or ():
-        load_plugins_of(named, trust=trust)
+        load_plugins_of(named)
     if kind is not None and name is not None:
         print_plugin(console, describe_plugin(kind, name))
         return
@@ -542,9 +500,12 @@ def optimize(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an existing study.")] = False,
-    trust: Trust = False,
 ) -> None:
-    """Search the space that an experiment declares; retrain the winner, then test it."""
+    """Search the space that an experiment declares; retrain the winner, then test it.
+
+    Exits with 3 if some of the trials or trainings that were asked for came to no result. An error
+    of the machine stops the search with 2; the same command goes on where it stopped.
+    """
     from facesim.processes import Processes, reporter_for
     from facesim.terminal.study import print_summary, study_view
     from facesim.training.stop import Stopped
@@ -552,7 +513,7 @@ def optimize(
     from facesim.tuning.optimize import optimize as search
 
     outlive_stdout()
-    request = Request(file, overrides or (), out, storage, trials, workers, resume, trust)
+    request = Request(file, overrides or (), out, storage, trials, workers, resume)
     console = Console()
     try:
         with study_view(console) as view:
@@ -562,3 +523,4 @@ def optimize(
         raise typer.Exit(stopped.exit_code) from None
     print_summary(console, summary)
     say(f"written to {folder}; run the winner: facesim run {folder / 'best.yaml'}")
+    raise typer.Exit(0 if summary.is_whole else 3)

@@ -26,7 +26,9 @@ _ADVICE = {
     "EFBIG": "raise the limit of file sizes (ulimit -f)",
     **dict.fromkeys(("EIO", "EREMOTEIO", "ENODEV", "ENXIO", "ESTALE"), "look after the device"),
     **dict.fromkeys(("ENOLCK", "ENOSYS", "EOPNOTSUPP"), "use another file system"),
-    "EBUSY": "",
+    **dict.fromkeys(
+        ("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"), "look after the network"
+    ),
 }
 _ADVICE_BY_NUMBER = {
     getattr(errno, name): advice for name, advice in _ADVICE.items() if hasattr(errno, name)
@@ -51,12 +53,12 @@ def machine_error(error: BaseException) -> BaseException | None:
     What an error was raised from or during is looked at as well: a message that names the file has
     the system's error behind it.
     """
-    return next((each for each in _chain(error) if _is_of_machine(each)), None)
+    return next((each for each in chain(error) if _is_of_machine(each)), None)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, the machine's or an accelerator's."""
-    return any(_is_out_of_memory(each) for each in _chain(error))
+    return any(_is_out_of_memory(each) for each in chain(error))
 
 
 def in_one_line(error: BaseException) -> str:
@@ -76,7 +78,7 @@ def in_one_line(error: BaseException) -> str:
     return f"{said}; {advice}" if advice else said
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """An error and those behind it, also where ``from None`` hides them from a traceback."""
     seen: set[int] = set()
     found: BaseException | None = error
@@ -87,7 +89,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_of_machine(error: BaseException) -> bool:
-    if isinstance(error, MachineError | MemoryError | ConnectionError | TimeoutError):
+    if isinstance(error, MachineError | MemoryError | ConnectionError):
         return True
     if isinstance(error, OSError) and error.errno in _ADVICE_BY_NUMBER:
         return True

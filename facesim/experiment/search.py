@@ -106,6 +106,11 @@ class Search(Section):
         description="new seeds with which the winner and this experiment are trained again and "
         "evaluated on test",
     )
+    threads: Annotated[Whole, Field(gt=0)] | None = Field(
+        default=None,
+        description="threads of the CPU per trial, whatever the number of workers: they decide the "
+        "last bits of the results; by default as many as `facesim run` uses where the study begins",
+    )
     space: dict[str, Distribution] = Field(
         min_length=1, description="dotted path, as for --set -> the values to try"
     )

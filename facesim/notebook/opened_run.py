@@ -58,11 +58,7 @@ class OpenedRun(Shown):
 
     @property
     def experiment(self) -> Experiment:
-        """The resolved experiment, with its plugins imported.
-
-        Raises:
-            UntrustedPluginsError: your own experiment did not name them when the run began.
-        """
+        """The resolved experiment."""
         return self.run.experiment
 
     @cached_property

@@ -5,16 +5,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from facesim.atomic import require_unchanged
 from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
-from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
-from facesim.experiment.loading import (
-    load_run_experiment,
-    read_run_experiment,
-    with_pairs_of_seed,
-)
+from facesim.experiment.loading import load_experiment, with_pairs_of_seed
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
@@ -23,7 +19,6 @@ from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
 from facesim.runs.log import TrainingLog, read_log
-from facesim.runs.presentation import Presentation
 from facesim.runs.run_files import RunFiles, read_run
 from facesim.runs.session import Session, Stage, own_result, run_session, stages_of
 from facesim.training.build import RunComponents, Tables, prepare
@@ -35,15 +30,12 @@ from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 class Run:
     """A run: its directory and its life cycle.
 
-    Experiment, tables and components are read and built when they are first used, and once. To read
-    a run imports none of its plugins; to build its components does.
+    Experiment, tables and components are read and built when they are first used, and once.
 
     Args:
         directory: where everything of the run is kept.
         processes: work on it, and report the progress; one that is silent by default.
         experiment: the resolved experiment, where it has been read; from the directory otherwise.
-        trust: whether to import its plugins also if this user's own experiment did not name them
-            when the run began.
     """
 
     def __init__(
@@ -51,10 +43,7 @@ class Run:
         directory: RunDirectory,
         processes: Processes | None = None,
         experiment: Experiment | None = None,
-        *,
-        trust: bool = False,
     ) -> None:
-        self.trust = trust
         self.directory = directory
         self.processes = processes or Processes()
         self.tables = Tables()
@@ -74,23 +63,17 @@ class Run:
         lint = _lint(components, processes)
         run = cls(RunDirectory.create(out, experiment), processes, experiment)
         run.tables, run.components = tables, components
-        run.record_consent()
         write_json(run.path / RunFile.LINT, lint)
         return run
 
     @classmethod
-    def open(cls, path: Path, processes: Processes | None = None, *, trust: bool = False) -> "Run":
+    def open(cls, path: Path, processes: Processes | None = None) -> "Run":
         """The run that a directory holds, finished or not.
-
-        Args:
-            path: the directory.
-            processes: work on it, and report the progress.
-            trust: whether to import its plugins without consent, once they are needed.
 
         Raises:
             FacesimError: it is not a run directory.
         """
-        return cls(RunDirectory(path), processes, trust=trust)
+        return cls(RunDirectory(path), processes)
 
     @classmethod
     def latest_unfinished(
@@ -107,7 +90,6 @@ class Run:
             try:
                 run = cls.open(file.parent, processes)
                 if run.missing_stages and not run.changes(experiment):
-                    run.take_experiment(experiment)
                     return run
             except (FacesimError, OSError) as error:
                 processes.reporter.say(f"{file.parent} is passed over, it cannot be read: {error}")
@@ -125,17 +107,7 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The resolved experiment, with its plugins imported.
-
-        Raises:
-            UntrustedPluginsError: this user's own experiment did not name them.
-        """
-        file = self.path / RunFile.EXPERIMENT
-        return with_pairs_of_seed(load_run_experiment(file, trust=self.trust))
-
-    @cached_property
-    def recorded(self) -> Experiment:
-        """The resolved experiment, to be shown and compared: no plugin file is imported for it."""
+        """The resolved experiment."""
         return with_pairs_of_seed(self._written)
 
     @cached_property
@@ -151,7 +123,7 @@ class Run:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of the run in order, each done or not."""
-        return stages_of(self.directory, self.recorded.train.epochs)
+        return stages_of(self.directory, self.experiment.train.epochs)
 
     @property
     def missing_stages(self) -> tuple[str, ...]:
@@ -169,13 +141,15 @@ class Run:
 
         A run of before ``evaluate.seed`` existed keeps its pairs under a file that leaves it out.
         """
-        return differences(self.recorded.as_data(), self._meant(experiment).as_data())
+        if "seed" not in self._written.evaluate.model_fields_set:
+            experiment = with_pairs_of_seed(experiment)
+        return differences(self.experiment.as_data(), experiment.as_data())
 
-    def take_experiment(self, experiment: Experiment) -> None:
-        """Go on with this user's own experiment, whose plugins are imported, instead of the run's.
+    def require_experiment(self, experiment: Experiment) -> None:
+        """Raise if an experiment is not the one that the run was started with.
 
         Raises:
-            FacesimError: it is not the one that the run was started with; with the differences.
+            FacesimError: with the differences.
         """
         changed = self.changes(experiment)
         if changed:
@@ -184,15 +158,6 @@ class Run:
                 f"{self.path} was started with another experiment; start a new run, or undo:\n"
                 f"{listed}"
             )
-        self.experiment = self._meant(experiment)
-        self.record_consent()
-
-    def record_consent(self) -> None:
-        """Record outside of the directory that this user's experiment names the run's plugins."""
-        content = (self.path / RunFile.EXPERIMENT).read_bytes()
-        lost = record_consent(content, self.experiment.plugins)
-        if lost is not None:
-            self.processes.reporter.say(lost)
 
     def train(self, on_epoch: OnEpoch = ignore_epoch) -> None:
         """Train the remaining epochs; does not evaluate the test split.
@@ -201,10 +166,7 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        with (
-            self.directory.keeping_traceback(),
-            run_session(self.directory, self.components, self.processes) as session,
-        ):
+        with run_session(self.directory, self.components, self.processes) as session:
             self._train(session, on_epoch)
 
     def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
@@ -216,10 +178,7 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        with (
-            self.directory.keeping_traceback(),
-            run_session(self.directory, self.components, self.processes) as session,
-        ):
+        with run_session(self.directory, self.components, self.processes) as session:
             if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
                 write_json(self.path / RunFile.LINT, _lint(self.components, session.processes))
             self._train(session, on_epoch)
@@ -251,7 +210,6 @@ class Run:
         Raises:
             FacesimError: this cannot be evaluated under this name, the checkpoint or the data
                 cannot be read, no thresholds apply, or another process holds the run.
-            UntrustedPluginsError: this user's own experiment did not name the run's plugins.
             ProtocolError: the linter found what would make the results worthless.
         """
         if plugins:
@@ -260,7 +218,7 @@ class Run:
             ]
             every = [*self.experiment.plugins, *named]
             overrides = (f"plugins={json.dumps(every)}", *overrides)
-        with self.directory.locked(), self.directory.keeping_traceback():
+        with self.directory.locked():
             plan = plan_evaluation(
                 self.directory,
                 self.experiment,
@@ -268,7 +226,6 @@ class Run:
                 name=name,
                 checkpoint=checkpoint,
                 recalibrate=recalibrate,
-                trust=self.trust,
             )
             return plan, evaluate(plan, self.tables, self.processes)
 
@@ -280,20 +237,15 @@ class Run:
             FacesimError: there is no evaluation of that name, or an experiment does not load, for
                 instance without one of its plugins.
         """
-        return read_run(self.directory, self.recorded, name, self.tables)
+        return read_run(self.directory, self.experiment, name, self.tables)
 
     @cached_property
     def _written(self) -> Experiment:
-        return read_run_experiment(self.path / RunFile.EXPERIMENT)
-
-    def _meant(self, experiment: Experiment) -> Experiment:
-        has_seed = "seed" in self._written.evaluate.model_fields_set
-        return experiment if has_seed else with_pairs_of_seed(experiment)
+        file = self.path / RunFile.EXPERIMENT
+        require_unchanged(file, "restore it as it was")
+        return load_experiment(file)
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
-        presentation = self.path / RunFile.PRESENTATION
-        if not presentation.exists():
-            write_json(presentation, Presentation.of(self.experiment))
         val_pairs = self.directory.pairs_file("val")
         trainer = Trainer(
             self.components,

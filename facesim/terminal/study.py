@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.console import Console
-from facesim.tuning.study_page import failures, in_words, reuse_warning, verdict
+from facesim.tuning.study_page import failures, in_words, reuse_warning, shortfall, verdict
 from facesim.tuning.summary import Retrained, Summary
 from facesim.tuning.trial_queue import StudyProgress
 
@@ -68,7 +68,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         table.add_row("base experiment", base, *_spreads(summary, summary.base))
     console.print(table)
     console.print(verdict(summary), markup=False, highlight=False, soft_wrap=True)
-    for warning in (failures(summary), reuse_warning(summary)):
+    for warning in (shortfall(summary), failures(summary), reuse_warning(summary)):
         if warning is not None:
             console.print(warning, markup=False, highlight=False, soft_wrap=True)
 

@@ -30,12 +30,27 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from facesim.errors import FacesimError
+from facesim.machine_errors import machine_error
+from facesim.runs.directory import RunDirectory
 from facesim.tuning.storage import (
     BEAT,
+    CHECKPOINT_BEFORE,
+    COMMAND,
+    DIED,
+    DRAWN,
+    EPOCHS,
+    EPOCHS_BEFORE,
+    FRUITLESS,
+    IS_BASE,
+    PAUSED,
     PROCESS,
     REPEATS,
+    RUN,
+    STOPPED,
     is_worth_repeating,
-    repeat_of,
+    loss_of,
+    parameters_of,
 )
 
 SECONDS_BETWEEN_BEATS = 20.0
@@ -64,7 +79,12 @@ class ProcessIdentity:
     @classmethod
     def here(cls) -> "ProcessIdentity":
         """This process."""
-        return cls(_host(), os.getpid(), _started(os.getpid()) or "")
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessIdentity":
+        """A living process of this machine."""
+        return cls(_host(), pid, _started(pid) or "")
 
     @classmethod
     def read(cls, attributes: Any) -> "ProcessIdentity | None":
@@ -74,6 +94,11 @@ class ProcessIdentity:
     def as_attributes(self) -> dict[str, Any]:
         """As a trial's attributes hold it."""
         return asdict(self)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended, as far as this machine can tell: of another, always."""
+        return self.host != _host() or self.is_dead
 
     @property
     def is_dead(self) -> bool:
@@ -103,6 +128,11 @@ def heartbeat(trial: optuna.Trial) -> Iterator[None]:
                 trial.set_user_attr(BEAT, beats)
             except UpdateFinishedTrialError:  # taken for dead; the next report will raise it, too
                 return
+            except Exception as error:
+                # Of a storage that is out of reach only now, nobody need know; otherwise the next
+                # report fails.
+                if machine_error(error) is None:
+                    raise
 
     thread = Thread(target=beat, daemon=True)
     thread.start()
@@ -165,6 +195,50 @@ def to_repeat(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The lost trials that are worth repeating and have not been queued again yet."""
     repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
     return [trial for trial in trials if trial.number not in repeated and is_worth_repeating(trial)]
+
+
+def repeat_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the attributes with which a lost trial is tried again.
+
+    Parameters of which only some were drawn are drawn again, all of them.
+    """
+    drawn = DRAWN in trial.user_attrs or RUN in trial.user_attrs
+    parameters = parameters_of(trial) if drawn else trial.system_attrs.get("fixed_params", {})
+    attributes = {
+        REPEATS: trial.number,
+        FRUITLESS: fruitless_attempts(trial),
+        EPOCHS_BEFORE: trial.user_attrs.get(EPOCHS, 0),
+        CHECKPOINT_BEFORE: _last_checkpoint(trial),
+    }
+    carried = {key: trial.user_attrs[key] for key in (IS_BASE, RUN) if key in trial.user_attrs}
+    return dict(parameters), {**attributes, **carried}
+
+
+def fruitless_attempts(trial: FrozenTrial) -> int:
+    """How many attempts in a row, a lost one included, took down their process or all memory.
+
+    A new checkpoint begins the count anew, within an epoch too. Where the whole search was
+    killed, the trial is not to blame.
+    """
+    attributes = trial.user_attrs
+    checkpoint = _last_checkpoint(trial)
+    progressed = attributes.get(EPOCHS, 0) > attributes.get(EPOCHS_BEFORE, 0) or (
+        checkpoint is not None and checkpoint != attributes.get(CHECKPOINT_BEFORE)
+    )
+    loss = loss_of(trial)
+    if progressed or loss == PAUSED:
+        return 0
+    command = ProcessIdentity.read(attributes.get(COMMAND))
+    with_all = loss == DIED and command is not None and command.is_gone
+    return int(attributes.get(FRUITLESS, 0)) + (loss != STOPPED and not with_all)
+
+
+def _last_checkpoint(trial: FrozenTrial) -> int | None:
+    """When the run's last checkpoint was written, in ns; None if there is none on this machine."""
+    try:
+        return RunDirectory(Path(trial.user_attrs[RUN])).checkpoints.last.stat().st_mtime_ns
+    except (KeyError, FacesimError, OSError):
+        return None
 
 
 def _age(trial: FrozenTrial) -> float:

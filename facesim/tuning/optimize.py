@@ -1,34 +1,45 @@
 """`facesim optimize`, from the file to the summary."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import optuna
+from optuna.trial import TrialState
 
-from facesim.atomic import write_text
+from facesim.atomic import remove_leftovers, write_text
 from facesim.data.linter.protocol import lint_protocol
-from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
 from facesim.json_files import write_json
 from facesim.processes import Processes
+from facesim.report.formatting import count
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.stop import InterruptibleReporter, stop_on_signals
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
-from facesim.tuning.study import Plan, open_study, silence_optuna, study_exists
+from facesim.tuning.storage import storage_errors_named, storage_name
+from facesim.tuning.study import (
+    TRIALS_FOLDER,
+    Plan,
+    open_study,
+    silence_optuna,
+    study_exists,
+    threads_per_trial,
+)
 from facesim.tuning.study_page import write_study_page
 from facesim.tuning.summary import Summary, summarise
 from facesim.tuning.trial import search_queue
 from facesim.tuning.trial_queue import StudyProgress, TrialQueue
-from facesim.tuning.winner import winner_queue, winning_experiment, winning_trial
+from facesim.tuning.winner import retry_failed, winner_queue, winning_experiment, winning_trial
 from facesim.tuning.workers import Task, run_workers
 
 BEST_FILE = "best.yaml"
 SUMMARY_FILE = "summary.json"
+_SECONDS_TO_WRITE = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,6 @@ class Request:
         trials: number in all; None for as many as the search says.
         workers: processes on this machine.
         resume: whether the study must exist already.
-        trust: whether to import what the file of a run or a study names without consent.
     """
 
     file: Path
@@ -53,7 +63,6 @@ class Request:
     trials: int | None
     workers: int
     resume: bool
-    trust: bool = False
 
 
 class View(Protocol):
@@ -91,32 +100,54 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
             "leave --resume out to begin it"
         )
     plan.folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(plan.folder, older_than=_SECONDS_TO_WRITE)
+    with storage_errors_named(plan.storage, plan.folder):
+        return plan.folder, _search(plan, request.workers, view, processes)
+
+
+def _search(plan: Plan, workers: int, view: View, processes: Processes) -> Summary:
     study = open_study(plan)
+    _say_what_is_odd(plan, study, workers, view)
     base = _checked_base(plan, view)
-    lost = plan.write()
-    if lost is not None:
-        view.say(lost)
+    plan.write()
     queue = search_queue(plan)
     if not queue.is_done:
         _fill_trunk_cache(processes, base.train, base.val)
-    _run(queue, None, request.workers, "search", view)
+    _run(queue, None, workers, "search", view)
     winner = winning_trial(plan, study)
-    best = winning_experiment(plan, winner)
-    write_text(plan.folder / BEST_FILE, best.as_yaml())
-    record_consent(best.as_yaml().encode(), best.plugins)  # what it loses is said above
+    write_text(plan.folder / BEST_FILE, winning_experiment(plan, winner).as_yaml())
     view.say(f"winner: trial {winner.number}; training it with {plan.search.winner_seeds} seeds")
     again = winner_queue(plan, winner)
+    if failed := retry_failed(again):
+        view.say(f"{count(failed, 'training')} of the winner or the base experiment failed before")
     if not again.is_done:
         _fill_trunk_cache(processes, base.test)
-    _run(again, winner.number, request.workers, "winner and base experiment", view)
+    _run(again, winner.number, workers, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
     write_json(plan.folder / SUMMARY_FILE, summary)
     write_study_page(plan, study, summary)
-    return plan.folder, summary
+    return summary
+
+
+def _say_what_is_odd(plan: Plan, study: optuna.Study, workers: int, view: View) -> None:
+    begun = any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    if not begun and (plan.folder / TRIALS_FOLDER).exists():
+        view.say(
+            f"{storage_name(plan.storage, plan.folder)} holds no trial, but {plan.folder} has runs "
+            "of trials: another storage was named, or it was lost. The study begins anew, and "
+            "leaves them alone"
+        )
+    threads = threads_per_trial(plan)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if workers > 1 and workers * threads > (available or 1):
+        view.say(
+            f"{workers} workers of {count(threads, 'thread')} share {available} processors; a new "
+            "study is faster with a smaller `search.threads`"
+        )
 
 
 def _plan(request: Request) -> Plan:
-    experiment, root = load_with_source(request.file, request.overrides, trust=request.trust)
+    experiment, root = load_with_source(request.file, request.overrides)
     if experiment.search is not None and request.trials is not None:
         search = experiment.search.model_copy(update={"trials": request.trials})
         experiment = experiment.model_copy(update={"search": search})
@@ -150,7 +181,8 @@ def _fill_trunk_cache(processes: Processes, *splits: Split) -> None:
 
 def _run(queue: TrialQueue, winner: int | None, workers: int, title: str, view: View) -> None:
     if not queue.is_done:
-        written = sha256(queue.plan.experiment.as_yaml().encode()).hexdigest()
-        task = Task(queue.plan.folder, queue.plan.storage, winner, written)
+        task = Task(queue.plan.folder, queue.plan.storage, winner)
         with stop_on_signals() as stop:
             run_workers(task, workers, stop, lambda: view.show(queue.progress(title)))
+        if not queue.is_done:
+            raise FacesimError(f"{title}: all workers were stopped; the same command goes on")

@@ -1,20 +1,27 @@
 """Storage of a study, and the attributes that its trials carry."""
 
-import os
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
+from facesim.machine_errors import MachineError, chain, in_one_line
+from facesim.tuning.journal import CheckedJournal
 
 JOURNAL_FILE = "journal.log"
 _SECONDS_FOR_A_LOCKED_DATABASE = 60
+_ATTEMPTS_TO_CREATE = 6
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
@@ -25,94 +32,146 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
         folder: the study's own, which exists.
 
     Raises:
-        FacesimError: the storage cannot be reached or read.
+        DataError: it is damaged.
+        FacesimError: it cannot be reached or read.
     """
     if url is None:
         return _open_journal((folder / JOURNAL_FILE).absolute())
+    name = storage_name(url, folder)
     try:
-        name = make_url(url).get_backend_name()
-        timeout = {"timeout": _SECONDS_FOR_A_LOCKED_DATABASE} if name == "sqlite" else {}
-        settings = {"connect_args": timeout, "pool_pre_ping": True}
-        return RDBStorage(url, engine_kwargs=settings)
+        parsed = make_url(url)
+        path = _sqlite_file(parsed)
+        # Two processes that create the tables at once would meet each other's half of them.
+        creating = FileLock(path.with_name(f".{path.name}.held")) if path else nullcontext()
+        with creating:
+            if path is not None:
+                _require_sound(path)
+            return _open_database(parsed, url)
     except ImportError as error:
         raise FacesimError(
-            f"--storage {url}: the database's Python package is missing ({_first_line(error)}); "
+            f"--storage {name}: the database's Python package is missing ({_first_line(error)}); "
             'for PostgreSQL: pip install "facesim[postgres]"'
         ) from None
-    except (SQLAlchemyError, RuntimeError) as error:
-        raise FacesimError(f"--storage {url} cannot be used: {_first_line(error)}") from None
+    except (SQLAlchemyError, RuntimeError, AssertionError) as error:
+        raise FacesimError(f"--storage {name} cannot be used: {_reason(error)}") from error
 
 
-class RepairingLock(JournalFileOpenLock):
-    """A journal's lock that the system releases when its holder dies, and that repairs the journal.
+def storage_name(url: str | None, folder: Path) -> str:
+    """A storage for messages, without its password."""
+    if url is None:
+        return str(folder / JOURNAL_FILE)
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return url
 
-    Optuna's own locks are files that a killed process leaves behind. They are taken from their
-    holder after a grace period of half a minute, whether it is dead or slow, and two writers at
-    once corrupt the journal.
 
-    Whoever acquires this lock cuts off the line that a killed writer left half written: nothing
-    writes to the journal without holding it, and a line appended to a torn one would make the file
-    unreadable. Optuna's base class has no public name, hence the subclass of one of its locks.
+@contextmanager
+def storage_errors_named(url: str | None, folder: Path) -> Iterator[None]:
+    """Word what goes wrong with a storage that has been opened.
 
-    Args:
-        journal: absolute path of the journal.
+    Raises:
+        MachineError: it is lost or damaged; the message names it and says what can still be done.
     """
-
-    def __init__(self, journal: Path) -> None:
-        super().__init__(str(journal))
-        self._journal = journal
-        # Not `journal.log.lock`: a tool that opens the study with Optuna's locks makes that one.
-        self._held = FileLock(journal.with_name(f".{journal.name}.held"))
-
-    def acquire(self) -> bool:
-        """Wait for the lock, and repair the journal."""
-        self._held.acquire()
-        cut_torn_line(self._journal)
-        return True
-
-    def release(self) -> None:
-        """Release the lock."""
-        self._held.release()
+    try:
+        yield
+    except Exception as error:
+        if not any(isinstance(each, SQLAlchemyError) for each in chain(error)):
+            raise
+        raise MachineError(
+            f"--storage {storage_name(url, folder)}: {_reason(error)}; what it holds is not lost "
+            "by this: once it can be used again, the same command goes on"
+        ) from error
 
 
-def cut_torn_line(journal: Path) -> None:
-    """Shorten a file to its last newline; a file that ends with one stays untouched."""
-    with journal.open("r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        whole = _end_of_last_line(file.fileno(), end)
-        if whole < end:
-            file.truncate(whole)
-            os.fsync(file.fileno())
+def _open_database(parsed: URL, url: str) -> RDBStorage:
+    timeout = {"timeout": _SECONDS_FOR_A_LOCKED_DATABASE}
+    settings = {
+        "connect_args": timeout if parsed.get_backend_name() == "sqlite" else {},
+        "pool_pre_ping": True,
+    }
+    for attempt in range(_ATTEMPTS_TO_CREATE):
+        try:
+            return RDBStorage(url, engine_kwargs=settings)
+        except DBAPIError as error:
+            # Another machine created the same tables at this moment, and has them in the next.
+            at_once = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not at_once or attempt == _ATTEMPTS_TO_CREATE - 1:
+                raise
+            time.sleep(0.1 * 2**attempt)
+    raise AssertionError
 
 
-def _end_of_last_line(descriptor: int, end: int) -> int:
-    """Where the last newline before ``end`` ends; 0 if there is none."""
-    while end > 0:
-        begin = max(end - 4096, 0)
-        newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        if newline >= 0:
-            return begin + newline + 1
-        end = begin
-    return 0
+def _sqlite_file(parsed: URL) -> Path | None:
+    """The file of a SQLite database; None if it is another one, or cannot be made."""
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    path = Path(str(parsed.database)).absolute()
+    return path if path.parent.is_dir() else None
+
+
+def _require_sound(path: Path) -> None:
+    """Check the structure of a SQLite file; it has no checksums of its content.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(path, timeout=_SECONDS_FOR_A_LOCKED_DATABASE)
+        try:
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:  # locked, not readable: what opens it next says so
+        return
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise DataError(damaged(str(path), " ".join(found.split())[:200]))
+
+
+def damaged(name: str, reason: str) -> str:
+    """The message on a storage that cannot be read as a study's."""
+    return (
+        f"{name}: is damaged: {reason}; restore it from a copy, or begin a study of another name: "
+        "the runs of its trials are not in it but in the study's folder"
+    )
 
 
 def _open_journal(journal: Path) -> JournalStorage:
     try:
-        journal.touch()
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=RepairingLock(journal)))
-    except (OSError, ValueError, KeyError) as error:
-        raise FacesimError(f"{journal} cannot be read as a study's journal: {error}") from None
+        return JournalStorage(CheckedJournal(journal))
+    except FacesimError:
+        raise
+    except OSError as error:
+        raise FacesimError(f"study's journal: {in_one_line(error)}") from error
+    except Exception as error:  # lines of another program may say anything
+        raise DataError(damaged(str(journal), f"{type(error).__name__}: {error}")) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _reason(error: BaseException) -> str:
+    """What the database's own driver said, in one line."""
+    drivers = (each.orig for each in chain(error) if isinstance(each, DBAPIError))
+    return _first_line(next((each for each in drivers if each is not None), error))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 PROCESS = "worked_on_by"
 """The process that works on the trial: a `facesim.tuning.liveness.ProcessIdentity`."""
 
+COMMAND = "command"
+"""The process that started this one: of the command `facesim optimize`."""
+
 BEAT = "beat"
 """A number that this process increments now and then."""
+
+DRAWN = "drawn"
+"""Whether all parameters have been drawn; they are drawn one by one."""
 
 RUN = "run"
 """Path of the trial's run directory."""
@@ -127,10 +186,13 @@ REPEATS = "repeats"
 """The number of the lost trial whose parameters this one tries again."""
 
 FRUITLESS = "fruitless_attempts"
-"""How many attempts in a row were lost with these parameters without another epoch."""
+"""How many attempts in a row took their process down, or all memory, without a new checkpoint."""
 
 EPOCHS_BEFORE = "epochs_done_before"
 """Epochs that were done when this trial took over the parameters of a lost one."""
+
+CHECKPOINT_BEFORE = "checkpoint_before"
+"""When the last checkpoint was written that this trial took over."""
 
 IS_BASE = "is_base"
 """Whether this is the experiment as its file has it, with the search left out."""
@@ -138,13 +200,19 @@ IS_BASE = "is_base"
 REASON = "reason"
 """Why a trial failed."""
 
-DIED, STOPPED, SURPLUS = "died", "stopped", "surplus"
+DIGEST = "digest"
+"""Of parameters, values and attributes: see `digest_of`."""
 
-_MOST_FRUITLESS = 3
+DIED, STOPPED, MEMORY = "died", "stopped", "out of memory"
+PAUSED = "given up until the next start"
+SURPLUS = "surplus"
+
+MOST_FRUITLESS = 3
+"""After so many fruitless attempts a point is given up; the base experiment never is."""
 
 
 def loss_of(trial: FrozenTrial) -> str | None:
-    """How a failed trial was lost: `DIED`, `STOPPED` or `SURPLUS`; None for any other trial.
+    """How a failed trial was lost: `DIED`, `STOPPED`, ...; None for any other trial.
 
     A process that lives writes why it fails a trial before it does so. Without a reason, then, the
     process died, and another one failed the trial.
@@ -156,33 +224,67 @@ def loss_of(trial: FrozenTrial) -> str | None:
     return None if REASON in trial.user_attrs else DIED
 
 
-def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial is one of those that were asked for."""
-    loss = loss_of(trial)
-    return loss is None or (loss != SURPLUS and not is_worth_repeating(trial))
-
-
 def is_worth_repeating(trial: FrozenTrial) -> bool:
-    """Whether a trial is lost and tried again: not after repeated crashes without progress."""
-    loss = loss_of(trial)
-    return loss == STOPPED or (loss == DIED and fruitless_attempts(trial) < _MOST_FRUITLESS)
+    """Whether a trial is lost and tried again."""
+    return loss_of(trial) not in (None, SURPLUS)
 
 
-def fruitless_attempts(trial: FrozenTrial) -> int:
-    """How many attempts in a row, this one included, brought these parameters no epoch further."""
-    attributes = trial.user_attrs
-    progressed = attributes.get(EPOCHS, 0) > attributes.get(EPOCHS_BEFORE, 0)
-    return 0 if progressed else int(attributes.get(FRUITLESS, 0)) + 1
+def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that are of those that were asked for: not the lost ones, each point once."""
+    repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if loss_of(trial) is None
+        and not (trial.state == TrialState.FAIL and trial.number in repeated)
+    ]
 
 
-def repeat_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters and the attributes with which a lost trial is tried again."""
-    attributes = {
-        REPEATS: trial.number,
-        FRUITLESS: fruitless_attempts(trial),
-        EPOCHS_BEFORE: trial.user_attrs.get(EPOCHS, 0),
-    }
-    carried = {key: trial.user_attrs[key] for key in (IS_BASE, RUN) if key in trial.user_attrs}
-    # A process may die before it has asked for every queued parameter.
-    queued = trial.system_attrs.get("fixed_params", {})
-    return {**queued, **trial.params}, {**attributes, **carried}
+def places(trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """By trial number, how many different points the study tried before the trial's own.
+
+    What was lost moves the numbers of all later trials, and their places not: a search that was
+    killed draws the same points in the same places as one that was not.
+    """
+    found: dict[int, int] = {}
+    fresh = 0
+    for trial in trials:
+        repeats = trial.user_attrs.get(REPEATS)
+        if repeats in found:
+            found[trial.number] = found[repeats]
+        else:
+            found[trial.number] = fresh
+            fresh += loss_of(trial) != SURPLUS
+    return found
+
+
+def parameters_of(trial: FrozenTrial) -> dict[str, Any]:
+    """The parameters of a trial, with those that are queued but have not been asked for yet."""
+    # Optuna has no public name for the queued ones.
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+
+
+def digest_of(
+    params: Mapping[str, Any], values: Sequence[float], attributes: Mapping[str, Any]
+) -> str:
+    """A digest by which a result is known again: SQLite has no checksums of its content."""
+    kept = {key: value for key, value in attributes.items() if key not in (BEAT, DIGEST)}
+    content = json.dumps([dict(params), list(values), kept], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def require_undamaged(trials: Sequence[FrozenTrial], name: str) -> None:
+    """Check the results of trials against their digests; those of before have none.
+
+    Args:
+        trials: of one study.
+        name: of the storage, for the message.
+
+    Raises:
+        DataError: one is not what was written.
+    """
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE and DIGEST in trial.user_attrs:
+            found = digest_of(trial.params, trial.values, trial.user_attrs)
+            if found != trial.user_attrs[DIGEST]:
+                raise DataError(damaged(name, f"trial {trial.number} is not what was written"))

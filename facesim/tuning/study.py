@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
-from facesim.atomic import sha256_of, write_text
-from facesim.discovery import record_consent
-from facesim.errors import FacesimError
+from facesim.atomic import write_text
+from facesim.errors import DataError, FacesimError
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_with_source
 from facesim.experiment.measured_metrics import quantity_named
@@ -21,14 +21,23 @@ from facesim.experiment.nodes import Node
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
 from facesim.interfaces.metric import Quantity
+from facesim.machine_errors import machine_error
 from facesim.registry.signature import validate_strictly
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space, base_point
-from facesim.tuning.storage import IS_BASE, open_storage
+from facesim.tuning.storage import (
+    IS_BASE,
+    damaged,
+    open_storage,
+    require_undamaged,
+    storage_name,
+)
 
 STUDY_FILE = "study.yaml"
+TRIALS_FOLDER = "trials"
 _DEFINITION = "facesim"
+_THREADS = "threads_per_trial"
 
 
 @dataclass(frozen=True)
@@ -67,24 +76,12 @@ class Plan:
         return cls(experiment, read_space(experiment, root), objectives, folder, storage)
 
     @classmethod
-    def read(cls, folder: Path, storage: str | None, written: str | None = None) -> "Plan":
-        """The plan that :meth:`write` left in a study's folder.
+    def read(cls, folder: Path, storage: str | None) -> "Plan":
+        """The plan that :meth:`write` left in a study's folder."""
+        return cls.of(*load_with_source(folder / STUDY_FILE), folder, storage)
 
-        Args:
-            folder: the study's own.
-            storage: URL of the database, or None for the journal in the folder.
-            written: the digest of the file that this user's own command has written; its plugins
-                are imported, those of another file with consent only.
-        """
-        file = folder / STUDY_FILE
-        own = written is not None and sha256_of(file) == written
-        return cls.of(*load_with_source(file, trust=own), folder, storage)
-
-    def write(self) -> str | None:
+    def write(self) -> None:
         """Write the experiment, with every default and its search, into the study's folder.
-
-        Returns:
-            Why it could not be recorded that this user's experiment names its plugins, if so.
 
         Raises:
             FacesimError: the folder cannot be made.
@@ -94,7 +91,6 @@ class Plan:
             write_text(self.folder / STUDY_FILE, self.experiment.as_yaml())
         except OSError as error:
             raise FacesimError(f"cannot make the study's folder {self.folder}: {error}") from None
-        return record_consent(self.experiment.as_yaml().encode(), self.experiment.plugins)
 
     @property
     def search(self) -> Search:
@@ -131,7 +127,7 @@ class Plan:
 
     def trial_folder(self, number: int) -> Path:
         """Where the run of a trial is made."""
-        return self.folder / "trials" / f"{number:04d}"
+        return self.folder / TRIALS_FOLDER / f"{number:04d}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -144,32 +140,71 @@ def open_study(plan: Plan) -> optuna.Study:
     """Open the study of a plan, or create it; its first trial is the base experiment.
 
     Raises:
+        DataError: the storage is damaged.
         FacesimError: the storage cannot be used, or holds a study of another space or experiment.
     """
     storage = open_storage(plan.storage, plan.folder)
-    with plan.locked():
+    with plan.locked(), _damage_named(plan):
         study = optuna.create_study(
             study_name=plan.name,
             storage=storage,
             directions=[each.metric.direction for each in plan.objectives],
             load_if_exists=True,
         )
+        trials = study.get_trials(deepcopy=False)
+        require_undamaged(trials, storage_name(plan.storage, plan.folder))
         before = study.user_attrs.get(_DEFINITION)
         if before is not None:
             _require_same(plan, before)
-        elif study.get_trials(deepcopy=False):
+        elif trials:
             raise FacesimError(
                 f"the storage holds a study {plan.name!r} that facesim did not make; give the "
                 "experiment another `name:`"
             )
         else:
             study.set_user_attr(_DEFINITION, plan.definition)
+        _fix_threads(plan, study)
+        if study.metric_names is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names([each.name for each in plan.objectives])
-        if not study.get_trials(deepcopy=False):
+        if not trials:
             study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
     return study
+
+
+@contextmanager
+def _damage_named(plan: Plan) -> Iterator[None]:
+    """Name the storage where what it holds cannot be understood."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, FacesimError) or machine_error(error) is not None:
+            raise
+        # Damaged entries lead Optuna to errors of any kind.
+        name = storage_name(plan.storage, plan.folder)
+        raise DataError(damaged(name, f"{type(error).__name__}: {error}")) from error
+
+
+def _fix_threads(plan: Plan, study: optuna.Study) -> None:
+    """Record the threads per trial: they decide the last bits of its results.
+
+    A study of before has no record and gets one at its next start.
+    """
+    recorded = study.user_attrs.get(_THREADS)
+    if recorded is None:
+        study.set_user_attr(_THREADS, plan.search.threads or torch.get_num_threads())
+    elif plan.search.threads not in (None, recorded):
+        raise FacesimError(
+            f"search.threads: the study {plan.name!r} was begun with {recorded} threads per trial; "
+            "undo this, or give the new study another `name:`"
+        )
+
+
+def threads_per_trial(plan: Plan) -> int:
+    """The number of threads with which every trial of a study is trained."""
+    study = optuna.load_study(study_name=plan.name, storage=open_storage(plan.storage, plan.folder))
+    return int(study.user_attrs[_THREADS])
 
 
 def began_before_evaluate_seed(plan: Plan) -> bool:

@@ -13,12 +13,13 @@ from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
 from facesim.report.formatting import count
 from facesim.report.rendering import render
 from facesim.tuning.objectives import importances_plot
-from facesim.tuning.storage import REASON, SURPLUS, counts, loss_of
+from facesim.tuning.storage import REASON, SURPLUS, loss_of
 from facesim.tuning.study import Plan
 from facesim.tuning.study_plots import StudyPlots, shown
 from facesim.tuning.summary import Spread, Summary
 
 PAGE_FILE = "study.html"
+_FAILED_SHOWN = 5
 
 
 def write_study_page(plan: Plan, study: optuna.Study, summary: Summary) -> Path:
@@ -77,7 +78,7 @@ def _winner_section(plan: Plan, summary: Summary) -> Section:
         Text(verdict(summary)),
         _comparison(summary, labels),
     ]
-    warnings = (failures(summary), reuse_warning(summary))
+    warnings = (shortfall(summary), failures(summary), reuse_warning(summary))
     blocks += [Text(warning, tone="warning") for warning in warnings if warning is not None]
     return Section("winner", "Winner", tuple(blocks))
 
@@ -97,6 +98,17 @@ def verdict(summary: Summary) -> str:
         return f"{told}: no difference shown."
     better = "the winner" if difference.better == "winner" else "the base experiment"
     return f"{told}: {better} is better."
+
+
+def shortfall(summary: Summary) -> str | None:
+    """Which trials of the search came to no result, else None."""
+    failed = summary.failed_trials
+    if not failed:
+        return None
+    shown = "; ".join(f"trial {each.number}: {each.reason}" for each in failed[:_FAILED_SHOWN])
+    more = f"; and {len(failed) - _FAILED_SHOWN} more" if len(failed) > _FAILED_SHOWN else ""
+    asked = count(summary.trials_asked or len(failed), "trial")
+    return f"{len(failed)} of {asked} came to no result: {shown}{more}."
 
 
 def failures(summary: Summary) -> str | None:
@@ -149,7 +161,7 @@ def _trials_table(plan: Plan, trials: list[FrozenTrial]) -> Table:
         state = trial.state.name.lower()
         if loss_of(trial) == SURPLUS:
             state = "surplus: another machine was faster"
-        elif not counts(trial):
+        elif loss_of(trial) is not None:
             state = f"lost ({loss_of(trial)}), tried again"
         elif REASON in trial.user_attrs:
             state = f"failed: {trial.user_attrs[REASON]}"

@@ -17,7 +17,7 @@ from facesim.runs.comparison import compare_runs
 from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
 from facesim.tuning.objectives import VAL, by_current_name
-from facesim.tuning.storage import IS_BASE, REASON, RUN
+from facesim.tuning.storage import IS_BASE, REASON, RUN, counted, parameters_of
 from facesim.tuning.study import Plan
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winners_scored
 
@@ -121,6 +121,18 @@ class FailedTraining(JsonModel):
     reason: str
 
 
+class FailedTrial(JsonModel):
+    """A trial of the search that came to no result.
+
+    Attributes:
+        number: the trial's.
+        reason: why it failed.
+    """
+
+    number: int
+    reason: str
+
+
 class Summary(JsonModel):
     """What ``summary.json`` holds.
 
@@ -139,6 +151,8 @@ class Summary(JsonModel):
         winners_scored: how many winners of this study have been scored on test so far: with more
             than one, test has taken part in a choice.
         failed: trainings with fresh seeds that failed.
+        failed_trials: trials of the search that failed, of those that were asked for.
+        trials_asked: how many trials were asked for; None in a summary of before.
     """
 
     study: str
@@ -154,6 +168,13 @@ class Summary(JsonModel):
     difference: Difference | None
     winners_scored: int
     failed: tuple[FailedTraining, ...] = ()
+    failed_trials: tuple[FailedTrial, ...] = ()
+    trials_asked: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the search came to as many results as were asked for."""
+        return not self.failed and not self.failed_trials
 
 
 def summarise(
@@ -194,6 +215,12 @@ def summarise(
         difference=None if is_base else _difference(metric, seeds, winners, bases),
         winners_scored=winners_scored(plan),
         failed=failed,
+        failed_trials=tuple(
+            FailedTrial(number=each.number, reason=str(each.user_attrs.get(REASON) or UNKNOWN))
+            for each in counted(trials)
+            if each.state == TrialState.FAIL
+        ),
+        trials_asked=plan.search.trials,
     )
 
 
@@ -282,9 +309,9 @@ def _failed(study: optuna.Study) -> tuple[FailedTraining, ...]:
     """Those that no later attempt has made up for."""
     complete, failed = (
         {
-            (int(trial.params[SEED]), str(trial.params[SYSTEM])): trial
+            (int(parameters[SEED]), str(parameters[SYSTEM])): trial
             for trial in study.get_trials(deepcopy=False, states=(state,))
-            if SEED in trial.params
+            if SEED in (parameters := parameters_of(trial))
         }
         for state in (TrialState.COMPLETE, TrialState.FAIL)
     )

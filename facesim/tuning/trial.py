@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import with_pairs_of_seed
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
+from facesim.machine_errors import machine_error
 from facesim.runs.directory import RunFile
 from facesim.runs.run import Run
 from facesim.seeds import derive_seed
@@ -18,7 +20,7 @@ from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
-from facesim.tuning.storage import EPOCHS, IS_BASE, RUN
+from facesim.tuning.storage import DRAWN, EPOCHS, IS_BASE, RUN, places
 from facesim.tuning.study import Plan, began_before_evaluate_seed, open_study
 from facesim.tuning.trial_queue import TrialQueue
 
@@ -29,9 +31,12 @@ def search_queue(plan: Plan) -> TrialQueue:
     study.pruner = make_pruner(plan.search.pruner, plan.experiment.train.epochs)
 
     def seeded() -> None:
-        """Draw from a stream of its own for each trial, whichever process begins it."""
-        begun = len(study.get_trials(deepcopy=False))
-        seed = derive_seed(plan.experiment.seed, "search", begun)
+        """Draw from a stream of its own for each point, whichever process begins it."""
+        trials = study.get_trials(deepcopy=False)
+        place = places(trials)
+        queued = (place[each.number] for each in trials if each.state == TrialState.WAITING)
+        next_place = next(queued, max(place.values(), default=-1) + 1)
+        seed = derive_seed(plan.experiment.seed, "search", next_place)
         study.sampler = make_sampler(plan.search.sampler, seed)
 
     return TrialQueue(
@@ -58,6 +63,7 @@ class SearchTrial:
         self.trial = trial
         self.stop = stop
         self.experiment = plan.space.suggest(trial)
+        trial.set_user_attr(DRAWN, True)
         first, *others = plan.objectives
         # Optuna prunes studies of one objective alone, and a cost is known only in the end.
         self._reported = first.metric.name if first.source == VAL and not others else None
@@ -128,17 +134,21 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
 
 
 def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
-    """The run that a lost trial left, if it is on this machine and no process holds it."""
+    """The run that a lost trial left, if it is here, undamaged, and no process holds it."""
     path = trial.user_attrs.get(RUN)
     if path is None:
         return None
     try:
         run = Run.open(Path(path))
         with run.directory.locked():
-            run.take_experiment(experiment)
-    except FacesimError:
+            same = not run.changes(experiment)
+            if run.checkpoints.last.exists():
+                read_checkpoint(run.checkpoints.last)
+    except FacesimError as error:
+        if machine_error(error) is not None:
+            raise
         return None
-    return run
+    return run if same else None
 
 
 def epochs_before(run: Run) -> list[dict[str, Any]]:

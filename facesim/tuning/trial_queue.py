@@ -11,7 +11,13 @@ from optuna.trial import FrozenTrial, TrialState
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.objectives import Objective
-from facesim.tuning.storage import EPOCHS, PROCESS, REPEATS, counts, loss_of
+from facesim.tuning.storage import (
+    EPOCHS,
+    PROCESS,
+    REPEATS,
+    counted,
+    loss_of,
+)
 from facesim.tuning.study import Plan
 
 
@@ -38,7 +44,7 @@ class TrialQueue:
     @property
     def trials(self) -> list[FrozenTrial]:
         """The trials that count, in any state."""
-        return [trial for trial in self.study.get_trials(deepcopy=False) if counts(trial)]
+        return counted(self.study.get_trials(deepcopy=False))
 
     @property
     def is_open(self) -> bool:
@@ -60,7 +66,9 @@ class TrialQueue:
         every study begins with.
         """
         trials = self.trials
-        mine = next(trial for trial in trials if trial.number == number)
+        mine = next((trial for trial in trials if trial.number == number), None)
+        if mine is None:  # taken for dead meanwhile: the next report will say so
+            return False
         earlier = [trial for trial in trials if trial.number < number]
         begun = [_asked_for(trial) for trial in earlier]
         return (_asked_for(mine) or None) in begun or len(earlier) >= self.total
@@ -68,7 +76,7 @@ class TrialQueue:
     def progress(self, title: str) -> "StudyProgress":
         """How far the trials are; ``title`` says what they are trained for."""
         everything = self.study.get_trials(deepcopy=False)
-        counting = [trial for trial in everything if counts(trial)]
+        counting = counted(everything)
         states = {state: [t for t in counting if t.state == state] for state in TrialState}
         running = tuple(_running(trial) for trial in states[TrialState.RUNNING])
         ended = [trial for trial in counting if trial.state.is_finished()]
@@ -81,7 +89,7 @@ class TrialQueue:
             done=len(states[TrialState.COMPLETE]),
             pruned=len(states[TrialState.PRUNED]),
             failed=len(states[TrialState.FAIL]),
-            lost=sum(loss_of(trial) is not None and not counts(trial) for trial in everything),
+            lost=sum(loss_of(trial) is not None for trial in everything),
             best=self._best(states[TrialState.COMPLETE]),
             seconds_left=left * sum(took) / len(took) / max(len(running), 1) if took else None,
         )

@@ -13,7 +13,15 @@ from facesim.experiment.schema import Experiment
 from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
-from facesim.tuning.storage import EPOCHS, IS_BASE, REASON, open_storage
+from facesim.tuning.storage import (
+    EPOCHS,
+    IS_BASE,
+    REASON,
+    REPEATS,
+    open_storage,
+    parameters_of,
+    places,
+)
 from facesim.tuning.study import Plan
 from facesim.tuning.trial import begin_or_continue, best_of_val
 from facesim.tuning.trial_queue import TrialQueue
@@ -35,6 +43,8 @@ def winning_trial(plan: Plan, study: optuna.Study) -> FrozenTrial:
         listed = "".join(f"\n  {reason}" for reason in sorted(reasons)[:5])
         raise FacesimError(f"no trial of {plan.name!r} was completed{listed}")
     candidates = study.best_trials if len(plan.objectives) > 1 else trials
+    place = places(study.get_trials(deepcopy=False))  # of equal ones, the first that was tried
+    candidates = sorted(candidates, key=lambda trial: place[trial.number])
     position = plan.objectives[0].metric.best([trial.values[0] for trial in candidates])
     return candidates[position or 0]
 
@@ -71,10 +81,12 @@ def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
             direction=plan.compared_by.direction,
             load_if_exists=True,
         )
-        if not study.get_trials(deepcopy=False):
-            for seed in fresh_seeds(plan):
-                for system in systems:
-                    study.enqueue_trial({SYSTEM: system, SEED: seed})
+        # Whoever queued them may have been killed in between.
+        queued = [parameters_of(trial) for trial in study.get_trials(deepcopy=False)]
+        for seed in fresh_seeds(plan):
+            for system in systems:
+                if (training := {SYSTEM: system, SEED: seed}) not in queued:
+                    study.enqueue_trial(training)
     study.sampler = optuna.samplers.RandomSampler()
     experiments = dict.fromkeys(systems, plan.space.base)
     if WINNER in experiments:
@@ -89,6 +101,18 @@ def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
         return [_train_and_measure(plan.compared_by.name, trial, run, stop)]
 
     return TrialQueue(plan, study, len(systems) * plan.search.winner_seeds, train)
+
+
+def retry_failed(queue: TrialQueue) -> int:
+    """Queue the trainings of a winner again that failed; returns how many.
+
+    What failed once for a reason that is gone must not stand in the way of a summary.
+    """
+    with queue.plan.locked():
+        failed = [trial for trial in queue.trials if trial.state == TrialState.FAIL]
+        for trial in failed:
+            queue.study.enqueue_trial(parameters_of(trial), user_attrs={REPEATS: trial.number})
+    return len(failed)
 
 
 def _train_and_measure(metric: str, trial: optuna.Trial, run: Run, stop: StopRequest) -> float:

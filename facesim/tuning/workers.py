@@ -11,7 +11,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,19 +27,36 @@ from pydantic import ValidationError
 
 from facesim.console import guard_terminal, printable
 from facesim.errors import FacesimError
-from facesim.plugin_failures import describe_failure, kept_traceback
+from facesim.machine_errors import MachineError, in_one_line, is_out_of_memory, machine_error
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
-from facesim.tuning.storage import LOST, PROCESS, REASON, STOPPED, SURPLUS
-from facesim.tuning.study import Plan, open_study, silence_optuna
+from facesim.tuning.storage import (
+    COMMAND,
+    DIGEST,
+    FRUITLESS,
+    IS_BASE,
+    LOST,
+    MEMORY,
+    MOST_FRUITLESS,
+    PAUSED,
+    PROCESS,
+    REASON,
+    STOPPED,
+    SURPLUS,
+    digest_of,
+    storage_errors_named,
+)
+from facesim.tuning.study import Plan, open_study, silence_optuna, threads_per_trial
 from facesim.tuning.trial import search_queue
 from facesim.tuning.trial_queue import TrialQueue
 from facesim.tuning.winner import winner_queue
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _FAILED = 1
-_TRIALS_OWN_FAULT = (FacesimError, ValidationError, RuntimeError, MemoryError)
-"""What a point of the space may raise: torch reports wrong shapes and full memory so."""
+_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+_TRIALS_OWN_FAULT = (FacesimError, ValidationError, RuntimeError)
+"""What a point of the space may raise, if it is no error of the machine: torch reports wrong shapes
+as a RuntimeError."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +67,15 @@ class Task:
         folder: the study's.
         storage: URL of the database, or None for the journal in the folder.
         winner: number of the winning trial that is to be retrained; None for the search itself.
-        written: digest of the study's file as this command wrote it, for :meth:`Plan.read`.
     """
 
     folder: Path
     storage: str | None
     winner: int | None = None
-    written: str | None = None
 
     def queue(self) -> TrialQueue:
         """The trials to train."""
-        plan = Plan.read(self.folder, self.storage, self.written)
+        plan = Plan.read(self.folder, self.storage)
         if self.winner is None:
             return search_queue(plan)
         return winner_queue(plan, open_study(plan).trials[self.winner])
@@ -80,30 +97,53 @@ def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], No
         FacesimError: a process failed by itself.
     """
     context = _context()
-    threads = max(1, _processors() // count)
 
-    def begin() -> BaseProcess:
-        process: BaseProcess = context.Process(target=_live, args=(task, threads))  # type: ignore[attr-defined]
+    def begin() -> "_Worker":
+        receiver, sender = context.Pipe(duplex=False)
+        process: BaseProcess = context.Process(target=_live, args=(task, sender))  # type: ignore[attr-defined]
         process.start()
-        return process
+        sender.close()
+        return _Worker(process, receiver)
 
-    processes = [begin() for _ in range(count)]
+    workers = [begin() for _ in range(count)]
     try:
-        while processes:
+        while workers:
             stop.check()
             look()
-            processes[0].join(_SECONDS_BETWEEN_LOOKS)
-            ended = [process for process in processes if process.exitcode is not None]
-            if any(process.exitcode == _FAILED for process in ended):
-                raise FacesimError("a worker failed; see its output. The study can be resumed")
-            processes = [process for process in processes if process not in ended]
-            processes += [begin() for process in ended if (process.exitcode or 0) < 0]
+            workers[0].process.join(_SECONDS_BETWEEN_LOOKS)
+            ended = [worker for worker in workers if worker.process.exitcode is not None]
+            for worker in ended:
+                if worker.process.exitcode == _FAILED:
+                    raise FacesimError(worker.last_words)
+            workers = [worker for worker in workers if worker not in ended]
+            as_asked = (0, *_STOPPED)
+            workers += [begin() for worker in ended if worker.process.exitcode not in as_asked]
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
-        look()
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+            worker.words.close()
+        with suppress(Exception):  # what ended the work is told, not that it cannot be shown
+            look()
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """A worker process and what it says before it fails."""
+
+    process: BaseProcess
+    words: Connection
+
+    @property
+    def last_words(self) -> str:
+        """Why it failed; what it did not say itself is in its output."""
+        try:
+            if self.words.poll():
+                return str(self.words.recv())
+        except EOFError:
+            pass
+        return "a worker failed; see its output. The study can be resumed"
 
 
 def work(queue: TrialQueue, stop: StopRequest) -> None:
@@ -136,11 +176,40 @@ def _claim(queue: TrialQueue, reaper: Reaper) -> optuna.Trial | None:
             return None
         queue.before_asking()
         trial = queue.study.ask()
+        # In this order: who has signed is no longer taken for dead.
+        trial.set_user_attr(COMMAND, _command().as_attributes())
         trial.set_user_attr(PROCESS, ProcessIdentity.here().as_attributes())
     if queue.is_surplus(trial.number):
         _fail(queue, trial, LOST, SURPLUS)
         return None
-    return trial
+    return None if _is_given_up(queue, trial) else trial
+
+
+def _command() -> ProcessIdentity:
+    """The process that started this one as a worker, or this one itself."""
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return ProcessIdentity.here()
+    return ProcessIdentity.of(parent.pid)
+
+
+def _is_given_up(queue: TrialQueue, trial: optuna.Trial) -> bool:
+    """Give a trial up that took down its process, or all memory, too often; never the base's.
+
+    Raises:
+        MachineError: it is the base experiment's, which all others are compared with.
+    """
+    if trial.user_attrs.get(FRUITLESS, 0) < MOST_FRUITLESS:
+        return False
+    why = f"{MOST_FRUITLESS} attempts in a row were killed or ran out of memory without progress"
+    if trial.user_attrs.get(IS_BASE):
+        _fail(queue, trial, LOST, PAUSED)
+        raise MachineError(
+            f"the base experiment: {why}; it is not given up, because all trials are compared with "
+            "it: make it smaller, or free some memory and start the same command again"
+        )
+    _fail(queue, trial, REASON, why)
+    return True
 
 
 def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
@@ -148,6 +217,8 @@ def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
     try:
         with heartbeat(trial):
             values = queue.train(trial, stop)
+        digest = digest_of(trial.params, values, trial.user_attrs)
+        trial.set_user_attr(DIGEST, digest)
         queue.study.tell(trial, values, skip_if_finished=True)
     except TrainingCancelled:
         queue.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
@@ -156,13 +227,17 @@ def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
     except Stopped:
         _fail(queue, trial, LOST, STOPPED)
         raise
-    except _TRIALS_OWN_FAULT as error:
+    except Exception as error:
+        if machine_error(error) is not None:
+            with suppress(Exception):  # it may be the storage; then the next start finds the trial
+                _fail(queue, trial, LOST, MEMORY if is_out_of_memory(error) else STOPPED)
+            raise
+        if not isinstance(error, _TRIALS_OWN_FAULT):
+            _fail(queue, trial, REASON, repr(error)[:2000])
+            raise
         _fail(queue, trial, REASON, f"{type(error).__name__}: {error}"[:2000])
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    except Exception as error:
-        _fail(queue, trial, REASON, repr(error)[:2000])
-        raise
 
 
 def _fail(queue: TrialQueue, trial: optuna.Trial, attribute: str, why: str) -> None:
@@ -185,26 +260,26 @@ def _context() -> BaseContext:
     return context
 
 
-def _live(task: Task, threads: int) -> None:
+def _live(task: Task, words: Connection) -> None:
     """A worker's life, from its arguments to its exit code."""
     os.setpgrp()  # Ctrl-C reaches the parent alone, which asks each worker once to stop
     Thread(target=_stop_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
     guard_terminal()
     try:
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, storage_errors_named(task.storage, task.folder):
             silence_optuna()
-            work(task.queue(), stop)
+            queue = task.queue()
+            torch.set_num_threads(threads_per_trial(queue.plan))
+            work(queue, stop)
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
-    except FacesimError as error:
-        print(printable(str(error)), file=sys.stderr, flush=True)
-        sys.exit(_FAILED)
-    except Exception as error:  # noqa: BLE001  the process ends here, and with it the traceback
-        told = describe_failure(error)
-        where = kept_traceback(error)
-        line = f"{told}; {where}" if told and where else traceback.format_exc()
-        print(printable(line), file=sys.stderr, flush=True)
+    except Exception as error:  # noqa: BLE001  the process ends here
+        if isinstance(error, FacesimError):
+            words.send(str(error))
+        elif machine_error(error) is not None:
+            words.send(f"{in_one_line(error)}; the same command goes on with the search")
+        else:
+            print(printable(traceback.format_exc()), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
 
 
@@ -214,10 +289,3 @@ def _stop_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1

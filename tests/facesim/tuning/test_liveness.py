@@ -1,10 +1,12 @@
 """Dead processes are found, and their trials are tried again."""
 
+import errno
 import os
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
@@ -14,14 +16,21 @@ from facesim.tuning import liveness
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
 from facesim.tuning.storage import (
     BEAT,
+    COMMAND,
     DIED,
+    DRAWN,
     EPOCHS,
+    FRUITLESS,
     IS_BASE,
+    LOST,
+    MEMORY,
+    PAUSED,
     PROCESS,
     REASON,
     REPEATS,
     RUN,
-    counts,
+    STOPPED,
+    counted,
     loss_of,
 )
 
@@ -76,7 +85,7 @@ def test_what_a_dead_process_tried_is_queued_once(study: optuna.Study) -> None:
         Reaper(study, shared=False).reap()
     lost, again = study.trials
     assert (lost.state, loss_of(lost)) == (TrialState.FAIL, DIED)
-    assert not counts(lost)
+    assert not counted([lost])
     assert again.state == TrialState.WAITING
     assert again.user_attrs[REPEATS] == 0
     assert again.user_attrs[RUN] == "/its/run"
@@ -103,7 +112,7 @@ def test_a_reaper_that_dies_before_it_has_queued_a_trial_is_made_up_for(
 def test_a_trial_that_failed_by_itself_is_not_tried_again(study: optuna.Study) -> None:
     study.tell(begin(study, HERE, **{REASON: "too large"}), state=TrialState.FAIL)
     Reaper(study, shared=False).reap()
-    assert [counts(trial) for trial in study.trials] == [True]
+    assert len(counted(study.trials)) == 1
 
 
 def test_a_trial_that_ends_while_it_is_reaped_stays_as_it_ended(
@@ -120,19 +129,68 @@ def test_a_trial_that_ends_while_it_is_reaped_stays_as_it_ended(
     assert [(each.state, each.value) for each in study.trials] == [(TrialState.COMPLETE, 0.5)]
 
 
-def test_parameters_that_kill_whoever_tries_them_are_given_up(study: optuna.Study) -> None:
+def test_attempts_that_take_their_process_down_are_counted(study: optuna.Study) -> None:
     for _ in range(3):
-        begin(study, DEAD)
+        begin(study, DEAD, **{COMMAND: HERE.as_attributes()})
         Reaper(study, shared=False).reap()
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 3
-    assert [counts(trial) for trial in study.trials] == [False, False, True]
+    assert [trial.user_attrs.get(FRUITLESS) for trial in study.trials] == [None, 1, 2, 3]
 
 
-def test_an_attempt_that_got_further_is_not_fruitless(study: optuna.Study) -> None:
+@pytest.mark.parametrize("command", [DEAD, replace(HERE, host="elsewhere")])
+def test_a_search_that_is_killed_as_a_whole_is_not_its_trials_fault(
+    study: optuna.Study, command: ProcessIdentity
+) -> None:
+    for _ in range(9):
+        begin(study, DEAD, **{COMMAND: command.as_attributes()})
+        Reaper(study, shared=False).reap()
+    assert study.trials[-1].user_attrs[FRUITLESS] == 0
+
+
+def test_an_attempt_that_got_an_epoch_further_is_not_fruitless(study: optuna.Study) -> None:
     for epochs in range(1, 8):
-        begin(study, DEAD, **{EPOCHS: epochs})
+        begin(study, DEAD, **{COMMAND: HERE.as_attributes(), EPOCHS: epochs})
         Reaper(study, shared=False).reap()
-    assert study.trials[-1].state == TrialState.WAITING
+    assert study.trials[-1].user_attrs[FRUITLESS] == 0
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "experiment.yaml").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(("progresses", "fruitless"), [(True, 0), (False, 4)])
+def test_a_new_checkpoint_within_an_epoch_is_progress(
+    study: optuna.Study, run: Path, *, progresses: bool, fruitless: int
+) -> None:
+    """A search whose process is killed every few minutes ends, however long its epochs are."""
+    last = run / "checkpoints" / "last.pt"
+    last.touch()
+    for attempt in range(5):
+        begin(study, DEAD, **{COMMAND: HERE.as_attributes(), RUN: str(run)})
+        if progresses:
+            os.utime(last, ns=(0, attempt))
+        Reaper(study, shared=False).reap()
+    assert study.trials[-1].user_attrs[FRUITLESS] == fruitless
+
+
+@pytest.mark.parametrize(("loss", "fruitless"), [(STOPPED, 2), (MEMORY, 3), (PAUSED, 0)])
+def test_what_a_living_process_gave_back_says_itself_why(
+    study: optuna.Study, loss: str, fruitless: int
+) -> None:
+    trial = begin(study, HERE, **{FRUITLESS: 2, LOST: loss})
+    study.tell(trial, state=TrialState.FAIL)
+    Reaper(study, shared=False).reap()
+    assert study.trials[1].user_attrs[FRUITLESS] == fruitless
+
+
+def test_parameters_of_which_some_were_drawn_are_drawn_again(study: optuna.Study) -> None:
+    begin(study, DEAD)  # which has drawn x, and not yet said that this was the last
+    begin(study, DEAD, **{DRAWN: True})
+    Reaper(study, shared=False).reap()
+    queued = [trial.system_attrs["fixed_params"] for trial in study.trials[2:]]
+    assert queued == [{}, study.trials[1].params]
 
 
 def test_who_died_before_signing_is_found_where_all_share_the_lock(study: optuna.Study) -> None:
@@ -173,6 +231,25 @@ def test_a_beat_is_incremented_while_a_trial_runs_and_ends_with_it(
     last = study.trials[0].user_attrs[BEAT]
     study.tell(trial, 1.0)
     assert study.trials[0].user_attrs[BEAT] == last
+
+
+@pytest.mark.filterwarnings("error")  # what is raised in the thread, too
+def test_a_beat_that_cannot_be_stored_now_is_left_out(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "SECONDS_BETWEEN_BEATS", 0.01)
+    trial, stored = begin(study, HERE), threading.Event()
+    store = trial.set_user_attr
+
+    def fail_twice(key: str, value: int) -> None:
+        if value < 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        store(key, value)
+        stored.set()
+
+    monkeypatch.setattr(trial, "set_user_attr", fail_twice)
+    with heartbeat(trial):
+        assert stored.wait(10)
 
 
 @pytest.mark.filterwarnings("error")  # what is raised in the thread, too

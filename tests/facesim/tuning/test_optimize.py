@@ -14,17 +14,20 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from facesim.cli import main
 from facesim.errors import FacesimError
-from facesim.experiment.loading import load_experiment
+from facesim.experiment.loading import load_experiment, load_with_source
 from facesim.interfaces import metrics
 from facesim.processes import Processes, SilentReporter
 from facesim.runs.run import Run
 from facesim.tuning.optimize import Request, optimize
-from facesim.tuning.storage import IS_BASE, JOURNAL_FILE, LOST, counts
+from facesim.tuning.storage import IS_BASE, JOURNAL_FILE, LOST, counted, open_storage
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.summary import Summary
 from facesim.tuning.trial_queue import StudyProgress
 from facesim.tuning.winner import winning_experiment
+
+PROGRAM = "from facesim.cli import main; main()"
 
 
 class Heard:
@@ -165,9 +168,8 @@ def test_what_is_wrong_with_the_data_is_said_once_before_any_trial(
 def test_a_signal_gives_the_trials_back(write_search: Callable[..., Path]) -> None:
     file = write_search(changed=("epochs: 3", "epochs: 200"))
     out = file.parent / "studies"
-    program = "from facesim.cli import main; main()"
     arguments = ["optimize", str(file), "--out", str(out), "--workers", "2"]
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments])
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments])
     while not list(out.glob("tiny/trials/*/tiny/*/checkpoints/last.pt")):
         assert process.poll() is None
         time.sleep(0.1)
@@ -177,6 +179,72 @@ def test_a_signal_gives_the_trials_back(write_search: Callable[..., Path]) -> No
     begun = [trial for trial in trials if trial.params]
     assert begun
     assert {trial.user_attrs[LOST] for trial in begun} == {"stopped"}
+
+
+def test_trials_without_a_result_are_told_and_the_exit_code_is_3(
+    write_search: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = write_search(
+        "  trials: 2\n  threads: 1\n  space:\n    optimizer.lr: {choice: [0.001, 1.0e+30]}\n"
+    )
+    out = file.parent / "studies"
+    plan = Plan.of(*load_with_source(file), out / "tiny", None)
+    plan.write()
+    open_study(plan).enqueue_trial({"optimizer.lr": 1e30})
+    monkeypatch.setattr(sys, "argv", ["facesim", "optimize", str(file), "--out", str(out)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 3
+    printed = capsys.readouterr().out
+    assert "1 of 2 trials came to no result: trial 1: NonFiniteLossError: " in printed
+    assert f"written to {out / 'tiny'}" in printed
+
+
+FULL_DISK = """
+import errno
+from pathlib import Path
+
+from facesim import Metric, metrics
+
+@metrics("writes_a_file")
+class WritesAFile(Metric):
+    \"\"\"Writes to a disk that is full while there is a file `full`.\"\"\"
+
+    label = "Writes a file"
+    higher_is_better = False
+
+    def value(self, roc, threshold):
+        full = Path(__file__).with_name("full")
+        if full.exists():
+            raise OSError(errno.ENOSPC, "No space left on device", str(full))
+        return 0.5
+"""
+
+
+def test_an_error_of_the_machine_is_one_line_and_the_same_command_goes_on(
+    write_search: Callable[..., Path],
+) -> None:
+    search = (
+        "  trials: 2\n  metric: val.writes_a_file\n  space: {optimizer.lr: {float: [1e-3, 1e-2]}}\n"
+    )
+    file = write_search(search, changed=("name: tiny", "name: tiny\nplugins: [./full_disk.py]"))
+    (file.parent / "full_disk.py").write_text(FULL_DISK)
+    full = file.with_name("full")
+    full.touch()
+    out = file.parent / "studies"
+    command = [sys.executable, "-c", PROGRAM, "optimize", str(file), "--out", str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert f"{full}: No space left on device; free some space" in line
+    full.unlink()
+    assert subprocess.run(command, check=False).returncode == 0
+    trials = optuna.load_study(study_name="tiny", storage=open_storage(None, out / "tiny")).trials
+    assert [trial.user_attrs.get(LOST) for trial in trials] == ["stopped", None, None]
+    assert [trial.state.name for trial in counted(trials)] == ["COMPLETE"] * 2
 
 
 class Said(SilentReporter):
@@ -209,7 +277,7 @@ def test_the_same_command_elsewhere_joins_the_study(
     write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
     file = write_search()
-    command = [sys.executable, "-c", "from facesim.cli import main; main()", "optimize", str(file)]
+    command = [sys.executable, "-c", PROGRAM, "optimize", str(file)]
     storage = ["--storage", f"sqlite:///{tmp_path}/study.db"]
     folders = [tmp_path / "here", tmp_path / "there"]
     both = [
@@ -222,8 +290,8 @@ def test_the_same_command_elsewhere_joins_the_study(
     ]
     assert summaries[0] == summaries[1]
     study = optuna.load_study(study_name="tiny", storage=storage[1])
-    counted = [trial for trial in study.trials if counts(trial)]
-    assert len(counted) == 4
-    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in counted].count(True) == 1
+    done = counted(study.trials)
+    assert len(done) == 4
+    assert [bool(trial.user_attrs.get(IS_BASE)) for trial in done].count(True) == 1
     for out in folders:
         assert load_experiment(out / "tiny" / "best.yaml").search is None

@@ -1,5 +1,6 @@
+"""Storages are opened, created and checked; what attributes say of a trial."""
+
 import multiprocessing
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,86 +9,29 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
+from facesim.machine_errors import MachineError
 from facesim.tuning.storage import (
+    BEAT,
     DIED,
-    EPOCHS,
-    EPOCHS_BEFORE,
-    FRUITLESS,
-    IS_BASE,
-    JOURNAL_FILE,
+    DIGEST,
     LOST,
+    MEMORY,
+    PAUSED,
     REASON,
     REPEATS,
     RUN,
     STOPPED,
     SURPLUS,
-    counts,
-    cut_torn_line,
-    fruitless_attempts,
+    counted,
+    digest_of,
     is_worth_repeating,
     loss_of,
     open_storage,
-    repeat_of,
+    places,
+    require_undamaged,
+    storage_errors_named,
 )
-
-
-def begin(folder: Path) -> optuna.Study:
-    storage = open_storage(None, folder)
-    return optuna.create_study(storage=storage, study_name="s", load_if_exists=True)
-
-
-def test_a_torn_last_line_is_cut_before_the_next_is_written(tmp_path: Path) -> None:
-    study = begin(tmp_path)
-    study.enqueue_trial({"x": 1})
-    with (tmp_path / JOURNAL_FILE).open("ab") as file:
-        file.write(b'{"op_code": 4, "worker_')
-    study.enqueue_trial({"x": 2})  # an older process goes on
-    assert len(begin(tmp_path).trials) == 2  # and a new one can read it
-
-
-def test_a_torn_journal_can_be_opened(tmp_path: Path) -> None:
-    begin(tmp_path)
-    with (tmp_path / JOURNAL_FILE).open("ab") as file:
-        file.write(b'{"op')
-    assert begin(tmp_path).trials == []
-
-
-@pytest.mark.parametrize("content", [b"", b"a\n", b"a\nbc\n", b"x" * 9000 + b"\n"])
-def test_whole_lines_are_kept(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "journal"
-    path.write_bytes(content)
-    cut_torn_line(path)
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize("torn", [b"x", b"x" * 9000])
-def test_only_the_torn_line_is_cut(tmp_path: Path, torn: bytes) -> None:
-    path = tmp_path / "journal"
-    path.write_bytes(b"whole\n" + torn)
-    cut_torn_line(path)
-    assert path.read_bytes() == b"whole\n"
-
-
-def _die_with_the_lock(folder: Path) -> None:
-    from facesim.tuning.storage import RepairingLock
-
-    RepairingLock(folder / JOURNAL_FILE).acquire()
-    os._exit(1)
-
-
-def test_the_lock_of_a_dead_process_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = begin(tmp_path)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_die_with_the_lock, args=(tmp_path,)
-    )
-    process.start()
-    process.join()
-    monkeypatch.chdir("/")
-    study.enqueue_trial({"x": 1})
-    assert len(study.trials) == 1
 
 
 def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -129,39 +73,117 @@ def test_how_a_failed_trial_was_lost(attributes: dict[str, Any], loss: str | Non
 def test_only_a_failed_trial_is_lost(state: TrialState) -> None:
     trial = trial_of(state, **{LOST: STOPPED})
     assert loss_of(trial) is None
-    assert counts(trial)
+    assert counted([trial]) == [trial]
     assert not is_worth_repeating(trial)
 
 
 @pytest.mark.parametrize(
-    ("attributes", "counted", "repeated"),
+    ("attributes", "counts", "repeated"),
     [
-        ({REASON: "out of memory"}, True, False),
+        ({REASON: "too large"}, True, False),
         ({LOST: SURPLUS}, False, False),
-        ({LOST: STOPPED, FRUITLESS: 9}, False, True),
+        ({LOST: STOPPED}, False, True),
+        ({LOST: MEMORY}, False, True),
+        ({LOST: PAUSED}, False, True),
         ({}, False, True),
-        ({FRUITLESS: 1}, False, True),
-        ({FRUITLESS: 2}, True, False),
-        ({FRUITLESS: 2, EPOCHS: 3, EPOCHS_BEFORE: 2}, False, True),
     ],
 )
-def test_a_failed_trial_counts_unless_it_is_repeated_or_surplus(
-    attributes: dict[str, Any], counted: bool, repeated: bool
+def test_a_failed_trial_counts_unless_it_is_lost(
+    attributes: dict[str, Any], counts: bool, repeated: bool
 ) -> None:
     trial = trial_of(TrialState.FAIL, **attributes)
-    assert (counts(trial), is_worth_repeating(trial)) == (counted, repeated)
+    assert (bool(counted([trial])), is_worth_repeating(trial)) == (counts, repeated)
 
 
-def test_an_epoch_more_begins_the_count_of_fruitless_attempts_anew() -> None:
-    before = {FRUITLESS: 2, EPOCHS_BEFORE: 4}
-    assert fruitless_attempts(trial_of(TrialState.FAIL, **before, **{EPOCHS: 4})) == 3
-    assert fruitless_attempts(trial_of(TrialState.FAIL, **before, **{EPOCHS: 5})) == 0
+def test_what_was_tried_again_counts_once() -> None:
+    failed = trial_of(TrialState.FAIL, **{REASON: "FacesimError: the disk was full"})
+    again = trial_of(TrialState.COMPLETE, **{REPEATS: failed.number})
+    again.number = 9
+    assert counted([failed, again]) == [again]
 
 
-def test_a_repetition_takes_over_parameters_run_and_what_was_done() -> None:
-    trial = trial_of(TrialState.FAIL, **{EPOCHS: 2, IS_BASE: True, RUN: "/its/run", "beat": 5})
-    trial.system_attrs["fixed_params"] = {"x": 0.75, "y": 1.0}  # it had not yet asked for y
-    assert repeat_of(trial) == (
-        {"x": 0.25, "y": 1.0},
-        {REPEATS: 7, FRUITLESS: 0, EPOCHS_BEFORE: 2, IS_BASE: True, RUN: "/its/run"},
-    )
+def test_lost_trials_move_numbers_but_not_places() -> None:
+    trials = [
+        trial_of(TrialState.COMPLETE),
+        trial_of(TrialState.FAIL),
+        trial_of(TrialState.FAIL, **{LOST: SURPLUS}),
+        trial_of(TrialState.FAIL, **{REPEATS: 1}),
+        trial_of(TrialState.COMPLETE),
+        trial_of(TrialState.COMPLETE, **{REPEATS: 3}),
+    ]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    assert list(places(trials).values()) == [0, 1, 2, 1, 2, 1]
+
+
+def test_a_result_that_was_changed_is_noticed() -> None:
+    trial = trial_of(TrialState.COMPLETE, **{RUN: "/its/run"})
+    require_undamaged([trial], "study.db")  # of before: without a digest
+    trial.user_attrs[DIGEST] = digest_of(trial.params, trial.values, trial.user_attrs)
+    trial.user_attrs[BEAT] = 7
+    require_undamaged([trial], "study.db")
+    trial.values = [0.25]
+    with pytest.raises(DataError, match=r"study\.db: is damaged: trial 7 is not what was written"):
+        require_undamaged([trial], "study.db")
+
+
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://me:secret@127.0.0.1:1/study"
+    pytest.importorskip("psycopg")
+    with pytest.raises(
+        FacesimError, match=r"me:\*\*\*@127.0.0.1:1/study cannot be used: "
+    ) as caught:
+        open_storage(url, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path}/study.db", tmp_path / "study.db"
+    study = optuna.create_study(storage=open_storage(url, tmp_path), study_name="s")
+    for number in range(100):
+        study.enqueue_trial({"x": number})
+    content = bytearray(file.read_bytes())
+    content[20_000:40_000] = bytes(20_000)
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{file}: is damaged: .*restore it from a copy"):
+        open_storage(url, tmp_path)
+    file.write_bytes(b"no database" * 1000)
+    with pytest.raises(DataError, match=rf"{file}: is damaged: file is not a database"):
+        open_storage(url, tmp_path)
+
+
+def test_a_database_that_is_lost_is_one_line_that_names_it(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path}/study.db", tmp_path / "study.db"
+    study = optuna.create_study(storage=open_storage(url, tmp_path), study_name="s")
+    file.write_bytes(b"")
+    with (
+        pytest.raises(MachineError, match=rf"--storage {url}: no such table: .*same command"),
+        storage_errors_named(url, tmp_path),
+    ):
+        study.ask()
+
+
+def _open_at_once(url: str, folder: Path, ready: Any, errors: Any) -> None:
+    ready.wait()
+    try:
+        open_storage(url, folder)
+    except Exception as error:  # noqa: BLE001  any of them is what is looked for
+        errors.put(repr(error))
+    else:
+        errors.put("")
+
+
+def test_processes_that_create_the_tables_at_once_do_not_meet(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for round_ in range(4):
+        ready, errors = context.Barrier(4), context.Queue()
+        url = f"sqlite:///{tmp_path}/study-{round_}.db"
+        processes = [
+            context.Process(target=_open_at_once, args=(url, tmp_path, ready, errors))
+            for _ in range(4)
+        ]
+        for process in processes:
+            process.start()
+        assert [errors.get(timeout=60) for _ in processes] == [""] * 4
+        for process in processes:
+            process.join()

@@ -1,16 +1,18 @@
 """A study in its storage: begun once, joined later, and refused where it is another one."""
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+import torch
 
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.tuning.space import base_point
-from facesim.tuning.storage import IS_BASE, open_storage
-from facesim.tuning.study import Plan, open_study, study_exists
+from facesim.tuning.storage import DIGEST, IS_BASE, digest_of, open_storage
+from facesim.tuning.study import Plan, open_study, study_exists, threads_per_trial
 
 Write = Callable[..., Path]
 Planned = Callable[[Path], Plan]
@@ -70,6 +72,65 @@ def test_a_study_of_the_same_name_that_is_not_facesims_is_left_alone(plan: Plan)
     other = optuna.create_study(study_name="tiny", storage=open_storage(None, plan.folder))
     other.tell(other.ask(), 1.0)
     with pytest.raises(FacesimError, match="'tiny' that facesim did not make"):
+        open_study(plan)
+
+
+def test_the_threads_per_trial_are_fixed_when_the_study_begins(
+    write_search: Write, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(write_search())
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    open_study(plan)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    open_study(plan)  # on another machine, or with other workers
+    assert threads_per_trial(plan) == 3
+    same = planned(write_search(changed=("  space", "  threads: 3\n  space")))
+    assert threads_per_trial(same) == open_study(same).user_attrs["threads_per_trial"] == 3
+    other = planned(write_search(changed=("  space", "  threads: 2\n  space")))
+    with pytest.raises(FacesimError, match="was begun with 3 threads per trial"):
+        open_study(other)
+
+
+def test_the_experiment_may_say_the_threads_per_trial(
+    write_search: Write, planned: Planned
+) -> None:
+    plan = planned(write_search(changed=("  space", "  threads: 2\n  space")))
+    open_study(plan)
+    assert threads_per_trial(plan) == 2
+
+
+def test_a_study_of_before_gets_its_threads_at_the_next_start(plan: Plan) -> None:
+    study = optuna.create_study(study_name="tiny", storage=open_storage(None, plan.folder))
+    study.set_user_attr("facesim", plan.definition)
+    study.enqueue_trial(base_point(plan.space), user_attrs={IS_BASE: True})
+    assert len(open_study(plan).trials) == 1
+    assert threads_per_trial(plan) == torch.get_num_threads()
+
+
+def test_a_study_whose_creator_was_killed_midway_is_completed(plan: Plan) -> None:
+    study = optuna.create_study(study_name="tiny", storage=open_storage(None, plan.folder))
+    study.set_user_attr("facesim", plan.definition)
+    opened = open_study(plan)
+    assert opened.metric_names == ["val.accuracy"]
+    assert len(opened.trials) == 1
+
+
+def test_what_a_database_holds_is_checked(plan: Plan, tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    plan = replace(plan, storage=f"sqlite:///{file}")
+    study = open_study(plan)
+    trial = study.ask()
+    trial.set_user_attr(DIGEST, digest_of(trial.params, [0.5], trial.user_attrs))
+    study.tell(trial, 0.5)
+    open_study(plan)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE trial_values SET value = 0.75")
+    with pytest.raises(DataError, match=r"study\.db: is damaged: trial 0 is not what was written"):
+        open_study(plan)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE trial_values SET value = 0.5")
+        connection.execute("UPDATE trial_user_attributes SET value_json = '{' WHERE key = 'digest'")
+    with pytest.raises(DataError, match=r"study\.db: is damaged: JSONDecodeError"):
         open_study(plan)
 
 

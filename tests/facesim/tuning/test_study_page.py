@@ -13,8 +13,15 @@ from facesim.report.rendering import render
 from facesim.tuning.space import base_point
 from facesim.tuning.storage import LOST, REASON
 from facesim.tuning.study import Plan
-from facesim.tuning.study_page import failures, reuse_warning, study_page, verdict
-from facesim.tuning.summary import Difference, FailedTraining, Retrained, Spread, Summary
+from facesim.tuning.study_page import failures, reuse_warning, shortfall, study_page, verdict
+from facesim.tuning.summary import (
+    Difference,
+    FailedTraining,
+    FailedTrial,
+    Retrained,
+    Spread,
+    Summary,
+)
 
 SPREAD = Spread(mean=0.75, standard_deviation=0.0125, values=(0.75, 0.75))
 
@@ -157,6 +164,18 @@ def test_a_failed_seed_is_a_warning(page_of: Callable[[Summary], Page], summary:
         tone="warning",
     )
     assert failures(summary) is None
+
+
+def test_trials_that_came_to_no_result_are_a_warning(
+    page_of: Callable[[Summary], Page], summary: Summary
+) -> None:
+    failed = tuple(FailedTrial(number=number, reason="too large") for number in range(7))
+    short = summary.model_copy(update={"failed_trials": failed, "trials_asked": 40})
+    blocks = section(page_of(short), "winner")
+    told = "; ".join(f"trial {number}: too large" for number in range(5))
+    text = f"7 of 40 trials came to no result: {told}; and 2 more."
+    assert blocks[-1] == Text(text, tone="warning")
+    assert shortfall(summary) is None
 
 
 def test_a_second_winner_on_test_is_a_warning(

@@ -13,7 +13,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.seed_differences import ONE_SEED, SEEDS_INTERVAL
 from facesim.runs.run import Run
 from facesim.tuning.space import base_point
-from facesim.tuning.storage import IS_BASE, REASON, RUN
+from facesim.tuning.storage import IS_BASE, LOST, REASON, RUN, STOPPED
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.summary import Spread, Summary, summarise
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
@@ -216,6 +216,30 @@ def test_the_search_is_counted_by_state_and_its_values_are_those_of_val(plan: Pl
     assert summary.trials == {"complete": 2, "pruned": 1}
     assert (summary.winning_value, summary.base_value) == (0.75, 0.5)
     assert trials[0].user_attrs[IS_BASE]
+
+
+def test_a_search_that_came_to_fewer_results_than_asked_says_so(plan: Plan) -> None:
+    study, trials = searched(plan, [0.5, 0.75])
+    for attributes in ({REASON: "FacesimError: the loss is infinite"}, {LOST: STOPPED}):
+        trial = study.ask()
+        for key, value in attributes.items():
+            trial.set_user_attr(key, value)
+        study.tell(trial, state=TrialState.FAIL)
+    results = {WINNER: [0.8], BASE: [0.75]}
+    summary = summarise(plan, study, trials[1], retrained(results, "accuracy"))
+    assert [(each.number, each.reason) for each in summary.failed_trials] == [
+        (2, "FacesimError: the loss is infinite")
+    ]
+    assert summary.trials_asked == 4
+    assert not summary.is_whole
+    assert not summarised(plan, {WINNER: [0.8, None], BASE: [0.75, 0.75]}).is_whole
+
+
+def test_a_summary_of_before_is_read(plan: Plan) -> None:
+    summary = summarised(plan, {WINNER: [0.8], BASE: [0.75]})
+    assert summary.is_whole
+    before = summary.model_dump(mode="json", exclude={"failed_trials", "trials_asked"})
+    assert Summary.model_validate(before).is_whole
 
 
 def test_every_winner_that_was_scored_on_test_is_counted(plan: Plan) -> None:

@@ -1,5 +1,6 @@
 """A trial is a run of its own: what it leaves, what ends it, and how a lost one goes on."""
 
+import errno
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -18,10 +19,11 @@ from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.run import Run
+from facesim.seeds import derive_seed
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.training.trainer import OnEpoch
 from facesim.tuning.space import base_point
-from facesim.tuning.storage import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, SURPLUS
+from facesim.tuning.storage import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, STOPPED, SURPLUS
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.trial import SearchTrial, begin_or_continue, best_of_val, search_queue
 from facesim.tuning.trial_queue import TrialQueue
@@ -92,13 +94,48 @@ def test_each_trial_is_drawn_from_a_stream_of_its_own(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds: list[int] = []
-    monkeypatch.setattr("facesim.tuning.trial.make_sampler", lambda _, seed: seeds.append(seed))
+
+    def made_with(_: object, seed: int) -> optuna.samplers.BaseSampler:
+        seeds.append(seed)
+        return optuna.samplers.RandomSampler()
+
+    monkeypatch.setattr("facesim.tuning.trial.make_sampler", made_with)
     queue = search_queue(plan)
     queue.before_asking()
     search_queue(plan).before_asking()  # another process, before the same trial
-    queue.study.enqueue_trial({})
+    queue.study.ask()
     queue.before_asking()
     assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_a_point_is_drawn_from_the_same_stream_whatever_was_lost_before(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def made_with(_: object, seed: int) -> optuna.samplers.BaseSampler:
+        seeds.append(seed)
+        return optuna.samplers.RandomSampler()
+
+    monkeypatch.setattr("facesim.tuning.trial.make_sampler", made_with)
+    queue = search_queue(plan)
+
+    def begin() -> optuna.Trial:
+        queue.before_asking()
+        return queue.study.ask()
+
+    for _ in range(2):
+        begin()
+    lost = begin()
+    lost.set_user_attr(LOST, STOPPED)
+    queue.study.tell(lost, state=TrialState.FAIL)
+    queue.study.enqueue_trial({}, user_attrs={REPEATS: lost.number})
+    begin()
+    begin()
+    first, second, of_lost, of_repetition, next_one = seeds
+    assert of_repetition == of_lost
+    assert len({first, second, of_lost, next_one}) == 4
+    assert next_one == derive_seed(0, "search", 3)
 
 
 def test_a_study_is_continued_until_it_has_as_many_trials_as_asked(
@@ -275,7 +312,7 @@ def test_a_metric_that_no_epoch_has_fails_the_trial_with_a_reason(trained: Train
         trained(None, None)
 
 
-@pytest.mark.parametrize("left", ["same", "other", "gone", "held"])
+@pytest.mark.parametrize("left", ["same", "other", "gone", "held", "damaged"])
 def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
@@ -287,12 +324,31 @@ def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
     begun = Run(RunDirectory.create(plan.folder, experiment), experiment=experiment)
     begun.components = SimpleNamespace(network=None)  # type: ignore[assignment]
     monkeypatch.setattr(Run, "begin", lambda *_: begun)
+    if left == "damaged":
+        directory.checkpoints.last.write_bytes(b"torn")
     trial = optuna.create_study().ask()
     trial.set_user_attr(RUN, str(directory.path if left != "gone" else plan.folder / "gone"))
     with directory.locked() if left == "held" else nullcontext():
         run = begin_or_continue(plan, trial, experiment, plan.folder)
     assert run.path == (directory.path if left == "same" else begun.path)
     assert trial.user_attrs[RUN] == str(run.path)
+
+
+def test_a_disk_that_fails_while_a_left_run_is_read_is_no_reason_to_leave_it(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_study(plan)
+    directory = RunDirectory.create(plan.folder, plan.space.base)
+    directory.checkpoints.last.touch()
+    trial = optuna.create_study().ask()
+    trial.set_user_attr(RUN, str(directory.path))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("torch.load", fail)
+    with pytest.raises(FacesimError, match="Input/output error"):
+        begin_or_continue(plan, trial, plan.space.base, plan.folder)
 
 
 @pytest.mark.parametrize("knows_the_key", [True, False])

@@ -1,19 +1,35 @@
 """A worker claims, trains and tells; what goes wrong ends its trial, its work or the study."""
 
-import os
+import errno
+import json
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from facesim.errors import FacesimError
+from facesim.machine_errors import MachineError
+from facesim.runs.run import Run
+from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
-from facesim.tuning import workers
 from facesim.tuning.liveness import ProcessIdentity
-from facesim.tuning.storage import LOST, PROCESS, REASON, REPEATS, loss_of
+from facesim.tuning.storage import (
+    DIGEST,
+    IS_BASE,
+    LOST,
+    PROCESS,
+    REASON,
+    REPEATS,
+    RUN,
+    STOPPED,
+    digest_of,
+    loss_of,
+)
 from facesim.tuning.study import Plan
 from facesim.tuning.trial_queue import TrialQueue
 from facesim.tuning.workers import Task, run_workers, work
@@ -42,7 +58,7 @@ def test_a_worker_trains_as_many_trials_as_asked_for_and_signs_each(queued: Queu
     assert [trial.user_attrs[PROCESS] for trial in queue.study.trials] == [here] * 3
 
 
-@pytest.mark.parametrize("error", [FacesimError, RuntimeError, MemoryError])
+@pytest.mark.parametrize("error", [FacesimError, RuntimeError])
 def test_what_a_point_of_the_space_brings_about_fails_its_trial_alone(
     queued: Queued, error: type[Exception]
 ) -> None:
@@ -143,10 +159,137 @@ def test_a_task_with_a_winner_is_its_trainings(plan: Plan) -> None:
     assert queue.total == 3  # one per seed: the first trial is the base experiment itself
 
 
-def test_a_worker_that_fails_ends_the_others_with_a_message(tmp_path: Path) -> None:
-    with pytest.raises(FacesimError, match="a worker failed; see its output"):
+MACHINE = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EIO, "Input/output error"),
+    PermissionError(errno.EACCES, "Permission denied"),
+    MachineError("a process that decodes images was killed"),
+    StorageInternalError("the database is gone"),
+]
+
+
+@pytest.mark.parametrize("error", MACHINE, ids=str)
+def test_an_error_of_the_machine_ends_the_work_and_leaves_the_trial_to_the_next_start(
+    queued: Queued, error: Exception
+) -> None:
+    def train(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
+        if trial.number == 1:
+            try:
+                raise error
+            except type(error) as cause:
+                raise FacesimError("cannot write the checkpoint") from cause
+        return [0.0]
+
+    queue = queued(train)
+    with pytest.raises(FacesimError):
+        work(queue, StopRequest())
+    assert [trial.state.name for trial in queue.study.trials] == ["COMPLETE", "FAIL"]
+    assert queue.study.trials[1].user_attrs[LOST] == STOPPED
+    work(queue, StopRequest())  # the next start, on a machine in order
+    assert [trial.state.name for trial in queue.trials] == ["COMPLETE"] * 3
+    assert queue.study.trials[2].user_attrs[REPEATS] == 1
+
+
+def test_a_storage_that_takes_nothing_more_leaves_the_trial_running(queued: Queued) -> None:
+    """Its process ends, and so the next start finds it."""
+
+    def train(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        trial.set_user_attr = full  # type: ignore[assignment,method-assign]
+        return [0.0]
+
+    queue = queued(train)
+    with pytest.raises(OSError, match="No space left"):
+        work(queue, StopRequest())
+    (trial,) = queue.study.trials
+    assert trial.state == TrialState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("no"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_a_point_that_runs_out_of_memory_in_three_starts_is_given_up(
+    queued: Queued, error: Exception
+) -> None:
+    def train(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
+        if trial.user_attrs.get(REPEATS, trial.number) != trial.number or trial.number == 1:
+            raise error
+        return [0.0]
+
+    queue = queued(train)
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            work(queue, StopRequest())
+    work(queue, StopRequest())
+    assert [trial.state.name for trial in queue.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert queue.trials[1].user_attrs[REASON].startswith("3 attempts in a row were killed or ran")
+
+
+def test_the_base_experiment_is_never_given_up(queued: Queued) -> None:
+    memory = [True]
+
+    def train(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
+        if memory[0]:
+            raise MemoryError
+        return [0.0]
+
+    queue = queued(train, 1)
+    queue.study.enqueue_trial({}, user_attrs={IS_BASE: True})
+    for _ in range(2):
+        for _ in range(3):
+            with pytest.raises(MemoryError):
+                work(queue, StopRequest())
+        with pytest.raises(MachineError, match="the base experiment: 3 attempts in a row"):
+            work(queue, StopRequest())
+    memory[0] = False
+    work(queue, StopRequest())
+    (base,) = queue.trials
+    assert base.state == TrialState.COMPLETE
+    assert base.user_attrs[IS_BASE]
+
+
+def test_a_trials_result_is_kept_with_its_digest(queued: Queued) -> None:
+    queue = queued(lambda trial, stop: [trial.suggest_float("x", 0, 1)], 1)
+    work(queue, StopRequest())
+    (trial,) = queue.study.trials
+    assert trial.user_attrs[DIGEST] == digest_of(trial.params, trial.values, trial.user_attrs)
+
+
+def test_why_a_worker_failed_is_said_once_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(FacesimError, match=r"nowhere/study\.yaml:1:1: no such file$"):
         run_workers(Task(tmp_path / "nowhere", None), 2, StopRequest(), lambda: None)
+    assert capfd.readouterr() == ("", "")
 
 
-def test_processors_are_those_that_the_process_may_use() -> None:
-    assert workers._processors() == len(os.sched_getaffinity(0))
+def test_one_worker_and_two_make_the_same_bits(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan], tmp_path: Path
+) -> None:
+    """Matrices so large that torch computes them with both threads."""
+    search = (
+        "  trials: 3\n  threads: 2\n  sampler: random\n  pruner: none\n"
+        "  space: {optimizer.lr: {float: [1e-3, 1e-2]}, head.fc_dim: {int: [64, 512]}}\n"
+    )
+    file = write_search(search, changed=("fc_dim: 8", "fc_dim: 256"))
+    file.write_text(file.read_text().replace("epochs: 3", "epochs: 1"))
+    found = []
+    for count in (1, 2):
+        plan = replace(planned(file), folder=tmp_path / f"study-{count}")
+        plan.write()
+        trials = Task(plan.folder, None).queue().study
+        run_workers(Task(plan.folder, None), count, StopRequest(), lambda: None)
+        runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in trials.trials]
+        starts = [json.loads((run.path / "environment.json").read_text()) for run in runs]
+        assert {start["threads"] for each in starts for start in each} == {2}
+        weights = [read_checkpoint(run.checkpoints.last)["network"] for run in runs]
+        found.append(
+            (
+                [(trial.params, trial.values) for trial in trials.trials],
+                [{name: value.tolist() for name, value in each.items()} for each in weights],
+            )
+        )
+    assert len(found[0][0]) == 3
+    assert found[0] == found[1]
