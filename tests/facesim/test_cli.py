@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import pytest
 
 from facesim.cli import main
 from facesim.interfaces import REGISTRIES
+from facesim.runs.run import Run
+from facesim.training.stop import Stopped
 from facesim.version import installed_version
 
 GOOD = """\
@@ -113,6 +116,22 @@ def test_resuming_with_another_experiment_shows_the_difference(
     code, _, error = facesim("run", "mine.yaml", "--resume", str(run))
     assert code == 2
     assert "train.epochs: 1 -> 2" in error
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_how_to_resume_it_and_exits_as_a_shell_expects(
+    facesim: Command, good: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def stopped(_run: Run) -> None:
+        raise Stopped(number)
+
+    monkeypatch.setattr(Run, "complete", stopped)
+    ended, output, _ = facesim("run", "mine.yaml", "--set", "seed=3", "--out", "to here")
+    assert ended == code
+    assert output.splitlines()[-2:] == [
+        f"stopped by {signal.Signals(number).name}; resume with:",
+        "facesim run mine.yaml --set=seed=3 '--out=to here' --resume=auto",
+    ]
 
 
 def test_check_says_what_would_happen_and_writes_nothing(
