@@ -14,7 +14,9 @@ from facesim.evaluation.calibration import OperatingPoint, points_with_spread
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.experiment.loading import load_experiment
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.result import CurvePoint, Estimate
 from facesim.interfaces.scores import LabelledScores
 from facesim.report.formatting import VAL_AGAIN
 from facesim.runs.run import Run
@@ -150,3 +152,15 @@ def test_an_accuracy_on_unequal_kinds_stands_beside_the_share_of_the_larger(
     text = printed(files, result=files.result.model_copy(update=update))
     row = next(line for line in text.splitlines() if "always" in line)
     assert re.search(r'Accuracy of always "different" +│ +95.00%', row)
+
+
+def test_a_rate_that_too_few_comparisons_support_has_no_interval(files: RunFiles) -> None:
+    assert files.result is not None
+    point = CurvePoint(target=0.1, support=FmrSupport(status=FmrStatus.NOT_MEASURABLE))
+    rate = Estimate(value=0.25, low=0.125, high=0.5, point=point)
+    name = "fnmr_at_fmr_1e-1"
+    update = {"metrics": {**files.result.metrics, name: rate}, "headline": name}
+    text = printed(files, result=files.result.model_copy(update=update))
+    row = next(line for line in text.splitlines() if "FNMR at FMR 1e-1" in line)
+    assert "not measurable" in row
+    assert "12.50% to 50.00%" not in row
