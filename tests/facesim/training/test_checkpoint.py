@@ -98,6 +98,13 @@ def test_the_newest_are_told_by_their_age_and_not_by_their_names(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
+def test_fewer_periodic_checkpoints_than_are_kept_all_stay(tmp_path: Path) -> None:
+    for kept in range(4):
+        CheckpointFolder(tmp_path).keep_newest(3)
+        assert len(list(tmp_path.iterdir())) == kept
+        (tmp_path / f"{kept}.pt").touch()
+
+
 @pytest.mark.parametrize("name", ["../last", "sub/last", "/tmp/last"])
 def test_a_checkpoint_lies_in_the_folder_of_checkpoints(name: str, tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match="is named by its file name alone"):
