@@ -237,7 +237,7 @@ class Evaluate(Section):
         description="the same for test; the column `fold` is for protocols that compare in folds",
     )
     pairs_per_image: float = Field(
-        default=1.0, gt=0, le=10**6, description="pairs to draw, per image of a split"
+        default=1.0, gt=0, le=10**4, description="pairs to draw, per image of a split"
     )
     same_fraction: float = Field(default=0.5, gt=0, lt=1, description="share of genuine pairs")
     batch_size: int = Field(

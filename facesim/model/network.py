@@ -1,6 +1,6 @@
 """The Siamese network: backbone, head and loss, called and saved as one module."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +60,18 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was_training)
 
 
+def _require_tensors(state: Any, expected: Mapping[str, Tensor]) -> None:
+    """Raise RuntimeError for what torch would load with other values, or stumble over."""
+    if not isinstance(state, Mapping):
+        raise RuntimeError(f"{type(state).__name__} is no state dict")  # noqa: TRY004
+    for name, tensor in state.items():
+        if not isinstance(tensor, Tensor):
+            raise RuntimeError(f"{name} is no tensor")  # noqa: TRY004
+        wanted = expected.get(name, tensor)
+        if (tensor.dtype, tensor.layout) != (wanted.dtype, wanted.layout):
+            raise RuntimeError(f"{name} is {tensor.dtype} instead of {wanted.dtype}")
+
+
 class SiameseNetwork(nn.Module):
     """Maps faces to embeddings, and computes the loss of the pairs among them.
 
@@ -117,6 +129,7 @@ class SiameseNetwork(nn.Module):
         Raises:
             RuntimeError: it is that of another network.
         """
+        _require_tensors(state, self.state_dict())
         trunk = {f"{_TRUNK}{name}": each for name, each in self.backbone.trunk.state_dict().items()}
         self.load_state_dict({**state, **trunk})
 
@@ -126,6 +139,7 @@ class SiameseNetwork(nn.Module):
         Raises:
             RuntimeError: it is that of another trunk.
         """
+        _require_tensors(state, self.backbone.trunk.state_dict())
         self._trunk_digest = None
         self.backbone.trunk.load_state_dict(state)
 

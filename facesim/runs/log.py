@@ -174,4 +174,18 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
         raise DataError(f"{path}:{number}: not JSON: {error}; delete the line") from None
     if not isinstance(entry, dict):
         raise DataError(f"{path}:{number}: not a JSON object; delete the line")
+    wrong = [key for key, value in entry.items() if not _may_be(key, value)]
+    if entry.get("kind") in ("train", "val"):
+        wrong += [key for key in ("step", "epoch") if type(entry.get(key)) is not int]
+    if wrong:
+        raise DataError(f"{path}:{number}: {wrong[0]} is missing or not a value; delete the line")
     return entry
+
+
+def _may_be(key: str, value: Any) -> bool:
+    """Whether an entry may have this value: a number, null, or text where that belongs."""
+    if key == "kind":
+        return isinstance(value, str)
+    if key == "warnings":
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return value is None or isinstance(value, int | float)

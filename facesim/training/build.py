@@ -1,5 +1,7 @@
 """Building the components of a run from its experiment."""
 
+import math
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,7 @@ from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.build import build_network
 from facesim.model.devices import pick_device
-from facesim.model.inputs import Inputs
+from facesim.model.inputs import Inputs, PixelInputs
 from facesim.model.network import SiameseNetwork
 from facesim.registry import Spec
 from facesim.seeds import derive_seed
@@ -165,6 +167,9 @@ def prepare(
         load_trunk(trunk, network)
     train, val, test = (load_split(experiment, name, network, tables) for name in SPLITS)
     tables.require_excluded(experiment.data)
+    _require_memory("train.batch_size", 2 * experiment.train.batch_size, experiment, train)
+    for split in (val, test):
+        _require_memory("evaluate.batch_size", experiment.evaluate.batch_size, experiment, split)
     sampler = _build(
         experiment.sampler,
         train.table.identities,
@@ -186,6 +191,27 @@ def prepare(
     return RunComponents(
         experiment, train, val, test, sampler, state, total_steps, trackers, metrics, best
     )
+
+
+def _require_memory(key: str, images: int, experiment: Experiment, split: Split) -> None:
+    """Raise if the pixels of a batch alone would fill the memory, and the process be killed."""
+    if not isinstance(split.inputs, PixelInputs):
+        return
+    height, width = experiment.image.size
+    size = min(images, len(split.table)) * 3 * height * width * torch.float32.itemsize
+    if size > _memory():
+        raise FacesimError(
+            f"{key} and image.size: the pixels of a batch take {size / 2**30:,.0f} GiB, and this "
+            f"machine has {_memory() / 2**30:,.0f} GiB of memory; lower one of them"
+        )
+
+
+def _memory() -> float:
+    """Bytes of memory that the machine has; infinite where that is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def _make_updates(

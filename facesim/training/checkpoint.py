@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim.atomic import require_unchanged, sha256_of
 from facesim.bounded import require_file
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_key import tensors_digest
@@ -37,13 +39,13 @@ class Progress:
         log_sha256: digest of these bytes; empty in checkpoints of before.
     """
 
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
+    epoch: NonNegativeInt = 0
+    batch: NonNegativeInt = 0
+    step: NonNegativeInt = 0
     best: float | None = None
     best_epoch: int | None = None
     unlogged_losses: list[float] = field(default_factory=list)
-    log_bytes: int = 0
+    log_bytes: NonNegativeInt = 0
     log_sha256: str = ""
 
 
@@ -128,14 +130,51 @@ def restore_checkpoint(path: Path, state: TrainingState) -> Progress:
     """
     content = read_checkpoint(path)
     load_network(path, content, state.network)
-    try:
-        state.optimizer.load_state_dict(content["optimizer"])
-        state.scheduler.load_state_dict(content["scheduler"])
-    except (KeyError, ValueError) as error:
-        raise FacesimError(f"{path} does not fit this experiment's optimizer: {error}") from None
+    for name, part in (("optimizer", state.optimizer), ("scheduler", state.scheduler)):
+        expected = part.state_dict()
+        expected.pop("state", None)  # of an optimizer that has made no step
+        fault = _difference(content[name], expected, name)
+        try:
+            if not fault:
+                part.load_state_dict(content[name])
+        except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            fault = f"{type(error).__name__}: {error}"
+        if fault:
+            raise FacesimError(f"{path} does not fit this experiment's {name}: {fault}")
     if isinstance(state.sampler, MiningSampler):
-        state.sampler.load_state_dict(content["sampler"])
-    return Progress(**content["progress"])
+        try:
+            state.sampler.load_state_dict(content["sampler"])
+        except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise FacesimError(
+                f"{path} does not fit this experiment's sampler: {type(error).__name__}: {error}"
+            ) from None
+    return _progress(content["progress"])
+
+
+def _difference(found: Any, expected: Any, where: str) -> str:
+    """Where plain data lacks a key or has a value of another type; empty if it does not.
+
+    What torch does not look at when it loads a state would fail in the middle of an epoch.
+    """
+    if expected is None:
+        return ""
+    kinds: Any = next((kinds for kinds in _ALIKE if isinstance(expected, kinds)), (type(expected),))
+    if not isinstance(found, kinds) or isinstance(found, bool) != isinstance(expected, bool):
+        return f"{where} is of type {type(found).__name__} instead of {type(expected).__name__}"
+    if isinstance(expected, dict):
+        missing = [key for key in expected if key not in found]
+        if missing:
+            return f"{where} has no {missing[0]!r}"
+        inner = [(found[key], each, f"{where}.{key}") for key, each in expected.items()]
+    elif isinstance(expected, list | tuple):
+        pairs = zip(found, expected, strict=False)
+        inner = [(*pair, f"{where}.{at}") for at, pair in enumerate(pairs)]
+    else:
+        inner = []
+    return next(filter(None, (_difference(*each) for each in inner)), "")
+
+
+_ALIKE = ((int, float), (list, tuple))
 
 
 def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -> None:
@@ -195,7 +234,34 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise FacesimError(f"{path} cannot be read as a checkpoint: {reason}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
+    wrong = [key for key, kind in _PARTS.items() if not isinstance(content.get(key), kind)]
+    try:
+        _progress(content.get("progress"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        wrong.append(".".join(map(str, ("progress", *first["loc"]))))
+    if wrong:
+        raise DataError(
+            f"{path} is damaged: {wrong[0]} is missing or is something else; copy another "
+            f"checkpoint over it ({known or 'there is none'}), or start a new run"
+        )
     return content
+
+
+_PARTS = {
+    "num_identities": int,
+    "network": dict,
+    "trunk": str,
+    "optimizer": dict,
+    "scheduler": dict,
+}
+
+
+def _progress(data: Any) -> Progress:
+    """Raises ValidationError."""
+    # as JSON, where a number is no text and a dictionary may be a dataclass
+    text = to_json(data, inf_nan_mode="constants", fallback=str)
+    return TypeAdapter(Progress).validate_json(text, strict=True)
 
 
 def trained_digest(path: Path, like: str = "") -> str:

@@ -22,7 +22,7 @@ def small_cnn(
         Field(
             description="channels of the first stage; each further stage doubles them",
             gt=0,
-            le=1024,
+            le=512,
         ),
     ] = 16,
     frozen_stages: Annotated[

@@ -14,7 +14,7 @@ from facesim_plugins.heads._unit_length import UnitLength
 def bnneck(
     features: int,
     *,
-    out_dim: Annotated[int, Field(gt=0, le=16384, description="width of the embedding")] = 16,
+    out_dim: Annotated[int, Field(gt=0, le=8192, description="width of the embedding")] = 16,
     normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
 ) -> nn.Module:
     """Project the features, then standardise every dimension of the embedding.

@@ -34,7 +34,7 @@ class GeneralisedMean(Head):
         p: Annotated[float, Field(gt=0, le=100, description="initial exponent")] = 3.0,
         out_dim: Annotated[
             int | None,
-            Field(gt=0, le=16384, description="width of the embedding; null: the pooled features"),
+            Field(gt=0, le=8192, description="width of the embedding; null: the pooled features"),
         ] = None,
         normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
     ) -> None:

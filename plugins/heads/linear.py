@@ -13,7 +13,7 @@ from facesim_plugins.heads._unit_length import UnitLength
 def linear(
     features: int,
     *,
-    out_dim: Annotated[int, Field(gt=0, le=16384, description="width of the embedding")] = 16,
+    out_dim: Annotated[int, Field(gt=0, le=8192, description="width of the embedding")] = 16,
     normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
 ) -> nn.Module:
     """Project the backbone's features to the embedding: ``features -> out_dim``."""

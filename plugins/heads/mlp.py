@@ -14,9 +14,9 @@ def mlp(
     features: int,
     *,
     fc_dim: Annotated[
-        int, Field(gt=0, le=16384, description="width of the two hidden layers")
+        int, Field(gt=0, le=8192, description="width of the two hidden layers")
     ] = 128,
-    out_dim: Annotated[int, Field(gt=0, le=16384, description="width of the embedding")] = 16,
+    out_dim: Annotated[int, Field(gt=0, le=8192, description="width of the embedding")] = 16,
     normalize: Annotated[bool, Field(description="scale the embedding to length 1")] = False,
 ) -> nn.Module:
     """A multi-layer perceptron: ``features -> fc_dim -> fc_dim -> out_dim``, ReLU between."""

@@ -8,7 +8,7 @@ PairsPerImage = Annotated[
     float,
     Field(
         gt=0,
-        le=10**6,
+        le=10**4,
         allow_inf_nan=False,
         description="pairs per epoch, as a multiple of the images",
     ),

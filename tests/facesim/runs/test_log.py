@@ -63,7 +63,7 @@ def test_a_log_that_is_not_what_was_written_is_not_continued(path: Path) -> None
 def test_a_log_is_checked_from_its_end_until_the_run_goes_on(path: Path) -> None:
     begin_manifest(path.parent)
     log = RunLog(path)
-    log.write("val", 1, {"loss": 0.25})
+    log.write("val", 1, {"epoch": 1, "loss": 0.25})
     kept, sha256 = log.flush()
     log.finish("interrupted")
     whole = path.read_bytes()
@@ -71,7 +71,7 @@ def test_a_log_is_checked_from_its_end_until_the_run_goes_on(path: Path) -> None
     with pytest.raises(DataError, match=r"metrics\.jsonl: is not what facesim wrote"):
         read_log(path)
     path.write_bytes(whole)
-    RunLog(path, keep_bytes=kept, keep_sha256=sha256).write("val", 2, {"loss": 0.125})
+    RunLog(path, keep_bytes=kept, keep_sha256=sha256).write("val", 2, {"epoch": 1, "loss": 0.125})
     found = read_log(path)
     assert found is not None
     assert [entry["loss"] for entry in found.val] == [0.25, 0.125]
@@ -171,3 +171,26 @@ def test_metrics_of_format_1_have_their_present_names(path: Path) -> None:
     log = read_log(path)
     assert log is not None
     assert log.val == ({"kind": "val", "step": 1, "epoch": 1, "fmr": 0.5, "fnmr": 0.25},)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('{"kind": "val", "step": 1, "epoch": 1, "eer": "0.5"}', "eer"),
+        ('{"kind": "val", "step": 1, "epoch": 1, "eer": [0.5]}', "eer"),
+        ('{"kind": "val", "step": 1}', "epoch"),
+        ('{"kind": "train", "step": null, "epoch": 1}', "step"),
+        ('{"kind": "val", "step": 1, "epoch": 1, "warnings": "text"}', "warnings"),
+        ('{"kind": ["val"]}', "kind"),
+    ],
+)
+def test_an_entry_with_another_value_is_named(path: Path, line: str, key: str) -> None:
+    path.write_text(TRAIN + line + "\n")
+    with pytest.raises(DataError, match=rf"metrics.jsonl:2: {key} is missing or not a value"):
+        read_log(path)
+
+
+def test_brackets_without_end_are_named(path: Path) -> None:
+    path.write_text(TRAIN + "[" * 100_000 + "\n")
+    with pytest.raises(DataError, match=r"metrics.jsonl:2: not JSON"):
+        read_log(path)

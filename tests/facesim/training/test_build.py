@@ -231,3 +231,14 @@ def test_a_table_of_any_dataset_holds_text_only(
     experiment = load("data.train=names")
     with pytest.raises(FacesimError, match=f"data.train: .*{message}"):
         Tables().read("train", experiment.data)
+
+
+@pytest.mark.parametrize("key", ["train.batch_size", "evaluate.batch_size"])
+def test_a_batch_beyond_the_memory_is_refused_by_its_key(
+    load: Load, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesim.training.build._memory", lambda: 12 * 3 * 24 * 24 * 4.0)
+    small = ("train.batch_size=6", "evaluate.batch_size=12")
+    prepare(load(*small))
+    with pytest.raises(FacesimError, match=f"{key} and image.size: the pixels of a batch take"):
+        prepare(load(*small, f"{key}=13"))

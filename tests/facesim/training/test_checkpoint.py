@@ -2,7 +2,9 @@
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,3 +113,47 @@ def test_a_checkpoint_lies_in_the_folder_of_checkpoints(name: str, tmp_path: Pat
         CheckpointFolder(tmp_path).file(name)
     assert CheckpointFolder(tmp_path).file("step.5") == tmp_path / "step.5.pt"
     assert CheckpointFolder(tmp_path).file("last.pt") == tmp_path / "last.pt"
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda it: it.pop("progress"), "progress is missing or is something else"),
+        (lambda it: it.pop("optimizer"), "optimizer is missing or is something else"),
+        (lambda it: it.update(network=[]), "network is missing or is something else"),
+        (lambda it: it.update(num_identities="4"), "num_identities is missing"),
+        (lambda it: it["progress"].update(step="9"), "progress.step is missing"),
+        (lambda it: it["progress"].update(epoch=-1), "progress.epoch is missing"),
+        (lambda it: it["network"].update(extra=1), "extra is no tensor"),
+        (lambda it: it["network"].popitem(), "Missing key"),
+        (lambda it: _cast(it["network"], torch.int32), "is torch.int32 instead of torch.float32"),
+        (lambda it: _cast(it["network"], torch.complex64), "is torch.complex64 instead of"),
+        (lambda it: it["optimizer"].update(param_groups=3), "optimizer.param_groups is of type"),
+        (lambda it: it["optimizer"]["param_groups"][0].update(lr="x"), "0.lr is of type str"),
+        (lambda it: it["optimizer"].update(state=[1]), "optimizer"),
+        (lambda it: it["scheduler"].pop("last_epoch"), "scheduler has no 'last_epoch'"),
+        (lambda it: it["scheduler"].update(last_epoch={}), "scheduler.last_epoch is of type dict"),
+    ],
+)
+def test_a_checkpoint_that_lacks_a_part_or_has_other_types_is_named(
+    state: TrainingState, tmp_path: Path, change: Change, fault: str
+) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, state, Progress())
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+    before = {name: each.clone() for name, each in state.network.trained_state().items()}
+    with pytest.raises(FacesimError, match=f"last.pt.*{fault}"):
+        restore_checkpoint(path, state)
+    after = state.network.trained_state()
+    if "torch." in fault:
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def _cast(tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
+    name = next(iter(tensors))
+    tensors[name] = tensors[name].to(dtype)
