@@ -69,6 +69,7 @@ from facesim.interfaces import tar_at_fmr as tar_at_fmr
 from facesim.interfaces import target_point as target_point
 from facesim.interfaces import trackers as trackers
 from facesim.interfaces import transforms as transforms
+from facesim.model.tensor_files import load_tensors as load_tensors
 from facesim.notebook.commands import check as check
 from facesim.notebook.commands import compare as compare
 from facesim.notebook.commands import evaluate as evaluate

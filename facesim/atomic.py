@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from facesim.bounded import require_file
 from facesim.console import warn_once
 from facesim.errors import DataError
 from facesim.folders import new_file_mode
@@ -44,6 +45,8 @@ def _replacing(
 ) -> Iterator[BinaryIO]:
     temporary = path
     try:
+        with suppress(FileNotFoundError):
+            require_file(path)  # a rename would put a file in the place of a device
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:

@@ -92,4 +92,6 @@ def require_regular(status: os.stat_result, path: Path | bytes) -> None:
 
 
 def _too_large(path: Path, limit: int) -> OSError:
-    return OSError(errno.EFBIG, f"it has more than {limit:,} bytes, which are the most", str(path))
+    return OSError(
+        errno.EOVERFLOW, f"it has more than {limit:,} bytes, which are the most", str(path)
+    )

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 
 from facesim.console import Console, guard_terminal, printable, say
 from facesim.errors import FacesimError
-from facesim.machine_errors import in_one_line, machine_error
+from facesim.machine_errors import in_one_line, is_mistaken_path, machine_error
 from facesim.terminal.data_commands import DataCommandGroup
 from facesim.terminal.streams import discard, outlive_stdout, prepare_streams
 
@@ -85,7 +85,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader has gone, as of `| head`, and the reason to go on with it
         sys.exit(1)
     except Exception as error:
-        if machine_error(error) is None:
+        if machine_error(error) is None and not is_mistaken_path(error):
             raise
         _exit_with(in_one_line(error))
 

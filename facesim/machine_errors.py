@@ -56,6 +56,25 @@ def machine_error(error: BaseException) -> BaseException | None:
     return next((each for each in chain(error) if _is_of_machine(each)), None)
 
 
+_PATH_ERRORS = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ENOTEMPTY,
+        errno.EINVAL,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    }
+)
+
+
+def is_mistaken_path(error: BaseException) -> bool:
+    """Whether the system refused a path, such as one that is too long or goes through a file."""
+    return isinstance(error, OSError) and error.filename is not None and error.errno in _PATH_ERRORS
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, the machine's or an accelerator's."""
     return any(_is_out_of_memory(each) for each in chain(error))

@@ -35,7 +35,7 @@ class Experiment(Section):
     )
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
         description="auto takes CUDA, then Apple's mps, then the CPU",
     )
     data: Data

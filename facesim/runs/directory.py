@@ -1,6 +1,7 @@
 """The directory of one run: created once, never overwritten, locked by one process."""
 
 import errno
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from facesim.json_files import read_json, write_json
 from facesim.locks import ProcessLock
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.version import __version__
+
+EVALUATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Of the folder of an evaluation."""
 
 EVALUATE_AGAIN = "`facesim eval` writes it again"
 """How errors about damaged files end."""

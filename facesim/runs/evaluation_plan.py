@@ -1,6 +1,5 @@
 """Plan of an evaluation: the run's own test data, or other data under another name."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
 from facesim.experiment.loading import load_resolved
 from facesim.experiment.schema import Experiment
-from facesim.runs.directory import EvaluationFile, RunDirectory, RunFile
+from facesim.runs.directory import EVALUATION_NAME, EvaluationFile, RunDirectory, RunFile
 
 OWN = "test"
 """Name of the evaluation at the end of every run."""
@@ -43,7 +42,6 @@ _DRAWS_VAL = (
     "evaluate.pairs_per_image",
     "evaluate.same_fraction",
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ def _refuse_another_meaning_of_the_name(
     plan: EvaluationPlan, changes: dict[str, str], *, named: bool
 ) -> None:
     """Raise if the name belongs to another evaluation, which would be overwritten."""
-    if not _NAME.fullmatch(plan.name) or plan.name == "val":
+    if not EVALUATION_NAME.fullmatch(plan.name) or plan.name == "val":
         raise FacesimError(
             f"an evaluation cannot be named {plan.name!r}; use letters, digits, '.', '_' and '-', "
             "and not `val`"

@@ -17,7 +17,13 @@ from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import read_json
-from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile, RunDirectory, RunFile
+from facesim.runs.directory import (
+    EVALUATE_AGAIN,
+    EVALUATION_NAME,
+    EvaluationFile,
+    RunDirectory,
+    RunFile,
+)
 from facesim.runs.environment import Start, read_starts
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.log import TrainingLog, read_log
@@ -123,8 +129,8 @@ def read_run(
             instance without one of its plugins.
     """
     path, folder = directory.path, directory.evaluation(name)
-    if name != OWN and not folder.is_dir():
-        known = sorted(path.name for path in folder.parent.iterdir())
+    if name != OWN and not (EVALUATION_NAME.fullmatch(name) and folder.is_dir()):
+        known = sorted(each.name for each in (path / "eval").glob("*"))
         raise FacesimError(
             f"{path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "
             f"{', '.join(known) or 'none'}"

@@ -125,6 +125,9 @@ class Tables:
                 table = drop_images(table, list(excluded), place)
         except FacesimError as error:
             raise FacesimError(f"data.{name}: {error}") from error
+        except OSError as error:
+            where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            raise FacesimError(f"data.{name}: {where}{error.strerror or error}") from error
         if not len(table):
             raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
         self._excluded |= here

@@ -5,17 +5,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from facesim.atomic import require_unchanged, sha256_of
-from facesim.bounded import require_file
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
+from facesim.model.tensor_files import load_tensors
 from facesim.model.trunk_key import tensors_digest
 from facesim.training.tensor_file import save_tensors
 
@@ -224,14 +223,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         remedy = f"copy another checkpoint over it ({known or 'there is none'}), or start a new run"
     require_unchanged(path, remedy, or_a_sibling=path.stem == LAST)
     try:
-        require_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except FileNotFoundError:
         raise FacesimError(f"there is no checkpoint {path}; known: {known or 'none'}") from None
-    except Exception as error:
-        # Damaged bytes lead torch's unpickler to errors of any kind.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FacesimError(f"{path} cannot be read as a checkpoint: {reason}") from error
+    except DataError as error:
+        raise FacesimError(f"{path} cannot be read as a checkpoint: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     wrong = [key for key, kind in _PARTS.items() if not isinstance(content.get(key), kind)]

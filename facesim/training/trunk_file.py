@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import torch
-
 from facesim.atomic import link_file, require_unchanged
-from facesim.bounded import require_file
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.model.network import SiameseNetwork
+from facesim.model.tensor_files import load_tensors
 from facesim.training.tensor_file import save_tensors
 
 
@@ -50,14 +48,11 @@ def load_trunk(path: Path, network: SiameseNetwork) -> None:
         "delete it if the backbone still has these weights: the next start writes it again",
     )
     try:
-        require_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
     except FileNotFoundError:
         raise FacesimError(f"there is no {path}, which holds the run's frozen weights") from None
-    except Exception as error:
-        # Damaged bytes lead torch's unpickler to errors of any kind.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FacesimError(f"{path} cannot be read: {reason}") from error
+    except DataError as error:
+        raise FacesimError(f"{path} cannot be read: {error}") from error
     try:
         network.load_trunk_state(state)
     except (RuntimeError, TypeError) as error:

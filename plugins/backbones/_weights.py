@@ -1,6 +1,5 @@
 """Pretrained weights: downloading, reading and loading them into a network."""
 
-import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -11,7 +10,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from facesim import FacesimError, did_you_mean
+from facesim import DataError, FacesimError, did_you_mean, load_tensors
 
 
 def torchvision_file(weights: Any, plugin: str, network: str) -> Path:
@@ -59,11 +58,10 @@ def read_weights(path: Path, pretrained: str = "imagenet") -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as e:
-        reason = str(e).split("\n", 1)[0] or type(e).__name__
+        state = load_tensors(path)
+    except (DataError, OSError) as error:
         raise FacesimError(
-            f"weights: {path} cannot be read as a state dict ({reason}); it must be a file "
+            f"weights: {path} cannot be read as a state dict ({error}); it must be a file "
             "written by torch.save(model.state_dict(), FILE)"
         ) from None
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):

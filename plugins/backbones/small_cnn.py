@@ -22,7 +22,7 @@ def small_cnn(
         Field(
             description="channels of the first stage; each further stage doubles them",
             gt=0,
-            le=512,
+            le=256,
         ),
     ] = 16,
     frozen_stages: Annotated[

@@ -26,7 +26,7 @@ class Learned(LogisticLoss):
         num_identities: int,
         *,
         hidden: Annotated[
-            tuple[Annotated[int, Field(gt=0, le=8192)], ...],
+            tuple[Annotated[int, Field(gt=0, le=4096)], ...],
             Field(description="width of each hidden layer; [] makes the comparison linear"),
         ] = (64, 64),
     ) -> None:

@@ -14,7 +14,7 @@ from facesim import Transform, transforms
 class RandomCrop(Transform):
     """Pad the image on every side by replicating its edge, then crop its size at random."""
 
-    padding: Annotated[int, Field(description="maximum shift in pixels", gt=0, le=4096)] = 4
+    padding: Annotated[int, Field(description="maximum shift in pixels", gt=0, le=512)] = 4
 
     def __call__(self, image: Tensor) -> Tensor:
         """Shift one image, uint8 [3, H, W]."""

@@ -213,3 +213,17 @@ def test_a_link_to_what_is_linked_already_leaves_no_temporary_file(tmp_path: Pat
     for _ in range(2):
         link_file(tmp_path / "last", tmp_path / "best")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
+    (tmp_path / "folder").mkdir()
+    before = set(tmp_path.iterdir())
+    for name in ("pipe", "device", "folder"):
+        with pytest.raises(OSError, match=r"it is a .*, not a file"):
+            write_text(tmp_path / name, "text")
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "device").is_symlink()
+    assert set(tmp_path.iterdir()) == before

@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +130,18 @@ def test_the_command_line_says_it_in_one_line(
     assert ended.value.code == 2
     line = f"{tmp_path / 'file'}: No space left on device; free some space"
     assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_a_path_that_the_system_refuses_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    for path in ("a" * 5000, "a/" * 3000):
+        monkeypatch.setattr(sys, "argv", ["facesim", "report", path])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        printed = capsys.readouterr().err
+        assert "File name too long" in printed
+        assert "Traceback" not in printed

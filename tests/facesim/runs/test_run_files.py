@@ -56,3 +56,9 @@ def test_damaged_starts_are_named(run: Run) -> None:
     (run.path / "environment.json").write_text('[{"command": 3}]')
     with pytest.raises(DataError, match=r"environment\.json: 0\.command: .*; delete it"):
         run.read()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../..", "/", "x/../test", "a" * 300])
+def test_an_evaluation_is_no_path(run: Run, name: str) -> None:
+    with pytest.raises(FacesimError, match="has no evaluation"):
+        run.read(name)

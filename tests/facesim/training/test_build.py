@@ -242,3 +242,10 @@ def test_a_batch_beyond_the_memory_is_refused_by_its_key(
     prepare(load(*small))
     with pytest.raises(FacesimError, match=f"{key} and image.size: the pixels of a batch take"):
         prepare(load(*small, f"{key}=13"))
+
+
+def test_a_folder_that_a_dataset_cannot_make_is_named(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    experiment = load(f"data.train={{name: synthetic_faces, root: {tmp_path / 'file'}}}")
+    with pytest.raises(FacesimError, match=r"data\.train: .*file"):
+        Tables().read("train", experiment.data)
