@@ -3,13 +3,10 @@
 import json
 import os
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from shutil import chown, which
 from tempfile import TemporaryDirectory
 
 import optuna
@@ -31,6 +28,7 @@ from facesim.tuning.storage import (
 from facesim.tuning.study import Plan
 from facesim.tuning.trial import search_queue
 from facesim.tuning.workers import Task, run_workers
+from tests.postgres import Server, unavailable
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))
 TRIALS = KILLS + 2
@@ -39,47 +37,15 @@ TRIALS = KILLS + 2
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """The URL of a server on loopback that lives as long as this module's tests."""
-    found = [*Path("/usr/lib/postgresql").glob("*/bin"), Path(which("initdb") or "").parent]
-    binaries = next((folder for folder in found if (folder / "initdb").is_file()), None)
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    pytest.importorskip("psycopg", reason='no driver: pip install "facesim[postgres]"')
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    if why := unavailable():
+        pytest.skip(why)
     # Not below pytest's own folders, which are closed to the user that the server runs as.
     with TemporaryDirectory(prefix="facesim-postgres-") as folder:
-        if os.geteuid() == 0:  # as root it would refuse to run
-            chown(folder, "postgres")
-        server = Server(binaries, Path(folder) / "data", port)
-        server.begin()
+        server = Server(Path(folder))
         try:
-            yield f"postgresql+psycopg://facesim@127.0.0.1:{port}/postgres"
+            yield server.url()
         finally:
             server.end()
-
-
-class Server:
-    def __init__(self, binaries: Path, data: Path, port: int) -> None:
-        self.binaries = binaries
-        self.data = data
-        self.port = port
-
-    def begin(self) -> None:
-        self._run("initdb", "-U", "facesim", "-A", "trust", "-D", str(self.data))
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.data}"
-        self._run("pg_ctl", "-D", str(self.data), "-o", options, "-w", "start")
-
-    def end(self) -> None:
-        self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "stop")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        user = "postgres" if os.geteuid() == 0 else None
-        command = [str(self.binaries / program), *arguments]
-        # Its own output would keep a pipe open for as long as the server runs.
-        subprocess.run(
-            command, check=True, user=user, stdout=subprocess.DEVNULL, cwd=self.data.parent
-        )
 
 
 @pytest.fixture(params=["journal", "sqlite", "postgres"])
