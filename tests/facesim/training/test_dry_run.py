@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
@@ -66,6 +66,22 @@ def test_a_loss_that_teaches_nothing_is_a_warning(tiny_file: Path, tmp_path: Pat
         losses("tried")(with_loss(lambda embeddings: 0 * embeddings.sum()))
         report = dry_run(tiny_file, tmp_path, "loss=tried")
     assert "leaves every trainable weight as it is (loss 0.0000" in report.notes[-1]
+
+
+def test_a_weight_that_the_first_batch_does_not_move_is_no_warning(
+    tiny_file: Path, tmp_path: Path
+) -> None:
+    """As that of an identity that is not in the batch: the others are trained."""
+
+    class Spare(with_loss(lambda embeddings: embeddings.square().mean())):  # type: ignore[misc]
+        def __init__(self, embedding_dim: int, num_identities: int) -> None:
+            super().__init__(embedding_dim, num_identities)
+            self.spare = nn.Parameter(torch.zeros(1))
+
+    with losses.isolated():
+        losses("spare")(Spare)
+        report = dry_run(tiny_file, tmp_path, "loss=spare")
+    assert not [note for note in report.notes if "leaves every trainable weight" in note]
 
 
 def test_a_tracker_that_cannot_be_built_is_told_before_the_run(
