@@ -519,17 +519,24 @@ def test_a_process_waits_for_what_another_one_computes(
 ) -> None:
     table = tables(300)
     context = multiprocessing.get_context("fork")
-    begun = context.Event()
-    process = context.Process(
-        target=_fill_in_a_process, args=(slow, table, lambda done: begun.set())
-    )
+    begun, joined = context.Event(), context.Event()
+
+    def wait_for_the_other(_count: int) -> None:
+        begun.set()
+        assert joined.wait(60)  # however slow the machine is, it has not finished alone by then
+
+    process = context.Process(target=_fill_in_a_process, args=(slow, table, wait_for_the_other))
     process.start()
     assert begun.wait(60)
     done: list[int] = []
 
+    def advance(count: int) -> None:
+        done.append(count)
+        joined.set()
+
     cache = _cache(slow, table)
     missing = cache.missing()
-    cache.fill(advance=done.append)
+    cache.fill(advance=advance)
     process.join()
 
     assert process.exitcode == 0
