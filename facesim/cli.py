@@ -34,6 +34,13 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=5."),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import the plugins, which are code, that a run or a study of somebody else names.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for run directories.")]
 Plugins = Annotated[
     list[str] | None,
@@ -136,6 +143,7 @@ def run(
         str | None,
         typer.Option(metavar="RUN_DIR", help="Resume this run; `auto`: the latest unfinished one."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
@@ -146,7 +154,7 @@ def run(
     from facesim.training.stop import Stopped
 
     outlive_stdout()
-    experiment = load_experiment(file, overrides or ())
+    experiment = load_experiment(file, overrides or (), trust=trust)
     console = Console()
     reporter = reporter_for(console)
     processes = Processes(reporter)
@@ -158,7 +166,7 @@ def run(
         if run is None:
             run = Run.begin(experiment, out, processes)
         else:
-            run.require_experiment(experiment)
+            run.take_experiment(experiment)
             reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
         run.complete()
     except Stopped as stopped:
@@ -197,6 +205,7 @@ def evaluate(
         typer.Option("--recalibrate", help="Choose new thresholds on val."),
     ] = False,
     more: Plugins = None,
+    trust: Trust = False,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
     from facesim.processes import Processes, reporter_for
@@ -206,7 +215,7 @@ def evaluate(
     outlive_stdout()
     console = Console()
     reporter = reporter_for(console)
-    run = Run.open(run_dir, Processes(reporter))
+    run = Run.open(run_dir, Processes(reporter), trust=trust)
     plan, _ = run.evaluate(
         overrides=overrides or (),
         plugins=more or (),
@@ -291,14 +300,19 @@ def compare(
 
 
 @app.command()
-def check(file: ExperimentFile, overrides: Overrides = None, out: Out = Path("runs")) -> None:
+def check(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    out: Out = Path("runs"),
+    trust: Trust = False,
+) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes, reporter_for
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
-    experiment = load_experiment(file, overrides or ())
+    experiment = load_experiment(file, overrides or (), trust=trust)
     console = Console()
     report = check_experiment(experiment, out, Processes(reporter_for(console)))
     print_check(console, experiment.name, report)
@@ -317,6 +331,7 @@ def lint(
             "and images of val that are in test.",
         ),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Lint the data of an experiment; trains nothing. Exits with 1 if a finding stops a run."""
     from facesim.experiment.loading import load_experiment
@@ -324,7 +339,7 @@ def lint(
     from facesim.terminal.results import print_exclusion, print_lint
     from facesim.training.lint import lint_experiment
 
-    experiment = load_experiment(file, overrides or ())
+    experiment = load_experiment(file, overrides or (), trust=trust)
     console = Console()
     linted = lint_experiment(experiment, Processes(reporter_for(console)))
     written = None if write is None else linted.write_exclusion(write)
@@ -335,7 +350,7 @@ def lint(
 
 
 @app.command()
-def schema(more: Plugins = None) -> None:
+def schema(more: Plugins = None, trust: Trust = False) -> None:
     """Print the JSON Schema of experiment files, with the parameters of all plugins."""
     import json
 
@@ -345,7 +360,7 @@ def schema(more: Plugins = None) -> None:
 
     load_installed_plugins()
     for named in more or ():
-        load_plugins_of(named)
+        load_plugins_of(named, trust=trust)
     say(json.dumps(experiment_json_schema(), indent=2))
 
 
@@ -357,6 +372,7 @@ def plugins(
     ] = None,
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
     more: Plugins = None,
+    trust: Trust = False,
 ) -> None:
     """List plugins, or describe one: parameters, defaults and origin."""
     from facesim.discovery import load_installed_plugins
@@ -368,7 +384,7 @@ def plugins(
     console = Console()
     load_installed_plugins()
     for named in more or ():
-        load_plugins_of(named)
+        load_plugins_of(named, trust=trust)
     if kind is not None and name is not None:
         print_plugin(console, describe_plugin(kind, name))
         return
@@ -500,6 +516,7 @@ def optimize(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an existing study.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Search the space that an experiment declares; retrain the winner, then test it.
 
@@ -513,7 +530,7 @@ def optimize(
     from facesim.tuning.optimize import optimize as search
 
     outlive_stdout()
-    request = Request(file, overrides or (), out, storage, trials, workers, resume)
+    request = Request(file, overrides or (), out, storage, trials, workers, resume, trust)
     console = Console()
     try:
         with study_view(console) as view:

@@ -1,6 +1,7 @@
 """Fixtures that several test folders share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -22,6 +23,14 @@ def celeba() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("FACESIM_CELEBA names no folder of real faces")
     return Path(folder).absolute()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's record of runs that were begun."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACESIM_STATE", str(tmp_path_factory.getbasetemp() / "facesim-state"))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -19,12 +19,18 @@ from facesim.discovery.importing import (
 from facesim.errors import PluginError, did_you_mean
 
 
-def load_named_plugin(name: str, folder: Path) -> str:
+def plugin_entry(name: str, folder: Path) -> str:
+    """An entry of ``plugins:`` as it can be read from any folder: a file's path is absolute."""
+    return str((folder / name).absolute()) if name.endswith(".py") else name
+
+
+def load_named_plugin(name: str, folder: Path, digest: str | None = None) -> str:
     """Import one entry of an experiment's ``plugins:``.
 
     Args:
         name: a dotted module, or the path of a file (``./my_loss.py``).
         folder: what a relative path is relative to.
+        digest: what :func:`code_digest` must be; None for any code.
 
     Returns:
         The entry as it can be read from any folder: the path of a file becomes absolute.
@@ -32,12 +38,12 @@ def load_named_plugin(name: str, folder: Path) -> str:
     Raises:
         PluginError: there is no such file or module, or importing it failed; with its traceback.
     """
+    entry = plugin_entry(name, folder)
     if name.endswith(".py"):
-        path = (folder / name).absolute()
-        _require_file(path)
-        entry, load = str(path), partial(_import_file, path)
+        _require_file(Path(entry))
+        load = partial(_import_file, Path(entry), digest)
     else:
-        entry, load = name, partial(_import_module, name, folder)
+        load = partial(_import_module, name, folder)
     failed = attempt_import(load, entry, "named by the experiment")
     if failed:
         # The traceback is in the error; a plugin that is missing because of it need not repeat it.
@@ -59,16 +65,19 @@ def _require_file(path: Path) -> None:
         raise PluginError(f"the plugin file {path} cannot be read: {error.strerror}") from None
 
 
-def _import_file(path: Path) -> None:
+def _import_file(path: Path, digest: str | None) -> None:
     """Import a file under a name of its own, so that it hides no installed module.
 
     It runs once per process, and again when its text has changed.
     """
     name = "facesim_local_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     text = read_file(path, SOURCE_BYTES)
+    if digest is not None and hashlib.sha256(text).hexdigest() != digest:
+        raise PluginError(f"{path} was changed just now, while it was about to be imported")
     if name in sys.modules and vars(sys.modules[name])["__facesim_text__"] == text:
         return
     loader = _UncachedLoader(name, str(path))
+    loader.text = text
     module = ModuleType(name)
     vars(module).update(__file__=str(path), __loader__=loader, __facesim_text__=text)
     sys.modules[name] = module
@@ -80,11 +89,13 @@ def _import_file(path: Path) -> None:
 
 
 class _UncachedLoader(SourceFileLoader):
-    """Compiles the file's text, not a bytecode cache that misses an edit within the same second."""
+    """Compiles the text that was read, not a bytecode cache that misses an edit within a second."""
+
+    text: bytes
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
         """The module's code."""
-        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        code: CodeType = self.source_to_code(self.text, self.path)
         return code
 
 

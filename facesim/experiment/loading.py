@@ -15,36 +15,67 @@ from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar, is_text
 from facesim.experiment.schema import Experiment
+from facesim.experiment.yaml_parser import read_source
 from facesim.experiment.yaml_scalars import escaped, resolve
+from facesim.registry import WITHOUT_PLUGIN_FILES
 from facesim.registry.signature import validate_strictly
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Load an experiment file: merge, override, fill in variables, validate.
+def load_experiment(
+    path: Path, overrides: Sequence[str] = (), *, trust: bool = False
+) -> Experiment:
+    """Load an experiment file: merge, override, fill in variables, import plugins, validate.
 
     Args:
         path: the file.
         overrides: assignments as ``--set`` takes them, ``train.epochs=5``.
+        trust: whether to import what a file in the directory of a run or a study names, also if
+            this user's own experiment did not name it when the run began.
 
     Raises:
         ExperimentError: with every problem that was found, each with file, line and column.
+        UntrustedPluginsError: the file of a run or a study names plugins without consent.
     """
-    return load_with_source(path, overrides)[0]
+    return load_with_source(path, overrides, trust=trust)[0]
 
 
-def load_resolved(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Load an experiment that facesim wrote, with every default in it, as it was meant then.
+def load_run_experiment(
+    path: Path, overrides: Sequence[str] = (), *, trust: bool = False
+) -> Experiment:
+    """Load an experiment that facesim wrote into a run directory, and import its plugins.
 
     Args:
         path: the file.
-        overrides: assignments as ``--set`` takes them.
+        overrides: assignments as ``--set`` takes them, by this user.
+        trust: as for :func:`load_experiment`.
+
+    Raises:
+        DataError: it is not what facesim wrote.
+        ExperimentError: with every problem that was found, each with file, line and column.
+        UntrustedPluginsError: it names plugins without consent.
+    """
+    root, problems = _read_resolved(path)
+    _require_text(Path.cwd(), root)  # to which other paths are relative
+    root, problems = _overridden(root, problems, overrides)
+    discovery.load_installed_plugins()
+    root, wrong = _load_named_plugins(root, trust=trust, of_run=path)
+    problems += wrong
+    root, wrong = _with_exclusion_read(root)
+    return _validated(path, root, [*problems, *wrong])
+
+
+def read_run_experiment(path: Path) -> Experiment:
+    """Read an experiment that facesim wrote into a run directory; imports none of its plugins.
+
+    What they define, where nothing else defines it, can be shown and compared but not built.
 
     Raises:
         DataError: it is not what facesim wrote.
         ExperimentError: with every problem that was found, each with file, line and column.
     """
-    require_unchanged(path, "restore it as it was")
-    return with_pairs_of_seed(load_experiment(path, overrides))
+    root, problems = _read_resolved(path)
+    discovery.load_installed_plugins()
+    return _validated(path, root, problems, WITHOUT_PLUGIN_FILES if root.child("plugins") else None)
 
 
 def with_pairs_of_seed(experiment: Experiment) -> Experiment:
@@ -58,29 +89,60 @@ def with_pairs_of_seed(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"evaluate": evaluate})
 
 
-def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Node]:
+def load_with_source(
+    path: Path, overrides: Sequence[str] = (), *, trust: bool = False
+) -> tuple[Experiment, Node]:
     """Like :func:`load_experiment`, together with the merged tree that the experiment came from.
 
     Raises:
         ExperimentError: with every problem that was found, each with file, line and column.
+        UntrustedPluginsError: the file of a run or a study names plugins without consent.
     """
     root, problems = read_with_bases(path)
     _require_text(Path.cwd(), root)  # to which other paths are relative
+    root, problems = _overridden(root, problems, overrides)
+    discovery.load_installed_plugins()
+    root, wrong = _load_named_plugins(root, trust=trust)
+    problems += wrong
+    root, wrong = _with_exclusion_read(root)
+    return _validated(path, root, [*problems, *wrong]), root
+
+
+def _overridden(
+    root: Node, problems: list[Problem], overrides: Sequence[str]
+) -> tuple[Node, list[Problem]]:
     for assignment in overrides:
         try:
             root, wrong = override(root, assignment)
-            problems += wrong
+            problems = [*problems, *wrong]
         except ExperimentError as error:
-            problems += error.problems
-    discovery.load_installed_plugins()
-    root, wrong = _load_named_plugins(root)
-    problems += wrong
-    root, wrong = _with_exclusion_read(root)
-    problems += wrong
+            problems = [*problems, *error.problems]
+    return root, problems
+
+
+def _read_resolved(path: Path) -> tuple[Node, list[Problem]]:
+    """The tree of a file that facesim wrote, which extends no other file."""
+    require_unchanged(path, "restore it as it was")
+    root, problems = read_source(path)
+    extends = root.child("extends")
+    if extends is not None:
+        told = "the experiment of a run extends no other file"
+        raise ExperimentError([*problems, Problem(extends.mark, ("extends",), told)])
+    return root, problems
+
+
+def _validated(
+    path: Path, root: Node, problems: list[Problem], context: object = None
+) -> Experiment:
+    """The experiment of a tree whose plugins are imported.
+
+    Raises:
+        ExperimentError: with the problems of before, and those that were found.
+    """
     data, unset = resolve(root, os.environ)
-    problems += unset
+    problems = [*problems, *unset]
     try:
-        experiment = validate_strictly(Experiment, data)
+        experiment = validate_strictly(Experiment, data, context)
     except ValidationError as error:
         broken = {problem.path for problem in problems}
         problems += [
@@ -90,39 +152,69 @@ def load_with_source(path: Path, overrides: Sequence[str] = ()) -> tuple[Experim
         ]
     if problems:
         raise ExperimentError(_in_order(problems, path))
-    return experiment, root
+    return experiment
 
 
-def load_plugins_of(name: str) -> None:
-    """Import the plugins that ``--plugins`` names.
+def load_plugins_of(name: str, *, trust: bool = False) -> None:
+    """Import the plugins that ``--plugin`` names.
 
     Args:
         name: an experiment file, whose ``plugins:`` are imported even if the rest is invalid; or
             a module or file as it could stand there, relative to the working directory.
+        trust: as for :func:`load_experiment`.
 
     Raises:
         ExperimentError: the experiment cannot be read, or one of its plugins not be imported.
         PluginError: there is no such module or file, or importing it failed.
+        UntrustedPluginsError: the file of a run or a study names plugins without consent.
     """
     if not name.endswith((".yaml", ".yml")):
         discovery.load_named_plugin(name, Path.cwd())
         return
     root, problems = read_with_bases(Path(name))
-    problems += _load_named_plugins(root)[1]
+    problems += _load_named_plugins(root, trust=trust)[1]
     if problems:
         raise ExperimentError(_in_order(problems, Path(name)))
 
 
-def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:
-    """Import the entries of ``plugins:``; in the returned tree file names are absolute."""
+def _load_named_plugins(
+    root: Node, *, trust: bool = False, of_run: Path | None = None
+) -> tuple[Node, list[Problem]]:
+    """Import the entries of ``plugins:``; in the returned tree file names are absolute.
+
+    Args:
+        root: the tree.
+        trust: whether to import what a run or a study names without consent.
+        of_run: the file of a run; another file is looked at where it lies.
+
+    Raises:
+        UntrustedPluginsError: there is an entry without consent; nothing is imported then.
+    """
     entries = root.child("plugins")
     if entries is None or not isinstance(entries.value, list):
         return root, []
+    names = {index: _plugin_name(node) for index, node in entries.children()}
+    digests = {}
+    if not trust:
+        digests = discovery.require_consent(
+            {
+                discovery.plugin_entry(name, _folder_of(node)): Path(node.mark.file)
+                for index, node in entries.children()
+                if (name := names[index]) is not None and _is_of_results(node, of_run)
+            }
+        )
     problems: list[Problem] = []
     loaded: list[Node] = []
     for index, node in entries.children():
+        name = names[index]
+        if name is None:  # a problem already: not text, or an unset variable
+            loaded.append(node)
+            continue
+        folder = _folder_of(node)
         try:
-            loaded.append(_load_named_plugin(node))
+            digest = digests.get(discovery.plugin_entry(name, folder))
+            entry = discovery.load_named_plugin(name, folder, digest)
+            loaded.append(replace(node, value=Scalar(escaped(entry), plain=False)))
         except PluginError as error:
             loaded.append(node)
             problems.append(Problem(node.mark, ("plugins", index), str(error)))
@@ -130,13 +222,17 @@ def _load_named_plugins(root: Node) -> tuple[Node, list[Problem]]:
     return replace(root, value={**root.entries, "plugins": listed}), problems
 
 
-def _load_named_plugin(node: Node) -> Node:
-    """Import one entry, unless it is a problem already: not text, or an unset variable."""
+def _plugin_name(node: Node) -> str | None:
     name, unset = resolve(node, os.environ)
-    if unset or not isinstance(name, str):
-        return node
-    entry = discovery.load_named_plugin(name, _folder_of(node))
-    return replace(node, value=Scalar(escaped(entry), plain=False))
+    return name if isinstance(name, str) and not unset else None
+
+
+def _is_of_results(node: Node, of_run: Path | None) -> bool:
+    """Whether a run or a study wrote an entry, and not this user: in a file, or after --set."""
+    if node.mark.note:
+        return False
+    file = Path(node.mark.file)
+    return file == of_run or discovery.lies_in_results(file)
 
 
 def _with_exclusion_read(root: Node) -> tuple[Node, list[Problem]]:

@@ -57,7 +57,9 @@ class RunComparison(Shown):
         return comparison_blocks(self.comparison)
 
 
-def load_experiment(file: str | Path, overrides: Mapping[str, Any] = _NOTHING) -> Experiment:
+def load_experiment(
+    file: str | Path, overrides: Mapping[str, Any] = _NOTHING, *, trust: bool = False
+) -> Experiment:
     """Load an experiment file.
 
     Example:
@@ -68,11 +70,14 @@ def load_experiment(file: str | Path, overrides: Mapping[str, Any] = _NOTHING) -
     Args:
         file: YAML.
         overrides: values by their place in the file: ``{"loss": {"name": "triplet"}}``.
+        trust: whether to import the plugins that the file of a run names, although your own
+            experiment did not name them when the run began. Plugins are code.
 
     Raises:
         ExperimentError: with every problem that was found, each with file, line and column.
+        UntrustedPluginsError: the file of a run names plugins that need ``trust``.
     """
-    return loading.load_experiment(Path(file), _assignments(overrides))
+    return loading.load_experiment(Path(file), _assignments(overrides), trust=trust)
 
 
 def check(experiment: Experiment) -> Check:
@@ -129,8 +134,10 @@ def run(
     return opened
 
 
-def open_run(path: str | Path, evaluation: str = OWN, *, progress: bool = True) -> OpenedRun:
-    """Open a run directory.
+def open_run(
+    path: str | Path, evaluation: str = OWN, *, progress: bool = True, trust: bool = False
+) -> OpenedRun:
+    """Open a run directory. Metrics and scores import none of its plugins, its network does.
 
     Example:
         >>> trained = open_run(trained.path)
@@ -141,11 +148,13 @@ def open_run(path: str | Path, evaluation: str = OWN, *, progress: bool = True) 
         path: the run directory.
         evaluation: whose metrics and scores are shown.
         progress: whether later evaluations show it.
+        trust: whether to import the plugins that the run names, once they are needed, although your
+            own experiment did not name them when the run began. Plugins are code.
 
     Raises:
         FacesimError: it is not a run directory.
     """
-    return OpenedRun(Run.open(Path(path), _processes(progress)), evaluation)
+    return OpenedRun(Run.open(Path(path), _processes(progress), trust=trust), evaluation)
 
 
 def evaluate(

@@ -58,7 +58,11 @@ class OpenedRun(Shown):
 
     @property
     def experiment(self) -> Experiment:
-        """The resolved experiment."""
+        """The resolved experiment, with its plugins imported.
+
+        Raises:
+            UntrustedPluginsError: your own experiment did not name them when the run began.
+        """
         return self.run.experiment
 
     @cached_property

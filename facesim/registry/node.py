@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic import GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WITHOUT_PLUGIN_FILES = object()
+"""The context in which an experiment is read whose plugin files are not imported."""
+
 PLUGINS_OF = "x-facesim-plugins"
 """Marks, in the JSON Schema of anything that holds a plugin, the node that is one."""
 
 
-def validate_node(registry: "Registry[T]", node: Any) -> Spec[T]:
+def validate_node(registry: "Registry[T]", node: Any, info: ValidationInfo) -> Spec[T]:
     """Validate a plugin's name, or the mapping of its name and parameters.
+
+    Args:
+        registry: of the plugin's kind.
+        node: the name or the mapping.
+        info: with :data:`WITHOUT_PLUGIN_FILES` as its context, a name that is not registered gives
+            a stand-in, which can be shown and compared, but not built.
 
     Raises:
         PydanticCustomError: the node is neither, with the known names.
@@ -38,11 +47,13 @@ def validate_node(registry: "Registry[T]", node: Any) -> Spec[T]:
     try:
         plugin = registry.get(node["name"])
     except PluginError as error:
+        if info.context is WITHOUT_PLUGIN_FILES:
+            return Spec.stand_in(registry, node)
         unknown: Any = {"type": _custom(str(error)), "loc": ("name",), "input": node["name"]}
         raise ValidationError.from_exception_data("plugin", [unknown]) from None
     try:
         node = {**node, "name": plugin.name}  # the name in an alias' place
-        return Spec(plugin, validate_strictly(plugin.parameters, node))
+        return Spec(plugin, validate_strictly(plugin.parameters, node, info.context))
     except TypeError as error:  # a bound that does not apply to the annotated type
         raise _custom(f"{plugin.origin}: {plugin.kind} {plugin.name!r}: {error}") from None
 

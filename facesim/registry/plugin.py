@@ -5,15 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
+from facesim.errors import PluginError
 from facesim.registry.signature import summary
 
 if TYPE_CHECKING:
     from facesim.registry.registry import Registry
 
 T = TypeVar("T")
+
+
+class _AnyParameters(BaseModel):
+    """Parameters of a plugin that was not imported, as they were written."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Plugin(Generic[T]):
         default: whether a node that the file leaves out is this plugin.
         packages: the distributions, besides facesim's own requirements, that its results depend on.
         starter: how an experiment that is newly written begins with it; empty if none does.
+        is_stand_in: whether it stands for a plugin that was not imported.
     """
 
     registry: "Registry[T]" = field(repr=False)
@@ -43,6 +51,7 @@ class Plugin(Generic[T]):
     default: bool = False
     packages: tuple[str, ...] = ()
     starter: str = ""
+    is_stand_in: bool = False
 
     @property
     def kind(self) -> str:
@@ -83,6 +92,19 @@ class Spec(Generic[T]):
         """The YAML parameters as keyword arguments, defaults filled in."""
         names = type(self.parameters).model_fields
         return {name: getattr(self.parameters, name) for name in names if name != "name"}
+
+    @classmethod
+    def stand_in(cls, registry: "Registry[T]", node: dict[str, Any]) -> "Spec[T]":
+        """A node whose plugin was not imported: it can be shown and compared, but not built."""
+        name = str(node["name"])
+
+        def refuse(*_: Any, **__: Any) -> T:
+            raise PluginError(
+                f"the {registry.kind} {name!r} comes from a plugin file, which is not imported here"
+            )
+
+        plugin = Plugin(registry, name, refuse, _AnyParameters, "", "", is_stand_in=True)
+        return cls(plugin, _AnyParameters.model_validate(node))
 
     def build(self, *engine_arguments: Any) -> T:
         """Call the factory with what the engine passes and the file's parameters.

@@ -218,7 +218,7 @@ class Registry(Generic[T]):
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
+        return core_schema.with_info_plain_validator_function(
             partial(validate_node, self),
             serialization=core_schema.plain_serializer_function_ser_schema(Spec.as_node),
         )

@@ -95,8 +95,13 @@ def summary(factory: Callable[..., Any]) -> str:
     return " ".join(docstring(factory).split("\n\n")[0].split())
 
 
-def validate_strictly(model: type[M], data: Any) -> M:
+def validate_strictly(model: type[M], data: Any, context: Any = None) -> M:
     """Validate plain data as JSON: "5" is not 5 and true is not 1, but a list may be a tuple.
+
+    Args:
+        model: the model.
+        data: plain data.
+        context: what the validators of the model are told, as pydantic hands it on.
 
     Raises:
         ValidationError: pydantic's.
@@ -104,7 +109,7 @@ def validate_strictly(model: type[M], data: Any) -> M:
     # Pydantic has these rules for JSON text alone: of Python data its strict mode would refuse a
     # list for a tuple and a string for a path, and its lax mode would take "5" for 5.
     text = to_json(data, inf_nan_mode="constants")
-    return model.model_validate_json(text, strict=True)
+    return model.model_validate_json(text, strict=True, context=context)
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

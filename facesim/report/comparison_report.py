@@ -29,6 +29,7 @@ from facesim.report.plots.roc_curve import roc_overlay
 from facesim.report.rendering import render
 from facesim.runs.comparison import Comparison, result_of
 from facesim.runs.group_comparison import GroupComparison
+from facesim.runs.presentation import DescribedMetric
 
 _ONE_ANSWER = "of one answer for all"
 
@@ -183,6 +184,13 @@ def comparison_notes(comparison: Comparison) -> list[Text]:
     first, *others = comparison.runs
     headline = headline_metrics(first.result, comparison.metrics)
     notes = []
+    described = [it.label for it in comparison.metrics.values() if isinstance(it, DescribedMetric)]
+    if described:
+        told = (
+            f"Compared as if the runs were independent, which shows fewer differences: "
+            f"{', '.join(described)}. No plugin file of a run is imported to compare."
+        )
+        notes.append(Text(told, "note"))
     for run in others:
         if run.why_unpaired is not None:
             told = (

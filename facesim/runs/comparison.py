@@ -14,6 +14,7 @@ from facesim.experiment.differences import differing_values
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.presentation import DescribedMetric
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 from facesim.runs.scored_pairs import NamedPairs, shared_pairs
@@ -67,7 +68,8 @@ def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
 
     Runs on the same pairs are compared on the same resamples of the identities; runs on other pairs
     on those that they share, if that is at least half of the genuine and of the impostor pairs of
-    the run that has fewer; all others as if independent, which shows fewer differences.
+    the run that has fewer; all others as if independent, which shows fewer differences. So is a
+    metric whose plugin file is not imported.
 
     Args:
         runs: two or more.
@@ -94,12 +96,16 @@ def compare_runs(runs: Sequence[Run], *, name: str = OWN) -> Comparison:
         except FacesimError as error:
             why_unpaired = str(error)
             differences = {
-                name: independent_difference(metric, results[0].metrics[name], result.metrics[name])
-                for name, metric in metrics.items()
+                name: _independent(metric, read[0], files) for name, metric in metrics.items()
             }
         compared.append(ComparedRun(label, files, result, differences, why_unpaired, shared))
     configuration = differing_values([files.experiment.as_data() for files in read])
     return Comparison(name, tuple(compared), metrics, configuration)
+
+
+def _independent(metric: Metric, first: RunFiles, second: RunFiles) -> MetricDifference:
+    results = result_of(first), result_of(second)
+    return independent_difference(metric, *(each.metrics[metric.name] for each in results))
 
 
 def _labels(read: Sequence[RunFiles]) -> list[str]:
@@ -136,13 +142,18 @@ def _paired(
         before, after = _shared(before, after)
         shared = len(before) if len(before) < every else None
     identities = first.identities(before)
+    measurable = {n: each for n, each in metrics.items() if not isinstance(each, DescribedMetric)}
     found = paired_differences(
         ScoredRun(before.labelled(identities), result_of(first).threshold),
         ScoredRun(after.labelled(identities), result_of(second).threshold),
-        metrics,
+        measurable,
         seed=result_of(first).seed,
     )
-    return {each.metric: each for each in found}, shared
+    return {each.metric: each for each in found} | {
+        name: _independent(metric, first, second)
+        for name, metric in metrics.items()
+        if name not in measurable
+    }, shared
 
 
 def _shared(before: NamedPairs, after: NamedPairs) -> tuple[NamedPairs, NamedPairs]:

@@ -39,6 +39,7 @@ class RunFile(StrEnum):
     LINT = "lint.json"
     TRUNK = "trunk.pt"
     CALIBRATION = "calibration.json"
+    PRESENTATION = "presentation.json"
     REPORT = "report.html"
 
 
@@ -53,6 +54,7 @@ class EvaluationFile(StrEnum):
     IDENTITIES = "identities.json"
     BASELINES = "baselines.json"
     SLICES = "slices.json"
+    PRESENTATION = "presentation.json"
     METRICS = "metrics.json"
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from facesim.atomic import write_text
 from facesim.data.linter.findings import LintReport
+from facesim.discovery import record_consent
 from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.slices import Slices
@@ -15,6 +16,7 @@ from facesim.interfaces.protocol import Measurement
 from facesim.json_files import write_json
 from facesim.runs.directory import EvaluationFile
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.presentation import Presentation
 from facesim.runs.scored_pairs import write_scored_pairs
 
 
@@ -50,7 +52,9 @@ def begin_files(plan: EvaluationPlan) -> None:
     if not plan.is_done:
         plan.pairs_file.unlink(missing_ok=True)
         (plan.folder / EvaluationFile.VAL_PAIRS).unlink(missing_ok=True)
-    write_text(plan.folder / EvaluationFile.EXPERIMENT, plan.experiment.as_yaml())
+    written = plan.experiment.as_yaml()
+    write_text(plan.folder / EvaluationFile.EXPERIMENT, written)
+    record_consent(written.encode(), plan.experiment.plugins)
 
 
 def write_files(plan: EvaluationPlan, found: EvaluationOutcome) -> None:
@@ -72,6 +76,8 @@ def write_files(plan: EvaluationPlan, found: EvaluationOutcome) -> None:
     else:
         for file in (EvaluationFile.SCORES, EvaluationFile.IDENTITIES):
             (folder / file).unlink(missing_ok=True)
+    presentation = Presentation.of(plan.experiment, measured.result)
+    write_json(folder / EvaluationFile.PRESENTATION, presentation)
     write_json(folder / EvaluationFile.METRICS, measured.result)
 
 

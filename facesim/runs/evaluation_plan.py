@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
-from facesim.experiment.loading import load_resolved
+from facesim.experiment.loading import load_run_experiment, read_run_experiment, with_pairs_of_seed
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import EVALUATION_NAME, EvaluationFile, RunDirectory, RunFile
 
@@ -121,6 +121,7 @@ def plan_evaluation(
     name: str | None = None,
     checkpoint: str,
     recalibrate: bool = False,
+    trust: bool = False,
 ) -> EvaluationPlan:
     """Plan an evaluation, which may differ from the run's experiment.
 
@@ -131,13 +132,16 @@ def plan_evaluation(
         name: None for :data:`OWN`, if no result changes.
         checkpoint: which weights.
         recalibrate: whether to choose new thresholds on val.
+        trust: whether to import the run's plugins without consent.
 
     Raises:
         FacesimError: an assignment is wrong or touches what was trained, the name is missing or
             belongs to another evaluation, or val is changed and not evaluated.
     """
     file = directory.path / RunFile.EXPERIMENT
-    experiment = load_resolved(file, overrides) if overrides else trained
+    experiment = trained
+    if overrides:
+        experiment = with_pairs_of_seed(load_run_experiment(file, overrides, trust=trust))
     experiment = _without_exclusion_of_other_data(trained, experiment)
     changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
@@ -193,7 +197,8 @@ def _refuse_another_meaning_of_the_name(
     file = plan.folder / EvaluationFile.EXPERIMENT
     if not (plan.is_done and file.is_file()):
         return
-    before = differences(load_resolved(file).as_data(), plan.experiment.as_data())
+    evaluated = with_pairs_of_seed(read_run_experiment(file))
+    before = differences(evaluated.as_data(), plan.experiment.as_data())
     listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_RESULT)]
     if listed:
         lines = "\n".join(listed)

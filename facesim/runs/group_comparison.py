@@ -13,6 +13,7 @@ from facesim.interfaces.metric import Metric
 from facesim.interfaces.scores import LabelledScores
 from facesim.runs.comparison import result_of, scored_pairs_of
 from facesim.runs.evaluation_plan import OWN
+from facesim.runs.presentation import NOT_IMPORTED, DescribedMetric
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 
@@ -103,10 +104,14 @@ def compare_groups(
     differences = differences_over_seeds(
         scored[: len(reference.files)],
         scored[len(reference.files) :],
-        metrics,
+        {n: each for n, each in metrics.items() if not isinstance(each, DescribedMetric)},
         paired=paired,
         seed=result_of(every[0]).seed,
-    )
+    ) | {
+        name: SeedDifference(metric=name, difference=None, reason=NOT_IMPORTED)
+        for name, metric in metrics.items()
+        if isinstance(metric, DescribedMetric)
+    }
     return GroupComparison(
         name,
         Side(labels[0], reference.files, reference.differing),

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from facesim.atomic import require_unchanged
 from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
+from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences
-from facesim.experiment.loading import load_experiment, with_pairs_of_seed
+from facesim.experiment.loading import (
+    load_run_experiment,
+    read_run_experiment,
+    with_pairs_of_seed,
+)
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
@@ -19,6 +23,7 @@ from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
 from facesim.runs.log import TrainingLog, read_log
+from facesim.runs.presentation import Presentation
 from facesim.runs.run_files import RunFiles, read_run
 from facesim.runs.session import Session, Stage, own_result, run_session, stages_of
 from facesim.training.build import RunComponents, Tables, prepare
@@ -30,12 +35,15 @@ from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 class Run:
     """A run: its directory and its life cycle.
 
-    Experiment, tables and components are read and built when they are first used, and once.
+    Experiment, tables and components are read and built when they are first used, and once. To read
+    a run imports none of its plugins; to build its components does.
 
     Args:
         directory: where everything of the run is kept.
         processes: work on it, and report the progress; one that is silent by default.
         experiment: the resolved experiment, where it has been read; from the directory otherwise.
+        trust: whether to import its plugins also if this user's own experiment did not name them
+            when the run began.
     """
 
     def __init__(
@@ -43,7 +51,10 @@ class Run:
         directory: RunDirectory,
         processes: Processes | None = None,
         experiment: Experiment | None = None,
+        *,
+        trust: bool = False,
     ) -> None:
+        self.trust = trust
         self.directory = directory
         self.processes = processes or Processes()
         self.tables = Tables()
@@ -63,17 +74,23 @@ class Run:
         lint = _lint(components, processes)
         run = cls(RunDirectory.create(out, experiment), processes, experiment)
         run.tables, run.components = tables, components
+        run.record_consent()
         write_json(run.path / RunFile.LINT, lint)
         return run
 
     @classmethod
-    def open(cls, path: Path, processes: Processes | None = None) -> "Run":
+    def open(cls, path: Path, processes: Processes | None = None, *, trust: bool = False) -> "Run":
         """The run that a directory holds, finished or not.
+
+        Args:
+            path: the directory.
+            processes: work on it, and report the progress.
+            trust: whether to import its plugins without consent, once they are needed.
 
         Raises:
             FacesimError: it is not a run directory.
         """
-        return cls(RunDirectory(path), processes)
+        return cls(RunDirectory(path), processes, trust=trust)
 
     @classmethod
     def latest_unfinished(
@@ -90,6 +107,7 @@ class Run:
             try:
                 run = cls.open(file.parent, processes)
                 if run.missing_stages and not run.changes(experiment):
+                    run.take_experiment(experiment)
                     return run
             except (FacesimError, OSError) as error:
                 processes.reporter.say(f"{file.parent} is passed over, it cannot be read: {error}")
@@ -107,7 +125,17 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The resolved experiment."""
+        """The resolved experiment, with its plugins imported.
+
+        Raises:
+            UntrustedPluginsError: this user's own experiment did not name them.
+        """
+        file = self.path / RunFile.EXPERIMENT
+        return with_pairs_of_seed(load_run_experiment(file, trust=self.trust))
+
+    @cached_property
+    def recorded(self) -> Experiment:
+        """The resolved experiment, to be shown and compared: no plugin file is imported for it."""
         return with_pairs_of_seed(self._written)
 
     @cached_property
@@ -123,7 +151,7 @@ class Run:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of the run in order, each done or not."""
-        return stages_of(self.directory, self.experiment.train.epochs)
+        return stages_of(self.directory, self.recorded.train.epochs)
 
     @property
     def missing_stages(self) -> tuple[str, ...]:
@@ -141,15 +169,13 @@ class Run:
 
         A run of before ``evaluate.seed`` existed keeps its pairs under a file that leaves it out.
         """
-        if "seed" not in self._written.evaluate.model_fields_set:
-            experiment = with_pairs_of_seed(experiment)
-        return differences(self.experiment.as_data(), experiment.as_data())
+        return differences(self.recorded.as_data(), self._meant(experiment).as_data())
 
-    def require_experiment(self, experiment: Experiment) -> None:
-        """Raise if an experiment is not the one that the run was started with.
+    def take_experiment(self, experiment: Experiment) -> None:
+        """Go on with this user's own experiment, whose plugins are imported, instead of the run's.
 
         Raises:
-            FacesimError: with the differences.
+            FacesimError: it is not the one that the run was started with; with the differences.
         """
         changed = self.changes(experiment)
         if changed:
@@ -158,6 +184,15 @@ class Run:
                 f"{self.path} was started with another experiment; start a new run, or undo:\n"
                 f"{listed}"
             )
+        self.experiment = self._meant(experiment)
+        self.record_consent()
+
+    def record_consent(self) -> None:
+        """Record outside of the directory that this user's experiment names the run's plugins."""
+        content = (self.path / RunFile.EXPERIMENT).read_bytes()
+        lost = record_consent(content, self.experiment.plugins)
+        if lost is not None:
+            self.processes.reporter.say(lost)
 
     def train(self, on_epoch: OnEpoch = ignore_epoch) -> None:
         """Train the remaining epochs; does not evaluate the test split.
@@ -210,6 +245,7 @@ class Run:
         Raises:
             FacesimError: this cannot be evaluated under this name, the checkpoint or the data
                 cannot be read, no thresholds apply, or another process holds the run.
+            UntrustedPluginsError: this user's own experiment did not name the run's plugins.
             ProtocolError: the linter found what would make the results worthless.
         """
         if plugins:
@@ -226,6 +262,7 @@ class Run:
                 name=name,
                 checkpoint=checkpoint,
                 recalibrate=recalibrate,
+                trust=self.trust,
             )
             return plan, evaluate(plan, self.tables, self.processes)
 
@@ -237,15 +274,20 @@ class Run:
             FacesimError: there is no evaluation of that name, or an experiment does not load, for
                 instance without one of its plugins.
         """
-        return read_run(self.directory, self.experiment, name, self.tables)
+        return read_run(self.directory, self.recorded, name, self.tables)
 
     @cached_property
     def _written(self) -> Experiment:
-        file = self.path / RunFile.EXPERIMENT
-        require_unchanged(file, "restore it as it was")
-        return load_experiment(file)
+        return read_run_experiment(self.path / RunFile.EXPERIMENT)
+
+    def _meant(self, experiment: Experiment) -> Experiment:
+        has_seed = "seed" in self._written.evaluate.model_fields_set
+        return experiment if has_seed else with_pairs_of_seed(experiment)
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
+        presentation = self.path / RunFile.PRESENTATION
+        if not presentation.exists():
+            write_json(presentation, Presentation.of(self.experiment))
         val_pairs = self.directory.pairs_file("val")
         trainer = Trainer(
             self.components,

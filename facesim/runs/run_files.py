@@ -10,10 +10,9 @@ from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.headline import metrics_of_result
 from facesim.evaluation.slices import Slices
-from facesim.experiment.loading import load_resolved
-from facesim.experiment.measured_metrics import measured_metrics
+from facesim.experiment.loading import read_run_experiment, with_pairs_of_seed
 from facesim.experiment.schema import Experiment
-from facesim.interfaces.metric import Metric
+from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import read_json
@@ -27,6 +26,7 @@ from facesim.runs.directory import (
 from facesim.runs.environment import Start, read_starts
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.log import TrainingLog, read_log
+from facesim.runs.presentation import Presentation, best_of_training, shown_metrics
 from facesim.runs.scored_pairs import (
     NamedPairs,
     PairIdentities,
@@ -55,6 +55,8 @@ class RunFiles:
         slices: by attribute.
         calibration: thresholds and probabilities from val.
         lint: what the linter found of the run and of the evaluation; None if it did not run.
+        training_presentation: describes what training measured.
+        presentation: describes what the evaluation measured.
         tables: where the tables are kept that are read.
     """
 
@@ -70,6 +72,8 @@ class RunFiles:
     slices: Slices | None
     calibration: Calibration | None
     lint: LintReport | None
+    training_presentation: Presentation
+    presentation: Presentation
     tables: Tables
 
     def images(self, pairs: NamedPairs) -> ScoredImages:
@@ -96,14 +100,26 @@ class RunFiles:
     @property
     def metrics(self) -> dict[str, Metric]:
         """The metrics that the evaluation measured, by name, that of the headline first."""
-        metrics = measured_metrics(self.evaluated)
+        metrics = shown_metrics(self.evaluated, self.presentation)
         return metrics if self.result is None else metrics_of_result(self.result, metrics)
+
+    @property
+    def training_metrics(self) -> dict[str, Metric]:
+        """The metrics that training measured on val, by name."""
+        return shown_metrics(self.experiment, self.training_presentation)
+
+    @property
+    def best_of_training(self) -> Quantity | None:
+        """The quantity that the best checkpoint is kept by; None where nothing describes it."""
+        return best_of_training(self.experiment, self.training_presentation)
 
     @property
     def protocol_report(self) -> ProtocolReport:
         """What the evaluation's protocol adds to the report."""
         if self.result is None:
             return ProtocolReport()
+        if self.evaluated.evaluate.protocol.plugin.is_stand_in:
+            return self.presentation.protocol_report()
         return self.evaluated.evaluate.protocol.build().report(self.result)
 
     @property
@@ -135,12 +151,14 @@ def read_run(
             f"{path} has no evaluation {name!r}{did_you_mean(name, known)}; it has "
             f"{', '.join(known) or 'none'}"
         )
-    changed = folder / EvaluationFile.EXPERIMENT
+    changed, evaluated = folder / EvaluationFile.EXPERIMENT, experiment
+    if changed.is_file():
+        evaluated = with_pairs_of_seed(read_run_experiment(changed))
     return RunFiles(
         path=path,
         name=name,
         experiment=experiment,
-        evaluated=load_resolved(changed) if changed.is_file() else experiment,
+        evaluated=evaluated,
         starts=read_starts(path / RunFile.ENVIRONMENT),
         log=read_log(path / RunFile.LOG),
         result=_read(folder / EvaluationFile.METRICS, EvaluationResult),
@@ -149,6 +167,8 @@ def read_run(
         slices=_read(folder / EvaluationFile.SLICES, Slices),
         calibration=_read(folder / EvaluationFile.CALIBRATION, Calibration)
         or _read(path / RunFile.CALIBRATION, Calibration),
+        training_presentation=_read(path / RunFile.PRESENTATION, Presentation) or Presentation(),
+        presentation=_read(folder / EvaluationFile.PRESENTATION, Presentation) or Presentation(),
         lint=_read_lint(path / RunFile.LINT, folder / EvaluationFile.LINT),
         tables=tables,
     )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from optuna.trial import TrialState
 
 from facesim.atomic import remove_leftovers, write_text
 from facesim.data.linter.protocol import lint_protocol
+from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_with_source
 from facesim.json_files import write_json
@@ -54,6 +56,7 @@ class Request:
         trials: number in all; None for as many as the search says.
         workers: processes on this machine.
         resume: whether the study must exist already.
+        trust: whether to import what the file of a run or a study names without consent.
     """
 
     file: Path
@@ -63,6 +66,7 @@ class Request:
     trials: int | None
     workers: int
     resume: bool
+    trust: bool = False
 
 
 class View(Protocol):
@@ -109,13 +113,17 @@ def _search(plan: Plan, workers: int, view: View, processes: Processes) -> Summa
     study = open_study(plan)
     _say_what_is_odd(plan, study, workers, view)
     base = _checked_base(plan, view)
-    plan.write()
+    lost = plan.write()
+    if lost is not None:
+        view.say(lost)
     queue = search_queue(plan)
     if not queue.is_done:
         _fill_trunk_cache(processes, base.train, base.val)
     _run(queue, None, workers, "search", view)
     winner = winning_trial(plan, study)
-    write_text(plan.folder / BEST_FILE, winning_experiment(plan, winner).as_yaml())
+    best = winning_experiment(plan, winner)
+    write_text(plan.folder / BEST_FILE, best.as_yaml())
+    record_consent(best.as_yaml().encode(), best.plugins)  # what it loses is said above
     view.say(f"winner: trial {winner.number}; training it with {plan.search.winner_seeds} seeds")
     again = winner_queue(plan, winner)
     if failed := retry_failed(again):
@@ -147,7 +155,7 @@ def _say_what_is_odd(plan: Plan, study: optuna.Study, workers: int, view: View) 
 
 
 def _plan(request: Request) -> Plan:
-    experiment, root = load_with_source(request.file, request.overrides)
+    experiment, root = load_with_source(request.file, request.overrides, trust=request.trust)
     if experiment.search is not None and request.trials is not None:
         search = experiment.search.model_copy(update={"trials": request.trials})
         experiment = experiment.model_copy(update={"search": search})
@@ -181,7 +189,8 @@ def _fill_trunk_cache(processes: Processes, *splits: Split) -> None:
 
 def _run(queue: TrialQueue, winner: int | None, workers: int, title: str, view: View) -> None:
     if not queue.is_done:
-        task = Task(queue.plan.folder, queue.plan.storage, winner)
+        written = sha256(queue.plan.experiment.as_yaml().encode()).hexdigest()
+        task = Task(queue.plan.folder, queue.plan.storage, winner, written)
         with stop_on_signals() as stop:
             run_workers(task, workers, stop, lambda: view.show(queue.progress(title)))
         if not queue.is_done:

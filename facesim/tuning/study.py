@@ -12,7 +12,8 @@ import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
-from facesim.atomic import write_text
+from facesim.atomic import sha256_of, write_text
+from facesim.discovery import record_consent
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_with_source
@@ -76,12 +77,24 @@ class Plan:
         return cls(experiment, read_space(experiment, root), objectives, folder, storage)
 
     @classmethod
-    def read(cls, folder: Path, storage: str | None) -> "Plan":
-        """The plan that :meth:`write` left in a study's folder."""
-        return cls.of(*load_with_source(folder / STUDY_FILE), folder, storage)
+    def read(cls, folder: Path, storage: str | None, written: str | None = None) -> "Plan":
+        """The plan that :meth:`write` left in a study's folder.
 
-    def write(self) -> None:
+        Args:
+            folder: the study's own.
+            storage: URL of the database, or None for the journal in the folder.
+            written: the digest of the file that this user's own command has written; its plugins
+                are imported, those of another file with consent only.
+        """
+        file = folder / STUDY_FILE
+        own = written is not None and sha256_of(file) == written
+        return cls.of(*load_with_source(file, trust=own), folder, storage)
+
+    def write(self) -> str | None:
         """Write the experiment, with every default and its search, into the study's folder.
+
+        Returns:
+            Why it could not be recorded that this user's experiment names its plugins, if so.
 
         Raises:
             FacesimError: the folder cannot be made.
@@ -91,6 +104,7 @@ class Plan:
             write_text(self.folder / STUDY_FILE, self.experiment.as_yaml())
         except OSError as error:
             raise FacesimError(f"cannot make the study's folder {self.folder}: {error}") from None
+        return record_consent(self.experiment.as_yaml().encode(), self.experiment.plugins)
 
     @property
     def search(self) -> Search:

@@ -141,14 +141,14 @@ def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
     try:
         run = Run.open(Path(path))
         with run.directory.locked():
-            same = not run.changes(experiment)
+            run.take_experiment(experiment)
             if run.checkpoints.last.exists():
                 read_checkpoint(run.checkpoints.last)
     except FacesimError as error:
         if machine_error(error) is not None:
             raise
         return None
-    return run if same else None
+    return run
 
 
 def epochs_before(run: Run) -> list[dict[str, Any]]:

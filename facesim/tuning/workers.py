@@ -67,15 +67,17 @@ class Task:
         folder: the study's.
         storage: URL of the database, or None for the journal in the folder.
         winner: number of the winning trial that is to be retrained; None for the search itself.
+        written: digest of the study's file as this command wrote it, for :meth:`Plan.read`.
     """
 
     folder: Path
     storage: str | None
     winner: int | None = None
+    written: str | None = None
 
     def queue(self) -> TrialQueue:
         """The trials to train."""
-        plan = Plan.read(self.folder, self.storage)
+        plan = Plan.read(self.folder, self.storage, self.written)
         if self.winner is None:
             return search_queue(plan)
         return winner_queue(plan, open_study(plan).trials[self.winner])

@@ -103,6 +103,7 @@ def run_campaign(
         folder = Path(name)
         folder.chmod(0o755)  # for attacks under another user
         os.environ["FACESIM_CACHE"] = str(folder / "cache")
+        os.environ["FACESIM_STATE"] = str(folder / "state")
         prepared = folder / "prepared"
         prepared.mkdir()
         campaign.prepare(prepared)

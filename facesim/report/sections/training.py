@@ -1,9 +1,9 @@
 """Training: loss, validation metrics and embedding diagnostics."""
 
-from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.page import Block, Section, Text
 from facesim.report.plots.score_histogram import score_quantiles_plot
 from facesim.report.plots.training_curves import HEALTH, health_plot, loss_plot, validation_plot
+from facesim.runs.presentation import NOT_IMPORTED
 from facesim.runs.run_files import RunFiles
 
 
@@ -16,10 +16,12 @@ def training_section(files: RunFiles) -> Section:
     if log.status != "finished":
         blocks.append(Text(f"This run is not finished; its status is {log.status}.", "note"))
     blocks.append(loss_plot(log))
-    if log.val:
-        best = quantity_named(files.experiment, files.experiment.train.best)
-        metrics = measured_metrics(files.experiment).values()
-        blocks.append(validation_plot(log, best, metrics))
+    best = files.best_of_training
+    if log.val and best is None:
+        told = f"Nothing in the run describes {files.experiment.train.best!r}, by which the best "
+        blocks.append(Text(f"{told}checkpoint was kept: {NOT_IMPORTED}.", "note"))
+    elif log.val and best is not None:
+        blocks.append(validation_plot(log, best, files.training_metrics.values()))
     if (quantiles := score_quantiles_plot(log)) is not None:
         blocks.append(quantiles)
     if any(entry.get(name) is not None for entry in log.val for name in HEALTH):

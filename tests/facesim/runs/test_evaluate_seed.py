@@ -10,7 +10,7 @@ import pytest
 from facesim.atomic import write_text
 from facesim.data.pair_sets import draw_pair_set, read_pair_set
 from facesim.errors import FacesimError
-from facesim.experiment.loading import load_experiment, load_resolved
+from facesim.experiment.loading import load_experiment, load_run_experiment
 from facesim.experiment.schema import Experiment
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
@@ -82,7 +82,7 @@ def test_a_run_of_before_keeps_the_pairs_of_its_seed(tiny_file: Path, tmp_path: 
     found = Run.latest_unfinished(of_file, tmp_path)
     assert found is not None
     assert found.path == run.path
-    found.require_experiment(of_file)
+    found.take_experiment(of_file)
     found.complete()
     assert has_pairs_of_seed(3, found, "val")
     assert has_pairs_of_seed(3, found, "test")
@@ -95,8 +95,8 @@ def test_a_run_of_before_keeps_the_pairs_of_its_seed(tiny_file: Path, tmp_path: 
 def test_a_run_of_before_is_not_resumed_with_other_pairs(tiny_file: Path, tmp_path: Path) -> None:
     run = as_before(Run.begin(experiment(tiny_file, "seed=3"), tmp_path))
     with pytest.raises(FacesimError, match=r"evaluate\.seed: 3 -> 0"):
-        run.require_experiment(experiment(tiny_file, "seed=3", "evaluate.seed=0"))
-    run.require_experiment(experiment(tiny_file, "seed=3", "evaluate.seed=3"))
+        run.take_experiment(experiment(tiny_file, "seed=3", "evaluate.seed=0"))
+    run.take_experiment(experiment(tiny_file, "seed=3", "evaluate.seed=3"))
 
 
 def test_an_experiment_of_today_says_its_key_when_it_is_written(
@@ -104,5 +104,5 @@ def test_an_experiment_of_today_says_its_key_when_it_is_written(
 ) -> None:
     file = tmp_path / "experiment.yaml"
     file.write_text(experiment(tiny_file, "seed=3").as_yaml())
-    assert load_resolved(file).evaluate.seed == 0
-    assert load_resolved(file, ["evaluate.seed=4"]).evaluate.seed == 4
+    assert load_run_experiment(file).evaluate.seed == 0
+    assert load_run_experiment(file, ["evaluate.seed=4"]).evaluate.seed == 4

@@ -235,7 +235,7 @@ def test_a_run_is_not_resumed_with_other_excluded_images(data: Data, tmp_path: P
     leaks.write_text("split,file\ntrain,00-1.png\n")
     changed = data.experiment(f"data.exclude={leaks}")
     with pytest.raises(FacesimError, match=r"data\.exclude\.train: \[.00-0\.png"):
-        run.require_experiment(changed)
+        run.take_experiment(changed)
     assert Run.latest_unfinished(changed, tmp_path / "runs") is None
     leaks.unlink()
     assert "00-0.png" not in Run.open(run.path).components.train.table.files.tolist()
