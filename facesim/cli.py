@@ -8,16 +8,35 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from facesim.console import Console, guard_terminal, printable, say
 from facesim.errors import FacesimError
-from facesim.machine_errors import in_one_line, is_mistaken_path, machine_error
+from facesim.interrupts import is_ctrl_c, watch_interrupts
 from facesim.terminal.data_commands import DataCommandGroup
 from facesim.terminal.streams import discard, outlive_stdout, prepare_streams
 
+
+class _Group(TyperGroup):
+    """Hands a KeyboardInterrupt that nobody but code has caused on: typer makes an exit of all."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            if is_ctrl_c(error):
+                raise
+            raise _RaisedByCodeError from error
+
+
+class _RaisedByCodeError(Exception):
+    """What it was raised from is what ended the command."""
+
+
 app = typer.Typer(
     name="facesim",
+    cls=_Group,
     help="Train and compare face-verification systems honestly.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -56,57 +75,60 @@ EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a f
 def main() -> None:
     """Run the command line.
 
-    A user's mistake or an error of the machine is a message and exit code 2, no traceback.
+    A user's mistake, an error of the machine or of a plugin is a message and exit code 2, a bug of
+    facesim one with 70; there is a traceback with ``--traceback`` only.
     """
     # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     guard_terminal()
     prepare_streams()
+    watch_interrupts()
     arguments = sys.argv[1:]
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
+    if _TRACEBACK in arguments:  # wherever it stands
+        arguments = [_TRACEBACK, *(word for word in arguments if word != _TRACEBACK)]
     try:
         try:
             # not on its own, where typer prints arguments as they are
             code = app(arguments, standalone_mode=False)
         finally:
             sys.stdout.flush()  # here, where an error can still be told
-        sys.exit(code if isinstance(code, int) else 0)
     except _UsageError as error:
         from typer.rich_utils import rich_format_error
 
         error.message = printable(error.message)  # it repeats an argument
         rich_format_error(error)
         sys.exit(error.exit_code)
-    except typer.Abort:
-        say("Aborted.")
+    except BaseException as error:  # noqa: BLE001  a plugin may raise any
+        cause = error.__cause__ if isinstance(error, _RaisedByCodeError) else None
+        _end(cause or error, traceback=_TRACEBACK in arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+_TRACEBACK = "--traceback"
+
+
+def _end(error: BaseException, *, traceback: bool) -> NoReturn:
+    """Tell a person what went wrong, and exit."""
+    from facesim.terminal.failure import failure_of
+
+    if isinstance(error, BrokenPipeError):  # the reader has gone, and the reason to go on with it
         sys.exit(1)
-    except FacesimError as error:
-        _exit_with(str(error))
-    except ImportError as error:  # a wheel for another platform, or a library of CUDA's missing
-        if (error.name or "").split(".")[0] != "torch":
-            raise
-        _exit_with(
-            f"torch cannot be imported: {error}; install torch and torchvision anew, together"
-        )
-    except BrokenPipeError:  # the reader has gone, as of `| head`, and the reason to go on with it
-        sys.exit(1)
-    except Exception as error:
-        if machine_error(error) is None and not is_mistaken_path(error):
-            raise
-        _exit_with(in_one_line(error))
+    failure = failure_of(error, asked=traceback)
+    if failure is None:
+        raise error
+    try:
+        if failure.traceback:
+            sys.stderr.write(printable(failure.traceback))
+        Console(stderr=True, soft_wrap=True).print(failure.message, markup=False, highlight=False)
+    except OSError:  # standard error itself cannot be written
+        discard(sys.stderr)
+    sys.exit(failure.exit_code)
 
 
 _UsageError: Any = typer.BadParameter.__base__
 """Of click, which some versions of typer bring along under a name of their own."""
-
-
-def _exit_with(message: str) -> NoReturn:
-    try:
-        Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
-    except OSError:  # standard error itself cannot be written
-        discard(sys.stderr)
-    sys.exit(2)
 
 
 def _exit_if_any(problems: Sequence[str]) -> None:
@@ -129,6 +151,10 @@ def _options(
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
+    ] = False,
+    traceback: Annotated[
+        bool,
+        typer.Option(_TRACEBACK, help="Print the traceback of an error; may stand anywhere."),
     ] = False,
 ) -> None:
     """Options of facesim itself, before any command."""

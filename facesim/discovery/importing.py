@@ -1,15 +1,18 @@
 """Importing modules that register plugins: all or nothing, and failures are noted."""
 
 import importlib.util
+import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from facesim.errors import FacesimError, PluginError, PluginFailure
 from facesim.interfaces import REGISTRIES, data_commands
+from facesim.interrupts import is_ctrl_c
 
 _REGISTRIES = (*REGISTRIES, data_commands)
 _REGISTRATION = re.compile(
@@ -43,17 +46,51 @@ def attempt_import(load: Callable[[], object], module: str, origin: str) -> Plug
         with ExitStack() as registrations:
             for registry in _REGISTRIES:
                 registrations.enter_context(registry.transaction())
+            registrations.enter_context(_process_kept())
             load()
     except NoSuchModuleError:
         raise
     except FacesimError as error:
         return PluginFailure(module, origin, str(error), declared=_declared(module))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  third-party code may raise anything
+    except BaseException as error:  # third-party code may raise anything
+        if is_ctrl_c(error):
+            raise
         # TracebackException survives an exception whose __str__ raises.
         text = str(traceback.TracebackException.from_exception(error))
-        reason = f"{type(error).__name__}: {' '.join(text.split())}"
+        reason = ": ".join(filter(None, (type(error).__name__, " ".join(text.split()))))
         return PluginFailure(module, origin, reason, _traceback(error), _declared(module))
     return None
+
+
+@contextmanager
+def _process_kept() -> Iterator[None]:
+    """Let what would end this process at once raise an error, while a module is imported.
+
+    ``os._exit`` runs no handler: nobody would learn who called it, and the exit code would be its.
+    Forked processes end with it as ever. ``posix._exit`` is the same function under another name.
+    """
+    process, modules = os.getpid(), [os, sys.modules[os.name]]
+    names = [name for name in ("_exit", "abort") if hasattr(os, name)]
+    before = {name: getattr(os, name) for name in names}
+
+    def refusing(name: str) -> Callable[..., None]:
+        def refuse(*arguments: Any) -> None:
+            if os.getpid() != process:
+                before[name](*arguments)
+            called = ", ".join(map(repr, arguments))
+            raise PluginError(f"it calls os.{name}({called}), which would end facesim")
+
+        return refuse
+
+    for name in names:
+        for module in modules:
+            setattr(module, name, refusing(name))
+    try:
+        yield
+    finally:
+        for name in names:
+            for module in modules:
+                setattr(module, name, before[name])
 
 
 def note_failure(failure: PluginFailure) -> None:

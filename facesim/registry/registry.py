@@ -48,6 +48,7 @@ class Registry(Generic[T]):
     adapt: Callable[[Any], Any] | None = None
     _plugins: dict[str, Plugin[T]] = field(default_factory=dict, repr=False)
     _failures: dict[str, PluginFailure] = field(default_factory=dict, repr=False)
+    _built: dict[type[Any], Plugin[T]] = field(default_factory=dict, repr=False)
 
     def __call__(
         self,
@@ -172,8 +173,13 @@ class Registry(Generic[T]):
                 f"{plugin.origin}: the factory of the {self.kind} {plugin.name!r} must return a "
                 f"{self.base.__name__}; it returned {found}"
             )
+        self._built[type(built)] = plugin
         accepted: T = built
         return accepted
+
+    def which_built(self, built: object) -> Plugin[T] | None:
+        """The plugin that last built an object of this one's class."""
+        return self._built.get(type(built))
 
     def _why_not(self, name: str) -> str:
         failed = self.failed_to_register(name)

@@ -17,9 +17,13 @@ from facesim.atomic import begin_manifest, remove_leftovers, settle_manifest
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.folders import make_folder
+from facesim.interrupts import is_ctrl_c
 from facesim.json_files import read_json, write_json
 from facesim.locks import ProcessLock
+from facesim.machine_errors import machine_error
+from facesim.plugin_failures import keep_traceback
 from facesim.training.checkpoint import CheckpointFolder
+from facesim.training.stop import Stopped, TrainingCancelled
 from facesim.version import __version__
 
 EVALUATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -40,6 +44,7 @@ class RunFile(StrEnum):
     TRUNK = "trunk.pt"
     CALIBRATION = "calibration.json"
     PRESENTATION = "presentation.json"
+    TRACEBACK = "traceback.txt"
     REPORT = "report.html"
 
 
@@ -148,6 +153,23 @@ class RunDirectory:
             for found in self.path.glob(folder):
                 remove_leftovers(found)
         remove_leftovers(self.path, older_than=_REPORT_SECONDS)
+
+    @contextmanager
+    def keeping_traceback(self) -> Iterator[None]:
+        """Keep the traceback of a bug, of a plugin's or of facesim's own, in a file of the run.
+
+        A block that comes to its end, or to an error that its message tells all of, leaves none.
+        """
+        path = self.path / RunFile.TRACEBACK
+        try:
+            yield
+        except (FacesimError, Stopped, TrainingCancelled, GeneratorExit):
+            raise
+        except BaseException as error:
+            if machine_error(error) is None and not is_ctrl_c(error):
+                keep_traceback(error, path)
+            raise
+        path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -201,7 +201,10 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        with run_session(self.directory, self.components, self.processes) as session:
+        with (
+            self.directory.keeping_traceback(),
+            run_session(self.directory, self.components, self.processes) as session,
+        ):
             self._train(session, on_epoch)
 
     def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
@@ -213,7 +216,10 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        with run_session(self.directory, self.components, self.processes) as session:
+        with (
+            self.directory.keeping_traceback(),
+            run_session(self.directory, self.components, self.processes) as session,
+        ):
             if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
                 write_json(self.path / RunFile.LINT, _lint(self.components, session.processes))
             self._train(session, on_epoch)
@@ -254,7 +260,7 @@ class Run:
             ]
             every = [*self.experiment.plugins, *named]
             overrides = (f"plugins={json.dumps(every)}", *overrides)
-        with self.directory.locked():
+        with self.directory.locked(), self.directory.keeping_traceback():
             plan = plan_evaluation(
                 self.directory,
                 self.experiment,

@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from facesim.console import guard_terminal, printable
 from facesim.errors import FacesimError
 from facesim.machine_errors import MachineError, in_one_line, is_out_of_memory, machine_error
+from facesim.plugin_failures import describe_failure, kept_traceback
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
 from facesim.tuning.storage import (
@@ -276,10 +277,13 @@ def _live(task: Task, words: Connection) -> None:
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
     except Exception as error:  # noqa: BLE001  the process ends here
+        told, where = describe_failure(error), kept_traceback(error)
         if isinstance(error, FacesimError):
             words.send(str(error))
         elif machine_error(error) is not None:
             words.send(f"{in_one_line(error)}; the same command goes on with the search")
+        elif told and where:
+            words.send(f"{told}; {where}")
         else:
             print(printable(traceback.format_exc()), file=sys.stderr, flush=True)
         sys.exit(_FAILED)

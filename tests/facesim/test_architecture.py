@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "arrays",
         "errors",
+        "interrupts",
         "machine_errors",
         "paths",
         "folders",
@@ -33,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("registry",),
     ("interfaces",),
-    ("discovery", "plugin_info", "plugin_source"),
+    ("discovery", "plugin_failures", "plugin_info", "plugin_source"),
     ("experiment",),
     ("data", "model"),
     ("doctor", "evaluation", "testing", "training"),

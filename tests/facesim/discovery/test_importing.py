@@ -1,12 +1,14 @@
 """A module that fails takes nothing else with it, and is reported."""
 
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from facesim import PluginError, losses
+from facesim import PluginError, interrupts, losses
 from tests.facesim.discovery.acme import discover, loss
 
 
@@ -122,7 +124,56 @@ def test_a_taken_name_is_reported_with_both_places(install: Callable[..., Path])
     assert losses.spec("a").arguments == {"margin": 1.0}
 
 
-def test_an_interrupt_is_no_failure_of_a_plugin(install: Callable[..., Path]) -> None:
-    install({"acme/__init__.py": "raise KeyboardInterrupt"})
+@pytest.fixture
+def _watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ctrl-C is watched, as on the command line."""
+    monkeypatch.setattr(interrupts, "_came", False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupts.watch_interrupts()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_watched")
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise SystemExit", "SystemExit"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("class Odd(BaseException): ...\nraise Odd('no')", "Odd: no"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import os; os._exit(0)", "it calls os._exit(0), which would end facesim"),
+        ("from posix import _exit as f; f(3)", "it calls os._exit(3), which would end facesim"),
+        ("import os; os.abort()", "it calls os.abort(), which would end facesim"),
+    ],
+)
+def test_what_would_end_the_process_is_a_failure_like_any_other(
+    install: Callable[..., Path], source: str, reason: str
+) -> None:
+    before = os._exit
+    install({"acme.py": source})
+    (failure,) = discover()
+    assert (failure.module, failure.reason) == ("acme", reason)
+    assert os._exit is before
+
+
+def test_a_process_that_a_module_forks_ends_as_it_does_elsewhere(
+    install: Callable[..., Path],
+) -> None:
+    source = """
+import os
+pid = os.fork()
+if not pid:
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+"""
+    install({"acme.py": source + loss("a")})
+    assert not discover()
+    assert losses.names() == ["a"]
+
+
+@pytest.mark.usefixtures("_watched")
+def test_ctrl_c_while_a_module_is_imported_interrupts(install: Callable[..., Path]) -> None:
+    install({"acme.py": "import os, signal; os.kill(os.getpid(), signal.SIGINT)"})
     with pytest.raises(KeyboardInterrupt):
         discover()

@@ -193,6 +193,7 @@ def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
         "eval/lfw/identities.json",
         "eval/lfw/lint.json",
         "eval/lfw/metrics.json",
+        "eval/lfw/presentation.json",
         "eval/lfw/scores.csv",
     }
     assert {name: after[name] for name in before} == before
@@ -266,7 +267,7 @@ def test_exhaustive_compares_every_pair_and_keeps_no_scores(run: Run, data: Path
     assert result.larger_class_share == (45 - 8) / 45
     assert next(iter(run.read("all").metrics)) == result.headline == "fnmr_at_fmr_1e-1"
     names = {path.name for path in run.directory.evaluation("all").iterdir()}
-    assert names == {"experiment.yaml", "lint.json", "metrics.json"}
+    assert names == {"experiment.yaml", "lint.json", "metrics.json", "presentation.json"}
     assert not run.directory.pairs_file("all").exists()
     files = [
         f"{name}/{name}_{number + 1:04d}.png" for name in LFW for number in range(len(LFW[name]))

@@ -75,6 +75,7 @@ def test_what_is_not_found_any_more_is_deleted(run: Run, found: EvaluationOutcom
     assert sorted(path.name for path in (run.path / "eval/test").iterdir()) == [
         "lint.json",
         "metrics.json",
+        "presentation.json",
     ]
 
 
