@@ -237,7 +237,7 @@ class FakeRun:
 
     def train(self, on_epoch: OnEpoch) -> None:
         for epoch, accuracy in enumerate(self.accuracies, start=1):
-            values = {"epoch": epoch, "accuracy": accuracy}
+            values = {"step": epoch, "epoch": epoch, "accuracy": accuracy}
             with (self.path / RunFile.LOG).open("a") as log:
                 log.write(json.dumps({"kind": "val", **values}) + "\n")
             on_epoch(epoch, {"accuracy": accuracy})
