@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facesim.atomic import write_text
 from facesim.console import printable
+from facesim.discovery import lies_in_results
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json
 from facesim.model.devices import describe_device
@@ -74,8 +75,17 @@ def describe_environment(experiment: Experiment, device: torch.device) -> dict[s
 
 
 def _git_commit(folder: Path) -> str | None:
-    """The commit of the repository around ``folder``, with ``+changes`` if it is not clean."""
+    """The commit of the repository around ``folder``, with ``+changes`` if it is not clean.
+
+    None of a repository in a run directory: git runs programs that a repository's configuration
+    names, to watch or to filter files.
+    """
     try:
+        places = (above / ".git" for above in (folder, *folder.parents))
+        found = next((place for place in places if place.exists()), None)
+        directory = Path(_git(folder, "rev-parse", "--absolute-git-dir"))
+        if any(lies_in_results(place) for place in (directory, found) if place is not None):
+            return None
         commit = _git(folder, "rev-parse", "HEAD")
         return commit + ("+changes" if _git(folder, "status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):

@@ -1,8 +1,11 @@
 """What a run notes about what it ran with."""
 
+import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from facesim import losses
@@ -22,3 +25,43 @@ def test_the_packages_that_a_plugin_names_are_there_with_their_versions(tiny: Ex
     without = describe_environment(tiny, torch.device("cpu"))
     assert described["packages"] == {**without["packages"], "hypothesis": version("hypothesis")}
     assert "test_environment.py" in described["plugins"]["loss with_packages"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A folder with a repository whose configuration names a program."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "experiment.yaml").touch()
+    git(folder, "init")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "first")
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path / 'it-ran'}\n")
+    program.chmod(0o755)
+    git(folder, "config", "core.fsmonitor", str(program))
+    return folder
+
+
+@pytest.mark.parametrize("is_run", [False, True])
+@pytest.mark.parametrize("below", [False, True])
+def test_a_repository_in_a_run_directory_is_not_asked(
+    tiny: Experiment,
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_run: bool,
+    below: bool,
+) -> None:
+    if is_run:
+        (repository / "run.json").touch()
+    (repository / "below").mkdir()
+    monkeypatch.chdir(repository / "below" if below else repository)
+    described = describe_environment(tiny, torch.device("cpu"))
+    assert (described["git_commit"] is None) == is_run
+    assert (tmp_path / "it-ran").exists() == (not is_run)
