@@ -447,11 +447,14 @@ def cache_list() -> None:
 @cache_app.command("prune")
 def cache_prune(
     older_than: Annotated[
-        int | None, typer.Option(metavar="DAYS", help="Remove stores not used for this many days.")
+        int | None,
+        typer.Option(metavar="DAYS", min=0, help="Remove stores not used for this many days."),
     ] = None,
     max_gb: Annotated[
         float | None,
-        typer.Option("--max-gb", help="Then remove the least recently used beyond this size."),
+        typer.Option(
+            "--max-gb", min=0, help="Then remove the least recently used beyond this size."
+        ),
     ] = None,
 ) -> None:
     """Remove unused features; a run that needs them computes them again."""
@@ -530,9 +533,11 @@ def optimize(
     ),
     trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Total number of trials, over all workers and machines."),
+        typer.Option(
+            min=1, max=10**6, help="Total number of trials, over all workers and machines."
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes on this machine.")] = 1,
     storage: Annotated[
         str | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import shutil
 import time
@@ -225,12 +226,14 @@ def prune(
         max_gb: what the remaining ones may take together, in 1e9 bytes; None sets no limit.
 
     Raises:
-        FacesimError: neither limit is given, or the folder cannot be read.
+        FacesimError: neither limit is given, one is no number, or the folder cannot be read.
     """
     if older_than_days is None and max_gb is None:
         raise FacesimError(
             "give --older-than DAYS or --max-gb SIZE, which say what to keep (0 removes everything)"
         )
+    if max_gb is not None and not math.isfinite(max_gb):
+        raise FacesimError(f"--max-gb {max_gb:g} is no size; write a finite number")
     for leftover in root.glob(".*"):  # of a removal that was interrupted
         shutil.rmtree(leftover, ignore_errors=True)
     oldest = time.time() - older_than_days * 86400 if older_than_days is not None else 0.0

@@ -11,7 +11,7 @@ from typing import Any
 from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError, did_you_mean
 from facesim.experiment.loading import load_experiment
-from facesim.experiment.nodes import ExperimentError
+from facesim.experiment.nodes import ExperimentError, is_text
 from facesim.experiment.yaml_scalars import escaped
 from facesim.interfaces import (
     backbones,
@@ -135,6 +135,8 @@ def _splits(faces: str, root: str) -> str:
 
 def _require_valid(text: str, path: Path) -> None:
     """Read the text as the file that it is to become."""
+    if not is_text(text):
+        raise FacesimError("nothing was written: one of the answers is not UTF-8 text")
     with TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         draft.write_text(text, encoding="utf-8")

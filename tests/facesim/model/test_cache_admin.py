@@ -248,3 +248,9 @@ def test_prune_goes_on_after_a_store_that_it_may_not_remove(
     pruned = prune(tmp_path, max_gb=0)
     assert [store.folder.name for store in pruned.removed] == ["b"]
     assert pruned.problems == (f"{tmp_path}/a: cannot be removed: Permission denied",)
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf")])
+def test_a_limit_is_a_number(tmp_path: Path, size: float) -> None:
+    with pytest.raises(FacesimError, match="write a finite number"):
+        prune(tmp_path, max_gb=size)

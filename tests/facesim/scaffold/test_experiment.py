@@ -62,6 +62,7 @@ def test_a_starter_is_its_own_plugin(registry: Registry[Any]) -> None:
         ({"faces": "synthetics"}, "no faces 'synthetics' .did you mean 'synthetic' "),
         ({"loss": "contrastiv"}, r"no loss 'contrastiv' \(did you mean 'contrastive'\?\)"),
         ({"backbone": "resnett"}, r"no backbone 'resnett' \(did you mean 'resnet'\?\)"),
+        ({"root": "a\udcff", "faces": "folder"}, "one of the answers is not UTF-8"),
         ({"epochs": -1}, r"mine.yaml:\d+:\d+: train.epochs: "),
         ({"backbone": "resnet"}, "backbone: the key `depth` is missing"),
     ],
