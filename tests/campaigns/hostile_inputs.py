@@ -1,5 +1,6 @@
 """Hostile inputs: whatever a file, name or argument holds, a command ends soon and says why."""
 
+import csv
 import io
 import json
 import os
@@ -112,46 +113,58 @@ VALUES = [
     ),
 ]
 
-COMMANDS = [
-    ["run", "experiment.yaml"],
-    ["check", "experiment.yaml"],
-    ["lint", "experiment.yaml"],
-    ["eval", "RUN"],
-    ["report", "RUN"],
-    ["compare", "RUN", "RUN"],
-    ["plugins", "losses"],
-    ["plugins", "losses", "contrastive"],
-    ["schema"],
-    ["cache", "list"],
-    ["cache", "prune"],
-    ["new", "plugin", "loss", "mine"],
-    ["new", "experiment", "new.yaml"],
-    ["data", "celeba", "."],
-    ["optimize", "experiment.yaml"],
-]
-OPTIONS = [
-    *("--set", "--out", "--resume", "--name", "--checkpoint", "--against", "--write", "--plugin"),
+CARRIED = [
     *(
-        "--older-than",
-        "--max-gb",
-        "--faces",
-        "--root",
-        "--epochs",
-        "--loss",
-        "--trials",
-        "--storage",
+        "=",
+        "-",
+        "+",
+        "@",
+        "'=",
+        "''-",
+        "'",
+        '"',
+        ",",
+        ";",
+        " ",
+        "  ",
+        "#",
+        "%s",
+        "{0}",
+        "${X}",
+        "$",
     ),
     *(
-        "--workers",
-        "--recalibrate",
-        "--no-faces",
-        "--package",
-        "--version",
-        "--help",
-        "-h",
-        "--ratios",
+        "\u202e",
+        "\u2028",
+        "\x85",
+        "\x9b2J",
+        "\u00a0",
+        "\ufeff",
+        "\ufffd",
+        "é",
+        "e\u0301",
+        "🙂",
+        "名",
     ),
+    *("[red]", "[/]", "<b>", "&amp;", "</script>", "`x`", "\\", "*", "NA", "nan", "1e5", "-1.5"),
 ]
+"""What names may hold; a run carries it to its end."""
+
+COMMANDS = """
+run @|run experiment.yaml --out @|run experiment.yaml --resume @|run experiment.yaml --set @
+check @|check experiment.yaml --out @|check experiment.yaml --set name=@|check --set @=1
+lint @|lint experiment.yaml --write @|lint experiment.yaml --set data.exclude=@
+eval @|eval RUN --name @|eval RUN --checkpoint @|eval RUN --plugin @|eval RUN --set @
+report @|report RUN --name @|report RUN @|compare RUN @|compare @ @|compare RUN --against @
+compare RUN RUN --name @|compare RUN RUN --out @|plugins @|plugins losses @|plugins --plugin @
+schema --plugin @|cache @|cache prune --older-than @|cache prune --max-gb @|new plugin loss @
+new plugin @ mine|new plugin loss mine --out @|new experiment @|new experiment new.yaml --faces @
+new experiment new.yaml --loss @|new experiment new.yaml --root @ --faces folder
+new experiment new.yaml --epochs @|new experiment new.yaml --backbone @|data @|data celeba @
+optimize @|optimize experiment.yaml --trials @|optimize experiment.yaml --workers @
+optimize experiment.yaml --storage @|@|@ @|--@|run experiment.yaml @|run @ @ @
+"""
+"""Commands with places for hostile words."""
 
 STEERING = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"  # no terminal here: no colours either
@@ -199,6 +212,8 @@ def change_value(text: bytes, random: Random) -> bytes:
     token = random.choice([*TOKENS, *VALUES]).encode("utf-8", "surrogatepass")
     return text[: place.start()] + token + text[place.end() :]
 
+
+FORMULA = re.compile(r"(?![+-]?[0-9.]+(e[+-]?[0-9]+)?\Z)[=+\-@\t\r]")
 
 SCRATCH = ("runs", "studies", "written.csv", "new.yaml", "mine.py", "test_mine.py")
 """What commands of the attacks may write."""
@@ -368,14 +383,19 @@ class HostileInputs(Campaign):
     def _name(self, random: Random, folder: Path) -> Iterator[Finding]:
         """Names of images and people that a whole run must carry, unless its start refuses them."""
         people = {}
+        refused = random.random() < 0.5
         for split in ("train", "val", "test"):
             for person in range(3):
-                label = random.choice(("", "", "=", "-", "'=")) + f"{split}{person}"
-                if random.random() < 0.3:
+                label = f"{split}{person}"
+                if random.random() < 0.5:
+                    label = random.choice(CARRIED) + label + random.choice(CARRIED)
+                if refused and random.random() < 0.2:
                     label = mutated_text(label, random).replace("/", "")[:60] + str(person)
                 for image in range(4):
                     name = f"{image}.png"
-                    if random.random() < 0.1:
+                    if random.random() < 0.5:
+                        name = random.choice(CARRIED) + name
+                    if refused and random.random() < 0.1:
                         name = mutated_text(name, random).replace("/", "")[:60] + ".png"
                     people[folder / split / label / name] = split
         source = sorted((folder / "images").glob("*.png"))
@@ -396,26 +416,30 @@ class HostileInputs(Campaign):
         for path in folder.glob("runs/mine/*"):
             if not (path / "report.html").exists():
                 yield Finding(Fault.LOST, f"{path.name} was begun and has no report")
-            else:
-                yield from self._command("report", str(path), folder=folder)
+                continue
+            yield from self._command("report", str(path), folder=folder)
+            page = (path / "report.html").read_text(encoding="utf-8")
+            if STEERING.search(re.sub("<script>.*?</script>", "", page, flags=re.DOTALL)):
+                yield Finding(Fault.MESSAGE, "report.html holds raw control characters")
+            for table in path.rglob("*.csv"):
+                with table.open(encoding="utf-8", newline="") as opened:
+                    cells = [cell for row in csv.reader(opened) for cell in row]
+                formulas = [cell for cell in cells if FORMULA.match(cell)]
+                if formulas:
+                    yield Finding(Fault.MESSAGE, f"{table.name} holds formulas: {formulas[:3]}")
 
     def _arguments(self, random: Random, folder: Path) -> Iterator[Finding]:
-        shutil.copytree(self._run, folder / "runs" / "mine" / "RUN")
-        command = [
-            str(Path("runs/mine/RUN")) if word == "RUN" else word
-            for word in random.choice(COMMANDS)
-        ]
-        for _ in range(random.choice((1, 1, 2, 3))):
-            word = random.choice([*TOKENS, *VALUES, *OPTIONS, *OPTIONS, "pipe", "socket", "folder"])
-            word = (
-                word.encode("utf-8", "surrogatepass").replace(b"\0", b"").decode("utf-8", "replace")
-            )
-            if random.random() < 0.5:
-                command.insert(random.randrange(1, len(command) + 1), word)
-            else:
-                command[random.randrange(len(command))] = word
-        if command[:1] == ["optimize"]:
-            command += ["--trials=0"]
+        run = folder / "runs" / "mine" / "RUN"
+        shutil.copytree(self._run, run)
+        template = random.choice(COMMANDS.strip().replace("\n", "|").split("|")).split()
+        places = {"RUN": str(run.relative_to(folder))}
+        command = [places.get(word, word) for word in template]
+        for at, word in enumerate(command):
+            hostile = random.choice([*TOKENS, *TOKENS, *VALUES, "pipe", "socket", "folder", "runs"])
+            if random.random() < 0.3:
+                hostile = mutated_text(random.choice(["experiment.yaml", "runs/mine/RUN"]), random)
+            hostile = os.fsdecode(hostile.encode("utf-8", "surrogatepass").replace(b"\0", b""))
+            command[at] = word.replace("@", hostile)
         yield from self._command(*command, folder=folder, expected=(0, 1, 2))
 
     def _damaged_run(self, random: Random, folder: Path) -> Iterator[Finding]:
