@@ -181,8 +181,9 @@ def leftovers(folder: Path) -> Iterator[Finding]:
 def age_leftovers(folder: Path, seconds: float = 7200.0) -> None:
     """Make temporary files look old: the next start clears those that no process can be writing."""
     for path in [*folder.rglob(".*.tmp")]:
-        changed = path.stat().st_mtime - seconds
-        os.utime(path, (changed, changed))
+        if path.stat().st_nlink == 1:  # not another name of a checkpoint
+            changed = path.stat().st_mtime - seconds
+            os.utime(path, (changed, changed))
 
 
 def copy_cache(run: Undisturbed, to: Path, *, warm: bool) -> None:
