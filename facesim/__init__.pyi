@@ -18,6 +18,7 @@ from facesim.errors import DataError as DataError
 from facesim.errors import FacesimError as FacesimError
 from facesim.errors import PluginError as PluginError
 from facesim.errors import did_you_mean as did_you_mean
+from facesim.folders import make_folder as make_folder
 from facesim.interfaces import FMR_TARGETS as FMR_TARGETS
 from facesim.interfaces import IMAGENET as IMAGENET
 from facesim.interfaces import INTERFACE_VERSION as INTERFACE_VERSION
@@ -69,6 +70,7 @@ from facesim.interfaces import tar_at_fmr as tar_at_fmr
 from facesim.interfaces import target_point as target_point
 from facesim.interfaces import trackers as trackers
 from facesim.interfaces import transforms as transforms
+from facesim.locks import ProcessLock as ProcessLock
 from facesim.model.tensor_files import load_tensors as load_tensors
 from facesim.notebook.commands import check as check
 from facesim.notebook.commands import compare as compare

@@ -4,6 +4,7 @@ A folder with the setgid bit that its group may write is shared: its group may w
 in it, whatever the umask of the user.
 """
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -28,7 +29,10 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
     if _is_shared(folder.parent):
         with suppress(PermissionError):  # another process made it, of another user
             folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_ISGID | 0o070)

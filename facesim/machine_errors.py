@@ -85,9 +85,17 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, FacesimError):
         return str(error)
     found = machine_error(error) or error
+    if not isinstance(found, OSError):
+        return in_words(found)
+    names = [str(name) for name in (found.filename, found.filename2) if name is not None]
+    return f"{' -> '.join(names)}: {in_words(found)}" if names else in_words(found)
+
+
+def in_words(error: BaseException) -> str:
+    """What happened and what to do, without where: for a message that has begun with the file."""
+    found = machine_error(error) or error
     if isinstance(found, OSError) and found.strerror:
-        names = [str(name) for name in (found.filename, found.filename2) if name is not None]
-        said = ": ".join([" -> ".join(names), found.strerror] if names else [found.strerror])
+        said = found.strerror
         advice = _ADVICE_BY_NUMBER.get(found.errno or 0, "")
     else:
         said = (str(found) or type(found).__name__).splitlines()[0][:300]

@@ -285,13 +285,14 @@ class FeatureStore:
 
     def unwritable(self, error: OSError) -> StoreUnwritableError:
         """The error of a store that cannot be written, with what helps."""
+        root = self.folder.parent  # the same words for every store
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return StoreUnwritableError(
-                f"{self.folder}: the disk is full; the features of {len(self):,} images are kept, "
-                "and the next run goes on from there. Free some space (`facesim cache prune`), or "
-                "let FACESIM_CACHE name a folder on a larger disk"
+                f"{root}: the disk is full; what was written is kept, and the next run goes on "
+                "from there. Free some space (`facesim cache prune`), or let FACESIM_CACHE name a "
+                "folder on a larger disk"
             )
         return StoreUnwritableError(
-            f"{self.folder}: cannot be written: {error.strerror}; make it accessible, or let "
+            f"{root}: cannot be written: {error.strerror}; make it accessible, or let "
             "FACESIM_CACHE name another folder"
         )

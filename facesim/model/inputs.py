@@ -193,7 +193,7 @@ def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_
 
 def _fill(cache: TrunkCache, rows: Int64Array, reporter: Reporter) -> None:
     missing = cache.missing(rows)
-    if not missing or not cache.is_writable:
+    if not missing or not cache.has_room(missing):
         return
     megabytes = cache.bytes_needed(rows) / 1e6
     reporter.say(

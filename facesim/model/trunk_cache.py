@@ -102,6 +102,19 @@ class TrunkCache:
         """What :meth:`fill` will add to the disk."""
         return self.store.bytes_needed(self.missing(rows))
 
+    def has_room(self, images: int) -> bool:
+        """Whether the features of so many further images can be kept; if not, that is said once."""
+        if self.is_writable:
+            try:
+                self.store.require_space(images)
+            except StoreUnwritableError as error:
+                self._give_up(error)
+        return self.is_writable
+
+    def _give_up(self, error: StoreUnwritableError) -> None:
+        self.is_writable = False
+        warn_once(f"{error}. Until then the trunk runs anew for each use of an image")
+
     def fill(
         self, rows: Int64Array | None = None, advance: Callable[[int], None] = ignore_progress
     ) -> None:
@@ -127,8 +140,7 @@ class TrunkCache:
                     self._description.mark_used(self.store.folder)
                     self._fill(missing, advance)
                 except StoreUnwritableError as error:
-                    self.is_writable = False
-                    warn_once(f"{error}. Until then the trunk runs anew for each use of an image")
+                    self._give_up(error)
             self._positions = self.store.locate(self._images.get())
 
     def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:

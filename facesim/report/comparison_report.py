@@ -8,6 +8,7 @@ from facesim.errors import FacesimError
 from facesim.interfaces.fmr_support import FmrSupport
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult, rate_name
+from facesim.machine_errors import in_words
 from facesim.page import Page, Section, Table, Text
 from facesim.report.formatting import (
     NOT_MEASURABLE,
@@ -53,7 +54,7 @@ def write_comparison(comparison: Comparison | GroupComparison, out: Path) -> Pat
         )
         write_text(out, render(page))
     except OSError as error:
-        raise FacesimError(f"{out}: cannot be written: {error.strerror}") from None
+        raise FacesimError(f"{out}: cannot be written: {in_words(error)}") from None
     return out
 
 

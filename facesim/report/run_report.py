@@ -6,6 +6,7 @@ from facesim.atomic import write_text
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces.result import EvaluationResult
+from facesim.machine_errors import in_words
 from facesim.page import Page, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
@@ -41,7 +42,7 @@ def write_report(files: RunFiles, *, faces: bool = True) -> Path:
     try:
         write_text(path, render(report_page(files, faces=faces)))
     except OSError as error:
-        raise FacesimError(f"{path}: cannot be written: {error.strerror}") from None
+        raise FacesimError(f"{path}: cannot be written: {in_words(error)}") from None
     return path
 
 

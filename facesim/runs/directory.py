@@ -20,7 +20,7 @@ from facesim.folders import make_folder
 from facesim.interrupts import is_ctrl_c
 from facesim.json_files import read_json, write_json
 from facesim.locks import ProcessLock
-from facesim.machine_errors import machine_error
+from facesim.machine_errors import in_words, machine_error
 from facesim.plugin_failures import keep_traceback
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.training.stop import Stopped, TrainingCancelled
@@ -120,7 +120,9 @@ class RunDirectory:
             _write_format(unfinished)
             path = _rename_to_free(unfinished, parent / stamp)
         except OSError as error:
-            raise FacesimError(f"cannot make a run directory in {parent}: {error}") from None
+            raise FacesimError(
+                f"{parent}: cannot make a run directory: {in_words(error)}"
+            ) from None
         return cls(path)
 
     @property

@@ -13,6 +13,7 @@ from facesim.atomic import flush_to_disk, require_unchanged, seal, unseal
 from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Tracker
+from facesim.machine_errors import in_words
 
 _RENAMED = {"far": "fmr"}
 
@@ -96,7 +97,7 @@ class RunLog:
         except OSError as error:
             os.truncate(self._path, before)  # a line is whole or not there
             raise FacesimError(
-                f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
+                f"{self._path}: cannot be written: {in_words(error)}; the run can be resumed"
             ) from error
         self._sha256.update(line)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from string import Template
 
 from facesim.errors import FacesimError
+from facesim.machine_errors import in_words
 
 TEMPLATES = files("facesim.scaffold").joinpath("templates")
 
@@ -30,5 +31,5 @@ def write_new(texts: dict[Path, str]) -> tuple[Path, ...]:
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise FacesimError(f"{path} cannot be written: {error.strerror}") from None
+            raise FacesimError(f"{path} cannot be written: {in_words(error)}") from None
     return tuple(texts)

@@ -11,6 +11,7 @@ from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, r
 from facesim.errors import FacesimError
 from facesim.experiment.exclusion import SPLITS, ExcludedImage, write_exclusion
 from facesim.experiment.schema import Experiment
+from facesim.machine_errors import in_words
 from facesim.processes import Processes
 from facesim.training.build import Tables
 from facesim.training.evaluation_pairs import choose_all_pairs
@@ -44,7 +45,7 @@ class LintedExperiment:
             try:
                 write_exclusion(path, images)
             except OSError as error:
-                raise FacesimError(f"{path}: cannot be written: {error.strerror}") from None
+                raise FacesimError(f"{path}: cannot be written: {in_words(error)}") from None
         return len(images)
 
 

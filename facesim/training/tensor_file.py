@@ -9,6 +9,7 @@ from torch import Tensor
 
 from facesim.atomic import replacing
 from facesim.errors import FacesimError
+from facesim.machine_errors import in_words
 
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
@@ -29,7 +30,7 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
         with replacing(path) as file:
             torch.save(_without_identity(content, set()), file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise FacesimError(f"{path}: cannot be written: {error}") from None
+        raise FacesimError(f"{path}: cannot be written: {in_words(error)}") from None
 
 
 def _without_identity(value: Any, storages: set[int]) -> Any:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from facesim import DataError, FaceTable, Int64Array, PairSet, cache_dir, datasets
+from facesim import DataError, FaceTable, Int64Array, PairSet, cache_dir, datasets, make_folder
 from facesim_plugins.datasets._folds import contiguous_folds
 from facesim_plugins.datasets._restricted_pickle import (
     MAX_BYTES,
@@ -115,7 +114,7 @@ def _digest(content: Encoded) -> str:
 def _extract(contents: Mapping[str, Encoded], folder: Path) -> None:
     """Write the files that do not exist yet, each of them atomically."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with os.scandir(folder) as entries:
             sizes = {entry.name: entry.stat().st_size for entry in entries}
         for name, content in contents.items():
@@ -126,9 +125,9 @@ def _extract(contents: Mapping[str, Encoded], folder: Path) -> None:
 
 
 def _write(path: Path, content: Encoded) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def _connected(images: int, genuine: Int64Array) -> Int64Array:

@@ -11,11 +11,10 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import PIL
-from filelock import FileLock
 from PIL import Image
 from pydantic import Field
 
-from facesim import DataError, FaceTable, cache_dir, datasets
+from facesim import DataError, FaceTable, ProcessLock, cache_dir, datasets, make_folder
 from facesim_plugins.datasets import _face, _face_parts, _face_rendering
 from facesim_plugins.datasets._face import Face, face_of, view_of
 from facesim_plugins.datasets._face_rendering import render_face
@@ -106,8 +105,8 @@ def _complete(folder: Path, files: Sequence[str], draw: Callable[[int], Image.Im
     """Draw the files that are missing; of two processes, one draws and the other waits."""
     if not _missing(folder, files):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(folder.name + ".lock")):
+    make_folder(folder)
+    with ProcessLock(folder.with_name(folder.name + ".lock")):
         for row in _missing(folder, files):
             path = folder / files[row]
             partial = path.with_suffix(".partial")

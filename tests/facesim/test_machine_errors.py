@@ -17,7 +17,13 @@ from optuna.exceptions import StorageInternalError
 
 from facesim.cli import main
 from facesim.errors import DataError, FacesimError
-from facesim.machine_errors import MachineError, in_one_line, is_out_of_memory, machine_error
+from facesim.machine_errors import (
+    MachineError,
+    in_one_line,
+    in_words,
+    is_out_of_memory,
+    machine_error,
+)
 
 
 def raised(call: Callable[[], object]) -> BaseException:
@@ -111,6 +117,12 @@ def test_what_ran_out_of_memory() -> None:
 def test_a_message_that_has_been_worded_stays_as_it_is() -> None:
     error = raised(reworded)
     assert in_one_line(error) == "cannot write the checkpoint: No space left on device"
+
+
+def test_a_message_that_begins_with_the_file_goes_on_with_what_helps() -> None:
+    assert in_words(raised(full)) == "No space left on device; free some space"
+    assert in_words(raised(saved_by_torch)) == "No space left on device; free some space"
+    assert in_words(FileNotFoundError(errno.ENOENT, "No such file", "a")) == "No such file"
 
 
 def test_what_was_found_in_another_process_is_known_here() -> None:
