@@ -36,10 +36,11 @@ _ADVICE_BY_NUMBER = {
 
 _NO_MEMORY = re.compile(
     r"can't allocate memory|not enough memory|out of memory|CUBLAS_STATUS_ALLOC_FAILED"
-    r"|unable to (mmap|open shared memory|allocate)",
+    r"|unable to (mmap|open shared memory|allocate)|failed to map segment|std::bad_alloc"
+    r"|can't start new thread",
     re.IGNORECASE,
 )
-"""What torch writes into a RuntimeError where it got no memory."""
+"""What torch, or the import of a library, writes into an error where it got no memory."""
 
 _STORAGE_ERRORS = (
     ("sqlalchemy.exc", "SQLAlchemyError"),
@@ -132,4 +133,4 @@ def _is_out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     if isinstance(error, MemoryError):
         return True
-    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
+    return isinstance(error, RuntimeError | ImportError) and bool(_NO_MEMORY.search(str(error)))

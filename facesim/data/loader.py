@@ -214,7 +214,7 @@ def _until_a_worker_dies(
 def _end_of(processes: Collection[BaseProcess]) -> str:
     ends = {process.exitcode for process in processes}
     if not ends.isdisjoint({_UNSENT, -signal.SIGBUS}):
-        return "could not hand them over: shared memory (/dev/shm), memory or open files ran out"
+        return "could not hand them over: shared memory (/dev/shm), memory or a ulimit ran out"
     (number,) = {end for end in ends if end and end < 0} or {0}
     reason = f" by {signal.Signals(-number).name}" if number else ""
     return f"was killed{reason}: probably memory ran out"
