@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from facesim.atomic import link_file, require_unchanged
+from facesim.atomic import begin_manifest, link_file, require_unchanged
 from facesim.errors import DataError, FacesimError
 from facesim.model.network import SiameseNetwork
 from facesim.model.tensor_files import load_tensors
@@ -23,14 +23,21 @@ def save_trunk(path: Path, network: SiameseNetwork) -> None:
 def share_trunk(path: Path, folder: Path, network: SiameseNetwork) -> None:
     """Like :func:`save_trunk`, but a link to one file in ``folder`` per trunk, shared by runs.
 
+    A shared file that is damaged is written again.
+
     Raises:
         FacesimError: the disk is full or the folder cannot be written.
     """
     if not network.backbone.has_trunk:
         return
     shared = folder / f"{network.trunk_digest}.pt"
+    folder.mkdir(exist_ok=True)
+    begin_manifest(folder)
+    try:
+        require_unchanged(shared, "delete it")
+    except DataError:
+        shared.unlink()
     if not shared.exists():
-        folder.mkdir(exist_ok=True)
         save_trunk(shared, network)
     link_file(shared, path)
 

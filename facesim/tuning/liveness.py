@@ -215,7 +215,7 @@ def repeat_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def fruitless_attempts(trial: FrozenTrial) -> int:
-    """How many attempts in a row, a lost one included, took down their process or all memory.
+    """How many attempts in a row, a lost one included, were held up or took down their process.
 
     A new checkpoint begins the count anew, within an epoch too. Where the whole search was
     killed, the trial is not to blame.

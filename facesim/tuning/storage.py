@@ -186,7 +186,7 @@ REPEATS = "repeats"
 """The number of the lost trial whose parameters this one tries again."""
 
 FRUITLESS = "fruitless_attempts"
-"""How many attempts in a row took their process down, or all memory, without a new checkpoint."""
+"""How many attempts in a row were held up, or killed alone, without a new checkpoint."""
 
 EPOCHS_BEFORE = "epochs_done_before"
 """Epochs that were done when this trial took over the parameters of a lost one."""
@@ -203,7 +203,7 @@ REASON = "reason"
 DIGEST = "digest"
 """Of parameters, values and attributes: see `digest_of`."""
 
-DIED, STOPPED, MEMORY = "died", "stopped", "out of memory"
+DIED, STOPPED, HELD_UP = "died", "stopped", "out of memory or data"
 PAUSED = "given up until the next start"
 SURPLUS = "surplus"
 

@@ -142,8 +142,9 @@ def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
         run = Run.open(Path(path))
         with run.directory.locked():
             run.take_experiment(experiment)
-            if run.checkpoints.last.exists():
-                read_checkpoint(run.checkpoints.last)
+            # All that training goes on from is read once, and found whole.
+            epochs_before(run)
+            _ = run.components
     except FacesimError as error:
         if machine_error(error) is not None:
             raise

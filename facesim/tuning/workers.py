@@ -26,8 +26,14 @@ from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from facesim.console import guard_terminal, printable
-from facesim.errors import FacesimError
-from facesim.machine_errors import MachineError, in_one_line, is_out_of_memory, machine_error
+from facesim.errors import DataError, FacesimError
+from facesim.machine_errors import (
+    MachineError,
+    chain,
+    in_one_line,
+    is_out_of_memory,
+    machine_error,
+)
 from facesim.plugin_failures import describe_failure, kept_traceback
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
@@ -35,9 +41,9 @@ from facesim.tuning.storage import (
     COMMAND,
     DIGEST,
     FRUITLESS,
+    HELD_UP,
     IS_BASE,
     LOST,
-    MEMORY,
     MOST_FRUITLESS,
     PAUSED,
     PROCESS,
@@ -54,6 +60,8 @@ from facesim.tuning.winner import winner_queue
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _FAILED = 1
+_BEGUN = "begun"
+_SEE_OUTPUT = "a worker failed; see its output. The study can be resumed"
 _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _TRIALS_OWN_FAULT = (FacesimError, ValidationError, RuntimeError)
 """What a point of the space may raise, if it is no error of the machine: torch reports wrong shapes
@@ -108,19 +116,28 @@ def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], No
         sender.close()
         return _Worker(process, receiver)
 
-    workers = [begin() for _ in range(count)]
+    workers, stillborn = [begin() for _ in range(count)], 0
     try:
         while workers:
             stop.check()
             look()
             workers[0].process.join(_SECONDS_BETWEEN_LOOKS)
             ended = [worker for worker in workers if worker.process.exitcode is not None]
-            for worker in ended:
-                if worker.process.exitcode == _FAILED:
-                    raise FacesimError(worker.last_words)
             workers = [worker for worker in workers if worker not in ended]
-            as_asked = (0, *_STOPPED)
-            workers += [begin() for worker in ended if worker.process.exitcode not in as_asked]
+            for worker in ended:
+                words, code = worker.words_said, worker.process.exitcode
+                if code == _FAILED:
+                    said = words and words[-1] != _BEGUN
+                    raise FacesimError(words[-1] if said else _SEE_OUTPUT)
+                if code in (0, *_STOPPED):
+                    continue
+                stillborn = 0 if words else stillborn + 1
+                if stillborn == MOST_FRUITLESS:
+                    raise FacesimError(
+                        f"{stillborn} workers in a row ended with {code} before they could begin a "
+                        "trial; is there enough memory, or does a plugin end the process?"
+                    )
+                workers.append(begin())
     finally:
         for worker in workers:
             worker.process.terminate()
@@ -133,20 +150,19 @@ def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], No
 
 @dataclass(frozen=True)
 class _Worker:
-    """A worker process and what it says before it fails."""
+    """A worker process and what it says of itself."""
 
     process: BaseProcess
     words: Connection
 
     @property
-    def last_words(self) -> str:
-        """Why it failed; what it did not say itself is in its output."""
-        try:
-            if self.words.poll():
-                return str(self.words.recv())
-        except EOFError:
-            pass
-        return "a worker failed; see its output. The study can be resumed"
+    def words_said(self) -> list[str]:
+        """That it has begun to work, and why it failed."""
+        said = []
+        with suppress(EOFError):
+            while self.words.poll():
+                said.append(str(self.words.recv()))
+        return said
 
 
 def work(queue: TrialQueue, stop: StopRequest) -> None:
@@ -197,19 +213,22 @@ def _command() -> ProcessIdentity:
 
 
 def _is_given_up(queue: TrialQueue, trial: optuna.Trial) -> bool:
-    """Give a trial up that took down its process, or all memory, too often; never the base's.
+    """Give a trial up that was held up, or took down its process, too often; never the base's.
 
     Raises:
         MachineError: it is the base experiment's, which all others are compared with.
     """
     if trial.user_attrs.get(FRUITLESS, 0) < MOST_FRUITLESS:
         return False
-    why = f"{MOST_FRUITLESS} attempts in a row were killed or ran out of memory without progress"
+    why = (
+        f"{MOST_FRUITLESS} attempts in a row came no further: they were killed, ran out of memory "
+        "or could not read their data"
+    )
     if trial.user_attrs.get(IS_BASE):
         _fail(queue, trial, LOST, PAUSED)
         raise MachineError(
             f"the base experiment: {why}; it is not given up, because all trials are compared with "
-            "it: make it smaller, or free some memory and start the same command again"
+            "it: free some memory or make it smaller, and start the same command again"
         )
     _fail(queue, trial, REASON, why)
     return True
@@ -231,9 +250,12 @@ def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
         _fail(queue, trial, LOST, STOPPED)
         raise
     except Exception as error:
-        if machine_error(error) is not None:
+        of_machine = machine_error(error) is not None
+        if of_machine or any(isinstance(each, DataError) for each in chain(error)):
+            # No fault of the point's, unless it happens again and again.
+            counts = is_out_of_memory(error) or not of_machine
             with suppress(Exception):  # it may be the storage; then the next start finds the trial
-                _fail(queue, trial, LOST, MEMORY if is_out_of_memory(error) else STOPPED)
+                _fail(queue, trial, LOST, HELD_UP if counts else STOPPED)
             raise
         if not isinstance(error, _TRIALS_OWN_FAULT):
             _fail(queue, trial, REASON, repr(error)[:2000])
@@ -272,6 +294,7 @@ def _live(task: Task, words: Connection) -> None:
         with stop_on_signals() as stop, storage_errors_named(task.storage, task.folder):
             silence_optuna()
             queue = task.queue()
+            words.send(_BEGUN)
             torch.set_num_threads(threads_per_trial(queue.plan))
             work(queue, stop)
     except Stopped as stopped:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from facesim.machine_errors import MachineError
 from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
@@ -24,10 +26,11 @@ from facesim.tuning.storage import (
     REPEATS,
     RUN,
     loss_of,
+    storage_errors_named,
 )
 from facesim.tuning.study import Plan
 from facesim.tuning.trial import search_queue
-from facesim.tuning.workers import Task, run_workers
+from facesim.tuning.workers import Task, run_workers, work
 from tests.postgres import Server, unavailable
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))
@@ -114,3 +117,36 @@ def test_killed_workers_lose_nothing(
         assert len(json.loads((run.path / "environment.json").read_text())) >= 2
         steps = sorted(again.intermediate_values)
         assert steps == list(range(1, len(steps) + 1))
+
+
+def test_a_database_server_that_goes_away_costs_nothing(plan: Plan) -> None:
+    if why := unavailable():
+        pytest.skip(why)
+    with TemporaryDirectory(prefix="facesim-postgres-") as folder:
+        server = Server(Path(folder))
+
+        def train(trial: optuna.Trial, stop: StopRequest) -> list[float]:
+            if trial.number == 1:
+                server.end()
+            trial.report(0.5, 1)
+            return [0.5]
+
+        plan = replace(plan, storage=server.url())
+        queue = replace(search_queue(plan), train=train)
+        with (
+            pytest.raises(MachineError) as lost,
+            storage_errors_named(plan.storage, plan.folder),
+        ):
+            work(queue, StopRequest())
+        assert re.fullmatch(
+            rf"--storage {re.escape(server.url())}: .+; what it holds is not lost by this: once it "
+            "can be used again, the same command goes on",
+            str(lost.value),
+        )
+        server.begin()
+        try:
+            # It is this process's still; the reaper of another one gives it to the next start.
+            states = [trial.state for trial in search_queue(plan).trials]
+            assert states == [TrialState.COMPLETE, TrialState.RUNNING]
+        finally:
+            server.end()

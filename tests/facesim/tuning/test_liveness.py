@@ -21,9 +21,9 @@ from facesim.tuning.storage import (
     DRAWN,
     EPOCHS,
     FRUITLESS,
+    HELD_UP,
     IS_BASE,
     LOST,
-    MEMORY,
     PAUSED,
     PROCESS,
     REASON,
@@ -175,7 +175,7 @@ def test_a_new_checkpoint_within_an_epoch_is_progress(
     assert study.trials[-1].user_attrs[FRUITLESS] == fruitless
 
 
-@pytest.mark.parametrize(("loss", "fruitless"), [(STOPPED, 2), (MEMORY, 3), (PAUSED, 0)])
+@pytest.mark.parametrize(("loss", "fruitless"), [(STOPPED, 2), (HELD_UP, 3), (PAUSED, 0)])
 def test_what_a_living_process_gave_back_says_itself_why(
     study: optuna.Study, loss: str, fruitless: int
 ) -> None:

@@ -58,6 +58,23 @@ def test_a_trial_is_a_run_that_test_takes_no_part_in(plan: Plan) -> None:
     assert Run.open(Path(base.user_attrs[RUN])).experiment == plan.space.base
 
 
+def test_a_damaged_trunk_that_runs_share_is_written_again(
+    write_search: Write, planned: Planned
+) -> None:
+    frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
+    plan = planned(write_search(changed=("{name: small_cnn, width: 4}", frozen)))
+    open_study(plan)
+    first = begin_or_continue(plan, optuna.create_study().ask(), plan.space.base, plan.folder)
+    (kept,) = plan.trunks.glob("*.pt")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-200] + bytes(200))
+    second = begin_or_continue(plan, optuna.create_study().ask(), plan.space.base, plan.folder)
+    assert kept.read_bytes() == whole == (second.path / "trunk.pt").read_bytes()
+    again = optuna.create_study().ask()
+    again.set_user_attr(RUN, str(first.path))  # whose own file is the damaged one
+    assert begin_or_continue(plan, again, plan.space.base, plan.folder).path != first.path
+
+
 def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     write_search: Write, planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -82,7 +99,7 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     made(plan)
     assert begun[0] == 0 < begun[1]
     assert begun[1:] == [len(passes)] * 3
-    (kept,) = plan.trunks.iterdir()
+    (kept,) = plan.trunks.glob("*.pt")
     runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in search_queue(plan).trials]
     files = [run.path / "trunk.pt" for run in runs]
     files = [file for file in files if file.exists()]  # pruned ones have none

@@ -12,7 +12,7 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.machine_errors import MachineError
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
@@ -208,9 +208,14 @@ def test_a_storage_that_takes_nothing_more_leaves_the_trial_running(queued: Queu
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError("no"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+    "error",
+    [
+        MemoryError("no"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        DataError("a.png: is damaged"),
+    ],
 )
-def test_a_point_that_runs_out_of_memory_in_three_starts_is_given_up(
+def test_a_point_that_is_held_up_in_three_starts_is_given_up(
     queued: Queued, error: Exception
 ) -> None:
     def train(trial: optuna.Trial, stop: StopRequest) -> Sequence[float]:
@@ -224,7 +229,7 @@ def test_a_point_that_runs_out_of_memory_in_three_starts_is_given_up(
             work(queue, StopRequest())
     work(queue, StopRequest())
     assert [trial.state.name for trial in queue.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
-    assert queue.trials[1].user_attrs[REASON].startswith("3 attempts in a row were killed or ran")
+    assert queue.trials[1].user_attrs[REASON].startswith("3 attempts in a row came no further: ")
 
 
 def test_the_base_experiment_is_never_given_up(queued: Queued) -> None:
@@ -263,6 +268,17 @@ def test_why_a_worker_failed_is_said_once_in_one_line(
     with pytest.raises(FacesimError, match=r"nowhere/study\.yaml:1:1: no such file$"):
         run_workers(Task(tmp_path / "nowhere", None), 2, StopRequest(), lambda: None)
     assert capfd.readouterr() == ("", "")
+
+
+def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
+) -> None:
+    plan = planned(write_search())
+    (plan.folder / "ends.py").write_text("import os\nos._exit(7)\n")
+    study_file = plan.folder / "study.yaml"
+    study_file.write_text(f"plugins: [./ends.py]\n{study_file.read_text()}")
+    with pytest.raises(FacesimError, match="3 workers in a row ended with 7 before they could"):
+        run_workers(Task(plan.folder, None), 1, StopRequest(), lambda: None)
 
 
 def test_one_worker_and_two_make_the_same_bits(
