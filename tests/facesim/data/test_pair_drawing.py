@@ -115,6 +115,15 @@ def test_the_same_seed_draws_the_same_pairs_and_another_draws_others() -> None:
     assert (first != other).any()
 
 
+def test_a_seed_draws_the_pairs_that_it_drew_in_earlier_versions() -> None:
+    """Runs and studies of before go on with theirs; few and many pairs are drawn in other ways."""
+    space = PairSpace.of(np.repeat(np.arange(6), [1, 2, 3, 5, 8, 9]))
+    few, many = (space.draw(*each, np.random.default_rng(7)) for each in ((2, 4), (40, 150)))
+    assert few.tolist() == [310, 72, 250, 48, 345, 281]
+    assert many[:8].tolist() == [1, 72, 162, 121, 319, 243, 114, 170]
+    assert int(many @ np.arange(1, 191)) == 3462262
+
+
 def test_an_identity_with_one_image_takes_part_in_impostor_pairs_only() -> None:
     rows = draw([0, 1, 1, 2], genuine=1, impostor=5)
     assert Counter(as_sets(rows)) == Counter(

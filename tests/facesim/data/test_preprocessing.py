@@ -111,6 +111,10 @@ def test_an_empty_size_is_refused(size: tuple[int, int]) -> None:
         Preprocessing(size)
 
 
+def test_one_pixel_is_a_crop_and_a_size() -> None:
+    assert Preprocessing((1, 1), crop=(0, 0, 1, 1)).size == (1, 1)
+
+
 @pytest.mark.parametrize("crop", [(-1, 0, 4, 4), (0, -1, 4, 4), (0, 0, 0, 4), (0, 0, 4, 0)])
 def test_an_empty_crop_is_refused(crop: tuple[int, int, int, int]) -> None:
     with pytest.raises(DataError, match="left and top must be at least 0"):

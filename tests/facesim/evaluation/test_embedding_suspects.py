@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facesim.data.linter.findings import Finding, Findings
-from facesim.evaluation.embedded_splits import EmbeddedSplit
+from facesim.evaluation.embedded_splits import EmbeddedSplit, similarities
 from facesim.evaluation.embedding_suspects import find_embedding_suspects
 from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable
@@ -153,3 +153,19 @@ def test_embeddings_that_tell_nobody_apart_are_not_asked() -> None:
     data.mislabel("test", 0.5)
     assert data.look() == {}
     assert not data.asked
+
+
+def test_an_image_is_compared_with_the_other_images_of_each_identity() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(6, 4))
+    people = np.array([0, 1, 1, 2, 2, 2])
+    to_each, to_own = similarities(images, people)
+    for image, person in enumerate(people):
+        for other in range(3):
+            mean = (images[people == other] @ images[image]).mean()
+            assert to_each[image, other] == pytest.approx(mean)
+        own = [i for i in np.flatnonzero(people == person) if i != image]
+        if own:
+            assert to_own[image] == pytest.approx((images[own] @ images[image]).mean())
+        else:
+            assert np.isnan(to_own[image])

@@ -54,6 +54,10 @@ RIGHT = [
     ("head: mlp", "head: ${HEAD:-mlp}"),
     ("name: contrastive", "name: ${LOSS:-contrastive}"),
     ("", "image:\n  size:\n    - 10\n    - ${WIDTH:-20}\n"),
+    (
+        "loss:\n  name: contrastive\n  margin: 2.0",
+        "loss:\n  name: learned\n  hidden:\n    - 8\n    - ${WIDTH:-20}",
+    ),
 ]
 
 

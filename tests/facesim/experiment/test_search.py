@@ -36,6 +36,7 @@ def test_a_wrong_distribution_says_what_to_write(written: dict[str, Any], reason
         ({"float": [0.5, 1.0], "log": True}, "float", (0.5, 1.0)),
         ({"int": [1, 9], "step": 2.0}, "int", (1, 9)),
         ({"int": [4, 4]}, "int", (4, 4)),
+        ({"float": [0.5, 1.0], "step": 0.125}, "float", (0.5, 1.0)),
         ({"choice": ["a", {"name": "b"}]}, "choice", (0, 0)),
     ],
 )

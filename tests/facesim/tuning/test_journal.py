@@ -151,3 +151,11 @@ def test_entries_that_do_not_fit_on_the_disk_are_not_there(
     assert list(journal.read_logs(0)) == [{"op_code": 0}, {"op_code": 2}]
     assert list(journal.read_logs(1)) == [{"op_code": 2}]
     assert list(journal.read_logs(2)) == []
+
+
+def test_who_opens_a_journal_may_begin_anywhere_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    CheckedJournal(path).append_logs([{"op_code": number} for number in range(4)])
+    for begin_at in range(6):
+        read = [entry["op_code"] for entry in CheckedJournal(path).read_logs(begin_at)]
+        assert read == list(range(begin_at, 4))

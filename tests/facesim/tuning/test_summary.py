@@ -15,7 +15,7 @@ from facesim.runs.run import Run
 from facesim.tuning.space import base_point
 from facesim.tuning.storage import IS_BASE, LOST, REASON, RUN, STOPPED
 from facesim.tuning.study import Plan, open_study
-from facesim.tuning.summary import Spread, Summary, summarise
+from facesim.tuning.summary import UNKNOWN, Spread, Summary, summarise
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
 
 Write = Callable[..., Path]
@@ -206,6 +206,12 @@ def test_one_seed_has_no_verdict(plan: Plan, build_run: Build) -> None:
 def test_without_any_seed_the_reason_is_told(plan: Plan) -> None:
     with pytest.raises(FacesimError, match=r"trial 1, could not be retrained .*: too large"):
         summarised(plan, {WINNER: [None, None, None], BASE: [0.6, 0.7, 0.4]})
+
+
+def test_without_any_training_it_is_said_that_no_reason_is_known(plan: Plan) -> None:
+    study, trials = searched(plan, [0.5, 0.75])
+    with pytest.raises(FacesimError, match=f"could not be retrained with any seed: {UNKNOWN}$"):
+        summarise(plan, study, trials[1], optuna.create_study())
 
 
 def test_the_search_is_counted_by_state_and_its_values_are_those_of_val(plan: Plan) -> None:

@@ -59,6 +59,12 @@ def test_the_parameters_of_a_metric_are_in_its_name() -> None:
     ]
 
 
+def test_what_a_report_shows_first() -> None:
+    shown = {name for name, metric in BUILT.items() if metric.headline}
+    assert shown == {"accuracy", "balanced_accuracy", "eer", "fmr", "fnmr", "roc_auc"}
+    assert shown <= {name for name, metric in BUILT.items() if metric.standard}
+
+
 @pytest.mark.parametrize(("tar", "fnmr"), [("tar_at_far_1e-2", "fnmr_at_fmr_1e-2")])
 def test_fnmr_at_fmr_is_what_tar_at_far_leaves(tar: str, fnmr: str) -> None:
     assert BUILT[tar].value(PERFECT, 0) == 1 - BUILT[fnmr].value(PERFECT, 0)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from facesim.report.plots.layout import visible_points
+from facesim.report.plots.layout import new_plot, visible_points
 
 
 def test_a_short_curve_is_drawn_whole() -> None:
@@ -17,3 +17,8 @@ def test_a_long_curve_keeps_its_ends_and_its_jumps() -> None:
     jump = int(np.flatnonzero(np.diff(y))[0])
     assert jump + 1 in kept
     assert np.abs(np.diff(x[kept])).max() < 0.05
+
+
+def test_a_plot_takes_the_width_of_the_page() -> None:
+    assert new_plot(height=100).layout.autosize
+    assert new_plot(height=100).layout.height == 100

@@ -4,7 +4,7 @@ import pytest
 
 from facesim.interfaces.result import EvaluationResult
 from facesim.page import Table, Text
-from facesim.report.formatting import NOTHING, RATE, complement, estimate
+from facesim.report.formatting import NOTHING, RATE, VAL_AGAIN, complement, estimate
 from facesim.report.sections.scores import operating_points_section
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -61,6 +61,7 @@ def test_the_threshold_from_val_is_told_to_be_held_fixed_and_as_a_choice(files: 
     *_, note, again = operating_points_section(files.result, files.metrics).blocks
     assert isinstance(note, Text)
     assert "hold the threshold fixed" in note.text
+    assert VAL_AGAIN in note.text
     assert isinstance(again, Table)
     assert {row[0] for row in again.rows} >= {"Accuracy", "FMR at the threshold"}
     assert all(row[2] != row[3] for row in again.rows)
