@@ -14,9 +14,8 @@ from facesim.atomic import require_unchanged, sha256_of
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.model.network import SiameseNetwork
-from facesim.model.tensor_files import load_tensors
+from facesim.model.tensor_files import load_tensors, save_tensors
 from facesim.model.trunk_key import tensors_digest
-from facesim.training.tensor_file import save_tensors
 
 FORMAT = 2
 LAST, BEST = "last", "best"

@@ -5,8 +5,7 @@ from pathlib import Path
 from facesim.atomic import begin_manifest, link_file, require_unchanged
 from facesim.errors import DataError, FacesimError
 from facesim.model.network import SiameseNetwork
-from facesim.model.tensor_files import load_tensors
-from facesim.training.tensor_file import save_tensors
+from facesim.model.tensor_files import load_tensors, save_tensors
 
 
 def save_trunk(path: Path, network: SiameseNetwork) -> None:

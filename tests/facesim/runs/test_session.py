@@ -11,13 +11,13 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Tracker, trackers
+from facesim.model.tensor_files import save_tensors
 from facesim.processes import Processes, SilentReporter
 from facesim.runs.evaluation import evaluate
 from facesim.runs.run import Run
 from facesim.runs.session import run_session
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import Stopped, TrainingCancelled
-from facesim.training.tensor_file import save_tensors
 
 
 class Said(SilentReporter):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facesim.errors import FacesimError
-from facesim.training.tensor_file import save_tensors
+from facesim.model.tensor_files import save_tensors
 
 
 def saved(content: dict[str, Any], path: Path) -> bytes:
