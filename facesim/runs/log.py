@@ -50,10 +50,7 @@ class RunLog:
         self._file = path.open("ab", buffering=0)
         self._trackers = trackers
         content = path.read_bytes()
-        if _is_damaged(content, keep_bytes, keep_sha256):
-            raise DataError(
-                f"{path}: is not what facesim wrote up to the last checkpoint; {_REMEDY}"
-            )
+        require_kept(path, content, keep_bytes, keep_sha256)
         self.lost_bytes = max(keep_bytes - len(content), 0)
         kept = content[: keep_bytes if not self.lost_bytes else _whole_lines(content)]
         os.truncate(path, len(kept))
@@ -152,15 +149,26 @@ def read_log(path: Path) -> TrainingLog | None:
     )
 
 
+def require_kept(path: Path, content: bytes, keep_bytes: int, keep_sha256: str) -> None:
+    """Check what a checkpoint's run had logged; a log that is shorter is not looked at.
+
+    Args:
+        path: of the log.
+        content: its bytes.
+        keep_bytes: those up to the checkpoint.
+        keep_sha256: their digest; empty where it is not known.
+
+    Raises:
+        DataError: they are others.
+    """
+    there = keep_sha256 and len(content) >= keep_bytes
+    if there and hashlib.sha256(content[:keep_bytes]).hexdigest() != keep_sha256:
+        raise DataError(f"{path}: is not what facesim wrote up to the last checkpoint; {_REMEDY}")
+
+
 def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry with the metrics' present names, whatever run directories of format 1 call them."""
     return {_RENAMED.get(name, name): value for name, value in entry.items()}
-
-
-def _is_damaged(content: bytes, keep_bytes: int, keep_sha256: str) -> bool:
-    """Whether the bytes to keep are there, and are others than they were."""
-    there = keep_sha256 and len(content) >= keep_bytes
-    return bool(there) and hashlib.sha256(content[:keep_bytes]).hexdigest() != keep_sha256
 
 
 def _whole_lines(content: bytes) -> int:

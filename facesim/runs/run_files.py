@@ -25,7 +25,7 @@ from facesim.runs.directory import (
 )
 from facesim.runs.environment import Start, read_starts
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.log import TrainingLog, read_log
+from facesim.runs.log import TrainingLog, read_log, require_kept
 from facesim.runs.presentation import Presentation, best_of_training, shown_metrics
 from facesim.runs.scored_pairs import (
     NamedPairs,
@@ -34,6 +34,7 @@ from facesim.runs.scored_pairs import (
     read_scored_pairs,
 )
 from facesim.training.build import Tables
+from facesim.training.checkpoint import read_checkpoint
 
 T = TypeVar("T")
 
@@ -160,7 +161,7 @@ def read_run(
         experiment=experiment,
         evaluated=evaluated,
         starts=read_starts(path / RunFile.ENVIRONMENT),
-        log=read_log(path / RunFile.LOG),
+        log=_checked_log(directory),
         result=_read(folder / EvaluationFile.METRICS, EvaluationResult),
         pairs=read_scored_pairs(folder),
         baselines=_read(folder / EvaluationFile.BASELINES, tuple[Baseline, ...]) or (),
@@ -172,6 +173,21 @@ def read_run(
         lint=_read_lint(path / RunFile.LINT, folder / EvaluationFile.LINT),
         tables=tables,
     )
+
+
+def _checked_log(directory: RunDirectory) -> TrainingLog | None:
+    """The log; where it has no end yet, whose digest is known, up to the last checkpoint checked.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path, last = directory.path / RunFile.LOG, directory.checkpoints.last
+    log = read_log(path)
+    if log is not None and log.status == "running" and last.exists():
+        progress = read_checkpoint(last)["progress"]
+        digest = progress.get("log_sha256", "")
+        require_kept(path, path.read_bytes(), progress.get("log_bytes", 0), digest)
+    return log
 
 
 def _read_lint(*paths: Path) -> LintReport | None:

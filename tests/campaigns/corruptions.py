@@ -120,6 +120,9 @@ _RESULTS = ("*.json", "*.csv")
 
 READERS = {
     "report": Reader(("report", "finished"), ("finished",), ("finished/report.html",)),
+    "report, unfinished": Reader(
+        ("report", "unfinished"), ("unfinished",), ("unfinished/report.html",)
+    ),
     "compare": Reader(("compare", "finished", "other"), ("finished",)),
     "eval": Reader(
         ("eval", "finished"),

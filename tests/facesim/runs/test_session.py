@@ -281,3 +281,22 @@ def test_a_log_that_lost_lines_is_said(short: Experiment, tmp_path: Path) -> Non
     with held(Run.open(run.path), Processes(said)):
         pass
     assert any("metrics.jsonl is" in line and "bytes shorter" in line for line in said.lines)
+
+
+def test_a_digit_of_an_unfinished_log_that_changed_is_noticed_by_whoever_reads_it(
+    short: Experiment, tmp_path: Path
+) -> None:
+    def kill(epochs_done: int, _values: object) -> None:
+        raise KeyboardInterrupt
+
+    run = Run.begin(short, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run.complete(kill)
+    log = run.path / "metrics.jsonl"
+    unseal(log)
+    whole = b"".join(log.read_bytes().splitlines(keepends=True)[:-1])  # as after a kill
+    log.write_bytes(whole)
+    assert Run.open(run.path).read().log is not None
+    log.write_bytes(whole.replace(b'"step": ', b'"step": 1', 1))
+    with pytest.raises(FacesimError, match=r"metrics\.jsonl: is not what facesim wrote up to"):
+        Run.open(run.path).read()
