@@ -4,12 +4,12 @@ import errno
 import multiprocessing
 import multiprocessing.queues
 import os
+import re
 import signal
 import sys
-import threading
 import traceback
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils import signal_handling
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
@@ -142,7 +143,6 @@ class _Images(Dataset[Tensor | FacesimError]):
 
 
 def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> Generator[Tensor]:
-    before = set(multiprocessing.active_children())
     decoded = _started(
         DataLoader(
             images,
@@ -155,7 +155,7 @@ def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> 
             generator=torch.Generator(),
         )
     )
-    processes = set(multiprocessing.active_children()) - before if workers else set()
+    processes: Sequence[BaseProcess] = getattr(decoded, "_workers", ())
     try:
         for item in _until_a_worker_dies(decoded, processes):
             yield _pixels_or_raise(item)
@@ -170,15 +170,14 @@ def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> 
 
 
 def _started(loader: DataLoader[Any]) -> Iterator[Any]:
-    """The loader's iterator, without the signal handler that it installs.
+    """The loader's iterator, without the signal handler that torch installs.
 
     The handler raises a RuntimeError wherever this process is when a worker dies: half-way through
     a rename, or in a library that takes it for an answer. The iterator notices, too, within five
     seconds, where it waits for the worker.
     """
-    is_main_thread = threading.current_thread() is threading.main_thread()
+    signal_handling._SIGCHLD_handler_set = True  # noqa: SLF001
     hook = sys.unraisablehook
-    handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
     try:
         return iter(loader)
     except BaseException as error:  # some workers may run, and torch cannot end a part of them
@@ -187,12 +186,10 @@ def _started(loader: DataLoader[Any]) -> Iterator[Any]:
         raise
     finally:
         sys.unraisablehook = hook
-        if handler is not None and is_main_thread:
-            signal.signal(signal.SIGCHLD, handler)
 
 
 def _until_a_worker_dies(
-    decoded: Iterator[Any], processes: Collection[BaseProcess]
+    decoded: Iterator[Any], processes: Sequence[BaseProcess]
 ) -> Iterator[Tensor | FacesimError]:
     while True:
         try:
@@ -200,29 +197,31 @@ def _until_a_worker_dies(
         except StopIteration:
             return
         except Exception as error:
-            if any(process.exitcode for process in processes):
-                raise MachineError(
-                    f"a process that decodes images {_end_of(processes)}; use fewer workers "
-                    "(`data.workers`) or smaller batches. The same command goes on"
-                ) from error
+            if _OF_A_DEAD_WORKER.match(str(error)) or any(each.exitcode for each in processes):
+                raise _lost(processes) from error
             if "Too many open files" in str(error):  # what torch makes of it
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
             raise
         yield item
 
 
-def _end_of(processes: Collection[BaseProcess]) -> str:
-    ends = {process.exitcode for process in processes}
-    if not ends.isdisjoint({_UNSENT, -signal.SIGBUS}):
-        return "could not hand them over: shared memory (/dev/shm), memory or a ulimit ran out"
-    (number,) = {end for end in ends if end and end < 0} or {0}
-    reason = f" by {signal.Signals(-number).name}" if number else ""
-    return f"was killed{reason}: probably memory ran out"
+def _lost(processes: Sequence[BaseProcess]) -> MachineError:
+    ends = [process.exitcode for process in processes if process.exitcode]
+    if _UNSENT in ends or -signal.SIGBUS in ends:
+        how = "could not hand them over: shared memory (/dev/shm), memory or a ulimit ran out"
+    else:
+        by = next((f" by {signal.Signals(-end).name}" for end in ends if end < 0), "")
+        how = f"was killed{by}: probably memory ran out"
+    return MachineError(
+        f"a process that decodes images {how}; use fewer workers (`data.workers`) or smaller "
+        "batches. The same command goes on"
+    )
 
 
-def _kill(decoded: Iterator[Any], processes: Collection[BaseProcess]) -> None:
+def _kill(decoded: Iterator[Any], processes: Sequence[BaseProcess]) -> None:
     """End workers of which one was killed, perhaps with a lock that torch would wait for."""
     decoded._shutdown = True  # type: ignore[attr-defined]  # noqa: SLF001
+    signal_handling._remove_worker_pids(id(decoded))  # type: ignore[attr-defined]  # noqa: SLF001
     for process in processes:
         process.kill()
         process.join()
@@ -234,6 +233,7 @@ def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
     return item
 
 
+_OF_A_DEAD_WORKER = re.compile(r"DataLoader worker \(pid")
 _UNSENT = 74
 """The exit code of a worker that could not send an item."""
 

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facesim.data import loader
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
@@ -222,6 +223,19 @@ def test_a_worker_that_dies_disturbs_nothing_but_the_loading(table: FaceTable) -
     with pytest.raises(MachineError, match="was killed by SIGKILL"):
         list(loaded)
     assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_at_once_is_said_to_be_lost(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_worker: int) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    monkeypatch.setattr(loader, "_begin_worker", die)
+    with pytest.raises(MachineError, match="a process that decodes images was killed by SIGSEGV"):
+        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=1, workers=2))
+    assert not multiprocessing.active_children()
+    assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
 
 
 def test_workers_that_cannot_all_be_started_are_ended(
