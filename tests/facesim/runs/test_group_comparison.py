@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from facesim.cli import app
+from facesim.cli.application import app
 from facesim.errors import FacesimError
 from facesim.page import Table
 from facesim.report.comparison_report import comparison_blocks, write_comparison

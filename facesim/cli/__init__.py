@@ -1,0 +1,96 @@
+"""The command line: parse, call, print. Slow packages are imported where they are used."""
+
+import os
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from facesim.cli import cache, experiments, plugins, runs  # noqa: F401  they register commands
+from facesim.cli.application import RaisedByCodeError, app
+from facesim.console import Console, guard_terminal, printable, say
+from facesim.interrupts import watch_interrupts
+from facesim.terminal.streams import discard, prepare_streams
+
+
+def main() -> None:
+    """Run the command line.
+
+    A user's mistake, an error of the machine or of a plugin is a message and exit code 2, a bug of
+    facesim one with 70; there is a traceback with ``--traceback`` only.
+    """
+    # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    guard_terminal()
+    prepare_streams()
+    watch_interrupts()
+    arguments = sys.argv[1:]
+    if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
+        del arguments[0]
+    if _TRACEBACK in arguments:  # wherever it stands
+        arguments = [_TRACEBACK, *(word for word in arguments if word != _TRACEBACK)]
+    try:
+        try:
+            # not on its own, where typer prints arguments as they are
+            code = app(arguments, standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # here, where an error can still be told
+    except _UsageError as error:
+        from typer.rich_utils import rich_format_error
+
+        error.message = printable(error.message)  # it repeats an argument
+        rich_format_error(error)
+        sys.exit(error.exit_code)
+    except BaseException as error:  # noqa: BLE001  a plugin may raise any
+        cause = error.__cause__ if isinstance(error, RaisedByCodeError) else None
+        _end(cause or error, traceback=_TRACEBACK in arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+_TRACEBACK = "--traceback"
+
+
+def _end(error: BaseException, *, traceback: bool) -> NoReturn:
+    """Tell a person what went wrong, and exit."""
+    from facesim.terminal.failure import failure_of
+
+    if isinstance(error, BrokenPipeError):  # the reader has gone, and the reason to go on with it
+        sys.exit(1)
+    failure = failure_of(error, asked=traceback)
+    if failure is None:
+        raise error
+    try:
+        if failure.traceback:
+            sys.stderr.write(printable(failure.traceback))
+        Console(stderr=True, soft_wrap=True).print(failure.message, markup=False, highlight=False)
+    except OSError:  # standard error itself cannot be written
+        discard(sys.stderr)
+    sys.exit(failure.exit_code)
+
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Of click, which some versions of typer bring along under a name of their own."""
+
+
+def _print_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:  # which shell completion does
+        from facesim.version import __version__
+
+        say(f"facesim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    traceback: Annotated[
+        bool,
+        typer.Option(_TRACEBACK, help="Print the traceback of an error; may stand anywhere."),
+    ] = False,
+) -> None:
+    """Options of facesim itself, before any command."""

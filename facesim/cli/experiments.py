@@ -1,0 +1,158 @@
+"""Commands on an experiment file."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesim.cli.application import app
+from facesim.cli.options import ExperimentFile, Out, Overrides, Trust
+from facesim.console import Console, say
+from facesim.terminal.streams import outlive_stdout
+
+
+@app.command()
+def run(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    out: Out = Path("runs"),
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN_DIR", help="Resume this run; `auto`: the latest unfinished one."),
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Train and evaluate an experiment; writes a run directory."""
+    from facesim.experiment.loading import load_experiment
+    from facesim.processes import Processes, reporter_for
+    from facesim.report.run_report import write_report
+    from facesim.runs.run import Run
+    from facesim.terminal.results import print_result
+    from facesim.training.stop import Stopped
+
+    outlive_stdout()
+    experiment = load_experiment(file, overrides or (), trust=trust)
+    console = Console()
+    reporter = reporter_for(console)
+    processes = Processes(reporter)
+    try:
+        if resume == "auto":
+            run = Run.latest_unfinished(experiment, out, processes)
+        else:
+            run = Run.open(Path(resume), processes) if resume else None
+        if run is None:
+            run = Run.begin(experiment, out, processes)
+        else:
+            run.take_experiment(experiment)
+            reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
+        run.complete()
+    except Stopped as stopped:
+        again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
+        reporter.say(f"stopped by {stopped}; resume with:")
+        reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
+        raise typer.Exit(stopped.exit_code) from None
+    files = run.read()
+    print_result(console, files)
+    reporter.say(f"report: {write_report(files)}")
+    reporter.say(f"run directory: {run.path}")
+
+
+@app.command()
+def check(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    out: Out = Path("runs"),
+    trust: Trust = False,
+) -> None:
+    """Validate an experiment, build all components and dry-run one step; writes nothing."""
+    from facesim.experiment.loading import load_experiment
+    from facesim.processes import Processes, reporter_for
+    from facesim.terminal.results import print_check
+    from facesim.training.dry_run import check_experiment
+
+    experiment = load_experiment(file, overrides or (), trust=trust)
+    console = Console()
+    report = check_experiment(experiment, out, Processes(reporter_for(console)))
+    print_check(console, experiment.name, report)
+
+
+@app.command()
+def lint(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write",
+            metavar="FILE",
+            help="Write a CSV file for `data.exclude`: images of train that are in val or test, "
+            "and images of val that are in test.",
+        ),
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Lint the data of an experiment; trains nothing. Exits with 1 if a finding stops a run."""
+    from facesim.experiment.loading import load_experiment
+    from facesim.processes import Processes, reporter_for
+    from facesim.terminal.results import print_exclusion, print_lint
+    from facesim.training.lint import lint_experiment
+
+    experiment = load_experiment(file, overrides or (), trust=trust)
+    console = Console()
+    linted = lint_experiment(experiment, Processes(reporter_for(console)))
+    written = None if write is None else linted.write_exclusion(write)
+    print_lint(console, linted.report)
+    if write is not None and written is not None:
+        print_exclusion(console, write, written)
+    raise typer.Exit(not linted.report.allows_run)
+
+
+@app.command()
+def optimize(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for studies.")] = Path(
+        "studies"
+    ),
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10**6, help="Total number of trials, over all workers and machines."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes on this machine.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A database, such as sqlite:///study.db or postgresql+psycopg://host/db; by "
+            "default a journal in the study's folder. The same command elsewhere joins in.",
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an existing study.")] = False,
+    trust: Trust = False,
+) -> None:
+    """Search the space that an experiment declares; retrain the winner, then test it.
+
+    Exits with 3 if some of the trials or trainings that were asked for came to no result. An error
+    of the machine stops the search with 2; the same command goes on where it stopped.
+    """
+    from facesim.processes import Processes, reporter_for
+    from facesim.terminal.study import print_summary, study_view
+    from facesim.training.stop import Stopped
+    from facesim.tuning.optimize import Request
+    from facesim.tuning.optimize import optimize as search
+
+    outlive_stdout()
+    request = Request(file, overrides or (), out, storage, trials, workers, resume, trust)
+    console = Console()
+    try:
+        with study_view(console) as view:
+            folder, summary = search(request, view, Processes(reporter_for(console)))
+    except Stopped as stopped:
+        say(f"stopped by {stopped}; run the same command to resume")
+        raise typer.Exit(stopped.exit_code) from None
+    print_summary(console, summary)
+    say(f"written to {folder}; run the winner: facesim run {folder / 'best.yaml'}")
+    raise typer.Exit(0 if summary.is_whole else 3)

@@ -1,0 +1,131 @@
+"""Commands on run directories."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from facesim.cli.application import app
+from facesim.cli.options import EvaluationName, Plugins, Trust
+from facesim.console import Console, say
+from facesim.terminal.streams import outlive_stdout
+
+
+@app.command("eval")
+def evaluate(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Evaluate something else: --set 'data.test={name: lfw, root: lfw}'.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the folder in eval/; required if --set changes what is measured."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str, typer.Option(help="best, last, or the name of a periodic checkpoint.")
+    ] = "best",
+    recalibrate: Annotated[
+        bool,
+        typer.Option("--recalibrate", help="Choose new thresholds on val."),
+    ] = False,
+    more: Plugins = None,
+    trust: Trust = False,
+) -> None:
+    """Evaluate a trained run on test or on other data, with thresholds from val."""
+    from facesim.processes import Processes, reporter_for
+    from facesim.runs.run import Run
+    from facesim.terminal.results import print_result
+
+    outlive_stdout()
+    console = Console()
+    reporter = reporter_for(console)
+    run = Run.open(run_dir, Processes(reporter), trust=trust)
+    plan, _ = run.evaluate(
+        overrides=overrides or (),
+        plugins=more or (),
+        name=name,
+        checkpoint=checkpoint,
+        recalibrate=recalibrate,
+    )
+    print_result(console, run.read(plan.name))
+    reporter.say(f"written to {plan.folder}")
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
+    name: EvaluationName = "test",
+    faces: Annotated[
+        bool, typer.Option("--faces/--no-faces", help="Embed small images of faces, or none.")
+    ] = True,
+) -> None:
+    """Write a run's report: one self-contained HTML file."""
+    from facesim.report.run_report import write_report
+    from facesim.runs.run import Run
+
+    say(f"written to {write_report(Run.open(run_dir).read(name), faces=faces)}")
+
+
+class _Against(TyperCommand):
+    """Lets ``--against`` take all words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        repeated: list[str] = []
+        option = ""
+        for word in args:
+            if word.startswith("-"):
+                option = word
+            elif option == "--against" and repeated[-1] != option:
+                repeated.append(option)
+            repeated.append(word)
+        return super().parse_args(ctx, repeated)
+
+
+@app.command(cls=_Against)
+def compare(
+    run_dirs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_DIR...", help="The first is the reference, unless --against is given."
+        ),
+    ],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN_DIR...",
+            help="Runs of a reference with other seeds: compare A1 A2 --against B1 B2.",
+        ),
+    ] = None,
+    name: EvaluationName = "test",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write this HTML file.")
+    ] = None,
+) -> None:
+    """Compare runs: differences in configuration and metrics, and their significance.
+
+    With --against, two systems over several seeds each: what other people and other seeds would
+    change is in the intervals.
+    """
+    from facesim.report.comparison_report import write_comparison
+    from facesim.runs.comparison import Comparison, compare_runs
+    from facesim.runs.group_comparison import GroupComparison, compare_groups
+    from facesim.runs.run import Run
+    from facesim.terminal.results import print_comparison
+
+    runs = [Run.open(path) for path in run_dirs]
+    comparison: Comparison | GroupComparison
+    if against:
+        comparison = compare_groups([Run.open(path) for path in against], runs, name=name)
+    else:
+        comparison = compare_runs(runs, name=name)
+    print_comparison(Console(), comparison)
+    if out is not None:
+        say(f"written to {write_comparison(comparison, out)}")
