@@ -48,7 +48,7 @@ def test_an_evaluation_may_be_of_another_experiment(run: Run, tiny_file: Path) -
     folder.mkdir()
     load_experiment(tiny_file, ["image.size=[48, 48]"]).save(folder / "experiment.yaml")
     files = run.read("larger")
-    assert files.experiment is run.experiment
+    assert files.experiment is run.recorded
     assert files.evaluated.image.size == (48, 48)
 
 
