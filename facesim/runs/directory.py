@@ -112,13 +112,16 @@ class RunDirectory:
                 if time.time() - leftover.stat().st_mtime > _CREATE_SECONDS:
                     shutil.rmtree(leftover, ignore_errors=True)
             unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
-            unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
-            for folder in ("checkpoints", "pairs", "eval"):
-                make_folder(unfinished / folder)
-            begin_manifest(unfinished)
-            experiment.save(unfinished / RunFile.EXPERIMENT)
-            _write_format(unfinished)
-            path = _rename_to_free(unfinished, parent / stamp)
+            try:
+                unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
+                for folder in ("checkpoints", "pairs", "eval"):
+                    make_folder(unfinished / folder)
+                begin_manifest(unfinished)
+                experiment.save(unfinished / RunFile.EXPERIMENT)
+                _write_format(unfinished)
+                path = _rename_to_free(unfinished, parent / stamp)
+            finally:  # renamed by now, unless something failed
+                shutil.rmtree(unfinished, ignore_errors=True)
         except OSError as error:
             raise FacesimError(
                 f"{parent}: cannot make a run directory: {in_words(error)}"

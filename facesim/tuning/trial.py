@@ -1,5 +1,6 @@
 """One trial of a search: a run like any other, in its own directory, without the test split."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from facesim.training.stop import StopRequest, TrainingCancelled
 from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
-from facesim.tuning.storage import DRAWN, EPOCHS, IS_BASE, RUN, places
+from facesim.tuning.storage import DRAWN, EPOCHS, IS_BASE, REPEATS, RUN, places
 from facesim.tuning.study import Plan, began_before_evaluate_seed, open_study
 from facesim.tuning.trial_queue import TrialQueue
 
@@ -124,6 +125,10 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
     """
     if began_before_evaluate_seed(plan):
         experiment = with_pairs_of_seed(experiment)
+    if (lost := trial.user_attrs.get(REPEATS)) is not None:
+        # Whoever tried it has ended, perhaps while it made a run directory.
+        for leftover in folder.with_name(f"{lost:04d}").glob("*/.*.tmp"):
+            shutil.rmtree(leftover, ignore_errors=True)
     left = _left_behind(trial, experiment)
     if left is not None:
         return left

@@ -1,3 +1,4 @@
+import errno
 import json
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_runs_of_one_second_get_different_names(tiny: Experiment, tmp_path: Path
     made = {RunDirectory.create(tmp_path, tiny).path for _ in range(3)}
     assert len(made) == 3
     assert all(path.parent == tmp_path / "tiny" for path in made)
+
+
+def test_what_cannot_be_made_leaves_nothing(
+    tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Experiment, "save", full)
+    with pytest.raises(FacesimError, match="No space left on device"):
+        RunDirectory.create(tmp_path, tiny)
+    assert list((tmp_path / "tiny").iterdir()) == []
 
 
 def test_a_second_holder_is_refused(directory: RunDirectory) -> None:

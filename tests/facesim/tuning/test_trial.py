@@ -351,6 +351,16 @@ def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
     assert trial.user_attrs[RUN] == str(run.path)
 
 
+def test_what_a_killed_process_left_of_a_run_directory_is_removed(plan: Plan) -> None:
+    open_study(plan)
+    half = plan.trial_folder(3) / "tiny" / ".20260101-000000.abc.tmp"
+    half.mkdir(parents=True)
+    trial = optuna.create_study().ask()
+    trial.set_user_attr(REPEATS, 3)
+    begin_or_continue(plan, trial, plan.space.base, plan.trial_folder(4))
+    assert not half.exists()
+
+
 def test_a_disk_that_fails_while_a_left_run_is_read_is_no_reason_to_leave_it(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
