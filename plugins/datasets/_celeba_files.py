@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from facesim import DataError, FacesimError
-from facesim_plugins.datasets._whitespace_table import WhitespaceFile, WhitespaceTable
+from facesim_plugins.datasets._whitespace_table import WhitespaceFile, WhitespaceTable, whole_number
 
 PARTITIONS = ("train", "val", "test")
 """The names of the official 0, 1 and 2."""
@@ -152,7 +152,7 @@ def _attributes(root: Path, files: npt.NDArray[Any]) -> tuple[pd.DataFrame, tupl
     file = WhitespaceFile.read(path)
     line, cells = file.first()
     # The official file begins with the number of rows, that of Kaggle's archive with the header.
-    announced = int(cells[0]) if len(cells) == 1 and cells[0].isdigit() else None
+    announced = whole_number(cells[0]) if len(cells) == 1 else None
     if announced is not None:
         line, cells = file.first(after=line)
     # A header names the attributes alone, or the column of the file as well.

@@ -1,5 +1,6 @@
 """Text files whose cells are separated by spaces, tabs or commas."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,14 @@ import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
 from facesim import DataError, read_text
+
+MOST_COLUMNS = 2000
+"""A file with more is refused."""
+
+
+def whole_number(cell: str) -> int | None:
+    """The number of a cell of up to 18 digits; None for anything else, such as ``²``."""
+    return int(cell) if re.fullmatch("[0-9]{1,18}", cell) else None
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,14 @@ class WhitespaceTable:
         """Read rows of exactly as many cells as there are columns.
 
         Raises:
-            DataError: no rows, or one of another length; the text names the line.
+            DataError: no rows, or one of another length, or a column twice; the text names the
+                line.
         """
+        if len(set(columns)) < len(columns) or len(columns) > MOST_COLUMNS:
+            raise DataError(
+                f"{file.path}:{above}: a column is there twice, or there are more than "
+                f"{MOST_COLUMNS:,}"
+            )
         frame = _parse(file, columns, above)
         if frame is not None:
             return cls(file, above, frame)

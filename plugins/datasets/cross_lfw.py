@@ -11,7 +11,7 @@ from pydantic import Field
 
 from facesim import DataError, FaceTable, PairSet, build_table, datasets
 from facesim_plugins.datasets._folds import contiguous_folds
-from facesim_plugins.datasets._whitespace_table import WhitespaceFile
+from facesim_plugins.datasets._whitespace_table import WhitespaceFile, whole_number
 
 _NAME = re.compile(r"(?P<person>.+)_\d+\.\w+")
 
@@ -76,11 +76,12 @@ class _Half:
 
 def _half(path: Path, line: int, cells: Sequence[str]) -> _Half:
     match = _NAME.fullmatch(cells[0])
-    if len(cells) != 2 or match is None or not cells[1].isdigit():
+    label = whole_number(cells[-1])
+    if len(cells) != 2 or match is None or label is None:
         raise DataError(
             f"{path}:{line}: {' '.join(cells)!r} is not a line such as `Name_0001.jpg 1`"
         )
-    return _Half(line, cells[0], match["person"], int(cells[1]))
+    return _Half(line, cells[0], match["person"], label)
 
 
 def _table(root: Path, pairs: Path, halves: Sequence[_Half]) -> tuple[FaceTable, dict[str, int]]:

@@ -32,6 +32,10 @@ def csv(
 ) -> FaceTable:
     """Read images and identities from a CSV file; further columns become attributes.
 
+    In the columns of images and identities, and in the header, an apostrophe before ``=``, ``+``,
+    ``-``, ``@``, a tab or a carriage return is removed: facesim writes it so that spreadsheets take
+    no text for a formula.
+
     Raises:
         DataError: a row, column or image cannot be used; with file and line.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from facesim import DataError, FaceTable, Int64Array, PairSet, datasets
-from facesim_plugins.datasets._whitespace_table import WhitespaceFile
+from facesim_plugins.datasets._whitespace_table import WhitespaceFile, whole_number
 from facesim_plugins.datasets.folder import folder
 
 _GENUINE_CELLS, _IMPOSTOR_CELLS = 3, 4
@@ -74,8 +74,9 @@ def _read_pairs(path: Path, table: FaceTable) -> PairSet:
 
 def _counts(path: Path, line: int, header: Sequence[str]) -> tuple[int, int]:
     """Folds, and pairs of a kind in each: ``10 300``, or ``1100`` where there are no folds."""
-    if len(header) in (1, 2) and all(cell.isdigit() and int(cell) for cell in header):
-        *folds, of_a_kind = map(int, header)
+    counts = [whole_number(cell) or 0 for cell in header]
+    if len(counts) in (1, 2) and all(counts):
+        *folds, of_a_kind = counts
         return (folds[0] if folds else 1), of_a_kind
     raise DataError(
         f"{path}:{line}: the first line is {' '.join(header)!r}; LFW's lists begin with the number "
@@ -88,13 +89,14 @@ def _line(path: Path, number: int, cells: Sequence[str], *, same: bool) -> _Line
         expected = "a genuine pair `name i j`" if same else "an impostor pair `name i name j`"
         raise DataError(f"{path}:{number}: {' '.join(cells)!r} is not {expected}")
     first_name, first, *other_name, second = cells
-    if not (first.isdigit() and second.isdigit()):
+    numbers = whole_number(first), whole_number(second)
+    if None in numbers:
         raise DataError(f"{path}:{number}: {first!r} and {second!r} must be the numbers of images")
     second_name = other_name[0] if other_name else first_name
     return _Line(
         number,
-        f"{first_name}/{first_name}_{int(first):04d}",
-        f"{second_name}/{second_name}_{int(second):04d}",
+        f"{first_name}/{first_name}_{numbers[0]:04d}",
+        f"{second_name}/{second_name}_{numbers[1]:04d}",
         same,
     )
 

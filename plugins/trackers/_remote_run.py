@@ -3,7 +3,24 @@
 import json
 from pathlib import Path
 
-from facesim import write_text
+from pydantic import BaseModel, ValidationError
+
+from facesim import FacesimError, write_text
+
+
+class _Known(BaseModel):
+    id: str | None = None
+    last: dict[str, int] = {}
+
+
+def _read(file: Path) -> _Known:
+    try:
+        return _Known.model_validate_json(file.read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
+        raise FacesimError(
+            f"{file}: cannot be read: {reason}; delete it, and the tracker begins a new run"
+        ) from None
 
 
 class RemoteRun:
@@ -19,9 +36,9 @@ class RemoteRun:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        self.id: str | None = known.get("id")
-        self._last: dict[str, int] = known.get("last", {})
+        known = _read(file) if file.exists() else _Known()
+        self.id: str | None = known.id
+        self._last: dict[str, int] = known.last
 
     def begin(self, run_id: str) -> None:
         """Save the run's id in the store."""

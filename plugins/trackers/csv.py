@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from facesim import Tracker, trackers, write_text
+from facesim import FacesimError, Tracker, trackers, write_text
 
 
 @trackers("csv")
@@ -70,8 +70,14 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """The rows of the file, without empty cells, and without a line that a kill truncated."""
     if not path.exists():
         return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    header, *records = csv.reader(io.StringIO(whole)) if whole else [[]]
+    try:
+        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        header, *records = csv.reader(io.StringIO(whole)) if whole else [["step"]]
+        steps = [int(record[0]) for record in records if len(record) == len(header)]
+    except (OSError, ValueError, csv.Error, IndexError) as error:
+        raise FacesimError(f"{path}: cannot be read: {error}; delete it") from None
+    if header[:1] != ["step"] or len(set(header)) < len(header) or any(at < 0 for at in steps):
+        raise FacesimError(f"{path}: is not what this tracker wrote; delete it")
     return [
         {name: cell for name, cell in zip(header, record, strict=True) if cell}
         for record in records

@@ -107,6 +107,13 @@ def test_the_place_of_a_row_counts_header_and_blank_lines(root: Path) -> None:
         ("list_attr_celeba.txt", "2\nA B\n1.jpg 1 1\n2.jpg 1 0\n", r":4: '0' is not -1 or 1"),
         ("list_attr_celeba.txt", "9\nA\n1.jpg 1\n", r":1: it announces 9 rows and has 1"),
         ("list_attr_celeba.txt", "A\n", "it has no rows"),
+        ("list_attr_celeba.txt", "2\nA A\n1.jpg 1 1\n", r":2: a column is there twice"),
+        ("list_attr_celeba.txt", "\u00b2\n", "it has no rows"),
+        (
+            "list_attr_celeba.txt",
+            " ".join(map(str, range(9000))) + "\n",
+            "there are more than 2,000",
+        ),
     ],
 )
 def test_a_malformed_file_is_refused_with_its_line(

@@ -57,6 +57,10 @@ def test_folds_are_equal_parts_of_each_kind_in_the_list_s_order(tmp_path: Path) 
         ("Bob_0001.jpg 1\nBob_0002.jpg 0\n", r"pairs\.txt:2: the label is 0, and that of the line"),
         ("Bob_0001.jpg 1\nBob_0002.jpg\n", r"pairs\.txt:2: 'Bob_0002\.jpg' is not a line"),
         ("Bob_0001.jpg 1\nBob_0002.jpg yes\n", r"pairs\.txt:2: 'Bob_0002\.jpg yes' is not a line"),
+        (
+            "Bob_0001.jpg \u00b2\nBob_0002.jpg 1\n",
+            r"pairs\.txt:1: 'Bob_0001\.jpg \u00b2' is not a line",
+        ),
         ("Bob_0001.jpg 1\nBob.jpg 1\n", r"pairs\.txt:2: 'Bob\.jpg 1' is not a line"),
         ("Bob_0001.jpg 1\nBob_0009.jpg 1\n", r"pairs\.txt:2: .*Bob_0009\.jpg does not exist"),
         ("Bob_0001.jpg 1\n../Bob_0009.jpg 1\n", r"pairs\.txt:2: the path '\.\./Bob_0009\.jpg'"),

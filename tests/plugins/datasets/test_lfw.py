@@ -113,6 +113,9 @@ def test_images_may_have_been_saved_in_another_format(tmp_path: Path) -> None:
     [
         ("", r"pairs\.txt:1: the first line is ''; LFW's lists begin with the number of folds"),
         ("Ann_Lee\t1\t2\n", r"pairs\.txt:1: the first line is 'Ann_Lee 1 2'"),
+        ("\u00b2\n", r"pairs\.txt:1: the first line is '\u00b2'"),
+        ("9" * 5000 + "\n", r"pairs\.txt:1: the first line is '999"),
+        ("1\nBob\t\u00b2\t2\nDi\t3\tBob\t1\n", r"pairs\.txt:2: '\u00b2' and '2' must be the num"),
         ("0\t300\n", r"pairs\.txt:1: the first line is '0 300'"),
         (
             "2\t2\nBob\t1\t2\n",

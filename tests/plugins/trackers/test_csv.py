@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from facesim import Tracker, trackers
+from facesim import FacesimError, Tracker, trackers
 
 
 def start(run_dir: Path) -> Tracker:
@@ -90,3 +90,13 @@ def test_a_file_that_a_kill_left_without_a_row_begins_anew(torn: str, tmp_path: 
     (tmp_path / "metrics.csv").write_text(torn)
     start(tmp_path).log({"train.loss": 0.25}, 30)
     assert rows(tmp_path) == [{"step": "30", "train.loss": "0.25"}]
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\n", b"step,a,a\n1,2,3\n", b"a,b\n1,2\n", b"step,a\nx,2\n", b'"\n', b"\0\n"]
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metrics.csv").write_bytes(content)
+    tracker = start(tmp_path)
+    with pytest.raises(FacesimError, match=r"metrics\.csv: .*; delete it"):
+        tracker.log({"a": 1.0}, 5)
