@@ -280,6 +280,14 @@ class HostileInputs(Campaign):
         shutil.copytree(self._valid / "images", folder / "images")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(os.path.relpath(folder / "socket"))
+        try:
+            yield from self._attack(number, random, folder)
+        finally:  # what cannot be copied, where the files of a fault are kept
+            for path in folder.rglob("*"):
+                if not (path.is_file() or path.is_dir()):
+                    path.unlink()
+
+    def _attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         attacks = (
             self._experiment,
             self._setting,
@@ -300,7 +308,9 @@ class HostileInputs(Campaign):
         yield from faults_of(ended, expected)
         yield from self._faults_of_output(ended, arguments)
         for place, was in zip((folder, self._valid), before, strict=True):
-            changed = state_of(place).items() ^ was.items()
+            now = state_of(place)
+            asked_for = {str(folder / word) for word in arguments}  # a file to write, or to replace
+            changed = [path for path in was if now.get(path) != was[path] and path not in asked_for]
             if changed:
                 yield Finding(Fault.LOST, f"{arguments} changed {sorted(changed)[:5]}")
 

@@ -101,10 +101,10 @@ def test_guards_against_formulas_are_removed(tmp_path: Path) -> None:
 
 def test_a_hundred_thousand_columns_are_refused_at_once(tmp_path: Path) -> None:
     header = ",".join(f"c{number}" for number in range(100_000))
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(DataError, match=r"t\.csv:1: 100,000 columns; at most 2,000 are read"):
         read_csv_columns(_write(tmp_path, f"img,ids,{header[8:]}\n"), ("img", "ids"))
     with pytest.raises(DataError) as caught:
         read_csv_columns(_write(tmp_path, f"{header[:7000]}\n"), ("img", "ids"))
     assert len(str(caught.value)) < 1000
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
