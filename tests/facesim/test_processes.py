@@ -28,6 +28,19 @@ def test_plain_lines_say_how_far_and_how_long(
     assert capsys.readouterr().out.startswith("epoch 1/2 2/4, loss 0.5, ")
 
 
+def test_lines_are_printed_now_and_then_and_not_for_every_part(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with PlainReporter().task("epoch 1/2", 100) as advance:
+        for _ in range(100):
+            now[0] += 1
+            advance(1)
+    said = [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == [f"epoch 1/2 {done}/100" for done in range(10, 100, 10)]
+
+
 def test_a_bar_shows_title_count_and_note() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)

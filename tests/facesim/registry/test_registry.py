@@ -383,3 +383,9 @@ def test_what_a_factory_returns_is_checked_and_adapted() -> None:
     origin = registry.get("wrong").origin
     message = "the factory of the width 'wrong' must return a int; it returned None"
     assert str(caught.value) == f"{origin}: {message}"
+
+
+def test_parameters_stay_as_they_were_validated(losses: Registry[Any]) -> None:
+    parameters = losses.spec("contrastive").parameters
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(parameters, next(iter(losses.spec("contrastive").arguments)), -1.0)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.interfaces.roc import Roc
 from facesim.model.build import build_network
 from facesim.runs.run import Run
+from facesim.runs.systems import Chance, baseline_systems
 
 SHORT = ("train.epochs=1", "sampler.pairs_per_image=0.4")
 
@@ -192,3 +194,14 @@ def test_an_attribute_that_test_does_not_have_is_refused_before_anything_is_writ
     with pytest.raises(FacesimError, match=r"no attribute 'bread' \(did you mean 'beard'"):
         Run.begin(experiment, tmp_path).complete()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_chance_follows_the_seed_of_the_evaluation_and_the_split() -> None:
+    experiment = SimpleNamespace(evaluate=SimpleNamespace(seed=3))
+    trained, val = (
+        SimpleNamespace(split=SimpleNamespace(name="test")),
+        SimpleNamespace(name="val"),
+    )
+    trained.experiment = experiment
+    chance = next(baseline_systems(trained, val))  # type: ignore[arg-type]
+    assert (chance.val, chance.test) == (Chance(3, "val"), Chance(3, "test"))
