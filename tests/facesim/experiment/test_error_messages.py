@@ -124,6 +124,18 @@ WRONG = [
     ),
     pytest.param(
         "contrastive\n  margin: 2.0",
+        "learned\n  symmetric: maybe",
+        "exp.yaml:11:14: loss.symmetric: must be true or false, not 'maybe'",
+        id="neither true nor false",
+    ),
+    pytest.param(
+        "margin: 2.0",
+        "margin: yes",
+        "exp.yaml:11:11: loss.margin: must be a number > 0, not 'yes'",
+        id="a word that is a boolean elsewhere",
+    ),
+    pytest.param(
+        "contrastive\n  margin: 2.0",
         "learned\n  hidden: 64",
         "exp.yaml:11:11: loss.hidden: must be a list, each a whole number > 0, not 64 (write [64])",
         id="one value for a list",
