@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from facesim import PluginError, Transform, transforms
+from facesim.interfaces.transform import CallableTransform
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +67,9 @@ def test_a_plain_callable_is_a_transform(plain: Any, only_mirrors: bool) -> None
 def test_what_cannot_be_called_is_refused(wrong: Any) -> None:
     with pytest.raises(PluginError, match="transform 'mine' must return a Transform; it"):
         built(wrong)
+
+
+def test_a_plain_callable_is_taken_for_a_mirror_only_if_it_says_so() -> None:
+    """The cache keeps the trunk's output of mirrored images, and of no other augmentation."""
+    assert not CallableTransform(lambda image: image).only_mirrors
+    assert CallableTransform(lambda image: image, only_mirrors=True).only_mirrors

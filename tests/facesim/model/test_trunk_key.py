@@ -61,6 +61,13 @@ def test_the_same_trunk_has_the_same_key() -> None:
     assert len(KEY) == 32
 
 
+def test_a_fingerprint_tells_weights_from_code() -> None:
+    backbone = _backbone()
+    weights, code = trunk_digest(backbone), code_digest(backbone.trunk)
+    assert Fingerprint.of_trunk(backbone) == Fingerprint(weights=weights, code=code)
+    assert Fingerprint.of(backbone.trunk).code == code
+
+
 def test_neither_mode_nor_memory_format_nor_tail_matters() -> None:
     backbone = _backbone().train().to(memory_format=torch.channels_last)
     backbone.tail = nn.Linear(4, 4)

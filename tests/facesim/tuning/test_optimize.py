@@ -143,8 +143,10 @@ def test_a_metric_in_a_file_beside_the_experiment_steers_a_search(
 
 
 def test_there_must_be_a_study_to_resume(write_search: Callable[..., Path]) -> None:
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     with pytest.raises(FacesimError, match="there is no study 'tiny' to resume"):
         optimize(asked(write_search(), resume=True), Heard(), Processes())
+    assert optuna.logging.get_verbosity() == optuna.logging.ERROR  # the table is enough
 
 
 def test_an_experiment_without_a_search_is_told_so(write_search: Callable[..., Path]) -> None:
