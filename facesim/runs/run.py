@@ -133,10 +133,10 @@ class Run:
         file = self.path / RunFile.EXPERIMENT
         return with_pairs_of_seed(load_run_experiment(file, trust=self.trust))
 
-    @cached_property
+    @property
     def recorded(self) -> Experiment:
         """The resolved experiment, to be shown and compared: no plugin file is imported for it."""
-        return with_pairs_of_seed(self._written)
+        return self.experiment if "experiment" in vars(self) else self._recorded
 
     @cached_property
     def components(self) -> RunComponents:
@@ -281,6 +281,10 @@ class Run:
                 instance without one of its plugins.
         """
         return read_run(self.directory, self.recorded, name, self.tables)
+
+    @cached_property
+    def _recorded(self) -> Experiment:
+        return with_pairs_of_seed(self._written)
 
     @cached_property
     def _written(self) -> Experiment:

@@ -56,6 +56,7 @@ def test_a_run_with_its_evaluation_and_its_report(
     built: Counter[str], tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = count_calls(monkeypatch, loading, "read_with_bases")
+    parsed_again = count_calls(monkeypatch, loading, "read_source")
     digests = count_calls(monkeypatch, TableDigests, "__init__")
     data = [
         f"--set=data.{split}={{name: counted, split: {split}, first: {first}, root: {tmp_path}}}"
@@ -71,3 +72,4 @@ def test_a_run_with_its_evaluation_and_its_report(
     assert built == {"train": 1, "val": 1, "test": 1}
     assert len(digests) == 3
     assert len(parsed) == 1
+    assert parsed_again == []

@@ -18,7 +18,7 @@ EVIL = """
 from pathlib import Path
 Path({mark!r}).touch()
 
-from facesim import Metric, Protocol, metrics, protocols, ProtocolReport
+from facesim import Metric, Protocol, datasets, metrics, protocols, ProtocolReport
 from facesim.page import Card, Section, Table, Text
 import facesim_plugins.protocols.pairs as pairs
 
@@ -30,6 +30,13 @@ class HalfError(Metric):
 
     def value(self, roc, threshold):
         return 0.25 + 0.5 * len(roc) / 1e9
+
+
+@datasets("own_faces")
+def own_faces():
+    return datasets.spec(
+        "synthetic_faces", identities=4, images_per_identity=4, first_identity=12, size=24
+    ).build()
 
 
 @protocols("told_pairs")
@@ -92,7 +99,7 @@ def own(tmp_path: Path, tiny_file: Path, mark: Path) -> Path:
     file = tmp_path / "own.yaml"
     file.write_text(
         f"extends: {tiny_file}\nname: own\nplugins: [./plugin.py]\n"
-        "train: {epochs: 1}\n"
+        "train: {epochs: 1}\ndata: {test: own_faces}\n"
         "evaluate: {metrics: [accuracy, half_error], protocol: told_pairs, baselines: false}\n"
     )
     return file
@@ -125,6 +132,7 @@ def test_report_and_compare_import_no_plugin_file_and_show_what_the_run_stored(
     assert "<dt>Told pairs</dt>" in text
     assert "Told &lt;here&gt;" in text
     assert "told_pairs" in text
+    assert "own_faces&#39; comes from a plugin file, which is not imported here" in text
     shutil.copytree(foreign, tmp_path / "again")
     code, output, _ = facesim("compare", foreign, tmp_path / "again", "--out", "page.html")
     assert code == 0
