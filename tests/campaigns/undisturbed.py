@@ -181,7 +181,7 @@ def leftovers(folder: Path) -> Iterator[Finding]:
 def age_leftovers(folder: Path, seconds: float = 7200.0) -> None:
     """Make temporary files look old: the next start clears those that no process can be writing."""
     for path in [*folder.rglob(".*.tmp")]:
-        if path.stat().st_nlink == 1:  # not another name of a checkpoint
+        if path.is_dir() or path.stat().st_nlink == 1:  # not another name of a checkpoint
             changed = path.stat().st_mtime - seconds
             os.utime(path, (changed, changed))
 
