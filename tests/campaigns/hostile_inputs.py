@@ -235,7 +235,7 @@ def state_of(folder: Path) -> dict[str, tuple[int, int]]:
 class HostileInputs(Campaign):
     """Mutated and hand-made experiments, tables, lists, images, names, runs and arguments."""
 
-    sample = 16
+    sample = 12
     long = 1000
 
     def prepare(self, folder: Path) -> None:
