@@ -22,7 +22,7 @@ from tests.campaigns.tiny_searches import (
     search_command,
     search_differences,
     share_forkserver,
-    start_helpers,
+    start_forkserver,
     undisturbed_search,
 )
 
@@ -41,7 +41,7 @@ class CorruptedStudies(Campaign):
     def prepare(self, folder: Path) -> None:
         """Start the helper before this process has further threads."""
         self._prepared = folder
-        start_helpers(folder)
+        start_forkserver()
         import_what_runs_need()
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:

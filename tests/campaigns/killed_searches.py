@@ -17,7 +17,8 @@ from tests.campaigns.tiny_searches import (
     search_command,
     search_differences,
     share_forkserver,
-    start_helpers,
+    start_forkserver,
+    start_server,
     undisturbed_search,
     workers_in,
     workers_left,
@@ -39,7 +40,8 @@ class KilledSearches(Campaign):
     def prepare(self, folder: Path) -> None:
         """Start the helpers before this process has further threads."""
         self._prepared = folder
-        self._server = start_helpers(folder)
+        start_forkserver()
+        self._server = start_server()
         import_what_runs_need()
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:

@@ -46,18 +46,22 @@ class Search:
     seconds: float
 
 
-def start_helpers(folder: Path) -> "Server | None":
-    """Start what all attacks share: the process that forks workers, and a database server.
+def start_forkserver() -> None:
+    """Start the process that forks the workers of all attacks: it imports torch once.
 
-    The former imports torch once, instead of once per command. Workers are its children and not
-    of their command's session; they are known by their current directory.
+    Workers are its children and not of their command's session; they are known by their current
+    directory.
     """
     forkserver.set_forkserver_preload(["facesim.tuning.workers"])
     forkserver.ensure_running()
     silence_optuna()
+
+
+def start_server() -> Server | None:
+    """Start a database server for all attacks, which ends with this process; None without one."""
     if unavailable():
         return None
-    # A folder of its own: not every folder above ``folder`` is open to the server's user.
+    # Not every folder above a campaign's own is open to the server's user.
     data = Path(tempfile.mkdtemp(prefix="facesim-postgres-"))
     server = Server(data)
     own = os.getpid()
