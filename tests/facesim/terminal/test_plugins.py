@@ -1,12 +1,14 @@
+import io
 from dataclasses import replace
 
 import pytest
 
 from facesim.console import Console
+from facesim.errors import PluginFailure
 from facesim.interfaces import REGISTRIES
 from facesim.plugin_info import PluginInfo
 from facesim.registry.signature import docstring
-from facesim.terminal.plugins import print_kind, print_plugin, rewrapped
+from facesim.terminal.plugins import print_failures, print_kind, print_plugin, rewrapped
 
 TEXT = """Bring each image nearer to its own
 identity than to any other.
@@ -83,3 +85,11 @@ def test_aliases_and_default_stand_beside_the_plugin(
     title, line, *_ = printed_kind(plugin).splitlines()
     assert (title.strip(), line.rstrip()) == ("losses", f"mine  Pull.{notes}")
     assert printed_plugin(plugin).splitlines()[0] == f"loss mine{notes}"
+
+
+def test_a_broken_module_is_one_line_however_narrow_the_terminal_is() -> None:
+    screen = io.StringIO()
+    failure = PluginFailure("acme.losses", "acme 1.0", "ImportError: " + "something " * 20)
+    print_failures(Console(file=screen, width=40), [failure])
+    (line,) = screen.getvalue().splitlines()
+    assert line.startswith("broken: acme.losses (acme 1.0): ImportError: something")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from facesim.atomic import link_file
+from facesim.atomic import begin_manifest, link_file, write_text
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.training.build import prepare
@@ -157,3 +157,21 @@ def test_a_checkpoint_that_lacks_a_part_or_has_other_types_is_named(
 def _cast(tensors: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
     name = next(iter(tensors))
     tensors[name] = tensors[name].to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("last", r"copy another checkpoint over it \(best\), or start a new run"),
+        ("best", r"delete it, copy an earlier checkpoint over last\.pt and resume, or start"),
+    ],
+)
+def test_a_damaged_checkpoint_says_what_can_still_be_done(
+    name: str, remedy: str, tmp_path: Path
+) -> None:
+    begin_manifest(tmp_path)
+    for each in ("last", "best"):
+        write_text(tmp_path / f"{each}.pt", each)
+    (tmp_path / f"{name}.pt").write_text("damaged")
+    with pytest.raises(FacesimError, match=remedy):
+        read_checkpoint(tmp_path / f"{name}.pt")
