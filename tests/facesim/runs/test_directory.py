@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,15 @@ def test_a_run_directory_may_be_read_by_whoever_reads_the_folder_around_it(
         (tmp_path / "tiny").chmod(mode)
         path = RunDirectory.create(tmp_path, tiny).path
         assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_run_directory_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("facesim.runs.directory.begin_manifest", fail)
+    with pytest.raises(FacesimError, match=r"cannot make a run directory: No space .*; free some"):
+        RunDirectory.create(tmp_path, tiny)
+    assert list((tmp_path / tiny.name).iterdir()) == []
