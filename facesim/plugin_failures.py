@@ -67,7 +67,10 @@ def reason_of(error: BaseException) -> str:
     text = str(traceback.TracebackException.from_exception(error))
     name = type(error).__name__
     if _OF_ANOTHER_PROCESS in text:
-        text = text.rpartition(f"\n{name}: ")[2]
+        lines = text.splitlines()
+        last = max((at for at, line in enumerate(lines) if line.startswith("  File ")), default=0)
+        told = (at for at in range(last, len(lines)) if not lines[at].startswith(" "))
+        return " ".join(" ".join(lines[next(told, last) :]).split())[:_MAX_REASON]
     reason = " ".join(text.split())
     return f"{name}: {reason}"[:_MAX_REASON] if reason else name
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data._utils import signal_handling
 
 from facesim.arrays import Int64Array
@@ -30,6 +30,7 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable, PairBatch
 from facesim.machine_errors import MachineError, machine_error
+from facesim.plugin_failures import reason_of
 
 
 def load_batches(
@@ -125,6 +126,10 @@ class _Images(Dataset[Tensor | FacesimError]):
         except FacesimError as error:
             # Another process does not see what an error came from.
             return error if machine_error(error) is None else MachineError(str(error))
+        except BaseException as error:
+            if get_worker_info() is None or _can_be_made_again(type(error)):
+                raise
+            raise RuntimeError(reason_of(error)).with_traceback(error.__traceback__) from None
 
     def _pixels(self, rows: Int64Array) -> Tensor:
         # numpy, because torch would start its threads to copy every single image.
@@ -140,6 +145,14 @@ class _Images(Dataset[Tensor | FacesimError]):
         except DataError as error:
             raise DataError(f"{error} (row {row} of its table)") from None
         return image if self.augmentation is None else self.augmentation(image, row)
+
+
+def _can_be_made_again(kind: type[BaseException]) -> bool:
+    """Whether torch hands an exception of a worker on, for which it calls the class with a text.
+
+    Whatever is no Exception ends the worker instead, and a class with a message is called by it.
+    """
+    return issubclass(kind, Exception) and not getattr(kind, "message", None)
 
 
 def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> Generator[Tensor]:

@@ -266,8 +266,9 @@ class FailingPlugins(Campaign):
         if ended.status != 2:
             return
         line = ended.output.rstrip("\n").rpartition("\n")[2]
-        # To guess that sizes do not fit is better advice than a line of the plugin.
-        is_placed = str(file) in line or "does not take" in line
+        # That sizes do not fit, or a factory's ValueError, says more than a line of the plugin.
+        told = line.startswith((f"{kind} 'failing' does not take", f"{kind} 'failing': "))
+        is_placed = str(file) in line or told
         if f"{kind} 'failing'" not in line or not is_placed:
             yield Finding(Fault.MESSAGE, f"it does not name the plugin and its file: {line}")
         made = list((folder / "runs").glob("*/*/environment.json")) if is_run else []

@@ -120,10 +120,24 @@ def test_a_traceback_of_another_process_is_read(file: Path) -> None:
           File "{file}", line 16, in __call__
             raise ValueError("two lines")
         ValueError: two
-        lines
+          lines
         """)
     told = describe_failure(ValueError(text))
     assert told == f"the head 'first' failed in First.__call__ ({file}:16): ValueError: two lines"
+
+
+def test_a_traceback_of_another_process_tells_the_reason_where_torch_changed_the_kind(
+    file: Path,
+) -> None:
+    text = f"""Caught UnicodeDecodeError in DataLoader worker process 0.
+Original Traceback (most recent call last):
+  File "{file}", line 16, in __call__
+    raise error
+UnicodeDecodeError: 'utf-8' codec"""
+    told = describe_failure(RuntimeError(text))
+    assert told is not None
+    assert told.endswith(": UnicodeDecodeError: 'utf-8' codec")
+    assert reason_of(RuntimeError("Original Traceback (most recent call last):"))
 
 
 def test_reasons_are_one_line_whatever_the_exception_is() -> None:

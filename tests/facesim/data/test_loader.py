@@ -174,6 +174,31 @@ def test_a_bug_in_a_transform_keeps_its_kind(table: FaceTable, workers: int) -> 
     assert not multiprocessing.active_children()
 
 
+class OddError(BaseException):
+    """No Exception, so that torch does not catch it in a worker."""
+
+
+@pytest.mark.parametrize(
+    "raised", [SystemExit(0), OddError("odd"), ExceptionGroup("several", [ValueError("one")])]
+)
+def test_what_torch_cannot_hand_on_comes_out_of_a_worker_with_its_frames(
+    table: FaceTable, raised: BaseException
+) -> None:
+    def fail_oddly(_image: Tensor) -> Tensor:
+        raise raised
+
+    augmentation = Augmentation((CallableTransform(fail_oddly),), seed=0, epoch=0)
+    with pytest.raises(RuntimeError, match="Original Traceback") as caught:
+        list(
+            load_batches(
+                table, _batches(table), PREPROCESSING, augmentation=augmentation, workers=1
+            )
+        )
+    assert "in fail_oddly" in str(caught.value)
+    assert type(raised).__name__ in str(caught.value).splitlines()[-1]
+    assert not multiprocessing.active_children()
+
+
 def _fill_shared_memory(image: Tensor) -> Tensor:
     """As if /dev/shm were full."""
 
