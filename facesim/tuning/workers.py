@@ -294,7 +294,7 @@ def _live(task: Task, words: Connection) -> None:
         with stop_on_signals() as stop, storage_errors_named(task.storage, task.folder):
             silence_optuna()
             queue = task.queue()
-            words.send(_BEGUN)
+            _tell(words, _BEGUN)
             torch.set_num_threads(threads_per_trial(queue.plan))
             work(queue, stop)
     except Stopped as stopped:
@@ -302,14 +302,19 @@ def _live(task: Task, words: Connection) -> None:
     except Exception as error:  # noqa: BLE001  the process ends here
         told, where = describe_failure(error), kept_traceback(error)
         if isinstance(error, FacesimError):
-            words.send(str(error))
+            _tell(words, str(error))
         elif machine_error(error) is not None:
-            words.send(f"{in_one_line(error)}; the same command goes on with the search")
+            _tell(words, f"{in_one_line(error)}; the same command goes on with the search")
         elif told and where:
-            words.send(f"{told}; {where}")
+            _tell(words, f"{told}; {where}")
         else:
             print(printable(traceback.format_exc()), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
+
+
+def _tell(words: Connection, text: str) -> None:
+    with suppress(BrokenPipeError):  # the parent was killed, and there is nobody to tell
+        words.send(text)
 
 
 def _stop_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from facesim.machine_errors import MachineError
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
+from facesim.tuning import workers
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.storage import (
     DIGEST,
@@ -267,6 +269,20 @@ def test_why_a_worker_failed_is_said_once_in_one_line(
 ) -> None:
     with pytest.raises(FacesimError, match=r"nowhere/study\.yaml:1:1: no such file$"):
         run_workers(Task(tmp_path / "nowhere", None), 2, StopRequest(), lambda: None)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_whose_parent_was_killed_tells_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    receiver.close()
+    process = multiprocessing.get_context("fork").Process(
+        target=workers._live, args=(Task(tmp_path, None), sender)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 1
     assert capfd.readouterr() == ("", "")
 
 
