@@ -273,7 +273,7 @@ class FailingPlugins(Campaign):
             yield Finding(Fault.MESSAGE, f"it does not name the plugin and its file: {line}")
         made = list((folder / "runs").glob("*/*/environment.json")) if is_run else []
         kept = list((folder / "runs").glob(f"*/*/{RunFile.TRACEBACK}"))
-        if made and not kept and "--traceback" not in line:
+        if made and not kept and not told and "--traceback" not in line:
             yield Finding(Fault.LOST, f"there is no traceback: {line}")
 
 
