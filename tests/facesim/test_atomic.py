@@ -96,14 +96,19 @@ def write_in_place(folder: Path, manifest: dict[str, list[str]]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
-def test_the_content_of_another_file_of_the_folder_is_accepted(folder: Path) -> None:
-    for path in (folder / "inner" / "last", folder / "inner" / "best", folder / "outer"):
+def test_the_content_of_another_file_of_the_folder_is_accepted_where_that_is_asked(
+    folder: Path,
+) -> None:
+    last = folder / "inner" / "last"
+    for path in (last, folder / "inner" / "best", folder / "outer"):
         write_text(path, path.name)
-    (folder / "inner" / "last").write_text("best")
-    require_unchanged(folder / "inner" / "last", "")
-    (folder / "inner" / "last").write_text("outer")
+    last.write_text("best")
+    require_unchanged(last, "", or_a_sibling=True)
     with pytest.raises(DataError):
-        require_unchanged(folder / "inner" / "last", "")
+        require_unchanged(last, "")
+    last.write_text("outer")
+    with pytest.raises(DataError):
+        require_unchanged(last, "", or_a_sibling=True)
 
 
 def test_a_link_is_in_the_manifest(folder: Path) -> None:

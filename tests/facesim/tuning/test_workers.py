@@ -290,10 +290,10 @@ def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
     write_search: Callable[..., Path], planned: Callable[[Path], Plan]
 ) -> None:
     plan = planned(write_search())
-    (plan.folder / "ends.py").write_text("import os\nos._exit(7)\n")
+    (plan.folder / "ends.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
     study_file = plan.folder / "study.yaml"
-    study_file.write_text(f"plugins: [./ends.py]\n{study_file.read_text()}")
-    with pytest.raises(FacesimError, match="3 workers in a row ended with 7 before they could"):
+    study_file.write_text(study_file.read_text().replace("plugins: []", "plugins: [./ends.py]"))
+    with pytest.raises(FacesimError, match="3 workers in a row ended with -9 before they could"):
         run_workers(Task(plan.folder, None), 1, StopRequest(), lambda: None)
 
 
