@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.process import current_process
 from multiprocessing.util import _exit_function  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import NoReturn
@@ -84,6 +85,8 @@ def _become_facesim(
     code = 99  # what no command exits with
     try:
         atexit._clear()
+        # The folder for sockets is of whoever needed it first; a command may have another user.
+        current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]
         os.setsid()
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (output, 1), (output, 2)):
