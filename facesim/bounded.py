@@ -44,10 +44,7 @@ def open_file(path: Path, limit: int) -> BinaryIO:
     # What takes the file's place only now is not waited for either.
     file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
     try:
-        status = os.fstat(file.fileno())
-        require_regular(status, path)
-        if status.st_size > limit:
-            raise _too_large(path, limit)
+        require_regular(os.fstat(file.fileno()), path, limit)
     except OSError:
         file.close()
         raise
@@ -79,8 +76,8 @@ def read_file(path: Path, limit: int) -> bytes:
     return content
 
 
-def require_regular(status: os.stat_result, path: Path | bytes) -> None:
-    """Raise unless it is the status of a regular file.
+def require_regular(status: os.stat_result, path: Path | bytes, limit: int | None = None) -> None:
+    """Raise unless it is the status of a regular file, of at most ``limit`` bytes if there is one.
 
     Raises:
         OSError: its ``strerror`` says what it is.
@@ -89,9 +86,10 @@ def require_regular(status: os.stat_result, path: Path | bytes) -> None:
     if kind != stat.S_IFREG:
         what = _KINDS.get(kind, "something else")
         raise OSError(errno.EINVAL, f"it is {what}, not a file", os.fsdecode(path))
+    if limit is not None and status.st_size > limit:
+        raise _too_large(path, limit)
 
 
-def _too_large(path: Path, limit: int) -> OSError:
-    return OSError(
-        errno.EOVERFLOW, f"it has more than {limit:,} bytes, which are the most", str(path)
-    )
+def _too_large(path: Path | bytes, limit: int) -> OSError:
+    said = f"it has more than {limit:,} bytes, which are the most"
+    return OSError(errno.EOVERFLOW, said, os.fsdecode(path))

@@ -1,6 +1,5 @@
 """Content digests of image files, cached for as long as a file is unchanged."""
 
-import errno
 import hashlib
 import os
 import signal
@@ -176,7 +175,7 @@ def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[CachedDigest, bool]:
     try:
         # As open_file() and in its order, but a Path and a buffer would double the time.
         before = os.stat(path)  # noqa: PTH116
-        require_regular(before, path)
+        require_regular(before, path, MAX_FILE_BYTES)
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             digest = _digest(_content(descriptor, before.st_size))
@@ -193,8 +192,6 @@ def _read(folder_and_name: tuple[bytes, bytes]) -> tuple[CachedDigest, bool]:
 
 def _content(descriptor: int, size: int) -> bytes:
     """What is left to read of a file that should have ``size`` bytes."""
-    if size > MAX_FILE_BYTES:
-        raise OSError(errno.EFBIG, f"it has more than {MAX_FILE_BYTES:,} bytes, which are the most")
     parts = []
     left = size
     while left and (part := os.read(descriptor, left)):
