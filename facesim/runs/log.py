@@ -14,6 +14,7 @@ from facesim.bounded import JSON_BYTES, read_file
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Tracker
 from facesim.machine_errors import in_words
+from facesim.runs.directory import RunFile
 
 _RENAMED = {"far": "fmr"}
 
@@ -50,8 +51,7 @@ class RunLog:
         self._file = path.open("ab", buffering=0)
         self._trackers = trackers
         content = path.read_bytes()
-        require_kept(path, content, keep_bytes, keep_sha256)
-        self.lost_bytes = max(keep_bytes - len(content), 0)
+        self.lost_bytes = lost_bytes(path, content, keep_bytes, keep_sha256)
         kept = content[: keep_bytes if not self.lost_bytes else _whole_lines(content)]
         os.truncate(path, len(kept))
         self._sha256 = hashlib.sha256(kept)
@@ -149,8 +149,10 @@ def read_log(path: Path) -> TrainingLog | None:
     )
 
 
-def require_kept(path: Path, content: bytes, keep_bytes: int, keep_sha256: str) -> None:
-    """Check what a checkpoint's run had logged; a log that is shorter is not looked at.
+def lost_bytes(path: Path, content: bytes, keep_bytes: int, keep_sha256: str) -> int:
+    """Check what a run had logged up to a checkpoint; returns how many bytes of it are missing.
+
+    Of a log that is shorter, what is there is not looked at.
 
     Args:
         path: of the log.
@@ -161,9 +163,19 @@ def require_kept(path: Path, content: bytes, keep_bytes: int, keep_sha256: str) 
     Raises:
         DataError: they are others.
     """
-    there = keep_sha256 and len(content) >= keep_bytes
-    if there and hashlib.sha256(content[:keep_bytes]).hexdigest() != keep_sha256:
+    lost = max(keep_bytes - len(content), 0)
+    kept = hashlib.sha256(content[:keep_bytes]).hexdigest()
+    if keep_sha256 and not lost and kept != keep_sha256:
         raise DataError(f"{path}: is not what facesim wrote up to the last checkpoint; {_REMEDY}")
+    return lost
+
+
+def loss_of_entries(count: int) -> str:
+    """The sentence that says that a log lacks so many bytes of what a checkpoint says."""
+    return (
+        f"{RunFile.LOG} is {count} bytes shorter than the last checkpoint says: "
+        "its last entries are lost; weights and metrics do not depend on them"
+    )
 
 
 def _renamed(entry: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from facesim.console import warn_once
 from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.baselines import Baseline
@@ -25,7 +26,7 @@ from facesim.runs.directory import (
 )
 from facesim.runs.environment import Start, read_starts
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.log import TrainingLog, read_log, require_kept
+from facesim.runs.log import TrainingLog, loss_of_entries, lost_bytes, read_log
 from facesim.runs.presentation import Presentation, best_of_training, shown_metrics
 from facesim.runs.scored_pairs import (
     NamedPairs,
@@ -176,17 +177,19 @@ def read_run(
 
 
 def _checked_log(directory: RunDirectory) -> TrainingLog | None:
-    """The log; where it has no end yet, whose digest is known, up to the last checkpoint checked.
+    """The log; where it has no end, whose digest is known, checked up to the last checkpoint.
 
     Raises:
         DataError: it is damaged.
     """
     path, last = directory.path / RunFile.LOG, directory.checkpoints.last
     log = read_log(path)
-    if log is not None and log.status == "running" and last.exists():
+    if (log is None or log.status == "running") and last.exists():
         progress = read_checkpoint(last)["progress"]
-        digest = progress.get("log_sha256", "")
-        require_kept(path, path.read_bytes(), progress.get("log_bytes", 0), digest)
+        content = b"" if log is None else path.read_bytes()
+        kept = progress.get("log_bytes", 0), progress.get("log_sha256", "")
+        if lost := lost_bytes(path, content, *kept):
+            warn_once(f"{directory.path.name}: {loss_of_entries(lost)}")
     return log
 
 

@@ -13,7 +13,7 @@ from facesim.processes import Processes
 from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile, RunDirectory, RunFile
 from facesim.runs.environment import record_environment
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.log import RunLog, read_log
+from facesim.runs.log import RunLog, loss_of_entries, read_log
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import (
     Progress,
@@ -80,10 +80,7 @@ def run_session(
             directory.path / RunFile.LOG, trackers, progress.log_bytes, progress.log_sha256
         )
         if log.lost_bytes:
-            reporter.say(
-                f"{RunFile.LOG} is {log.lost_bytes} bytes shorter than the last checkpoint says: "
-                "its last entries are lost; weights and metrics do not depend on them"
-            )
+            reporter.say(loss_of_entries(log.lost_bytes))
         interruptible = InterruptibleReporter(reporter, stop)
         try:
             yield Session(progress, log, replace(processes, reporter=interruptible))

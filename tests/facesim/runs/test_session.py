@@ -283,6 +283,26 @@ def test_a_log_that_lost_lines_is_said(short: Experiment, tmp_path: Path) -> Non
     assert any("metrics.jsonl is" in line and "bytes shorter" in line for line in said.lines)
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+def test_whoever_reads_an_unfinished_log_that_lost_lines_is_told(
+    short: Experiment, tmp_path: Path, caplog: pytest.LogCaptureFixture, deleted: bool
+) -> None:
+    run = Run.begin(short, tmp_path)
+    run.train()
+    log = run.path / "metrics.jsonl"
+    unseal(log)
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))  # as after a kill
+    Run.open(run.path).read()
+    assert not caplog.messages
+    log.write_bytes(b"")
+    if deleted:
+        log.unlink()
+    Run.open(run.path).read()
+    (said,) = caplog.messages
+    assert said.startswith(f"{run.path.name}: metrics.jsonl is")
+    assert "bytes shorter than the last checkpoint says" in said
+
+
 def test_a_digit_of_an_unfinished_log_that_changed_is_noticed_by_whoever_reads_it(
     short: Experiment, tmp_path: Path
 ) -> None:
