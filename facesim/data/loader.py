@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NoReturn, TypeVar
 
 import numpy as np
@@ -256,6 +257,15 @@ def _begin_worker(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What cannot be sent would be dropped with a traceback, and waited for without end.
     multiprocessing.queues.Queue._on_queue_feeder_error = _exit_unsent  # type: ignore[attr-defined]  # noqa: SLF001
+    sys.excepthook = _print_unless_alone
+
+
+def _print_unless_alone(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print an exception of one of a worker's threads, unless the main process has been killed."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _exit_unsent(_queue: object, _error: Exception, _item: object) -> NoReturn:

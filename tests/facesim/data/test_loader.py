@@ -375,3 +375,14 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     assert [next(prefetching), next(prefetching)] == [1, 2]
     with pytest.raises(ValueError, match="the third"):
         next(prefetching)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_printed"),
+    [(ConnectionResetError(), False), (EOFError(), False), (ValueError("lost"), True)],
+)
+def test_a_worker_says_nothing_of_a_main_process_that_was_killed(
+    capsys: pytest.CaptureFixture[str], error: Exception, is_printed: bool
+) -> None:
+    loader._print_unless_alone(type(error), error, None)
+    assert ("lost" in capsys.readouterr().err) is is_printed
