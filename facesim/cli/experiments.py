@@ -25,8 +25,9 @@ def run(
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes, reporter_for
+    from facesim.processes import Processes
     from facesim.report.run_report import write_report
+    from facesim.reporters import reporter_for
     from facesim.runs.run import Run
     from facesim.terminal.results import print_result
     from facesim.training.stop import Stopped
@@ -67,7 +68,8 @@ def check(
 ) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes, reporter_for
+    from facesim.processes import Processes
+    from facesim.reporters import reporter_for
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
@@ -94,7 +96,8 @@ def lint(
 ) -> None:
     """Lint the data of an experiment; trains nothing. Exits with 1 if a finding stops a run."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes, reporter_for
+    from facesim.processes import Processes
+    from facesim.reporters import reporter_for
     from facesim.terminal.results import print_exclusion, print_lint
     from facesim.training.lint import lint_experiment
 
@@ -138,7 +141,8 @@ def optimize(
     Exits with 3 if some of the trials or trainings that were asked for came to no result. An error
     of the machine stops the search with 2; the same command goes on where it stopped.
     """
-    from facesim.processes import Processes, reporter_for
+    from facesim.processes import Processes
+    from facesim.reporters import reporter_for
     from facesim.terminal.study import print_summary, study_view
     from facesim.training.stop import Stopped
     from facesim.tuning.optimize import Request

@@ -40,7 +40,8 @@ def evaluate(
     trust: Trust = False,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
-    from facesim.processes import Processes, reporter_for
+    from facesim.processes import Processes
+    from facesim.reporters import reporter_for
     from facesim.runs.run import Run
     from facesim.terminal.results import print_result
 

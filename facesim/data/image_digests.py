@@ -23,7 +23,7 @@ from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 from facesim.machine_errors import MachineError
 from facesim.paths import cache_dir
-from facesim.processes import ignore_progress
+from facesim.reporters import ignore_progress
 
 Digests = npt.NDArray[np.uint8]
 """uint8 [N, 16], one digest per row."""

@@ -15,7 +15,7 @@ from facesim.data.image_alignment import (
     same_image,
 )
 from facesim.data.thumbnails import Thumbnails
-from facesim.processes import Advance
+from facesim.reporters import Advance
 
 Pixels = Callable[[Int64Array], Tensor]
 """Reads grey images of the rows, float32 [R, 64, 64]."""

@@ -19,7 +19,7 @@ from facesim.data.decoding import decode_image
 from facesim.data.image_digests import Digests
 from facesim.folders import make_folder
 from facesim.paths import CHECK_CACHE, cache_dir
-from facesim.processes import ignore_progress
+from facesim.reporters import ignore_progress
 
 log = logging.getLogger(__name__)
 

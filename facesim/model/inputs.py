@@ -14,7 +14,8 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import FaceTable, MiningSampler, PairBatch, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
-from facesim.processes import Processes, Reporter
+from facesim.processes import Processes
+from facesim.reporters import Reporter
 
 
 class Inputs(Protocol):

@@ -23,7 +23,7 @@ from facesim.model.feature_store import (
 )
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
-from facesim.processes import ignore_progress
+from facesim.reporters import ignore_progress
 
 _POLL_SECONDS = 0.2
 _ATTEMPTS = 3

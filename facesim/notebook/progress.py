@@ -7,7 +7,7 @@ from html import escape
 from importlib import import_module
 
 from facesim.console import Console, say
-from facesim.processes import Advance, Reporter, reporter_for
+from facesim.reporters import Advance, Reporter, reporter_for
 
 _SECONDS_BETWEEN_UPDATES = 0.2
 

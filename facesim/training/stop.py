@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from facesim.processes import Advance, Reporter
+from facesim.reporters import Advance, Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from facesim.data.near_duplicates import Candidates, find_candidates, verify_candidates
-from facesim.processes import ignore_progress
+from facesim.reporters import ignore_progress
 
 IMAGES = 20_000
 BASIC, VERIFIED = 400, 4_000

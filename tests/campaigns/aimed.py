@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import facesim.processes
-from facesim.processes import Advance, Reporter
+import facesim.reporters
+from facesim.reporters import Advance, Reporter
 
 _CHANGES = {
     "os.chmod",
@@ -77,7 +77,7 @@ def watch(on_event: Callable[[Watch], None]) -> None:
         if changes and isinstance(arguments[0], str | bytes | os.PathLike):
             event(Watch.FILES)
 
-    flush, reporter_for = os.fsync, facesim.processes.reporter_for
+    flush, reporter_for = os.fsync, facesim.reporters.reporter_for
 
     def fsync(fd: Any) -> None:
         event(Watch.FLUSH)
@@ -85,7 +85,7 @@ def watch(on_event: Callable[[Watch], None]) -> None:
         event(Watch.FLUSH)
 
     os.fsync = fsync
-    facesim.processes.reporter_for = lambda console: _Reporter(
+    facesim.reporters.reporter_for = lambda console: _Reporter(
         reporter_for(console), lambda: event(Watch.PROGRESS)
     )
     sys.addaudithook(audit)

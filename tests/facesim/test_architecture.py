@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "page",
         "seeds",
         "processes",
+        "reporters",
     ),
     ("registry",),
     ("interfaces",),

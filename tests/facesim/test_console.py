@@ -15,7 +15,7 @@ from rich.text import Text
 
 from facesim.cli import main
 from facesim.console import Console, printable, say
-from facesim.processes import PlainReporter, TerminalReporter
+from facesim.reporters import PlainReporter, TerminalReporter
 
 NASTY = "a\x1b]0;owned\x07b\x9b2Jc\rd\x08e\u202ef\udcffg\x7f\u2028"
 SHOWN = r"a\x1b]0;owned\x07b\x9b2Jc\x0dd\x08e\u202ef\xffg\x7f\u2028"

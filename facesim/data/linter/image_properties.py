@@ -15,7 +15,7 @@ from facesim.arrays import FloatArray, Int64Array
 from facesim.data.decoding import opened_image, read_image
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
-from facesim.processes import ignore_progress
+from facesim.reporters import ignore_progress
 
 _LUMA_SUM = 3688.0
 """Of the luminance quantisation table of ITU-T T.81, annex K, which is libjpeg's quality 50."""

@@ -11,7 +11,8 @@ from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
-from facesim.processes import PlainReporter, Processes
+from facesim.processes import Processes
+from facesim.reporters import PlainReporter
 from tests.facesim.data.drawn_faces import CHANGES, drawn_face
 
 

@@ -19,7 +19,8 @@ from facesim.data.near_duplicates import (
     verify_candidates,
 )
 from facesim.interfaces import FaceTable
-from facesim.processes import Processes, ignore_progress
+from facesim.processes import Processes
+from facesim.reporters import ignore_progress
 from facesim_plugins.datasets.csv import csv
 from tests.facesim.data.drawn_faces import CHANGES, drawn_face
 

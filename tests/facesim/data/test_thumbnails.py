@@ -15,7 +15,7 @@ from facesim.data.image_digests import digest_file
 from facesim.data.thumbnails import Thumbnails, are_blank, grey_image, thumbnails
 from facesim.errors import DataError
 from facesim.paths import cache_dir
-from facesim.processes import ignore_progress
+from facesim.reporters import ignore_progress
 from tests.facesim.data.drawn_faces import drawn_face
 
 

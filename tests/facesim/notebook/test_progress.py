@@ -8,7 +8,7 @@ import pytest
 
 from facesim.notebook import progress
 from facesim.notebook.progress import JupyterReporter, notebook_reporter
-from facesim.processes import PlainReporter
+from facesim.reporters import PlainReporter
 
 
 class Output:

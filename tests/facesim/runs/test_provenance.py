@@ -10,7 +10,8 @@ import pytest
 from facesim.atomic import sha256_of, write_text
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
-from facesim.processes import Processes, SilentReporter
+from facesim.processes import Processes
+from facesim.reporters import SilentReporter
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import Run
 from facesim.runs.session import own_result

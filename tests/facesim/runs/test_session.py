@@ -13,7 +13,8 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Tracker, trackers
 from facesim.model.tensor_files import save_tensors
-from facesim.processes import Processes, SilentReporter
+from facesim.processes import Processes
+from facesim.reporters import SilentReporter
 from facesim.runs.evaluation import evaluate
 from facesim.runs.run import Run
 from facesim.runs.session import run_session

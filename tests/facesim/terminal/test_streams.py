@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is
 FACESIM = f"{sys.executable} -m facesim"
 WORK = """
 from pathlib import Path
-from facesim.processes import PlainReporter
+from facesim.reporters import PlainReporter
 from facesim.terminal.streams import outlive_stdout, prepare_streams
 prepare_streams()
 outlive_stdout()

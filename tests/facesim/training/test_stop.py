@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from facesim.processes import PlainReporter, SilentReporter
+from facesim.reporters import PlainReporter, SilentReporter
 from facesim.training.stop import InterruptibleReporter, Stopped, StopRequest, stop_on_signals
 
 

@@ -14,7 +14,8 @@ import torch
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import PairSet
 from facesim.model.network import NetworkInput
-from facesim.processes import Advance, PlainReporter, Processes, SilentReporter
+from facesim.processes import Processes
+from facesim.reporters import Advance, PlainReporter, SilentReporter
 from facesim.training.build import prepare
 from facesim.training.checkpoint import (
     CheckpointFolder,

@@ -13,7 +13,8 @@ from facesim.evaluation.embedding import Embedder
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet, heads
-from facesim.processes import Processes, SilentReporter
+from facesim.processes import Processes
+from facesim.reporters import SilentReporter
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.validation import validate

@@ -18,7 +18,8 @@ from facesim.cli import main
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment, load_with_source
 from facesim.interfaces import metrics
-from facesim.processes import Processes, SilentReporter
+from facesim.processes import Processes
+from facesim.reporters import SilentReporter
 from facesim.runs.run import Run
 from facesim.tuning.optimize import Request, optimize
 from facesim.tuning.storage import IS_BASE, JOURNAL_FILE, LOST, counted, open_storage
