@@ -19,7 +19,11 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
-        """Embeddings float [B, D] of ``batch.images`` -> a scalar that is finite for any batch."""
+        """Embeddings float [B, D] of ``batch.images`` -> a scalar that is finite for any batch.
+
+        A function of the whole batch and torch's generator alone: every process computes the same,
+        and the engine takes from each the gradient of its own images.
+        """
 
     @abstractmethod
     def score(self, a: Tensor, b: Tensor) -> Tensor:

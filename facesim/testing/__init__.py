@@ -13,9 +13,22 @@ from typing import Any
 
 from facesim.interfaces import KINDS
 from facesim.registry import Spec
-from facesim.testing.contract import Contract, ContractBrokenError, Promise, Violation
+from facesim.testing.contract import (
+    CheckImpossibleError,
+    Contract,
+    ContractBrokenError,
+    Promise,
+    Violation,
+)
 
-__all__ = ["CONTRACTS", "ContractBrokenError", "Promise", "Violation", "check_plugin"]
+__all__ = [
+    "CONTRACTS",
+    "CheckImpossibleError",
+    "ContractBrokenError",
+    "Promise",
+    "Violation",
+    "check_plugin",
+]
 
 CONTRACTS: dict[str, Contract[Any]] = {kind.name: resolve_name(kind.contract) for kind in KINDS}
 """The contract of each kind, by its singular."""
@@ -26,5 +39,6 @@ def check_plugin(spec: Spec[Any]) -> None:
 
     Raises:
         ContractBrokenError: with the observation and a hint for each broken promise.
+        CheckImpossibleError: a promise cannot be checked in this process.
     """
     CONTRACTS[spec.plugin.kind].check(spec)

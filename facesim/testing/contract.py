@@ -52,6 +52,10 @@ class ContractBrokenError(FacesimError):
         self.broken = tuple(broken)
 
 
+class CheckImpossibleError(FacesimError):
+    """A promise cannot be checked in this process, whatever the plugin does."""
+
+
 @dataclass(frozen=True)
 class Promise:
     """One promise of a kind.
@@ -76,9 +80,14 @@ class Promise:
 
         An exception of the plugin breaks the promise. Torch's global generator is seeded for the
         check and restored afterwards.
+
+        Raises:
+            CheckImpossibleError: the promise cannot be checked in this process.
         """
         try:
             self._check(spec)
+        except CheckImpossibleError:
+            raise
         except _ViolationError as observed:
             return self._broken(spec, str(observed))
         except Exception as error:  # noqa: BLE001  third-party code may raise anything
@@ -90,9 +99,12 @@ class Promise:
 
         Raises:
             ContractBrokenError: it is broken; an exception of the plugin is the error's cause.
+            CheckImpossibleError: it cannot be checked in this process.
         """
         try:
             self._check(spec)
+        except CheckImpossibleError:
+            raise
         except _ViolationError as observed:
             raise ContractBrokenError([self._broken(spec, str(observed))]) from None
         except Exception as error:
@@ -137,6 +149,7 @@ class Contract(Generic[T]):
 
         Raises:
             ContractBrokenError: with all that are broken.
+            CheckImpossibleError: a promise cannot be checked in this process.
         """
         found = [promise.broken_by(spec) for promise in self.promises]
         broken = [one for one in found if one is not None]

@@ -1,5 +1,7 @@
 """Contract of losses."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,11 @@ from facesim.testing.pair_batches import (
     batch_of,
     reordered_pairs,
     reversed_images,
+)
+from facesim.testing.process_group import (
+    EMBEDDINGS,
+    difference_of_outcomes,
+    require_same_on_every_process,
 )
 
 DIM, IDENTITIES = 8, 4
@@ -127,6 +134,26 @@ def half_precision_gives_nearly_the_same(spec: Spec[Loss]) -> None:
     require(not observed, f"in bfloat16 {observed}")
 
 
+@LOSS.promise(hint="draw from torch's generator, which the engine seeds for each step")
+def same_batch_has_the_same_loss(spec: Spec[Loss]) -> None:
+    """With torch's generator in the same state, a batch has the same loss, bit for bit."""
+    for composition, batch in _SHARED_OUT.items():
+        observed = difference_of_outcomes(_outcome(spec, batch), _outcome(spec, batch))
+        require(not observed, f"with {composition}, the second time {observed}")
+
+
+@LOSS.promise(
+    hint="the loss gets the whole batch on every process: compute it from all embeddings, as if "
+    "there were one process. Do not gather, do not multiply or divide by the number of processes, "
+    "do not detach the embeddings of others, draw nothing by rank; the engine takes from each "
+    "process the gradient of its own shards"
+)
+def gradient_over_shards_is_that_of_the_whole_batch(spec: Spec[Loss]) -> None:
+    """Its gradient over the shards of several processes equals that over the whole batch."""
+    for composition, batch in _SHARED_OUT.items():
+        require_same_on_every_process(partial(_outcome, spec, batch), composition)
+
+
 @LOSS.promise(hint=REGISTER)
 def every_tensor_is_registered(spec: Spec[Loss]) -> None:
     """Every tensor that it keeps is a parameter or a buffer, and so moves to a GPU with it."""
@@ -197,6 +224,30 @@ def equal_faces_cost_at_least_the_chance_loss(spec: Spec[Loss]) -> None:
                 f"with {composition} and equal embeddings the loss is {value:.4g}, and the chance "
                 f"loss {chance:.4g}",
             )
+
+
+_SHARED_OUT = {
+    "every pair of 12 images": batch_of([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]),
+    **COMPOSITIONS,
+}
+
+
+def _outcome(spec: Spec[Loss], batch: PairBatch) -> dict[str, Tensor]:
+    """All that a new loss, in a training step and afterwards, makes of a batch."""
+    torch.manual_seed(0)
+    loss, embeddings = _build(spec), _embeddings(batch)
+    a, b = torch.randn(2, 20, DIM)
+    value = loss(embeddings, batch)
+    torch.autograd.backward(value)
+    leaves = {EMBEDDINGS: embeddings, **dict(loss.named_parameters())}
+    return {
+        "the loss": value.detach(),
+        **{
+            f"the gradient of {name}": it.grad for name, it in leaves.items() if it.grad is not None
+        },
+        **{f"{name}, after a step,": kept for name, kept in loss.state_dict().items()},
+        "the score": loss.eval().score(a, b).detach(),
+    }
 
 
 def _build(spec: Spec[Loss]) -> Loss:

@@ -1,6 +1,7 @@
 """Contract of samplers."""
 
 import time
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -13,6 +14,7 @@ from facesim.interfaces import MiningSampler, PairBatch, Sampler
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import through_a_file
+from facesim.testing.process_group import require_same_on_every_process
 
 BATCH_SIZE, SEED = 16, 5
 
@@ -215,6 +217,17 @@ def mined_batches_are_valid(spec: Spec[Sampler]) -> None:
             require(not itself, f"{what}: a mined pair holds one image twice")
 
 
+@SAMPLER.promise(
+    hint="every process draws the same global batches from (seed, epoch), and mines from all "
+    "embeddings; the engine cuts a batch into the shards of the processes, so take no share by "
+    "rank and call no collective"
+)
+def every_process_draws_the_same_batches(spec: Spec[Sampler]) -> None:
+    """Each of several processes draws all batches, and mines the same, as one process does."""
+    for what, identities in TABLES.items():
+        require_same_on_every_process(partial(_drawn, spec, identities), what)
+
+
 def require_true_labels(batch: PairBatch, identities: Int64Array, what: str) -> None:
     """Require that a batch's identities and labels are those of the table."""
     images = batch.images.numpy()
@@ -236,6 +249,23 @@ def _build(spec: Spec[Sampler], identities: Int64Array, seed: int = SEED) -> Sam
 def _mining(spec: Spec[Sampler], identities: Int64Array) -> MiningSampler | None:
     sampler = _build(spec, identities)
     return sampler if isinstance(sampler, MiningSampler) else None
+
+
+def _drawn(spec: Spec[Sampler], identities: Int64Array) -> dict[str, Tensor]:
+    """The batches of an epoch before mining and of the next after it, by what they are."""
+    torch.manual_seed(0)
+    sampler = _build(spec, identities)
+    drawn = {"the number of batches": torch.tensor(len(sampler))}
+    for epoch in range(2):
+        if epoch and isinstance(sampler, MiningSampler):
+            sampler.mine(torch.randn(len(identities), 4), epoch)
+        for number, batch in enumerate(sampler.batches(epoch)):
+            of = f"of batch {number} of epoch {epoch}"
+            drawn |= {
+                f"the list of images {of}": batch.images,
+                f"the list of pairs {of}": batch.pairs,
+            }
+    return drawn
 
 
 def _fields(batch: PairBatch) -> tuple[Tensor, ...]:
