@@ -1,5 +1,6 @@
 """TensorBoard tracker."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,23 @@ class TensorBoard(Tracker):
             # Only now is it known where a resumed run continues. A step's training values come
             # first: with them all of the step is logged again, and without them they stay.
             again = any(name.startswith("train.") for name in values)
+            self._wait_for_a_later_name()
             self._writer = self._open(str(self._folder), purge_step=step if again else step + 1)
             self._writer.add_text("experiment", self._experiment, step)
         for name, value in values.items():
             self._writer.add_scalar(name.replace(".", "/", 1), value, step)
         self._writer.flush()  # a run that is killed resumes after these steps, not before
+
+    def _wait_for_a_later_name(self) -> None:
+        """Wait until this second has passed, if a file was created in it.
+
+        TensorBoard reads files in the order of their names, which hold the second and the process:
+        of two starts within one second the later one might be read first.
+        """
+        names = [path.name for path in self._folder.glob("events.out.tfevents.*")]
+        seconds = [int(name.split(".")[3]) for name in names if name.split(".")[3].isdecimal()]
+        if int(time.time()) in seconds:
+            time.sleep(1 - time.time() % 1)
 
     def finish(self, status: str) -> None:
         """Close the files; ``status`` is in the run's own log."""

@@ -48,6 +48,21 @@ def test_a_resumed_run_shows_no_step_twice(tmp_path: Path, monkeypatch: pytest.M
     assert scalars(tmp_path, "train/loss") == [(0, 0), (10, 10), (20, 20.5), (30, 30.5), (40, 40.5)]
 
 
+def test_a_run_that_is_resumed_within_the_second_is_shown_after_what_was_killed(
+    tmp_path: Path,
+) -> None:
+    killed = start(tmp_path)
+    killed.log({"train.loss": 1.0}, 10)
+    killed.log({"train.loss": 2.0}, 20)
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    start_of_name, _process, number = file.name.rsplit(".", 2)
+    file.rename(file.with_name(f"{start_of_name}.99999999.{number}"))
+    resumed = start(tmp_path)
+    resumed.log({"train.loss": 2.5}, 20)
+    resumed.finish("finished")
+    assert scalars(tmp_path, "train/loss") == [(10, 1.0), (20, 2.5)]
+
+
 def test_a_run_that_is_resumed_after_its_training_keeps_the_last_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
