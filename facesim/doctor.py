@@ -19,6 +19,7 @@ from facesim.discovery.installed import (
     third_party_disabled,
 )
 from facesim.errors import PluginFailure
+from facesim.host import HostStatus, examine_host
 from facesim.interfaces import REGISTRIES
 from facesim.model.devices import available_devices, describe_device
 from facesim.paths import cache_dir
@@ -72,6 +73,7 @@ class EnvironmentStatus:
         versions: of facesim, python, torch and torchvision.
         platform: operating system and architecture.
         devices: a description of each device that an experiment may name.
+        host: what several processes would use.
         extras: the optional extras, in the order of pyproject.toml.
         cache: the cache folder.
     """
@@ -79,6 +81,7 @@ class EnvironmentStatus:
     versions: dict[str, str]
     platform: str
     devices: tuple[str, ...]
+    host: HostStatus
     extras: tuple[Extra, ...]
     cache: CacheFolder
 
@@ -99,6 +102,7 @@ def examine_environment() -> EnvironmentStatus:
         },
         platform=platform.platform(),
         devices=tuple(describe_device(device) for device in available_devices()),
+        host=examine_host(),
         extras=optional_extras(),
         cache=examine_cache(cache_dir()),
     )

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "bounded",
         "console",
         "csv_cells",
+        "host",
         "json_files",
         "page",
         "seeds",

@@ -1,4 +1,5 @@
 import platform
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from facesim.doctor import (
     optional_extras,
 )
 from facesim.errors import PluginFailure
+from facesim.host import HostStatus
+
+HOST = HostStatus(2, None, ("gloo",), "node-1", (), (), (), {}, problems=("no address",))
 
 
 @pytest.fixture
@@ -37,6 +41,7 @@ def test_the_environment_of_this_process_is_described() -> None:
     assert status.versions["torchvision"] != "not installed"
     assert status.devices[0] == f"cpu ({torch.get_num_threads()} threads)"
     assert len(status.devices) >= 1 + torch.cuda.device_count()
+    assert status.host.name == socket.gethostname()
     assert {"timm", "onnx", "celeba"} <= {extra.name for extra in status.extras}
 
 
@@ -90,13 +95,13 @@ def test_a_file_where_the_cache_should_be_is_a_problem(below: str, tmp_path: Pat
     cache = examine_cache(file / below)
 
     assert cache.problem == f"cannot write in {file}: Not a directory"
-    assert not EnvironmentStatus({}, "", (), (), cache).ok
+    assert not EnvironmentStatus({}, "", (), HOST, (), cache).ok
 
 
-def test_a_missing_extra_is_nothing_wrong() -> None:
+def test_a_missing_extra_and_a_host_that_others_cannot_reach_are_nothing_wrong() -> None:
     extras = (Extra("timm", {"timm": None}),)
     cache = CacheFolder(Path("cache"), 0, 0, None)
-    assert EnvironmentStatus({}, "", (), extras, cache).ok
+    assert EnvironmentStatus({}, "", (), HOST, extras, cache).ok
 
 
 FAILURE = PluginFailure("acme", "acme 1.2", "no such module")

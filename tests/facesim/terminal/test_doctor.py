@@ -6,6 +6,7 @@ from pathlib import Path
 from facesim.console import Console
 from facesim.doctor import CacheFolder, DistributionStatus, EnvironmentStatus, Extra
 from facesim.errors import PluginFailure
+from facesim.host import HostStatus, Interface
 from facesim.terminal.doctor import print_distributions, print_environment
 
 CACHE = CacheFolder(Path("/cache"), 1_234_000, 5_600_000_000, None)
@@ -13,12 +14,22 @@ EXTRAS = (
     Extra("onnx", {"onnx": "1.16", "onnxruntime": "1.18"}),
     Extra("half", {"there": "1.0", "gone": None}),
 )
+HOST = HostStatus(
+    cores=8,
+    threads=None,
+    backends=("gloo", "nccl"),
+    name="node-1",
+    addresses=("192.0.2.2", "192.0.2.3"),
+    gloo=(Interface("eth0", "192.0.2.2"),),
+    nccl=(Interface("eth0", "192.0.2.2"), Interface("ib0")),
+    torchrun={},
+    problems=(),
+)
 
 
-def printed_environment(cache: CacheFolder) -> list[str]:
-    status = EnvironmentStatus(
-        {"facesim": "0.1.0", "torch": "2.6.0"}, "Linux", ("cpu", "cuda:0"), EXTRAS, cache
-    )
+def printed_environment(cache: CacheFolder, host: HostStatus = HOST) -> list[str]:
+    versions = {"facesim": "0.1.0", "torch": "2.6.0"}
+    status = EnvironmentStatus(versions, "Linux", ("cpu", "cuda:0"), host, EXTRAS, cache)
     console = Console(file=(file := io.StringIO()), width=40)
     print_environment(console, status)
     return file.getvalue().splitlines()
@@ -30,10 +41,30 @@ def test_the_environment_is_a_line_for_each_part() -> None:
         "  versions: facesim 0.1.0, torch 2.6.0",
         "  platform: Linux",
         "  devices: cpu, cuda:0",
+        "  processes: 8 CPU cores; 1 thread each under torchrun (OMP_NUM_THREADS is not set)",
+        "  backends: gloo, nccl",
+        "  host: node-1 (192.0.2.2, 192.0.2.3)",
+        "  gloo binds to: 192.0.2.2 (eth0)",
+        "  nccl chooses from: 192.0.2.2 (eth0), ib0",
+        "  torchrun: has not started this process",
         "  extra onnx: onnx 1.16, onnxruntime 1.18",
         "  extra half: not installed (gone missing)",
         "  cache: /cache (1.2 MB; 5.6 GB free on its disk)",
     ]
+
+
+def test_a_process_of_torchrun_s_on_a_host_that_others_cannot_reach() -> None:
+    host = HostStatus(
+        2, "4", (), "node-1", (), (), (), {"RANK": "1", "WORLD_SIZE": "2"}, ("set it", "and that")
+    )
+    lines = printed_environment(CACHE, host)
+    assert lines[4:8] == [
+        "  processes: 2 CPU cores; 4 threads each (OMP_NUM_THREADS)",
+        "  backends: none, as this torch is without torch.distributed",
+        "  host: node-1 (no address)",
+        "  torchrun: RANK=1, WORLD_SIZE=2",
+    ]
+    assert lines[-2:] == ["  set it", "  and that"]
 
 
 def test_a_cache_that_is_not_writable_says_why_and_what_to_do() -> None:
