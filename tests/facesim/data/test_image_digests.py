@@ -1,5 +1,6 @@
 """Content digests of images: right after every change, and cheap where nothing changed."""
 
+import errno
 import hashlib
 import logging
 import multiprocessing
@@ -68,9 +69,9 @@ def _reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     names: list[bytes] = []
     original = module._read
 
-    def counting(folder_and_name: tuple[bytes, bytes]) -> object:
+    def counting(folder_and_name: tuple[bytes, bytes], *opened: Any) -> object:
         names.append(folder_and_name[1])
-        return original(folder_and_name)
+        return original(folder_and_name, *opened)
 
     monkeypatch.setattr(module, "_read", counting)
     return names
@@ -113,6 +114,46 @@ def test_rows_in_any_order_and_folder_get_theirs(
     assert _digests(shuffled) == _expected(shuffled)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no advice")
+def test_the_disk_is_told_of_the_next_files_before_the_first_is_read(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    advise, read = os.posix_fadvise, module._content
+
+    def advise_and_note(*arguments: int) -> None:
+        done.append("asked")
+        advise(*arguments)
+
+    def read_and_note(descriptor: int, size: int) -> bytes:
+        done.append("read")
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "posix_fadvise", advise_and_note)
+    monkeypatch.setattr(module, "_content", read_and_note)
+    assert _digests(table) == _expected(table)
+    assert done == ["asked"] * 4 + ["read"] * 4
+
+
+def test_a_file_system_that_takes_no_advice_is_read(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ESPIPE, "Illegal seek")
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse, raising=False)
+    assert _digests(table) == _expected(table)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nothing lists the open files")
+def test_a_file_that_cannot_be_read_leaves_none_open(table: FaceTable) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    table.path(3).unlink()
+    with pytest.raises(DataError, match=r"er/d\.jpg: cannot be read: No such file"):
+        image_digests(table)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 @pytest.fixture
 def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WORTH_PROCESSES", 1)
@@ -143,7 +184,7 @@ def test_a_file_that_another_process_cannot_read_is_named(table: FaceTable) -> N
 def test_a_killed_process_is_an_error_of_the_machine(
     table: FaceTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_read", lambda file: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(module, "_open", lambda path: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(MachineError, match="a process that reads images was killed"):
         image_digests(table)
 
