@@ -224,7 +224,6 @@ def _write(path: Path, table: pd.DataFrame) -> SplitFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         cells = table.assign(img=guarded_all(table["img"].to_numpy(dtype=object)))
-        cells.columns = guarded_all(table.columns.to_numpy(dtype=object))
         write_text(path, cells.to_csv(index=False, lineterminator="\n"))
     except OSError as error:
         raise FacesimError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from facesim import FacesimError, LabelledScores
-from facesim_plugins.protocols.k_fold import k_fold_accuracy
+from facesim import FacesimError, FaceTable, LabelledScores, PairSet
+from facesim_plugins.protocols.k_fold import KFold, k_fold_accuracy
 
 
 def scored(scores: npt.ArrayLike, same: npt.ArrayLike) -> LabelledScores:
@@ -45,3 +47,13 @@ def test_one_fold_is_refused() -> None:
 def test_every_pair_needs_a_fold() -> None:
     with pytest.raises(FacesimError, match="1 fold numbers for 2 pairs"):
         k_fold_accuracy(scored([0.1, 0.2], [True, False]), np.array([3]))
+
+
+@pytest.mark.parametrize(("fold", "told"), [(None, "none"), (np.array([4, 4]), "one")])
+def test_pairs_without_folds_are_refused_before_anything_is_scored(
+    fold: npt.NDArray[np.int64] | None, told: str
+) -> None:
+    table = FaceTable(Path(), np.array(["a", "b", "c"]), np.array([0, 0, 1]), np.array(["A", "B"]))
+    pairs = PairSet(np.array([[0, 1], [0, 2]]), np.array([True, False]), fold=fold)
+    with pytest.raises(FacesimError, match=f"those of test have {told}"):
+        KFold().plan(table, lambda: pairs, seed=0)

@@ -18,7 +18,11 @@ def test_what_was_sent_is_known_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"null", b"[]", b"NaN", b"\xff", b"[" * 9999, b'{"id": 3}', b'{"last": [1]}']
+    "content",
+    [
+        *(b"", b"null", b"[]", b"NaN", b"\xff", b"[" * 9999),
+        *(b'{"id": 3}', b'{"last": [1]}', b'{"last": {"loss": "3"}}', b'{"last": {"loss": true}}'),
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.json").write_bytes(content)

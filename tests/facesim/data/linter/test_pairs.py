@@ -158,6 +158,16 @@ def test_an_identity_that_most_genuine_pairs_are_of() -> None:
     assert "identity person 0 is in 55% of the genuine pairs" in found["dominant_identity"].message
 
 
+def test_an_identity_that_most_impostor_pairs_are_of() -> None:
+    others = [
+        [row(p, a), row(p, b)] for p in range(1, PEOPLE) for a in range(IMAGES) for b in range(a)
+    ]
+    impostors = [[row(0, 2), row(person, 3)] for person in range(1, 6)] + GOOD[10:14]
+    found = linted(pair_set([*others, *impostors]))
+    assert set(found) == {"dominant_identity"}
+    assert "identity person 0 is in 56% of the impostor pairs" in found["dominant_identity"].message
+
+
 def test_an_identity_in_exactly_a_quarter_of_the_pairs_does_not_dominate() -> None:
     rows = [*GOOD]
     rows[11] = [row(0, 2), row(4, 3)]  # in 4 of 16 pairs, one of them genuine

@@ -98,6 +98,21 @@ def test_a_split_of_another_kind_is_told(tmp_path: Path, what: str) -> None:
     assert any(row.startswith(told) for row in finding.rows), finding.rows
 
 
+def test_what_a_tenth_of_all_images_are_is_usual_enough_to_be_told(tmp_path: Path) -> None:
+    """One of each person's five images is a PNG in one split, of two rare kinds in the other."""
+    tables = {}
+    for name, endings in {"train": ("bmp", "webp"), "test": ("png", "png")}.items():
+        table = split(tmp_path / name, 0)
+        kept = np.flatnonzero(np.arange(len(table)) % IMAGES)
+        files = table.files[kept].astype(object)
+        for number, ending in enumerate(endings * (PEOPLE // 2)):
+            files[5 * number] = f"{number}.{ending}"
+            face(number).save(tmp_path / name / f"{number}.{ending}")
+        tables[name] = FaceTable(table.root, files, table.identities[kept], table.labels)
+    rows = linted(tables)["split_differs"].rows
+    assert "encoding: PNG RGB 0% in train, PNG RGB 20% in test" in rows
+
+
 def pairs_of(table: FaceTable) -> PairSet:
     """All genuine pairs of images 0 to 3 of each person; impostors are of images 4 and 5."""
     first = np.arange(PEOPLE) * IMAGES
