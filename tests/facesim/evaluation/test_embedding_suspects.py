@@ -148,6 +148,24 @@ def test_twins_of_training_images_in_test() -> None:
     }
 
 
+def test_of_many_twins_the_first_are_shown_and_the_rest_counted() -> None:
+    data = Data()
+    copied = np.arange(5, 24 * IMAGES, 2 * IMAGES)
+    data.images["test"][copied] = data.images["train"][copied]
+    (finding,) = data.look()["twin_images"]
+    assert finding.message.startswith("train and test share 12 images")
+    assert len(finding.images) == 10
+    assert finding.rows[-1] == "... and 2 more"
+
+
+def test_of_few_identities_nobody_is_said_to_look_like_another() -> None:
+    data = Data()
+    data.images["test"], data.labels["test"] = data.images["test"][:126], data.labels["test"][:126]
+    data.mislabel("test", 0.1)
+    assert data.look() == {}
+    assert data.asked
+
+
 def test_embeddings_that_tell_nobody_apart_are_not_asked() -> None:
     data = Data(skill=0.05)
     data.mislabel("test", 0.5)

@@ -65,5 +65,10 @@ def test_certainty_that_is_right_has_none_and_that_is_wrong_has_all() -> None:
     assert expected_calibration_error(np.array([0.0, 1.0]), same) == 1
 
 
+def test_certainty_is_in_the_bin_of_what_is_almost_certain() -> None:
+    same = np.array([False, True])
+    assert expected_calibration_error(np.array([1.0, 0.95]), same) == pytest.approx(0.95 / 2)
+
+
 def test_no_pairs_have_none() -> None:
     assert math.isnan(expected_calibration_error(np.empty(0), np.empty(0, np.bool_)))

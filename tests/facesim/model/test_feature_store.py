@@ -227,6 +227,24 @@ def test_a_chunk_that_is_cut_after_it_was_opened_is_dropped(tmp_path: Path) -> N
     assert len(store.missing(digests)) == 4
 
 
+def test_a_file_of_a_few_bytes_is_no_chunk_however_small_a_row_is(tmp_path: Path) -> None:
+    for size in range(FOOTER_BYTES + INDEX_BYTES + 8):
+        (tmp_path / "x.chunk").write_bytes(bytes(size))
+        assert len(FeatureStore(tmp_path, (1,), np.float32).missing(_digests(4))) == 4
+        assert not (tmp_path / "x.chunk").exists(), size
+
+
+def test_a_damaged_chunk_that_another_process_has_removed_is_only_dropped(tmp_path: Path) -> None:
+    _, digests = _filled(tmp_path / "store", 4)
+    stores = [FeatureStore(tmp_path / "store", SHAPE, np.float16) for _ in range(2)]
+    found = [store.locate(digests) for store in stores]
+    _flip_bit(_chunk_files(stores[0])[0], 70)
+    for store, at in zip(stores, found, strict=True):
+        with pytest.raises(MissingFeaturesError):
+            store.read(at)
+    assert stores[1].verify().unreadable == ()
+
+
 def test_a_chunk_of_another_shape_is_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "x.chunk"
     write_chunk(path, _digests(4), np.zeros((4, 6), np.float16))

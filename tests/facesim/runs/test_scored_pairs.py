@@ -15,6 +15,7 @@ from facesim.runs.scored_pairs import (
     NamedPairs,
     ScoredImages,
     read_scored_pairs,
+    shared_pairs,
     write_scored_pairs,
 )
 
@@ -95,6 +96,13 @@ def test_format_1_names_no_identities_and_a_fold_is_left_out(tmp_path: Path) -> 
     assert pairs.probabilities is None
     assert pairs.identities is None
     assert ScoredImages.find(pairs, TABLE).rows.tolist() == [[0, 1], [2, 0]]
+
+
+def test_pairs_are_the_same_whichever_side_an_image_is_on(tmp_path: Path) -> None:
+    here = written(tmp_path, (0, 1), (2, 0), (3, 2), same=[True, False, False])
+    there = written(tmp_path, (0, 2), (1, 0), (3, 1), same=[False, True, False])
+    shared = shared_pairs(here, there)
+    assert [pairs.scores.tolist() for pairs in shared] == [[0, 0.5], [0.5, 0]]
 
 
 def test_no_file_is_no_pairs(tmp_path: Path) -> None:

@@ -205,3 +205,10 @@ def test_chance_follows_the_seed_of_the_evaluation_and_the_split() -> None:
     trained.experiment = experiment
     chance = next(baseline_systems(trained, val))  # type: ignore[arg-type]
     assert (chance.val, chance.test) == (Chance(3, "val"), Chance(3, "test"))
+
+
+def test_chance_embeds_an_image_alike_wherever_it_stands() -> None:
+    embeddings = Chance(0, "test").embed(np.array([3, 0, 3]))
+    assert embeddings.shape == (3, 16)
+    assert torch.equal(embeddings[0], embeddings[2])
+    assert not torch.equal(embeddings[0], embeddings[1])

@@ -185,6 +185,19 @@ def test_periodic_checkpoints_are_named_and_only_the_newest_kept(
     assert names == {"last", "best", f"tiny-{last - 2}", f"tiny-{last}"}
 
 
+def test_a_periodic_checkpoint_is_named_by_the_epoch_that_it_is_in(
+    train: Callable[..., Trainer],
+) -> None:
+    trainer = train(
+        "train.checkpoint_every=1",
+        "train.keep_checkpoints=100",
+        "train.checkpoint_name='{epoch}-{step}'",
+    )
+    names = {path.stem for path in trainer.checkpoints.path.glob("*-*.pt")}
+    steps = steps_of(trainer)
+    assert names == {f"{1 + step // steps}-{step + 1}" for step in range(3 * steps)}
+
+
 def test_without_epochs_the_network_is_kept_as_it_was_built(train: Callable[..., Trainer]) -> None:
     trainer = train("train.epochs=0")
     saved = read_checkpoint(trainer.checkpoints.best)
@@ -311,3 +324,5 @@ def test_an_epoch_is_reported_with_its_headline_metrics(
     trainer_of("train.epochs=1", processes=Processes(PlainReporter())).train()
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "val " in each]
     assert re.match(r"epoch 1/1: val accuracy \d\.\d{4}, .*loss \d\.\d{4} \(best so far\)", line)
+    shown = [each.split()[0] for each in line.removeprefix("epoch 1/1: val ").split(", ")]
+    assert shown == ["accuracy", "eer", "roc_auc", "loss"]
