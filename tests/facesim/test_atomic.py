@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from facesim.atomic import (
     MANIFEST,
     begin_manifest,
     link_file,
+    remove_leftovers,
     replacing,
     require_unchanged,
     settle_manifest,
@@ -232,3 +234,13 @@ def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "device").is_symlink()
     assert set(tmp_path.iterdir()) == before
+
+
+def test_only_leftovers_of_some_age_are_removed(tmp_path: Path) -> None:
+    for name, age in {".old.1.tmp": 120, ".new.2.tmp": 0, "kept.tmp": 120, ".kept": 120}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    remove_leftovers(tmp_path, older_than=60)
+    assert {path.name for path in tmp_path.iterdir()} == {".new.2.tmp", "kept.tmp", ".kept"}
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.tmp", ".kept"}

@@ -3,7 +3,7 @@
 import pytest
 
 from facesim import FacesimError, PluginError
-from facesim.errors import did_you_mean, nearest
+from facesim.errors import PluginFailure, did_you_mean, nearest
 
 LOSSES = ["arcface", "contrastive", "cosface", "learned", "multi_similarity"]
 
@@ -40,3 +40,9 @@ def test_names_keep_their_case() -> None:
 
 def test_a_plugin_error_is_a_facesim_error() -> None:
     assert issubclass(PluginError, FacesimError)
+
+
+def test_what_was_refused_is_not_said_to_have_failed() -> None:
+    tried, refused = (PluginFailure("m", "o", "why", attempted=each) for each in (True, False))
+    assert "failed" in str(tried)
+    assert "failed" not in str(refused)

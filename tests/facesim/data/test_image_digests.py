@@ -16,6 +16,7 @@ import pytest
 
 from facesim.console import warn_once
 from facesim.data import image_digests as module
+from facesim.data.digest_cache import DigestCache
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
@@ -442,3 +443,13 @@ def test_a_full_disk_costs_the_cache_alone(
         assert _digests(table) == _expected(table)
     assert len(caplog.records) == 1
     assert "database or disk is full; every command reads all images again" in caplog.text
+
+
+def test_a_group_that_shares_the_folder_may_write_the_database(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2775)
+    database = tmp_path / "digests.sqlite"
+    DigestCache(database).get_many([])
+    assert database.stat().st_mode & 0o060 == 0o060
+    database.chmod(0o600)
+    DigestCache(database).get_many([])
+    assert database.stat().st_mode & 0o777 == 0o600  # as its owner wants it

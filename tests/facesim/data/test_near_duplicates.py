@@ -100,6 +100,15 @@ def test_only_the_first_images_are_compared_where_that_is_asked() -> None:
     assert len(find_candidates(small, ignore_progress, 0).rows) == 0
 
 
+def test_how_bright_images_are_changes_no_candidate() -> None:
+    copies = [changed(FACES[row]) for changed in CHANGES.values() for row in CHANGED]
+    dark = squeezed([*FACES, *copies], 32) // 2
+    before, after = (find_candidates(dark + np.uint8(more), ignore_progress) for more in (0, 100))
+    assert len(before.rows) > len(copies)
+    np.testing.assert_array_equal(after.rows, before.rows)
+    np.testing.assert_array_equal(after.mirrored, before.mirrored)
+
+
 def test_progress_comes_to_every_image_and_candidate() -> None:
     small = squeezed(FACES, 32)
     compared: list[int] = []

@@ -124,3 +124,11 @@ def test_formulas_and_odd_names_are_read_back(tmp_path: Path) -> None:
     assert "train,'=1+1.jpg,'@reason\n" in text
     found = read_exclusion(tmp_path / "leaks.csv")
     assert (*found["train"], *found["val"]) == tuple(image.file for image in images)
+
+
+def test_a_variable_that_is_not_set_is_all_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(WHOLE.replace("data:\n", "data:\n  exclude: ${NO_SUCH}\n"))
+    with pytest.raises(ExperimentError) as caught:
+        load_experiment(tmp_path / "e.yaml")
+    (line,) = str(caught.value).splitlines()
+    assert "NO_SUCH" in line

@@ -65,3 +65,20 @@ def test_a_repository_in_a_run_directory_is_not_asked(
     described = describe_environment(tiny, torch.device("cpu"))
     assert (described["git_commit"] is None) == is_run
     assert (tmp_path / "it-ran").exists() == (not is_run)
+
+
+@pytest.mark.parametrize("in_run", ["repository", "folder", "neither"])
+def test_a_repository_that_is_apart_from_its_folder_is_asked_if_neither_is_in_a_run_directory(
+    tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_run: str
+) -> None:
+    places = {name: tmp_path / f"of {name}" for name in ("repository", "folder")}
+    for name, place in places.items():
+        place.mkdir()
+        if name == in_run:
+            (place / "run.json").touch()
+            (place / "experiment.yaml").touch()
+    git(places["folder"], "init", f"--separate-git-dir={places['repository'] / 'git'}")
+    git(places["folder"], "commit", "--allow-empty", "-m", "first")
+    monkeypatch.chdir(places["folder"])
+    described = describe_environment(tiny, torch.device("cpu"))
+    assert (described["git_commit"] is not None) == (in_run == "neither")

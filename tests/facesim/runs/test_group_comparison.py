@@ -1,6 +1,7 @@
 """Comparison of systems with several seeds each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,31 @@ def test_two_runs_with_one_seed_are_not_paired_by_it(build_run: Build) -> None:
     found = compare_groups(*sides)
     assert (found.first.seeds, found.second.seeds) == ((1, 1), (1, 1))
     assert not found.paired
+
+
+def test_a_metric_that_could_not_be_compared_hides_no_other(build_run: Build) -> None:
+    found = compare_groups(*two_systems(build_run))
+    first = next(iter(found.metrics))
+    without = found.differences[first].model_copy(
+        update={"difference": None, "reason": "undefined"}
+    )
+    comparison = replace(found, differences={**found.differences, first: without})
+    tables = [each for each in comparison_blocks(comparison) if isinstance(each, Table)]
+    (table,) = (each for each in tables if "Reference" in each.columns)
+    listed = [row[0] for row in table.rows]
+    assert listed == [
+        metric.label
+        for name, metric in found.metrics.items()
+        if name != first and found.differences[name].difference is not None
+    ]
+
+
+def test_the_command_compares_evaluations_of_the_asked_name(build_run: Build) -> None:
+    sides = two_systems(build_run)
+    for run in (*sides[0], *sides[1]):
+        run.directory.evaluation("test").rename(run.directory.evaluation("other"))
+    paths = [[str(run.path) for run in side] for side in sides]
+    asked = ["compare", *paths[0], "--against", paths[1][0], "--against", paths[1][1]]
+    found = CliRunner().invoke(app, [*asked, "--name", "other"])
+    assert found.exit_code == 0, found.output
+    assert "2 runs of weak against 2 runs of strong" in " ".join(found.output.split())

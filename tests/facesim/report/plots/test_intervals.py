@@ -18,6 +18,9 @@ def test_names_stand_from_top_to_bottom_in_their_order_and_every_interval_fits()
     lines = [Line("first", 0.5, 0.1, 0.6, ""), Line("second", 0.8, None, None, "")]
     figure = interval_plot(lines, "x")
     assert figure.layout.yaxis.categoryarray == ("second", "first")
+    low, high = figure.layout.yaxis.range  # in categories, of which the lowest is number 0
+    assert low < 0
+    assert high > 1
     low, high = figure.layout.xaxis.range
     assert low < 0.1
     assert high > 0.8

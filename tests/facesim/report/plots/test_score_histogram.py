@@ -14,6 +14,15 @@ def test_the_shares_of_each_kind_sum_to_one() -> None:
         assert sum(trace.y[:-1]) == pytest.approx(1.0)  # the last point only closes the outline
 
 
+def test_each_bin_has_the_share_of_the_scores_in_it() -> None:
+    figure = score_histogram(SCORES, SAME, None).figure
+    for trace, scores in zip(figure.data, (SCORES[SAME], SCORES[~SAME]), strict=True):
+        assert len(trace.x) == len(trace.y)
+        for low, high, share in zip(trace.x, trace.x[1:], trace.y, strict=False):
+            inside = (low <= scores) & ((scores < high) | (high == trace.x[-1]))
+            assert share == pytest.approx(inside.mean())
+
+
 def test_the_description_counts_the_errors_at_the_threshold() -> None:
     found = score_histogram(SCORES, SAME, 0.75)
     assert "25.00%" not in found.description

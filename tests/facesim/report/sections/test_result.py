@@ -49,6 +49,20 @@ def test_of_several_measured_targets_the_smallest_has_the_card(files: RunFiles) 
     assert (card.label, card.value) == ("TAR at FAR 1e-2", "50.00%")
 
 
+def test_a_card_has_the_interval_or_the_reason_why_there_is_none(files: RunFiles) -> None:
+    assert files.result is not None
+    eer = files.metrics["eer"]
+    found = {
+        Estimate(value=0.25, low=0.125, high=0.5): "12.50% to 50.00%",
+        Estimate(value=0.25, reason="too few identities"): "too few identities",
+        Estimate(value=0.25): "no interval",
+    }
+    for value, detail in found.items():
+        metrics = {**files.result.metrics, "eer": value}
+        result = files.result.model_copy(update={"metrics": metrics})
+        assert Card(eer.label, "25.00%", detail) in headline_cards(result, files.metrics)
+
+
 def test_an_undefined_accuracy_has_its_reason(files: RunFiles) -> None:
     assert files.result is not None
     result = files.result.model_copy(
@@ -129,6 +143,16 @@ def test_the_first_metric_is_drawn_and_all_are_in_the_table(files: RunFiles) -> 
     assert plot.figure.layout.xaxis.title.text == "Equal error rate"
     assert plot.numbers.columns == ("System", "Equal error rate", "ROC AUC")
     assert [row[0] for row in plot.numbers.rows] == ["this run", "chance"]
+
+
+@pytest.mark.parametrize(("name", "is_percentage"), [("eer", True), ("roc_auc", False)])
+def test_the_axis_of_a_metric_is_in_its_unit(
+    files: RunFiles, name: str, *, is_percentage: bool
+) -> None:
+    assert files.result is not None
+    plot = baselines_block(files.result, files.baselines, [files.metrics[name]])
+    assert isinstance(plot, Plot)
+    assert ("%" in plot.figure.layout.xaxis.tickformat) == is_percentage
 
 
 def test_each_system_has_its_own_metrics_under_their_headings(files: RunFiles) -> None:
