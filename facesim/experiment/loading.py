@@ -13,9 +13,9 @@ from facesim.errors import PluginError
 from facesim.experiment.error_messages import problems_of
 from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
-from facesim.experiment.nodes import ExperimentError, Node, Problem, Scalar, is_text
+from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, is_text
 from facesim.experiment.schema import Experiment
-from facesim.experiment.yaml_parser import read_source
+from facesim.experiment.yaml_parser import parse, read_source
 from facesim.experiment.yaml_scalars import escaped, resolve
 from facesim.registry import WITHOUT_PLUGIN_FILES
 from facesim.registry.signature import validate_strictly
@@ -100,10 +100,28 @@ def load_with_source(
     """
     root, problems = read_with_bases(path)
     _require_text(Path.cwd(), root)  # to which other paths are relative
-    root, problems = _overridden(root, problems, overrides)
+    return _loaded(path, *_overridden(root, problems, overrides), trust=trust)
+
+
+def load_text(text: str, path: Path) -> tuple[Experiment, Node]:
+    """Like :func:`load_with_source`, from text that this user's own command has resolved.
+
+    Args:
+        text: of the experiment, which extends no other file.
+        path: of the file that has it, for messages.
+
+    Raises:
+        ExperimentError: with every problem that was found, each with file, line and column.
+    """
+    return _loaded(path, *parse(text, Mark(str(path), 1, 1)), trust=True)
+
+
+def _loaded(
+    path: Path, root: Node, problems: list[Problem], *, trust: bool
+) -> tuple[Experiment, Node]:
     discovery.load_installed_plugins()
     root, wrong = _load_named_plugins(root, trust=trust)
-    problems += wrong
+    problems = [*problems, *wrong]
     root, wrong = _with_exclusion_read(root)
     return _validated(path, root, [*problems, *wrong]), root
 

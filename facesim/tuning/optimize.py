@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -22,11 +21,13 @@ from facesim.report.formatting import count
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.stop import InterruptibleReporter, stop_on_signals
+from facesim.tuning.identity import Identity
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.storage import storage_errors_named, storage_name
 from facesim.tuning.study import (
     TRIALS_FOLDER,
     Plan,
+    changed_plugins,
     open_study,
     silence_optuna,
     study_exists,
@@ -113,6 +114,10 @@ def _search(plan: Plan, workers: int, view: View, processes: Processes) -> Summa
     study = open_study(plan)
     _say_what_is_odd(plan, study, workers, view)
     base = _checked_base(plan, view)
+    if plan.identity is not None:  # now that the datasets have been read
+        contents = {split.name: split.digests for split in base.splits}
+        plan = replace(plan, identity=plan.identity.reading(contents))
+        study = open_study(plan)
     lost = plan.write()
     if lost is not None:
         view.say(lost)
@@ -145,6 +150,8 @@ def _say_what_is_odd(plan: Plan, study: optuna.Study, workers: int, view: View) 
             "of trials: another storage was named, or it was lost. The study begins anew, and "
             "leaves them alone"
         )
+    for code in changed_plugins(plan, study):
+        view.say(f"{code} has changed since the study began: earlier trials are of other code")
     threads = threads_per_trial(plan)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if workers > 1 and workers * threads > (available or 1):
@@ -161,6 +168,7 @@ def _plan(request: Request) -> Plan:
         experiment = experiment.model_copy(update={"search": search})
     folder = request.out.absolute() / experiment.name
     plan = Plan.of(experiment, root, folder, request.storage)
+    plan = replace(plan, identity=Identity.of(plan.space.base, plan.space.root))
     # Every worker makes its own; what is wrong with their arguments is said here, once.
     make_sampler(plan.search.sampler, 0)
     make_pruner(plan.search.pruner, experiment.train.epochs)
@@ -189,8 +197,9 @@ def _fill_trunk_cache(processes: Processes, *splits: Split) -> None:
 
 def _run(queue: TrialQueue, winner: int | None, workers: int, title: str, view: View) -> None:
     if not queue.is_done:
-        written = sha256(queue.plan.experiment.as_yaml().encode()).hexdigest()
-        task = Task(queue.plan.folder, queue.plan.storage, winner, written)
+        plan = queue.plan
+        text = plan.experiment.as_yaml()
+        task = Task(plan.folder, plan.storage, winner, text, plan.identity)
         with stop_on_signals() as stop:
             run_workers(task, workers, stop, lambda: view.show(queue.progress(title)))
         if not queue.is_done:

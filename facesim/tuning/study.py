@@ -12,11 +12,11 @@ import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
-from facesim.atomic import sha256_of, write_text
+from facesim.atomic import write_text
 from facesim.discovery import record_consent
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.differences import differences
-from facesim.experiment.loading import load_with_source
+from facesim.experiment.loading import load_text, load_with_source
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.nodes import Node
 from facesim.experiment.schema import Experiment
@@ -24,6 +24,13 @@ from facesim.experiment.search import Search
 from facesim.interfaces.metric import Quantity
 from facesim.machine_errors import machine_error
 from facesim.registry.signature import validate_strictly
+from facesim.tuning.identity import (
+    Identity,
+    alike,
+    changed_code,
+    differing_splits,
+    written_otherwise,
+)
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
 from facesim.tuning.space import Space, base_point
@@ -38,6 +45,7 @@ from facesim.tuning.storage import (
 STUDY_FILE = "study.yaml"
 TRIALS_FOLDER = "trials"
 _DEFINITION = "facesim"
+_PATHS, _SPLITS = "paths", "splits"
 _THREADS = "threads_per_trial"
 
 
@@ -51,6 +59,7 @@ class Plan:
         objectives: what it maximises or minimises.
         folder: the study's own: runs, summary, best experiment.
         storage: URL of the database, or None for the journal in the folder.
+        identity: by which the study is joined from other machines; None to compare paths as such.
     """
 
     experiment: Experiment
@@ -58,6 +67,7 @@ class Plan:
     objectives: tuple[Objective, ...]
     folder: Path
     storage: str | None
+    identity: Identity | None = None
 
     @classmethod
     def of(cls, experiment: Experiment, root: Node, folder: Path, storage: str | None) -> "Plan":
@@ -77,18 +87,19 @@ class Plan:
         return cls(experiment, read_space(experiment, root), objectives, folder, storage)
 
     @classmethod
-    def read(cls, folder: Path, storage: str | None, written: str | None = None) -> "Plan":
+    def read(cls, folder: Path, storage: str | None, text: str | None = None) -> "Plan":
         """The plan that :meth:`write` left in a study's folder.
 
         Args:
             folder: the study's own.
             storage: URL of the database, or None for the journal in the folder.
-            written: the digest of the file that this user's own command has written; its plugins
-                are imported, those of another file with consent only.
+            text: what this user's own command has written there. It is not read again, because
+                another machine that shares the folder may write its own; plugins that it names are
+                imported, those of the file with consent only.
         """
         file = folder / STUDY_FILE
-        own = written is not None and sha256_of(file) == written
-        return cls.of(*load_with_source(file, trust=own), folder, storage)
+        source = load_with_source(file) if text is None else load_text(text, file)
+        return cls.of(*source, folder, storage)
 
     def write(self) -> str | None:
         """Write the experiment, with every default and its search, into the study's folder.
@@ -169,14 +180,20 @@ def open_study(plan: Plan) -> optuna.Study:
         require_undamaged(trials, storage_name(plan.storage, plan.folder))
         before = study.user_attrs.get(_DEFINITION)
         if before is not None:
-            _require_same(plan, before)
+            _require_same(plan, before, study.user_attrs.get(_SPLITS))
+            if (
+                plan.identity and _PATHS not in before
+            ):  # a study of before is joined where it was begun
+                study.set_user_attr(_DEFINITION, {**before, **_paths(plan)})
         elif trials:
             raise FacesimError(
                 f"the storage holds a study {plan.name!r} that facesim did not make; give the "
                 "experiment another `name:`"
             )
         else:
-            study.set_user_attr(_DEFINITION, plan.definition)
+            study.set_user_attr(_DEFINITION, {**plan.definition, **_paths(plan)})
+        if plan.identity and plan.identity.splits and _SPLITS not in study.user_attrs:
+            study.set_user_attr(_SPLITS, plan.identity.as_json()[_SPLITS])
         _fix_threads(plan, study)
         if study.metric_names is None:
             with warnings.catch_warnings():
@@ -246,15 +263,40 @@ def _search(experiment: Experiment) -> Search:
     return experiment.search
 
 
-def _require_same(plan: Plan, before: dict[str, Any]) -> None:
+def _require_same(plan: Plan, before: dict[str, Any], splits: Any) -> None:
+    now, begun = plan.definition, _identity(before, splits)
+    before = {key: before[key] for key in before if key != _PATHS}
     with suppress(ValidationError):  # what is not an experiment any more differs as it is
         # In the form of today's schema: an older facesim stored none of the keys that were added
         # since, and their defaults are what it did.
         before = {**before, "base": validate_strictly(Experiment, before["base"]).as_data()}
-    changed = differences(before, plan.definition)
+    content, advice = dict[str, str](), ""
+    if plan.identity is not None and begun is not None:
+        before["base"], now["base"] = alike(begun, before["base"], plan.identity, now["base"])
+        content = differing_splits(begun, plan.identity)
+        if written_otherwise(begun, plan.identity):
+            advice = "\nA folder that each machine has elsewhere: write it as ${NAME} in the file"
+    changed = {**differences(before, now), **content}
     if changed:
         listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
         raise FacesimError(
             f"the study {plan.name!r} was begun with another experiment or space; undo this, or "
-            f"give the new study another `name:`\n{listed}"
+            f"give the new study another `name:`\n{listed}{advice}"
         )
+
+
+def changed_plugins(plan: Plan, study: optuna.Study) -> list[str]:
+    """The plugin files that have other content than when the study began."""
+    begun = _identity(study.user_attrs[_DEFINITION], None)
+    return [] if begun is None or plan.identity is None else changed_code(begun, plan.identity)
+
+
+def _paths(plan: Plan) -> dict[str, Any]:
+    return {} if plan.identity is None else {_PATHS: plan.identity.as_json()[_PATHS]}
+
+
+def _identity(definition: dict[str, Any], splits: Any) -> Identity | None:
+    """The identity with which a study began; None of a study of before, until its next start."""
+    if _PATHS not in definition:
+        return None
+    return Identity.model_validate({_PATHS: definition[_PATHS], _SPLITS: splits})

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -36,6 +36,7 @@ from facesim.machine_errors import (
 )
 from facesim.plugin_failures import describe_failure, kept_traceback
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled, stop_on_signals
+from facesim.tuning.identity import Identity
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
 from facesim.tuning.storage import (
     COMMAND,
@@ -76,17 +77,20 @@ class Task:
         folder: the study's.
         storage: URL of the database, or None for the journal in the folder.
         winner: number of the winning trial that is to be retrained; None for the search itself.
-        written: digest of the study's file as this command wrote it, for :meth:`Plan.read`.
+        text: of the study's file as this command wrote it, for :meth:`Plan.read`.
+        identity: as of :class:`Plan`.
     """
 
     folder: Path
     storage: str | None
     winner: int | None = None
-    written: str | None = None
+    text: str | None = None
+    identity: Identity | None = None
 
     def queue(self) -> TrialQueue:
         """The trials to train."""
-        plan = Plan.read(self.folder, self.storage, self.written)
+        plan = Plan.read(self.folder, self.storage, self.text)
+        plan = replace(plan, identity=self.identity)
         if self.winner is None:
             return search_queue(plan)
         return winner_queue(plan, open_study(plan).trials[self.winner])

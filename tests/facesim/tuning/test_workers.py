@@ -153,6 +153,12 @@ def test_a_task_is_the_search_of_the_study_in_its_folder(plan: Plan) -> None:
     assert queue.study.study_name == "tiny"
 
 
+def test_a_task_is_what_its_own_command_wrote(plan: Plan) -> None:
+    text = plan.experiment.as_yaml()
+    (plan.folder / "study.yaml").write_text("of another machine that shares the folder")
+    assert Task(plan.folder, None, text=text).queue().plan.experiment == plan.experiment
+
+
 def test_a_task_with_a_winner_is_its_trainings(plan: Plan) -> None:
     study = Task(plan.folder, None).queue().study
     study.tell(study.ask(), 0.5)

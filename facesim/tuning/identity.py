@@ -1,0 +1,248 @@
+"""Identity of a study's experiment on any machine: files by content, other paths as written.
+
+A study is joined from machines where the data lie elsewhere. What the experiment reads is what must
+be the same there, not where it lies:
+
+- a dataset is the images that it lists, with their identities, attributes and pairs, and the bytes
+  of the image files;
+- any other file (pairs, weights, a plugin) is its SHA-256; code at the same place may be corrected
+  between two starts, and that is said;
+- a path of anything else is the text that the experiment file has, its ``${VAR}`` not filled in.
+
+Everything that is no path is compared with its variables filled in: a ``${LR}`` of another value is
+another experiment.
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from facesim.atomic import sha256_of
+from facesim.data.image_digests import TableDigests
+from facesim.experiment.nodes import KeyPath, Node, Scalar
+from facesim.experiment.schema import Experiment, value_at
+from facesim.interfaces import FaceTable
+from facesim.json_files import JsonModel
+from facesim.registry import Spec
+
+_SHOWN = 12
+
+
+class NamedPath(JsonModel):
+    """A path that an experiment names.
+
+    Attributes:
+        key: keys and indices from the experiment's root.
+        written: the text in the experiment file; the value where it is a default.
+        sha256: of the file; None where the path leads to no file, or to one of a dataset.
+    """
+
+    key: tuple[str | int, ...]
+    written: str
+    sha256: str | None
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is a plugin's file."""
+        return self.key[0] == "plugins"
+
+    def leads_to_same(self, other: "NamedPath") -> bool:
+        """Whether it stands for the same as a path of another machine."""
+        if self.key[0] == "data":  # its splits are compared instead
+            return True
+        if self.sha256 is None or other.sha256 is None:
+            return self.written == other.written
+        return self.sha256 == other.sha256
+
+
+class SplitContent(JsonModel):
+    """Content of a split.
+
+    Attributes:
+        images: how many.
+        rows: SHA-256 of files' names, identities, attributes and pairs.
+        files: SHA-256 of the digests of the image files, in order.
+    """
+
+    images: int
+    rows: str
+    files: str
+
+
+class Identity(JsonModel):
+    """What an experiment is, wherever it lies.
+
+    Attributes:
+        paths: all paths that it names.
+        splits: by name; None until the datasets have been read.
+    """
+
+    paths: tuple[NamedPath, ...]
+    splits: dict[str, SplitContent] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a study's attributes hold it."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def of(cls, experiment: Experiment, root: Node) -> "Identity":
+        """The identity of an experiment whose datasets have not been read yet.
+
+        Args:
+            experiment: as it was read.
+            root: the tree that it came from, variables not filled in.
+        """
+        return cls(paths=tuple(_named(experiment, root)))
+
+    def reading(self, splits: Mapping[str, TableDigests]) -> "Identity":
+        """The same with the content of the splits.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        found = {
+            name: SplitContent(
+                images=len(images.table),
+                rows=rows_digest(images.table),
+                files=hashlib.sha256(images.get().tobytes()).hexdigest(),
+            )
+            for name, images in splits.items()
+        }
+        return self.model_copy(update={"splits": found})
+
+
+def alike(before: Identity, base: Any, now: Identity, other: Any) -> tuple[Any, Any]:
+    """Two experiments as plain data, in which a path that leads to the same is the same.
+
+    Args:
+        before: the identity with which a study began.
+        base: its experiment, as ``Experiment.as_data()``.
+        now: the identity that is compared with it.
+        other: its experiment.
+    """
+    base, other = copy.deepcopy(base), copy.deepcopy(other)
+    known = {named.key: named for named in before.paths}
+    for named in now.paths:
+        if (was := known.get(named.key)) is None:
+            continue
+        places = [value_at(tree, named.key) for tree in (base, other)]
+        if named.leads_to_same(was) or (named.is_code and places[0] == places[1]):
+            _put(base, named.key, places[1])
+        elif was.sha256 and named.sha256:  # perhaps at the same place
+            for tree, place, sha256 in (
+                (base, places[0], was.sha256),
+                (other, places[1], named.sha256),
+            ):
+                _put(tree, named.key, f"{place} (SHA-256 {sha256[:_SHOWN]})")
+    return base, other
+
+
+def changed_code(before: Identity, now: Identity) -> list[str]:
+    """The plugin files that have other content than when the study began."""
+    return [named.written for named in _moved(before, now) if named.is_code]
+
+
+def written_otherwise(before: Identity, now: Identity) -> bool:
+    """Whether a path that leads to no file is not written as it was when the study began."""
+    return any(named.sha256 is None for named in _moved(before, now))
+
+
+def _moved(before: Identity, now: Identity) -> list[NamedPath]:
+    """The paths that do not lead to the same as before."""
+    known = {named.key: named for named in before.paths}
+    return [
+        named
+        for named in now.paths
+        if named.key in known and not named.leads_to_same(known[named.key])
+    ]
+
+
+def differing_splits(before: Identity, now: Identity) -> dict[str, str]:
+    """How the content of splits differs, by key; nothing where it is not known of both."""
+    changed = {}
+    for name, content in (now.splits or {}).items():
+        known = (before.splits or {}).get(name)
+        if known is None or known == content:
+            continue
+        if known.rows != content.rows:
+            count = f" ({known.images:,} -> {content.images:,})"
+            changed[f"data.{name}"] = (
+                "not the same images, identities, attributes or pairs are listed"
+                f"{'' if known.images == content.images else count}"
+            )
+        else:
+            changed[f"data.{name}"] = "the same images are listed, but their files differ"
+    return changed
+
+
+def rows_digest(table: FaceTable) -> str:
+    """SHA-256 of all that a table says of its images, but not of the folder that they are in."""
+    digest = hashlib.sha256()
+
+    def add(title: str, values: Any) -> None:
+        values = np.asarray(values)
+        digest.update(f"\0{title} {len(values)} ".encode())
+        # In one form on every machine and for every version of pandas.
+        if values.dtype.kind in "biu":
+            digest.update(values.astype("<i8").tobytes())
+        elif values.dtype.kind == "f":
+            digest.update(values.astype("<f8").tobytes())
+        else:
+            text = "\0".join(map(str, values.tolist()))
+            digest.update(text.encode("utf-8", "surrogateescape"))
+
+    add("files", table.files)
+    add("identities", table.identities)
+    add("labels", table.labels)
+    for name, column in table.attributes.items():
+        add(f"attribute {name}", column.to_numpy())
+    if table.pairs is not None:
+        add("pairs", table.pairs.rows.reshape(-1))
+        add("same", table.pairs.same)
+        if table.pairs.fold is not None:
+            add("fold", table.pairs.fold)
+    return digest.hexdigest()
+
+
+def _named(experiment: Experiment, root: Node) -> Iterator[NamedPath]:
+    for key, value in _leaves(experiment):
+        node, found = root.nearest(key)
+        scalar = node.value if found == key and isinstance(node.value, Scalar) else None
+        # A parameter of a foreign plugin may be a path and yet be annotated as text.
+        if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
+            sha256 = None if key[0] == "data" else _sha256(Path(value))
+            written = str(value) if scalar is None else scalar.text
+            yield NamedPath(key=key, written=written, sha256=sha256)
+
+
+def _leaves(value: Any, key: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, Spec):
+        value = value.parameters
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _leaves(below, (*key, str(name)))
+    elif isinstance(value, list | tuple):
+        for index, below in enumerate(value):
+            yield from _leaves(below, (*key, index))
+    else:
+        yield key, value
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return sha256_of(path) if path.is_file() else None
+    except OSError:
+        return None  # whoever builds what needs it says so
+
+
+def _put(data: Any, key: KeyPath, value: Any) -> None:
+    above = value_at(data, key[:-1])
+    if above is not None:
+        above[key[-1]] = value
