@@ -81,7 +81,10 @@ class InterruptibleReporter:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM in the block; a second one raises :class:`Stopped` at once."""
+    """Catch SIGINT and SIGTERM in the block; a second one raises :class:`Stopped` at once.
+
+    A request that came after the block's last check is handed to the block around it.
+    """
     request = StopRequest()
     previous = {number: signal.signal(number, request._handle) for number in _SIGNALS}  # noqa: SLF001
     try:
@@ -89,3 +92,6 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+            around = getattr(handler, "__self__", None)
+            if isinstance(around, StopRequest) and around.signal_number is None:
+                around.signal_number = request.signal_number

@@ -60,6 +60,7 @@ from facesim.tuning.trial_queue import TrialQueue
 from facesim.tuning.winner import winner_queue
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_TO_STOP = 60.0
 _FAILED = 1
 _BEGUN = "begun"
 _SEE_OUTPUT = "a worker failed; see its output. The study can be resumed"
@@ -322,8 +323,14 @@ def _tell(words: Connection, text: str) -> None:
 
 
 def _stop_with_parent() -> None:
-    """Give the trial back if the process that started this one is killed."""
+    """Give the trial back if the process that started this one is killed.
+
+    Whatever this one waits for then (a lock, a database out of reach, a call that lets no signal
+    through), it ends: another process finds the trial as that of a dead one.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_SECONDS_TO_STOP)
+        os._exit(128 + signal.SIGTERM)

@@ -32,6 +32,18 @@ def test_the_handlers_that_were_there_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_signal_after_the_last_check_of_a_block_stops_the_block_around_it() -> None:
+    with stop_on_signals() as around:
+        with stop_on_signals() as stop:
+            stop.check()
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped) as stopped:
+            around.check()
+        with stop_on_signals() as next_one:
+            next_one.check()
+    assert stopped.value.exit_code == 143
+
+
 def stopped_by(number: int | None) -> StopRequest:
     stop = StopRequest()
     stop.signal_number = number

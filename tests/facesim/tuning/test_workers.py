@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +291,33 @@ def test_a_worker_whose_parent_was_killed_tells_nobody(
     process.join()
     assert process.exitcode == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_whose_parent_was_killed_ends_whatever_it_waits_for(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SECONDS_TO_STOP", 0.5)
+    fork = multiprocessing.get_context("fork")
+    said, saying = fork.Pipe(duplex=False)
+
+    def command() -> None:
+        _, words = fork.Pipe(duplex=False)
+        worker = fork.Process(target=workers._live, args=(Task(plan.folder, None), words))
+        worker.start()
+        saying.send(worker.pid)
+        worker.join()
+
+    with plan.locked():  # by another process, as it seems to the worker
+        parent = fork.Process(target=command)
+        parent.start()
+        worker = ProcessIdentity.of(said.recv())
+        time.sleep(0.5)
+        parent.kill()
+        parent.join()
+        deadline = time.monotonic() + 30
+        while not worker.is_dead:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
