@@ -13,6 +13,7 @@ from facesim.testing.modules import (
     require_registered_tensors,
     through_a_file,
 )
+from facesim.testing.process_group import OWN_IMAGES, require_same_on_every_process
 
 HEIGHT, WIDTH = 50, 42
 
@@ -154,6 +155,19 @@ def it_can_be_exported(spec: Spec[Backbone]) -> None:
     program = torch.export.export(backbone, (images,)).module()
     observed = difference(backbone(images), program(images), relative=1e-3, absolute=1e-4)
     require(not observed, f"exported, {observed}")
+
+
+@BACKBONE.promise(hint=OWN_IMAGES)
+def every_process_computes_its_own_images(spec: Spec[Backbone]) -> None:
+    """As one of several processes it trains on its images as it does alone."""
+
+    def after_a_step() -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        backbone = spec.build()
+        _train(backbone, steps=1)
+        return {f"{name}, after a step,": kept for name, kept in backbone.state_dict().items()}
+
+    require_same_on_every_process(after_a_step, "4 images")
 
 
 def _images(backbone: Backbone, count: int, seed: int = 0) -> Tensor:

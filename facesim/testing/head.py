@@ -1,5 +1,7 @@
 """Contract of heads."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from facesim.testing.modules import (
     require_registered_tensors,
     through_a_file,
 )
+from facesim.testing.process_group import OWN_IMAGES, require_same_on_every_process
 
 FEATURES = 24
 MAP_SIZE = (5, 4)
@@ -79,6 +82,25 @@ def state_survives_a_checkpoint(spec: Spec[Head]) -> None:
     features = _features(fresh, 3)
     same = torch.equal(trained.eval()(features), fresh.eval()(features))
     require(same, "restored from a checkpoint, it gives different embeddings")
+
+
+@HEAD.promise(hint=OWN_IMAGES)
+def every_process_computes_its_own_images(spec: Spec[Head]) -> None:
+    """As one of several processes it trains on its images as it does alone."""
+    require_same_on_every_process(partial(_after_a_step, spec), "4 images")
+
+
+def _after_a_step(spec: Spec[Head]) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    head = spec.build(FEATURES)
+    embeddings = head(_features(head, 4))
+    embeddings.square().sum().backward()
+    gradients = {f"the gradient of {name}": p.grad for name, p in head.named_parameters()}
+    return {
+        "the head's output": embeddings.detach(),
+        **{name: gradient for name, gradient in gradients.items() if gradient is not None},
+        **{f"{name}, after a step,": kept for name, kept in head.state_dict().items()},
+    }
 
 
 def _features(head: Head, count: int) -> Tensor:

@@ -16,6 +16,12 @@ from facesim.testing.contract import CheckImpossibleError, require
 EMBEDDINGS = "the embeddings"
 """The name of a batch's embeddings in an outcome."""
 
+OWN_IMAGES = (
+    "each process computes its own images: call nothing of torch.distributed, and write BatchNorm "
+    "for SyncBatchNorm; the engine merges running statistics in the order of the shards"
+)
+"""The hint for a module that looks at the images of other processes."""
+
 _SIZE = 3
 _BACKEND = "facesim_one_of_several"
 

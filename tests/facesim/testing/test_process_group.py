@@ -1,4 +1,4 @@
-"""Losses and samplers that behave otherwise as one of several processes are refused."""
+"""Plugins that behave otherwise as one of several processes are refused."""
 
 import os
 import sys
@@ -12,7 +12,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from facesim import Loss, PairBatch, Sampler, losses, samplers
+from facesim import (
+    IMAGENET,
+    Backbone,
+    Loss,
+    PairBatch,
+    Sampler,
+    backbones,
+    heads,
+    losses,
+    samplers,
+)
 from facesim.registry import Spec
 from facesim.testing import CONTRACTS, CheckImpossibleError, Violation, check_plugin
 from facesim.testing.process_group import difference_of_outcomes, one_of_several
@@ -22,7 +32,7 @@ SHARDS, AGAIN = "gradient_over_shards_is_that_of_the_whole_batch", "same_batch_h
 
 @pytest.fixture(autouse=True)
 def _isolated() -> Iterator[None]:
-    with losses.isolated(), samplers.isolated():
+    with losses.isolated(), samplers.isolated(), heads.isolated(), backbones.isolated():
         yield
 
 
@@ -191,6 +201,40 @@ def test_a_sampler_that_takes_its_share_by_rank_is_refused() -> None:
     assert broken is not None
     assert broken.observed.startswith("as process 0 of 3, with 30 identities of 6 images, the list")
     assert "take no share by rank" in broken.hint
+
+
+def test_a_head_that_normalises_over_the_images_of_all_processes_is_refused() -> None:
+    @heads("broken")
+    def broken(features: int) -> nn.Module:
+        """Has a batch normalisation that gathers."""
+        return nn.Sequential(nn.Linear(features, 4), nn.SyncBatchNorm(4))
+
+    found = violation(heads.spec("broken"), "every_process_computes_its_own_images")
+
+    assert found is not None
+    assert "SyncBatchNorm" in found.observed
+    assert "write BatchNorm for SyncBatchNorm" in found.hint
+
+
+def test_a_backbone_whose_tail_averages_over_all_processes_is_refused() -> None:
+    class Mean(nn.Module):
+        def forward(self, features: Tensor) -> Tensor:
+            if size() > 1:
+                dist.all_reduce(features.detach().mean())
+            return features
+
+    @backbones("broken")
+    def broken() -> Backbone:
+        """Asks the other processes for their mean."""
+        tail = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Mean())
+        return Backbone(nn.Identity(), tail, 8, IMAGENET)
+
+    found = violation(backbones.spec("broken"), "every_process_computes_its_own_images")
+
+    assert found is not None
+    assert (
+        found.observed == "as process 0 of 3, with 4 images, it calls torch.distributed.all_reduce"
+    )
 
 
 def test_every_collective_is_refused_by_its_name() -> None:
