@@ -1,7 +1,7 @@
 """The processes that carry out a run together."""
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -14,8 +14,10 @@ T = TypeVar("T")
 class Processes:
     """One process that works alone; the interface for several that work on one run together.
 
-    Every process calls the collective methods (:meth:`barrier`, :meth:`gather`,
-    :meth:`broadcast`) in the same order. Files are written by the main process only.
+    The main process decides what is done, writes files and talks to the user. It calls
+    :meth:`request` before work that is shared, and the others then do their share of it; all
+    processes call the collective methods (:meth:`barrier`, :meth:`gather`, :meth:`sum`,
+    :meth:`broadcast`) in the same order.
 
     Attributes:
         reporter: shows progress, and stops the work by :class:`~facesim.training.stop.Stopped`
@@ -39,13 +41,28 @@ class Processes:
         """Whether this is the process that writes files and talks to the user."""
         return self.rank == 0
 
+    @property
+    def requested_stop(self) -> int | None:
+        """The signal by which another process was asked to stop; None if none was."""
+        return None
+
+    def request(self, name: str, **values: Any) -> None:
+        """Let the other processes take part in some work; there are none here."""
+
     def barrier(self) -> None:
         """Wait until every process has come here."""
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """The tensors that all processes passed, in rank order, on every process."""
+        """The tensors that all processes passed, in rank order, on every process.
+
+        They are of one shape and dtype.
+        """
         return [tensor]
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, in an order that is not fixed; its argument may change."""
+        return tensor
+
     def broadcast(self, value: T) -> T:
-        """The value that the main process passed, on every process."""
+        """The main process's value, of tensors and plain data, on every process."""
         return value

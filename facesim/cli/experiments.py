@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facesim.cli.application import app
-from facesim.cli.options import ExperimentFile, Out, Overrides, Trust
+from facesim.cli.options import ExperimentFile, Out, Overrides, ProcessCount, Trust
 from facesim.console import Console, say
 from facesim.terminal.streams import outlive_stdout
 
@@ -22,34 +22,44 @@ def run(
         typer.Option(metavar="RUN_DIR", help="Resume this run; `auto`: the latest unfinished one."),
     ] = None,
     trust: Trust = False,
+    processes: ProcessCount = 1,
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes
+    from facesim.process_group import ProcessGroup, is_launched, is_restarted
     from facesim.report.run_report import write_report
     from facesim.reporters import reporter_for
+    from facesim.runs.follower import follow
     from facesim.runs.run import Run
+    from facesim.terminal.launching import launch, together
     from facesim.terminal.results import print_result
     from facesim.training.stop import Stopped
 
     outlive_stdout()
-    experiment = load_experiment(file, overrides or (), trust=trust)
+    if processes > 1 and not is_launched():
+        raise typer.Exit(launch(processes))
     console = Console()
     reporter = reporter_for(console)
-    processes = Processes(reporter)
     try:
-        if resume == "auto":
-            run = Run.latest_unfinished(experiment, out, processes)
-        else:
-            run = Run.open(Path(resume), processes) if resume else None
-        if run is None:
-            run = Run.begin(experiment, out, processes)
-        else:
-            run.take_experiment(experiment)
-            reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
-        run.complete()
+        with together(reporter) as group:
+            experiment = load_experiment(file, overrides or (), trust=trust)
+            if isinstance(group, ProcessGroup) and not group.is_main:
+                follow(experiment, group)
+                return
+            run = None
+            if resume == "auto" or (resume is None and is_restarted()):
+                run = Run.latest_unfinished(experiment, out, group)
+            elif resume:
+                run = Run.open(Path(resume), group)
+            if run is None:
+                run = Run.begin(experiment, out, group)
+            else:
+                run.take_experiment(experiment)
+                reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
+            run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
+        again += [f"--processes={processes}"] * (processes > 1)
         reporter.say(f"stopped by {stopped}; resume with:")
         reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
         raise typer.Exit(stopped.exit_code) from None

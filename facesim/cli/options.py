@@ -17,6 +17,15 @@ Trust = Annotated[
         help="Import the plugins, which are code, that a run or a study of somebody else names.",
     ),
 ]
+ProcessCount = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        min=1,
+        max=1024,
+        help="Processes on this machine that share the work. On several machines: torchrun.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for run directories.")]
 Plugins = Annotated[
     list[str] | None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,19 +29,30 @@ from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
-from facesim.interfaces import FaceTable, PairBatch
+from facesim.interfaces import FaceTable
 from facesim.machine_errors import MachineError, machine_error
 from facesim.plugin_failures import reason_of
 
 
+class ImageBatch(Protocol):
+    """Some images of a table, such as a :class:`~facesim.PairBatch`."""
+
+    @property
+    def images(self) -> Tensor:
+        """Rows of the table, int64 [B]."""
+
+
+B = TypeVar("B", bound=ImageBatch)
+
+
 def load_batches(
     table: FaceTable,
-    batches: Iterable[PairBatch],
+    batches: Iterable[B],
     preprocessing: Preprocessing,
     *,
     augmentation: Augmentation | None = None,
     workers: int = 0,
-) -> Iterator[tuple[PairBatch, Tensor]]:
+) -> Iterator[tuple[B, Tensor]]:
     """Pair each batch with the pixels of its images.
 
     The tensors do not depend on the number of workers. Batches are drawn on demand, a few ahead of
@@ -62,7 +73,7 @@ def load_batches(
         DataError: an image cannot be used; the text names its file.
         FacesimError: a transform breaks its promise, or a worker was killed.
     """
-    drawn: deque[PairBatch] = deque()
+    drawn: deque[B] = deque()
 
     def rows() -> Iterator[Int64Array]:
         for batch in batches:

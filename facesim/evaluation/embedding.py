@@ -1,7 +1,9 @@
 """Embedding the images of a table once each, and scoring pairs of them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -21,6 +23,19 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
+class Place:
+    """Tells the other processes of a run which images are embedded, and by what.
+
+    Attributes:
+        system: ``training`` for the network under training, or the name of an evaluation's system.
+        split: train, val or test.
+    """
+
+    system: str
+    split: str
+
+
+@dataclass(frozen=True)
 class Embedder:
     """Embeds images of one table in evaluation mode.
 
@@ -28,9 +43,10 @@ class Embedder:
         network: its mode is restored.
         inputs: the table's images.
         batch_size: images embedded at a time.
-        processes: show the progress.
+        processes: share the work and show the progress.
         title: of the progress.
         cache: of embeddings; None computes all of them.
+        place: by which other processes find the same; None embeds on this process alone.
     """
 
     network: SiameseNetwork
@@ -39,6 +55,7 @@ class Embedder:
     processes: Processes
     title: str = "embedding"
     cache: EmbeddingCache | None = None
+    place: Place | None = None
 
     def embed(self, rows: Int64Array) -> Tensor:
         """Embed some rows of the table.
@@ -86,16 +103,71 @@ class Embedder:
 
     def _compute(self, rows: Int64Array) -> Iterator[Tensor]:
         """The embeddings batch by batch, float32 [B, D] each, on the CPU."""
-        network, processes = self.network, self.processes
-        with evaluating(network):
+        processes = self.processes if self.place else Processes(self.processes.reporter)
+        if self.place:
+            processes.request(
+                "embed",
+                system=self.place.system,
+                split=self.place.split,
+                rows=torch.from_numpy(rows),
+                batch_size=self.batch_size,
+            )
+        with evaluating(self.network):
             self.inputs.warm(rows, processes, training=False)
-            with processes.reporter.task(self.title, len(rows)) as advance:
-                for batch in self.inputs.rows(rows, self.batch_size):
+        embedded = embed_together(self.network, self.inputs, rows, self.batch_size, processes)
+        with processes.reporter.task(self.title, len(rows)) as advance, closing(embedded):
+            for embeddings in embedded:
+                yield embeddings
+                advance(len(embeddings))
+
+
+def embed_together(
+    network: SiameseNetwork, inputs: Inputs, rows: Int64Array, batch_size: int, processes: Processes
+) -> Generator[Tensor]:
+    """Embed rows in evaluation mode, batch after batch; processes take batches in turn.
+
+    Batches are cut as one process alone would cut them, because the last bit of an embedding may
+    depend on the size of its batch. The main process may close it at any batch.
+
+    Args:
+        network: its mode is restored.
+        inputs: the table's images.
+        rows: int64 [N], the same on every process.
+        batch_size: images embedded at a time.
+        processes: all of which call this function.
+
+    Yields:
+        float32 [B, D] of each batch, on the CPU of every process.
+    """
+    cuts = range(0, len(rows), batch_size)
+    own = [rows[begin : begin + batch_size] for begin in cuts[processes.rank :: processes.size]]
+    ours = inputs.rows(np.concatenate(own), batch_size) if own else iter(())
+    with evaluating(network):
+        try:
+            for first in range(0, len(cuts), processes.size):
+                if not processes.broadcast(True):
+                    return
+                embedded = torch.zeros(batch_size, network.embedding_dim)
+                for batch in islice(ours, 1):
                     with torch.inference_mode():
-                        embeddings, _ = network(batch.to(network.device))
-                        on_cpu = embeddings.cpu()
-                    yield on_cpu
-                    advance(len(on_cpu))
+                        found, _ = network(batch.to(network.device))
+                        embedded[: len(found)] = found.cpu()
+                for begin, each in zip(cuts[first:], processes.gather(embedded), strict=False):
+                    yield each[: len(rows) - begin]
+        except GeneratorExit:
+            processes.broadcast(False)
+            raise
+        processes.broadcast(False)
+
+
+def take_part(
+    network: SiameseNetwork, inputs: Inputs, rows: Int64Array, batch_size: int, processes: Processes
+) -> None:
+    """Do this process's share of what the main process embeds."""
+    with evaluating(network):
+        inputs.warm(rows, processes, training=False)
+    for _ in embed_together(network, inputs, rows, batch_size, processes):
+        pass
 
 
 _PAIRS_AT_A_TIME = 65_536

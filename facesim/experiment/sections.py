@@ -182,6 +182,25 @@ class Train(Section):
     deterministic: bool = Field(
         default=True, description="use deterministic algorithms, so that a resumed run is identical"
     )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="parts of a batch, each with BatchNorm statistics and random numbers of its "
+        "own; a multiple of the number of processes",
+    )
+    reduce: Literal["ordered", "fast"] = Field(
+        default="ordered",
+        description="gradients of shards are added up in shard order, the same bits on any number "
+        "of processes; or by all_reduce, equal within rounding",
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="CPU threads of each process; by default as many as torch takes when the run "
+        "begins",
+    )
 
     @field_validator("checkpoint_name")
     @classmethod

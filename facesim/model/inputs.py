@@ -9,13 +9,12 @@ import torch
 
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
-from facesim.data.loader import load_batches, load_images, prefetched
+from facesim.data.loader import B, load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
-from facesim.interfaces import FaceTable, MiningSampler, PairBatch, Sampler, Transform
+from facesim.interfaces import FaceTable, MiningSampler, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
 from facesim.processes import Processes
-from facesim.reporters import Reporter
 
 
 class Inputs(Protocol):
@@ -25,13 +24,11 @@ class Inputs(Protocol):
         """Compute in advance what these rows need, in training or without augmentation."""
         ...
 
-    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
-        """Compute in advance what training needs in some epochs."""
+    def rows_of_epochs(self, sampler: Sampler, epochs: range) -> Int64Array:
+        """The rows of which training needs something computed in advance, in some epochs."""
         ...
 
-    def batches(
-        self, batches: Iterable[PairBatch], epoch: int
-    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
+    def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with its images, in the CPU's memory."""
         ...
 
@@ -69,12 +66,12 @@ class PixelInputs:
     def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
         """Pixels are decoded as they are needed."""
 
-    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
-        """Pixels are decoded as they are needed."""
+    def rows_of_epochs(self, sampler: Sampler, epochs: range) -> Int64Array:
+        """None: pixels are decoded as they are needed."""
+        del sampler, epochs
+        return np.empty(0, np.int64)
 
-    def batches(
-        self, batches: Iterable[PairBatch], epoch: int
-    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
+    def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with its augmented pixels."""
         augmentation = Augmentation(self.transforms, self.seed, epoch) if self.transforms else None
         loaded = load_batches(
@@ -128,21 +125,28 @@ class CachedInputs:
         if training and self.mirrored is not None:
             caches.append(self.mirrored)
         for cache in caches:
-            _fill(cache, rows, processes.reporter)
+            _fill(cache, rows, processes)
 
-    def warm_epochs(self, sampler: Sampler, epochs: range, processes: Processes) -> None:
-        """Compute what the cache lacks for the batches of some epochs.
+    def rows_of_epochs(self, sampler: Sampler, epochs: range) -> Int64Array:
+        """The rows that the batches of some epochs use; if they use many images, all rows.
 
-        Raises:
-            FacesimError: features are not finite or do not fit into float16.
+        A table may hold a hundred times the images that are drawn, so it is not always filled
+        whole; but counting on after one table's worth of drawn images would cost more than it
+        saves.
         """
-        if epochs:
-            rows = _rows_used(sampler, epochs, self.plain.images)
-            self.warm(rows, processes, training=True)
+        images = self.plain.images
+        if epochs and isinstance(sampler, MiningSampler):  # which is given all embeddings
+            return np.arange(images)
+        used, drawn = np.zeros(images, bool), 0
+        for epoch in epochs:
+            for batch in sampler.batches(epoch):
+                used[batch.images.numpy()] = True
+                drawn += len(batch.images)
+                if drawn >= images:
+                    return np.arange(images)
+        return np.flatnonzero(used)
 
-    def batches(
-        self, batches: Iterable[PairBatch], epoch: int
-    ) -> Iterator[tuple[PairBatch, NetworkInput]]:
+    def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
         augmentation = Augmentation(self.mirroring, self.seed, epoch)
         read = ((batch, self._augmented(batch.images.numpy(), augmentation)) for batch in batches)
@@ -164,24 +168,6 @@ class CachedInputs:
         return NetworkInput(features, "trunk_output")
 
 
-def _rows_used(sampler: Sampler, epochs: range, images: int) -> Int64Array:
-    """The rows of the table that some epochs use; if they use many images, all ``images`` rows.
-
-    A table may hold a hundred times the images that are drawn, so it is not always filled whole;
-    but counting on after one table's worth of drawn images would cost more than it saves.
-    """
-    if isinstance(sampler, MiningSampler):  # which is given the embeddings of all images
-        return np.arange(images)
-    used, drawn = np.zeros(images, bool), 0
-    for epoch in epochs:
-        for batch in sampler.batches(epoch):
-            used[batch.images.numpy()] = True
-            drawn += len(batch.images)
-            if drawn >= images:
-                return np.arange(images)
-    return np.flatnonzero(used)
-
-
 def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:
     """Which rows the augmentation mirrors, by applying it to a probe image of 1 x 2 pixels.
 
@@ -192,14 +178,25 @@ def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_
     )
 
 
-def _fill(cache: TrunkCache, rows: Int64Array, reporter: Reporter) -> None:
-    missing = cache.missing(rows)
-    if not missing or not cache.has_room(missing):
+def _fill(cache: TrunkCache, rows: Int64Array, processes: Processes) -> None:
+    """Compute what is missing, each process its share of the images.
+
+    Where machines have folders of their own, each then computes what the shares of its processes
+    did not hold.
+    """
+    lacking = torch.cat(processes.gather(torch.tensor([cache.missing(rows)])))
+    missing = int(lacking[processes.rank])
+    if not lacking.any():
         return
-    megabytes = cache.bytes_needed(rows) / 1e6
-    reporter.say(
-        f"trunk cache: {missing:,} images to compute once, {megabytes:,.0f} MB in "
-        f"{cache.store.folder}"
-    )
-    with reporter.task("filling the trunk cache", missing) as advance:
-        cache.fill(rows, advance)
+    if missing and cache.has_room(missing):
+        megabytes = cache.bytes_needed(rows) / 1e6
+        processes.reporter.say(
+            f"trunk cache: {missing:,} images to compute once, {megabytes:,.0f} MB in "
+            f"{cache.store.folder}"
+        )
+        share = cache.share(rows, processes.rank, processes.size)
+        with processes.reporter.task("filling the trunk cache", cache.missing(share)) as advance:
+            cache.fill(share, advance)
+    processes.barrier()
+    if processes.size > 1 and cache.is_writable and cache.missing(rows):
+        cache.fill(rows)

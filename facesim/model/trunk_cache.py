@@ -14,6 +14,7 @@ from facesim.console import warn_once
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
+from facesim.model.bucket_locks import buckets_of
 from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.cache_filler import CacheFiller
 from facesim.model.feature_store import (
@@ -97,6 +98,14 @@ class TrunkCache:
     def missing(self, rows: Int64Array | None = None) -> int:
         """How many different images of these rows, all by default, have no features yet."""
         return len(self._filler.missing(self._all_rows if rows is None else rows))
+
+    def share(self, rows: Int64Array, number: int, count: int) -> Int64Array:
+        """Those of some rows whose images fall to one of ``count`` parts, by their digests.
+
+        A part holds whole buckets, so those who fill different parts wait for no lock.
+        """
+        buckets = buckets_of(self._images.get()[rows])
+        return np.asarray(rows[buckets % count == number])
 
     def bytes_needed(self, rows: Int64Array | None = None) -> int:
         """What :meth:`fill` will add to the disk."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from facesim.atomic import write_text
 from facesim.console import printable
 from facesim.discovery import lies_in_results
+from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json
 from facesim.model.devices import describe_device
@@ -34,13 +35,17 @@ class Start(BaseModel):
     packages: dict[str, str | None] = {}
     git_commit: str | None = None
     device: str = ""
+    threads: int | None = None
+    processes: int = 1
 
 
-def record_environment(path: Path, experiment: Experiment, device: torch.device) -> None:
+def record_environment(
+    path: Path, experiment: Experiment, device: torch.device, processes: int = 1
+) -> None:
     """Append this start to ``environment.json``: a resumed run may go on with other versions."""
     read_starts(path)  # names a damaged file
     starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    starts.append(describe_environment(experiment, device))
+    starts.append({**describe_environment(experiment, device), "processes": processes})
     write_text(path, json.dumps(starts, indent=2) + "\n")
 
 
@@ -52,6 +57,28 @@ def read_starts(path: Path) -> tuple[Start, ...]:
     """
     remedy = "delete it; the next start of the run creates it again"
     return read_json(path, tuple[Start, ...], remedy=remedy) or ()
+
+
+def set_threads(path: Path, experiment: Experiment) -> None:
+    """Compute with as many threads as the run began with, because sums round by their number.
+
+    Args:
+        path: of ``environment.json``.
+        experiment: may say how many, of which the last bits may then be others.
+
+    Raises:
+        FacesimError: ``OMP_NUM_THREADS`` asks for another number, and the experiment for none.
+    """
+    asked = experiment.train.threads
+    begun = next((start.threads for start in read_starts(path)), None)
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if asked is None and begun is not None and told.isdecimal() and int(told) != begun:
+        raise FacesimError(
+            f"{path.parent} was begun with {begun} threads per process, and OMP_NUM_THREADS is "
+            f"{told}: sums would round otherwise, and the run would not end bit-identical; unset "
+            f"OMP_NUM_THREADS, or accept it with --set train.threads={told}"
+        )
+    torch.set_num_threads(asked or begun or torch.get_num_threads())
 
 
 def describe_environment(experiment: Experiment, device: torch.device) -> dict[str, Any]:

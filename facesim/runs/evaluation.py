@@ -1,6 +1,7 @@
 """Evaluation of a trained run: thresholds from val, metrics on test."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -26,8 +27,15 @@ from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation_files import EvaluationOutcome, begin_files, write_files
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
+from facesim.runs.follower import share_trained
 from facesim.runs.suspects import look_for_suspects
-from facesim.runs.systems import NetworkSystem, baseline_systems, calibration_of_the_run, provenance
+from facesim.runs.systems import (
+    TRAINED,
+    NetworkSystem,
+    baseline_systems,
+    calibration_of_the_run,
+    provenance,
+)
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
@@ -51,6 +59,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
         ProtocolError: the linter found what would make the metrics worthless.
     """
     network = load_trained(plan.directory, plan.experiment, plan.checkpoint)
+    share_trained(processes, network)
     test = load_split(plan.experiment, "test", network, tables)
     begin_files(plan)
     task = _task(plan, test)
@@ -63,7 +72,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     if plan.name != OWN:  # of its own pairs the run has said it before it began
         for line in (*(f"{plan.name}: {note}" for note in test.table.notes), *lint.findings):
             processes.reporter.say(str(line))
-    system = NetworkSystem(network, test, plan.experiment, processes)
+    system = NetworkSystem(network, test, plan.experiment, processes, TRAINED)
     calibration = _calibration(plan, system, val)
     source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
@@ -173,7 +182,7 @@ def _calibration(plan: EvaluationPlan, system: NetworkSystem, val: _Val) -> Cali
     """Thresholds and probabilities: chosen on val, or taken from where the run chose them."""
     if not plan.recalibrates:
         return calibration_of_the_run(plan, system.network, system.processes.reporter.say)
-    on_val = NetworkSystem(system.network, val.split, plan.experiment, system.processes)
+    on_val = replace(system, split=val.split)
     return calibrate(
         LabelledScores.of_pairs(
             on_val.score_pairs(val.pairs).scores, val.pairs, val.split.table.identities

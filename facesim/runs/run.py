@@ -22,6 +22,7 @@ from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
+from facesim.runs.follower import share_start
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.presentation import Presentation
 from facesim.runs.run_files import RunFiles, read_run
@@ -30,6 +31,9 @@ from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import BEST, CheckpointFolder
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
+
+_MAY_CHANGE = ("train.threads",)
+"""What a resumed run may have otherwise than it began with, because it was asked for."""
 
 
 class Run:
@@ -169,7 +173,8 @@ class Run:
 
         A run of before ``evaluate.seed`` existed keeps its pairs under a file that leaves it out.
         """
-        return differences(self.recorded.as_data(), self._meant(experiment).as_data())
+        changed = differences(self.recorded.as_data(), self._meant(experiment).as_data())
+        return {key: change for key, change in changed.items() if key not in _MAY_CHANGE}
 
     def take_experiment(self, experiment: Experiment) -> None:
         """Go on with this user's own experiment, whose plugins are imported, instead of the run's.
@@ -205,6 +210,7 @@ class Run:
             self.directory.keeping_traceback(),
             run_session(self.directory, self.components, self.processes) as session,
         ):
+            self._begin_together()
             self._train(session, on_epoch)
 
     def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
@@ -222,6 +228,7 @@ class Run:
         ):
             if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
                 write_json(self.path / RunFile.LINT, _lint(self.components, session.processes))
+            self._begin_together()
             self._train(session, on_epoch)
             result = own_result(self.directory)
             if result is None:
@@ -293,6 +300,9 @@ class Run:
     def _meant(self, experiment: Experiment) -> Experiment:
         has_seed = "seed" in self._written.evaluate.model_fields_set
         return experiment if has_seed else with_pairs_of_seed(experiment)
+
+    def _begin_together(self) -> None:
+        share_start(self.processes, self.components, self.tables, self.checkpoints.last)
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         presentation = self.path / RunFile.PRESENTATION

@@ -11,7 +11,7 @@ from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import read_json
 from facesim.processes import Processes
 from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile, RunDirectory, RunFile
-from facesim.runs.environment import record_environment
+from facesim.runs.environment import record_environment, set_threads
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.log import RunLog, loss_of_entries, read_log
 from facesim.training.build import RunComponents
@@ -58,8 +58,9 @@ def run_session(
     experiment, reporter = components.experiment, processes.reporter
     reporter.say(f"run directory: {directory.path}")
     deterministically = deterministic(experiment.train.deterministic)
-    with directory.locked(), deterministically, stop_on_signals() as stop:
+    with directory.locked(), deterministically, stop_on_signals(processes) as stop:
         directory.remove_leftovers()
+        set_threads(directory.path / RunFile.ENVIRONMENT, experiment)
         for split in components.splits:
             table = split.table
             reporter.say(f"{split.name}: {len(table)} images of {len(table.labels)} identities")
@@ -74,7 +75,8 @@ def run_session(
         if not trunk.exists():
             save_trunk(trunk, components.network)
         device = components.network.device
-        record_environment(directory.path / RunFile.ENVIRONMENT, experiment, device)
+        environment = directory.path / RunFile.ENVIRONMENT
+        record_environment(environment, experiment, device, processes.size)
         trackers = _started(components, directory)
         log = RunLog(
             directory.path / RunFile.LOG, trackers, progress.log_bytes, progress.log_sha256

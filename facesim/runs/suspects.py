@@ -14,7 +14,7 @@ from facesim.evaluation.embedding_suspects import RULES, find_embedding_suspects
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
-from facesim.runs.systems import NetworkSystem
+from facesim.runs.systems import TRAINED, UNTOUCHED, NetworkSystem
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables
 from facesim.training.make_inputs import make_inputs
@@ -51,11 +51,11 @@ def look_for_suspects(
         return ()
     images = _readable(plan, tables)
     backbone = untouched_backbone(plan.experiment, trained.device)
-    splits = _embedded(plan, backbone, images, processes)
+    splits = _embedded(plan, backbone, UNTOUCHED, images, processes)
     if len(splits) < 2 or find_embedding_suspects(splits, findings):
         return findings.report().findings
     images.pop("train", None)
-    splits = _embedded(plan, trained, images, processes)
+    splits = _embedded(plan, trained, TRAINED, images, processes)
     if len(splits) > 1:
         find_embedding_suspects(splits, findings)
     return findings.report().findings
@@ -77,15 +77,17 @@ def _readable(plan: EvaluationPlan, tables: Tables) -> dict[str, TableDigests]:
 def _embedded(
     plan: EvaluationPlan,
     network: SiameseNetwork,
+    system_name: str,
     images: dict[str, TableDigests],
     processes: Processes,
 ) -> list[EmbeddedSplit]:
     splits = []
+    names = {"train": "train", plan.val_name: "val", plan.name: "test"}
     for name, digests in images.items():
         inputs = make_inputs(plan.experiment, network, digests)
-        split = Split(name, digests.table, inputs, digests)
+        split = Split(names[name], digests.table, inputs, digests)
         rows = some_identities(digests.table.identities, derive_seed(plan.experiment.seed, name))
-        system = NetworkSystem(network, split, plan.experiment, processes)
+        system = NetworkSystem(network, split, plan.experiment, processes, system_name)
         try:
             embeddings = system.embed(rows).numpy()
         except FacesimError as error:  # a changed crop need not fit images that are not measured

@@ -14,7 +14,7 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
 from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.embedding import Embedder, score_pairs
+from facesim.evaluation.embedding import Embedder, Place, score_pairs
 from facesim.evaluation.provenance import PluginProvenance, Provenance
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -34,6 +34,8 @@ from facesim.training.checkpoint import trained_digest
 from facesim.training.make_inputs import embedding_recipe, make_inputs
 from facesim.version import installed_version
 
+TRAINED, RAW_PIXELS, UNTOUCHED = "trained", "raw_pixels", "untouched_backbone"
+
 
 @dataclass(frozen=True, eq=False)
 class NetworkSystem(System):
@@ -43,13 +45,15 @@ class NetworkSystem(System):
         network: with its weights.
         split: the images.
         experiment: how they are embedded.
-        processes: show what is being embedded.
+        processes: share the work, and show what is being embedded.
+        name: by which the other processes know the network.
     """
 
     network: SiameseNetwork
     split: Split
     experiment: Experiment
     processes: Processes
+    name: str
 
     @property
     def device(self) -> torch.device:
@@ -79,6 +83,7 @@ class NetworkSystem(System):
             self.experiment.evaluate.batch_size,
             self.processes,
             title=f"embedding {split.name}",
+            place=Place(self.name, split.name),
             cache=EmbeddingCache(self.network, split.digests, recipe, name),
         )
 
@@ -128,30 +133,44 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
         Chance(experiment.evaluate.seed, val.name),
         Chance(experiment.evaluate.seed, test.name),
     )
-    pixels = raw_pixels(trained.device)
-    size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
-    small = experiment.model_copy(update={"image": experiment.image.model_copy(update=size)})
+    pixels, small = system_parts(RAW_PIXELS, experiment, trained.device)
 
     def of_pixels(split: Split) -> NetworkSystem:
-        inputs = make_inputs(small, pixels, split.digests)
-        resized = replace(split, inputs=inputs)
-        return replace(trained, network=pixels, split=resized, experiment=small)
+        resized = replace(split, inputs=make_inputs(small, pixels, split.digests))
+        return NetworkSystem(pixels, resized, small, trained.processes, RAW_PIXELS)
 
     yield BaselineSystem(
-        "raw_pixels",
+        RAW_PIXELS,
         f"the cosine of the two images, grey and mean-centred at {PIXELS_SIDE} x {PIXELS_SIDE} "
         "pixels",
         of_pixels(val),
         of_pixels(test),
     )
-    backbone = untouched_backbone(experiment, trained.device)
+    backbone, _ = system_parts(UNTOUCHED, experiment, trained.device)
     yield BaselineSystem(
-        "untouched_backbone",
+        UNTOUCHED,
         f"the cosine of the pooled features of backbone {experiment.backbone.name!r} as it was "
         "before training",
-        replace(trained, network=backbone, split=val),
-        replace(trained, network=backbone),
+        replace(trained, network=backbone, split=val, name=UNTOUCHED),
+        replace(trained, network=backbone, name=UNTOUCHED),
     )
+
+
+def system_parts(
+    name: str, experiment: Experiment, device: torch.device
+) -> tuple[SiameseNetwork, Experiment]:
+    """The network of a baseline, and the experiment by which its images are read.
+
+    Args:
+        name: :data:`RAW_PIXELS` or :data:`UNTOUCHED`.
+        experiment: of the trained network.
+        device: where it is put.
+    """
+    if name == UNTOUCHED:
+        return untouched_backbone(experiment, device), experiment
+    size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
+    image = experiment.image.model_copy(update=size)
+    return raw_pixels(device), experiment.model_copy(update={"image": image})
 
 
 def calibration_of_the_run(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facesim.evaluation.embedding import Embedder
+from facesim.evaluation.embedding import Embedder, Place
 from facesim.interfaces import MiningSampler
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
@@ -17,7 +17,7 @@ def mine_epoch(components: RunComponents, epoch: int, processes: Processes) -> N
     Args:
         components: network, training images and sampler.
         epoch: the one that begins, from 0.
-        processes: show the progress.
+        processes: embed, and go on with what was mined.
     """
     if epoch == 0 or not isinstance(components.sampler, MiningSampler):
         return
@@ -27,5 +27,7 @@ def mine_epoch(components: RunComponents, epoch: int, processes: Processes) -> N
         components.experiment.evaluate.batch_size,
         processes,
         title="embedding train",
+        place=Place("training", "train"),
     )
     components.sampler.mine(embedder.embed(np.arange(len(components.train.table))), epoch)
+    processes.request("mined", state=components.sampler.state_dict())

@@ -32,8 +32,17 @@ def training_loss(
     Raises:
         FacesimError: the loss is not a scalar, or has no gradient.
     """
-    with _autocast(network.device, precision):
+    with autocast(network.device, precision):
         embeddings, loss = network(inputs, batch)
+    return checked_loss(network, embeddings, loss)
+
+
+def checked_loss(network: SiameseNetwork, embeddings: Tensor, loss: object) -> Tensor:
+    """What the network's loss returned, if it can be trained with.
+
+    Raises:
+        FacesimError: it is not a scalar, or has no gradient.
+    """
     if not isinstance(loss, Tensor):
         wrong = repr(loss)
     elif loss.ndim:
@@ -56,13 +65,19 @@ def update(state: TrainingState, loss: Tensor) -> None:
     state.scheduler.step()
 
 
-def seed_step(seed: int, step: int, device: torch.device) -> None:
+def seed_step(seed: int, step: int, device: torch.device, *part: int | str) -> None:
     """Seed what a step draws (dropout, ...), so that a resumed run draws the same.
 
     Only the generators that a step on ``device`` can use: `torch.manual_seed` seeds those of every
     kind of device, and where CUDA is not initialised it stores a stack trace per call.
+
+    Args:
+        seed: of the experiment.
+        step: its number.
+        device: where the step is computed.
+        part: of a step whose parts may be computed by different processes.
     """
-    derived = derive_seed(seed, "step", step)
+    derived = derive_seed(seed, "step", step, *part)
     torch.default_generator.manual_seed(derived)
     if device.type == "cuda":
         torch.cuda.manual_seed_all(derived)
@@ -92,7 +107,8 @@ def precision_of(
     return asked
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The block in which tail and head compute in a precision."""
     if precision == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()

@@ -1,13 +1,16 @@
 """Stopping on Ctrl-C and SIGTERM, once the step under way is finished."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from facesim.processes import Processes
 from facesim.reporters import Advance, Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ECHO_SECONDS = 3.0
 
 
 class Stopped(Exception):  # noqa: N818  an event, not an error
@@ -15,11 +18,13 @@ class Stopped(Exception):  # noqa: N818  an event, not an error
 
     Attributes:
         exit_code: what a shell expects of a process that ends by this signal, 130 or 143.
+        at_once: whether it came in the middle of something, whose state is not to be kept.
     """
 
-    def __init__(self, signal_number: int) -> None:
+    def __init__(self, signal_number: int, *, at_once: bool = False) -> None:
         super().__init__(signal.Signals(signal_number).name)
         self.exit_code = 128 + signal_number
+        self.at_once = at_once
 
 
 class TrainingCancelled(Exception):  # noqa: N818  an event, not an error
@@ -27,20 +32,30 @@ class TrainingCancelled(Exception):  # noqa: N818  an event, not an error
 
 
 class StopRequest:
-    """Remembers the first signal until the work comes to a place where it can stop."""
+    """Remembers the first signal until the work comes to a place where it can stop.
 
-    def __init__(self) -> None:
+    Args:
+        processes: of which another one may have been asked to stop.
+    """
+
+    def __init__(self, processes: Processes | None = None) -> None:
         self.signal_number: int | None = None
+        self._processes = processes or Processes()
+        self._came = 0.0
 
     def check(self) -> None:
         """Raise :class:`Stopped` if a signal has been received."""
-        if self.signal_number is not None:
-            raise Stopped(self.signal_number)
+        number = self.signal_number or self._processes.requested_stop
+        if number is not None:
+            raise Stopped(number)
 
     def _handle(self, signal_number: int, _frame: FrameType | None) -> None:
-        if self.signal_number is not None:  # asked twice: do not wait for the step
-            raise Stopped(signal_number)
-        self.signal_number = signal_number
+        # What launches several processes sends on to each what the terminal has sent already.
+        is_echo = self._processes.size > 1 and time.monotonic() - self._came < _ECHO_SECONDS
+        if self.signal_number is not None and not is_echo:  # asked twice: do not wait for the step
+            raise Stopped(signal_number, at_once=True)
+        if self.signal_number is None:
+            self.signal_number, self._came = signal_number, time.monotonic()
 
 
 class InterruptibleReporter:
@@ -80,12 +95,15 @@ class InterruptibleReporter:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(processes: Processes | None = None) -> Iterator[StopRequest]:
     """Catch SIGINT and SIGTERM in the block; a second one raises :class:`Stopped` at once.
 
     A request that came after the block's last check is handed to the block around it.
+
+    Args:
+        processes: of which any may be asked to stop; this one alone by default.
     """
-    request = StopRequest()
+    request = StopRequest(processes)
     previous = {number: signal.signal(number, request._handle) for number in _SIGNALS}  # noqa: SLF001
     try:
         yield request

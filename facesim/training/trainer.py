@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from facesim.atomic import link_file
-from facesim.evaluation.embedding import Embedder
-from facesim.interfaces import PairBatch, PairSet
+from facesim.evaluation.embedding import Embedder, Place
+from facesim.interfaces import PairSet
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
@@ -20,7 +19,9 @@ from facesim.training.checkpoint import (
     save_checkpoint,
 )
 from facesim.training.mining import mine_epoch
-from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
+from facesim.training.shards import SharedBatch
+from facesim.training.step import require_finite
+from facesim.training.steps import Steps
 from facesim.training.stop import Stopped
 from facesim.training.validation import Validation, validate
 
@@ -78,8 +79,7 @@ class Trainer:
         self.val_pairs = val_pairs
         self.processes = processes
         self.settings = components.experiment.train
-        self.device = components.network.device
-        self.precision = precision_of(self.settings.precision, self.device)
+        self.steps = Steps(components, processes)
         self._unread: list[Tensor] = []
 
     def train(self, on_epoch: OnEpoch = ignore_epoch) -> None:
@@ -90,20 +90,29 @@ class Trainer:
             NonFiniteLossError: the loss is not a finite number; earlier checkpoints are kept.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
-        components, progress, epochs = self.components, self.progress, self.settings.epochs
+        progress, epochs = self.progress, self.settings.epochs
         self._relink()
         try:
             if not epochs:  # the network is measured as it was built
                 self._save()
                 link_file(self.checkpoints.last, self.checkpoints.best)
             remaining = range(progress.epoch, epochs)
-            components.train.inputs.warm_epochs(components.sampler, remaining, self.processes)
+            self._warm(remaining)
             while progress.epoch < epochs:
                 self._train_epoch()
                 self._end_epoch(self._validate(), on_epoch)
-        except Stopped:
-            self._save()
+        except Stopped as stopped:
+            if not stopped.at_once:  # otherwise perhaps in the middle of a step
+                self._save()
             raise
+
+    def _warm(self, epochs: range) -> None:
+        """Compute in advance what the frozen trunk makes of the images of some epochs."""
+        inputs = self.components.train.inputs
+        rows = inputs.rows_of_epochs(self.components.sampler, epochs)
+        if len(rows):
+            self.processes.request("warm", rows=torch.from_numpy(rows))
+            inputs.warm(rows, self.processes, training=True)
 
     def _relink(self) -> None:
         """Recreate the links to ``last`` if the process died between writing and linking it."""
@@ -118,14 +127,13 @@ class Trainer:
         total = len(components.sampler)
         if progress.batch == 0:
             mine_epoch(components, progress.epoch, self.processes)
-        components.network.train()
-        batches = islice(components.sampler.batches(progress.epoch), progress.batch, None)
+        self.processes.request("epoch", epoch=progress.epoch, batch=progress.batch)
         title = f"epoch {progress.epoch + 1}/{settings.epochs}"
         with self.processes.reporter.task(title, total, progress.batch) as advance:
             watch = _Stopwatch()
-            for batch, inputs in components.train.inputs.batches(batches, progress.epoch):
-                self._step(batch, inputs)
-                watch.images += len(inputs)
+            for part, inputs in self.steps.batches(progress.epoch, progress.batch):
+                self._step(part, inputs)
+                watch.images += len(part.whole.images)
                 note = ""
                 if self._is_due(settings.log_every) or progress.batch == total:
                     loss = self._log_losses()
@@ -135,19 +143,14 @@ class Trainer:
                     self._link_periodic()
                 advance(1, note)  # last, because a stop leaves the loop here
 
-    def _step(self, batch: PairBatch, inputs: NetworkInput) -> None:
+    def _step(self, part: SharedBatch, inputs: NetworkInput) -> None:
         """One update; its loss is read later, because reading it would wait for the device."""
-        progress, components, device = self.progress, self.components, self.device
-        seed_step(components.experiment.seed, progress.step, device)
-        loss = training_loss(
-            components.network, inputs.to(device), batch.to(device), self.precision
-        )
-        if device.type == "cpu":  # where nothing waits, a bad loss is noticed before the update
-            require_finite(loss.item(), progress.epoch + 1, progress.batch + 1, progress.step + 1)
-        update(components.state, loss)
+        progress = self.progress
+        self.processes.request("step", step=progress.step)
+        loss = self.steps.run(part, inputs, progress)
         progress.batch += 1
         progress.step += 1
-        self._unread.append(loss.detach())
+        self._unread.append(loss)
 
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.progress.step % every == 0
@@ -180,6 +183,7 @@ class Trainer:
             components.experiment.evaluate.batch_size,
             self.processes,
             title="validating",
+            place=Place("training", "val"),
         )
         return validate(embedder, components.val, self.val_pairs, components.metrics)
 

@@ -88,7 +88,9 @@ def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trai
             val_pairs=pairs,
             processes=Processes(),
         )
-        prepared.train.inputs.warm_epochs(prepared.sampler, range(1), trainer.processes)
+        inputs = prepared.train.inputs
+        rows = inputs.rows_of_epochs(prepared.sampler, range(1))
+        inputs.warm(rows, trainer.processes, training=True)
         yield trainer
 
 
@@ -153,11 +155,9 @@ def _bare(prepared: RunComponents, in_memory: list[tuple[PairBatch, Tensor]]) ->
 
 def _engine(trainer: Trainer) -> None:
     """The engine's own loop over the same first batches of the epoch, to its end."""
-    prepared, progress = trainer.components, trainer.progress
+    progress = trainer.progress
     progress.batch = progress.step = 0
-    prepared.network.train()
-    batches = islice(prepared.sampler.batches(0), STEPS)
-    for batch, inputs in prepared.train.inputs.batches(batches, 0):
+    for batch, inputs in islice(trainer.steps.batches(0, 0), STEPS):
         trainer._step(batch, inputs)
     trainer._read_losses()
 

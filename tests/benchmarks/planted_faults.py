@@ -41,7 +41,7 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet
 from facesim.model.devices import pick_device
 from facesim.processes import Processes
-from facesim.runs.systems import NetworkSystem
+from facesim.runs.systems import UNTOUCHED, NetworkSystem
 from facesim.training.build import Split
 from facesim.training.make_inputs import make_inputs
 
@@ -773,9 +773,8 @@ class Campaign:
                 table = build_table(root, files, labels)
                 digests = TableDigests(table)
                 inputs = make_inputs(self.experiment, network, digests)
-                system = NetworkSystem(
-                    network, Split(name, table, inputs, digests), self.experiment, Processes()
-                )
+                split = Split(name, table, inputs, digests)
+                system = NetworkSystem(network, split, self.experiment, Processes(), UNTOUCHED)
                 numbers = system.embed(np.arange(len(table))).numpy()
                 self._embeddings |= dict(zip(table.files.tolist(), numbers, strict=True))
         return self._embeddings

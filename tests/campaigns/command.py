@@ -9,16 +9,19 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import current_process
 from multiprocessing.util import _exit_function  # type: ignore[attr-defined]
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 GRACE = 15.0
 """Seconds in which the processes that a killed command has started must end by themselves."""
@@ -61,17 +64,79 @@ def run_facesim(
         limit: seconds of processor time; ten times as many of wall time.
     """
     with tempfile.TemporaryFile() as output:
-        sys.stdout.flush()
-        sys.stderr.flush()
         began = time.monotonic()
-        pid = os.fork()
-        if not pid:
-            _become_facesim(arguments, folder, output.fileno(), prepare, limit)
-        status, hung = _wait(pid, began, kill_after, limit)
-        seconds = time.monotonic() - began
-        outlived_by = _end_session(pid)
-        output.seek(0)
-        printed = output.read().decode("utf-8", "surrogateescape")
+        pid = _fork(arguments, folder, output.fileno(), prepare, limit)
+        return _ended(pid, output, began, kill_after, limit)
+
+
+def run_group(
+    count: int,
+    *arguments: str,
+    folder: Path,
+    prepare: Callable[[int], object] = int,
+    meanwhile: Callable[[list[int]], object] = len,
+    limit: int = 60,
+) -> list[Ended]:
+    """Run ``facesim ARGUMENTS`` in several processes, which find each other as under torchrun.
+
+    Args:
+        count: of processes.
+        arguments: of the command line.
+        folder: the current directory of all.
+        prepare: called in each forked process with its rank.
+        meanwhile: called with the processes' numbers once all are started.
+        limit: as for :func:`run_facesim`.
+
+    Returns:
+        How each ended, by rank.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def begin(rank: int) -> None:
+        names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count}
+        os.environ.update({name: str(value) for name, value in names.items()})
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port, GLOO_SOCKET_IFNAME="lo")
+        prepare(rank)
+
+    with ExitStack() as files:
+        outputs = [files.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
+        began = time.monotonic()
+        pids = [
+            _fork(arguments, folder, output.fileno(), partial(begin, rank), limit)
+            for rank, output in enumerate(outputs)
+        ]
+        meanwhile(pids)
+        return [
+            _ended(pid, output, began, None, limit)
+            for pid, output in zip(pids, outputs, strict=True)
+        ]
+
+
+def _fork(
+    arguments: tuple[str, ...],
+    folder: Path,
+    output: int,
+    prepare: Callable[[], object],
+    limit: int,
+) -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if not pid:
+        _become_facesim(arguments, folder, output, prepare, limit)
+    return pid
+
+
+def _ended(
+    pid: int, output: IO[bytes], began: float, kill_after: float | None, limit: int
+) -> Ended:
+    status, hung = _wait(pid, began, kill_after, limit)
+    seconds = time.monotonic() - began
+    outlived_by = _end_session(pid)
+    output.seek(0)
+    printed = output.read().decode("utf-8", "surrogateescape")
     return Ended(status, printed, seconds, hung or status == -signal.SIGXCPU, outlived_by)
 
 

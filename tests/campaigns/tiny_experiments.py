@@ -87,13 +87,14 @@ _CHANGES = {
 NAMES = tuple(_CHANGES)
 
 
-def write_experiment(folder: Path, name: str, workers: int) -> Path:
+def write_experiment(folder: Path, name: str, workers: int, shards: int = 1) -> Path:
     """Write ``NAME-WORKERS.yaml`` and its lists of pairs; faces are drawn into the cache.
 
     Args:
         folder: where.
         name: one of :data:`NAMES`.
         workers: processes that decode.
+        shards: of each batch.
     """
     for split in ("train", "test"):
         lines = ["file1,file2,same,fold" if split == "test" else "file1,file2,same"]
@@ -105,6 +106,7 @@ def write_experiment(folder: Path, name: str, workers: int) -> Path:
             experiment[key] = {**experiment.get(key, {}), **value}
         else:
             experiment[key] = value
+    experiment["train"]["shards"] = shards
     experiment["data"] = {**{split: _split(split) for split in SPLITS}, "workers": workers}
     path = folder / f"{name}-{workers}.yaml"
     path.write_text(yaml.safe_dump(experiment))

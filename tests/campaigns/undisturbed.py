@@ -43,27 +43,28 @@ class Undisturbed:
     events: tuple[dict[Watch, int], dict[Watch, int]]
 
 
-def undisturbed(prepared: Path, name: str, workers: int) -> Undisturbed:
+def undisturbed(prepared: Path, name: str, workers: int, shards: int = 1) -> Undisturbed:
     """Run a tiny experiment once with an empty cache and once with a full one; done once.
 
     Args:
         prepared: a folder that attacks share.
         name: of the experiment.
         workers: processes that decode.
+        shards: of each batch.
     """
-    folder = prepared / f"{name}-{workers}"
+    folder = prepared / f"{name}-{workers}-{shards}"
     record = folder / "undisturbed.pickle"
-    with FileLock(prepared / f"{name}-{workers}.lock"):
+    with FileLock(f"{folder}.lock"):
         if not record.exists():
             folder.mkdir()
-            record.write_bytes(pickle.dumps(_run_twice(folder, name, workers)))
+            record.write_bytes(pickle.dumps(_run_twice(folder, name, workers, shards)))
     found = pickle.loads(record.read_bytes())
     assert isinstance(found, Undisturbed)
     return found
 
 
-def _run_twice(folder: Path, name: str, workers: int) -> Undisturbed:
-    file = write_experiment(folder, name, workers)
+def _run_twice(folder: Path, name: str, workers: int, shards: int) -> Undisturbed:
+    file = write_experiment(folder, name, workers, shards)
     cache, seconds, events = folder / "cache", [], []
     for temperature in ("cold", "warm"):
         within = folder / temperature
@@ -93,8 +94,9 @@ def only_run(folder: Path) -> Path:
 
 
 def _environment(content: bytes, run: Path) -> object:
-    """Every start is the same but for its command."""
-    starts = [{**start, "command": None} for start in json.loads(content)]
+    """Every start is the same but for its command and the number of processes."""
+    alone = {"command": None, "processes": 1}
+    starts = [{**start, **alone} for start in json.loads(content)]
     return [start for number, start in enumerate(starts) if start not in starts[:number]]
 
 

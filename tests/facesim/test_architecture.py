@@ -31,6 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "json_files",
         "page",
         "seeds",
+        "heartbeats",
+        "process_group",
         "processes",
         "reporters",
     ),

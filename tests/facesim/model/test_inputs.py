@@ -151,7 +151,8 @@ def warmed(
 
     def rows(sampler: Sampler, epochs: range) -> list[int]:
         cache = cache_of(backbone, table)
-        CachedInputs(cache).warm_epochs(sampler, epochs, Processes())
+        inputs = CachedInputs(cache)
+        inputs.warm(inputs.rows_of_epochs(sampler, epochs), Processes(), training=True)
         return [row for row in range(70) if not cache.missing(np.array([row]))]
 
     return rows

@@ -26,6 +26,7 @@ from facesim.training.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
+from facesim.training.shards import SharedBatch
 from facesim.training.stop import Stopped
 
 SHOWN: list[tuple[int, Tensor]] = []
@@ -94,7 +95,7 @@ def test_in_the_middle_of_an_epoch_it_goes_on_with_what_was_mined(
     steps = len(run.components.sampler)
     step = trainer.Trainer._step
 
-    def stopping(self: trainer.Trainer, batch: PairBatch, inputs: NetworkInput) -> None:
+    def stopping(self: trainer.Trainer, batch: SharedBatch, inputs: NetworkInput) -> None:
         step(self, batch, inputs)
         if self.progress.step == steps + 2:
             raise Stopped(2)

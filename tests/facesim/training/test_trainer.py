@@ -115,7 +115,7 @@ def test_what_a_step_draws_is_seeded_by_its_number_since_the_beginning(
 ) -> None:
     seeded: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        "facesim.training.trainer.seed_step", lambda seed, step, _: seeded.append((seed, step))
+        "facesim.training.steps.seed_step", lambda seed, step, _: seeded.append((seed, step))
     )
     trainer = train("seed=3")
     assert seeded == [(3, step) for step in range(3 * steps_of(trainer))]

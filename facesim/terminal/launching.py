@@ -1,0 +1,122 @@
+"""Several processes for one command: started on this machine, or by torchrun on several."""
+
+import logging
+import os
+import socket
+import sys
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from typing import Any
+
+import typer
+
+from facesim.errors import FacesimError
+from facesim.heartbeats import GroupFailedError
+from facesim.machine_errors import MachineError, machine_error
+from facesim.process_group import is_launched, joined
+from facesim.processes import Processes
+from facesim.reporters import Reporter
+from facesim.terminal.failure import failure_of
+from facesim.training.stop import Stopped
+
+_PATIENCE = 600
+"""Seconds in which a process that is asked to stop finishes its step."""
+
+
+def launch(count: int) -> int:
+    """Run this command in several processes on this machine, by torch's own launcher.
+
+    Each gets a share of the cores, unless ``OMP_NUM_THREADS`` is set, and talks to the others by
+    the loopback interface.
+
+    Args:
+        count: of processes.
+
+    Returns:
+        The exit code of the main process, or of the first that failed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    # What it logs of a process that failed was said by facesim.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL + 1)
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // count, 1)))
+    loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    if loopback:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
+    settings: dict[str, Any] = {
+        "min_nodes": 1,
+        "max_nodes": 1,
+        "nproc_per_node": count,
+        "run_id": uuid.uuid4().hex,
+        "rdzv_backend": "c10d",
+        "rdzv_endpoint": "localhost:0",
+        "local_addr": "localhost",
+        "max_restarts": 0,
+        "monitor_interval": 0.1,
+        "shutdown_timeout": _PATIENCE,  # not of every version of torch
+    }
+    known = signature(LaunchConfig).parameters
+    config = LaunchConfig(**{name: each for name, each in settings.items() if name in known})
+    try:
+        elastic_launch(config, sys.executable)("-m", "facesim", *sys.argv[1:])
+    except ChildFailedError as failed:
+        codes = {rank: failure.exitcode for rank, failure in failed.failures.items()}
+        code = codes.get(0, 2)
+        return code if code > 0 else 2
+    except SignalException as stopped:
+        return 128 + stopped.sigval
+    return 0
+
+
+@contextmanager
+def together(reporter: Reporter) -> Iterator[Processes]:
+    """The processes of this command: this one alone, or those that were launched with it.
+
+    The other processes leave the block when the main one does; whatever fails on one of them ends
+    all, and one message says where.
+
+    Args:
+        reporter: of the main process.
+
+    Raises:
+        GroupFailedError: another process failed, which this one tells.
+    """
+    if not is_launched():
+        yield Processes(reporter)
+        return
+    with joined(reporter) as group:
+        if not group.is_main:  # it would repeat what the main process says
+            logging.getLogger("facesim").setLevel(logging.ERROR)
+            warnings.simplefilter("ignore")
+        try:
+            yield group
+        except GroupFailedError as error:
+            if error.is_told_here:
+                raise
+            raise typer.Exit(2) from None
+        except Stopped as stopped:
+            if stopped.at_once:
+                group.heartbeats.report("was stopped at once")
+            else:
+                group.request("end")
+            raise
+        except BaseException as error:
+            failure = failure_of(error, asked=False)
+            message = "ended" if failure is None else failure.message
+            group.heartbeats.report(message)
+            if not group.is_main:
+                raise typer.Exit(2 if failure is None else failure.exit_code) from None
+            if isinstance(error, MachineError) or machine_error(error) is not None:
+                where = f"process 0 of {group.size} on {socket.gethostname()}"
+                raise FacesimError(f"{where}: {message}") from error
+            raise
+        if group.is_main:
+            group.request("end")

@@ -1,0 +1,77 @@
+"""The steps of an epoch, as every process of a run computes them."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from torch import Tensor
+
+from facesim.model.network import NetworkInput
+from facesim.processes import Processes
+from facesim.training.build import RunComponents
+from facesim.training.checkpoint import Progress
+from facesim.training.sharded_step import ShardedStep
+from facesim.training.shards import Shards, SharedBatch
+from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
+
+
+class Steps:
+    """Draws the batches of an epoch and trains on them, or on the part that falls to this process.
+
+    Args:
+        components: network, optimizer, sampler and images.
+        processes: that share each batch.
+
+    Raises:
+        FacesimError: the shards of a batch cannot be shared evenly.
+    """
+
+    def __init__(self, components: RunComponents, processes: Processes) -> None:
+        settings = components.experiment.train
+        self._components = components
+        self._seed = components.experiment.seed
+        self._device = components.network.device
+        self._precision = precision_of(settings.precision, self._device)
+        self._shards = Shards.of(settings.shards, processes)
+        self._sharded: ShardedStep | None = None
+        if settings.shards > 1 and settings.epochs:
+            self._sharded = ShardedStep(
+                components.state,
+                self._shards,
+                processes,
+                seed=self._seed,
+                precision=self._precision,
+                ordered=settings.reduce == "ordered",
+            )
+
+    def batches(self, epoch: int, begin: int) -> Iterator[tuple[SharedBatch, NetworkInput]]:
+        """The batches of an epoch from number ``begin`` on, with the images of this process.
+
+        The network is in training mode from then on.
+        """
+        components = self._components
+        components.network.train()
+        drawn = islice(components.sampler.batches(epoch), begin, None)
+        parts = (SharedBatch.of(batch, self._shards) for batch in drawn)
+        return components.train.inputs.batches(parts, epoch)
+
+    def run(self, part: SharedBatch, inputs: NetworkInput, progress: Progress) -> Tensor:
+        """Update the weights by one batch; returns its loss, which may still be computed.
+
+        Raises:
+            NonFiniteLossError: the loss is no finite number; on the CPU, where nothing waits for
+                it, before the weights are updated.
+        """
+        components, device = self._components, self._device
+        batch, inputs = part.to(device), inputs.to(device)
+        if self._sharded is None:
+            seed_step(self._seed, progress.step, device)
+            loss = training_loss(components.network, inputs, batch.whole, self._precision)
+        else:
+            loss = self._sharded.loss(batch, inputs, progress.step)
+        if device.type == "cpu":
+            require_finite(loss.item(), progress.epoch + 1, progress.batch + 1, progress.step + 1)
+        if self._sharded is None:
+            update(components.state, loss)
+        else:
+            self._sharded.update(loss)
+        return loss.detach()
