@@ -62,6 +62,19 @@ def test_single_pairs_are_those_beyond_99_percent_of_the_other_kind() -> None:
     assert (found.genuine, found.impostor) == ((7,), (250,))
 
 
+def test_one_outlier_gathers_no_suspicion_however_rare_outliers_are() -> None:
+    """The only genuine pair of person 1, among a thousand good ones of person 0."""
+    same = np.repeat([True, False], [1001, 1001])
+    rows = np.stack([np.arange(2002), np.arange(2002) + 2002], axis=1)
+    identities = np.stack([np.zeros(2002, np.int64), np.where(same, 0, 2)], axis=1)
+    identities[1000] = 1
+    scores = np.where(same, 1.0, 0.0) + np.linspace(0, 0.1, 2002)
+    scores[1000] = -1.0
+    found = find_label_suspects(rows, identities, same, scores)
+    assert found.gathered == ()
+    assert found.genuine == (1000,)
+
+
 def test_pairs_of_one_kind_show_nothing() -> None:
     one = np.zeros((1, 2), np.int64)
     nothing = LabelSuspects((), (), ())

@@ -64,6 +64,7 @@ def test_a_target_below_the_rule_of_3_is_not_measurable() -> None:
     assert not_measurable_reason(1e-3, 2999) == (
         "not measurable with 2,999 impostors; FMR 0.001 needs 3,000 (rule of 3)"
     )
+    assert impostors_needed(0.07, 3) == 43  # of 42 it would be fewer than 3
     assert (impostors_needed(0.29, 29), impostors_needed(1e-3, 30)) == (100, 30_000)
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from facesim.atomic import write_text
 from facesim.cli.application import app
 from facesim.errors import FacesimError
 from facesim.page import Table
@@ -142,3 +144,16 @@ def test_the_command_compares_evaluations_of_the_asked_name(build_run: Build) ->
     found = CliRunner().invoke(app, [*asked, "--name", "other"])
     assert found.exit_code == 0, found.output
     assert "2 runs of weak against 2 runs of strong" in " ".join(found.output.split())
+
+
+def test_pairs_that_contradict_the_identities_are_compared_as_they_are_listed(
+    build_run: Build,
+) -> None:
+    sides = two_systems(build_run)
+    for run in (*sides[0], *sides[1]):
+        file = run.directory.evaluation("test") / "scores.csv"
+        scores = pd.read_csv(file, dtype=str)
+        scores.loc[scores.index[scores["same"] == "1"][:2], "same"] = "0"
+        write_text(file, scores.to_csv(index=False))
+    found = compare_groups(*sides)
+    assert found.differences["roc_auc"].better == "second"

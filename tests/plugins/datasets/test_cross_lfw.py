@@ -63,6 +63,10 @@ def test_folds_are_equal_parts_of_each_kind_in_the_list_s_order(tmp_path: Path) 
         ),
         ("Bob_0001.jpg 1\nBob.jpg 1\n", r"pairs\.txt:2: 'Bob\.jpg 1' is not a line"),
         ("Bob_0001.jpg 1\nBob_0009.jpg 1\n", r"pairs\.txt:2: .*Bob_0009\.jpg does not exist"),
+        (
+            "Bob_0001.jpg 1\nBob_0009.jpg 1\nBob_0002.jpg 1\nBob_0009.jpg 1\n",
+            r"pairs\.txt:2: .*Bob_0009\.jpg does not exist",  # the first of its lines
+        ),
         ("Bob_0001.jpg 1\n../Bob_0009.jpg 1\n", r"pairs\.txt:2: the path '\.\./Bob_0009\.jpg'"),
     ],
 )

@@ -64,5 +64,12 @@ def test_each_kind_has_a_median_and_a_band() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["genuine", "impostor"])
+def test_val_may_have_pairs_of_one_kind(kind: str) -> None:
+    found = score_quantiles_plot(log_of(quantiles(kind, 2.0)))
+    assert found is not None
+    assert [trace.name for trace in found.figure.data if trace.name] == [f"{kind} median"]
+
+
 def test_without_quantiles_there_is_no_plot() -> None:
     assert score_quantiles_plot(log_of({"accuracy": 0.9})) is None

@@ -44,6 +44,7 @@ LOG = log_of(
 def test_headline_rates_are_drawn_and_all_headline_metrics_are_in_the_table() -> None:
     found = validation_plot(LOG, ACCURACY, [ACCURACY, AREA, ERROR, Quiet("loss", "Quiet")])
     assert [trace.name for trace in found.figure.data] == ["Accuracy", "EER"]
+    assert found.figure.layout.yaxis.tickformat.endswith("%")
     assert found.numbers.columns == ("Epoch", "Accuracy", "Area", "EER")
     assert found.numbers.rows[1] == ("2", "70.00%", "0.9000", "10.00%")
 
