@@ -226,6 +226,10 @@ class Network:
         self._address(host, "eth0")
         return host
 
+    def unplug(self, host: Host) -> None:
+        """Cut a host off, whose processes live on; to the others it is a machine without power."""
+        self._ip(self.server, "link", "set", host.name, "down")
+
     def _address(self, host: Host, link: str) -> None:
         self._ip(host, "address", "add", f"{host.address}/24", "dev", link)
         self._ip(host, "link", "set", link, "up")

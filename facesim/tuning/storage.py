@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -22,6 +23,9 @@ from facesim.tuning.journal import CheckedJournal
 JOURNAL_FILE = "journal.log"
 _SECONDS_FOR_A_LOCKED_DATABASE = 60
 _ATTEMPTS_TO_CREATE = 6
+_LIBPQ = ("psycopg", "psycopg2")
+_KEEPALIVE = (30, 10, 3)
+"""Seconds of silence on a connection, seconds between questions then, and how many stay open."""
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
@@ -85,21 +89,53 @@ def storage_errors_named(url: str | None, folder: Path) -> Iterator[None]:
 
 
 def _open_database(parsed: URL, url: str) -> RDBStorage:
-    timeout = {"timeout": _SECONDS_FOR_A_LOCKED_DATABASE}
-    settings = {
-        "connect_args": timeout if parsed.get_backend_name() == "sqlite" else {},
-        "pool_pre_ping": True,
-    }
+    arguments: dict[str, Any] = {}
+    if parsed.get_backend_name() == "sqlite":
+        arguments = {"timeout": _SECONDS_FOR_A_LOCKED_DATABASE}
+    elif parsed.get_driver_name() in _LIBPQ:
+        arguments = {key: value for key, value in _lost_server().items() if key not in parsed.query}
+    settings = {"connect_args": arguments, "pool_pre_ping": True}
     for attempt in range(_ATTEMPTS_TO_CREATE):
         try:
-            return RDBStorage(url, engine_kwargs=settings)
+            storage = RDBStorage(url, engine_kwargs=settings)
+            break
         except DBAPIError as error:
             # Another machine created the same tables at this moment, and has them in the next.
             at_once = isinstance(error, IntegrityError) or "already exists" in str(error)
             if not at_once or attempt == _ATTEMPTS_TO_CREATE - 1:
                 raise
             time.sleep(0.1 * 2**attempt)
-    raise AssertionError
+    if parsed.get_driver_name() in _LIBPQ:
+        event.listen(storage.engine, "connect", _notice_lost_client)
+        storage.engine.dispose()  # of connections that were made without
+    return storage
+
+
+def _lost_server() -> dict[str, int]:
+    """What libpq is told, to notice a server that has gone without a word, as without power.
+
+    By the system's own settings a worker would wait for hours.
+    """
+    idle, between, count = _KEEPALIVE
+    return {
+        "keepalives_idle": idle,
+        "keepalives_interval": between,
+        "keepalives_count": count,
+        "tcp_user_timeout": 1000 * (idle + between * count),
+    }
+
+
+def _notice_lost_client(connection: Any, _record: object) -> None:
+    """Let the server notice a worker that has gone without a word: it may hold a lock."""
+    # Not as options of the connection, which a pooler between the two would refuse.
+    with connection.cursor() as cursor:
+        for name, value in _lost_server().items():
+            server_name = name if name.startswith("tcp_") else f"tcp_{name}"
+            cursor.execute(
+                "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s",
+                (str(value), server_name),
+            )
+    connection.commit()
 
 
 def _sqlite_file(parsed: URL) -> Path | None:

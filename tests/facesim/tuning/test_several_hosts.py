@@ -74,7 +74,11 @@ def await_file(folder: Path, pattern: str, *commands: "subprocess.Popen[bytes]")
 
 
 def test_a_study_ends_complete_though_one_of_its_hosts_is_killed(
-    network: Network, tmp_path: Path, write_search: Callable[..., Path], faces: Path
+    network: Network,
+    server: str,
+    tmp_path: Path,
+    write_search: Callable[..., Path],
+    faces: Path,
 ) -> None:
     text = write_search(SEARCH).read_text()
     for old, new in (
@@ -93,31 +97,27 @@ def test_a_study_ends_complete_though_one_of_its_hosts_is_killed(
         (tmp_path / name / "tiny.yaml").write_text(text)
         (tmp_path / name / "hold.py").write_text(HOLD)
         hosts[name] = network.join(name, {place: tmp_path / name})
-    with TemporaryDirectory(prefix="facesim-postgres-") as folder:
-        url = postgres.Server(Path(folder), network.server).url()
 
-        def begin(name: str) -> "subprocess.Popen[bytes]":
-            place = places[name]
-            words = ["optimize", "tiny.yaml", "--out", "studies", "--storage", url]
-            own = {"GO": "go", "FACES": f"{place}/faces", "FACESIM_CACHE": "/mnt/cache"}
-            with (tmp_path / f"{name}.txt").open("wb") as output:
-                return hosts[name].run(
-                    [sys.executable, "-m", "facesim", *words],
-                    {**own, "FACESIM_STATE": "/mnt/state"},
-                    cwd=place,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-
-        one, two = begin("one"), begin("two")
-        for name in places:  # both are in the middle of a trial
-            await_file(
-                tmp_path / name, "studies/tiny/trials/*/tiny/*/checkpoints/last.pt", one, two
+    def begin(name: str) -> "subprocess.Popen[bytes]":
+        place = places[name]
+        words = ["optimize", "tiny.yaml", "--out", "studies", "--storage", server]
+        own = {"GO": "go", "FACES": f"{place}/faces", "FACESIM_CACHE": "/mnt/cache"}
+        with (tmp_path / f"{name}.txt").open("wb") as output:
+            return hosts[name].run(
+                [sys.executable, "-m", "facesim", *words],
+                {**own, "FACESIM_STATE": "/mnt/state"},
+                cwd=place,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
-        hosts["one"].kill()
-        (tmp_path / "two" / "go").touch()
-        assert two.wait(WAIT) == 0, (tmp_path / "two.txt").read_text()
-        trials = trials_of(network.server, url)
+
+    one, two = begin("one"), begin("two")
+    for name in places:  # both are in the middle of a trial
+        await_file(tmp_path / name, "studies/tiny/trials/*/tiny/*/checkpoints/last.pt", one, two)
+    hosts["one"].kill()
+    (tmp_path / "two" / "go").touch()
+    assert two.wait(WAIT) == 0, (tmp_path / "two.txt").read_text()
+    trials = trials_of(network.server, server)
 
     assert one.poll() == -9
     # Of two hosts that begin at once, both may queue the first trial; one of them gives it up.
@@ -133,6 +133,55 @@ def test_a_study_ends_complete_though_one_of_its_hosts_is_killed(
     assert summary["seeds"] == [1, 2, 3]
     assert summary["trials_asked"] == summary["trials"]["complete"] == 2
     assert "root: /mnt/scratch/faces/test" in (study / "best.yaml").read_text()
+
+
+LOCK = """\
+import sys, time
+from pathlib import Path
+from sqlalchemy import text
+from facesim.tuning import storage
+storage._KEEPALIVE = (1, 1, 2)
+with storage.open_storage(sys.argv[1], Path()).engine.connect() as connection:
+    connection.execute(text(f"SET lock_timeout = '{sys.argv[2]}'"))
+    connection.execute(text("LOCK TABLE studies"))
+    print("locked", flush=True)
+    if sys.argv[3:]:
+        time.sleep(600)
+        connection.execute(text("SELECT 1"))
+"""
+
+
+@pytest.fixture
+def server(network: Network) -> Iterator[str]:
+    with TemporaryDirectory(prefix="facesim-postgres-") as folder:
+        yield postgres.Server(Path(folder), network.server).url()
+
+
+def test_the_lock_of_a_host_that_has_lost_its_power_is_released(
+    network: Network, server: str
+) -> None:
+    one, two = network.join("one"), network.join("two")
+    command = [sys.executable, "-c", LOCK, server]
+    holding = one.run([*command, "0", "hold"], stdout=subprocess.PIPE)
+    assert holding.stdout is not None
+    assert holding.stdout.readline() == b"locked\n"
+    network.unplug(one)
+    assert two.run([*command, "60s"]).wait(WAIT) == 0
+    holding.kill()
+    holding.communicate()
+
+
+def test_a_worker_notices_a_server_that_has_lost_its_power(network: Network, server: str) -> None:
+    one = network.join("one")
+    working = one.run(
+        [sys.executable, "-c", LOCK.replace("600", "3"), server, "0", "hold"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert working.stdout is not None
+    assert working.stdout.readline() == b"locked\n"
+    network.unplug(one)
+    assert b"OperationalError" in working.communicate(timeout=60)[1]
 
 
 def trials_of(host: Host, url: str) -> list[Any]:
