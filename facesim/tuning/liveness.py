@@ -91,6 +91,11 @@ class ProcessIdentity:
         """From a trial's attributes; None if no process has signed."""
         return None if attributes is None else cls(**attributes)
 
+    @property
+    def name_of_host(self) -> str:
+        """The hostname of its machine."""
+        return self.host.split()[0]
+
     def as_attributes(self) -> dict[str, Any]:
         """As a trial's attributes hold it."""
         return asdict(self)

@@ -16,8 +16,9 @@ from facesim.json_files import JsonModel
 from facesim.runs.comparison import compare_runs
 from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
+from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.objectives import VAL, by_current_name
-from facesim.tuning.storage import IS_BASE, REASON, RUN, counted, parameters_of
+from facesim.tuning.storage import IS_BASE, PROCESS, REASON, RUN, counted, parameters_of
 from facesim.tuning.study import Plan
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winners_scored
 
@@ -240,8 +241,9 @@ def _difference(
         runs = [[Run.open(Path(trial.user_attrs[RUN])) for trial in trials] for trials in systems]
         compared = compare_groups(*runs, metric=metric.name)
         found = compared.differences.get(metric.name, found)
-    except FacesimError as error:  # they may lie on another machine
-        found = found.model_copy(update={"reason": str(error)})
+    except FacesimError as error:
+        reason = _why_not_compared([*systems[0], *systems[1]], error)
+        found = found.model_copy(update={"reason": reason})
     sides: dict[str | None, Literal["winner", "base"]] = {"first": "base", "second": "winner"}
     return Difference(
         metric=metric.name,
@@ -263,14 +265,29 @@ def _of_seed(metric: Quantity, seed: int, winner: FrozenTrial, base: FrozenTrial
     try:
         runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
         compared = compare_runs(runs).runs[1]
-    except FacesimError as error:  # they may lie on another machine
-        return SeedDifference(seed=seed, difference=difference, reason=str(error))
+    except FacesimError as error:
+        reason = _why_not_compared([base, winner], error)
+        return SeedDifference(seed=seed, difference=difference, reason=reason)
     found = compared.differences.get(metric.name)
     if found is None or compared.why_unpaired:
         reason = compared.why_unpaired or f"{metric.name} has no interval over the identities"
         return SeedDifference(seed=seed, difference=difference, reason=reason)
     return SeedDifference(
         seed=seed, difference=difference, low=found.low, high=found.high, reason=found.reason
+    )
+
+
+def _why_not_compared(trials: Sequence[FrozenTrial], error: FacesimError) -> str:
+    """Why runs have no interval: they may lie on other hosts of the study."""
+    absent = [trial for trial in trials if not Path(trial.user_attrs[RUN]).exists()]
+    processes = [ProcessIdentity.read(trial.user_attrs.get(PROCESS)) for trial in absent]
+    hosts = {process.name_of_host for process in processes if process is not None}
+    elsewhere = sorted(hosts - {ProcessIdentity.here().name_of_host})
+    if not elsewhere:
+        return str(error)
+    return (
+        f"runs lie on {', '.join(elsewhere)}, and pairs are compared only of runs in one place; "
+        "give all hosts an --out in a folder that they share"
     )
 
 

@@ -162,7 +162,7 @@ def _asked_for(trial: FrozenTrial) -> dict[str, Any]:
 
 def _running(trial: FrozenTrial) -> RunningTrial:
     process = ProcessIdentity.read(trial.user_attrs.get(PROCESS))
-    where = f"{process.host.split()[0]}:{process.pid}" if process else ""
+    where = f"{process.name_of_host}:{process.pid}" if process else ""
     took, began = timedelta(), trial.datetime_start
     if began is not None:
         took = datetime.now().astimezone() - began.astimezone()

@@ -1,7 +1,9 @@
 """What a search is summarised to, from trials that were trained elsewhere."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -12,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 from facesim.errors import FacesimError
 from facesim.evaluation.seed_differences import ONE_SEED, SEEDS_INTERVAL
 from facesim.runs.run import Run
+from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.space import base_point
-from facesim.tuning.storage import IS_BASE, LOST, REASON, RUN, STOPPED
+from facesim.tuning.storage import IS_BASE, LOST, PROCESS, REASON, RUN, STOPPED
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.summary import UNKNOWN, Spread, Summary, summarise
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
@@ -22,17 +25,22 @@ Write = Callable[..., Path]
 Build = Callable[..., Run]
 
 
-def retrained(results: Mapping[str, Sequence[float | None]], metric: str) -> optuna.Study:
+def retrained(
+    results: Mapping[str, Sequence[float | None]], metric: str, hosts: Mapping[str, str] = {}
+) -> optuna.Study:
     """A study of trainings: results on test, one per seed from 1 on; None where one failed."""
     study = optuna.create_study()
     for system, values in results.items():
         for seed, value in enumerate(values, start=1):
             params: dict[str, str | int] = {SYSTEM: system, SEED: seed}
-            attributes = {
+            attributes: dict[str, Any] = {
                 TEST: {metric: value, "loss": 0.5},
                 "val": {f"val.{metric}": value, "val.epoch": 3.0},
                 RUN: f"/elsewhere/{system}/{seed}",
             }
+            if system in hosts:
+                process = ProcessIdentity(f"{hosts[system]} its-boot", 1, "2")
+                attributes[PROCESS] = process.as_attributes()
             study.add_trial(
                 optuna.create_trial(
                     state=TrialState.FAIL if value is None else TrialState.COMPLETE,
@@ -98,6 +106,16 @@ def test_runs_of_another_machine_have_a_difference_without_an_interval(plan: Pla
     for each in summary.difference.per_seed:
         assert each.low is None
         assert "/elsewhere/base" in (each.reason or "")
+
+
+def test_runs_of_other_hosts_are_told_with_what_would_bring_them_together(plan: Plan) -> None:
+    study, (_, winner) = searched(plan, [0.5, 0.75])
+    hosts = {WINNER: "two", BASE: "one"}
+    fresh = retrained({WINNER: [0.8], BASE: [0.6]}, plan.compared_by.name, hosts)
+    difference = summarise(plan, study, winner, fresh).difference
+    assert difference is not None
+    for reason in (difference.reason, difference.per_seed[0].reason):
+        assert re.match(r"runs lie on one, two, .+; give all hosts an --out in a", reason or "")
 
 
 def summarised_runs(
