@@ -31,11 +31,13 @@ class Failure:
         rank: of the process that failed.
         host: its machine.
         message: for the person; one line or a few.
+        is_reported: whether the process said so itself; otherwise the others noticed.
     """
 
     rank: int
     host: str
     message: str
+    is_reported: bool = False
 
 
 class GroupFailedError(FacesimError):
@@ -112,7 +114,7 @@ class Heartbeats:
 
     def report(self, message: str) -> None:
         """Tell all other processes that this one has failed."""
-        self._publish(_FAILURE, asdict(Failure(self._rank, self._hosts[self._rank], message)))
+        self._publish(_FAILURE, asdict(Failure(self._rank, self._hosts[self._rank], message, True)))
 
     def request_stop(self, signal_number: int) -> None:
         """Tell the main process that this one was asked to stop."""
@@ -139,8 +141,9 @@ class Heartbeats:
         return None
 
     def _error(self, failure: Failure) -> GroupFailedError:
-        # The main process tells; where it is the one that is gone, the next one.
-        told = self._rank == (0 if failure.rank else 1)
+        # The main process tells, also of itself; where it is the one that is gone, the next one.
+        teller = 0 if failure.rank or failure.is_reported else 1
+        told = self._rank == teller
         return GroupFailedError(failure, len(self._hosts), is_told_here=told)
 
     def _beat(self) -> None:

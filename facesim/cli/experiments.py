@@ -75,17 +75,26 @@ def check(
     overrides: Overrides = None,
     out: Out = Path("runs"),
     trust: Trust = False,
+    processes: ProcessCount = 1,
 ) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
-    from facesim.processes import Processes
+    from facesim.process_group import ProcessGroup, is_launched
     from facesim.reporters import reporter_for
+    from facesim.runs.follower import follow
+    from facesim.terminal.launching import launch, together
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
-    experiment = load_experiment(file, overrides or (), trust=trust)
+    if processes > 1 and not is_launched():
+        raise typer.Exit(launch(processes))
     console = Console()
-    report = check_experiment(experiment, out, Processes(reporter_for(console)))
+    with together(reporter_for(console)) as group:
+        experiment = load_experiment(file, overrides or (), trust=trust)
+        if isinstance(group, ProcessGroup) and not group.is_main:
+            follow(experiment, group)
+            return
+        report = check_experiment(experiment, out, group)
     print_check(console, experiment.name, report)
 
 

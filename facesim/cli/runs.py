@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from facesim.cli.application import app
-from facesim.cli.options import EvaluationName, Plugins, Trust
+from facesim.cli.options import EvaluationName, Plugins, ProcessCount, Trust
 from facesim.console import Console, say
 from facesim.terminal.streams import outlive_stdout
 
@@ -38,24 +38,34 @@ def evaluate(
     ] = False,
     more: Plugins = None,
     trust: Trust = False,
+    processes: ProcessCount = 1,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
-    from facesim.processes import Processes
+    from facesim.process_group import ProcessGroup, is_launched
     from facesim.reporters import reporter_for
-    from facesim.runs.run import Run
+    from facesim.runs.follower import follow
+    from facesim.runs.run import EvaluationChoices, Run
+    from facesim.terminal.launching import launch, together
     from facesim.terminal.results import print_result
 
     outlive_stdout()
+    if processes > 1 and not is_launched():
+        raise typer.Exit(launch(processes))
     console = Console()
     reporter = reporter_for(console)
-    run = Run.open(run_dir, Processes(reporter), trust=trust)
-    plan, _ = run.evaluate(
-        overrides=overrides or (),
-        plugins=more or (),
-        name=name,
-        checkpoint=checkpoint,
-        recalibrate=recalibrate,
-    )
+    choices: EvaluationChoices = {
+        "overrides": overrides or (),
+        "plugins": more or (),
+        "name": name,
+        "checkpoint": checkpoint,
+        "recalibrate": recalibrate,
+    }
+    with together(reporter) as group:
+        run = Run.open(run_dir, group, trust=trust)
+        if isinstance(group, ProcessGroup) and not group.is_main:
+            follow(run.plan_evaluation(**choices).experiment, group)
+            return
+        plan, _ = run.evaluate(**choices)
     print_result(console, run.read(plan.name))
     reporter.say(f"written to {plan.folder}")
 

@@ -1,6 +1,6 @@
 """What the processes of a run other than the main one do: their share of what it requests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,11 +44,9 @@ def follow(experiment: Experiment, group: ProcessGroup) -> None:
     """
     follower = _Follower(experiment, group)
     with deterministic(experiment.train.deterministic):
-        while True:
-            name, values = group.next_request()
-            if name == "end":
-                return
-            getattr(follower, name)(**values)
+        while (request := group.next_request())[0] != "end":
+            name, values = request
+            follower.requests[name](**values)
 
 
 def share_start(
@@ -99,6 +97,17 @@ class _Follower:
         self._parts: Iterator[tuple[SharedBatch, NetworkInput]] = iter(())
         self._networks: dict[str, tuple[SiameseNetwork, Experiment]] = {}
         self._inputs: dict[tuple[str, str], Inputs] = {}
+        every: tuple[Callable[..., None], ...] = (
+            self.begin,
+            self.warm,
+            self.mined,
+            self.epoch,
+            self.step,
+            self.try_step,
+            self.trained,
+            self.embed,
+        )
+        self.requests = {each.__name__: each for each in every}
 
     @cached_property
     def _components(self) -> RunComponents:
@@ -151,6 +160,11 @@ class _Follower:
         self._progress.step = step
         part, inputs = next(self._parts)
         self._steps.run(part, inputs, self._progress)
+
+    def try_step(self) -> None:
+        """Compute the gradient of the first batch, which moves nothing."""
+        part, inputs = next(self._steps.batches(0, 0, 1))
+        self._steps.backward(self._steps.loss(part, inputs, 0))
 
     def trained(self, backbone: dict[str, Tensor], head: dict[str, Tensor]) -> None:
         """Take the network that is evaluated, all but its loss, which embeds nothing."""

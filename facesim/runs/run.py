@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
@@ -31,6 +32,17 @@ from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import BEST, CheckpointFolder
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
+
+
+class EvaluationChoices(TypedDict, total=False):
+    """What an evaluation may choose: see :meth:`Run.plan_evaluation`."""
+
+    overrides: Sequence[str]
+    plugins: Sequence[str]
+    name: str | None
+    checkpoint: str
+    recalibrate: bool
+
 
 _MAY_CHANGE = ("train.threads",)
 """What a resumed run may have otherwise than it began with, because it was asked for."""
@@ -238,6 +250,24 @@ class Run:
             return result
 
     def evaluate(
+        self, **choices: Unpack[EvaluationChoices]
+    ) -> tuple[EvaluationPlan, EvaluationResult]:
+        """Evaluate the trained run again, or on other data.
+
+        Args:
+            choices: as :meth:`plan_evaluation` takes them.
+
+        Raises:
+            FacesimError: this cannot be evaluated under this name, the checkpoint or the data
+                cannot be read, no thresholds apply, or another process holds the run.
+            UntrustedPluginsError: this user's own experiment did not name the run's plugins.
+            ProtocolError: the linter found what would make the results worthless.
+        """
+        with self.directory.locked(), self.directory.keeping_traceback():
+            plan = self.plan_evaluation(**choices)
+            return plan, evaluate(plan, self.tables, self.processes)
+
+    def plan_evaluation(
         self,
         *,
         overrides: Sequence[str] = (),
@@ -245,8 +275,8 @@ class Run:
         name: str | None = None,
         checkpoint: str = BEST,
         recalibrate: bool = False,
-    ) -> tuple[EvaluationPlan, EvaluationResult]:
-        """Evaluate the trained run again, or on other data.
+    ) -> EvaluationPlan:
+        """Plan an evaluation of the trained run; writes nothing.
 
         Args:
             overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint, device.
@@ -256,10 +286,8 @@ class Run:
             recalibrate: whether to choose new thresholds on val, instead of the run's.
 
         Raises:
-            FacesimError: this cannot be evaluated under this name, the checkpoint or the data
-                cannot be read, no thresholds apply, or another process holds the run.
+            FacesimError: this cannot be evaluated under this name.
             UntrustedPluginsError: this user's own experiment did not name the run's plugins.
-            ProtocolError: the linter found what would make the results worthless.
         """
         if plugins:
             named = [
@@ -267,17 +295,15 @@ class Run:
             ]
             every = [*self.experiment.plugins, *named]
             overrides = (f"plugins={json.dumps(every)}", *overrides)
-        with self.directory.locked(), self.directory.keeping_traceback():
-            plan = plan_evaluation(
-                self.directory,
-                self.experiment,
-                overrides=overrides,
-                name=name,
-                checkpoint=checkpoint,
-                recalibrate=recalibrate,
-                trust=self.trust,
-            )
-            return plan, evaluate(plan, self.tables, self.processes)
+        return plan_evaluation(
+            self.directory,
+            self.experiment,
+            overrides=overrides,
+            name=name,
+            checkpoint=checkpoint,
+            recalibrate=recalibrate,
+            trust=self.trust,
+        )
 
     def read(self, name: str = OWN) -> RunFiles:
         """Read the run and one of its evaluations from the directory.

@@ -191,8 +191,8 @@ def calibration_of_the_run(
     calibration = read_json(file, Calibration, remedy=EVALUATE_AGAIN)
     if calibration is None:
         raise FacesimError(
-            f"{run} has no thresholds yet; evaluate its own test data first, with "
-            f"`facesim eval {run}`"
+            f"{run} has no thresholds yet, there is no {file.name}; evaluate its own test data "
+            f"first, with `facesim eval {run}`"
         )
     now = provenance(plan, network, like=calibration.provenance.checkpoint)
     try:

@@ -14,7 +14,8 @@ from facesim.processes import Processes
 from facesim.training.build import RunComponents, prepare
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
-from facesim.training.step import NonFiniteLossError, precision_of, seed_step, training_loss
+from facesim.training.step import NonFiniteLossError
+from facesim.training.steps import Steps
 
 DECODED_IMAGES = 20_000
 """More images are not decoded to find near-duplicates: a check takes seconds."""
@@ -54,7 +55,7 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
     lint = lint_protocol(experiment, splits, pairs, processes, copies)
     lint.require_no_errors()
     with deterministic(experiment.train.deterministic):
-        loss = _first_loss(components)
+        loss = _first_loss(components, processes)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
     notes += map(str, lint.findings)
     if looks_for_near_images(experiment) and not copies.decoded:
@@ -72,30 +73,27 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
             f"warning: the first batch leaves every trainable weight as it is (loss {loss:.4f}, "
             "gradient 0): is every pair beyond the margin, or the loss made for other distances?"
         )
-    return CheckReport(tuple(_lines(components, loss, out)), tuple(notes))
+    return CheckReport(tuple(_lines(components, loss, out, processes)), tuple(notes))
 
 
-def _first_loss(components: RunComponents) -> float:
+def _first_loss(components: RunComponents, processes: Processes) -> float:
     """The loss of the first batch, whose gradients are computed too."""
-    settings, network = components.experiment.train, components.network
-    device = network.device
-    seed_step(components.experiment.seed, 0, device)
-    network.train()
-    first = [next(iter(components.sampler.batches(0)))]
-    batch, inputs = next(iter(components.train.inputs.batches(first, 0)))
-    precision = precision_of(settings.precision, device)
-    loss = training_loss(network, inputs.to(device), batch.to(device), precision)
+    steps, network = Steps(components, processes), components.network
+    processes.request("try_step")
+    part, inputs = next(steps.batches(0, 0, 1))
+    loss = steps.loss(part, inputs, 0)
     if not torch.isfinite(loss):
         raise NonFiniteLossError(
             f"the loss is {loss.item()} on the first batch, before anything is trained; look at "
             f"what the loss {type(network.loss).__name__} computes, and at the weights"
         )
-    if loss.requires_grad:
-        torch.autograd.backward(loss)
+    steps.backward(loss)
     return loss.item()
 
 
-def _lines(components: RunComponents, loss: float, out: Path) -> Iterator[tuple[str, str]]:
+def _lines(
+    components: RunComponents, loss: float, out: Path, processes: Processes
+) -> Iterator[tuple[str, str]]:
     experiment, network = components.experiment, components.network
     for split in components.splits:
         table = split.table
@@ -112,5 +110,11 @@ def _lines(components: RunComponents, loss: float, out: Path) -> Iterator[tuple[
     yield "run", f"{experiment.train.epochs} epochs, {components.total_steps:,} steps"
     yield "first loss", f"{loss:.4f}"
     yield "device", describe_device(network.device)
+    if processes.size > 1:
+        share = experiment.train.shards // processes.size
+        yield (
+            "processes",
+            f"{processes.size}, each embeds {share} of {experiment.train.shards} shards",
+        )
     yield "would write", f"{out / experiment.name}/<date and time>/"
     yield "checkpoint", f"about {megabytes:,.1f} MB"

@@ -96,21 +96,28 @@ class ShardedStep:
             loss: object = network.loss(self._gathered, batch.whole)
         return checked_loss(network, self._gathered, loss)
 
-    def update(self, loss: Tensor) -> None:
-        """One step of optimizer and scheduler along the gradient of what :meth:`loss` gave."""
-        state, weights = self._state, self._weights
+    def backward(self, loss: Tensor) -> None:
+        """Give every weight its gradient of what :meth:`loss` gave, over all shards.
+
+        Raises:
+            GroupFailedError: another process failed.
+        """
+        weights = self._weights
         by = [self._gathered] if self._gathered.requires_grad else []
         found = torch.autograd.grad(loss, [*by, *self._loss_weights], allow_unused=True)
         by_embeddings, of_loss = found[: len(by)], found[len(by) :]
-        state.optimizer.zero_grad(set_to_none=True)
         summed = self._summed(*by_embeddings)
         for weight, gradient in zip(
             [*weights, *self._loss_weights], [*summed, *of_loss], strict=True
         ):
             weight.grad = gradient
         self._embedded = []
-        state.optimizer.step()
-        state.scheduler.step()
+
+    def update(self, loss: Tensor) -> None:
+        """One step of optimizer and scheduler along the gradient of what :meth:`loss` gave."""
+        self.backward(loss)
+        self._state.optimizer.step()
+        self._state.scheduler.step()
 
     def _exchange(
         self, statistics: Sequence[Tensor], size: int, cut: Sequence[slice]

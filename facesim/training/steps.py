@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
+import torch
 from torch import Tensor
 
 from facesim.model.network import NetworkInput
@@ -43,14 +44,16 @@ class Steps:
                 ordered=settings.reduce == "ordered",
             )
 
-    def batches(self, epoch: int, begin: int) -> Iterator[tuple[SharedBatch, NetworkInput]]:
-        """The batches of an epoch from number ``begin`` on, with the images of this process.
+    def batches(
+        self, epoch: int, begin: int, end: int | None = None
+    ) -> Iterator[tuple[SharedBatch, NetworkInput]]:
+        """The batches of an epoch from ``begin`` to before ``end``, with this process's images.
 
         The network is in training mode from then on.
         """
         components = self._components
         components.network.train()
-        drawn = islice(components.sampler.batches(epoch), begin, None)
+        drawn = islice(components.sampler.batches(epoch), begin, end)
         parts = (SharedBatch.of(batch, self._shards) for batch in drawn)
         return components.train.inputs.batches(parts, epoch)
 
@@ -61,17 +64,26 @@ class Steps:
             NonFiniteLossError: the loss is no finite number; on the CPU, where nothing waits for
                 it, before the weights are updated.
         """
-        components, device = self._components, self._device
-        batch, inputs = part.to(device), inputs.to(device)
-        if self._sharded is None:
-            seed_step(self._seed, progress.step, device)
-            loss = training_loss(components.network, inputs, batch.whole, self._precision)
-        else:
-            loss = self._sharded.loss(batch, inputs, progress.step)
-        if device.type == "cpu":
+        loss = self.loss(part, inputs, progress.step)
+        if self._device.type == "cpu":
             require_finite(loss.item(), progress.epoch + 1, progress.batch + 1, progress.step + 1)
         if self._sharded is None:
-            update(components.state, loss)
+            update(self._components.state, loss)
         else:
             self._sharded.update(loss)
         return loss.detach()
+
+    def loss(self, part: SharedBatch, inputs: NetworkInput, step: int) -> Tensor:
+        """The loss of a batch, a scalar with its graph; draws what the step of a number draws."""
+        batch, inputs = part.to(self._device), inputs.to(self._device)
+        if self._sharded is not None:
+            return self._sharded.loss(batch, inputs, step)
+        seed_step(self._seed, step, self._device)
+        return training_loss(self._components.network, inputs, batch.whole, self._precision)
+
+    def backward(self, loss: Tensor) -> None:
+        """Give every weight its gradient of what :meth:`loss` gave; moves none."""
+        if self._sharded is not None:
+            self._sharded.backward(loss)
+        elif loss.requires_grad:
+            torch.autograd.backward(loss)

@@ -212,10 +212,13 @@ class Corruptions(Campaign):
             if damaged is not None and path.is_file() and path.read_bytes() == damaged:
                 outcome.written.pop(path.relative_to(folder).as_posix(), None)  # not written
             if "bytes shorter" in ended.output:  # said; checkpoints hold the length of the log
-                known = known.without("metrics.jsonl", "checkpoints", RunFile.REPORT)
-            if name.startswith("run --resume") and damage is swap and path.name == "last.pt":
-                # Another checkpoint of the run in its place is the remedy: where it resumes is
-                # said, and the results are the same.
+                lost = ("metrics.jsonl", "checkpoints", RunFile.REPORT)
+                known, outcome = known.without(*lost), outcome.without(*lost)
+            if name.startswith("run --resume") and path.name == "last.pt":
+                # Another checkpoint of the run in its place, or none, is the remedy: where it
+                # resumes is said, epochs are trained again, and the results are the same.
+                again = {line for line in outcome.lines if line.startswith("epoch ")}
+                outcome = Outcome(outcome.lines - again, outcome.written)
                 elsewhere = {line for line in known.lines if line.startswith("resuming at ")}
                 known = Outcome(known.lines - elsewhere, known.written)
             compare = _other_numbers if damage is delete else _other_lines_and_files

@@ -399,5 +399,7 @@ def test_another_checkpoint_needs_thresholds_of_its_own(run: Run) -> None:
 
 def test_a_run_without_thresholds_says_how_to_get_them(run: Run, data: Path) -> None:
     (run.path / "calibration.json").unlink()
-    with pytest.raises(FacesimError, match="has no thresholds yet; evaluate its own test data"):
+    with pytest.raises(
+        FacesimError, match=r"has no thresholds yet, there is no calibration\.json; evaluate"
+    ):
         measured(run, lfw(data), name="lfw")
