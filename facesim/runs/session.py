@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+import torch
+
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration
+from facesim.experiment.sections import Train
 from facesim.interfaces import Tracker
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import read_json
@@ -61,6 +64,8 @@ def run_session(
     with directory.locked(), deterministically, stop_on_signals(processes) as stop:
         directory.remove_leftovers()
         set_threads(directory.path / RunFile.ENVIRONMENT, experiment)
+        if experiment.train.shards > 1:
+            reporter.say(_how_shared(experiment.train, processes))
         for split in components.splits:
             table = split.table
             reporter.say(f"{split.name}: {len(table)} images of {len(table.labels)} identities")
@@ -97,6 +102,17 @@ def run_session(
                 log.finish("failed")
             raise
         log.finish("finished")
+
+
+def _how_shared(train: Train, processes: Processes) -> str:
+    """How the shards of a batch are shared, and what that promises."""
+    order = "in shard order: the same bits on any number of processes"
+    if train.reduce == "fast":
+        order = "by all_reduce: equal on other numbers of processes within rounding"
+    return (
+        f"{train.shards} shards on {processes.size} processes, {torch.get_num_threads()} threads "
+        f"per process; gradients are added up {order}"
+    )
 
 
 def _started(components: RunComponents, directory: RunDirectory) -> tuple[Tracker, ...]:

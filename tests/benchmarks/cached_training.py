@@ -11,7 +11,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -70,12 +70,14 @@ def benchmark_all_frozen() -> Backbone:
 
 
 @contextmanager
-def prepared_trainer(backbone: str, size: str, identities: int) -> Iterator[Trainer]:
+def prepared_trainer(
+    backbone: str, size: str, identities: int, changes: Sequence[str] = ()
+) -> Iterator[Trainer]:
     """A trainer whose cache is warm."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "benchmark.yaml"
         file.write_text(EXPERIMENT.format(backbone=backbone, size=size, identities=identities))
-        experiment = load_experiment(file)
+        experiment = load_experiment(file, changes)
         prepared = prepare(experiment)
         run = RunDirectory.create(Path(folder), experiment)
         log = RunLog(run.path / "metrics.jsonl")
@@ -157,7 +159,7 @@ def _engine(trainer: Trainer) -> None:
     """The engine's own loop over the same first batches of the epoch, to its end."""
     progress = trainer.progress
     progress.batch = progress.step = 0
-    for batch, inputs in islice(trainer.steps.batches(0, 0), STEPS):
+    for batch, inputs in trainer.steps.batches(0, 0, STEPS):
         trainer._step(batch, inputs)
     trainer._read_losses()
 
