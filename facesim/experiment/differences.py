@@ -1,8 +1,12 @@
 """Where experiments differ, by dotted key."""
 
+import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from facesim.experiment.nodes import KeyPath
+from facesim.experiment.schema import value_at
 
 
 def differences(before: Any, after: Any) -> dict[str, str]:
@@ -34,6 +38,22 @@ def differing_values(documents: Sequence[Any]) -> dict[str, tuple[str | None, ..
         for key in keys
         if any(key not in values or values[key] != leaves[0].get(key) for values in leaves)
     }
+
+
+def with_values_of(other: Any, keys: Iterable[KeyPath], document: Any) -> Any:
+    """A document with another one's values at some keys, where both have them.
+
+    Args:
+        other: nested dictionaries and lists of plain data.
+        keys: keys and indices from the root.
+        document: what is copied.
+    """
+    document = copy.deepcopy(document)
+    for key in keys:
+        above, there = value_at(document, key[:-1]), value_at(other, key)
+        if there is not None and value_at(document, key) is not None:
+            above[key[-1]] = there
+    return document
 
 
 def is_within(key: str, sections: tuple[str, ...]) -> bool:

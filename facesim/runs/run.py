@@ -10,12 +10,13 @@ from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
 from facesim.discovery import record_consent
 from facesim.errors import FacesimError
-from facesim.experiment.differences import differences
+from facesim.experiment.differences import differences, with_values_of
 from facesim.experiment.loading import (
     load_run_experiment,
     read_run_experiment,
     with_pairs_of_seed,
 )
+from facesim.experiment.nodes import KeyPath
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
@@ -180,28 +181,37 @@ class Run:
         """Its log so far; None before the first start."""
         return read_log(self.path / RunFile.LOG)
 
-    def changes(self, experiment: Experiment) -> dict[str, str]:
+    def changes(self, experiment: Experiment, moved: Sequence[KeyPath] = ()) -> dict[str, str]:
         """What an experiment changes of the run's, ``old -> new`` by dotted key.
 
         A run of before ``evaluate.seed`` existed keeps its pairs under a file that leaves it out.
         """
-        changed = differences(self.recorded.as_data(), self._meant(experiment).as_data())
+        now = self._meant(experiment).as_data()
+        changed = differences(with_values_of(now, moved, self.recorded.as_data()), now)
         return {key: change for key, change in changed.items() if key not in _MAY_CHANGE}
 
-    def take_experiment(self, experiment: Experiment) -> None:
+    def take_experiment(self, experiment: Experiment, moved: Sequence[KeyPath] = ()) -> None:
         """Go on with this user's own experiment, whose plugins are imported, instead of the run's.
+
+        Args:
+            experiment: the user's.
+            moved: keys of paths that are known to lead to the same as the run's, from another
+                machine; the run's own record becomes this machine's.
 
         Raises:
             FacesimError: it is not the one that the run was started with; with the differences.
         """
-        changed = self.changes(experiment)
+        changed = self.changes(experiment, moved)
         if changed:
             listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
             raise FacesimError(
                 f"{self.path} was started with another experiment; start a new run, or undo:\n"
                 f"{listed}"
             )
-        self.experiment = self._meant(experiment)
+        meant = self._meant(experiment)
+        if moved and self.changes(experiment):
+            meant.save(self.path / RunFile.EXPERIMENT)
+        self.experiment = meant
         self.record_consent()
 
     def record_consent(self) -> None:

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from facesim.atomic import sha256_of
 from facesim.data.image_digests import TableDigests
+from facesim.experiment.differences import with_values_of
 from facesim.experiment.nodes import KeyPath, Node, Scalar
 from facesim.experiment.schema import Experiment, value_at
 from facesim.interfaces import FaceTable
@@ -125,20 +126,22 @@ def alike(before: Identity, base: Any, now: Identity, other: Any) -> tuple[Any, 
         now: the identity that is compared with it.
         other: its experiment.
     """
-    base, other = copy.deepcopy(base), copy.deepcopy(other)
     known = {named.key: named for named in before.paths}
+    same, differing = list[KeyPath](), list[NamedPath]()
     for named in now.paths:
         if (was := known.get(named.key)) is None:
             continue
-        places = [value_at(tree, named.key) for tree in (base, other)]
-        if named.leads_to_same(was) or (named.is_code and places[0] == places[1]):
-            _put(base, named.key, places[1])
+        values = [value_at(tree, named.key) for tree in (base, other)]
+        if named.leads_to_same(was) or (named.is_code and values[0] == values[1]):
+            same.append(named.key)
         elif was.sha256 and named.sha256:  # perhaps at the same place
-            for tree, place, sha256 in (
-                (base, places[0], was.sha256),
-                (other, places[1], named.sha256),
-            ):
-                _put(tree, named.key, f"{place} (SHA-256 {sha256[:_SHOWN]})")
+            differing.append(named)
+    base, other = with_values_of(other, same, base), copy.deepcopy(other)
+    for named in differing:
+        for tree, of_tree in ((base, known[named.key]), (other, named)):
+            above = value_at(tree, named.key[:-1])
+            sha256 = (of_tree.sha256 or "")[:_SHOWN]
+            above[named.key[-1]] = f"{value_at(tree, named.key)} (SHA-256 {sha256})"
     return base, other
 
 
@@ -240,9 +243,3 @@ def _sha256(path: Path) -> str | None:
         return sha256_of(path) if path.is_file() else None
     except OSError:
         return None  # whoever builds what needs it says so
-
-
-def _put(data: Any, key: KeyPath, value: Any) -> None:
-    above = value_at(data, key[:-1])
-    if above is not None:
-        above[key[-1]] = value

@@ -18,7 +18,7 @@ from facesim.errors import DataError, FacesimError
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_text, load_with_source
 from facesim.experiment.measured_metrics import quantity_named
-from facesim.experiment.nodes import Node
+from facesim.experiment.nodes import KeyPath, Node
 from facesim.experiment.schema import Experiment
 from facesim.experiment.search import Search
 from facesim.interfaces.metric import Quantity
@@ -33,7 +33,7 @@ from facesim.tuning.identity import (
 )
 from facesim.tuning.objectives import VAL, Objective, objectives_named
 from facesim.tuning.parse_space import read_space
-from facesim.tuning.space import Space, base_point
+from facesim.tuning.space import Space, base_point, walk
 from facesim.tuning.storage import (
     IS_BASE,
     damaged,
@@ -144,6 +144,20 @@ class Plan:
             "base": self.space.base.as_data(),
             "search": {key: search[key] for key in ("metric", "space")},
         }
+
+    @property
+    def keys_of_paths(self) -> list[KeyPath]:
+        """The keys of paths that lead to the same on every machine of the study.
+
+        Those that the space varies are its values, and none of them.
+        """
+        named = () if self.identity is None else self.identity.paths
+        varied = {parameter.path for parameter in walk(self.space.parameters)}
+        return [
+            each.key
+            for each in named
+            if not any(tuple(map(str, each.key[: len(path)])) == path for path in varied)
+        ]
 
     @property
     def trunks(self) -> Path:

@@ -129,7 +129,7 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
         # Whoever tried it has ended, perhaps while it made a run directory.
         for leftover in folder.with_name(f"{lost:04d}").glob("*/.*.tmp"):
             shutil.rmtree(leftover, ignore_errors=True)
-    left = _left_behind(trial, experiment)
+    left = _left_behind(plan, trial, experiment)
     if left is not None:
         return left
     run = Run.begin(experiment, folder)
@@ -138,15 +138,18 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
     return run
 
 
-def _left_behind(trial: optuna.Trial, experiment: Experiment) -> Run | None:
-    """The run that a lost trial left, if it is here, undamaged, and no process holds it."""
+def _left_behind(plan: Plan, trial: optuna.Trial, experiment: Experiment) -> Run | None:
+    """The run that a lost trial left, if it is here, undamaged, and no process holds it.
+
+    Another machine that shares the study's folder may have begun it, with the data elsewhere.
+    """
     path = trial.user_attrs.get(RUN)
     if path is None:
         return None
     try:
         run = Run.open(Path(path))
         with run.directory.locked():
-            run.take_experiment(experiment)
+            run.take_experiment(experiment, plan.keys_of_paths)
             # All that training goes on from is read once, and found whole.
             epochs_before(run)
             _ = run.components

@@ -3,8 +3,10 @@
 import errno
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +16,7 @@ from optuna.trial import TrialState
 from torch import Tensor
 
 from facesim.errors import FacesimError
+from facesim.experiment.loading import load_with_source
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 from facesim.runs.directory import RunDirectory, RunFile
@@ -22,6 +25,7 @@ from facesim.runs.run import Run
 from facesim.seeds import derive_seed
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.training.trainer import OnEpoch
+from facesim.tuning.identity import Identity, NamedPath
 from facesim.tuning.space import base_point
 from facesim.tuning.storage import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, STOPPED, SURPLUS
 from facesim.tuning.study import Plan, open_study
@@ -349,6 +353,46 @@ def test_a_repeated_trial_goes_on_with_the_run_that_was_left_if_it_can(
         run = begin_or_continue(plan, trial, experiment, plan.folder)
     assert run.path == (directory.path if left == "same" else begun.path)
     assert trial.user_attrs[RUN] == str(run.path)
+
+
+def test_a_trial_of_another_machine_goes_on_where_its_data_are_here(
+    plan: Plan, faces: Path, tmp_path: Path, write_search: Write
+) -> None:
+    def of(root: Path) -> Plan:
+        file = write_search()
+        file.write_text(file.read_text().replace(str(faces), str(root)))
+        read = Plan.of(*load_with_source(file), plan.folder, None)
+        return replace(read, identity=Identity.of(read.space.base, read.space.root))
+
+    there, here = of(tmp_path / "there"), of(tmp_path / "here")
+    open_study(there)
+    trial = optuna.create_study().ask()
+    begun = begin_or_continue(there, trial, there.space.base, plan.trial_folder(0))
+    shutil.copytree(tmp_path / "there", tmp_path / "here")
+    shutil.rmtree(tmp_path / "there")
+    with pytest.raises(FacesimError, match=r"data\.train\.root"):
+        Run.open(begun.path).take_experiment(here.space.base)
+    other = here.space.base.model_copy(update={"seed": 1})
+    with pytest.raises(FacesimError, match=r"another experiment; .+:\n  seed: 0 -> 1$"):
+        Run.open(begun.path).take_experiment(other, here.keys_of_paths)
+    left = begin_or_continue(here, trial, here.space.base, plan.trial_folder(1))
+    assert left.path == begun.path
+    assert left.components.train.table.root.is_relative_to(tmp_path / "here")
+    again = Run.open(left.path)  # by whoever looks at it later
+    assert again.experiment == here.space.base
+    assert str(tmp_path / "there") not in (left.path / RunFile.EXPERIMENT).read_text()
+
+
+def test_paths_that_the_space_varies_are_not_the_same_everywhere(
+    write_search: Write, planned: Planned
+) -> None:
+    search = "  space: {optimizer.lr: {float: [1e-3, 1e-2]}, head: {choice: [mlp]}}\n"
+    plan = planned(write_search(search, changed=("fc_dim: 8, ", "")))
+    names = [("data", "train", "root"), ("head", "weights"), ("loss", "file")]
+    paths = tuple(NamedPath(key=key, written="w", sha256=None) for key in names)
+    moved = replace(plan, identity=Identity(paths=paths)).keys_of_paths
+    assert moved == [("data", "train", "root"), ("loss", "file")]
+    assert plan.keys_of_paths == []
 
 
 def test_what_a_killed_process_left_of_a_run_directory_is_removed(plan: Plan) -> None:
