@@ -117,7 +117,8 @@ class Heartbeats:
         self._publish(_FAILURE, asdict(Failure(self._rank, self._hosts[self._rank], message, True)))
 
     def request_stop(self, signal_number: int) -> None:
-        """Tell the main process that this one was asked to stop."""
+        """Tell all processes that this one was asked to stop."""
+        self._requested_stop = self._requested_stop or signal_number
         self._publish(_STOP, signal_number)
 
     def close(self) -> None:

@@ -64,8 +64,16 @@ class ProcessGroup(Processes):
 
     @property
     def requested_stop(self) -> int | None:
-        """The signal by which another process was asked to stop; None if none was."""
+        """The signal by which a process was asked to stop; None if none was."""
         return self.heartbeats.requested_stop
+
+    def request_stop(self, signal_number: int) -> None:
+        """Tell the other processes that this one was asked to stop."""
+        self.heartbeats.request_stop(signal_number)
+
+    def require_alive(self) -> None:
+        """Raise GroupFailedError if another process failed, died or hangs."""
+        self.heartbeats.require_alive()
 
     def barrier(self) -> None:
         """Wait until every process has come here."""
@@ -202,7 +210,7 @@ def _handed_on_signals(group: ProcessGroup) -> Iterator[None]:
         return
 
     def hand_on(number: int, _frame: object) -> None:
-        group.heartbeats.request_stop(number)
+        group.request_stop(number)
 
     before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -43,8 +43,14 @@ class Processes:
 
     @property
     def requested_stop(self) -> int | None:
-        """The signal by which another process was asked to stop; None if none was."""
+        """The signal by which a process was asked to stop; None if none was."""
         return None
+
+    def request_stop(self, signal_number: int) -> None:
+        """Tell the other processes that this one was asked to stop; there are none here."""
+
+    def require_alive(self) -> None:
+        """Raise if another process has failed: for long work between the collective methods."""
 
     def request(self, name: str, **values: Any) -> None:
         """Let the other processes take part in some work; there are none here."""

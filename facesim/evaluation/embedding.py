@@ -1,9 +1,10 @@
 """Embedding the images of a table once each, and scoring pairs of them."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,24 +97,24 @@ class Embedder:
         if not len(rows):
             return
         done = 0
-        for embeddings in self._compute(rows):
-            cache.keep(rows[done : done + len(embeddings)], embeddings)
-            done += len(embeddings)
+        # Closed where the cache cannot be written, before the other processes are asked again.
+        with closing(self._compute(rows)) as computed:
+            for embeddings in computed:
+                cache.keep(rows[done : done + len(embeddings)], embeddings)
+                done += len(embeddings)
         cache.flush()
 
-    def _compute(self, rows: Int64Array) -> Iterator[Tensor]:
+    def _compute(self, rows: Int64Array) -> Generator[Tensor]:
         """The embeddings batch by batch, float32 [B, D] each, on the CPU."""
         processes = self.processes if self.place else Processes(self.processes.reporter)
+        shared: dict[str, Any] = {"rows": torch.from_numpy(rows)}
         if self.place:
-            processes.request(
-                "embed",
-                system=self.place.system,
-                split=self.place.split,
-                rows=torch.from_numpy(rows),
-                batch_size=self.batch_size,
-            )
+            shared |= {"system": self.place.system, "split": self.place.split}
+            processes.request("warm", **shared, training=False)
         with evaluating(self.network):
             self.inputs.warm(rows, processes, training=False)
+        if self.place:
+            processes.request("embed", **shared, batch_size=self.batch_size)
         embedded = embed_together(self.network, self.inputs, rows, self.batch_size, processes)
         with processes.reporter.task(self.title, len(rows)) as advance, closing(embedded):
             for embeddings in embedded:
@@ -158,16 +159,6 @@ def embed_together(
             processes.broadcast(False)
             raise
         processes.broadcast(False)
-
-
-def take_part(
-    network: SiameseNetwork, inputs: Inputs, rows: Int64Array, batch_size: int, processes: Processes
-) -> None:
-    """Do this process's share of what the main process embeds."""
-    with evaluating(network):
-        inputs.warm(rows, processes, training=False)
-    for _ in embed_together(network, inputs, rows, batch_size, processes):
-        pass
 
 
 _PAIRS_AT_A_TIME = 65_536

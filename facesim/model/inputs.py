@@ -1,6 +1,6 @@
 """The images of a table as inputs of the network: pixels, or the trunk's cached output."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from facesim.interfaces import FaceTable, MiningSampler, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
 from facesim.processes import Processes
+from facesim.reporters import Advance
 
 
 class Inputs(Protocol):
@@ -125,7 +126,8 @@ class CachedInputs:
         if training and self.mirrored is not None:
             caches.append(self.mirrored)
         for cache in caches:
-            _fill(cache, rows, processes)
+            if not _fill(cache, rows, processes):
+                return
 
     def rows_of_epochs(self, sampler: Sampler, epochs: range) -> Int64Array:
         """The rows that the batches of some epochs use; if they use many images, all rows.
@@ -178,25 +180,59 @@ def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_
     )
 
 
-def _fill(cache: TrunkCache, rows: Int64Array, processes: Processes) -> None:
+def _fill(cache: TrunkCache, rows: Int64Array, processes: Processes) -> bool:
     """Compute what is missing, each process its share of the images.
 
     Where machines have folders of their own, each then computes what the shares of its processes
     did not hold.
+
+    Returns:
+        Whether it was finished; where a stop was requested, no process goes on.
     """
-    lacking = torch.cat(processes.gather(torch.tensor([cache.missing(rows)])))
-    missing = int(lacking[processes.rank])
-    if not lacking.any():
-        return
+    missing = cache.missing(rows)
+    if not torch.cat(processes.gather(torch.tensor([missing]))).any():
+        return True
     if missing and cache.has_room(missing):
         megabytes = cache.bytes_needed(rows) / 1e6
         processes.reporter.say(
             f"trunk cache: {missing:,} images to compute once, {megabytes:,.0f} MB in "
             f"{cache.store.folder}"
         )
-        share = cache.share(rows, processes.rank, processes.size)
-        with processes.reporter.task("filling the trunk cache", cache.missing(share)) as advance:
-            cache.fill(share, advance)
-    processes.barrier()
-    if processes.size > 1 and cache.is_writable and cache.missing(rows):
-        cache.fill(rows)
+    share = cache.share(rows, processes.rank, processes.size)
+    if not _fill_together(cache, share, processes):
+        return False
+    return processes.size == 1 or _fill_together(cache, rows, processes)
+
+
+class _LeavingOff(Exception):  # noqa: N818  an event, not an error
+    """A stop was requested, which the main process carries out."""
+
+
+def _fill_together(cache: TrunkCache, rows: Int64Array, processes: Processes) -> bool:
+    """Compute what is missing of this process's rows; returns whether every process finished."""
+    stopped: Exception | None = None
+    missing = cache.missing(rows)
+    try:
+        if missing and cache.has_room(missing):
+            with processes.reporter.task("filling the trunk cache", missing) as show:
+                cache.fill(rows, _watching(processes, show))
+    except Exception as error:
+        if processes.requested_stop is None:  # a failure, which is told to the others
+            raise
+        stopped = error
+    finished = torch.cat(processes.gather(torch.tensor([stopped is None]))).all()
+    if stopped is not None and not isinstance(stopped, _LeavingOff):
+        raise stopped
+    return bool(finished)
+
+
+def _watching(processes: Processes, show: Advance) -> Callable[[int], None]:
+    """Shows progress, and raises if there is no use in going on."""
+
+    def advance(count: int) -> None:
+        show(count)  # on the main process, raises at a stop
+        processes.require_alive()
+        if not processes.is_main and processes.requested_stop is not None:
+            raise _LeavingOff
+
+    return advance

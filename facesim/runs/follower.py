@@ -11,13 +11,13 @@ from torch import Tensor
 
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
-from facesim.evaluation.embedding import take_part
+from facesim.evaluation.embedding import embed_together
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import MiningSampler
 from facesim.model.build import build_network
 from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
-from facesim.model.network import NetworkInput, SiameseNetwork
+from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.tensor_files import save_tensors
 from facesim.process_group import ProcessGroup
 from facesim.processes import Processes
@@ -142,9 +142,11 @@ class _Follower:
                     Path(folder) / "last.pt", self._components.state
                 )
 
-    def warm(self, rows: Tensor) -> None:
-        """Compute a share of the trunk cache for training."""
-        self._components.train.inputs.warm(rows.numpy(), self._group, training=True)
+    def warm(self, system: str, split: str, rows: Tensor, training: bool) -> None:
+        """Compute a share of the trunk cache."""
+        network, inputs = self._system(system, split)
+        with evaluating(network):
+            inputs.warm(rows.numpy(), self._group, training=training)
 
     def mined(self, state: dict[str, Tensor]) -> None:
         """Take over what the sampler of the main process has mined."""
@@ -178,7 +180,8 @@ class _Follower:
     def embed(self, system: str, split: str, rows: Tensor, batch_size: int) -> None:
         """Embed a share of some rows."""
         network, inputs = self._system(system, split)
-        take_part(network, inputs, rows.numpy(), batch_size, self._group)
+        for _ in embed_together(network, inputs, rows.numpy(), batch_size, self._group):
+            pass
 
     def _system(self, system: str, split: str) -> tuple[SiameseNetwork, Inputs]:
         if system == "training":

@@ -56,6 +56,7 @@ class StopRequest:
             raise Stopped(signal_number, at_once=True)
         if self.signal_number is None:
             self.signal_number, self._came = signal_number, time.monotonic()
+            self._processes.request_stop(signal_number)
 
 
 class InterruptibleReporter:

@@ -111,7 +111,9 @@ class Trainer:
         inputs = self.components.train.inputs
         rows = inputs.rows_of_epochs(self.components.sampler, epochs)
         if len(rows):
-            self.processes.request("warm", rows=torch.from_numpy(rows))
+            self.processes.request(
+                "warm", system="training", split="train", rows=torch.from_numpy(rows), training=True
+            )
             inputs.warm(rows, self.processes, training=True)
 
     def _relink(self) -> None:

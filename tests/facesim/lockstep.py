@@ -103,6 +103,8 @@ class Lockstep(Processes):
 def in_lockstep(size: int, work: Callable[[Lockstep], T]) -> list[T]:
     """Let so many processes do something; returns what each returns, by rank.
 
+    The main process is the calling thread, which may handle signals.
+
     Raises:
         BaseException: what the first process that failed raised.
     """
@@ -118,9 +120,10 @@ def in_lockstep(size: int, work: Callable[[Lockstep], T]) -> list[T]:
                 failures.append(error)
                 meeting.leave()
 
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(1, size)]
     for thread in threads:
         thread.start()
+    run(0)
     for thread in threads:
         thread.join()
     causes = [each for each in failures if not isinstance(each, threading.BrokenBarrierError)]

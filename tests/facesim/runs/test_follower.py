@@ -1,0 +1,186 @@
+"""Whole runs on several processes, which are threads here: one result, and an end for all."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from facesim.errors import FacesimError
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.reporters import Advance, SilentReporter
+from facesim.runs.follower import follow
+from facesim.runs.run import Run
+from facesim.training.checkpoint import read_checkpoint
+from facesim.training.determinism import deterministic
+from facesim.training.stop import Stopped
+from tests.facesim.lockstep import Lockstep, in_lockstep
+
+SMALL = ("train.shards=4", "train.epochs=2", "evaluate={resamples: 1000, baselines: false}")
+CACHED = ("backbone={name: small_cnn, width: 4, frozen_stages: 2}", "transforms=[horizontal_flip]")
+MINING = ("sampler={name: hard_pairs, pairs_per_image: 1.0}", "loss=learned")
+
+STOPPED = (*CACHED, *MINING, "evaluate.batch_size=4")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty cache, and what the threads set of torch set back."""
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    with deterministic(True):
+        yield
+
+
+@pytest.fixture
+def experiment(tiny_file: Path) -> Callable[..., Experiment]:
+    def load(*overrides: str) -> Experiment:
+        return load_experiment(tiny_file, (*SMALL, *overrides))
+
+    return load
+
+
+class Interrupting(SilentReporter):
+    """Sends this process a signal in the middle of a task."""
+
+    def __init__(self, title: str, after: int = 1) -> None:
+        self._title = title
+        self._after = after
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        calls = 0
+
+        def advance(count: int = 1, note: str = "") -> None:
+            nonlocal calls
+            calls += 1
+            if title == self._title and calls == self._after:
+                self._title = ""
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        yield advance
+
+
+def run_together(
+    experiment: Experiment,
+    size: int,
+    out: Path,
+    *,
+    reporter: SilentReporter | None = None,
+    of_others: Experiment | None = None,
+) -> Run:
+    """A run, begun or resumed, as the command would on so many processes."""
+
+    def work(processes: Lockstep) -> Run | None:
+        if not processes.is_main:
+            follow(of_others or experiment, processes)  # type: ignore[arg-type]
+            return None
+        group = Lockstep(reporter or SilentReporter(), number=0, meeting=processes.meeting)
+        run = Run.latest_unfinished(experiment, out, group) or Run.begin(experiment, out, group)
+        try:
+            run.complete()
+        except Stopped as stopped:
+            stops.append(stopped.at_once)
+        group.request("end")
+        return run
+
+    stops: list[bool] = []
+    run, *others = in_lockstep(size, work)
+    assert run is not None
+    assert others == [None] * (size - 1)
+    assert stops == [False] * (reporter is not None)
+    return run
+
+
+def result_of(run: Run) -> tuple[dict[str, Tensor], str, str]:
+    """Weights, log and results."""
+    weights = read_checkpoint(run.checkpoints.last)["network"]
+    log = (run.path / "metrics.jsonl").read_text()
+    measured = (run.directory.evaluation("test") / "metrics.json").read_text()
+    return weights, "\n".join(line for line in log.splitlines() if '"status"' not in line), measured
+
+
+def require_same(run: Run, expected: Run) -> None:
+    (weights, _, measured), (others, _, other_measured) = result_of(run), result_of(expected)
+    assert [name for name in weights if not torch.equal(weights[name], others[name])] == []
+    assert measured == other_measured
+
+
+@pytest.mark.parametrize("overrides", [("evaluate.baselines=true",), CACHED, MINING])
+def test_a_run_on_several_processes_ends_as_on_one(
+    experiment: Callable[..., Experiment], tmp_path: Path, overrides: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    chosen = experiment(*overrides)
+    alone = run_together(chosen, 1, tmp_path / "alone")
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "another"))
+    run = run_together(chosen, 4, tmp_path / "together")
+    require_same(run, alone)
+    assert result_of(run)[1] == result_of(alone)[1]
+    files = [{str(path.relative_to(it.path)) for path in it.path.rglob("*")} for it in (run, alone)]
+    assert files[0] == files[1]
+
+
+@pytest.fixture(scope="module")
+def unstopped(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run that is stopped in the tests, on one process and without a stop."""
+    folder = tmp_path_factory.mktemp("unstopped")
+    with pytest.MonkeyPatch.context() as patch, deterministic(True):
+        patch.setenv("FACESIM_CACHE", str(folder / "cache"))
+        return run_together(load_experiment(tiny_file, (*SMALL, *STOPPED)), 1, folder / "runs")
+
+
+@pytest.mark.parametrize(
+    ("title", "after"),
+    [
+        ("filling the trunk cache", 1),
+        ("embedding train", 1),
+        ("epoch 2/2", 2),
+        ("validating", 1),
+        ("embedding test", 1),
+    ],
+)
+def test_a_stop_ends_all_processes_wherever_they_are_and_the_run_goes_on_with_another_number(
+    experiment: Callable[..., Experiment],
+    tmp_path: Path,
+    unstopped: Run,
+    title: str,
+    after: int,
+) -> None:
+    chosen = experiment(*STOPPED)
+    stopped = run_together(chosen, 2, tmp_path / "runs", reporter=Interrupting(title, after))
+    assert len(stopped.missing_stages) > 1
+    run = run_together(chosen, 4, tmp_path / "runs")
+    assert run.path == stopped.path
+    assert run.missing_stages == ("report",)  # which the command writes
+    require_same(run, unstopped)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_data_that_are_not_those_of_the_main_process_are_refused_by_the_split(
+    experiment: Callable[..., Experiment], tmp_path: Path, split: str
+) -> None:
+    other = {"train": 9, "val": 5, "test": 5}[split]
+    differing = experiment(f"data.{split}.identities={other}", f"data.{split}.root=null")
+    with pytest.raises(FacesimError, match=f"data.{split} is not what the main process reads"):
+        run_together(experiment(), 2, tmp_path, of_others=differing)
+
+
+def test_the_same_images_elsewhere_are_the_same_data(
+    experiment: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    elsewhere = experiment(
+        *(f"data.{split}.root={tmp_path / split}" for split in ("train", "val", "test"))
+    )
+    run_together(experiment(), 2, tmp_path / "runs", of_others=elsewhere)
+
+
+def test_a_mistake_of_the_main_process_leaves_no_other_waiting(
+    experiment: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    with pytest.raises(FacesimError, match=r"write a multiple of 3"):
+        run_together(experiment(), 3, tmp_path)
