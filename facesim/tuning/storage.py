@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from filelock import FileLock
@@ -23,6 +24,7 @@ from facesim.tuning.journal import CheckedJournal
 JOURNAL_FILE = "journal.log"
 _SECONDS_FOR_A_LOCKED_DATABASE = 60
 _ATTEMPTS_TO_CREATE = 6
+_READERS = ("optuna.storages._rdb", "optuna.storages._cached_storage")
 _LIBPQ = ("psycopg", "psycopg2")
 _KEEPALIVE = (30, 10, 3)
 """Seconds of silence on a connection, seconds between questions then, and how many stay open."""
@@ -75,17 +77,28 @@ def storage_errors_named(url: str | None, folder: Path) -> Iterator[None]:
     """Word what goes wrong with a storage that has been opened.
 
     Raises:
-        MachineError: it is lost or damaged; the message names it and says what can still be done.
+        MachineError: it is lost; the message names it and says what can still be done.
+        DataError: what it holds cannot be read.
     """
     try:
         yield
     except Exception as error:
+        if _is_of_reading(error):
+            reason = f"{type(error).__name__}: {error}"
+            raise DataError(damaged(storage_name(url, folder), reason)) from error
         if not any(isinstance(each, SQLAlchemyError) for each in chain(error)):
             raise
         raise MachineError(
             f"--storage {storage_name(url, folder)}: {_reason(error)}; what it holds is not lost "
             "by this: once it can be used again, the same command goes on"
         ) from error
+
+
+def _is_of_reading(error: Exception) -> bool:
+    """Whether optuna could not make sense of what its storage holds, such as broken JSON."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    inside = any(frame.f_globals.get("__name__", "").startswith(_READERS) for frame in frames)
+    return inside and isinstance(error, ValueError | TypeError | KeyError | AttributeError)
 
 
 def _open_database(parsed: URL, url: str) -> RDBStorage:

@@ -1,6 +1,8 @@
 """Storages are opened, created and checked; what attributes say of a trial."""
 
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +163,21 @@ def test_a_database_that_is_lost_is_one_line_that_names_it(tmp_path: Path) -> No
         storage_errors_named(url, tmp_path),
     ):
         study.ask()
+
+
+def test_a_database_whose_content_is_no_longer_readable_is_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(storage=open_storage(url, tmp_path), study_name="s")
+    trial = study.ask()
+    trial.set_user_attr("run", "a")
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        database.execute("UPDATE trial_user_attributes SET value_json = '{\"a'")
+        database.commit()
+    with (
+        pytest.raises(DataError, match=r"study\.db: is damaged: JSONDecodeError: .*restore it"),
+        storage_errors_named(url, tmp_path),
+    ):
+        optuna.load_study(storage=open_storage(url, tmp_path), study_name="s").get_trials()
 
 
 def _open_at_once(url: str, folder: Path, ready: Any, errors: Any) -> None:
