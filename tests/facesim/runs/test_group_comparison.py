@@ -140,10 +140,11 @@ def test_the_command_compares_evaluations_of_the_asked_name(build_run: Build) ->
     for run in (*sides[0], *sides[1]):
         run.directory.evaluation("test").rename(run.directory.evaluation("other"))
     paths = [[str(run.path) for run in side] for side in sides]
-    asked = ["compare", *paths[0], "--against", paths[1][0], "--against", paths[1][1]]
-    found = CliRunner().invoke(app, [*asked, "--name", "other"])
-    assert found.exit_code == 0, found.output
-    assert "2 runs of weak against 2 runs of strong" in " ".join(found.output.split())
+    for against in (paths[1], [paths[1][0], "--against", paths[1][1]]):
+        asked = ["compare", *paths[0], "--against", *against, "--name", "other"]
+        found = CliRunner().invoke(app, asked)
+        assert found.exit_code == 0, found.output
+        assert "2 runs of weak against 2 runs of strong" in " ".join(found.output.split())
 
 
 def test_pairs_that_contradict_the_identities_are_compared_as_they_are_listed(
