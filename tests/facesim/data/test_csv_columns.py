@@ -50,6 +50,7 @@ def test_quoted_cells_hold_commas_and_line_ends(tmp_path: Path) -> None:
         ("img;ids\na;1\n", r"t\.csv:1: there is no column 'img'.*with commas"),
         ("\nimg,ids,img\na,1,b\n", r"t\.csv:2: the column 'img' is in the header twice"),
         ("img,ids\na,1\nb\n", r"t\.csv:3: 1 cells where the header has 2"),
+        ("img,ids\na,1\nb\nc\n", r"t\.csv:3: 1 cells where the header has 2"),
         ("img,ids\na,1,9\nb,1,9\n", r"t\.csv:2: 3 cells where the header has 2"),
         ("img,ids\na,1,9\nb\n", r"t\.csv:2: 3 cells where the header has 2"),
         ("img,ids\na,1\nb,2\nc,3,4\n", r"t\.csv:4: 3 cells"),

@@ -87,6 +87,14 @@ def labelled(scores: npt.ArrayLike, same: npt.ArrayLike) -> LabelledScores:
     return LabelledScores.of(scores, genuine, first, np.where(genuine, first, -1 - first))
 
 
+def test_scores_below_0_such_as_distances_have_probabilities_too() -> None:
+    same = np.arange(400) % 2 == 0
+    scores = np.random.default_rng(0).normal(size=400) + 2 * same - 100
+    found = calibrate(labelled(scores, same), split="val", pairs_sha256="", provenance=MADE_WITH)
+    assert found.probability is not None
+    assert found.probability_reason is None
+
+
 @pytest.mark.parametrize("field", ["preprocessing", "score", "checkpoint"])
 def test_it_is_refused_for_scores_that_are_made_otherwise(field: str) -> None:
     other = MADE_WITH.model_copy(update={field: "another"})

@@ -11,6 +11,7 @@ from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.identity_jackknife import IdentityJackknife
 from facesim.evaluation.threshold_spread import (
     QUANTILES,
+    RESAMPLES,
     resampled_weights,
     threshold_spreads,
 )
@@ -151,3 +152,13 @@ def test_of_too_few_people_in_val_the_procedure_has_no_interval(people: int) -> 
     result = evaluate_scores(draw(2), METRICS, thresholds=thresholds, resamples=50)
     assert result.metrics["accuracy"].low is not None
     assert result.metrics["accuracy"].procedure is None
+
+
+def test_thresholds_stand_for_equal_parts_of_the_resamples_each_in_its_middle() -> None:
+    drawn = itertools.count()
+    (spread,) = threshold_spreads(draw(0), {"counting": lambda _: float(next(drawn))}).values()
+    assert spread is not None
+    parts = np.array_split(np.arange(RESAMPLES), QUANTILES)
+    assert len(spread.thresholds) == QUANTILES
+    for threshold, part in zip(spread.thresholds, parts, strict=True):
+        assert abs(threshold - part.mean()) <= 1

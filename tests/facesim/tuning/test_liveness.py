@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,9 +226,11 @@ def test_a_beat_is_incremented_while_a_trial_runs_and_ends_with_it(
     trial = begin(study, HERE)
     seen = [0]
     with heartbeat(trial):
-        while seen[-1] < 3:
+        end = time.monotonic() + 30
+        while seen[-1] < 3 and time.monotonic() < end:
             seen.append(int(study.trials[0].user_attrs.get(BEAT, 0)))
     assert seen == sorted(seen)
+    assert seen[-1] >= 3
     last = study.trials[0].user_attrs[BEAT]
     study.tell(trial, 1.0)
     assert study.trials[0].user_attrs[BEAT] == last
@@ -261,6 +264,8 @@ def test_the_beats_of_a_trial_that_was_failed_elsewhere_stop(
     study.tell(trial.number, state=TrialState.FAIL)
     threads = threading.active_count()
     with heartbeat(trial):
-        while threading.active_count() > threads:
+        end = time.monotonic() + 30
+        while threading.active_count() > threads and time.monotonic() < end:
             pass
+    assert threading.active_count() <= threads
     assert BEAT not in study.trials[0].user_attrs

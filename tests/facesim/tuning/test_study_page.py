@@ -187,3 +187,11 @@ def test_a_second_winner_on_test_is_a_warning(
     assert isinstance(warning, Text)
     assert (warning.tone, warning.text) == ("warning", reuse_warning(twice))
     assert warning.text.startswith("2 winners of this study have been scored on test")
+
+
+def test_every_trial_has_its_row_with_its_values_or_none(
+    page_of: Callable[[Summary], Page], summary: Summary
+) -> None:
+    (table,) = section(page_of(summary), "trials")
+    assert [row[0] for row in table.rows] == ["0", "1", "2", "3", "4"]
+    assert [row[2] for row in table.rows] == ["0.5000", "-", "-", "-", "-"]
