@@ -2,9 +2,11 @@
 
 import os
 import signal
+import time
 
 import pytest
 
+from facesim.processes import Processes
 from facesim.reporters import PlainReporter, SilentReporter
 from facesim.training.stop import InterruptibleReporter, Stopped, StopRequest, stop_on_signals
 
@@ -23,6 +25,30 @@ def test_a_second_signal_stops_at_once() -> None:
     with pytest.raises(Stopped), stop_on_signals():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
+
+
+class OfTwo(Processes):
+    """One of two processes."""
+
+    @property
+    def size(self) -> int:
+        return 2
+
+
+def test_of_several_processes_a_signal_that_comes_again_at_once_is_the_same_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with stop_on_signals(OfTwo()) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # from the launcher
+        with pytest.raises(Stopped) as stopped:
+            stop.check()
+        assert not stopped.value.at_once
+        later = time.monotonic() + 60
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        with pytest.raises(Stopped) as stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stopped.value.at_once
 
 
 def test_the_handlers_that_were_there_come_back() -> None:

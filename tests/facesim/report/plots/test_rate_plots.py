@@ -70,9 +70,12 @@ def test_each_axis_begins_at_the_least_rate_that_its_kind_of_pairs_can_have(
     kept = ~files.pairs.same | (np.cumsum(files.pairs.same) <= 20)
     roc = Roc.of_scores(files.pairs.scores[kept], files.pairs.same[kept])
     assert (roc.genuine, roc.impostor) == (20, 180)
-    axes = det_plot(roc, None, files.result, files.metrics).figure.layout
+    figure = det_plot(roc, None, files.result, files.metrics).figure
+    axes = figure.layout
     assert axes.xaxis.range[0] == pytest.approx(np.log10(1 / 180))
     assert axes.yaxis.range[0] == pytest.approx(np.log10(1 / 20))
+    (equal,) = (each for each in figure.data if np.array_equal(each.x, each.y))
+    assert equal.x == pytest.approx((1 / 180, 1))
 
 
 def test_the_operating_point_is_marked_on_both(files: RunFiles) -> None:
@@ -89,6 +92,9 @@ def test_baselines_are_drawn_at_the_rates_that_were_measured(files: RunFiles) ->
     assert files.result is not None
     figure = roc_plot(roc_of(files), None, files.result, files.metrics, files.baselines).figure
     (drawn,) = (trace for trace in figure.data if trace.name == "chance")
+    (own,) = (trace for trace in figure.data if trace.name == "this run")
+    assert own.line.color != drawn.line.color
+    assert (own.line.dash or "solid") != drawn.line.dash
     found = files.baselines[0].result.metrics
     points = [found["tar_at_far_1e-1"].point]
     assert [(at.achieved_fmr, at.tar) for at in points if at] == list(
