@@ -227,7 +227,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise FacesimError(f"there is no checkpoint {path}; known: {known or 'none'}") from None
     except DataError as error:
         raise FacesimError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    # As a text, because a tensor would be neither equal nor unequal.
+    if not isinstance(content, dict) or str(content.get("format")) != str(FORMAT):
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     wrong = [key for key, kind in _PARTS.items() if not isinstance(content.get(key), kind)]
     try:

@@ -18,7 +18,16 @@ from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.objectives import VAL, by_current_name
-from facesim.tuning.storage import IS_BASE, PROCESS, REASON, RUN, counted, parameters_of
+from facesim.tuning.storage import (
+    IS_BASE,
+    PROCESS,
+    REASON,
+    RUN,
+    counted,
+    parameters_of,
+    require_undamaged,
+    storage_name,
+)
 from facesim.tuning.study import Plan
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER, winners_scored
 
@@ -185,7 +194,9 @@ def summarise(
 
     Raises:
         FacesimError: with no seed did the trainings succeed.
+        DataError: a result is not what was written.
     """
+    require_undamaged(retrained.get_trials(deepcopy=False), storage_name(plan.storage, plan.folder))
     metric = plan.compared_by
     is_base = bool(winner.user_attrs.get(IS_BASE))
     winners = _by_seed(retrained, BOTH if is_base else WINNER)

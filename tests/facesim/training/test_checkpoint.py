@@ -52,6 +52,14 @@ def test_a_file_that_would_run_code_is_refused(state: TrainingState, tmp_path: P
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("found", [torch.tensor([2, 2]), "3", None])
+def test_another_format_is_refused_whatever_it_is(found: object, tmp_path: Path) -> None:
+    path = tmp_path / "strange.pt"
+    torch.save({"format": found}, path)
+    with pytest.raises(FacesimError, match="is not a checkpoint that this version"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint", b"that of an epoch"])
 def test_a_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "last.pt"

@@ -11,12 +11,21 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.errors import FacesimError
+from facesim.errors import DataError, FacesimError
 from facesim.evaluation.seed_differences import ONE_SEED, SEEDS_INTERVAL
 from facesim.runs.run import Run
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.space import base_point
-from facesim.tuning.storage import IS_BASE, LOST, PROCESS, REASON, RUN, STOPPED
+from facesim.tuning.storage import (
+    DIGEST,
+    IS_BASE,
+    LOST,
+    PROCESS,
+    REASON,
+    RUN,
+    STOPPED,
+    digest_of,
+)
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.summary import UNKNOWN, Spread, Summary, summarise
 from facesim.tuning.winner import BASE, BOTH, SEED, SYSTEM, TEST, WINNER
@@ -184,6 +193,18 @@ def test_a_seed_with_which_one_of_both_failed_is_left_out(plan: Plan) -> None:
     assert summary.seeds == (1, 3)
     assert summary.base is not None
     assert summary.base.test["accuracy"].values == (0.6, 0.4)
+
+
+def test_a_result_of_the_retraining_that_was_changed_is_refused(plan: Plan) -> None:
+    study, (_, winner) = searched(plan, [0.5, 0.75])
+    fresh = retrained({WINNER: [0.8], BASE: [0.6]}, plan.compared_by.name)
+    (first, *others) = fresh.get_trials()
+    first.user_attrs[DIGEST] = digest_of(first.params, first.values, first.user_attrs)
+    first.user_attrs[TEST] = {plan.compared_by.name: 0.9}
+    changed = optuna.create_study()
+    changed.add_trials([first, *others])
+    with pytest.raises(DataError, match="is damaged: trial 0 is not what was written"):
+        summarise(plan, study, winner, changed)
 
 
 def test_a_failed_seed_is_told_with_its_reason(plan: Plan) -> None:
