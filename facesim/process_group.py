@@ -75,10 +75,6 @@ class ProcessGroup(Processes):
         """Raise GroupFailedError if another process failed, died or hangs."""
         self.heartbeats.require_alive()
 
-    def barrier(self) -> None:
-        """Wait until every process has come here."""
-        self.gather(torch.zeros(1))
-
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors that all processes passed, in rank order; of one shape and dtype."""
         tensor = tensor.contiguous()

@@ -16,8 +16,8 @@ class Processes:
 
     The main process decides what is done, writes files and talks to the user. It calls
     :meth:`request` before work that is shared, and the others then do their share of it; all
-    processes call the collective methods (:meth:`barrier`, :meth:`gather`, :meth:`sum`,
-    :meth:`broadcast`) in the same order.
+    processes call the collective methods (:meth:`gather`, :meth:`sum`, :meth:`broadcast`) in the
+    same order.
 
     Attributes:
         reporter: shows progress, and stops the work by :class:`~facesim.training.stop.Stopped`
@@ -54,9 +54,6 @@ class Processes:
 
     def request(self, name: str, **values: Any) -> None:
         """Let the other processes take part in some work; there are none here."""
-
-    def barrier(self) -> None:
-        """Wait until every process has come here."""
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors that all processes passed, in rank order, on every process.

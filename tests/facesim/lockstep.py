@@ -71,9 +71,6 @@ class Lockstep(Processes):
     def request_stop(self, signal_number: int) -> None:
         self.meeting.stop_requested = signal_number
 
-    def barrier(self) -> None:
-        self.gather(torch.zeros(1))
-
     def gather(self, tensor: Tensor) -> list[Tensor]:
         operation = f"gather {tensor.dtype} {list(tensor.shape)}"
         found = self.meeting.exchange(self.rank, operation, tensor.detach())

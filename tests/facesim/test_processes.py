@@ -15,7 +15,6 @@ def test_by_default_one_silent_process_is_the_main_one() -> None:
 def test_alone_it_gathers_and_broadcasts_its_own() -> None:
     processes = Processes()
     tensor, value = torch.arange(3), {"seed": 1}
-    processes.barrier()
     (gathered,) = processes.gather(tensor)
     assert gathered is tensor
     assert processes.broadcast(value) is value

@@ -12,6 +12,7 @@ from facesim.data.augmentation import Augmentation
 from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
+from facesim.heartbeats import Failure, GroupFailedError
 from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sampler
 from facesim.interfaces.transform import CallableTransform
 from facesim.model.inputs import CachedInputs, PixelInputs
@@ -20,6 +21,7 @@ from facesim.model.trunk_key import TrunkRecipe
 from facesim.processes import Processes
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
+from tests.facesim.lockstep import Lockstep, in_lockstep
 
 PREPROCESSING = Preprocessing((20, 16))
 
@@ -182,6 +184,87 @@ def test_where_as_many_images_are_drawn_as_there_are_all_are_computed_and_no_mor
 
 def test_a_sampler_that_mines_needs_all(warmed: Callable[[Sampler, range], list[int]]) -> None:
     assert warmed(ListedMining(EPOCHS), range(2)) == list(range(70))
+
+
+def filled(cache: TrunkCache) -> set[int]:
+    return {row for row in range(70) if not cache.missing(np.array([row]))}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("shared", [True, False])
+def test_processes_fill_their_shares_and_where_each_has_a_folder_the_rest(
+    backbone: Backbone,
+    table: FaceTable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    shared: bool,
+) -> None:
+    computed: list[int] = []
+    fill = TrunkCache.fill
+
+    def noted(self: TrunkCache, rows: Int64Array, advance: Callable[[int], None]) -> None:
+        computed.append(self.missing(rows))
+        fill(self, rows, advance)
+
+    monkeypatch.setattr(TrunkCache, "fill", noted)
+
+    def work(processes: Lockstep) -> set[int]:
+        folder = tmp_path / ("shared" if shared else str(processes.rank))
+        monkeypatch.setenv("FACESIM_CACHE", str(folder))
+        cache = cache_of(backbone, table)
+        CachedInputs(cache).warm(np.arange(5, 70), processes, training=True)
+        return filled(cache)
+
+    assert in_lockstep(size, work) == [set(range(5, 70))] * size
+    assert sum(computed) == 65 * (1 if shared else size)
+    shares = computed[:size]
+    assert sum(shares) == 65
+    assert all(shares)
+
+
+def test_a_process_that_has_all_takes_part_with_one_that_has_nothing(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(processes: Lockstep) -> set[int]:
+        monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / str(processes.rank)))
+        cache = cache_of(backbone, table)
+        if processes.rank == 1:
+            cache.fill()
+        CachedInputs(cache).warm(np.arange(70), processes, training=True)
+        return filled(cache)
+
+    assert in_lockstep(2, work) == [set(range(70))] * 2
+
+
+def test_filling_ends_where_another_process_fails(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Processes):
+        def require_alive(self) -> None:
+            raise GroupFailedError(Failure(1, "beta", "was killed"), 2, is_told_here=True)
+
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(GroupFailedError, match="process 1 of 2 on beta: was killed"):
+        CachedInputs(cache_of(backbone, table)).warm(np.arange(70), Failing(), training=False)
+
+
+def test_where_a_stop_is_requested_no_process_fills_on_and_all_stay_in_step(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the main process has nothing left to fill, and so comes to no advance."""
+
+    def work(processes: Lockstep) -> tuple[int, str]:
+        monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / str(processes.rank)))
+        caches = [cache_of(backbone, table, flipped=flipped) for flipped in (False, True)]
+        if processes.is_main:
+            caches[0].fill()
+        processes.request_stop(15)
+        inputs = CachedInputs(caches[0], mirrored=caches[1])
+        inputs.warm(np.arange(70), processes, training=True)
+        return len(filled(caches[1])), processes.broadcast("next")
+
+    assert in_lockstep(2, work) == [(0, "next")] * 2
 
 
 def mirror_at_random(image: Tensor) -> Tensor:

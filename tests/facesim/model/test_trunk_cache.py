@@ -28,6 +28,7 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import Backbone, FaceTable
 from facesim.model import cache_filler, feature_store
+from facesim.model.bucket_locks import buckets_of
 from facesim.model.cache_admin import list_stores, prune, stores_root
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe
@@ -52,6 +53,20 @@ def _cache(
     backbone: Backbone, table: FaceTable, recipe: TrunkRecipe = FLOAT32, workers: int = 0
 ) -> TrunkCache:
     return TrunkCache(backbone, TableDigests(table), recipe, name="tiny", workers=workers)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_shares_are_disjoint_and_complete_and_hold_whole_buckets(
+    backbone: Backbone, table: FaceTable, count: int
+) -> None:
+    cache, rows = _cache(backbone, table), np.arange(69, -1, -2)
+    shares = [cache.share(rows, number, count) for number in range(count)]
+    assert sorted(np.concatenate(shares).tolist()) == sorted(rows.tolist())
+    for share in shares:
+        assert [row for row in rows if row in share] == share.tolist()  # in their order
+    digests = TableDigests(table).get()
+    buckets = [set(buckets_of(digests[share]).tolist()) for share in shares]
+    assert sum(map(len, buckets)) == len(set().union(*buckets))
 
 
 def _pixels(table: FaceTable) -> Tensor:

@@ -1,6 +1,7 @@
 """What a run notes about what it ran with."""
 
 import subprocess
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,14 @@ import pytest
 import torch
 
 from facesim import losses
+from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
-from facesim.runs.environment import describe_environment
+from facesim.runs.environment import (
+    describe_environment,
+    read_starts,
+    record_environment,
+    set_threads,
+)
 
 
 def test_the_packages_that_a_plugin_names_are_there_with_their_versions(tiny: Experiment) -> None:
@@ -82,3 +89,53 @@ def test_a_repository_that_is_apart_from_its_folder_is_asked_if_neither_is_in_a_
     monkeypatch.chdir(places["folder"])
     described = describe_environment(tiny, torch.device("cpu"))
     assert (described["git_commit"] is not None) == (in_run == "neither")
+
+
+@pytest.fixture
+def threads(
+    tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., int]]:
+    """The threads with which a start of a run computes, and which it records."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before, path = torch.get_num_threads(), tmp_path / "environment.json"
+
+    def start(asked: int | None = None, told: str = "", torchs: int = 1) -> int:
+        torch.set_num_threads(torchs)
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        train = tiny.train.model_copy(update={"threads": asked})
+        chosen = tiny.model_copy(update={"train": train})
+        set_threads(path, chosen)
+        record_environment(path, chosen, torch.device("cpu"), processes=2)
+        assert read_starts(path)[-1].threads == torch.get_num_threads()
+        assert read_starts(path)[-1].processes == 2
+        return torch.get_num_threads()
+
+    yield start
+    torch.set_num_threads(before)
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(threads: Callable[..., int]) -> None:
+    assert threads(torchs=3) == 3
+    assert threads(torchs=2) == 3
+    assert threads(told="3", torchs=2) == 3
+
+
+def test_other_threads_in_the_environment_are_refused_with_what_to_write(
+    threads: Callable[..., int],
+) -> None:
+    threads(told="2", torchs=2)
+    wanted = "begun with 2 threads per process, and OMP_NUM_THREADS is 4.*--set train.threads=4"
+    with pytest.raises(FacesimError, match=wanted):
+        threads(told="4")
+    assert threads(told="not a number") == 2
+
+
+def test_the_experiment_may_say_how_many_threads(threads: Callable[..., int]) -> None:
+    assert threads(asked=2, torchs=1) == 2
+    assert threads(asked=3, told="4") == 3
+
+
+def test_the_threads_of_the_first_start_hold(threads: Callable[..., int]) -> None:
+    threads(torchs=2)
+    threads(asked=3)
+    assert threads() == 2

@@ -21,10 +21,55 @@ def test_a_signal_stops_at_the_next_check_with_the_shells_exit_code(number: int,
     assert stopped.value.exit_code == code
 
 
+class OneOfTwo(Processes):
+    """The main process of two, which notes what it tells the other."""
+
+    def __init__(self, requested: int | None = None) -> None:
+        super().__init__()
+        self.__dict__.update(told=[], requested=requested)
+
+    @property
+    def size(self) -> int:
+        return 2
+
+    @property
+    def requested_stop(self) -> int | None:
+        number: int | None = self.__dict__["requested"]
+        return number
+
+    def request_stop(self, signal_number: int) -> None:
+        self.__dict__["told"].append(signal_number)
+
+
+def test_the_echo_of_a_signal_by_what_launched_several_processes_is_the_same_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    processes = OneOfTwo()
+    with stop_on_signals(processes) as stop:
+        os.kill(os.getpid(), signal.SIGINT)  # by the terminal
+        os.kill(os.getpid(), signal.SIGTERM)  # by torchrun
+        with pytest.raises(Stopped) as stopped:
+            stop.check()
+        assert (stopped.value.exit_code, stopped.value.at_once) == (130, False)
+        assert processes.told == [signal.SIGINT]  # type: ignore[attr-defined]
+        monkeypatch.setattr("facesim.training.stop._ECHO_SECONDS", 0.0)
+        with pytest.raises(Stopped) as second:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert second.value.at_once
+
+
+def test_a_signal_to_another_process_stops_this_one_at_its_next_check() -> None:
+    processes = OneOfTwo(requested=signal.SIGTERM)
+    with stop_on_signals(processes) as stop, pytest.raises(Stopped) as stopped:
+        stop.check()
+    assert (stopped.value.exit_code, stopped.value.at_once) == (143, False)
+
+
 def test_a_second_signal_stops_at_once() -> None:
-    with pytest.raises(Stopped), stop_on_signals():
+    with stop_on_signals(), pytest.raises(Stopped) as stopped:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
+    assert stopped.value.at_once
 
 
 class OfTwo(Processes):

@@ -1,0 +1,173 @@
+"""How processes learn that one of them failed, died or hangs, by a store in this process."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from torch.distributed import HashStore, Store  # type: ignore[attr-defined]
+
+from facesim import heartbeats
+from facesim.heartbeats import GroupFailedError, Heartbeats
+
+HOSTS = ("alpha", "alpha", "beta")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beat a hundred times as often."""
+    monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeats, "DEAD_SECONDS", 0.3)
+    monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 1.0)
+
+
+@pytest.fixture
+def join() -> Iterator[Callable[..., Heartbeats]]:
+    """Begins the heartbeats of a process."""
+    store, begun = HashStore(), []
+
+    def begin(rank: int, of: Store = store) -> Heartbeats:
+        begun.append(Heartbeats(of, rank, HOSTS))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.close()
+
+
+def failure_of(
+    process: Heartbeats, seconds: float = 5.0, patience: float = 1.0
+) -> GroupFailedError:
+    """What a process learns within some seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            process.require_alive(patience)
+        except GroupFailedError as error:
+            return error
+        time.sleep(0.01)
+    raise AssertionError("it noticed nothing")
+
+
+def silence(process: Heartbeats) -> None:
+    """Let it be silent, as a process that is killed; it says no farewell."""
+    process._closing.set()
+    process._thread.join()
+
+
+def test_processes_that_beat_are_alive(join: Callable[..., Heartbeats]) -> None:
+    all_of_them = [join(rank) for rank in range(3)]
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        for each in all_of_them:
+            each.require_alive(3.0)
+            assert each.requested_stop is None
+        time.sleep(0.05)
+
+
+def test_the_first_failure_is_everybodys_with_process_and_host(
+    join: Callable[..., Heartbeats],
+) -> None:
+    first, second, third = (join(rank) for rank in range(3))
+    third.report("the disk is full")
+    second.report("lost its connection")
+    for each in (first, second, third):
+        assert str(failure_of(each)) == "process 2 of 3 on beta: the disk is full"
+        assert str(each.find_out()) == "process 2 of 3 on beta: the disk is full"
+
+
+@pytest.mark.parametrize(("failed", "teller"), [(2, 0), (1, 0), (0, 0)])
+def test_one_process_tells_the_person(
+    join: Callable[..., Heartbeats], failed: int, teller: int
+) -> None:
+    all_of_them = [join(rank) for rank in range(3)]
+    all_of_them[failed].report("broke")
+    tells = [failure_of(each).is_told_here for each in all_of_them]
+    assert [rank for rank, is_told in enumerate(tells) if is_told] == [teller]
+
+
+@pytest.mark.parametrize(("gone", "teller"), [(0, 1), (1, 0), (2, 0)])
+def test_of_a_process_that_is_gone_one_other_tells(
+    join: Callable[..., Heartbeats], gone: int, teller: int
+) -> None:
+    all_of_them = [join(rank) for rank in range(3)]
+    silence(all_of_them[gone])
+    others = [rank for rank in range(3) if rank != gone]
+    tells = [rank for rank in others if failure_of(all_of_them[rank]).is_told_here]
+    assert tells == [teller]
+
+
+def test_a_process_that_is_silent_hangs_and_is_named(join: Callable[..., Heartbeats]) -> None:
+    first, _, third = (join(rank) for rank in range(3))
+    silence(third)
+    told = str(failure_of(first))
+    assert told.startswith("process 2 of 3 on beta: has not answered for 1 seconds: it hangs")
+    assert "can be resumed" in told
+
+
+def test_after_a_lost_connection_a_process_that_is_silent_was_killed(
+    join: Callable[..., Heartbeats],
+) -> None:
+    first, second, _ = (join(rank) for rank in range(3))
+    silence(second)
+    began = time.monotonic()
+    told = str(first.find_out())
+    assert told.startswith("process 1 of 3 on alpha: was killed, or its machine")
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_lost_connection_that_no_silence_explains_is_this_process_s_own(
+    join: Callable[..., Heartbeats],
+) -> None:
+    first, _, _ = (join(rank) for rank in range(3))
+    assert str(first.find_out()) == "process 0 of 3 on alpha: lost its connection to the others"
+
+
+def test_a_process_that_has_ended_is_not_silent(join: Callable[..., Heartbeats]) -> None:
+    first, second, third = (join(rank) for rank in range(3))
+    third.close()
+    silence(second)
+    assert failure_of(first).failure.rank == 1
+    second.close()
+    time.sleep(0.5)
+    first.require_alive(0.3)
+
+
+def test_a_stop_is_known_to_all_and_to_the_one_that_asks_at_once(
+    join: Callable[..., Heartbeats],
+) -> None:
+    first, second, third = (join(rank) for rank in range(3))
+    second.request_stop(15)
+    assert second.requested_stop == 15
+    until = time.monotonic() + 5.0
+    while time.monotonic() < until and None in (first.requested_stop, third.requested_stop):
+        time.sleep(0.01)
+    assert (first.requested_stop, third.requested_stop) == (15, 15)
+    third.request_stop(2)
+    assert third.requested_stop == 15  # the first one holds
+
+
+class Gone(HashStore):
+    """A store whose host is gone from some moment on."""
+
+    is_gone = False
+
+    def set(self, key: str, value: str) -> None:
+        if self.is_gone:
+            raise RuntimeError("Connection reset by peer")
+        super().set(key, value)
+
+    def compare_set(self, key: str, expected: str, value: str) -> bytes:
+        if self.is_gone:
+            raise RuntimeError("Connection reset by peer")
+        return bytes(super().compare_set(key, expected, value))
+
+
+def test_where_the_store_is_gone_its_process_is(join: Callable[..., Heartbeats]) -> None:
+    store = Gone()
+    second = join(1, store)
+    store.is_gone = True
+    second.report("a failure that nobody can read")
+    error = failure_of(second)
+    assert error.failure.rank == 0
+    assert error.is_told_here
+    assert "process 0 of 3 on alpha: is gone, or its machine" in str(error)
