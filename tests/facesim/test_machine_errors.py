@@ -157,3 +157,10 @@ def test_a_path_that_the_system_refuses_is_a_line(
         printed = capsys.readouterr().err
         assert "File name too long" in printed
         assert "Traceback" not in printed
+
+
+def test_memory_that_ran_out_is_found_behind_the_error_that_it_caused() -> None:
+    error = RuntimeError("the epoch failed")
+    error.__cause__ = MemoryError()
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("the epoch failed"))
