@@ -94,9 +94,11 @@ def _environment(starts: tuple[Start, ...]) -> Table:
 
 def _facts(start: Start) -> dict[str, str]:
     program, *arguments = start.command or ("",)
+    name = PurePath(program).name.replace("__main__.py", "facesim")  # as torchrun starts it
     versions = {name: version or "not installed" for name, version in start.packages.items()}
     return {
-        "command": shlex.join([PurePath(program).name, *arguments]),
+        "command": shlex.join([name, *arguments]),
+        **({"processes": str(start.processes)} if start.processes > 1 else {}),
         "git commit": start.git_commit or "not in a repository",
         "device": start.device,
         "platform": start.platform,

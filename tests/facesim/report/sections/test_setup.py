@@ -61,6 +61,17 @@ def test_the_resolved_experiment_is_whole(build_run: Callable[..., Run]) -> None
     assert experiment.text == files.experiment.as_yaml()
 
 
+def test_a_start_on_several_processes_says_how_many(build_run: Callable[..., Run]) -> None:
+    run = build_run()
+    together = {**START, "command": ["/a/facesim/__main__.py", "run", "a.yaml"], "processes": 2}
+    (run.path / "environment.json").write_text(json.dumps([together, START]))
+    _, _, environment, _ = reproduction_section(run.read("test")).blocks
+    assert isinstance(environment, Table)
+    rows = {row[0]: row[1:] for row in environment.rows}
+    assert rows["command"][0] == "facesim run a.yaml"
+    assert rows["processes"] == ("2", "")
+
+
 def test_each_start_has_a_column_and_folders_of_programs_are_left_out(
     build_run: Callable[..., Run],
 ) -> None:
