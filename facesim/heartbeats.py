@@ -88,6 +88,15 @@ class Heartbeats:
         """The signal by which some process was asked to stop; None if none was."""
         return self._requested_stop
 
+    def require_no_failure(self) -> None:
+        """Return if no failure is known.
+
+        Raises:
+            GroupFailedError: a process has said that it failed, or the store is gone.
+        """
+        if self._failure is not None:
+            raise self._error(self._failure)
+
     def require_alive(self, patience: float = SILENT_SECONDS) -> None:
         """Return if every other process is alive, as far as is known.
 
@@ -160,7 +169,7 @@ class Heartbeats:
             except RuntimeError:  # torch's, of any network error
                 lost_since = lost_since or time.monotonic()
                 if time.monotonic() - lost_since > DEAD_SECONDS:
-                    gone = "is gone, or its machine: the store of the group cannot be reached"
+                    gone = "is gone, or its machine, or what launched it. The run can be resumed"
                     self._failure = Failure(0, self._hosts[0], gone)
                     return
 

@@ -1,9 +1,12 @@
 """Several processes that carry out one run together, connected by ``torch.distributed``."""
 
 import io
+import json
 import os
 import signal
 import socket
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
 
 from facesim.errors import FacesimError
 from facesim.heartbeats import BEAT_SECONDS, Heartbeats
@@ -23,6 +26,9 @@ from facesim.reporters import Reporter, SilentReporter
 _NO_LIMIT = timedelta(days=365)
 """Of torch: heartbeats notice a process that hangs, and one that computes for hours does not."""
 
+_MEETING_SECONDS = 600.0
+"""In which all processes import what they need, from whatever disk."""
+
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 T = TypeVar("T")
@@ -31,11 +37,6 @@ T = TypeVar("T")
 def is_launched() -> bool:
     """Whether this process was started by ``torchrun``, or by what does the same."""
     return all(name in os.environ for name in _ENVIRONMENT) and os.environ["WORLD_SIZE"] != "1"
-
-
-def is_restarted() -> bool:
-    """Whether ``torchrun --max-restarts`` has started this process again after a failure."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ class ProcessGroup(Processes):
 
     Attributes:
         heartbeats: of this process and the others.
+        restarts: how often ``torchrun --max-restarts`` has started them again after a failure, as
+            far as any host knows: each counts the failures of its own processes.
     """
 
     heartbeats: Heartbeats = field(kw_only=True)
+    restarts: int = field(kw_only=True, default=0)
 
     @property
     def rank(self) -> int:
@@ -115,8 +119,9 @@ class ProcessGroup(Processes):
         """Carry out a collective operation, watching the others' heartbeats.
 
         Raises:
-            GroupFailedError: another process failed, died or hangs.
+            GroupFailedError: another process failed, died or hangs, or what launched them is gone.
         """
+        self.heartbeats.require_no_failure()
         try:
             work = start()
         except RuntimeError as error:
@@ -130,6 +135,13 @@ class ProcessGroup(Processes):
                 self.heartbeats.require_alive()
             else:
                 return
+
+
+def is_restarted(processes: Processes) -> bool:
+    """Whether ``torchrun --max-restarts`` has started some of them again after a failure."""
+    if isinstance(processes, ProcessGroup):
+        return processes.restarts > 0
+    return _restarts() > 0
 
 
 @contextmanager
@@ -150,9 +162,10 @@ def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         device = torch.device("cuda", local % torch.cuda.device_count())
         torch.cuda.set_device(device)
-    heartbeats = _connect(device)
+    heartbeats, restarts = _connect(device)
     is_main = dist.get_rank() == 0
-    group = ProcessGroup(reporter if is_main else SilentReporter(), heartbeats=heartbeats)
+    shown = reporter if is_main else SilentReporter()
+    group = ProcessGroup(shown, heartbeats=heartbeats, restarts=restarts)
     failed = True
     try:
         with _handed_on_signals(group):
@@ -168,14 +181,12 @@ def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
             dist.destroy_process_group()
 
 
-def _connect(device: torch.device | None) -> Heartbeats:
+def _connect(device: torch.device | None) -> tuple[Heartbeats, int]:
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     host = socket.gethostname()
     try:
         store, _, _ = next(iter(rendezvous("env://", rank, size)))
-        ours = PrefixStore(f"facesim/{_attempt()}", store)
-        ours.set(f"host/{rank}", host)
-        hosts = tuple(ours.get(f"host/{other}").decode() for other in range(size))
+        ours, members = _meet(PrefixStore("facesim", store), rank, size)
         dist.init_process_group(
             "gloo" if device is None else "cpu:gloo,cuda:nccl",
             store=PrefixStore("torch", ours),
@@ -190,12 +201,43 @@ def _connect(device: torch.device | None) -> Heartbeats:
             f"process {rank} of {size} on {host} cannot join the others by {address}: "
             f"{str(error).splitlines()[0]}; `facesim doctor` says which interface is used"
         ) from error
-    return Heartbeats(PrefixStore("heartbeats", ours.clone()), rank, hosts)
+    hosts = tuple(member["host"] for member in members)
+    restarts = max(member["restarts"] for member in members)
+    return Heartbeats(PrefixStore("heartbeats", ours.clone()), rank, hosts), restarts
 
 
-def _attempt() -> str:
-    """Tells the keys of a group from those of one before it, whose store torchrun keeps."""
-    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def _meet(store: Store, rank: int, size: int) -> tuple[Store, list[dict[str, Any]]]:
+    """Wait for the other processes; returns the keys of this attempt alone, and who takes part.
+
+    torchrun keeps the store when it starts processes again, and each host counts the attempts by
+    itself. So the main process names the attempt, and another one takes part where the main
+    process lists what it has just said.
+    """
+    own: dict[str, Any] = {
+        "host": socket.gethostname(),
+        "restarts": _restarts(),
+        "process": uuid.uuid4().hex,
+    }
+    deadline = time.monotonic() + _MEETING_SECONDS
+    if rank == 0:
+        store.set("attempt", own["process"])
+    while time.monotonic() < deadline:  # not in one long wait, which no signal would end
+        if store.check(["attempt"]):
+            ours = PrefixStore(store.get("attempt").decode(), store)
+            ours.set(f"came/{rank}", json.dumps(own))
+            came = [f"came/{other}" for other in range(size)]
+            if rank == 0 and ours.check(came):
+                ours.set("members", json.dumps([json.loads(ours.get(each)) for each in came]))
+            if ours.check(["members"]):
+                members = json.loads(ours.get("members"))
+                if own in members:
+                    return ours, members
+        time.sleep(BEAT_SECONDS / 10)
+    raise RuntimeError(f"some have not come within {_MEETING_SECONDS:.0f} seconds")
 
 
 @contextmanager

@@ -21,6 +21,8 @@ def main() -> None:
     """
     # OpenMP threads that wait must not spin on a busy core; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "WORLD_SIZE" in os.environ:  # torch prints its stack at each lost connection, which we tell
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     guard_terminal()
     prepare_streams()
     watch_interrupts()

@@ -33,6 +33,7 @@ def run(
     from facesim.runs.run import Run
     from facesim.terminal.launching import launch, together
     from facesim.terminal.results import print_result
+    from facesim.training.shards import Shards
     from facesim.training.stop import Stopped
 
     outlive_stdout()
@@ -46,8 +47,9 @@ def run(
             if isinstance(group, ProcessGroup) and not group.is_main:
                 follow(experiment, group)
                 return
+            Shards.of(experiment.train.shards, group)  # an error before anything is written
             run = None
-            if resume == "auto" or (resume is None and is_restarted()):
+            if resume == "auto" or (resume is None and is_restarted(group)):
                 run = Run.latest_unfinished(experiment, out, group)
             elif resume:
                 run = Run.open(Path(resume), group)

@@ -43,7 +43,9 @@ def launch(count: int) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     # What it logs of a process that failed was said by facesim.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL + 1)
+    torch_log = logging.getLogger("torch.distributed.elastic")
+    torch_log.addHandler(logging.NullHandler())
+    torch_log.propagate = False  # a level would not do: each of its modules has its own
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -98,6 +100,8 @@ def together(reporter: Reporter) -> Iterator[Processes]:
             warnings.simplefilter("ignore")
         try:
             yield group
+            if group.is_main:
+                group.request("end")
         except GroupFailedError as error:
             if error.is_told_here:
                 raise
@@ -118,5 +122,3 @@ def together(reporter: Reporter) -> Iterator[Processes]:
                 where = f"process 0 of {group.size} on {socket.gethostname()}"
                 raise FacesimError(f"{where}: {message}") from error
             raise
-        if group.is_main:
-            group.request("end")

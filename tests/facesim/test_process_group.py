@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from facesim.process_group import is_launched, is_restarted
+from facesim.processes import Processes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes are forked")
 
@@ -85,6 +86,6 @@ def test_a_process_is_launched_if_torchrun_says_of_how_many(
         assert is_launched() == launched
     monkeypatch.delenv("MASTER_PORT")
     assert not is_launched()
-    assert not is_restarted()
+    assert not is_restarted(Processes())
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert is_restarted()
+    assert is_restarted(Processes())
