@@ -246,3 +246,16 @@ def test_a_loss_that_cannot_be_trained_on_is_refused(
     loss.forward = lambda embeddings, batch: function(embeddings)  # type: ignore[method-assign]
     with pytest.raises(FacesimError, match=f"Drawing gives {wrong}"):
         step(state_of(loss), 2)
+
+
+def test_running_statistics_weigh_each_shard_by_its_images() -> None:
+    """So the mean is that of the batch, also where its shards have 3, 3 and 2 images."""
+    layer, seen = nn.BatchNorm1d(48), []
+    layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
+    step(state_of(tail=layer), 3)
+    assert [len(each) for each in seen] == [3, 3, 2]
+    variance = torch.stack([each.var(0) * len(each) / 8 for each in seen]).sum(0)
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    torch.testing.assert_close(layer.running_mean, 0.1 * torch.cat(seen).mean(0))
+    torch.testing.assert_close(layer.running_var, 0.9 + 0.1 * variance)
