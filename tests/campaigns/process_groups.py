@@ -24,12 +24,13 @@ from tests.campaigns.undisturbed import (
 )
 
 SHARDS = 4
+_TERMINATED = 128 + signal.SIGTERM
 _SECONDS_TO_END = 45.0
 """In which the others end; 20 of them are without any answer of a process that was stopped."""
 
 
 class ProcessGroups(Campaign):
-    """Run on 2 or 4 processes; kill, stop or break one of them, and resume on 1, 2 or 4."""
+    """Run on 2 or 4 processes; kill, stop, end or break one, and resume on 1, 2 or 4."""
 
     sample = 3
     long = 300
@@ -44,7 +45,7 @@ class ProcessGroups(Campaign):
         name = NAMES[number % len(NAMES)]
         expected = undisturbed(self._prepared, name, 0, SHARDS)
         copy_cache(expected, folder / "cache", warm=random.random() < 0.5)
-        harm = (_leave, _kill, _raise, _stop, _kill)[number % 5]
+        harm = (_leave, _kill, _raise, _stop, _terminate, _kill)[number % 6]
         size = random.choice((2, 4))
         rank = random.randrange(size)
         after = 1.5 + random.uniform(0.0, 3.0 * expected.seconds[0])  # once they have met
@@ -80,12 +81,15 @@ class ProcessGroups(Campaign):
         )
         others = [ended for other, ended in enumerate(group) if other != rank]
         for ended in group:
-            yield from faults_of(ended, (0, 2, -signal.SIGKILL))
+            yield from faults_of(ended, (0, 2, _TERMINATED, -signal.SIGKILL))
         if max(ended.seconds for ended in others) > after + _SECONDS_TO_END:
             yield Finding(Fault.HANG, f"ended after {time.monotonic() - began:.0f} s")
         failed = group[0 if rank else 1].status  # of the one that tells; it may have been done
         told = [ended for ended in group if f"process {rank} of {size} on" in ended.output]
-        if failed and not _is_of_the_main_process_alone(harm, rank) and len(told) != 1:
+        if harm is _terminate:
+            if group[0].status not in (0, _TERMINATED):
+                yield Finding(Fault.MESSAGE, f"SIGTERM: {_outputs(group)}")
+        elif failed and not _is_of_the_main_process_alone(harm, rank) and len(told) != 1:
             yield Finding(Fault.MESSAGE, f"told {len(told)} times: {_outputs(group)}")
 
 
@@ -127,6 +131,12 @@ def _stop(rank: int, after: float, pids: list[int]) -> None:
     while time.monotonic() < until and any(map(_runs, others)):
         time.sleep(0.1)
     os.kill(pids[rank], signal.SIGKILL)  # as what launched it does
+
+
+def _terminate(rank: int, after: float, pids: list[int]) -> None:
+    """As whoever stops a machine does; the main process comes to know of it."""
+    time.sleep(after)
+    os.kill(pids[rank], signal.SIGTERM)
 
 
 def _runs(pid: int) -> bool:
