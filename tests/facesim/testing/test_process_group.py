@@ -139,7 +139,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("forward", "promise", "observed"), BROKEN, ids=lambda it: str(it)[:40])
+@pytest.mark.parametrize(
+    ("forward", "promise", "observed"), BROKEN, ids=[forward.__name__ for forward, *_ in BROKEN]
+)
 def test_a_loss_that_is_another_on_several_processes_is_refused_with_what_it_does(
     forward: Callable[[Loss, Tensor, PairBatch], Tensor], promise: str, observed: str
 ) -> None:
