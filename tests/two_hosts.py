@@ -133,6 +133,7 @@ class Host:
         if user is not None:
             entered += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
         environment = {**os.environ, "TMPDIR": "/mnt/tmp", **(env or {})}
+        environment.pop("GLOO_SOCKET_IFNAME", None)  # of this machine's interfaces
         command = [*entered, *map(str, command)]
 
         def start() -> "subprocess.Popen[Any]":

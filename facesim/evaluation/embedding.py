@@ -155,6 +155,8 @@ def embed_together(
                         embedded[: len(found)] = found.cpu()
                 for begin, each in zip(cuts[first:], processes.gather(embedded), strict=False):
                     yield each[: len(rows) - begin]
+            for _ in ours:  # to its end, where it closes what it reads
+                pass
         except GeneratorExit:
             processes.broadcast(False)
             raise

@@ -71,7 +71,8 @@ def set_threads(path: Path, experiment: Experiment) -> None:
     """
     asked = experiment.train.threads
     begun = next((start.threads for start in read_starts(path)), None)
-    told = os.environ.get("OMP_NUM_THREADS", "")
+    launched = "LOCAL_WORLD_SIZE" in os.environ  # by what sets the variable for its processes
+    told = "" if launched else os.environ.get("OMP_NUM_THREADS", "")
     if asked is None and begun is not None and told.isdecimal() and int(told) != begun:
         raise FacesimError(
             f"{path.parent} was begun with {begun} threads per process, and OMP_NUM_THREADS is "

@@ -11,6 +11,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.baselines import untouched_backbone
 from facesim.evaluation.embedded_splits import EmbeddedSplit
 from facesim.evaluation.embedding_suspects import RULES, find_embedding_suspects
+from facesim.heartbeats import GroupFailedError
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
@@ -90,6 +91,8 @@ def _embedded(
         system = NetworkSystem(network, split, plan.experiment, processes, system_name)
         try:
             embeddings = system.embed(rows).numpy()
+        except GroupFailedError:
+            raise
         except FacesimError as error:  # a changed crop need not fit images that are not measured
             log.info("the labels of %s are not looked at: %s", name, error)
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from facesim.heartbeats import GroupFailedError
 from facesim.processes import Processes
 from facesim.reporters import Advance, Reporter
 
@@ -88,6 +89,8 @@ class InterruptibleReporter:
 
             try:
                 yield advance
+            except GroupFailedError:  # in the middle of a step, whose state is not to be saved
+                raise
             except Exception:
                 # A signal to the whole process group also ends the workers that decode images,
                 # which then looks like a failure of theirs.
