@@ -28,7 +28,6 @@ from facesim.training.determinism import deterministic
 from facesim.training.make_inputs import make_inputs
 from facesim.training.shards import SharedBatch
 from facesim.training.steps import Steps
-from facesim.training.trunk_file import load_trunk
 
 
 def follow(experiment: Experiment, group: ProcessGroup) -> None:
@@ -66,7 +65,9 @@ def share_start(
     processes.request(
         "begin",
         threads=torch.get_num_threads(),
-        trunk=dict(trunk.state_dict()) if components.network.backbone.has_trunk else {},
+        trunk={name: each.cpu() for name, each in trunk.state_dict().items()}
+        if components.network.backbone.has_trunk
+        else {},
         checkpoint=read_checkpoint(checkpoint) if checkpoint.exists() else {},
         content={
             name: tables.read(name, experiment.data).content for name in ("train", "val", "test")
@@ -134,8 +135,10 @@ class _Follower:
                 )
         with TemporaryDirectory(prefix="facesim-") as folder:
             if trunk:
-                save_tensors(Path(folder) / "trunk.pt", trunk)
-                load_trunk(Path(folder) / "trunk.pt", self._components.network)
+                path = Path(folder) / "trunk.pt"
+                save_tensors(path, trunk)
+                # Before the inputs are made: the key of the trunk cache follows from the weights.
+                vars(self)["_components"] = prepare(self._experiment, path, self._tables)
             if checkpoint:
                 save_tensors(Path(folder) / "last.pt", checkpoint)
                 self._progress = restore_checkpoint(
