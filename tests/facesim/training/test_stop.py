@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from facesim.heartbeats import Failure, GroupFailedError
 from facesim.processes import Processes
 from facesim.reporters import PlainReporter, SilentReporter
 from facesim.training.stop import InterruptibleReporter, Stopped, StopRequest, stop_on_signals
@@ -147,6 +148,13 @@ def test_a_failure_after_a_signal_is_the_stop_that_caused_it() -> None:
     with pytest.raises(Stopped) as stopped, reporter.task("decoding", 4):
         raise RuntimeError("a worker was killed")
     assert stopped.value.exit_code == 143
+
+
+def test_a_process_that_failed_is_no_stop_whose_state_would_be_saved() -> None:
+    reporter = InterruptibleReporter(SilentReporter(), stopped_by(signal.SIGTERM))
+    failed = GroupFailedError(Failure(1, "two", "was killed"), 2, is_told_here=True)
+    with pytest.raises(GroupFailedError), reporter.task("epoch 1/2", 4):
+        raise failed
 
 
 def test_a_failure_without_a_signal_stays_what_it_is() -> None:
