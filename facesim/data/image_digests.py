@@ -115,14 +115,6 @@ class TableDigests:
             self._digests = image_digests(self.table, advance)
         return self._digests
 
-    @property
-    def content(self) -> str:
-        """SHA-256 of images and labels, wherever the files are: the same on every machine."""
-        table, digest = self.table, hashlib.sha256(self.get().tobytes())
-        digest.update(table.identities.tobytes())
-        digest.update("\0".join(map(str, table.labels.tolist())).encode())
-        return digest.hexdigest()
-
 
 def digest_file(path: Path) -> bytes:
     """The digest of one file as it is now, 16 bytes.

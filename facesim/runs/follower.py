@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from facesim.data.image_digests import TableDigests
+from facesim.data.table_content import TableContent
 from facesim.errors import FacesimError
 from facesim.evaluation.embedding import embed_together
+from facesim.experiment.exclusion import SPLITS
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import MiningSampler
 from facesim.model.build import build_network
@@ -70,7 +72,8 @@ def share_start(
         else {},
         checkpoint=read_checkpoint(checkpoint) if checkpoint.exists() else {},
         content={
-            name: tables.read(name, experiment.data).content for name in ("train", "val", "test")
+            name: TableContent.of(tables.read(name, experiment.data)).model_dump()
+            for name in SPLITS
         },
     )
 
@@ -123,12 +126,13 @@ class _Follower:
         threads: int,
         trunk: dict[str, Tensor],
         checkpoint: dict[str, Any],
-        content: dict[str, str],
+        content: dict[str, dict[str, Any]],
     ) -> None:
         """Take the weights that the main process begins with."""
         torch.set_num_threads(threads)
-        for name, digest in content.items():
-            if self._tables.read(name, self._experiment.data).content != digest:
+        for name, known in content.items():
+            found = TableContent.of(self._tables.read(name, self._experiment.data))
+            if found != TableContent(**known):
                 raise FacesimError(
                     f"data.{name} is not what the main process reads: other images, labels or "
                     "files; every machine needs the same data"

@@ -14,20 +14,18 @@ another experiment.
 """
 
 import copy
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
 from facesim.atomic import sha256_of
 from facesim.data.image_digests import TableDigests
+from facesim.data.table_content import TableContent
 from facesim.experiment.differences import with_values_of
 from facesim.experiment.nodes import KeyPath, Node, Scalar
 from facesim.experiment.schema import Experiment, value_at
-from facesim.interfaces import FaceTable
 from facesim.json_files import JsonModel
 from facesim.registry import Spec
 
@@ -61,20 +59,6 @@ class NamedPath(JsonModel):
         return self.sha256 == other.sha256
 
 
-class SplitContent(JsonModel):
-    """Content of a split.
-
-    Attributes:
-        images: how many.
-        rows: SHA-256 of files' names, identities, attributes and pairs.
-        files: SHA-256 of the digests of the image files, in order.
-    """
-
-    images: int
-    rows: str
-    files: str
-
-
 class Identity(JsonModel):
     """What an experiment is, wherever it lies.
 
@@ -84,7 +68,7 @@ class Identity(JsonModel):
     """
 
     paths: tuple[NamedPath, ...]
-    splits: dict[str, SplitContent] | None = None
+    splits: dict[str, TableContent] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As a study's attributes hold it."""
@@ -106,14 +90,7 @@ class Identity(JsonModel):
         Raises:
             DataError: an image cannot be read.
         """
-        found = {
-            name: SplitContent(
-                images=len(images.table),
-                rows=rows_digest(images.table),
-                files=hashlib.sha256(images.get().tobytes()).hexdigest(),
-            )
-            for name, images in splits.items()
-        }
+        found = {name: TableContent.of(images) for name, images in splits.items()}
         return self.model_copy(update={"splits": found})
 
 
@@ -181,35 +158,6 @@ def differing_splits(before: Identity, now: Identity) -> dict[str, str]:
         else:
             changed[f"data.{name}"] = "the same images are listed, but their files differ"
     return changed
-
-
-def rows_digest(table: FaceTable) -> str:
-    """SHA-256 of all that a table says of its images, but not of the folder that they are in."""
-    digest = hashlib.sha256()
-
-    def add(title: str, values: Any) -> None:
-        values = np.asarray(values)
-        digest.update(f"\0{title} {len(values)} ".encode())
-        # In one form on every machine and for every version of pandas.
-        if values.dtype.kind in "biu":
-            digest.update(values.astype("<i8").tobytes())
-        elif values.dtype.kind == "f":
-            digest.update(values.astype("<f8").tobytes())
-        else:
-            text = "\0".join(map(str, values.tolist()))
-            digest.update(text.encode("utf-8", "surrogateescape"))
-
-    add("files", table.files)
-    add("identities", table.identities)
-    add("labels", table.labels)
-    for name, column in table.attributes.items():
-        add(f"attribute {name}", column.to_numpy())
-    if table.pairs is not None:
-        add("pairs", table.pairs.rows.reshape(-1))
-        add("same", table.pairs.same)
-        if table.pairs.fold is not None:
-            add("fold", table.pairs.fold)
-    return digest.hexdigest()
 
 
 def _named(experiment: Experiment, root: Node) -> Iterator[NamedPath]:
