@@ -55,6 +55,10 @@ class Processes:
     def request(self, name: str, **values: Any) -> None:
         """Let the other processes take part in some work; there are none here."""
 
+    def next_request(self) -> tuple[str, dict[str, Any]]:
+        """What the main process requests next; here its end, because nobody requests anything."""
+        return "end", {}
+
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """The tensors that all processes passed, in rank order, on every process.
 

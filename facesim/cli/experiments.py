@@ -26,25 +26,23 @@ def run(
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.process_group import ProcessGroup, is_launched, is_restarted
+    from facesim.process_group import is_restarted
     from facesim.report.run_report import write_report
     from facesim.reporters import reporter_for
     from facesim.runs.follower import follow
     from facesim.runs.run import Run
-    from facesim.terminal.launching import launch, together
+    from facesim.terminal.launching import together
     from facesim.terminal.results import print_result
     from facesim.training.shards import Shards
     from facesim.training.stop import Stopped
 
     outlive_stdout()
-    if processes > 1 and not is_launched():
-        raise typer.Exit(launch(processes))
     console = Console()
     reporter = reporter_for(console)
     try:
-        with together(reporter) as group:
+        with together(reporter, processes) as group:
             experiment = load_experiment(file, overrides or (), trust=trust)
-            if isinstance(group, ProcessGroup) and not group.is_main:
+            if not group.is_main:
                 follow(experiment, group)
                 return
             Shards.of(experiment.train.shards, group)  # an error before anything is written
@@ -81,19 +79,16 @@ def check(
 ) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
-    from facesim.process_group import ProcessGroup, is_launched
     from facesim.reporters import reporter_for
     from facesim.runs.follower import follow
-    from facesim.terminal.launching import launch, together
+    from facesim.terminal.launching import together
     from facesim.terminal.results import print_check
     from facesim.training.dry_run import check_experiment
 
-    if processes > 1 and not is_launched():
-        raise typer.Exit(launch(processes))
     console = Console()
-    with together(reporter_for(console)) as group:
+    with together(reporter_for(console), processes) as group:
         experiment = load_experiment(file, overrides or (), trust=trust)
-        if isinstance(group, ProcessGroup) and not group.is_main:
+        if not group.is_main:
             follow(experiment, group)
             return
         report = check_experiment(experiment, out, group)

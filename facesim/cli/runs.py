@@ -41,16 +41,13 @@ def evaluate(
     processes: ProcessCount = 1,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
-    from facesim.process_group import ProcessGroup, is_launched
     from facesim.reporters import reporter_for
     from facesim.runs.follower import follow
     from facesim.runs.run import EvaluationChoices, Run
-    from facesim.terminal.launching import launch, together
+    from facesim.terminal.launching import together
     from facesim.terminal.results import print_result
 
     outlive_stdout()
-    if processes > 1 and not is_launched():
-        raise typer.Exit(launch(processes))
     console = Console()
     reporter = reporter_for(console)
     choices: EvaluationChoices = {
@@ -60,9 +57,9 @@ def evaluate(
         "checkpoint": checkpoint,
         "recalibrate": recalibrate,
     }
-    with together(reporter) as group:
+    with together(reporter, processes) as group:
         run = Run.open(run_dir, group, trust=trust)
-        if isinstance(group, ProcessGroup) and not group.is_main:
+        if not group.is_main:
             follow(run.plan_evaluation(**choices).experiment, group)
             return
         plan, _ = run.evaluate(**choices)

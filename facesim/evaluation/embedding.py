@@ -148,7 +148,7 @@ def embed_together(
             for first in range(0, len(cuts), processes.size):
                 if not processes.broadcast(True):
                     return
-                embedded = torch.zeros(batch_size, network.embedding_dim)
+                embedded = torch.zeros(min(batch_size, len(rows)), network.embedding_dim)
                 for batch in islice(ours, 1):
                     with torch.inference_mode():
                         found, _ = network(batch.to(network.device))

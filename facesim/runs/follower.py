@@ -21,7 +21,6 @@ from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.tensor_files import save_tensors
-from facesim.process_group import ProcessGroup
 from facesim.processes import Processes
 from facesim.runs.systems import TRAINED, system_parts
 from facesim.training.build import RunComponents, Tables, prepare
@@ -32,7 +31,7 @@ from facesim.training.shards import SharedBatch
 from facesim.training.steps import Steps
 
 
-def follow(experiment: Experiment, group: ProcessGroup) -> None:
+def follow(experiment: Experiment, group: Processes) -> None:
     """Take part in a run until the main process comes to its end.
 
     Args:
@@ -93,7 +92,7 @@ class _Follower:
     process by computing the same steps. It writes nothing but features into its trunk cache.
     """
 
-    def __init__(self, experiment: Experiment, group: ProcessGroup) -> None:
+    def __init__(self, experiment: Experiment, group: Processes) -> None:
         self._experiment = experiment
         self._group = group
         self._tables = Tables()

@@ -79,19 +79,24 @@ def launch(count: int) -> int:
 
 
 @contextmanager
-def together(reporter: Reporter) -> Iterator[Processes]:
+def together(reporter: Reporter, count: int = 1) -> Iterator[Processes]:
     """The processes of this command: this one alone, or those that were launched with it.
+
+    Where several are asked for and none were launched, this one launches them, and exits with them.
 
     The other processes leave the block when the main one does; whatever fails on one of them ends
     all, and one message says where.
 
     Args:
         reporter: of the main process.
+        count: how many are asked for on this machine.
 
     Raises:
         GroupFailedError: another process failed, which this one tells.
     """
     if not is_launched():
+        if count > 1:
+            raise typer.Exit(launch(count))
         yield Processes(reporter)
         return
     with joined(reporter) as group:

@@ -150,7 +150,7 @@ class ShardedStep:
                 )
                 _write(row, found, weights)
         if self._ordered:
-            rows = torch.cat(self._processes.gather(sent))
+            rows = [row for part in self._processes.gather(sent) for row in part]
             total = rows[0].clone()
             for row in rows[1:]:
                 total += row

@@ -161,8 +161,9 @@ class BatchNorms:
                 layer.num_batches_tracked.add_(1)
                 if momentum is None:  # a cumulative average
                     momentum = 1.0 / float(layer.num_batches_tracked)
+            new = momentum or 0.0
             for buffer in _statistics(layer):
-                buffer.mul_(1 - (momentum or 0.0)).add_(next(parts), alpha=momentum or 0.0)
+                buffer.mul_(1 - new).add_(next(parts), alpha=new)
 
 
 def _statistics(layer: _BatchNorm) -> list[Tensor]:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from facesim.evaluation.embedding import Embedder, Place
-from facesim.process_group import ProcessGroup, joined
+from facesim.process_group import joined
 from facesim.processes import Processes
 from facesim.reporters import SilentReporter
 from facesim.runs.follower import follow
@@ -89,7 +89,7 @@ def _take_part() -> None:
         nullcontext(Processes()) if alone else joined(SilentReporter()) as group,
         prepared_trainer("benchmark_resnet_tail", "[218, 178]", 64, changes) as trainer,
     ):
-        if isinstance(group, ProcessGroup) and not group.is_main:
+        if not group.is_main:
             follow(trainer.components.experiment, group)
             return
         trainer.processes, gathering = _timed(group)

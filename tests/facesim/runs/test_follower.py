@@ -77,7 +77,7 @@ def run_together(
 
     def work(processes: Lockstep) -> Run | None:
         if not processes.is_main:
-            follow(of_others or experiment, processes)  # type: ignore[arg-type]
+            follow(of_others or experiment, processes)
             return None
         group = Lockstep(reporter or SilentReporter(), number=0, meeting=processes.meeting)
         run = Run.latest_unfinished(experiment, out, group) or Run.begin(experiment, out, group)
