@@ -9,11 +9,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+from facesim.discovery import load_installed_plugins
+from facesim.plugin_info import describe_kind
 from tests.campaigns.command import Ended
 
 
@@ -58,8 +61,14 @@ class Campaign(ABC):
         """Why it cannot run on this machine; empty where it can."""
         return ""
 
-    def prepare(self, folder: Path) -> None:  # noqa: B027
-        """Do once, before all attacks, what they share; a folder of its own for its files."""
+    def prepare(self, folder: Path) -> None:
+        """Do once, before all attacks, what they share: import what every command imports.
+
+        Args:
+            folder: for files that attacks share.
+        """
+        self._prepared = folder
+        import_what_runs_need()
 
     @abstractmethod
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
@@ -146,3 +155,11 @@ def faults_of(ended: Ended, expected: Sequence[int]) -> Iterator[Finding]:
 
 def _end(ended: Ended) -> str:
     return ended.output[-2000:]
+
+
+def import_what_runs_need() -> None:
+    """Import plugins and packages in this process, so that the forked ones need not."""
+    for package in ("plotly.graph_objects", "pytorch_metric_learning", "torch.utils.tensorboard"):
+        import_module(package)
+    load_installed_plugins()
+    describe_kind("losses")

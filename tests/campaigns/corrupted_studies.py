@@ -15,7 +15,6 @@ from facesim.tuning.storage import JOURNAL_FILE
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import run_facesim
 from tests.campaigns.corruptions import DAMAGES, delete, swap
-from tests.campaigns.killed_runs import import_what_runs_need
 from tests.campaigns.tiny_searches import (
     OUT,
     Search,
@@ -40,9 +39,8 @@ class CorruptedStudies(Campaign):
 
     def prepare(self, folder: Path) -> None:
         """Start the helper before this process has further threads."""
-        self._prepared = folder
         start_forkserver()
-        import_what_runs_need()
+        super().prepare(folder)
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Damage, search again, compare."""

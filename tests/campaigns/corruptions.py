@@ -19,7 +19,6 @@ from facesim.runs.directory import RunFile
 from tests.campaigns.aimed import Watch, kill_at
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import Ended, run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need, use_cache
 from tests.campaigns.tiny_experiments import NAMES
 from tests.campaigns.undisturbed import (
     Undisturbed,
@@ -27,6 +26,7 @@ from tests.campaigns.undisturbed import (
     only_run,
     run_command,
     undisturbed,
+    use_cache,
 )
 
 Damage = Callable[[Path, Random], None]
@@ -180,11 +180,6 @@ class Corruptions(Campaign):
 
     sample = 8
     long = 2000
-
-    def prepare(self, folder: Path) -> None:
-        """Import once what every command imports."""
-        self._prepared = folder
-        import_what_runs_need()
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Damage, read, compare."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from random import Random
 
 from facesim.runs.directory import RunFile
-from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
+from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of, import_what_runs_need
 from tests.campaigns.command import Ended, run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need
 from tests.campaigns.tiny_experiments import write_experiment
 
 _HEADER = """
@@ -64,28 +63,47 @@ _RAISED = (
     "UnicodeDecodeError('utf-8', b'\\xff', 0, 1, 'no')",
 )
 
+_CALL = """\
+    def {call}(self, *a, **k):
+        fail()
+        return super().{call}(*a, **k)
+"""
+
+_PART = """
+class Part(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        if "{call}" == "forward":
+            fail()
+        return self.inner(x)
+
+    def {call}_(self, *a, **k):
+        fail()
+        return super().{call}(*a, **k)
+
+    if "{call}" != "forward":
+        {call} = {call}_
+"""
+
 _CALLS = {
     "loss": """
 @facesim.losses("failing")
 class Failing(Contrastive):
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-""",
+"""
+    + _CALL,
     "metric": """
 @facesim.metrics("failing")
 class Failing(Eer):
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-""",
+"""
+    + _CALL,
     "protocol": """
 @facesim.protocols("failing")
 class Failing(Pairs):
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-""",
+"""
+    + _CALL,
     "sampler": """
 @facesim.samplers("failing")
 class Failing(RandomPairs):
@@ -93,80 +111,41 @@ class Failing(RandomPairs):
         fail()
         super().__init__(identities, batch_size, seed, pairs_per_image=1.0)
 
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-""",
+"""
+    + _CALL,
     "tracker": """
 @facesim.trackers("failing")
 class Failing(Csv):
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-""",
+"""
+    + _CALL,
     "transform": """
 @facesim.transforms("failing")
 class Failing(HorizontalFlip):
     only_mirrors = False
 
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-""",
-    "head": """
-class Head(torch.nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        if "{call}" == "forward":
-            fail()
-        return self.inner(x)
-
-    def {call}_(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-
-    if "{call}" != "forward":
-        {call} = {call}_
-
+"""
+    + _CALL,
+    "head": _PART
+    + """
 
 @facesim.heads("failing")
 def failing(features):
-    return Head(mlp(features, fc_dim=8, out_dim=4))
+    return Part(mlp(features, fc_dim=8, out_dim=4))
 """,
-    "backbone": """
-class Tail(torch.nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        if "{call}" == "forward":
-            fail()
-        return self.inner(x)
-
-    def {call}_(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-
-    if "{call}" != "forward":
-        {call} = {call}_
-
+    "backbone": _PART
+    + """
 
 @facesim.backbones("failing")
 def failing():
     made = small_cnn(width=4)
-    made.tail = Tail(made.tail)
+    made.tail = Part(made.tail)
     return made
 """,
     "optimizer": """
 class Adam(torch.optim.Adam):
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-
+"""
+    + _CALL
+    + """
 
 @facesim.optimizers("failing")
 def failing(parameter_groups):
@@ -174,10 +153,9 @@ def failing(parameter_groups):
 """,
     "scheduler": """
 class Steps(torch.optim.lr_scheduler.ConstantLR):
-    def {call}(self, *a, **k):
-        fail()
-        return super().{call}(*a, **k)
-
+"""
+    + _CALL
+    + """
 
 @facesim.schedulers("failing")
 def failing(optimizer, total_steps):

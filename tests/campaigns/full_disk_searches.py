@@ -11,12 +11,10 @@ from random import Random
 
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need
 from tests.campaigns.killed_searches import act_beside
 from tests.campaigns.tiny_searches import (
-    is_complete,
+    finish_and_compare,
     search_command,
-    search_differences,
     share_forkserver,
     start_forkserver,
     undisturbed_search,
@@ -41,9 +39,8 @@ class FullDiskSearches(Campaign):
 
     def prepare(self, folder: Path) -> None:
         """Start the helper before this process has further threads."""
-        self._prepared = folder
         start_forkserver()
-        import_what_runs_need()
+        super().prepare(folder)
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Fill, free, start again, compare."""
@@ -60,14 +57,7 @@ class FullDiskSearches(Campaign):
             if ended.status == 2 and len(lines) != 1:
                 yield Finding(Fault.MESSAGE, f"{len(lines)} lines on it: {ended.output[-2000:]}")
             (disk / _FILLER).unlink(missing_ok=True)
-            if not is_complete(disk):
-                ended = run_facesim(*command, folder=disk, prepare=share_forkserver)
-                yield from faults_of(ended, (0,))
-                yield from workers_left(disk)
-            if not is_complete(disk):
-                yield Finding(Fault.LOST, "the search has not come to its end")
-                return
-            yield from search_differences(expected, disk, storage)
+            yield from finish_and_compare(expected, command, disk, storage)
 
 
 @contextmanager

@@ -11,17 +11,15 @@ from random import Random
 
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need, is_complete, use_cache
 from tests.campaigns.tiny_experiments import NAMES
 from tests.campaigns.undisturbed import (
-    OUT,
     age_leftovers,
+    compare,
     copy_cache,
-    differences,
-    leftovers,
-    only_run,
+    is_complete,
     run_command,
     undisturbed,
+    use_cache,
 )
 
 _DISK = 64 * 2**20
@@ -50,11 +48,6 @@ class FullDisks(Campaign):
             except (OSError, subprocess.CalledProcessError):
                 return "a tmpfs cannot be mounted here; it needs root"
 
-    def prepare(self, folder: Path) -> None:
-        """Import once what every command imports."""
-        self._prepared = folder
-        import_what_runs_need()
-
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Fill the disk, once or twice; free it, resume, compare."""
         expected = undisturbed(self._prepared, random.choice(NAMES), random.choice((0, 2)))
@@ -79,12 +72,7 @@ class FullDisks(Campaign):
             if not is_complete(folder):
                 ended = run_facesim(*command, folder=folder, prepare=partial(use_cache, folder))
                 yield from faults_of(ended, (0,))
-            runs = list((folder / OUT / "tiny").glob("[!.]*"))
-            if len(runs) == 1:
-                yield from differences(expected.path, only_run(folder))
-            else:
-                yield Finding(Fault.LOST, f"{len(runs)} run directories instead of one")
-            yield from leftovers(folder)
+            yield from compare(expected, folder)
 
 
 @contextmanager

@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
+from tests.campaigns.campaign import Campaign, Finding, faults_of
 from tests.campaigns.command import run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need
 from tests.campaigns.tiny_searches import (
     STORAGES,
+    finish_and_compare,
     is_complete,
     search_command,
-    search_differences,
     share_forkserver,
     start_forkserver,
     start_server,
@@ -39,10 +38,9 @@ class KilledSearches(Campaign):
 
     def prepare(self, folder: Path) -> None:
         """Start the helpers before this process has further threads."""
-        self._prepared = folder
         start_forkserver()
         self._server = start_server()
-        import_what_runs_need()
+        super().prepare(folder)
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Kill, start again, compare."""
@@ -60,14 +58,7 @@ class KilledSearches(Campaign):
             self.kills += ended.status == -signal.SIGKILL or victims == "worker"
             if is_complete(folder):
                 break
-        if not is_complete(folder):
-            ended = run_facesim(*command, folder=folder, prepare=share_forkserver)
-            yield from faults_of(ended, (0,))
-            yield from workers_left(folder)
-        if not is_complete(folder):
-            yield Finding(Fault.LOST, "the search has not come to its end")
-            return
-        yield from search_differences(expected, folder, storage)
+        yield from finish_and_compare(expected, command, folder, storage)
 
     def _storage(self, number: int, folder: Path) -> str | None:
         kind = STORAGES[number % len(STORAGES)]

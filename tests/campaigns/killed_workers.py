@@ -12,16 +12,14 @@ from typing import Any
 from facesim.data import loader
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need, use_cache
 from tests.campaigns.tiny_experiments import NAMES
 from tests.campaigns.undisturbed import (
     age_leftovers,
+    compare,
     copy_cache,
-    differences,
-    leftovers,
-    only_run,
     run_command,
     undisturbed,
+    use_cache,
 )
 
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGBUS, signal.SIGSEGV, signal.SIGTERM)
@@ -32,11 +30,6 @@ class KilledWorkers(Campaign):
 
     sample = 2
     long = 300
-
-    def prepare(self, folder: Path) -> None:
-        """Import once what every command imports."""
-        self._prepared = folder
-        import_what_runs_need()
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Kill a worker, resume, compare."""
@@ -62,8 +55,7 @@ class KilledWorkers(Campaign):
             again = run_command(expected.file, "--resume", "auto")
             ended = run_facesim(*again, folder=folder, prepare=partial(use_cache, folder))
             yield from faults_of(ended, (0,))
-        yield from differences(expected.path, only_run(folder))
-        yield from leftovers(folder)
+        yield from compare(expected, folder)
 
 
 def _doom(number: int, delay: float, random: Random) -> None:

@@ -11,16 +11,15 @@ from random import Random
 from facesim.training.steps import Steps
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import Ended, run_group
-from tests.campaigns.killed_runs import import_what_runs_need, is_complete, use_cache
 from tests.campaigns.tiny_experiments import NAMES
 from tests.campaigns.undisturbed import (
     age_leftovers,
+    compare,
     copy_cache,
-    differences,
-    leftovers,
-    only_run,
+    is_complete,
     run_command,
     undisturbed,
+    use_cache,
 )
 
 SHARDS = 4
@@ -34,11 +33,6 @@ class ProcessGroups(Campaign):
 
     sample = 3
     long = 300
-
-    def prepare(self, folder: Path) -> None:
-        """Import once what every command imports."""
-        self._prepared = folder
-        import_what_runs_need()
 
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Run, attack, resume, compare with the same run on one process."""
@@ -58,8 +52,7 @@ class ProcessGroups(Campaign):
             size = size if harm is _leave else random.choice((1, 2, 4))
             for ended in run_group(size, *command, folder=folder, prepare=lambda _: use(folder)):
                 yield from faults_of(ended, (0,))
-        yield from differences(expected.path, only_run(folder))
-        yield from leftovers(folder)
+        yield from compare(expected, folder)
 
     def _harmed(
         self,

@@ -21,19 +21,18 @@ from typing import NoReturn
 from tests.campaigns.aimed import Watch, watch
 from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
 from tests.campaigns.command import Ended, run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need, is_complete, use_cache
 from tests.campaigns.other_users import GROUP, READER, SHARER, become, give_to
 from tests.campaigns.tiny_experiments import NAMES
 from tests.campaigns.undisturbed import (
     OUT,
     Undisturbed,
     age_leftovers,
+    compare,
     copy_cache,
-    differences,
-    leftovers,
-    only_run,
+    is_complete,
     run_command,
     undisturbed,
+    use_cache,
 )
 
 _CACHE_PARTS = ("trunk", "image-digests-1.sqlite", "thumbnails-1.npz", "copies")
@@ -49,11 +48,6 @@ class Surroundings(Campaign):
     sample = 6
     long = 390
 
-    def prepare(self, folder: Path) -> None:
-        """Import once what every command imports."""
-        self._prepared = folder
-        import_what_runs_need()
-
     def attack(self, number: int, random: Random, folder: Path) -> Iterator[Finding]:
         """Refuse, resume, compare."""
         kind = KINDS[number % len(KINDS)]
@@ -64,8 +58,7 @@ class Surroundings(Campaign):
         expected = undisturbed(self._prepared, name, workers)
         copy_cache(expected, folder / "cache", warm=random.random() < 0.5)
         yield from _said(kind(expected, random, folder), is_cut=kind is small_files)
-        yield from differences(expected.path, only_run(folder))
-        yield from leftovers(folder)
+        yield from compare(expected, folder)
 
 
 def _workers(random: Random) -> int:

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from facesim.tuning.optimize import BEST_FILE, SUMMARY_FILE
 from facesim.tuning.storage import RUN, counted, open_storage, places
 from facesim.tuning.study import silence_optuna
-from tests.campaigns.campaign import Fault, Finding
+from tests.campaigns.campaign import Fault, Finding, faults_of
 from tests.campaigns.command import GRACE, run_facesim
 from tests.campaigns.tiny_experiments import write_experiment
 from tests.campaigns.undisturbed import differences, leftovers
@@ -142,6 +142,20 @@ def _write_search(folder: Path) -> Path:
 def is_complete(folder: Path) -> bool:
     """Whether a search has come to its end."""
     return (folder / OUT / "tiny" / SUMMARY_FILE).exists()
+
+
+def finish_and_compare(
+    expected: Search, command: tuple[str, ...], folder: Path, storage: str | None
+) -> Iterator[Finding]:
+    """Start an attacked search once more, if it is not complete; it comes to the same end."""
+    if not is_complete(folder):
+        ended = run_facesim(*command, folder=folder, prepare=share_forkserver)
+        yield from faults_of(ended, (0,))
+        yield from workers_left(folder)
+    if is_complete(folder):
+        yield from search_differences(expected, folder, storage)
+    else:
+        yield Finding(Fault.LOST, "the search has not come to its end")
 
 
 def search_differences(search: Search, folder: Path, storage: str | None) -> Iterator[Finding]:

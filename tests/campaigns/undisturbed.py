@@ -87,6 +87,16 @@ def run_command(file: Path, *further: str) -> tuple[str, ...]:
     return "run", str(file), "--out", OUT, *further
 
 
+def use_cache(folder: Path) -> None:
+    """Let facesim use the attack's own cache."""
+    os.environ["FACESIM_CACHE"] = str(folder / "cache")
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether there is nothing left to resume."""
+    return any((folder / OUT).glob(f"*/[!.]*/{RunFile.REPORT}"))
+
+
 def only_run(folder: Path) -> Path:
     """The one run directory of an attack's folder."""
     (path,) = (folder / OUT / "tiny").glob("[!.]*")
@@ -166,6 +176,16 @@ def _scalars(run: Path) -> dict[tuple[str, int], float]:
         for name in shown.Tags()["scalars"]
         for event in shown.Scalars(name)
     }
+
+
+def compare(expected: Undisturbed, folder: Path) -> Iterator[Finding]:
+    """What the one run of an attack's folder is not, or leaves, that the undisturbed one does."""
+    runs = list((folder / OUT / "tiny").glob("[!.]*"))
+    if len(runs) == 1:
+        yield from differences(expected.path, runs[0])
+    else:
+        yield Finding(Fault.LOST, f"{len(runs)} run directories instead of one")
+    yield from leftovers(folder)
 
 
 def leftovers(folder: Path) -> Iterator[Finding]:

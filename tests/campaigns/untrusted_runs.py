@@ -10,9 +10,8 @@ from random import Random
 
 from facesim.atomic import MANIFEST, sha256_of
 from facesim.discovery import record_consent
-from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of
+from tests.campaigns.campaign import Campaign, Fault, Finding, faults_of, import_what_runs_need
 from tests.campaigns.command import run_facesim
-from tests.campaigns.killed_runs import import_what_runs_need
 from tests.campaigns.tiny_experiments import write_experiment
 
 _EVIL, _OWN = "evil-ran", "own-ran"
