@@ -23,7 +23,7 @@ from facesim.training.stop import StopRequest
 from facesim.training.trainer import Trainer
 from facesim.tuning.study import Plan, silence_optuna
 from facesim.tuning.trial import search_queue
-from facesim.tuning.workers import work
+from facesim.tuning.trial_loop import work
 
 TRIALS, IMAGES = 12, 3510
 EXPERIMENT = """

@@ -30,7 +30,8 @@ from facesim.tuning.storage import (
 )
 from facesim.tuning.study import Plan
 from facesim.tuning.trial import search_queue
-from facesim.tuning.workers import Task, run_workers, work
+from facesim.tuning.trial_loop import work
+from facesim.tuning.workers import Task, run_workers
 from tests.postgres import Server, unavailable
 
 KILLS = int(os.environ.get("FACESIM_KILLS", "2"))

@@ -30,8 +30,8 @@ from facesim.tuning.space import base_point
 from facesim.tuning.storage import EPOCHS, IS_BASE, LOST, REASON, REPEATS, RUN, STOPPED, SURPLUS
 from facesim.tuning.study import Plan, open_study
 from facesim.tuning.trial import SearchTrial, begin_or_continue, best_of_val, search_queue
+from facesim.tuning.trial_loop import work
 from facesim.tuning.trial_queue import TrialQueue
-from facesim.tuning.workers import work
 
 Write = Callable[..., Path]
 Planned = Callable[[Path], Plan]
