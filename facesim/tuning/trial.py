@@ -126,9 +126,10 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
     if began_before_evaluate_seed(plan):
         experiment = with_pairs_of_seed(experiment)
     if (lost := trial.user_attrs.get(REPEATS)) is not None:
-        # Whoever tried it has ended, perhaps while it made a run directory.
-        for leftover in folder.with_name(f"{lost:04d}").glob("*/.*.tmp"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        # Whoever tried it has ended, perhaps while it made a run directory, or just after.
+        for directory in folder.with_name(f"{lost:04d}").glob("*/*"):
+            if not (directory / RunFile.ENVIRONMENT).exists():  # no session ever began
+                shutil.rmtree(directory, ignore_errors=True)
     left = _left_behind(plan, trial, experiment)
     if left is not None:
         return left

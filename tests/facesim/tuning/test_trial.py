@@ -399,10 +399,14 @@ def test_what_a_killed_process_left_of_a_run_directory_is_removed(plan: Plan) ->
     open_study(plan)
     half = plan.trial_folder(3) / "tiny" / ".20260101-000000.abc.tmp"
     half.mkdir(parents=True)
+    whole = RunDirectory.create(plan.trial_folder(3), plan.space.base).path  # not signed yet
+    begun = RunDirectory.create(plan.trial_folder(3), plan.space.base).path
+    (begun / "environment.json").write_text("[]")
     trial = optuna.create_study().ask()
     trial.set_user_attr(REPEATS, 3)
     begin_or_continue(plan, trial, plan.space.base, plan.trial_folder(4))
-    assert not half.exists()
+    assert list((plan.trial_folder(3) / "tiny").iterdir()) == [begun]
+    assert not whole.exists()
 
 
 def test_a_disk_that_fails_while_a_left_run_is_read_is_no_reason_to_leave_it(
