@@ -125,13 +125,13 @@ class ProcessGroup(Processes):
         try:
             work = start()
         except RuntimeError as error:
-            raise self.heartbeats.find_out() from error
+            raise self.heartbeats.find_out(error) from error
         while True:
             try:
                 work.wait(timedelta(seconds=2 * BEAT_SECONDS))
             except RuntimeError as error:
                 if work.is_completed() or "imed out" not in str(error):
-                    raise self.heartbeats.find_out() from error
+                    raise self.heartbeats.find_out(error) from error
                 self.heartbeats.require_alive()
             else:
                 return

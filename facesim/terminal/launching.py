@@ -108,7 +108,7 @@ def together(reporter: Reporter, count: int = 1) -> Iterator[Processes]:
             if group.is_main:
                 group.request("end")
         except GroupFailedError as error:
-            if error.is_told_here:
+            if error.should_print:
                 raise
             raise typer.Exit(2) from None
         except Stopped as stopped:

@@ -113,7 +113,7 @@ def _be_one(case: Case, file: Path) -> int:
         with joined(PlainReporter()) as group:
             found["result"] = case(group)
     except GroupFailedError as error:
-        found |= {"told": str(error), "here": error.is_told_here}
+        found |= {"told": str(error), "here": error.should_print}
     except OSError as error:
         found["own"] = str(error)
     file.write_text(json.dumps(found))

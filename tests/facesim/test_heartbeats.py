@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from torch.distributed import HashStore, Store  # type: ignore[attr-defined]
@@ -10,6 +12,7 @@ from facesim import heartbeats
 from facesim.heartbeats import GroupFailedError, Heartbeats
 
 HOSTS = ("alpha", "alpha", "beta")
+LOST = RuntimeError("Connection closed by peer [127.0.0.1]:4711\nException raised from read")
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +20,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beat a hundred times as often."""
     monkeypatch.setattr(heartbeats, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(heartbeats, "DEAD_SECONDS", 0.3)
+    monkeypatch.setattr(heartbeats, "LATE_SECONDS", 0.2)
     monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 1.0)
 
 
@@ -25,8 +29,8 @@ def join() -> Iterator[Callable[..., Heartbeats]]:
     """Begins the heartbeats of a process."""
     store, begun = HashStore(), []
 
-    def begin(rank: int, of: Store = store) -> Heartbeats:
-        begun.append(Heartbeats(of, rank, HOSTS))
+    def begin(rank: int, of: Store = store, hosts: tuple[str, ...] = HOSTS) -> Heartbeats:
+        begun.append(Heartbeats(of, rank, hosts))
         return begun[-1]
 
     yield begin
@@ -72,7 +76,7 @@ def test_the_first_failure_is_everybodys_with_process_and_host(
     second.report("lost its connection")
     for each in (first, second, third):
         assert str(failure_of(each)) == "process 2 of 3 on beta: the disk is full"
-        assert str(each.find_out()) == "process 2 of 3 on beta: the disk is full"
+        assert str(each.find_out(LOST)) == "process 2 of 3 on beta: the disk is full"
 
 
 @pytest.mark.parametrize(("failed", "teller"), [(2, 0), (1, 0), (0, 0)])
@@ -81,7 +85,7 @@ def test_one_process_tells_the_person(
 ) -> None:
     all_of_them = [join(rank) for rank in range(3)]
     all_of_them[failed].report("broke")
-    tells = [failure_of(each).is_told_here for each in all_of_them]
+    tells = [failure_of(each).should_print for each in all_of_them]
     assert [rank for rank, is_told in enumerate(tells) if is_told] == [teller]
 
 
@@ -92,8 +96,49 @@ def test_of_a_process_that_is_gone_one_other_tells(
     all_of_them = [join(rank) for rank in range(3)]
     silence(all_of_them[gone])
     others = [rank for rank in range(3) if rank != gone]
-    tells = [rank for rank in others if failure_of(all_of_them[rank]).is_told_here]
+    tells = [rank for rank in others if failure_of(all_of_them[rank]).should_print]
     assert tells == [teller]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "gone", "printing"),
+    [
+        (("alpha", "alpha", "beta", "beta"), (0, 1), 2),  # a machine
+        (("alpha",) * 4, (0, 1), 2),
+        (("alpha", "beta") * 2, (0, 2), 1),
+        (("alpha",) * 4, (1, 3), 0),
+    ],
+)
+def test_of_several_that_are_gone_at_once_the_lowest_living_process_tells(
+    join: Callable[..., Heartbeats], hosts: tuple[str, ...], gone: tuple[int, ...], printing: int
+) -> None:
+    processes = [join(rank, hosts=hosts) for rank in range(4)]
+    for rank in gone:
+        silence(processes[rank])
+    living = [rank for rank in range(4) if rank not in gone]
+    with ThreadPoolExecutor() as threads:
+        errors = list(threads.map(lambda rank: processes[rank].find_out(LOST), living))
+    assert [rank for rank, error in zip(living, errors, strict=True) if error.should_print] == [
+        printing
+    ]
+
+
+def test_a_process_that_was_stopped_itself_blames_no_other(
+    join: Callable[..., Heartbeats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (join(rank) for rank in range(3))
+    silence(third)
+    time.sleep(0.1)
+    # As after SIGCONT: the clock has gone on, and this process has looked at nobody meanwhile.
+    passed = time.monotonic
+    with first._lock, second._lock:
+        monkeypatch.setattr(
+            heartbeats,
+            "time",
+            SimpleNamespace(monotonic=lambda: passed() + 60.0, sleep=time.sleep),
+        )
+    first.require_alive(1.0)
+    assert failure_of(first).failure.rank == 2  # but who is silent from then on is
 
 
 def test_a_process_that_is_silent_hangs_and_is_named(join: Callable[..., Heartbeats]) -> None:
@@ -110,16 +155,24 @@ def test_after_a_lost_connection_a_process_that_is_silent_was_killed(
     first, second, _ = (join(rank) for rank in range(3))
     silence(second)
     began = time.monotonic()
-    told = str(first.find_out())
+    told = str(first.find_out(LOST))
     assert told.startswith("process 1 of 3 on alpha: was killed, or its machine")
     assert time.monotonic() - began < 1.0
 
 
-def test_a_lost_connection_that_no_silence_explains_is_this_process_s_own(
-    join: Callable[..., Heartbeats],
+@pytest.mark.parametrize("cut_off", [0, 1])
+def test_a_lost_connection_that_no_silence_explains_is_told_once_in_torch_s_words(
+    join: Callable[..., Heartbeats], cut_off: int
 ) -> None:
-    first, _, _ = (join(rank) for rank in range(3))
-    assert str(first.find_out()) == "process 0 of 3 on alpha: lost its connection to the others"
+    processes = [join(rank) for rank in range(3)]
+    own = processes[cut_off].find_out(LOST)
+    assert str(own) == (
+        f"process {cut_off} of 3 on alpha: lost its connection to the others\n"
+        "Connection closed by peer [127.0.0.1]:4711"
+    )
+    others = [failure_of(each) for rank, each in enumerate(processes) if rank != cut_off]
+    assert {str(each) for each in others} == {str(own)}
+    assert [own.should_print, *(each.should_print for each in others)].count(True) == 1
 
 
 def test_a_process_that_has_ended_is_not_silent(join: Callable[..., Heartbeats]) -> None:
@@ -169,5 +222,23 @@ def test_where_the_store_is_gone_its_process_is(join: Callable[..., Heartbeats])
     second.report("a failure that nobody can read")
     error = failure_of(second)
     assert error.failure.rank == 0
-    assert error.is_told_here
+    assert error.should_print
     assert "process 0 of 3 on alpha: is gone, or its machine" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "printing"),
+    [
+        (("alpha",) * 4, [1]),
+        (("alpha", "alpha", "beta", "beta"), [1, 2]),  # on each host, where all may live
+        (("alpha", "beta", "beta", "beta"), [1]),
+    ],
+)
+def test_where_the_store_is_gone_the_lowest_process_of_another_host_tells(
+    join: Callable[..., Heartbeats], hosts: tuple[str, ...], printing: list[int]
+) -> None:
+    store = Gone()
+    processes = [join(rank, store, hosts) for rank in range(1, 4)]
+    store.is_gone = True
+    errors = [failure_of(each) for each in processes]
+    assert [rank for rank, error in enumerate(errors, 1) if error.should_print] == printing

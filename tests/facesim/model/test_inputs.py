@@ -12,7 +12,7 @@ from facesim.data.augmentation import Augmentation
 from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
-from facesim.heartbeats import Failure, GroupFailedError
+from facesim.heartbeats import GroupFailedError, RankFailure
 from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sampler
 from facesim.interfaces.transform import CallableTransform
 from facesim.model.inputs import CachedInputs, PixelInputs
@@ -242,7 +242,7 @@ def test_filling_ends_where_another_process_fails(
 ) -> None:
     class Failing(Processes):
         def require_alive(self) -> None:
-            raise GroupFailedError(Failure(1, "beta", "was killed"), 2, is_told_here=True)
+            raise GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=True)
 
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
     with pytest.raises(GroupFailedError, match="process 1 of 2 on beta: was killed"):

@@ -18,7 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher import api
 
 from facesim.errors import FacesimError
-from facesim.heartbeats import Failure, GroupFailedError
+from facesim.heartbeats import GroupFailedError, RankFailure
 from facesim.processes import Processes
 from facesim.reporters import SilentReporter
 from facesim.terminal import launching
@@ -120,7 +120,7 @@ def test_an_error_of_the_main_process_s_machine_names_the_machine(ends: Ends) ->
 
 @pytest.mark.parametrize("here", [True, False])
 def test_the_failure_of_another_process_is_told_once(ends: Ends, here: bool) -> None:
-    failed = GroupFailedError(Failure(1, "beta", "was killed"), 2, is_told_here=here)
+    failed = GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=here)
     told, raised = ends(0, failed)
     assert told == []
     assert raised is failed if here else isinstance(raised, typer.Exit)

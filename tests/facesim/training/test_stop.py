@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from facesim.heartbeats import Failure, GroupFailedError
+from facesim.heartbeats import GroupFailedError, RankFailure
 from facesim.processes import Processes
 from facesim.reporters import PlainReporter, SilentReporter
 from facesim.training.stop import InterruptibleReporter, Stopped, StopRequest, stop_on_signals
@@ -152,7 +152,7 @@ def test_a_failure_after_a_signal_is_the_stop_that_caused_it() -> None:
 
 def test_a_process_that_failed_is_no_stop_whose_state_would_be_saved() -> None:
     reporter = InterruptibleReporter(SilentReporter(), stopped_by(signal.SIGTERM))
-    failed = GroupFailedError(Failure(1, "two", "was killed"), 2, is_told_here=True)
+    failed = GroupFailedError(RankFailure(1, "two", "was killed"), 2, should_print=True)
     with pytest.raises(GroupFailedError), reporter.task("epoch 1/2", 4):
         raise failed
 
