@@ -241,8 +241,9 @@ def _fix_threads(plan: Plan, study: optuna.Study) -> None:
         study.set_user_attr(_THREADS, plan.search.threads or torch.get_num_threads())
     elif plan.search.threads not in (None, recorded):
         raise FacesimError(
-            f"search.threads: the study {plan.name!r} was begun with {recorded} threads per trial; "
-            "undo this, or give the new study another `name:`"
+            f"search.threads: the study {plan.name!r} in {storage_name(plan.storage, plan.folder)} "
+            f"was begun with {recorded} threads per trial; undo this, or give the new study "
+            "another `name:`"
         )
 
 
@@ -294,8 +295,9 @@ def _require_same(plan: Plan, before: dict[str, Any], splits: Any) -> None:
     if changed:
         listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
         raise FacesimError(
-            f"the study {plan.name!r} was begun with another experiment or space; undo this, or "
-            f"give the new study another `name:`\n{listed}{advice}"
+            f"the study {plan.name!r} in {storage_name(plan.storage, plan.folder)} was begun with "
+            "another experiment or space; undo this, or give the new study another `name:`\n"
+            f"{listed}{advice}"
         )
 
 
