@@ -103,16 +103,13 @@ class Heartbeats:
         if self._failure is not None:
             raise self._error(self._failure)
 
-    def require_alive(self, patience: float = SILENT_SECONDS) -> None:
+    def require_alive(self) -> None:
         """Return if every other process is alive, as far as is known.
-
-        Args:
-            patience: seconds without a heartbeat after which a process is not.
 
         Raises:
             GroupFailedError: one has failed, was killed, or hangs.
         """
-        failure = self._failure or self._silent(patience)
+        failure = self._failure or self._silent(SILENT_SECONDS)
         if failure is not None:
             raise self._error(failure)
 
@@ -129,7 +126,11 @@ class Heartbeats:
                 return self._error(failure)
             time.sleep(BEAT_SECONDS / 5)
         said = (str(error) or type(error).__name__).splitlines()[0]
-        return self._error(self.report(f"lost its connection to the others\n{said}"))
+        return self.fail(f"lost its connection to the others\n{said}")
+
+    def fail(self, message: str) -> GroupFailedError:
+        """Report that this process has failed; returns what all processes end with."""
+        return self._error(self.report(message))
 
     def report(self, message: str) -> RankFailure:
         """Tell all other processes that this one has failed; returns the first failure of all."""

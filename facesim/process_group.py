@@ -1,42 +1,38 @@
 """Several processes that carry out one run together, connected by ``torch.distributed``."""
 
 import io
-import json
 import os
 import signal
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Thread
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
 from facesim.errors import FacesimError
 from facesim.heartbeats import BEAT_SECONDS, Heartbeats
 from facesim.processes import Processes
-from facesim.reporters import Reporter, SilentReporter
+from facesim.rendezvous import Member, meet_members, require_cuda, shared_store
+from facesim.reporters import Advance, Reporter, SilentReporter
 
 _NO_LIMIT = timedelta(days=365)
 """Of torch: heartbeats notice a process that hangs, and one that computes for hours does not."""
 
-_MEETING_SECONDS = 600.0
-"""In which all processes import what they need, from whatever disk."""
+_CONNECTING_SECONDS = 300.0
+"""In which all processes reach each other; a firewall may be in between."""
 
-_ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_POLL_SECONDS = 1e-4
 
 T = TypeVar("T")
-
-
-def is_launched() -> bool:
-    """Whether this process was started by ``torchrun``, or by what does the same."""
-    return all(name in os.environ for name in _ENVIRONMENT) and os.environ["WORLD_SIZE"] != "1"
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,11 @@ class ProcessGroup(Processes):
 
     Attributes:
         heartbeats: of this process and the others.
-        restarts: how often ``torchrun --max-restarts`` has started them again after a failure, as
-            far as any host knows: each counts the failures of its own processes.
+        connections: by which tensors are exchanged.
     """
 
     heartbeats: Heartbeats = field(kw_only=True)
-    restarts: int = field(kw_only=True, default=0)
+    connections: "Connections" = field(kw_only=True)
 
     @property
     def rank(self) -> int:
@@ -83,12 +78,14 @@ class ProcessGroup(Processes):
         """The tensors that all processes passed, in rank order; of one shape and dtype."""
         tensor = tensor.contiguous()
         gathered = [torch.empty_like(tensor) for _ in range(self.size)]
-        self._complete(lambda: dist.all_gather(gathered, tensor, async_op=True))
+        by = self.connections.of(tensor)
+        self._complete(tensor, lambda: dist.all_gather(gathered, tensor, by, async_op=True))
         return gathered
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, in an order that torch chooses; changes its argument."""
-        self._complete(lambda: dist.all_reduce(tensor, async_op=True))
+        by = self.connections.of(tensor)
+        self._complete(tensor, lambda: dist.all_reduce(tensor, group=by, async_op=True))
         return tensor
 
     def broadcast(self, value: T) -> T:
@@ -97,14 +94,16 @@ class ProcessGroup(Processes):
         if self.is_main:
             torch.save(value, buffer)
         size = torch.tensor([buffer.tell()])
-        self._complete(lambda: dist.broadcast(size, 0, async_op=True))
+        self._complete(size, lambda: dist.broadcast(size, 0, async_op=True))
         content = torch.empty(int(size), dtype=torch.uint8)
         if self.is_main:
             content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
-        self._complete(lambda: dist.broadcast(content, 0, async_op=True))
+        self._complete(content, lambda: dist.broadcast(content, 0, async_op=True))
         if self.is_main:
             return value
-        received: T = torch.load(io.BytesIO(content.numpy().tobytes()), weights_only=True)
+        # Onto the CPU: a tensor of the main process's device may have no such device here.
+        sent = io.BytesIO(content.numpy().tobytes())
+        received: T = torch.load(sent, map_location="cpu", weights_only=True)
         return received
 
     def request(self, name: str, **values: Any) -> None:
@@ -115,7 +114,7 @@ class ProcessGroup(Processes):
         """Wait until the main process requests something; for the other processes."""
         return self.broadcast(("", {}))
 
-    def _complete(self, start: Callable[[], Any]) -> None:
+    def _complete(self, tensor: Tensor, start: Callable[[], Any]) -> None:
         """Carry out a collective operation, watching the others' heartbeats.
 
         Raises:
@@ -123,32 +122,136 @@ class ProcessGroup(Processes):
         """
         self.heartbeats.require_no_failure()
         try:
-            work = start()
+            finish(start(), self.heartbeats, waits=not tensor.is_cuda)
         except RuntimeError as error:
             raise self.heartbeats.find_out(error) from error
-        while True:
-            try:
-                work.wait(timedelta(seconds=2 * BEAT_SECONDS))
-            except RuntimeError as error:
-                if work.is_completed() or "imed out" not in str(error):
-                    raise self.heartbeats.find_out(error) from error
-                self.heartbeats.require_alive()
-            else:
-                return
 
 
-def is_restarted(processes: Processes) -> bool:
-    """Whether ``torchrun --max-restarts`` has started some of them again after a failure."""
-    if isinstance(processes, ProcessGroup):
-        return processes.restarts > 0
-    return _restarts() > 0
+def finish(work: Any, heartbeats: Heartbeats, *, waits: bool) -> None:
+    """Wait until a collective operation has finished, as long as all processes are alive.
+
+    Args:
+        work: of torch.
+        heartbeats: of the processes that take part.
+        waits: whether ``work.wait(timeout)`` waits, and a timeout leaves it as it was. nccl's lets
+            the device wait, or gives up the connection, so that it has to be asked.
+
+    Raises:
+        RuntimeError: it has failed.
+        GroupFailedError: a process failed, died or hangs.
+    """
+    while not waits and not work.is_completed():
+        heartbeats.require_alive()
+        time.sleep(_POLL_SECONDS)
+    while True:
+        try:
+            work.wait(timedelta(seconds=2 * BEAT_SECONDS))
+        except RuntimeError as error:
+            if work.is_completed() or "imed out" not in str(error):
+                raise
+            heartbeats.require_alive()
+        else:
+            return
+
+
+class Connections:
+    """The connections of a group: gloo between CPUs, nccl between CUDA devices.
+
+    nccl is set up when the first tensor on a device is exchanged, which all processes do together;
+    so a run on the CPU takes no memory of a device.
+
+    Args:
+        heartbeats: of all processes.
+        members: all processes.
+    """
+
+    def __init__(self, heartbeats: Heartbeats, members: tuple[Member, ...]) -> None:
+        self._heartbeats = heartbeats
+        self._members = members
+        self._nccl: dist.ProcessGroup | None = None
+
+    def of(self, tensor: Tensor) -> dist.ProcessGroup | None:
+        """What exchanges a tensor; None for gloo, which is torch's default group.
+
+        Raises:
+            FacesimError: other processes have no CUDA device.
+            GroupFailedError: another process failed, died or hangs.
+        """
+        if not tensor.is_cuda:
+            return None
+        if self._nccl is None:
+            require_cuda(self._members)
+            # Torch's own watchdog would end this process before it can tell why.
+            os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "0"
+            self._nccl = connect(lambda: _nccl(tensor.device), self._heartbeats)
+        return self._nccl
+
+
+def connect(work: Callable[[], T], heartbeats: Heartbeats) -> T:
+    """Set up connections on a thread, because that waits for all processes without a limit.
+
+    Raises:
+        GroupFailedError: a process failed, died or hangs, or they do not reach each other.
+    """
+    found: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:  # noqa: BLE001  raised below
+            found.set_exception(error)
+
+    Thread(target=run, name="facesim-connecting", daemon=True).start()
+    deadline = time.monotonic() + _CONNECTING_SECONDS
+    while not wait([found], BEAT_SECONDS).done:
+        heartbeats.require_alive()
+        if time.monotonic() > deadline:
+            raise heartbeats.fail(
+                f"does not reach all others within {_CONNECTING_SECONDS:.0f} seconds, though they "
+                "live; `facesim doctor` says which interface is used"
+            )
+    try:
+        return found.result()
+    except RuntimeError as error:
+        raise heartbeats.find_out(error) from error
+
+
+def _gloo(store: PrefixStore, rank: int, size: int) -> None:
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_NO_LIMIT)
+
+
+def _nccl(device: torch.device) -> dist.ProcessGroup:
+    torch.cuda.set_device(device)  # of this thread
+    group: Any = dist.new_group(backend="nccl", timeout=_NO_LIMIT)
+    dist.all_reduce(torch.zeros(1, device=device), group=group)  # which is what connects
+    torch.cuda.synchronize(device)
+    return group  # type: ignore[no-any-return]
+
+
+class _WatchingReporter:
+    """A reporter whose tasks end as soon as another process is known to have failed."""
+
+    def __init__(self, reporter: Reporter, heartbeats: Heartbeats) -> None:
+        self._reporter = reporter
+        self._heartbeats = heartbeats
+
+    def say(self, text: str) -> None:
+        self._reporter.say(text)
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        with self._reporter.task(title, total, done) as show:
+
+            def advance(count: int = 1, note: str = "") -> None:
+                show(count, note)
+                self._heartbeats.require_alive()
+
+            yield advance
 
 
 @contextmanager
 def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
     """Join the group that ``torchrun`` describes in the environment.
-
-    Each process takes the CUDA device of its local rank, where there is one.
 
     Args:
         reporter: of the main process; the others are silent.
@@ -157,17 +260,26 @@ def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
         FacesimError: the others cannot be reached.
         GroupFailedError: another process failed.
     """
-    device = None
-    if torch.cuda.is_available():
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        device = torch.device("cuda", local % torch.cuda.device_count())
-        torch.cuda.set_device(device)
-    heartbeats, restarts = _connect(device)
-    is_main = dist.get_rank() == 0
-    shown = reporter if is_main else SilentReporter()
-    group = ProcessGroup(shown, heartbeats=heartbeats, restarts=restarts)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    try:
+        store, members = meet_members(shared_store())
+        hosts = tuple(member.host for member in members)
+        os.environ.setdefault("LOCAL_RANK", str(hosts[:rank].count(hosts[rank])))
+        # Before torch connects them, so that one which dies meanwhile is noticed.
+        heartbeats = Heartbeats(PrefixStore("heartbeats", store.clone()), rank, hosts)
+    except (RuntimeError, ValueError) as error:
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise FacesimError(
+            f"process {rank} of {size} on {socket.gethostname()} cannot join the others by "
+            f"{address}: {str(error).splitlines()[0]}; `facesim doctor` says which interface is "
+            "used"
+        ) from error
     failed = True
     try:
+        connect(lambda: _gloo(PrefixStore("torch", store), rank, size), heartbeats)
+        shown = _WatchingReporter(reporter, heartbeats) if rank == 0 else SilentReporter()
+        connections = Connections(heartbeats, members)
+        group = ProcessGroup(shown, heartbeats=heartbeats, connections=connections)
         with _handed_on_signals(group):
             yield group
         failed = False
@@ -179,65 +291,6 @@ def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
         heartbeats.close()
         if not failed:
             dist.destroy_process_group()
-
-
-def _connect(device: torch.device | None) -> tuple[Heartbeats, int]:
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    host = socket.gethostname()
-    try:
-        store, _, _ = next(iter(rendezvous("env://", rank, size)))
-        ours, members = _meet(PrefixStore("facesim", store), rank, size)
-        dist.init_process_group(
-            "gloo" if device is None else "cpu:gloo,cuda:nccl",
-            store=PrefixStore("torch", ours),
-            rank=rank,
-            world_size=size,
-            timeout=_NO_LIMIT,
-            device_id=device,
-        )
-    except (RuntimeError, ValueError) as error:
-        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise FacesimError(
-            f"process {rank} of {size} on {host} cannot join the others by {address}: "
-            f"{str(error).splitlines()[0]}; `facesim doctor` says which interface is used"
-        ) from error
-    hosts = tuple(member["host"] for member in members)
-    restarts = max(member["restarts"] for member in members)
-    return Heartbeats(PrefixStore("heartbeats", ours.clone()), rank, hosts), restarts
-
-
-def _restarts() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
-def _meet(store: Store, rank: int, size: int) -> tuple[Store, list[dict[str, Any]]]:
-    """Wait for the other processes; returns the keys of this attempt alone, and who takes part.
-
-    torchrun keeps the store when it starts processes again, and each host counts the attempts by
-    itself. So the main process names the attempt, and another one takes part where the main
-    process lists what it has just said.
-    """
-    own: dict[str, Any] = {
-        "host": socket.gethostname(),
-        "restarts": _restarts(),
-        "process": uuid.uuid4().hex,
-    }
-    deadline = time.monotonic() + _MEETING_SECONDS
-    if rank == 0:
-        store.set("attempt", own["process"])
-    while time.monotonic() < deadline:  # not in one long wait, which no signal would end
-        if store.check(["attempt"]):
-            ours = PrefixStore(store.get("attempt").decode(), store)
-            ours.set(f"came/{rank}", json.dumps(own))
-            came = [f"came/{other}" for other in range(size)]
-            if rank == 0 and ours.check(came):
-                ours.set("members", json.dumps([json.loads(ours.get(each)) for each in came]))
-            if ours.check(["members"]):
-                members = json.loads(ours.get("members"))
-                if own in members:
-                    return ours, members
-        time.sleep(BEAT_SECONDS / 10)
-    raise RuntimeError(f"some have not come within {_MEETING_SECONDS:.0f} seconds")
 
 
 @contextmanager

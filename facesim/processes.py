@@ -1,4 +1,4 @@
-"""The processes that carry out a run together."""
+"""The interface of a process group, and the group of a single process."""
 
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """One process that works alone; the interface for several that work on one run together.
+    """A process group: rank, size and collective operations; this base class is a group of one.
 
     The main process decides what is done, writes files and talks to the user. It calls
     :meth:`request` before work that is shared, and the others then do their share of it; all

@@ -23,6 +23,7 @@ WAIT = 300.0
 
 PLUGIN = """\
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -44,6 +45,11 @@ class Slow(Tracker):
 
     def finish(self, status):
         pass
+
+
+if os.environ.get("RANK") == os.environ.get("EARLY", "none"):  # before there is a run
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @losses("failing")
@@ -76,9 +82,14 @@ def write(folder: Path) -> Path:
 
 def digests(runs: Path) -> dict[str, str]:
     """SHA-256 of what a run has come to; there is one in the folder."""
-    (run,) = runs.glob("*/*/experiment.yaml")
+    (run,) = runs.glob("*/*")
+    return digests_of(run)
+
+
+def digests_of(run: Path) -> dict[str, str]:
+    """SHA-256 of what a run has come to."""
     return {
-        name: hashlib.sha256((run.parent / name).read_bytes()).hexdigest()
+        name: hashlib.sha256((run / name).read_bytes()).hexdigest()
         for name in ("checkpoints/best.pt", "checkpoints/last.pt", "eval/test/metrics.json")
     }
 
@@ -309,6 +320,27 @@ def test_torchrun_starts_a_run_again_that_goes_on(
     assert command.ended() == 0
     assert "resuming at epoch" in command.said
     assert digests(tmp_path / "runs") == expected
+
+
+def test_torchrun_starts_again_what_it_has_begun_and_no_run_of_before(
+    start: Callable[..., Command], file: Path, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    stopped = start("--set=train.shards=2", processes=False)
+    stopped.await_slowness()
+    os.kill(stopped.pid, signal.SIGTERM)
+    stopped.ended()
+    await_none(stopped)
+    again = f"torchrun ... -m facesim run {file} --set=train.shards=2 --out=runs --resume=auto"
+    assert stopped.said.count(again) == 1
+    (before,) = (tmp_path / "runs").glob("*/*")
+    left = {path: path.read_bytes() for path in before.rglob("*") if path.is_file()}
+    (tmp_path / "go").touch()
+    command = start("--set=train.shards=2", processes=False, EARLY="1")
+    assert command.ended() == 0, command.said
+    assert "resuming at epoch" not in command.said
+    (begun,) = set((tmp_path / "runs").glob("*/*")) - {before}
+    assert digests_of(begun) == expected
+    assert {path: path.read_bytes() for path in before.rglob("*") if path.is_file()} == left
 
 
 def test_torchrun_over_two_hosts_goes_on_after_one_of_them_has_lost_its_process(

@@ -27,6 +27,8 @@ def main() -> None:
     prepare_streams()
     watch_interrupts()
     arguments = sys.argv[1:]
+    if _is_repeated(arguments):
+        sys.exit(0)
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
     if _TRACEBACK in arguments:  # wherever it stands
@@ -50,6 +52,19 @@ def main() -> None:
 
 
 _TRACEBACK = "--traceback"
+
+_SHARED = ("run", "check", "eval")
+"""The commands that several processes carry out together."""
+
+
+def _is_repeated(arguments: list[str]) -> bool:
+    """Whether torchrun has started a command again that its first process carries out alone."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if os.environ.get("RANK", "0") == "0" or command in _SHARED:
+        return False
+    from facesim.rendezvous import is_launched
+
+    return is_launched()
 
 
 def _end(error: BaseException, *, traceback: bool) -> NoReturn:

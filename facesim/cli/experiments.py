@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
-    from facesim.process_group import is_restarted
+    from facesim.rendezvous import is_launched, remember_run, run_of_launch
     from facesim.report.run_report import write_report
     from facesim.reporters import reporter_for
     from facesim.runs.follower import follow
@@ -47,7 +47,9 @@ def run(
                 return
             Shards.of(experiment.train.shards, group)  # an error before anything is written
             run = None
-            if resume == "auto" or (resume is None and is_restarted(group)):
+            if (begun := run_of_launch()) is not None:  # before torchrun started all again
+                run = Run.open(begun, group)
+            elif resume == "auto":
                 run = Run.latest_unfinished(experiment, out, group)
             elif resume:
                 run = Run.open(Path(resume), group)
@@ -56,12 +58,16 @@ def run(
             else:
                 run.take_experiment(experiment)
                 reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
+            remember_run(run.path)
             run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]
-        again += [f"--processes={processes}"] * (processes > 1)
+        again += [f"--processes={processes}"] * (processes > 1) + ["--trust"] * trust
+        again += [f"--out={out}", "--resume=auto"]
+        if is_launched() and processes == 1:  # by a torchrun of the person's own
+            again = ["torchrun", "...", "-m", *again]
         reporter.say(f"stopped by {stopped}; resume with:")
-        reporter.say(shlex.join([*again, f"--out={out}", "--resume=auto"]))
+        reporter.say(shlex.join(again))
         raise typer.Exit(stopped.exit_code) from None
     files = run.read()
     print_result(console, files)

@@ -3,14 +3,19 @@
 import torch
 
 from facesim.errors import FacesimError
+from facesim.rendezvous import is_launched, own_device
 
 
 def pick_device(name: str) -> torch.device:
     """The device of an experiment's ``device:``; ``auto`` takes CUDA, then mps, then the CPU.
 
+    Each of several processes has a CUDA device of its own.
+
     Raises:
-        FacesimError: the named device is not there.
+        FacesimError: the named device is not there, or not for this process.
     """
+    if is_launched():
+        return own_device(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -16,8 +16,9 @@ import typer
 from facesim.errors import FacesimError
 from facesim.heartbeats import GroupFailedError
 from facesim.machine_errors import MachineError, machine_error
-from facesim.process_group import is_launched, joined
+from facesim.process_group import ProcessGroup, joined
 from facesim.processes import Processes
+from facesim.rendezvous import is_launched
 from facesim.reporters import Reporter
 from facesim.terminal.failure import failure_of
 from facesim.training.stop import Stopped
@@ -92,38 +93,59 @@ def together(reporter: Reporter, count: int = 1) -> Iterator[Processes]:
         count: how many are asked for on this machine.
 
     Raises:
+        FacesimError: torchrun has started another number than is asked for.
         GroupFailedError: another process failed, which this one tells.
     """
     if not is_launched():
+        _require_started(count)
         if count > 1:
             raise typer.Exit(launch(count))
         yield Processes(reporter)
         return
-    with joined(reporter) as group:
-        if not group.is_main:  # it would repeat what the main process says
-            logging.getLogger("facesim").setLevel(logging.ERROR)
-            warnings.simplefilter("ignore")
-        try:
+    try:
+        with joined(reporter) as group, _ending_together(group):
+            if not group.is_main:  # it would repeat what the main process says
+                logging.getLogger("facesim").setLevel(logging.ERROR)
+                warnings.simplefilter("ignore")
+            _require_started(count)
             yield group
-            if group.is_main:
-                group.request("end")
-        except GroupFailedError as error:
-            if error.should_print:
-                raise
-            raise typer.Exit(2) from None
-        except Stopped as stopped:
-            if stopped.at_once:
-                group.heartbeats.report("was stopped at once")
-            else:
-                group.request("end")
+    except GroupFailedError as error:
+        if error.should_print:
             raise
-        except BaseException as error:
-            failure = failure_of(error, asked=False)
-            message = "ended" if failure is None else failure.message
-            group.heartbeats.report(message)
-            if not group.is_main:
-                raise typer.Exit(2 if failure is None else failure.exit_code) from None
-            if isinstance(error, MachineError) or machine_error(error) is not None:
-                where = f"process 0 of {group.size} on {socket.gethostname()}"
-                raise FacesimError(f"{where}: {message}") from error
-            raise
+        raise typer.Exit(2) from None
+
+
+def _require_started(count: int) -> None:
+    started = int(os.environ.get("WORLD_SIZE", count)) if "RANK" in os.environ else count
+    if count not in (1, started):
+        raise FacesimError(
+            f"--processes {count}: torchrun has started {started}; leave the option out, or give "
+            f"torchrun --nproc-per-node {count}"
+        )
+
+
+@contextmanager
+def _ending_together(group: ProcessGroup) -> Iterator[None]:
+    """Tell the other processes how the block ends here; an error of this one is told once."""
+    try:
+        yield
+        if group.is_main:
+            group.request("end")
+    except GroupFailedError:
+        raise
+    except Stopped as stopped:
+        if stopped.at_once:
+            group.heartbeats.report("was stopped at once")
+        else:
+            group.request("end")
+        raise
+    except BaseException as error:
+        failure = failure_of(error, asked=False)
+        message = "ended" if failure is None else failure.message
+        group.heartbeats.report(message)
+        if not group.is_main:
+            raise typer.Exit(2 if failure is None else failure.exit_code) from None
+        if isinstance(error, MachineError) or machine_error(error) is not None:
+            where = f"process 0 of {group.size} on {socket.gethostname()}"
+            raise FacesimError(f"{where}: {message}") from error
+        raise

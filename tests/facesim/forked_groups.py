@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.serialization import register_package
 
+from facesim import heartbeats, process_group
 from facesim.heartbeats import GroupFailedError
-from facesim.process_group import ProcessGroup, is_launched, joined
-from facesim.reporters import PlainReporter
+from facesim.process_group import ProcessGroup, joined
+from facesim.rendezvous import is_launched
+from facesim.reporters import PlainReporter, SilentReporter
 
 Case = Callable[[ProcessGroup], Any]
 
@@ -27,7 +30,7 @@ Case = Callable[[ProcessGroup], Any]
 def together(group: ProcessGroup) -> list[object]:
     """What the collective methods give."""
     found: list[Any] = [is_launched(), group.size, group.is_main]
-    found.append(type(group.reporter).__name__)
+    found.append(not isinstance(group.reporter, SilentReporter))
     sent = torch.arange(4).view(2, 2).t()[group.rank :: group.size]  # not contiguous
     found.append([each.tolist() for each in group.gather(sent)])
     found.append(group.sum(torch.tensor([1.5, float(group.rank)])).tolist())
@@ -74,16 +77,48 @@ def one_is_asked_to_stop(group: ProcessGroup) -> int | None:
     return group.requested_stop
 
 
+def one_raises_meanwhile(group: ProcessGroup) -> None:
+    """The main process does long work of its own, and shows its progress."""
+    if group.rank == 1:
+        group.heartbeats.report("no space left")
+        raise OSError(28, "No space left on device")
+    with group.reporter.task("working", 600) as advance:
+        for _ in range(600):
+            time.sleep(0.05)
+            advance()
+
+
+def receive_from_a_device(group: ProcessGroup) -> str:
+    """A tensor of the main process is saved as one of a device that the receiver does not have."""
+    if group.is_main:
+        register_package(0, lambda _: "cuda:3", lambda *_: None)
+    return group.broadcast(torch.zeros(2)).device.type
+
+
+def die_while_connecting(rank: int) -> None:
+    """Lets a process be killed after all have met, and before they are connected."""
+    heartbeats.SILENT_SECONDS = 3.0
+    if rank == 1:
+        process_group._gloo = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
 CASES: dict[str, Case] = {
     "together": together,
     "the other one is killed": lambda group: one_is_killed(1, group),
     "the main one is killed": lambda group: one_is_killed(0, group),
     "the other one raises": one_raises,
+    "the other one raises while the main one works alone": one_raises_meanwhile,
+    "the other one dies while they connect": together,
+    "a tensor of another device": receive_from_a_device,
     "the other one is asked to stop": one_is_asked_to_stop,
 }
 
 
-def run(case: Case, size: int, folder: Path) -> list[dict[str, Any]]:
+BEFORE = {"the other one dies while they connect": die_while_connecting}
+"""What a process does before it joins, by the name of the case."""
+
+
+def run(name: str, size: int, folder: Path) -> list[dict[str, Any]]:
     """What each process found or failed with, how it ended, and after how many seconds."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,7 +130,8 @@ def run(case: Case, size: int, folder: Path) -> list[dict[str, Any]]:
         if not pid:
             os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), GLOO_SOCKET_IFNAME="lo")
             os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-            os._exit(_be_one(case, folder / str(rank)))
+            BEFORE.get(name, abs)(rank)
+            os._exit(_be_one(CASES[name], folder / str(rank)))
         pids.append(pid)
     ended = []
     for rank, pid in enumerate(pids):
@@ -122,4 +158,4 @@ def _be_one(case: Case, file: Path) -> int:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
-        json.dump({name: run(case, 2, Path(place)) for name, case in CASES.items()}, sys.stdout)
+        json.dump({name: run(name, 2, Path(place)) for name in CASES}, sys.stdout)

@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "heartbeats",
         "process_group",
         "processes",
+        "rendezvous",
         "reporters",
     ),
     ("registry",),

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from facesim.process_group import is_launched, is_restarted
-from facesim.processes import Processes
+from facesim.heartbeats import GroupFailedError, Heartbeats, RankFailure
+from facesim.process_group import finish
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes are forked")
 
@@ -37,8 +38,8 @@ def test_they_gather_sum_and_broadcast_and_the_main_one_requests(
     cases: dict[str, list[dict[str, Any]]],
 ) -> None:
     main, other = (ended["found"]["result"] for ended in cases["together"])
-    assert main[:4] == [True, 2, True, "PlainReporter"]
-    assert other[:4] == [True, 2, False, "SilentReporter"]
+    assert main[:4] == [True, 2, True, True]
+    assert other[:4] == [True, 2, False, False]
     assert main[4] == other[4] == [[[0, 2]], [[1, 3]]]
     assert main[5] == other[5] == [3.0, 1.0]
     assert main[6:9] == other[6:9] == [[pytest.approx(0.1)], ["a", None], 0]
@@ -76,16 +77,65 @@ def test_a_signal_to_one_is_a_request_to_all_and_ends_none(
     assert [each["found"].get("result") for each in ended] == [15, 15]
 
 
-def test_a_process_is_launched_if_torchrun_says_of_how_many(
-    monkeypatch: pytest.MonkeyPatch,
+def test_when_one_dies_while_they_connect_the_other_names_it(
+    cases: dict[str, list[dict[str, Any]]],
 ) -> None:
-    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT"):
-        monkeypatch.setenv(name, "0")
-    for size, launched in (("1", False), ("2", True)):
-        monkeypatch.setenv("WORLD_SIZE", size)
-        assert is_launched() == launched
-    monkeypatch.delenv("MASTER_PORT")
-    assert not is_launched()
-    assert not is_restarted(Processes())
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert is_restarted(Processes())
+    survivor, killed = cases["the other one dies while they connect"]
+    assert killed["status"] == -9
+    assert survivor["status"] == 0
+    assert survivor["found"]["told"].startswith("process 1 of 2 on ")
+    assert survivor["found"]["here"]
+    assert survivor["seconds"] < 30
+
+
+def test_a_failure_ends_what_the_main_process_does_alone_at_its_next_advance(
+    cases: dict[str, list[dict[str, Any]]],
+) -> None:
+    main, _ = cases["the other one raises while the main one works alone"]
+    assert main["found"]["told"].endswith(": no space left")
+    assert main["seconds"] < 30
+
+
+def test_what_the_main_process_sends_comes_onto_the_cpu(
+    cases: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert cases["a tensor of another device"][1]["found"]["result"] == "cpu"
+
+
+class Operation:
+    """A collective operation of nccl: ``wait`` lets the device wait, and returns at once."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+        self.waited_at: list[int] = []
+
+    def is_completed(self) -> bool:
+        self.looks -= 1
+        return self.looks <= 0
+
+    def wait(self, timeout: timedelta) -> bool:
+        self.waited_at.append(self.looks)
+        return True
+
+
+class Alive:
+    """Heartbeats of processes that live for so many looks."""
+
+    def __init__(self, looks: float = float("inf")) -> None:
+        self.looks = looks
+
+    def require_alive(self) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=True)
+
+
+def test_an_operation_of_a_device_has_finished_when_it_says_so() -> None:
+    operation = Operation(looks=5)
+    finish(operation, cast(Heartbeats, Alive()), waits=False)
+    assert operation.waited_at == [0]
+
+
+def test_an_operation_of_a_device_ends_with_the_death_of_a_process() -> None:
+    with pytest.raises(GroupFailedError, match="process 1 of 2 on beta: was killed"):
+        finish(Operation(looks=10**9), cast(Heartbeats, Alive(looks=3)), waits=False)

@@ -134,6 +134,20 @@ def test_a_stopped_run_says_how_to_resume_it_and_exits_as_a_shell_expects(
     ]
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    "words", [("lint", "mine.yaml"), ("--traceback", "compare", "run"), ("--version",)]
+)
+def test_what_torchrun_starts_several_times_is_carried_out_by_one_process_where_none_are_shared(
+    facesim: Command, good: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], rank: int
+) -> None:
+    started = {"RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}
+    for name, value in started.items():
+        monkeypatch.setenv(name, str(value))
+    code, output, error = facesim(*words)
+    assert (code, output, error) == (0, "", "") if rank else output or error
+
+
 def test_check_says_what_would_happen_and_writes_nothing(
     facesim: Command, good: Path, tmp_path: Path
 ) -> None:

@@ -57,12 +57,18 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[str], Base
         if error is not None:
             raise error
 
-    def run(rank: int, error: BaseException | None) -> tuple[list[str], BaseException | None]:
+    def run(
+        rank: int,
+        error: BaseException | None,
+        count: int = 1,
+        joining: BaseException | None = None,
+    ) -> tuple[list[str], BaseException | None]:
         group = Group(number=rank)
 
         @contextmanager
         def joined(reporter: SilentReporter) -> Iterator[Group]:
             del reporter
+            leave(joining)
             yield group
 
         monkeypatch.setattr(launching, "is_launched", lambda: True)
@@ -70,7 +76,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[str], Base
         logger = logging.getLogger("facesim")
         monkeypatch.setattr(logger, "level", logger.level)  # set back, as are warnings
         try:
-            with warnings.catch_warnings(), together(SilentReporter()) as processes:
+            with warnings.catch_warnings(), together(SilentReporter(), count) as processes:
                 assert processes is group
                 leave(error)
         except BaseException as raised:  # noqa: BLE001
@@ -121,9 +127,30 @@ def test_an_error_of_the_main_process_s_machine_names_the_machine(ends: Ends) ->
 @pytest.mark.parametrize("here", [True, False])
 def test_the_failure_of_another_process_is_told_once(ends: Ends, here: bool) -> None:
     failed = GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=here)
-    told, raised = ends(0, failed)
-    assert told == []
-    assert raised is failed if here else isinstance(raised, typer.Exit)
+    for told, raised in (ends(0, failed), ends(0, None, joining=failed)):
+        assert told == []
+        assert raised is failed if here else isinstance(raised, typer.Exit)
+
+
+def test_another_number_than_torchrun_has_started_is_told_once(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert ends(0, None, count=2) == (["end"], None)
+    told, raised = ends(0, None, count=4)
+    mistake = "--processes 4: torchrun has started 2; leave the option out"
+    assert str(raised).startswith(mistake)
+    assert told == [f"failed: {raised}"]
+    assert isinstance(ends(1, None, count=4)[1], typer.Exit)
+
+
+def test_one_process_of_torchrun_s_launches_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setattr(launching, "launch", lambda _: pytest.fail("they are launched"))
+    with pytest.raises(FacesimError, match="torchrun has started 1"), together(SilentReporter(), 4):
+        pass
 
 
 @pytest.mark.parametrize(
