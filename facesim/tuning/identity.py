@@ -15,21 +15,15 @@ another experiment.
 
 import copy
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from facesim.atomic import sha256_of
 from facesim.data.image_digests import TableDigests
 from facesim.data.table_content import TableContent
 from facesim.experiment.differences import with_values_of
+from facesim.experiment.named_paths import SHOWN_DIGITS, named_paths, sha256_of_file
 from facesim.experiment.nodes import KeyPath, Node, Scalar
 from facesim.experiment.schema import Experiment, value_at
 from facesim.json_files import JsonModel
-from facesim.registry import Spec
-
-_SHOWN = 12
 
 
 class NamedPath(JsonModel):
@@ -117,7 +111,7 @@ def alike(before: Identity, base: Any, now: Identity, other: Any) -> tuple[Any, 
     for named in differing:
         for tree, of_tree in ((base, known[named.key]), (other, named)):
             above = value_at(tree, named.key[:-1])
-            sha256 = (of_tree.sha256 or "")[:_SHOWN]
+            sha256 = (of_tree.sha256 or "")[:SHOWN_DIGITS]
             above[named.key[-1]] = f"{value_at(tree, named.key)} (SHA-256 {sha256})"
     return base, other
 
@@ -161,33 +155,11 @@ def differing_splits(before: Identity, now: Identity) -> dict[str, str]:
 
 
 def _named(experiment: Experiment, root: Node) -> Iterator[NamedPath]:
-    for key, value in _leaves(experiment):
+    for key, path in named_paths(experiment):
         node, found = root.nearest(key)
         scalar = node.value if found == key and isinstance(node.value, Scalar) else None
-        # A parameter of a foreign plugin may be a path and yet be annotated as text.
-        if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
-            sha256 = None if key[0] == "data" else _sha256(Path(value))
-            written = str(value) if scalar is None else scalar.text
-            yield NamedPath(key=key, written=written, sha256=sha256)
-
-
-def _leaves(value: Any, key: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    if isinstance(value, Spec):
-        value = value.parameters
-    if isinstance(value, BaseModel):
-        value = dict(value)
-    if isinstance(value, Mapping):
-        for name, below in value.items():
-            yield from _leaves(below, (*key, str(name)))
-    elif isinstance(value, list | tuple):
-        for index, below in enumerate(value):
-            yield from _leaves(below, (*key, index))
-    else:
-        yield key, value
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return sha256_of(path) if path.is_file() else None
-    except OSError:
-        return None  # whoever builds what needs it says so
+        yield NamedPath(
+            key=key,
+            written=path if scalar is None else scalar.text,
+            sha256=None if key[0] == "data" else sha256_of_file(path),
+        )
