@@ -86,18 +86,23 @@ def check(
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
     from facesim.reporters import reporter_for
+    from facesim.runs.dry_run import check_experiment
     from facesim.runs.follower import follow
     from facesim.terminal.launching import together
     from facesim.terminal.results import print_check
-    from facesim.training.dry_run import check_experiment
+    from facesim.training.stop import Stopped
 
     console = Console()
-    with together(reporter_for(console), processes) as group:
-        experiment = load_experiment(file, overrides or (), trust=trust)
-        if not group.is_main:
-            follow(experiment, group)
-            return
-        report = check_experiment(experiment, out, group)
+    try:
+        with together(reporter_for(console), processes) as group:
+            experiment = load_experiment(file, overrides or (), trust=trust)
+            if not group.is_main:
+                follow(experiment, group)
+                return
+            report = check_experiment(experiment, out, group)
+    except Stopped as stopped:
+        say(f"stopped by {stopped}")
+        raise typer.Exit(stopped.exit_code) from None
     print_check(console, experiment.name, report)
 
 

@@ -46,6 +46,7 @@ def evaluate(
     from facesim.runs.run import EvaluationChoices, Run
     from facesim.terminal.launching import together
     from facesim.terminal.results import print_result
+    from facesim.training.stop import Stopped
 
     outlive_stdout()
     console = Console()
@@ -57,12 +58,16 @@ def evaluate(
         "checkpoint": checkpoint,
         "recalibrate": recalibrate,
     }
-    with together(reporter, processes) as group:
-        run = Run.open(run_dir, group, trust=trust)
-        if not group.is_main:
-            follow(run.plan_evaluation(**choices).experiment, group)
-            return
-        plan, _ = run.evaluate(**choices)
+    try:
+        with together(reporter, processes) as group:
+            run = Run.open(run_dir, group, trust=trust)
+            if not group.is_main:
+                follow(run.plan_evaluation(**choices).experiment, group)
+                return
+            plan, _ = run.evaluate(**choices)
+    except Stopped as stopped:
+        reporter.say(f"stopped by {stopped}; the same command begins the evaluation anew")
+        raise typer.Exit(stopped.exit_code) from None
     print_result(console, run.read(plan.name))
     reporter.say(f"written to {plan.folder}")
 

@@ -15,11 +15,11 @@ from facesim.processes import Processes
 from facesim.report.comparison_report import comparison_blocks
 from facesim.report.run_report import write_report
 from facesim.runs.comparison import Comparison, compare_runs
+from facesim.runs.dry_run import CheckReport, check_experiment
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.group_comparison import GroupComparison, compare_groups
 from facesim.runs.run import Run
 from facesim.training.checkpoint import BEST
-from facesim.training.dry_run import CheckReport, check_experiment
 from facesim.training.stop import Stopped
 
 _NOTHING: Mapping[str, Any] = {}

@@ -1,6 +1,7 @@
 """What the processes of a run other than the main one do: their share of what it requests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,9 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.table_content import TableContent
 from facesim.errors import FacesimError
 from facesim.evaluation.embedding import embed_together
+from facesim.experiment.differences import differences
 from facesim.experiment.exclusion import SPLITS
+from facesim.experiment.named_paths import portable_data
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import MiningSampler
 from facesim.model.build import build_network
@@ -22,6 +25,7 @@ from facesim.model.inputs import Inputs
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.tensor_files import save_tensors
 from facesim.processes import Processes
+from facesim.registry.signature import validate_strictly
 from facesim.runs.systems import TRAINED, system_parts
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import Progress, read_checkpoint, restore_checkpoint
@@ -30,27 +34,59 @@ from facesim.training.make_inputs import make_inputs
 from facesim.training.shards import SharedBatch
 from facesim.training.steps import Steps
 
+_MAY_DIFFER = ("train.threads",)
+"""What all processes take from the main one."""
 
-def follow(experiment: Experiment, group: Processes) -> None:
-    """Take part in a run until the main process comes to its end.
+
+def follow(experiment: Experiment, group: Processes, *, takes_others: bool = False) -> None:
+    """Take part in the work of the main process until it comes to its end.
 
     Args:
-        experiment: that of the main process, with the paths of this machine.
+        experiment: as this machine has it.
         group: of which this is not the main process.
+        takes_others: whether the main process may come with other experiments, one after another,
+            as in a search; otherwise each has to be this one.
 
     Raises:
-        FacesimError: the experiment cannot be built here, or its data differ from the main one's.
+        FacesimError: the experiment cannot be built here, or it or its data are not the main
+            process's.
         GroupFailedError: another process failed.
     """
-    follower = _Follower(experiment, group)
-    with deterministic(experiment.train.deterministic):
+    with ExitStack() as settings:
+        follower = _Follower(experiment, group, settings, takes_others=takes_others)
         while (request := group.next_request())[0] != "end":
             name, values = request
             follower.requests[name](**values)
 
 
+def share_experiment(processes: Processes, experiment: Experiment, tables: Tables) -> None:
+    """Let the other processes compute as this one does, or refuse where they would not.
+
+    Args:
+        processes: all of them.
+        experiment: what is worked on.
+        tables: where its tables are kept.
+    """
+    if processes.size == 1:
+        return
+    content = {}
+    for name in SPLITS:
+        try:
+            found = TableContent.of(tables.read(name, experiment.data))
+        except FacesimError:  # an evaluation may do without train; what needs it says why
+            continue
+        content[name] = found.model_dump()
+    processes.request(
+        "agree",
+        experiment=experiment.as_data(),
+        portable=portable_data(experiment),
+        threads=torch.get_num_threads(),
+        content=content,
+    )
+
+
 def share_start(
-    processes: Processes, components: RunComponents, tables: Tables, checkpoint: Path
+    processes: Processes, components: RunComponents, tables: Tables, checkpoint: Path | None = None
 ) -> None:
     """Let the other processes begin where the main one does.
 
@@ -62,45 +98,49 @@ def share_start(
     """
     if processes.size == 1:
         return
-    trunk, experiment = components.network.backbone.trunk, components.experiment
+    share_experiment(processes, components.experiment, tables)
+    network, resumes = components.network, checkpoint is not None and checkpoint.exists()
     processes.request(
         "begin",
-        threads=torch.get_num_threads(),
-        trunk={name: each.cpu() for name, each in trunk.state_dict().items()}
-        if components.network.backbone.has_trunk
-        else {},
-        checkpoint=read_checkpoint(checkpoint) if checkpoint.exists() else {},
-        content={
-            name: TableContent.of(tables.read(name, experiment.data)).model_dump()
-            for name in SPLITS
-        },
+        trunk=_on_cpu(network.backbone.trunk.state_dict()) if network.backbone.has_trunk else {},
+        weights=_on_cpu(network.trained_state()),
+        checkpoint=read_checkpoint(checkpoint) if checkpoint is not None and resumes else {},
     )
 
 
 def share_trained(processes: Processes, network: SiameseNetwork) -> None:
     """Give the other processes the network that is evaluated; they only embed with it."""
     if processes.size > 1:
-        parts = {"backbone": network.backbone.state_dict(), "head": network.head.state_dict()}
-        state = {part: {name: it.cpu() for name, it in parts[part].items()} for part in parts}
-        processes.request("trained", **state)
+        backbone, head = network.backbone.state_dict(), network.head.state_dict()
+        processes.request("trained", backbone=_on_cpu(backbone), head=_on_cpu(head))
+
+
+def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: each.cpu() for name, each in state.items()}
 
 
 class _Follower:
     """A process of a group other than the main one; each method is a request.
 
-    It reads the experiment and the data on its own machine, and comes to the weights of the main
-    process by computing the same steps. It writes nothing but features into its trunk cache.
+    It reads the experiment and the data on its own machine, takes the weights with which the main
+    process begins, and comes to the later ones by computing the same steps. It writes nothing but
+    features into its trunk cache.
     """
 
-    def __init__(self, experiment: Experiment, group: Processes) -> None:
+    def __init__(
+        self, experiment: Experiment, group: Processes, settings: ExitStack, *, takes_others: bool
+    ) -> None:
         self._experiment = experiment
         self._group = group
+        self._settings = settings
+        self._takes_others = takes_others
         self._tables = Tables()
         self._progress = Progress()
         self._parts: Iterator[tuple[SharedBatch, NetworkInput]] = iter(())
         self._networks: dict[str, tuple[SiameseNetwork, Experiment]] = {}
         self._inputs: dict[tuple[str, str], Inputs] = {}
         every: tuple[Callable[..., None], ...] = (
+            self.agree,
             self.begin,
             self.warm,
             self.mined,
@@ -120,15 +160,26 @@ class _Follower:
     def _steps(self) -> Steps:
         return Steps(self._components, self._group)
 
-    def begin(
+    def agree(
         self,
+        experiment: dict[str, Any],
+        portable: dict[str, Any],
         threads: int,
-        trunk: dict[str, Tensor],
-        checkpoint: dict[str, Any],
         content: dict[str, dict[str, Any]],
     ) -> None:
-        """Take the weights that the main process begins with."""
+        """Compute what the main process does in the same way, or refuse."""
+        if self._takes_others:
+            self._experiment = validate_strictly(Experiment, experiment)
+        else:
+            self._require_same(portable)
+        for built in ("_components", "_steps"):
+            vars(self).pop(built, None)
+        self._networks.clear()
+        self._inputs.clear()
+        self._progress = Progress()
         torch.set_num_threads(threads)
+        self._settings.close()
+        self._settings.enter_context(deterministic(self._experiment.train.deterministic))
         for name, known in content.items():
             found = TableContent.of(self._tables.read(name, self._experiment.data))
             if found != TableContent(**known):
@@ -136,12 +187,18 @@ class _Follower:
                     f"data.{name} is not what the main process reads: other images, labels or "
                     "files; every machine needs the same data"
                 )
+
+    def begin(
+        self, trunk: dict[str, Tensor], weights: dict[str, Tensor], checkpoint: dict[str, Any]
+    ) -> None:
+        """Take the state that the main process begins with."""
         with TemporaryDirectory(prefix="facesim-") as folder:
             if trunk:
                 path = Path(folder) / "trunk.pt"
                 save_tensors(path, trunk)
                 # Before the inputs are made: the key of the trunk cache follows from the weights.
                 vars(self)["_components"] = prepare(self._experiment, path, self._tables)
+            self._components.network.load_trained_state(weights)
             if checkpoint:
                 save_tensors(Path(folder) / "last.pt", checkpoint)
                 self._progress = restore_checkpoint(
@@ -188,6 +245,19 @@ class _Follower:
         network, inputs = self._system(system, split)
         for _ in embed_together(network, inputs, rows.numpy(), batch_size, self._group):
             pass
+
+    def _require_same(self, portable: dict[str, Any]) -> None:
+        changed = {
+            key: change
+            for key, change in differences(portable, portable_data(self._experiment)).items()
+            if key not in _MAY_DIFFER
+        }
+        if changed:
+            listed = "\n".join(f"  {key}: {change}" for key, change in changed.items())
+            raise FacesimError(
+                "the experiment is not that of the main process; give every machine the same file "
+                f"and the same --set:\n{listed}"
+            )
 
     def _system(self, system: str, split: str) -> tuple[SiameseNetwork, Inputs]:
         if system == "training":

@@ -24,14 +24,16 @@ from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory, RunFile
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
-from facesim.runs.follower import share_start
+from facesim.runs.follower import share_experiment, share_start
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.presentation import Presentation
 from facesim.runs.run_files import RunFiles, read_run
 from facesim.runs.session import Session, Stage, own_result, run_session, stages_of
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import BEST, CheckpointFolder
+from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
+from facesim.training.stop import stoppable
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 
 
@@ -272,10 +274,18 @@ class Run:
                 cannot be read, no thresholds apply, or another process holds the run.
             UntrustedPluginsError: this user's own experiment did not name the run's plugins.
             ProtocolError: the linter found what would make the results worthless.
+            Stopped: a signal came to one of several processes.
         """
-        with self.directory.locked(), self.directory.keeping_traceback():
+        with (
+            self.directory.locked(),
+            self.directory.keeping_traceback(),
+            stoppable(self.processes) as processes,
+        ):
             plan = self.plan_evaluation(**choices)
-            return plan, evaluate(plan, self.tables, self.processes)
+            experiment = plan.experiment
+            with deterministic(experiment.train.deterministic):
+                share_experiment(processes, experiment, self.tables)
+                return plan, evaluate(plan, self.tables, processes)
 
     def plan_evaluation(
         self,

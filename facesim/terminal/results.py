@@ -30,10 +30,10 @@ from facesim.report.formatting import (
     words,
 )
 from facesim.runs.comparison import Comparison
+from facesim.runs.dry_run import CheckReport
 from facesim.runs.group_comparison import GroupComparison
 from facesim.runs.run_files import RunFiles
 from facesim.terminal.blocks import print_block
-from facesim.training.dry_run import CheckReport
 
 
 def print_result(console: Console, files: RunFiles) -> None:

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 from facesim.heartbeats import GroupFailedError
@@ -117,3 +118,19 @@ def stop_on_signals(processes: Processes | None = None) -> Iterator[StopRequest]
             around = getattr(handler, "__self__", None)
             if isinstance(around, StopRequest) and around.signal_number is None:
                 around.signal_number = request.signal_number
+
+
+@contextmanager
+def stoppable(processes: Processes) -> Iterator[Processes]:
+    """Let a signal to any of several processes stop them all, where their progress is shown.
+
+    One that works alone is ended by a signal as any program is.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    if processes.size == 1:
+        yield processes
+        return
+    with stop_on_signals(processes) as stop:
+        yield replace(processes, reporter=InterruptibleReporter(processes.reporter, stop))

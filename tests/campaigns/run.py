@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 import facesim.report.run_report
+import facesim.runs.dry_run
 import facesim.runs.run
-import facesim.training.dry_run
 import facesim.tuning.optimize  # noqa: F401
 from tests.campaigns.campaign import Campaign, Fault, Outcome, run_campaign
 

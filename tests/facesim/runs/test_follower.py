@@ -5,17 +5,21 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.reporters import Advance, SilentReporter
+from facesim.runs import follower
 from facesim.runs.follower import follow
 from facesim.runs.run import Run
+from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.determinism import deterministic
 from facesim.training.stop import Stopped
@@ -164,10 +168,58 @@ def test_a_stop_ends_all_processes_wherever_they_are_and_the_run_goes_on_with_an
 def test_data_that_are_not_those_of_the_main_process_are_refused_by_the_split(
     experiment: Callable[..., Experiment], tmp_path: Path, split: str
 ) -> None:
-    other = {"train": 9, "val": 5, "test": 5}[split]
-    differing = experiment(f"data.{split}.identities={other}", f"data.{split}.root=null")
+    elsewhere = experiment(f"data.{split}.root={tmp_path / split}")
+    table = Tables().read(split, elsewhere.data).table
+    Image.new("RGB", (24, 24)).save(table.path(3))
     with pytest.raises(FacesimError, match=f"data.{split} is not what the main process reads"):
-        run_together(experiment(), 2, tmp_path, of_others=differing)
+        run_together(experiment(), 2, tmp_path / "runs", of_others=elsewhere)
+
+
+def test_another_experiment_than_that_of_the_main_process_is_refused_by_its_keys(
+    experiment: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    stale = experiment("optimizer.lr=0.5", "data.train.identities=9")
+    with pytest.raises(FacesimError, match="is not that of the main process") as refused:
+        run_together(experiment("optimizer.lr=0.25"), 2, tmp_path, of_others=stale)
+    assert "\n  data.train.identities: 8 -> 9\n" in str(refused.value)
+    assert str(refused.value).endswith("\n  optimizer.lr: 0.25 -> 0.5")
+
+
+def test_all_processes_begin_with_the_weights_of_the_main_one(
+    experiment: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of a package, or a plugin whose weights follow no seed, would differ."""
+    chosen = experiment("backbone={name: small_cnn, width: 4, frozen_stages: 2}")
+    alone = run_together(chosen, 1, tmp_path / "alone")
+
+    def prepared(*arguments: Any) -> RunComponents:
+        components = prepare(*arguments)
+        for parameter in components.network.head.parameters():
+            torch.nn.init.constant_(parameter, 0.5)
+        return components
+
+    monkeypatch.setattr(follower, "prepare", prepared)
+    require_same(run_together(chosen, 2, tmp_path / "together"), alone)
+
+
+def test_of_a_search_the_others_take_one_experiment_after_another(
+    experiment: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    every = [experiment(f"head.fc_dim={width}") for width in (8, 16, 8)]
+
+    def work(processes: Lockstep) -> list[Run]:
+        if not processes.is_main:
+            follow(experiment(), processes, takes_others=True)
+            return []
+        runs = [Run.begin(each, tmp_path / "together", processes) for each in every]
+        for run in runs:
+            run.complete()
+        processes.request("end")
+        return runs
+
+    together, _ = in_lockstep(2, work)
+    for run, each in zip(together, every, strict=True):
+        require_same(run, run_together(each, 1, tmp_path / "alone"))
 
 
 def test_the_same_images_elsewhere_are_the_same_data(

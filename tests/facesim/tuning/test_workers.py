@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
@@ -102,23 +100,6 @@ def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
     study_file.write_text(study_file.read_text().replace("plugins: []", "plugins: [./ends.py]"))
     with pytest.raises(FacesimError, match="3 workers in a row ended with -9 before they could"):
         run_workers(Task(plan.folder, None), 1, StopRequest(), lambda: None)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_worker_that_was_asked_to_stop_is_not_replaced(
-    write_search: Callable[..., Path], planned: Callable[[Path], Plan], number: int
-) -> None:
-    plan = planned(write_search())
-    begun = plan.folder / "begun"
-    told = f"open({str(begun)!r}, 'a').write('one ')"
-    text = f"import os\n{told}\nos.kill(os.getpid(), {int(number)})\n"
-    (plan.folder / "ends.py").write_text(text)
-    study_file = plan.folder / "study.yaml"
-    own = study_file.read_text().replace("plugins: []", "plugins: [./ends.py]")
-    study_file.write_text(own)
-    record_consent(own.encode(), [str(plan.folder / "ends.py")])
-    run_workers(Task(plan.folder, None), 2, StopRequest(), lambda: None)
-    assert begun.read_text() == "one one "
 
 
 def test_one_worker_and_two_make_the_same_bits(

@@ -20,9 +20,9 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.processes import Processes
+from facesim.runs.dry_run import check_experiment
 from facesim.runs.run import Run
 from facesim.testing import check_plugin
-from facesim.training.dry_run import check_experiment
 from facesim_plugins.backbones._onnx_session import OnnxModel, open_model
 from tests.plugins.backbones.onnx_models import (
     FEATURES,

@@ -11,11 +11,13 @@ from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, r
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.processes import Processes
-from facesim.training.build import RunComponents, prepare
+from facesim.runs.follower import share_start
+from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.step import NonFiniteLossError
 from facesim.training.steps import Steps
+from facesim.training.stop import stoppable
 
 DECODED_IMAGES = 20_000
 """More images are not decoded to find near-duplicates: a check takes seconds."""
@@ -41,8 +43,15 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
         FacesimError: something cannot be built or read, or the first loss is not a finite number
             or has no gradient.
         ProtocolError: the linter found an error.
+        Stopped: a signal came to one of several processes.
     """
-    components = prepare(experiment)
+    with stoppable(processes) as shared, deterministic(experiment.train.deterministic):
+        return _checked(experiment, out, shared)
+
+
+def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckReport:
+    tables = Tables()
+    components = prepare(experiment, tables=tables)
     splits = components.splits
     pairs = choose_all_pairs(experiment, splits[1:])
     copies = find_copies(
@@ -54,8 +63,8 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
     )
     lint = lint_protocol(experiment, splits, pairs, processes, copies)
     lint.require_no_errors()
-    with deterministic(experiment.train.deterministic):
-        loss = _first_loss(components, processes)
+    share_start(processes, components, tables)
+    loss = _first_loss(components, processes)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
     notes += map(str, lint.findings)
     if looks_for_near_images(experiment) and not copies.decoded:

@@ -11,7 +11,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.interfaces import Loss, PairBatch, Tracker, losses, trackers
 from facesim.processes import Processes
-from facesim.training.dry_run import CheckReport, check_experiment
+from facesim.runs.dry_run import CheckReport, check_experiment
 
 Cost = Callable[[Tensor], Tensor]
 
@@ -100,8 +100,8 @@ def test_more_images_than_a_check_decodes_are_noted(
     tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("facesim.training.dry_run.DECODED_IMAGES", 79)
+    monkeypatch.setattr("facesim.runs.dry_run.DECODED_IMAGES", 79)
     (note,) = (note for note in dry_run(tiny_file, tmp_path).notes if "near-duplicates" in note)
     assert "were not searched: more than 79 images" in note
-    monkeypatch.setattr("facesim.training.dry_run.DECODED_IMAGES", 80)
+    monkeypatch.setattr("facesim.runs.dry_run.DECODED_IMAGES", 80)
     assert not [note for note in dry_run(tiny_file, tmp_path).notes if "near-duplicates" in note]
