@@ -1,5 +1,6 @@
 """Several processes that carry out one run together, connected by ``torch.distributed``."""
 
+import atexit
 import io
 import os
 import signal
@@ -203,6 +204,8 @@ def connect(work: Callable[[], T], heartbeats: Heartbeats) -> T:
 
     Thread(target=run, name="facesim-connecting", daemon=True).start()
     deadline = time.monotonic() + _CONNECTING_SECONDS
+    # Nothing ends torch on that thread, and where it returns while Python ends, it aborts.
+    atexit.register(os._exit, 2)
     while not wait([found], BEAT_SECONDS).done:
         heartbeats.require_alive()
         if time.monotonic() > deadline:
@@ -210,6 +213,7 @@ def connect(work: Callable[[], T], heartbeats: Heartbeats) -> T:
                 f"does not reach all others within {_CONNECTING_SECONDS:.0f} seconds, though they "
                 "live; `facesim doctor` says which interface is used"
             )
+    atexit.unregister(os._exit)
     try:
         return found.result()
     except RuntimeError as error:

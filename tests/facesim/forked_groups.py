@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch.serialization import register_package
 
-from facesim import heartbeats, process_group
 from facesim.heartbeats import GroupFailedError
 from facesim.process_group import ProcessGroup, joined
 from facesim.rendezvous import is_launched
@@ -95,30 +94,18 @@ def receive_from_a_device(group: ProcessGroup) -> str:
     return group.broadcast(torch.zeros(2)).device.type
 
 
-def die_while_connecting(rank: int) -> None:
-    """Lets a process be killed after all have met, and before they are connected."""
-    heartbeats.SILENT_SECONDS = 3.0
-    if rank == 1:
-        process_group._gloo = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-
-
 CASES: dict[str, Case] = {
     "together": together,
     "the other one is killed": lambda group: one_is_killed(1, group),
     "the main one is killed": lambda group: one_is_killed(0, group),
     "the other one raises": one_raises,
     "the other one raises while the main one works alone": one_raises_meanwhile,
-    "the other one dies while they connect": together,
     "a tensor of another device": receive_from_a_device,
     "the other one is asked to stop": one_is_asked_to_stop,
 }
 
 
-BEFORE = {"the other one dies while they connect": die_while_connecting}
-"""What a process does before it joins, by the name of the case."""
-
-
-def run(name: str, size: int, folder: Path) -> list[dict[str, Any]]:
+def run(case: Case, size: int, folder: Path) -> list[dict[str, Any]]:
     """What each process found or failed with, how it ended, and after how many seconds."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -130,8 +117,7 @@ def run(name: str, size: int, folder: Path) -> list[dict[str, Any]]:
         if not pid:
             os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), GLOO_SOCKET_IFNAME="lo")
             os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-            BEFORE.get(name, abs)(rank)
-            os._exit(_be_one(CASES[name], folder / str(rank)))
+            os._exit(_be_one(case, folder / str(rank)))
         pids.append(pid)
     ended = []
     for rank, pid in enumerate(pids):
@@ -158,4 +144,4 @@ def _be_one(case: Case, file: Path) -> int:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
-        json.dump({name: run(name, 2, Path(place)) for name in CASES}, sys.stdout)
+        json.dump({name: run(case, 2, Path(place)) for name, case in CASES.items()}, sys.stdout)

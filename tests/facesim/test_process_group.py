@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -77,15 +78,37 @@ def test_a_signal_to_one_is_a_request_to_all_and_ends_none(
     assert [each["found"].get("result") for each in ended] == [15, 15]
 
 
-def test_when_one_dies_while_they_connect_the_other_names_it(
-    cases: dict[str, list[dict[str, Any]]],
-) -> None:
-    survivor, killed = cases["the other one dies while they connect"]
-    assert killed["status"] == -9
-    assert survivor["status"] == 0
-    assert survivor["found"]["told"].startswith("process 1 of 2 on ")
-    assert survivor["found"]["here"]
-    assert survivor["seconds"] < 30
+DYING = """
+import os, signal, sys
+from facesim import cli, heartbeats, process_group
+heartbeats.SILENT_SECONDS = 3.0
+if os.environ["RANK"] == "1":  # after all have met, and before they are connected
+    process_group._gloo = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv = ["facesim", "check", "none.yaml"]
+cli.main()
+"""
+
+
+def test_when_one_dies_while_they_connect_the_others_end_and_one_names_it() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    known = {"WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    known |= {"GLOO_SOCKET_IFNAME": "lo", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", DYING],
+            env={**os.environ, **known, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(3)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [2, -9, 2], said
+    assert said[0].startswith("process 1 of 3 on ")
+    assert said[1:] == ["", ""]
 
 
 def test_a_failure_ends_what_the_main_process_does_alone_at_its_next_advance(
