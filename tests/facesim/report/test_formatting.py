@@ -20,11 +20,14 @@ from facesim.report.formatting import (
     estimate,
     headline_metrics,
     interval,
+    larger_class,
     metric_value,
     number,
     over_seeds,
     percent,
     signed,
+    support,
+    words,
 )
 
 
@@ -209,3 +212,45 @@ def test_the_complement_swaps_the_ends_with_val_drawn_again_too() -> None:
     again = ProcedureInterval(low=0.25, high=0.875, threshold_error=0.125)
     found = complement(Estimate(value=0.75, low=0.5, high=0.8, procedure=again)).procedure
     assert found == ProcedureInterval(low=0.125, high=0.75, threshold_error=0.125)
+
+
+def test_numbers_have_an_exponent_only_where_they_are_small() -> None:
+    assert number(9999.4) == "9999"
+    assert number(10000.0) == "10,000"
+    assert number(-10000.0) == "-10,000"
+    assert number(0.000012345) == "1.234e-05"
+    assert number(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (None, "-"),
+        (FmrSupport(status=FmrStatus.NOT_MEASURABLE), "not measurable"),
+        (FmrSupport(status=FmrStatus.UNSTABLE, false_matches=1), "unstable: 1 false match"),
+        (
+            FmrSupport(status=FmrStatus.MEASURED, false_matches=40, identities=1),
+            "measured: 40 false matches of 1 identity",
+        ),
+    ],
+)
+def test_support_is_in_words(found: FmrSupport | None, told: str) -> None:
+    assert support(found) == told
+
+
+def test_the_larger_class_is_the_answer_that_is_right_more_often() -> None:
+    some = result()
+    assert larger_class(some) is None
+    assert larger_class(some.model_copy(update={"genuine": 3})) == '"same"'
+    assert larger_class(some.model_copy(update={"impostor": 3})) == '"different"'
+
+
+def test_a_difference_without_a_value_or_a_reason_was_not_measured() -> None:
+    assert difference(RATE, MetricDifference(metric="x", difference=None)) == "not measured"
+
+
+def test_what_is_not_measurable_says_why_where_that_is_known() -> None:
+    point = CurvePoint(target=0.01, support=FmrSupport(status=FmrStatus.NOT_MEASURABLE))
+    assert estimate(RATE, Estimate(value=None, reason="of 3 pairs", point=point)) == "of 3 pairs"
+    assert estimate(RATE, Estimate(value=None)) == "not measurable"
+    assert words("raw_pixels_2") == "raw pixels 2"

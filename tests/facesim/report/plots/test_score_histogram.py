@@ -73,3 +73,54 @@ def test_val_may_have_pairs_of_one_kind(kind: str) -> None:
 
 def test_without_quantiles_there_is_no_plot() -> None:
     assert score_quantiles_plot(log_of({"accuracy": 0.9})) is None
+
+
+def test_the_words_and_the_quantiles_are_exact() -> None:
+    scores = np.concatenate([np.arange(101) / 100, np.arange(101) / 100 - 1])
+    found = score_histogram(scores, np.arange(202) < 101, 0.25)
+    assert found.description == (
+        "The median score is 0.5 for genuine pairs and -0.5 for impostor pairs. The threshold is "
+        "0.25: 24.75% of genuine pairs lie below it (false non-matches) and 0.00% of impostor "
+        "pairs at or above it (false matches)."
+    )
+    assert found.numbers.columns == (
+        *("Kind", "Pairs"),
+        *("1%", "5%", "25%", "50%", "75%", "95%", "99%"),
+    )
+    assert found.numbers.rows == (
+        ("Genuine", "101", "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99"),
+        ("Impostor", "101", "-0.99", "-0.95", "-0.75", "-0.5", "-0.25", "-0.05", "-0.01"),
+    )
+
+
+def test_bins_are_sixty_from_the_least_to_the_largest_score_and_say_their_ends() -> None:
+    found = score_histogram(SCORES, SAME, 0.3).figure
+    genuine, impostor, threshold = found.data
+    assert genuine.x.tolist() == impostor.x.tolist()
+    assert genuine.x == pytest.approx(np.linspace(0.1, 0.9, 61))
+    assert len(genuine.text) == 61
+    assert genuine.text[0] == "0.1 to 0.1133"
+    assert genuine.text[-1] == genuine.text[-2] == "0.8867 to 0.9"
+    assert genuine.y[-1] == genuine.y[-2] == 0.25
+    assert "of the genuine pairs" in genuine.hovertemplate
+    assert (genuine.line.dash, impostor.line.dash) == ("solid", "dash")
+    assert (threshold.x, threshold.y) == ((0.3, 0.3), (0, 0.5))
+    assert (genuine.fillcolor, impostor.fillcolor) == (
+        "var(--genuine-fill)",
+        "var(--impostor-fill)",
+    )
+
+
+def test_quantiles_are_drawn_over_the_epochs_that_have_them() -> None:
+    log = log_of({"accuracy": 0.5}, quantiles("genuine", 2.0), quantiles("genuine", 3.0))
+    found = score_quantiles_plot(log)
+    assert found is not None
+    low, high, median = found.figure.data
+    assert low.x == high.x == median.x == (2, 3)
+    assert (low.y, median.y, high.y) == ((1.0, 2.0), (2.0, 3.0), (3.0, 4.0))
+    assert list(map(tuple, median.customdata)) == [(1.0, 3.0), (2.0, 4.0)]
+    assert (low.showlegend, high.showlegend, high.fill) == (False, False, "tonexty")
+    assert found.figure.layout.xaxis.dtick == 1
+    assert found.numbers.columns[:3] == ("Epoch", "genuine 5%", "genuine 25%")
+    assert found.numbers.rows[0] == ("1", *["-"] * 10)
+    assert found.numbers.rows[1][:6] == ("2", "1", "1.5", "2", "2.5", "3")

@@ -101,3 +101,58 @@ def test_only_diagnostics_that_were_logged_are_drawn() -> None:
 def test_a_share_of_impostors_is_in_percent() -> None:
     found = health_plot(log_of({"impostors_inside_margin": 0.25}))
     assert found.numbers.rows == (("1", "25.00%"),)
+
+
+def test_curves_are_drawn_over_the_steps_or_epochs_that_have_a_value() -> None:
+    log = log_of({"accuracy": 0.8, "loss": 3.0}, {"loss": None}, {"accuracy": 0.9, "loss": 2.0})
+    batches, val = loss_plot(log).figure.data
+    assert (batches.x, val.x, val.y) == ((5, 10), (10, 30), (3.0, 2.0))
+    (drawn,) = validation_plot(log, ACCURACY, [ACCURACY]).figure.data
+    assert (drawn.x, drawn.y) == ((1, 3), (0.8, 0.9))
+    table = loss_plot(log).numbers
+    assert table.columns == ("Epoch", "Loss")
+    assert table.rows == (("1", "3"), ("2", "-"), ("3", "2"))
+
+
+def test_a_log_of_exactly_a_thousand_batches_is_not_averaged() -> None:
+    train = tuple({"step": step, "loss": float(step % 2)} for step in range(1000))
+    drawn = loss_plot(TrainingLog(train=train, val=(), status="running")).figure.data[0]
+    assert set(drawn.y) == {0.0, 1.0}
+    assert drawn.x == tuple(range(1000))
+
+
+def test_without_val_the_words_are_of_the_batches_alone() -> None:
+    train = ({"step": 1, "loss": 2.0}, {"step": 2, "loss": 0.5})
+    told = loss_plot(TrainingLog(train=train, val=(), status="running")).description
+    assert told.startswith("The loss of the training batches went from 2 to 0.5. Batches and val")
+
+
+def test_curves_differ_in_colour_dash_and_symbol() -> None:
+    accuracy, error = validation_plot(LOG, ACCURACY, [ERROR]).figure.data
+    assert (accuracy.line.color, error.line.color) == ("var(--series-1)", "var(--series-2)")
+    assert (accuracy.line.dash, error.line.dash) == ("solid", "dash")
+    assert (accuracy.marker.symbol, error.marker.symbol) == ("circle", "square")
+
+
+def test_a_best_metric_that_no_epoch_has_leaves_its_epoch_out() -> None:
+    told = validation_plot(log_of({"error": 0.5}), ACCURACY, [ERROR]).description
+    assert told == "The best checkpoint is that of the highest accuracy on val."
+
+
+def test_each_diagnostic_has_its_plot_over_the_epochs_and_its_column() -> None:
+    first = {"effective_rank": 3.0, "embedding_relative_variance": 0.5}
+    second = {"effective_rank": 2.0, "impostors_inside_margin": 0.25}
+    found = health_plot(log_of(first, second))
+    rank, variance, inside = found.figure.data
+    assert rank.x == variance.x == inside.x == (1, 2)
+    assert (variance.y, inside.y) == ((0.5, None), (None, 0.25))
+    assert (rank.yaxis, variance.yaxis, inside.yaxis) == ("y", "y2", "y3")
+    assert found.figure.layout.height == 510
+    assert [it.text for it in found.figure.layout.annotations] == list(found.numbers.columns[1:])
+    assert found.numbers.rows == (("1", "3", "0.5", "-"), ("2", "2", "-", "25.00%"))
+    assert found.description.endswith(
+        "After the last epoch: effective rank 2, variance relative to squared length -, impostors "
+        "inside the margin 25.00%."
+    )
+    axes = found.figure.layout
+    assert (axes.xaxis3.title.text, axes.xaxis2.title.text) == ("Epoch", "")

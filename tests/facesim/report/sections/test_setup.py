@@ -85,3 +85,38 @@ def test_each_start_has_a_column_and_folders_of_programs_are_left_out(
     assert rows["command"] == ("facesim run 'a file.yaml'",) * 2
     assert rows["device"] == ("", "cuda:0")
     assert rows["timm"] == ("not installed",) * 2
+
+
+def test_values_are_written_as_people_write_them(files: RunFiles) -> None:
+    """Without what was not asked for; the evaluation's own components stand in their own rows."""
+    rows = rows_of(files)
+    assert rows["training"].startswith("epochs 3, batch_size 8, ")
+    assert "None" not in "".join(rows.values())
+    assert "baselines yes" in rows["evaluation"]
+    assert "protocol" not in rows["evaluation"]
+    assert "metrics" not in rows["evaluation"]
+    assert rows["seed"] == "0"
+    assert rows_of(replace(files, log=None))["status"] == "not started"
+    assert list(rows)[:3] == ["train", "val", "test"]
+    assert list(rows)[-5:] == ["image", "training", "evaluation", "seed", "status"]
+
+
+def test_a_run_that_never_started_has_no_environment_and_says_nothing_of_a_resume(
+    files: RunFiles,
+) -> None:
+    section = reproduction_section(replace(files, starts=()))
+    assert (section.name, section.title) == ("reproduction", "Reproduction")
+    command, experiment = section.blocks
+    assert command == Code("Run this in the run directory", "facesim run experiment.yaml\n")
+    assert isinstance(experiment, Code)
+    assert experiment.folded
+    assert len(reproduction_section(files).blocks) == 3
+
+
+def test_one_process_and_a_folder_without_a_repository_are_said_as_such(files: RunFiles) -> None:
+    _, environment, _ = reproduction_section(files).blocks
+    assert isinstance(environment, Table)
+    rows = {row[0]: row[1] for row in environment.rows}
+    assert "processes" not in rows
+    assert rows["git commit"] == "not in a repository"
+    assert rows["python"] == "3.11.7"

@@ -87,3 +87,63 @@ def test_notes_stand_alone_where_nothing_can_be_drawn() -> None:
         notes=("hair has too few pairs",),
     )
     assert slices_section(slices).blocks == (Text("hair has too few pairs", "note"),)
+
+
+def both(attribute: str, value: str, fmr: float, fnmr: float, **changed: object) -> Slice:
+    rates = {"fnmr": Estimate(value=fnmr, low=fnmr / 2, high=2 * fnmr), "genuine": 50}
+    return slice_of(attribute, value, fmr).model_copy(update={**rates, **changed})
+
+
+def test_both_rates_are_drawn_and_the_wider_of_their_gaps_orders_the_attributes() -> None:
+    slices = (
+        both("hair", "black", 0.25, 0.125),
+        both("hair", "grey", 0.25, 0.1875),
+        both("glasses", "yes", 0.25, 0.125),
+        both("glasses", "no", 0.25, 0.25, genuine=29),
+        both("glasses", "sun", 0.25, 0.25, genuine=30),
+    )
+    found = Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=None)
+    section = slices_section(found)
+    assert (section.name, section.title) == ("slices", "Slices")
+    fmr, fnmr = plot_of(found).figure.data
+    assert (fmr.name, fnmr.name) == ("FMR", "FNMR")
+    names = ("glasses: yes", "glasses: no", "glasses: sun", "hair: black", "hair: grey")
+    assert fmr.y == names
+    assert fnmr.y == (names[0], *names[2:])
+    assert fnmr.text[0] == "12.50% (6.25% to 25.00%)"
+    assert plot_of(found).numbers.rows[0] == (
+        *("hair", "black", "100", "75.00%"),
+        *("25.00% (12.50% to 50.00%)", "12.50% (6.25% to 25.00%)"),
+    )
+    assert plot_of(found).description.startswith(
+        "No attribute has two values with enough pairs to compare."
+    )
+    assert "The plot shows" not in plot_of(found).description
+
+
+def test_sixteen_values_fit_and_an_attribute_of_more_is_drawn_alone() -> None:
+    """That of the widest gap is drawn however many values it has."""
+
+    def drawn(*sizes: int) -> int:
+        slices = tuple(
+            slice_of(f"attribute {place}", str(value), value / (place + 1) / 100)
+            for place, size in enumerate(sizes)
+            for value in range(size)
+        )
+        plot = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=None))
+        return len(plot.figure.data[0].y)
+
+    assert drawn(14, 2) == 16
+    assert drawn(14, 3) == 14
+    assert drawn(20, 2) == 20
+
+
+def test_a_gap_without_an_interval_claims_nothing() -> None:
+    found = gap(0.05)
+    alone = found.model_copy(update={"difference": Estimate(value=0.1)})
+    told = "The widest of 3 gaps: the FMR is higher for glasses yes than for glasses no, by +10.00 "
+    assert gap_in_words(alone) == f"{told}points."
+    at_zero = found.model_copy(
+        update={"difference": found.difference.model_copy(update={"low": 0.0})}
+    )
+    assert gap_in_words(at_zero).endswith(" No gap has an interval that excludes 0.")
