@@ -175,3 +175,16 @@ def test_duplicates_within_real_splits_are_found(
     assert known <= set(test.named(tables["test"], tables["test"], 99))
     identities = tables["test"].identities[test.rows]
     assert (identities[:, 0] == identities[:, 1]).all()
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_images_that_vary_in_one_direction_only_are_candidates_by_what_they_show(
+    *, transposed: bool
+) -> None:
+    """Stripes, of which number 0 and number 7 are alike."""
+    levels = np.random.default_rng(0).integers(0, 256, size=(40, 8)).repeat(4, axis=1)
+    levels[7] = levels[0]
+    images = np.broadcast_to(levels[:, :, None], (40, 32, 32)).astype(np.uint8).copy()
+    if transposed:
+        images = images.transpose(0, 2, 1).copy()
+    assert find_candidates(images, ignore_progress).rows[0].tolist() == [0, 7]

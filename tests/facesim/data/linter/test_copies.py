@@ -130,3 +130,18 @@ def test_leaks_are_taken_from_train_first_then_from_val_and_never_from_test() ->
         ExcludedImage("train", "c.jpg", "same image as y.jpg of test"),
         ExcludedImage("val", "w.jpg", "same image as x.jpg of test"),
     ]
+
+
+def test_pairs_of_other_images_and_of_an_image_with_itself_compare_no_copies() -> None:
+    found = copies({"test": [0, 0, 2, 3, 4]}, (3, 4, False))
+    rows = np.array([[0, 1], [0, 0], [0, 2], [0, 2], [3, 4], [1, 3], [2, 4]])
+    pairs = PairSet(rows, np.array([True, True, True, False, False, False, False]))
+    twice, labels = duplicates(found, pairs, "test")
+    assert "1 of the 3 genuine pairs" in twice.message
+    assert "1 of the 4 impostor pairs" in labels.message
+
+
+def test_a_copy_says_the_identities_of_both() -> None:
+    twice, labels = duplicates(copies({"test": [0, 0, 2, 3, 4]}, (3, 4, True)), None, "test")
+    assert twice.rows == ("a.jpg = b.jpg: identity ann",)
+    assert labels.rows == ("d.jpg = e.jpg (mirrored): identities bob and cy",)

@@ -140,8 +140,8 @@ def test_a_best_metric_that_no_epoch_has_leaves_its_epoch_out() -> None:
 
 
 def test_each_diagnostic_has_its_plot_over_the_epochs_and_its_column() -> None:
-    first = {"effective_rank": 3.0, "embedding_relative_variance": 0.5}
-    second = {"effective_rank": 2.0, "impostors_inside_margin": 0.25}
+    first: dict[str, object] = {"effective_rank": 3.0, "embedding_relative_variance": 0.5}
+    second: dict[str, object] = {"effective_rank": 2.0, "impostors_inside_margin": 0.25}
     found = health_plot(log_of(first, second))
     rank, variance, inside = found.figure.data
     assert rank.x == variance.x == inside.x == (1, 2)
