@@ -91,4 +91,4 @@ def test_the_transform_of_the_small_images_is_that_of_the_large_ones() -> None:
     )
     found = align(*small)
     assert found.transform[0, 0, 2] == pytest.approx(2 * 8 / 128, abs=0.01)
-    assert same_image(*fine, found.transform)
+    assert same_image(fine[0], fine[1], found.transform)

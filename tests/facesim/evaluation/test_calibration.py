@@ -148,3 +148,28 @@ def test_scores_of_any_unit_are_calibrated_alike(unit: float) -> None:
     np.testing.assert_allclose(other.probability(scores * unit), ours.probability(scores))
     for before, after in zip(*(each.operating_points for each in calibrations), strict=True):
         assert (before.fmr, before.tar, before.reason) == (after.fmr, after.tar, after.reason)
+
+
+def test_a_calibration_says_what_it_is_of() -> None:
+    found = make(400)
+    assert (found.split, found.pairs_sha256, found.provenance) == ("val", "cd", MADE_WITH)
+    assert (found.pairs, found.genuine, found.identities) == (400, 200, 600)
+    spreads = {point.name: point.spread is not None for point in found.operating_points}
+    there = {point.name: point.threshold is not None for point in found.operating_points}
+    assert spreads == there
+    assert [point.name for point in found.operating_points] == [
+        *("best_accuracy", "eer", "far_1e-1", "far_1e-2"),
+        *("far_1e-3", "far_1e-4", "far_1e-5", "far_1e-6"),
+    ]
+
+
+def test_two_scores_are_enough_for_a_probability() -> None:
+    found = calibrate(
+        labelled(np.array([0.0, 1.0]), np.array([False, True])),
+        split="val",
+        pairs_sha256="",
+        provenance=MADE_WITH,
+    )
+    assert found.probability is not None
+    assert found.probability.genuine_share == 0.5
+    assert found.probability.slope > 0

@@ -64,6 +64,8 @@ def test_thresholds_from_elsewhere_are_applied_and_not_chosen_again() -> None:
     correct = ((scored.scores >= result.threshold) == scored.same).mean()
     assert result.metrics["accuracy"].value == correct
     for point, chosen in zip(result.operating_points, val, strict=True):
+        kept = (point.name, point.threshold, point.reason, point.support)
+        assert kept == (chosen.name, chosen.threshold, chosen.reason, chosen.support)
         if chosen.threshold is not None:
             accepted = scored.scores >= chosen.threshold
             assert point.fmr.value == accepted[~scored.same].mean()

@@ -8,6 +8,7 @@ import pytest
 from facesim.evaluation.intervals import student_t_quantile, wilson_interval
 from facesim.evaluation.uncertainty import (
     FEWEST_EFFECTIVE_IDENTITIES,
+    INTRACLASS,
     Composition,
     Deletions,
     OtherVariance,
@@ -167,3 +168,42 @@ def test_the_expectation_adds_its_degrees_of_freedom_to_a_rate_s() -> None:
 
 def test_what_is_expected_never_makes_a_rate_more_certain() -> None:
     assert replace(of(6), expected=0.0).moderated == 0.0009
+
+
+def test_of_equally_present_people_the_effects_are_those_of_an_analysis_of_variance() -> None:
+    """Without pairs' own variance: the squares of the people's deviations, over one less.
+
+    Of G people, leaving one out changes the mean by a (G - 1)th of that one's deviation.
+    """
+    people, pairs = 12, 4
+    deviations = np.random.default_rng(0).normal(size=(people, 1))
+    deviations -= deviations.mean()
+    changes = -deviations / (people - 1)
+    none = np.zeros((people, 1))
+    deletions = Deletions(changes, (changes, none), (np.zeros((5, 1)), np.empty((0, 1))), none[:1])
+    counts = (np.full(people, pairs), np.zeros(people, np.int64))
+    found = deletions.uncertainty(0, Composition((48, 0), (12.0, 0.0), counts))
+    squares = float(np.square(deviations).sum())
+    assert found.variance == pytest.approx(squares / (people - 1) / people, rel=1e-6)
+
+
+def test_a_design_effect_is_that_of_pairs_that_share_people() -> None:
+    """Of 400 pairs of 40 people, ten per person; an impostor pair counts for two people."""
+    composition = Composition((400, 400), (40.0, 80.0))
+    assert composition.design_effects == pytest.approx((1 + 9 * INTRACLASS, 1 + 9 * INTRACLASS))
+    assert composition.identities == 40
+    assert composition.trials == pytest.approx(400 / (1 + 9 * INTRACLASS))
+    assert Composition((400, 0), (40.0, 0.0)).design_effects[1] == 1.0
+    assert Composition((400, 0), (40.0, 0.0)).trials == composition.trials
+    assert Composition((0, 0), (0.0, 0.0)).trials == 0.0
+    assert Composition((10, 0), (40.0, 0.0)).design_effects[0] == 1.0
+
+
+def test_a_metric_that_exists_in_no_deletion_says_so_and_counts_them() -> None:
+    undefined = np.full((10, 1), np.nan)
+    deletions = Deletions(undefined, (undefined, undefined), (undefined, undefined), undefined[:1])
+    found = deletions.uncertainty(0, Composition((1000, 0), (10.0, 0.0)))
+    assert (found.undefined, found.deletions, found.variance) == (10, 10, 0.0)
+    assert np.isnan(found.mean)
+    told = "the metric does not exist without the pairs of 10 of 10 identities"
+    assert found.interval(0.5, is_rate=True).reason == told

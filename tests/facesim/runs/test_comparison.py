@@ -1,5 +1,6 @@
 """Differences of runs to the first of them."""
 
+import json
 from collections.abc import Callable
 
 import pandas as pd
@@ -125,3 +126,27 @@ def test_a_run_without_the_evaluation_is_named(build_run: Callable[..., Run]) ->
     (runs[1].directory.evaluation("test") / "metrics.json").unlink()
     with pytest.raises(FacesimError, match=r"two.* has no evaluation 'test'"):
         compare_runs(runs)
+
+
+def test_a_metric_that_one_run_lacks_is_not_compared(build_run: Callable[..., Run]) -> None:
+    runs = [build_run("one"), build_run("two"), build_run("three")]
+    file = runs[2].directory.evaluation("test") / "metrics.json"
+    content = json.loads(file.read_text())
+    del content["metrics"]["roc_auc"]
+    write_text(file, json.dumps(content))
+    found = compare_runs(runs)
+    assert "accuracy" in found.metrics
+    assert "roc_auc" not in found.metrics
+    assert all(set(run.differences) == set(found.metrics) for run in found.runs[1:])
+
+
+def test_runs_without_scores_of_single_pairs_are_compared_as_if_independent(
+    build_run: Callable[..., Run],
+) -> None:
+    runs = [build_run("weak", 0.5), build_run("strong", 3.0)]
+    (runs[0].directory.evaluation("test") / "scores.csv").unlink()
+    _, strong = compare_runs(runs).runs
+    assert strong.why_unpaired is not None
+    assert strong.why_unpaired.startswith("the scores of single pairs of weak / ")
+    assert strong.why_unpaired.endswith(" were not kept")
+    assert strong.differences["accuracy"].interval == "independent_95"

@@ -104,3 +104,24 @@ def test_a_run_directory_that_cannot_be_made_leaves_nothing(
     with pytest.raises(FacesimError, match=r"cannot make a run directory: No space .*; free some"):
         RunDirectory.create(tmp_path, tiny)
     assert list((tmp_path / tiny.name).iterdir()) == []
+
+
+def test_a_folder_of_the_experiment_s_name_makes_no_run_directory(tmp_path: Path) -> None:
+    (tmp_path / "experiment.yaml").mkdir()
+    with pytest.raises(FacesimError, match=r"not a run directory: it has no experiment\.yaml"):
+        RunDirectory(tmp_path)
+
+
+def test_the_present_format_and_those_before_are_read_and_kept(directory: RunDirectory) -> None:
+    (directory.path / "run.json").unlink()
+    assert RunDirectory(directory.path).format == 1
+    with directory.locked():
+        pass
+    assert RunDirectory(directory.path).format == FORMAT
+
+
+def test_where_things_are(directory: RunDirectory) -> None:
+    assert directory.pairs_file("val") == directory.path / "pairs" / "val.csv"
+    assert directory.evaluation("lfw") == directory.path / "eval" / "lfw"
+    assert directory.pairs_file("val").parent.is_dir()
+    assert directory.evaluation("lfw").parent.is_dir()

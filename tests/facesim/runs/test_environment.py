@@ -1,5 +1,6 @@
 """What a run notes about what it ran with."""
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -139,3 +140,15 @@ def test_the_threads_of_the_first_start_hold(threads: Callable[..., int]) -> Non
     threads(torchs=2)
     threads(asked=3)
     assert threads() == 2
+
+
+def test_the_commit_is_told_with_whether_tracked_files_were_changed(
+    tiny: Experiment, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    clean = describe_environment(tiny, torch.device("cpu"))["git_commit"]
+    assert re.fullmatch("[0-9a-f]{40}", clean)
+    (repository / "untracked").touch()
+    assert describe_environment(tiny, torch.device("cpu"))["git_commit"] == clean
+    (repository / "experiment.yaml").write_text("changed")
+    assert describe_environment(tiny, torch.device("cpu"))["git_commit"] == f"{clean}+changes"

@@ -90,3 +90,11 @@ def test_it_is_done_only_while_all_its_files_belong_together(
     with pytest.raises(OSError, match="disk is full"):
         write_files(plan(run, "test"), found)
     assert not plan(run, "test").is_done
+
+
+def test_the_folder_keeps_the_experiment_where_it_is_not_the_run_s_own(run: Run) -> None:
+    begin_files(plan(run, "again"))
+    again = run.directory.evaluation("again") / "experiment.yaml"
+    assert again.read_text() == plan(run, "again").experiment.as_yaml()
+    begin_files(plan(run, "test"))
+    assert not (run.directory.evaluation("test") / "experiment.yaml").exists()

@@ -1,17 +1,18 @@
 """metrics.jsonl is strict JSON, goes on where a checkpoint stood, and is read back."""
 
 import errno
+import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from facesim import Tracker
 from facesim.atomic import begin_manifest
 from facesim.errors import DataError, FacesimError
-from facesim.runs.log import RunLog, read_log
+from facesim.runs.log import Ending, RunLog, loss_of_entries, lost_bytes, read_log
 
 TRAIN = '{"kind": "train", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n'
 VAL = '{"kind": "val", "step": 1, "epoch": 1, "loss": 1.5, "warnings": ["the rank is 1"]}\n'
@@ -194,3 +195,31 @@ def test_brackets_without_end_are_named(path: Path) -> None:
     path.write_text(TRAIN + "[" * 100_000 + "\n")
     with pytest.raises(DataError, match=r"metrics.jsonl:2: not JSON"):
         read_log(path)
+
+
+def test_every_ending_is_a_status(path: Path) -> None:
+    for ending in get_args(Ending):
+        path.unlink(missing_ok=True)
+        RunLog(path).finish(ending)
+        log = read_log(path)
+        assert log is not None
+        assert log.status == ending
+
+
+def test_warnings_come_with_their_epoch(path: Path) -> None:
+    log = RunLog(path)
+    log.write("val", 10, {"epoch": 1, "warnings": ["one", "two"]})
+    log.write("val", 20, {"epoch": 2, "warnings": []})
+    log.write("val", 30, {"epoch": 3, "warnings": ["three"]})
+    found = read_log(path)
+    assert found is not None
+    assert found.warnings == ("Epoch 1: one", "Epoch 1: two", "Epoch 3: three")
+
+
+def test_a_loss_of_entries_is_counted_in_bytes() -> None:
+    assert loss_of_entries(7).startswith("metrics.jsonl is 7 bytes shorter than the last")
+    assert lost_bytes(Path("log"), b"12345", 7, "") == 2
+    assert lost_bytes(Path("log"), b"12345", 5, hashlib.sha256(b"12345").hexdigest()) == 0
+    assert lost_bytes(Path("log"), b"12345", 7, "other") == 2
+    with pytest.raises(DataError, match="log: is not what facesim wrote"):
+        lost_bytes(Path("log"), b"12345", 5, "other")

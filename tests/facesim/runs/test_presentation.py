@@ -6,10 +6,12 @@ import pytest
 
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
+from facesim.experiment.measured_metrics import measured_metrics
+from facesim.experiment.schema import Experiment
 from facesim.interfaces import ProtocolReport
 from facesim.interfaces.roc import Roc
 from facesim.page import Section
-from facesim.runs.presentation import DescribedMetric, Presentation, StoredMetric
+from facesim.runs.presentation import DescribedMetric, Presentation, StoredMetric, best_of_training
 from facesim.runs.run import Run
 
 
@@ -57,3 +59,21 @@ def test_a_section_keeps_its_name_where_a_page_can_link_to_it(
     monkeypatch.setattr(protocol, "report", lambda *_: report)
     kept = Presentation.of(files.evaluated, files.result).protocol_report()
     assert [section.name for section in kept.sections] == ["by-age", "section-2d", "a-b"]
+
+
+def test_the_best_of_training_need_not_be_measured_at_the_end(tiny: Experiment) -> None:
+    """The loss, a metric of the experiment, and a registered one that it does not ask for."""
+    measured = next(iter(measured_metrics(tiny)))
+    for name in ("loss", measured, "d_prime"):
+        train = tiny.train.model_copy(update={"best": name})
+        only = tiny.evaluate.metrics[:1]
+        evaluate = tiny.evaluate.model_copy(update={"metrics": only})
+        experiment = tiny.model_copy(update={"train": train, "evaluate": evaluate})
+        found = best_of_training(experiment, Presentation())
+        assert found is not None
+        assert found.name == name
+
+
+def test_the_best_of_training_may_be_unknown(tiny: Experiment) -> None:
+    train = tiny.train.model_copy(update={"best": "of a plugin that is not here"})
+    assert best_of_training(tiny.model_copy(update={"train": train}), Presentation()) is None

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,15 @@ def test_a_digit_of_an_unfinished_log_that_changed_is_noticed_by_whoever_reads_i
     log.write_bytes(whole.replace(b'"step": ', b'"step": 1', 1))
     with pytest.raises(FacesimError, match=r"metrics\.jsonl: is not what facesim wrote up to"):
         Run.open(run.path).read()
+
+
+def test_whatever_shows_its_progress_in_a_session_can_be_stopped(run: Run) -> None:
+    with (
+        pytest.raises(Stopped),
+        held(run) as session,
+        session.processes.reporter.task("work", 3) as advance,
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
+        advance()
+    assert run.log is not None
+    assert run.log.status == "interrupted"
