@@ -163,6 +163,7 @@ def settle_manifest(folder: Path) -> None:
         }
         if settled != manifest:
             _write_manifest(folder, settled)
+        remove_leftovers(folder, of=MANIFEST)  # who writes one holds the lock
 
 
 def require_unchanged(path: Path, remedy: str, *, or_a_sibling: bool = False) -> None:
@@ -241,14 +242,15 @@ ORPHANED_SECONDS = 3600.0
 """A temporary file that is older is no process's any more."""
 
 
-def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
+def remove_leftovers(folder: Path, older_than: float = 0.0, of: str = "") -> None:
     """Remove the temporary files of killed writers.
 
     Args:
         folder: looked at itself, without the folders in it.
         older_than: seconds since the last change; 0 where no other process writes there now.
+        of: the name of the file that was being written; any by default.
     """
-    for path in folder.glob(".*.tmp"):
+    for path in folder.glob(f".{of}*.tmp"):
         with suppress(OSError):  # somebody else removed it, or may
             if path.is_file() and time.time() - path.stat().st_mtime >= older_than:
                 path.unlink()

@@ -63,8 +63,8 @@ class EvaluationFile(StrEnum):
     METRICS = "metrics.json"
 
 
-_REPORT_SECONDS = 10.0
-"""What is written without the lock, the report, is written within a moment."""
+_UNLOCKED_SECONDS = 10.0
+"""What is written without the lock, as the report, is written within a moment."""
 
 _CREATE_SECONDS = 3600.0
 """A run directory that another process is making has its name long before."""
@@ -157,7 +157,9 @@ class RunDirectory:
         for folder in ("checkpoints", "pairs", "eval/*"):
             for found in self.path.glob(folder):
                 remove_leftovers(found)
-        remove_leftovers(self.path, older_than=_REPORT_SECONDS)
+        for file in RunFile:
+            age = _UNLOCKED_SECONDS if file in (RunFile.LINT, RunFile.REPORT) else 0.0
+            remove_leftovers(self.path, age, file)
 
     @contextmanager
     def keeping_traceback(self) -> Iterator[None]:

@@ -265,14 +265,15 @@ def test_a_directory_that_was_never_finished_being_made_is_not_seen_and_is_clear
 
 
 def test_temporary_files_of_a_killed_process_are_removed(run: Run) -> None:
-    old = [run.path / "checkpoints" / ".last.pt.a.tmp", run.path / ".report.html.b.tmp"]
-    young = run.path / ".report.html.c.tmp"
-    for path in (*old, young):
-        path.touch()
-    os.utime(old[1], (0, 0))
+    removed = ["checkpoints/.last.pt.a.tmp", ".environment.json.d.tmp", ".trunk.pt.tmp"]
+    removed += [".report.html.b.tmp", ".facesim-manifest.json.e.tmp"]
+    young = ".report.html.c.tmp"  # written without the lock, perhaps now
+    for name in (*removed, young):
+        (run.path / name).touch()
+    os.utime(run.path / ".report.html.b.tmp", (0, 0))
     with held(run):
         pass
-    assert [path for path in (*old, young) if path.exists()] == [young]
+    assert [name for name in (*removed, young) if (run.path / name).exists()] == [young]
 
 
 def test_a_log_that_lost_lines_is_said(short: Experiment, tmp_path: Path) -> None:
