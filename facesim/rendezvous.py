@@ -6,11 +6,16 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
+from torch.distributed import (  # type: ignore[attr-defined]
+    PrefixStore,
+    Store,
+    TCPStore,
+    rendezvous,
+)
 
 from facesim.errors import FacesimError
 
@@ -149,3 +154,39 @@ def remember_run(path: Path) -> None:
 
 def _may_restart() -> bool:
     return os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+
+
+def loopback_only() -> dict[str, str]:
+    """Environment variables by which the processes of this machine talk by its loopback interface.
+
+    Otherwise gloo binds to the address of the host's name, which need not lead anywhere.
+    """
+    names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
+
+
+@dataclass(frozen=True)
+class LocalGroup:
+    """A group whose processes this one starts, all on this machine, without ``torchrun``.
+
+    Attributes:
+        size: their number.
+        store: by which they meet; kept for as long as they run.
+    """
+
+    size: int
+    store: TCPStore = field(
+        default_factory=lambda: TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    )
+
+    def environment(self, rank: int) -> dict[str, str]:
+        """Environment variables of the process of this rank, which it joins the group by."""
+        return {
+            **loopback_only(),
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(self.size),
+            "MASTER_ADDR": "localhost",
+            "MASTER_PORT": str(self.store.port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there already
+        }

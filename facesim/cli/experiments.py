@@ -151,7 +151,9 @@ def optimize(
             min=1, max=10**6, help="Total number of trials, over all workers and machines."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes on this machine.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Trials at once on this machine.")
+    ] = 1,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -162,6 +164,12 @@ def optimize(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an existing study.")] = False,
     trust: Trust = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=256, help="Processes of each worker, which share the work of a trial."
+        ),
+    ] = 1,
 ) -> None:
     """Search the space that an experiment declares; retrain the winner, then test it.
 
@@ -176,7 +184,9 @@ def optimize(
     from facesim.tuning.optimize import optimize as search
 
     outlive_stdout()
-    request = Request(file, overrides or (), out, storage, trials, workers, resume, trust)
+    request = Request(
+        file, overrides or (), out, storage, trials, workers, resume, trust, processes
+    )
     console = Console()
     try:
         with study_view(console) as view:

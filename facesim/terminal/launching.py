@@ -18,7 +18,7 @@ from facesim.heartbeats import GroupFailedError
 from facesim.machine_errors import MachineError, machine_error
 from facesim.process_group import ProcessGroup, joined
 from facesim.processes import Processes
-from facesim.rendezvous import is_launched
+from facesim.rendezvous import is_launched, loopback_only
 from facesim.reporters import Reporter
 from facesim.terminal.failure import failure_of
 from facesim.training.stop import Stopped
@@ -51,9 +51,8 @@ def launch(count: int) -> int:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // count, 1)))
-    loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
-    if loopback:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
+    for name, value in loopback_only().items():
+        os.environ.setdefault(name, value)
     settings: dict[str, Any] = {
         "min_nodes": 1,
         "max_nodes": 1,

@@ -16,6 +16,20 @@ _SMALLEST = 2
 """Images of a shard: BatchNorm has no statistics of one."""
 
 
+def require_even_shares(shards: int, processes: int) -> None:
+    """Return if so many processes can share the shards of a batch.
+
+    Raises:
+        FacesimError: they cannot be dealt out evenly.
+    """
+    if shards % processes:
+        raise FacesimError(
+            f"train.shards is {shards}, which {processes} processes cannot share evenly; write a "
+            f"multiple of {processes}: --set train.shards={-(-shards // processes) * processes}. "
+            "It is part of the experiment: BatchNorm and dropout work by shard"
+        )
+
+
 @dataclass(frozen=True)
 class Shards:
     """How a batch is cut into shards, and which of them this process embeds.
@@ -37,13 +51,7 @@ class Shards:
         Raises:
             FacesimError: they cannot be dealt out to the processes evenly.
         """
-        if count % processes.size:
-            raise FacesimError(
-                f"train.shards is {count}, which {processes.size} processes cannot share evenly; "
-                f"write a multiple of {processes.size}: --set train.shards="
-                f"{-(-count // processes.size) * processes.size}. It is part of the experiment: "
-                "BatchNorm and dropout work by shard"
-            )
+        require_even_shares(count, processes.size)
         return cls(count, processes.rank, processes.size)
 
     @property

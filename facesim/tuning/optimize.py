@@ -20,6 +20,7 @@ from facesim.processes import Processes
 from facesim.report.formatting import count
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
+from facesim.training.shards import require_even_shares
 from facesim.training.stop import InterruptibleReporter, stop_on_signals
 from facesim.tuning.identity import Identity
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
@@ -58,6 +59,7 @@ class Request:
         workers: processes on this machine.
         resume: whether the study must exist already.
         trust: whether to import what the file of a run or a study names without consent.
+        processes: of each worker, which train each trial together.
     """
 
     file: Path
@@ -68,6 +70,7 @@ class Request:
     workers: int
     resume: bool
     trust: bool = False
+    processes: int = 1
 
 
 class View(Protocol):
@@ -107,12 +110,12 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
     plan.folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(plan.folder, older_than=_SECONDS_TO_WRITE)
     with storage_errors_named(plan.storage, plan.folder):
-        return plan.folder, _search(plan, request.workers, view, processes)
+        return plan.folder, _search(plan, request, view, processes)
 
 
-def _search(plan: Plan, workers: int, view: View, processes: Processes) -> Summary:
+def _search(plan: Plan, request: Request, view: View, processes: Processes) -> Summary:
     study = open_study(plan)
-    _say_what_is_odd(plan, study, workers, view)
+    _say_what_is_odd(plan, study, request, view)
     base = _checked_base(plan, view)
     if plan.identity is not None:  # now that the datasets have been read
         contents = {split.name: split.digests for split in base.splits}
@@ -124,7 +127,7 @@ def _search(plan: Plan, workers: int, view: View, processes: Processes) -> Summa
     queue = search_queue(plan)
     if not queue.is_done:
         _fill_trunk_cache(processes, base.train, base.val)
-    _run(queue, None, workers, "search", view)
+    _run(queue, None, request, "search", view)
     winner = winning_trial(plan, study)
     best = winning_experiment(plan, winner)
     write_text(plan.folder / BEST_FILE, best.as_yaml())
@@ -135,14 +138,14 @@ def _search(plan: Plan, workers: int, view: View, processes: Processes) -> Summa
         view.say(f"{count(failed, 'training')} of the winner or the base experiment failed before")
     if not again.is_done:
         _fill_trunk_cache(processes, base.test)
-    _run(again, winner.number, workers, "winner and base experiment", view)
+    _run(again, winner.number, request, "winner and base experiment", view)
     summary = summarise(plan, study, winner, again.study)
     write_json(plan.folder / SUMMARY_FILE, summary)
     write_study_page(plan, study, summary)
     return summary
 
 
-def _say_what_is_odd(plan: Plan, study: optuna.Study, workers: int, view: View) -> None:
+def _say_what_is_odd(plan: Plan, study: optuna.Study, request: Request, view: View) -> None:
     begun = any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
     if not begun and (plan.folder / TRIALS_FOLDER).exists():
         view.say(
@@ -154,10 +157,11 @@ def _say_what_is_odd(plan: Plan, study: optuna.Study, workers: int, view: View) 
         view.say(f"{code} has changed since the study began: earlier trials are of other code")
     threads = threads_per_trial(plan)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if workers > 1 and workers * threads > (available or 1):
+    processes = request.workers * request.processes
+    if processes > 1 and processes * threads > (available or 1):
         view.say(
-            f"{workers} workers of {count(threads, 'thread')} share {available} processors; a new "
-            "study is faster with a smaller `search.threads`"
+            f"{processes} processes of {count(threads, 'thread')} share {available} processors; a "
+            "new study is faster with a smaller `search.threads`"
         )
 
 
@@ -169,6 +173,7 @@ def _plan(request: Request) -> Plan:
     folder = request.out.absolute() / experiment.name
     plan = Plan.of(experiment, root, folder, request.storage)
     plan = replace(plan, identity=Identity.of(plan.space.base, plan.space.root))
+    require_even_shares(plan.space.base.train.shards, request.processes)
     # Every worker makes its own; what is wrong with their arguments is said here, once.
     make_sampler(plan.search.sampler, 0)
     make_pruner(plan.search.pruner, experiment.train.epochs)
@@ -195,12 +200,12 @@ def _fill_trunk_cache(processes: Processes, *splits: Split) -> None:
             split.inputs.warm(rows, processes, training=training)
 
 
-def _run(queue: TrialQueue, winner: int | None, workers: int, title: str, view: View) -> None:
+def _run(queue: TrialQueue, winner: int | None, request: Request, title: str, view: View) -> None:
     if not queue.is_done:
         plan = queue.plan
         text = plan.experiment.as_yaml()
-        task = Task(plan.folder, plan.storage, winner, text, plan.identity)
+        task = Task(plan.folder, plan.storage, winner, text, plan.identity, request.processes)
         with stop_on_signals() as stop:
-            run_workers(task, workers, stop, lambda: view.show(queue.progress(title)))
+            run_workers(task, request.workers, stop, lambda: view.show(queue.progress(title)))
         if not queue.is_done:
             raise FacesimError(f"{title}: all workers were stopped; the same command goes on")

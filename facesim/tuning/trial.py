@@ -13,6 +13,7 @@ from facesim.experiment.loading import with_pairs_of_seed
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.machine_errors import machine_error
+from facesim.processes import Processes
 from facesim.runs.directory import RunFile
 from facesim.runs.run import Run
 from facesim.seeds import derive_seed
@@ -26,8 +27,9 @@ from facesim.tuning.study import Plan, began_before_evaluate_seed, open_study
 from facesim.tuning.trial_queue import TrialQueue
 
 
-def search_queue(plan: Plan) -> TrialQueue:
+def search_queue(plan: Plan, processes: Processes | None = None) -> TrialQueue:
     """The search itself: as many trials as asked for, each a point of the space."""
+    group = processes or Processes()
     study = open_study(plan)
     study.pruner = make_pruner(plan.search.pruner, plan.experiment.train.epochs)
 
@@ -44,9 +46,10 @@ def search_queue(plan: Plan) -> TrialQueue:
         plan,
         study,
         plan.search.trials,
-        train=lambda trial, stop: SearchTrial(plan, trial, stop).train(),
+        train=lambda trial, stop: SearchTrial(plan, trial, stop, group).train(),
         objectives=plan.objectives,
         before_asking=seeded,
+        processes=group,
     )
 
 
@@ -57,12 +60,20 @@ class SearchTrial:
         plan: what the study searches.
         trial: Optuna's, just begun.
         stop: asked before the first epoch and after each; within, the run's own catches signals.
+        processes: train it together.
     """
 
-    def __init__(self, plan: Plan, trial: optuna.Trial, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        trial: optuna.Trial,
+        stop: StopRequest,
+        processes: Processes | None = None,
+    ) -> None:
         self.plan = plan
         self.trial = trial
         self.stop = stop
+        self.processes = processes or Processes()
         self.experiment = plan.space.suggest(trial)
         trial.set_user_attr(DRAWN, True)
         first, *others = plan.objectives
@@ -79,9 +90,8 @@ class SearchTrial:
             Stopped: a signal came.
             FacesimError: the loss is not finite, or an objective does not exist.
         """
-        run = begin_or_continue(
-            self.plan, self.trial, self.experiment, self.plan.trial_folder(self.trial.number)
-        )
+        folder = self.plan.trial_folder(self.trial.number)
+        run = begin_or_continue(self.plan, self.trial, self.experiment, folder, self.processes)
         for epoch in epochs_before(run):
             self._report(int(epoch["epoch"]), epoch)
         self.stop.check()
@@ -117,7 +127,13 @@ class SearchTrial:
         return found
 
 
-def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, folder: Path) -> Run:
+def begin_or_continue(
+    plan: Plan,
+    trial: optuna.Trial,
+    experiment: Experiment,
+    folder: Path,
+    processes: Processes | None = None,
+) -> Run:
     """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``.
 
     In a study of before ``evaluate.seed`` existed its pairs follow ``seed``, as those of the
@@ -130,16 +146,18 @@ def begin_or_continue(plan: Plan, trial: optuna.Trial, experiment: Experiment, f
         for directory in folder.with_name(f"{lost:04d}").glob("*/*"):
             if not (directory / RunFile.ENVIRONMENT).exists():  # no session ever began
                 shutil.rmtree(directory, ignore_errors=True)
-    left = _left_behind(plan, trial, experiment)
+    left = _left_behind(plan, trial, experiment, processes)
     if left is not None:
         return left
-    run = Run.begin(experiment, folder)
+    run = Run.begin(experiment, folder, processes)
     share_trunk(run.path / RunFile.TRUNK, plan.trunks, run.components.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run
 
 
-def _left_behind(plan: Plan, trial: optuna.Trial, experiment: Experiment) -> Run | None:
+def _left_behind(
+    plan: Plan, trial: optuna.Trial, experiment: Experiment, processes: Processes | None
+) -> Run | None:
     """The run that a lost trial left, if it is here, undamaged, and no process holds it.
 
     Another machine that shares the study's folder may have begun it, with the data elsewhere.
@@ -148,7 +166,7 @@ def _left_behind(plan: Plan, trial: optuna.Trial, experiment: Experiment) -> Run
     if path is None:
         return None
     try:
-        run = Run.open(Path(path))
+        run = Run.open(Path(path), processes)
         with run.directory.locked():
             run.take_experiment(experiment, plan.keys_of_paths)
             # All that training goes on from is read once, and found whole.

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from facesim.errors import DataError, FacesimError
+from facesim.heartbeats import GroupFailedError
 from facesim.machine_errors import MachineError, chain, is_out_of_memory, machine_error
 from facesim.training.stop import Stopped, StopRequest, TrainingCancelled
 from facesim.tuning.liveness import ProcessIdentity, Reaper, heartbeat
@@ -44,6 +45,9 @@ def work(queue: TrialQueue, stop: StopRequest) -> None:
         queue: which trials.
         stop: asked between two trials; within one, the run's own catches the signal.
 
+    A group of several processes also ends with a trial that failed, since its other processes may
+    wait for a step that never comes: another group goes on.
+
     Raises:
         Stopped: a signal came; the running trial is given back with its checkpoint.
     """
@@ -52,7 +56,8 @@ def work(queue: TrialQueue, stop: StopRequest) -> None:
         stop.check()
         trial = _claim(queue, reaper)
         if trial is not None:
-            _train(queue, trial, stop)
+            if not _train(queue, trial, stop) and queue.processes.size > 1:
+                return
         elif queue.is_done:
             return
         else:
@@ -106,8 +111,8 @@ def _is_given_up(queue: TrialQueue, trial: optuna.Trial) -> bool:
     return True
 
 
-def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
-    """Train a trial, and tell the study how it ended."""
+def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> bool:
+    """Train a trial, and tell the study how it ended; returns whether it failed at no step."""
     try:
         with heartbeat(trial):
             values = queue.train(trial, stop)
@@ -117,10 +122,16 @@ def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
     except TrainingCancelled:
         queue.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     except UpdateFinishedTrialError:
-        return  # another machine took this process for dead, and the trial is repeated
+        pass  # another machine took this process for dead, and the trial is repeated
     except Stopped:
         _fail(queue, trial, LOST, STOPPED)
         raise
+    except GroupFailedError as error:
+        if error.failure.is_reported:
+            _fail(queue, trial, LOST, STOPPED)
+            raise
+        _fail(queue, trial, LOST, HELD_UP)  # as where a process that works alone is killed
+        return False
     except Exception as error:
         of_machine = machine_error(error) is not None
         if of_machine or any(isinstance(each, DataError) for each in chain(error)):
@@ -135,6 +146,8 @@ def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> None:
         _fail(queue, trial, REASON, f"{type(error).__name__}: {error}"[:2000])
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        return False
+    return True
 
 
 def _fail(queue: TrialQueue, trial: optuna.Trial, attribute: str, why: str) -> None:

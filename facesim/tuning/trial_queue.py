@@ -1,13 +1,14 @@
 """The trials that are to be trained, and how far they are, over all workers and machines."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from facesim.processes import Processes
 from facesim.training.stop import StopRequest
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.objectives import Objective
@@ -32,6 +33,7 @@ class TrialQueue:
         train: trains one; returns its values, or raises what ended it.
         objectives: what the trials' values are; empty where they are not compared one by one.
         before_asking: called just before a trial is asked for.
+        processes: train each trial together.
     """
 
     plan: Plan
@@ -40,6 +42,7 @@ class TrialQueue:
     train: Callable[[optuna.Trial, StopRequest], Sequence[float]]
     objectives: tuple[Objective, ...] = ()
     before_asking: Callable[[], None] = lambda: None
+    processes: Processes = field(default_factory=Processes)
 
     @property
     def trials(self) -> list[FrozenTrial]:

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.processes import Processes
 from facesim.runs.run import Run
 from facesim.training.stop import StopRequest
 from facesim.tuning.objectives import VAL
@@ -66,12 +67,12 @@ def winners_scored(plan: Plan) -> int:
     return sum(name.startswith(f"{plan.name}/winner-") for name in names)
 
 
-def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
+def winner_queue(plan: Plan, winner: FrozenTrial, processes: Processes | None = None) -> TrialQueue:
     """Winner and base experiment, each trained with every fresh seed and then scored on test.
 
     Where the base experiment itself has won, it is trained once for each seed.
     """
-    storage = open_storage(plan.storage, plan.folder)
+    group, storage = processes or Processes(), open_storage(plan.storage, plan.folder)
     folder_name = f"winner-{winner.number}"
     systems = [BOTH] if winner.user_attrs.get(IS_BASE) else [WINNER, BASE]
     with plan.locked():
@@ -97,10 +98,11 @@ def winner_queue(plan: Plan, winner: FrozenTrial) -> TrialQueue:
         seed = trial.suggest_categorical(SEED, fresh_seeds(plan))
         experiment = experiments[system].model_copy(update={"seed": int(seed)})
         folder = plan.folder / folder_name / f"{trial.number:04d}"
-        run = begin_or_continue(plan, trial, experiment, folder)
+        run = begin_or_continue(plan, trial, experiment, folder, group)
         return [_train_and_measure(plan.compared_by.name, trial, run, stop)]
 
-    return TrialQueue(plan, study, len(systems) * plan.search.winner_seeds, train)
+    total = len(systems) * plan.search.winner_seeds
+    return TrialQueue(plan, study, total, train, processes=group)
 
 
 def retry_failed(queue: TrialQueue) -> int:

@@ -1,7 +1,8 @@
 """Worker processes on this machine: killed ones are replaced, and all are stopped together.
 
 With one worker, too, trials are trained in a process of their own: a trial that takes the process
-down with it (out of memory, a crash in native code) costs an attempt, not the study.
+down with it (out of memory, a crash in native code) costs an attempt, not the study. A worker may
+be a group of processes, which train each trial together.
 """
 
 import multiprocessing
@@ -10,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -23,11 +24,17 @@ import torch
 
 from facesim.console import guard_terminal, printable
 from facesim.errors import FacesimError
+from facesim.heartbeats import GroupFailedError
 from facesim.machine_errors import (
     in_one_line,
     machine_error,
 )
 from facesim.plugin_failures import describe_failure, kept_traceback
+from facesim.process_group import ProcessGroup, joined
+from facesim.processes import Processes
+from facesim.rendezvous import LocalGroup
+from facesim.reporters import SilentReporter
+from facesim.runs.follower import follow
 from facesim.training.stop import Stopped, StopRequest, stop_on_signals
 from facesim.tuning.identity import Identity
 from facesim.tuning.storage import (
@@ -45,6 +52,9 @@ _SECONDS_TO_STOP = 60.0
 _FAILED = 1
 _BEGUN = "begun"
 _SEE_OUTPUT = "a worker failed; see its output. The study can be resumed"
+_TO_BE_REPLACED = 75
+"""EX_TEMPFAIL of sysexits.h: a group of processes ends with a trial that failed."""
+
 _STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -58,6 +68,7 @@ class Task:
         winner: number of the winning trial that is to be retrained; None for the search itself.
         text: of the study's file as this command wrote it, for :meth:`Plan.read`.
         identity: as of :class:`Plan`.
+        processes: of each worker.
     """
 
     folder: Path
@@ -65,14 +76,19 @@ class Task:
     winner: int | None = None
     text: str | None = None
     identity: Identity | None = None
+    processes: int = 1
 
-    def queue(self) -> TrialQueue:
-        """The trials to train."""
-        plan = Plan.read(self.folder, self.storage, self.text)
-        plan = replace(plan, identity=self.identity)
+    @property
+    def plan(self) -> Plan:
+        """What the study is about."""
+        return replace(Plan.read(self.folder, self.storage, self.text), identity=self.identity)
+
+    def queue(self, processes: Processes | None = None) -> TrialQueue:
+        """The trials to train, by these processes together."""
+        plan = self.plan
         if self.winner is None:
-            return search_queue(plan)
-        return winner_queue(plan, open_study(plan).trials[self.winner])
+            return search_queue(plan, processes)
+        return winner_queue(plan, open_study(plan).trials[self.winner], processes)
 
 
 def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], None]) -> None:
@@ -91,24 +107,17 @@ def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], No
         FacesimError: a process failed by itself.
     """
     context = _context()
-
-    def begin() -> "_Worker":
-        receiver, sender = context.Pipe(duplex=False)
-        process: BaseProcess = context.Process(target=_live, args=(task, sender))  # type: ignore[attr-defined]
-        process.start()
-        sender.close()
-        return _Worker(process, receiver)
-
-    workers, stillborn = [begin() for _ in range(count)], 0
+    workers, stillborn = [_Worker.start(context, task) for _ in range(count)], 0
     try:
         while workers:
             stop.check()
             look()
-            workers[0].process.join(_SECONDS_BETWEEN_LOOKS)
-            ended = [worker for worker in workers if worker.process.exitcode is not None]
+            workers[0].main.join(_SECONDS_BETWEEN_LOOKS)
+            ended = [worker for worker in workers if worker.main.exitcode is not None]
             workers = [worker for worker in workers if worker not in ended]
             for worker in ended:
-                words, code = worker.words_said, worker.process.exitcode
+                worker.join()
+                words, code = worker.words_said, worker.main.exitcode
                 if code == _FAILED:
                     said = words and words[-1] != _BEGUN
                     raise FacesimError(words[-1] if said else _SEE_OUTPUT)
@@ -120,12 +129,13 @@ def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], No
                         f"{stillborn} workers in a row ended with {code} before they could begin a "
                         "trial; is there enough memory, or does a plugin end the process?"
                     )
-                workers.append(begin())
+                workers.append(_Worker.start(context, task))
     finally:
         for worker in workers:
-            worker.process.terminate()
+            worker.main.terminate()
         for worker in workers:
-            worker.process.join()
+            worker.main.join()
+            worker.join()
             worker.words.close()
         with suppress(Exception):  # what ended the work is told, not that it cannot be shown
             look()
@@ -133,10 +143,42 @@ def run_workers(task: Task, count: int, stop: StopRequest, look: Callable[[], No
 
 @dataclass(frozen=True)
 class _Worker:
-    """A worker process and what it says of itself."""
+    """A worker.
 
-    process: BaseProcess
+    Attributes:
+        main: its process, or the main one of its group.
+        others: of its group.
+        words: what it says of itself.
+        group: by which they meet.
+    """
+
+    main: BaseProcess
+    others: tuple[BaseProcess, ...]
     words: Connection
+    group: LocalGroup | None
+
+    @classmethod
+    def start(cls, context: BaseContext, task: Task) -> "_Worker":
+        """Start the processes of a worker."""
+        receiver, sender = context.Pipe(duplex=False)
+        group = LocalGroup(task.processes) if task.processes > 1 else None
+        processes: list[BaseProcess] = []
+        for rank in range(task.processes):
+            joining = {} if group is None else group.environment(rank)
+            process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+                target=_live, args=(task, None if rank else sender, joining)
+            )
+            process.start()
+            processes.append(process)
+        sender.close()
+        return cls(processes[0], tuple(processes[1:]), receiver, group)
+
+    def join(self) -> None:
+        """Wait until the other processes have followed the main one; kill one that does not."""
+        for process in self.others:
+            process.join(_SECONDS_TO_STOP)
+            process.kill()
+            process.join()
 
     @property
     def words_said(self) -> list[str]:
@@ -160,36 +202,83 @@ def _context() -> BaseContext:
     return context
 
 
-def _live(task: Task, words: Connection) -> None:
-    """A worker's life, from its arguments to its exit code."""
+def _live(task: Task, words: Connection | None, joining: Mapping[str, str]) -> None:
+    """The life of a worker's process, from its arguments to its exit code.
+
+    Args:
+        task: what is to be done.
+        words: of the main process, to tell the command what becomes of it.
+        joining: environment variables by which a group meets; empty for a process by itself.
+    """
     os.setpgrp()  # Ctrl-C reaches the parent alone, which asks each worker once to stop
     Thread(target=_stop_with_parent, daemon=True).start()
     guard_terminal()
+    os.environ.update(joining)
     try:
         with stop_on_signals() as stop, storage_errors_named(task.storage, task.folder):
             silence_optuna()
-            queue = task.queue()
-            _tell(words, _BEGUN)
-            torch.set_num_threads(threads_per_trial(queue.plan))
-            work(queue, stop)
+            if joining:
+                with joined(SilentReporter()) as group:
+                    _work_together(task, group, stop, words)
+            else:
+                queue = task.queue()
+                _tell(words, _BEGUN)
+                torch.set_num_threads(threads_per_trial(queue.plan))
+                work(queue, stop)
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
     except Exception as error:  # noqa: BLE001  the process ends here
-        told, where = describe_failure(error), kept_traceback(error)
-        if isinstance(error, FacesimError):
-            _tell(words, str(error))
-        elif machine_error(error) is not None:
-            _tell(words, f"{in_one_line(error)}; the same command goes on with the search")
-        elif told and where:
-            _tell(words, f"{told}; {where}")
+        reason = _reason(error)
+        if reason is not None:
+            _tell(words, reason)
         else:
             print(printable(traceback.format_exc()), file=sys.stderr, flush=True)
         sys.exit(_FAILED)
 
 
-def _tell(words: Connection, text: str) -> None:
-    with suppress(BrokenPipeError):  # the parent was killed, and there is nobody to tell
-        words.send(text)
+def _work_together(
+    task: Task, group: ProcessGroup, stop: StopRequest, words: Connection | None
+) -> None:
+    """Train trials as the main process of a group, or follow it."""
+    try:
+        if not group.is_main:
+            follow(task.plan.space.base, group, takes_others=True)
+            return
+        queue = task.queue(group)
+        _tell(words, _BEGUN)
+        torch.set_num_threads(threads_per_trial(queue.plan))
+        work(queue, stop)
+        if not queue.is_done:
+            group.heartbeats.report("a trial failed")
+            sys.exit(_TO_BE_REPLACED)
+    except GroupFailedError:
+        raise
+    except Stopped as stopped:
+        if stopped.at_once:
+            group.heartbeats.report("was stopped at once")
+        else:
+            group.request("end")
+        raise
+    except Exception as error:
+        group.heartbeats.report(_reason(error) or repr(error))
+        raise
+    group.request("end")
+
+
+def _reason(error: Exception) -> str | None:
+    """Why a worker ended, for a person; None for a bug."""
+    told, where = describe_failure(error), kept_traceback(error)
+    if isinstance(error, FacesimError):
+        return str(error)
+    if machine_error(error) is not None:
+        return f"{in_one_line(error)}; the same command goes on with the search"
+    return f"{told}; {where}" if told and where else None
+
+
+def _tell(words: Connection | None, text: str) -> None:
+    if words is not None:
+        with suppress(BrokenPipeError):  # the parent was killed, and there is nobody to tell
+            words.send(text)
 
 
 def _stop_with_parent() -> None:

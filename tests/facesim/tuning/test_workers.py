@@ -2,12 +2,15 @@
 
 import json
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from facesim.errors import FacesimError
 from facesim.runs.run import Run
@@ -15,9 +18,7 @@ from facesim.training.checkpoint import read_checkpoint
 from facesim.training.stop import StopRequest
 from facesim.tuning import workers
 from facesim.tuning.liveness import ProcessIdentity
-from facesim.tuning.storage import (
-    RUN,
-)
+from facesim.tuning.storage import EPOCHS, HELD_UP, LOST, PROCESS, REASON, REPEATS, RUN
 from facesim.tuning.study import Plan
 from facesim.tuning.workers import Task, run_workers
 
@@ -56,7 +57,7 @@ def test_a_worker_whose_parent_was_killed_tells_nobody(
     receiver, sender = multiprocessing.Pipe(duplex=False)
     receiver.close()
     process = multiprocessing.get_context("fork").Process(
-        target=workers._live, args=(Task(tmp_path, None), sender)
+        target=workers._live, args=(Task(tmp_path, None), sender, {})
     )
     process.start()
     process.join()
@@ -73,7 +74,7 @@ def test_a_worker_whose_parent_was_killed_ends_whatever_it_waits_for(
 
     def command() -> None:
         _, words = fork.Pipe(duplex=False)
-        worker = fork.Process(target=workers._live, args=(Task(plan.folder, None), words))
+        worker = fork.Process(target=workers._live, args=(Task(plan.folder, None), words, {}))
         worker.start()
         saying.send(worker.pid)
         worker.join()
@@ -102,7 +103,58 @@ def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
         run_workers(Task(plan.folder, None), 1, StopRequest(), lambda: None)
 
 
-def test_one_worker_and_two_make_the_same_bits(
+def test_a_group_that_loses_a_process_is_replaced_and_its_trial_repeated(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
+) -> None:
+    plan = planned(write_search(changed=("epochs: 3", "epochs: 6, shards: 2")))
+    task = Task(plan.folder, None, processes=2)
+    queue = task.queue()
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        """The other process of the group, not the one that signs the trial."""
+        for trial in queue.study.trials:
+            process = ProcessIdentity.read(trial.user_attrs.get(PROCESS))
+            if not killed and process is not None and trial.user_attrs.get(EPOCHS, 0) > 1:
+                (other,) = (
+                    each.pid
+                    for each in multiprocessing.active_children()
+                    if each.pid != process.pid and each.pid is not None
+                )
+                os.kill(other, signal.SIGKILL)
+                killed.append(trial.number)
+
+    run_workers(task, 1, StopRequest(), kill_one)
+    trials = queue.study.trials
+    assert trials[killed[0]].user_attrs[LOST] == HELD_UP
+    (again,) = [trial for trial in trials if trial.user_attrs.get(REPEATS) == killed[0]]
+    assert again.user_attrs[RUN] == trials[killed[0]].user_attrs[RUN]
+    states = {trial.state for trial in queue.trials}
+    assert states <= {TrialState.COMPLETE, TrialState.PRUNED}
+    assert not multiprocessing.active_children()
+
+
+def test_a_point_that_fails_in_a_group_fails_its_trial_alone(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
+) -> None:
+    search = (
+        "  trials: 4\n  sampler: random\n  pruner: none\n"
+        "  space: {train.shards: {choice: [2, 3]}, optimizer.lr: {float: [1e-3, 1e-2]}}\n"
+    )
+    plan = planned(write_search(search, changed=("epochs: 3", "epochs: 1, shards: 2")))
+    task = Task(plan.folder, None, processes=2)
+    run_workers(task, 1, StopRequest(), lambda: None)
+    trials = task.queue().trials
+    assert len(trials) == 4
+    for trial in trials:
+        cannot = "train.shards is 3, which 2 processes cannot share evenly"
+        failed = trial.params["train.shards"] == 3
+        assert (trial.state == TrialState.FAIL) == failed
+        assert (cannot in trial.user_attrs.get(REASON, "")) == failed
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
+
+
+def test_any_number_of_workers_and_of_their_processes_makes_the_same_bits(
     write_search: Callable[..., Path], planned: Callable[[Path], Plan], tmp_path: Path
 ) -> None:
     """Matrices so large that torch computes them with both threads."""
@@ -111,13 +163,14 @@ def test_one_worker_and_two_make_the_same_bits(
         "  space: {optimizer.lr: {float: [1e-3, 1e-2]}, head.fc_dim: {int: [64, 512]}}\n"
     )
     file = write_search(search, changed=("fc_dim: 8", "fc_dim: 256"))
-    file.write_text(file.read_text().replace("epochs: 3", "epochs: 1"))
+    file.write_text(file.read_text().replace("epochs: 3", "epochs: 1, shards: 2"))
     found = []
-    for count in (1, 2):
-        plan = replace(planned(file), folder=tmp_path / f"study-{count}")
+    for count, processes in ((1, 1), (2, 1), (1, 2)):
+        plan = replace(planned(file), folder=tmp_path / f"study-{count}-{processes}")
         plan.write()
-        trials = Task(plan.folder, None).queue().study
-        run_workers(Task(plan.folder, None), count, StopRequest(), lambda: None)
+        task = Task(plan.folder, None, processes=processes)
+        trials = task.queue().study
+        run_workers(task, count, StopRequest(), lambda: None)
         runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in trials.trials]
         starts = [json.loads((run.path / "environment.json").read_text()) for run in runs]
         assert {start["threads"] for each in starts for start in each} == {2}
@@ -130,3 +183,4 @@ def test_one_worker_and_two_make_the_same_bits(
         )
     assert len(found[0][0]) == 3
     assert found[0] == found[1]
+    assert found[0] == found[2]
