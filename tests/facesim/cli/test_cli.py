@@ -329,6 +329,14 @@ def test_pruning_the_cache_needs_a_limit(
     assert facesim("cache", "prune", "--max-gb", "0")[:2] == (0, "removed 0 stores, 0.0 MB\n")
 
 
+@pytest.mark.parametrize("group", [[], ["data"], ["cache"], ["new"]])
+def test_a_group_without_a_command_lists_its_commands(facesim: Command, group: list[str]) -> None:
+    code, output, error = facesim(*group)
+    assert code == 2
+    assert "Commands" in output + error
+    assert "Missing command" not in output + error
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_need_no_torch(argument: str) -> None:
     program = (

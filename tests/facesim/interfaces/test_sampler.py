@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -119,3 +120,9 @@ def test_a_sampler_that_lacks_a_method_cannot_be_made() -> None:
 def test_what_has_not_the_methods_is_refused(wrong: Any) -> None:
     with pytest.raises(PluginError, match="sampler 'mine' must return a Sampler; it returned"):
         built(wrong)
+
+
+def test_a_batch_that_several_read_cannot_be_changed_by_one() -> None:
+    batch = PairBatch.of_pairs(np.array([[0, 1]]), np.array([5, 5]))
+    with pytest.raises(FrozenInstanceError):
+        batch.same = ~batch.same  # type: ignore[misc]

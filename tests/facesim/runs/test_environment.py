@@ -19,19 +19,22 @@ from facesim.runs.environment import (
     record_environment,
     set_threads,
 )
+from facesim.runs.run import Run
 
 
 def test_the_packages_that_a_plugin_names_are_there_with_their_versions(tiny: Experiment) -> None:
     with losses.isolated():
 
-        @losses("with_packages", packages=("hypothesis", "no-such-package"))
+        @losses("with_packages", packages=("pytest", "hypothesis", "no-such-package", "ruff"))
         def with_packages(embedding_dim: int, num_identities: int) -> Any: ...
 
         named = tiny.model_copy(update={"loss": losses.spec("with_packages")})
         described = describe_environment(named, torch.device("cpu"))
 
     without = describe_environment(tiny, torch.device("cpu"))
-    assert described["packages"] == {**without["packages"], "hypothesis": version("hypothesis")}
+    own = {name: version(name) for name in ("hypothesis", "pytest", "ruff")}
+    assert described["packages"] == {**without["packages"], **own}
+    assert [*described["packages"]] == [*without["packages"], *own]  # the same in every process
     assert "test_environment.py" in described["plugins"]["loss with_packages"]
 
 
@@ -152,3 +155,15 @@ def test_the_commit_is_told_with_whether_tracked_files_were_changed(
     assert describe_environment(tiny, torch.device("cpu"))["git_commit"] == clean
     (repository / "experiment.yaml").write_text("changed")
     assert describe_environment(tiny, torch.device("cpu"))["git_commit"] == f"{clean}+changes"
+
+
+def test_a_resume_with_other_threads_takes_them_from_the_users_experiment(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    run = Run.begin(tiny, tmp_path)
+    train = tiny.train.model_copy(update={"threads": 2})
+    asked = tiny.model_copy(update={"train": train})
+    run.take_experiment(asked)
+    assert run.experiment.train.threads == 2
+    with pytest.raises(FacesimError, match=r"seed: 0 -> 1"):
+        run.take_experiment(asked.model_copy(update={"seed": 1}))

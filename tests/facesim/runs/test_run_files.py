@@ -1,6 +1,7 @@
 """A run and one of its evaluations, read."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,14 @@ def test_damaged_starts_are_named(run: Run) -> None:
 def test_an_evaluation_is_no_path(run: Run, name: str) -> None:
     with pytest.raises(FacesimError, match="has no evaluation"):
         run.read(name)
+
+
+def test_the_metrics_are_those_that_were_measured_that_of_the_headline_included(
+    run: Run, build_run: Callable[..., Run]
+) -> None:
+    """Before there is a result, those that the experiment asks for."""
+    asked = list(run.read().metrics)
+    assert "fnmr_at_fmr_1e-3" not in asked
+    built = build_run().read()
+    assert built.result is not None
+    assert set(built.metrics) == {*built.result.metrics}

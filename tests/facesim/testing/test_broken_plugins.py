@@ -316,6 +316,18 @@ def sampler_that_mines_an_image_with_itself() -> Spec[Any]:
     return samplers.spec("broken")
 
 
+def sampler_of_nothing_where_each_identity_has_one_image() -> Spec[Any]:
+    @samplers("broken")
+    class Broken(Pairs):
+        """An epoch without a pair instead of an error."""
+
+        def rows(self, epoch: int) -> Int64Array:
+            is_possible = len(np.unique(self.identities)) < len(self.identities)
+            return super().rows(epoch) if is_possible else np.empty((0, 2), np.int64)
+
+    return samplers.spec("broken")
+
+
 def sampler_of_all_pairs() -> Spec[Any]:
     @samplers("broken")
     class Broken(Pairs):
@@ -711,6 +723,7 @@ BROKEN = [
     (sampler_with_exchanged_labels, "labels_are_true"),
     (sampler_that_keeps_what_it_mined_to_itself, "mined_batches_survive_a_checkpoint"),
     (sampler_that_mines_an_image_with_itself, "mined_batches_are_valid"),
+    (sampler_of_nothing_where_each_identity_has_one_image, "impossible_table_is_refused"),
     (sampler_of_all_pairs, "million_images_are_sampled_in_seconds"),
     (backbone_whose_statistics_move, "trunk_does_not_move"),
     (backbone_that_is_random_in_use, "features_do_not_depend_on_the_batch"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.runs.run import Run
 from facesim.training.checkpoint import read_checkpoint
@@ -152,6 +153,23 @@ def test_a_point_that_fails_in_a_group_fails_its_trial_alone(
         assert (trial.state == TrialState.FAIL) == failed
         assert (cannot in trial.user_attrs.get(REASON, "")) == failed
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_was_asked_to_stop_is_not_replaced(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan], number: int
+) -> None:
+    plan = planned(write_search())
+    begun = plan.folder / "begun"
+    told = f"open({str(begun)!r}, 'a').write('one ')"
+    text = f"import os\n{told}\nos.kill(os.getpid(), {int(number)})\n"
+    (plan.folder / "ends.py").write_text(text)
+    study_file = plan.folder / "study.yaml"
+    own = study_file.read_text().replace("plugins: []", "plugins: [./ends.py]")
+    study_file.write_text(own)
+    record_consent(own.encode(), [str(plan.folder / "ends.py")])
+    run_workers(Task(plan.folder, None), 2, StopRequest(), lambda: None)
+    assert begun.read_text() == "one one "
 
 
 def test_any_number_of_workers_and_of_their_processes_makes_the_same_bits(
