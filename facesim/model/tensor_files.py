@@ -57,6 +57,17 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
         raise FacesimError(f"{path}: cannot be written: {in_words(error)}") from None
 
 
+def on_cpu(value: Any) -> Any:
+    """A copy of nested plain data in which all tensors are on the CPU, for another process."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, dict):
+        return {key: on_cpu(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(on_cpu, value))
+    return value
+
+
 def _without_identity(value: Any, storages: set[int]) -> Any:
     """A copy in which equal strings are one object, and nothing else is an object of two places.
 

@@ -13,6 +13,7 @@ from facesim.model.devices import describe_device
 from facesim.processes import Processes
 from facesim.runs.follower import share_start
 from facesim.training.build import RunComponents, Tables, prepare
+from facesim.training.checkpoint import Progress
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.step import NonFiniteLossError
@@ -63,7 +64,7 @@ def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckRe
     )
     lint = lint_protocol(experiment, splits, pairs, processes, copies)
     lint.require_no_errors()
-    share_start(processes, components, tables)
+    share_start(processes, components, tables, Progress())
     loss = _first_loss(components, processes)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
     notes += map(str, lint.findings)

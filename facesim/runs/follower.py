@@ -1,10 +1,8 @@
 """What the processes of a run other than the main one do: their share of what it requests."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -23,12 +21,12 @@ from facesim.model.build import build_network
 from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
-from facesim.model.tensor_files import save_tensors
+from facesim.model.tensor_files import on_cpu
 from facesim.processes import Processes
 from facesim.registry.signature import validate_strictly
 from facesim.runs.systems import TRAINED, system_parts
 from facesim.training.build import RunComponents, Tables, prepare
-from facesim.training.checkpoint import Progress, read_checkpoint, restore_checkpoint
+from facesim.training.checkpoint import Progress, checkpoint_content, restore_content
 from facesim.training.determinism import deterministic
 from facesim.training.make_inputs import make_inputs
 from facesim.training.shards import SharedBatch
@@ -86,25 +84,24 @@ def share_experiment(processes: Processes, experiment: Experiment, tables: Table
 
 
 def share_start(
-    processes: Processes, components: RunComponents, tables: Tables, checkpoint: Path | None = None
+    processes: Processes, components: RunComponents, tables: Tables, progress: Progress
 ) -> None:
     """Let the other processes begin where the main one does.
 
     Args:
         processes: all of them.
-        components: of the main process, its checkpoint restored.
+        components: of the main process, in the state from which it goes on.
         tables: where its tables are kept.
-        checkpoint: the file from which it resumes, if there is one.
+        progress: how far it has come.
     """
     if processes.size == 1:
         return
     share_experiment(processes, components.experiment, tables)
-    network, resumes = components.network, checkpoint is not None and checkpoint.exists()
+    backbone = components.network.backbone
     processes.request(
         "begin",
-        trunk=_on_cpu(network.backbone.trunk.state_dict()) if network.backbone.has_trunk else {},
-        weights=_on_cpu(network.trained_state()),
-        checkpoint=read_checkpoint(checkpoint) if checkpoint is not None and resumes else {},
+        trunk=on_cpu(backbone.trunk.state_dict()) if backbone.has_trunk else None,
+        state=on_cpu(checkpoint_content(components.state, progress)),
     )
 
 
@@ -112,11 +109,7 @@ def share_trained(processes: Processes, network: SiameseNetwork) -> None:
     """Give the other processes the network that is evaluated; they only embed with it."""
     if processes.size > 1:
         backbone, head = network.backbone.state_dict(), network.head.state_dict()
-        processes.request("trained", backbone=_on_cpu(backbone), head=_on_cpu(head))
-
-
-def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: each.cpu() for name, each in state.items()}
+        processes.request("trained", backbone=on_cpu(backbone), head=on_cpu(head))
 
 
 class _Follower:
@@ -188,22 +181,12 @@ class _Follower:
                     "files; every machine needs the same data"
                 )
 
-    def begin(
-        self, trunk: dict[str, Tensor], weights: dict[str, Tensor], checkpoint: dict[str, Any]
-    ) -> None:
-        """Take the state that the main process begins with."""
-        with TemporaryDirectory(prefix="facesim-") as folder:
-            if trunk:
-                path = Path(folder) / "trunk.pt"
-                save_tensors(path, trunk)
-                # Before the inputs are made: the key of the trunk cache follows from the weights.
-                vars(self)["_components"] = prepare(self._experiment, path, self._tables)
-            self._components.network.load_trained_state(weights)
-            if checkpoint:
-                save_tensors(Path(folder) / "last.pt", checkpoint)
-                self._progress = restore_checkpoint(
-                    Path(folder) / "last.pt", self._components.state
-                )
+    def begin(self, trunk: dict[str, Tensor] | None, state: dict[str, Any]) -> None:
+        """Take the state with which the main process begins: weights, optimizer, sampler."""
+        # With the trunk at once, because the key of the trunk cache follows from its weights.
+        vars(self)["_components"] = prepare(self._experiment, trunk, self._tables)
+        source = "what the main process sent"
+        self._progress = restore_content(source, state, self._components.state)
 
     def warm(self, system: str, split: str, rows: Tensor, training: bool) -> None:
         """Compute a share of the trunk cache."""

@@ -234,7 +234,7 @@ class Run:
             self.directory.keeping_traceback(),
             run_session(self.directory, self.components, self.processes) as session,
         ):
-            self._begin_together()
+            share_start(session.processes, self.components, self.tables, session.progress)
             self._train(session, on_epoch)
 
     def complete(self, on_epoch: OnEpoch = ignore_epoch) -> EvaluationResult:
@@ -252,7 +252,7 @@ class Run:
         ):
             if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
                 write_json(self.path / RunFile.LINT, _lint(self.components, session.processes))
-            self._begin_together()
+            share_start(session.processes, self.components, self.tables, session.progress)
             self._train(session, on_epoch)
             result = own_result(self.directory)
             if result is None:
@@ -346,9 +346,6 @@ class Run:
     def _meant(self, experiment: Experiment) -> Experiment:
         has_seed = "seed" in self._written.evaluate.model_fields_set
         return experiment if has_seed else with_pairs_of_seed(experiment)
-
-    def _begin_together(self) -> None:
-        share_start(self.processes, self.components, self.tables, self.checkpoints.last)
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         presentation = self.path / RunFile.PRESENTATION

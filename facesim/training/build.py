@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
@@ -32,7 +33,7 @@ from facesim.registry import Spec
 from facesim.seeds import derive_seed
 from facesim.training.checkpoint import TrainingState
 from facesim.training.make_inputs import make_inputs
-from facesim.training.trunk_file import load_trunk
+from facesim.training.trunk_file import load_trunk, restore_trunk
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,15 @@ class Tables:
 
 
 def prepare(
-    experiment: Experiment, trunk: Path | None = None, tables: Tables | None = None
+    experiment: Experiment,
+    trunk: Path | dict[str, Tensor] | None = None,
+    tables: Tables | None = None,
 ) -> RunComponents:
     """Read the tables and build every component.
 
     Args:
         experiment: names the components.
-        trunk: file with the frozen weights of a run that is resumed.
+        trunk: the frozen weights of a run that is resumed, in a file, or of the main process.
         tables: caches the tables that are read.
 
     Raises:
@@ -166,8 +169,10 @@ def prepare(
     tables = tables or Tables()
     train_table = tables.read("train", experiment.data).table
     network = build_network(experiment, len(train_table.labels), device)
-    if trunk is not None:
+    if isinstance(trunk, Path):
         load_trunk(trunk, network)
+    elif trunk is not None:
+        restore_trunk("what the main process sent", trunk, network)
     train, val, test = (load_split(experiment, name, network, tables) for name in SPLITS)
     tables.require_excluded(experiment.data)
     _require_memory("train.batch_size", 2 * experiment.train.batch_size, experiment, train)

@@ -106,7 +106,12 @@ def save_checkpoint(path: Path, state: TrainingState, progress: Progress) -> Non
     Raises:
         FacesimError: the disk is full or the folder cannot be written.
     """
-    content = {
+    save_tensors(path, checkpoint_content(state, progress))
+
+
+def checkpoint_content(state: TrainingState, progress: Progress) -> dict[str, Any]:
+    """What a checkpoint holds: tensors and plain data."""
+    return {
         "format": FORMAT,
         "num_identities": state.num_identities,
         "network": state.network.trained_state(),
@@ -117,7 +122,6 @@ def save_checkpoint(path: Path, state: TrainingState, progress: Progress) -> Non
         "sampler": state.sampler.state_dict() if isinstance(state.sampler, MiningSampler) else {},
         "progress": asdict(progress),
     }
-    save_tensors(path, content)
 
 
 def restore_checkpoint(path: Path, state: TrainingState) -> Progress:
@@ -126,8 +130,21 @@ def restore_checkpoint(path: Path, state: TrainingState) -> Progress:
     Raises:
         FacesimError: the file cannot be read or belongs to another network.
     """
-    content = read_checkpoint(path)
-    load_network(path, content, state.network)
+    return restore_content(path, read_checkpoint(path), state)
+
+
+def restore_content(source: Path | str, content: dict[str, Any], state: TrainingState) -> Progress:
+    """Load what a checkpoint holds into the components of a run.
+
+    Args:
+        source: where the content comes from, for messages.
+        content: as :func:`checkpoint_content` gave it, or :func:`read_checkpoint`.
+        state: of the components.
+
+    Raises:
+        FacesimError: it belongs to another network.
+    """
+    load_network(source, content, state.network)
     for name, part in (("optimizer", state.optimizer), ("scheduler", state.scheduler)):
         expected = part.state_dict()
         expected.pop("state", None)  # of an optimizer that has made no step
@@ -138,13 +155,13 @@ def restore_checkpoint(path: Path, state: TrainingState) -> Progress:
         except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             fault = f"{type(error).__name__}: {error}"
         if fault:
-            raise FacesimError(f"{path} does not fit this experiment's {name}: {fault}")
+            raise FacesimError(f"{source} does not fit this experiment's {name}: {fault}")
     if isinstance(state.sampler, MiningSampler):
         try:
             state.sampler.load_state_dict(content["sampler"])
         except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise FacesimError(
-                f"{path} does not fit this experiment's sampler: {type(error).__name__}: {error}"
+                f"{source} does not fit this experiment's sampler: {type(error).__name__}: {error}"
             ) from None
     return _progress(content["progress"])
 
@@ -175,7 +192,7 @@ def _difference(found: Any, expected: Any, where: str) -> str:
 _ALIKE = ((int, float), (list, tuple))
 
 
-def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -> None:
+def load_network(source: Path | str, content: dict[str, Any], network: SiameseNetwork) -> None:
     """Load a checkpoint's weights into a network that has the trunk of the checkpoint's run.
 
     Raises:
@@ -185,23 +202,23 @@ def load_network(path: Path, content: dict[str, Any], network: SiameseNetwork) -
         network.load_trained_state(content["network"])
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:400]
-        raise FacesimError(f"{path} does not fit this experiment's network: {reason}") from None
+        raise FacesimError(f"{source} does not fit this experiment's network: {reason}") from None
     if content["trunk"] == network.trunk_digest:
         return
     normalization = asdict(network.backbone.normalization)
     trained = content.get("normalization")
     if trained is None:  # a checkpoint of before, which has one digest for both
         raise FacesimError(
-            f"{path} was trained on a trunk with other weights, or with another normalisation of "
+            f"{source} was trained on a trunk with other weights, or with another normalisation of "
             f"pixels than {_in_words(normalization)}; the run's own weights are in trunk.pt"
         )
     if trained != normalization:
         raise FacesimError(
-            f"{path} was trained with another normalisation of pixels: {_in_words(trained)}, and "
+            f"{source} was trained with another normalisation of pixels: {_in_words(trained)}, and "
             f"the backbone has {_in_words(normalization)} now"
         )
     raise FacesimError(
-        f"{path} was trained on a trunk with other weights; the run's own are in trunk.pt"
+        f"{source} was trained on a trunk with other weights; the run's own are in trunk.pt"
     )
 
 

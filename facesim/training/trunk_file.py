@@ -1,6 +1,7 @@
 """The file of a run's frozen trunk: written once, because training does not change it."""
 
 from pathlib import Path
+from typing import Any
 
 from facesim.atomic import begin_manifest, link_file, require_unchanged
 from facesim.errors import DataError, FacesimError
@@ -59,8 +60,24 @@ def load_trunk(path: Path, network: SiameseNetwork) -> None:
         raise FacesimError(f"there is no {path}, which holds the run's frozen weights") from None
     except DataError as error:
         raise FacesimError(f"{path} cannot be read: {error}") from error
+    restore_trunk(path, state, network)
+
+
+def restore_trunk(source: Path | str, state: Any, network: SiameseNetwork) -> None:
+    """Give a network the trunk that a file or another process had.
+
+    Args:
+        source: where the state comes from, for messages.
+        state: of the trunk.
+        network: whose trunk may be another one; nothing is done if it has none.
+
+    Raises:
+        FacesimError: the state is that of another trunk.
+    """
+    if not network.backbone.has_trunk:
+        return
     try:
         network.load_trunk_state(state)
     except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:400]
-        raise FacesimError(f"{path} does not fit this experiment's trunk: {reason}") from None
+        raise FacesimError(f"{source} does not fit this experiment's trunk: {reason}") from None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facesim.errors import FacesimError
-from facesim.model.tensor_files import save_tensors
+from facesim.model.tensor_files import on_cpu, save_tensors
 
 
 def saved(content: dict[str, Any], path: Path) -> bytes:
@@ -87,3 +87,15 @@ def test_saving_changes_nothing_that_is_saved(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match=r"nowhere.a\.pt: cannot be written: .*No such file"):
         save_tensors(tmp_path / "nowhere" / "a.pt", {})
+
+
+def test_nested_data_go_to_the_cpu_detached_and_otherwise_as_they_are() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    found = on_cpu({"weights": [weight, 3], "pair": (weight, "text"), "none": None})
+    for tensor in (found["weights"][0], found["pair"][0]):
+        assert torch.equal(tensor, weight)
+        assert not tensor.requires_grad
+    assert (found["weights"][1], found["pair"][1], found["none"]) == (3, "text", None)
+    elsewhere = {"weights": [torch.ones(2, device="meta")]}  # the one device that is everywhere
+    with pytest.raises(NotImplementedError, match="meta"):
+        on_cpu(elsewhere)

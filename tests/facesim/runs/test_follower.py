@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,6 +200,18 @@ def test_all_processes_begin_with_the_weights_of_the_main_one(
         return components
 
     monkeypatch.setattr(follower, "prepare", prepared)
+    require_same(run_together(chosen, 2, tmp_path / "together"), alone)
+
+
+def test_the_others_take_state_and_trunk_without_writing_them_down(
+    experiment: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host's temporary folder may be in memory, and smaller than a network."""
+    chosen = experiment(*CACHED, *MINING, "optimizer=adam")
+    alone = run_together(chosen, 1, tmp_path / "alone")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    run = run_together(chosen, 2, tmp_path / "together", reporter=Interrupting("epoch 2/2", 2))
+    assert "train" in run.missing_stages
     require_same(run_together(chosen, 2, tmp_path / "together"), alone)
 
 

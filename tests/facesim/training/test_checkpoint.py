@@ -17,8 +17,10 @@ from facesim.training.checkpoint import (
     CheckpointFolder,
     Progress,
     TrainingState,
+    checkpoint_content,
     read_checkpoint,
     restore_checkpoint,
+    restore_content,
     save_checkpoint,
 )
 
@@ -35,6 +37,22 @@ def test_everything_comes_back(state: TrainingState, tiny: Experiment, tmp_path:
     assert restore_checkpoint(path, fresh) == Progress(1, 2, 9, 0.5, 0, [0.25], 7)
     for name, tensor in state.network.state_dict().items():
         assert torch.equal(tensor, fresh.network.state_dict()[name])
+
+
+def test_a_state_is_restored_from_content_that_no_file_holds(
+    state: TrainingState, tiny: Experiment
+) -> None:
+    content = checkpoint_content(state, Progress(epoch=1, step=3))
+    fresh = prepare(tiny.model_copy(update={"seed": 5})).state
+    assert restore_content("what came", content, fresh) == Progress(epoch=1, step=3)
+    for name, tensor in state.network.state_dict().items():
+        assert torch.equal(tensor, fresh.network.state_dict()[name])
+    content["optimizer"] = {}
+    with pytest.raises(FacesimError, match=r"^what came does not fit this experiment's optimizer"):
+        restore_content("what came", content, fresh)
+    content["network"] = {}
+    with pytest.raises(FacesimError, match=r"^what came does not fit this experiment's network"):
+        restore_content("what came", content, fresh)
 
 
 def test_a_file_that_would_run_code_is_refused(state: TrainingState, tmp_path: Path) -> None:
