@@ -87,3 +87,35 @@ def test_binomial_tail_agrees_with_counting(share: float) -> None:
         math.comb(9, hits) * share**hits * (1 - share) ** (9 - hits) for hits in range(4, 10)
     )
     assert _binomial_tail(4, 9, share) == pytest.approx(counted)
+
+
+def test_a_suspect_says_its_outliers_its_pairs_and_the_most_extreme_of_them() -> None:
+    found = suspects((3, 100), None).gathered
+    images = {suspect.subject: suspect for suspect in found if suspect.kind == "image"}
+    assert {suspect.pairs for suspect in images.values()} == {IMAGES - 1}
+    for (image,), suspect in images.items():
+        rows = np.argwhere(np.triu(np.ones((IDENTITIES * IMAGES,) * 2, bool), k=1))
+        assert image in rows[suspect.worst]
+        assert 2 <= suspect.outliers <= suspect.pairs
+    (couple,) = (suspect for suspect in found if suspect.kind == "two identities")
+    assert couple.pairs == IMAGES**2
+
+
+def test_a_score_at_the_median_or_the_quantile_of_the_other_kind_is_no_outlier() -> None:
+    """All pairs of either kind have one score."""
+    same = np.repeat([True, False], 50)
+    rows = np.arange(200).reshape(100, 2)
+    identities = np.where(same[:, None], 0, np.array([[1, 2]]))
+    found = find_label_suspects(rows, identities, same, np.full(100, 0.5))
+    assert found == LabelSuspects((), (), ())
+
+
+def test_single_pairs_come_the_most_extreme_first() -> None:
+    same = np.repeat([True, False], 1000)
+    scores = np.where(same, 5.0, 0.0) + np.tile(np.linspace(0, 1, 1000), 2)
+    scores[[7, 9, 8]] = -1.0, -3.0, -2.0
+    scores[[1007, 1009, 1008]] = 7.0, 9.0, 8.0
+    rows = np.arange(4000).reshape(2000, 2)
+    identities = np.where(same[:, None], rows[:, :1], rows)
+    found = find_label_suspects(rows, identities, same, scores)
+    assert (found.genuine, found.impostor) == ((9, 8, 7), (1009, 1008, 1007))

@@ -207,3 +207,22 @@ def test_thirty_pairs_of_either_kind_are_enough_to_be_compared(pairs: int, *, fe
         (pairs, pairs, few)
     ] * 2
     assert (found.worst_gap is None) == few
+
+
+def test_the_gap_is_that_of_a_loop_over_all_values_of_each_rate() -> None:
+    found = measured([HARD, GLASSES], resamples=0)
+    gap = found.worst_gap
+    assert gap is not None
+    gaps = {
+        (attribute.name, rate, a, b): naive_rates(attribute, a)[rate][1]
+        - naive_rates(attribute, b)[rate][1]
+        for attribute in (HARD, GLASSES)
+        for rate in ("fmr", "fnmr")
+        for a in attribute.values
+        for b in attribute.values
+    }
+    key = max(gaps, key=lambda each: gaps[each])
+    assert (gap.attribute, gap.rate, gap.worst, gap.best) == key
+    assert gap.difference.value == pytest.approx(gaps[key])
+    assert gap.difference.low is None
+    assert gap.compared == 4

@@ -10,12 +10,24 @@ import pytest
 from facesim.atomic import write_text
 from facesim.console import Console
 from facesim.errors import FacesimError
-from facesim.page import Table
-from facesim.report.comparison_report import comparison_blocks, metrics_table, write_comparison
+from facesim.interfaces.result import EvaluationResult
+from facesim.page import Table, Text
+from facesim.report.comparison_report import (
+    comparison_blocks,
+    comparison_page,
+    configuration_block,
+    group_page,
+    metrics_table,
+    support_table,
+    write_comparison,
+)
+from facesim.report.formatting import over_seeds
 from facesim.report.plots.intervals import differences_plot
 from facesim.runs.comparison import Comparison, compare_runs
+from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
 from facesim.terminal.results import print_comparison
+from tests.facesim.report.small_result import METRICS, at_target, small_result
 
 
 def printed(comparison: Comparison) -> str:
@@ -102,3 +114,91 @@ def test_a_file_that_cannot_be_written_is_named(
     comparison = compare_runs([build_run("one"), build_run("two")])
     with pytest.raises(FacesimError, match=r"missing/compare\.html: cannot be written"):
         write_comparison(comparison, tmp_path / "missing" / "compare.html")
+
+
+def test_the_page_of_a_comparison_says_what_is_compared_with_what(
+    build_run: Callable[..., Run],
+) -> None:
+    runs = [build_run("one"), build_run("two"), build_run("three", out_dim=8)]
+    page = comparison_page(compare_runs(runs))
+    assert (page.title, page.subtitle) == ("3 runs compared", "on test, each with one")
+    assert [section.name for section in page.sections] == [
+        *("result", "metrics", "configuration", "runs"),
+    ]
+    (configuration,) = page.sections[2].blocks
+    assert isinstance(configuration, Table)
+    assert configuration.rows == (
+        ("name", "one", "two", "three"),
+        ("head.out_dim", "4", "4", "8"),
+    )
+    (table,) = page.sections[3].blocks
+    assert isinstance(table, Table)
+    assert table.rows[2] == ("three", str(runs[2].path), "360", "240 pairs of val")
+
+
+def test_equal_experiments_are_said_not_to_differ(build_run: Callable[..., Run]) -> None:
+    run = build_run("one")
+    assert configuration_block(compare_runs([run, run])) == Text("The experiments do not differ.")
+
+
+def test_the_page_of_two_systems_says_the_seeds_of_each(build_run: Callable[..., Run]) -> None:
+    weak = [build_run("weak", 0.5, seed=seed) for seed in (1, 2)]
+    strong = [build_run("strong", 3.0, out_dim=8, seed=seed) for seed in (1, 3, 2)]
+    page = group_page(compare_groups(weak, strong))
+    assert (page.title, page.subtitle) == ("3 runs against 2", "on test, strong with weak")
+    assert [section.name for section in page.sections] == [
+        *("result", "metrics", "configuration", "runs"),
+    ]
+    (table,) = page.sections[3].blocks
+    assert isinstance(table, Table)
+    assert [row[:2] for row in table.rows] == [
+        *(("weak", "1"), ("weak", "2")),
+        *(("strong", "1"), ("strong", "2"), ("strong", "3")),
+    ]
+    (configuration,) = page.sections[2].blocks
+    assert isinstance(configuration, Table)
+    assert configuration.columns == ("Key", "weak", "strong")
+    assert ("head.out_dim", "4", "8") in configuration.rows
+
+
+def test_the_metrics_of_two_systems_are_means_over_their_seeds(
+    build_run: Callable[..., Run],
+) -> None:
+    weak = [build_run("weak", 0.5, seed=seed) for seed in (1, 2)]
+    strong = [build_run("strong", 3.0, seed=seed) for seed in (1, 2)]
+    found = compare_groups(weak, strong)
+    metrics, support = group_page(found).sections[1].blocks
+    assert isinstance(metrics, Table)
+    assert isinstance(support, Table)
+    rows = {row[0]: row[1:] for row in metrics.rows}
+    accuracy = found.differences["accuracy"]
+    for cell, values in zip(rows["Accuracy"], (accuracy.first, accuracy.second), strict=False):
+        assert cell == over_seeds(found.metrics["accuracy"], values)
+    errors = (accuracy.identities_error, accuracy.seeds_error)
+    assert rows["Accuracy"][3] == " / ".join(f"{100 * (each or 0):.2f}" for each in errors)
+    assert support.columns == ("FMR", "weak", "strong")
+
+
+def test_the_least_supported_of_several_seeds_counts() -> None:
+    """Of both sides; a target that neither supports is one of the others."""
+
+    def result(*false_matches: int) -> EvaluationResult:
+        rates = {
+            name: at_target(target, 0.5, number, None, None)
+            for (name, target), number in zip(
+                {"tar_at_far_1e-1": 0.1, "tar_at_far_1e-2": 0.01}.items(),
+                false_matches,
+                strict=True,
+            )
+        }
+        return small_result(metrics=rates)
+
+    sides = {"a": [result(40, 2), result(31, 2)], "b": [result(35, 1), result(50, 2)]}
+    (table,) = support_table(sides, METRICS)
+    assert table.columns == ("FMR", "a", "b")
+    assert table.rows[0] == (
+        "1e-1",
+        "measured: 31 false matches of 7 identities",
+        "measured: 35 false matches of 7 identities",
+    )
+    assert support_table({"a": [small_result(metrics={})]}, METRICS) == ()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from facesim.data.linter.findings import Finding, LintReport, ProtocolError
 from facesim.experiment.loading import load_experiment
@@ -106,6 +107,19 @@ def test_part_of_the_run_s_test_is_no_second_result(run: Run, tmp_path: Path) ->
     found = findings(run, "part")["tested_before"]
     assert found.severity == "warning"
     assert found.message.startswith("12 of the 12 images of part are in test of the run")
+    Image.new("RGB", (24, 24), "green").save(tmp_path / "part" / "p12" / "another.png")
+    Run.open(run.path).evaluate(overrides=[f"data.test={test}"], name="more")
+    found = findings(run, "more")["tested_before"]
+    assert found.message.startswith("12 of the 13 images of more are in test of the run")
+
+
+def test_thresholds_from_images_of_the_run_s_test_are_said_to_be(run: Run, tmp_path: Path) -> None:
+    val = copied(run, "test", tmp_path / "val", people=2)
+    test = "data.test={name: synthetic_faces, identities: 4, images_per_identity: 4, "
+    test += f"first_identity: 90, size: 24, root: {tmp_path / 'test'}}}"
+    run.evaluate(overrides=[f"data.val={val}", test], name="tuned", recalibrate=True)
+    found = findings(run, "tuned")["tested_before"]
+    assert found.message.startswith("8 of the 8 images of val of tuned are in test of the run")
 
 
 def test_the_run_s_test_by_other_rules_is_the_same_data(run: Run) -> None:
@@ -123,6 +137,17 @@ def test_a_number_in_another_data_set_may_be_anybody(run: Run, tmp_path: Path) -
     assert found["same_numbers"].severity == "warning"
     assert found["same_numbers"].rows[0] == "identity 0"
     assert "identity_in_two_splits" not in found
+
+
+def test_a_number_in_a_folder_side_by_side_is_one_person(run: Run) -> None:
+    place = table(run, "train").root.parent / "beside"
+    test = copied(run, "test", place, people=2, prefix="")
+    (place / "12").rename(place / "0")
+    (place / "13").rename(place / "1")
+    with pytest.raises(ProtocolError) as error:
+        run.evaluate(overrides=[f"data.test={test}"], name="numbers")
+    shutil.rmtree(place)
+    assert "identity_in_two_splits: train and numbers share 2 identities" in str(error.value)
 
 
 def test_training_images_that_are_gone_are_said_to_be_unchecked(
