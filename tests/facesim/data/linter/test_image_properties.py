@@ -1,6 +1,7 @@
 """Properties of image files, of images whose every pixel is known."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from facesim.data.tables import build_table
 from facesim.errors import DataError
 
 
-def read(folder: Path, image: Image.Image, name: str = "a.png", **settings: object) -> pd.Series:
+def read(folder: Path, image: Image.Image, name: str = "a.png", **settings: Any) -> pd.Series:
     image.save(folder / name, **settings)
     table = build_table(folder, np.array([name], dtype=object), np.array(["one"]))
     found = read_properties(table, np.array([0]))
