@@ -156,8 +156,13 @@ class Heartbeats:
         return None
 
     def _silent(self, patience: float) -> RankFailure | None:
-        if time.monotonic() - self._looked > LATE_SECONDS:
-            self._await_look()
+        # Without a recent look, this process may have been stopped, and the others were not. It
+        # waits for one; counted, because a clock goes on while it is stopped. Where the store does
+        # not answer either, the last look has to do.
+        for _ in range(round(5 * DEAD_SECONDS / BEAT_SECONDS)):
+            if time.monotonic() - self._looked <= LATE_SECONDS:
+                break
+            time.sleep(BEAT_SECONDS / 5)
         gone = self._without_beat(patience)
         if not gone:
             return None
@@ -173,16 +178,6 @@ class Heartbeats:
             for other, (_, last) in self._seen.items()
             if other not in self._ended and now - last > patience
         ]
-
-    def _await_look(self) -> None:
-        """Wait for a look at the others: this process may have been stopped, and they were not."""
-        before = self._looked
-        # Counted, because a clock goes on while the process is stopped. Where the store does not
-        # answer either, the last look has to do.
-        for _ in range(round(5 * DEAD_SECONDS / BEAT_SECONDS)):
-            if self._looked != before:
-                return
-            time.sleep(BEAT_SECONDS / 5)
 
     def _error(self, failure: RankFailure) -> GroupFailedError:
         printing = self._printing(failure) == self._rank

@@ -1,5 +1,6 @@
 """How processes learn that one of them failed, died or hangs, by a store in this process."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -137,6 +138,32 @@ def test_a_process_that_was_stopped_itself_blames_no_other(
         )
     first.require_alive()
     assert failure_of(first).failure.rank == 2  # but who is silent from then on is
+
+
+def test_a_process_that_was_stopped_in_the_middle_of_a_look_blames_no_other(
+    join: Callable[..., Heartbeats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, passed = [0.0], time.monotonic
+    clock = SimpleNamespace(monotonic=lambda: passed() + later[0], sleep=time.sleep)
+    monkeypatch.setattr(heartbeats, "time", clock)
+    halfway = threading.Event()
+
+    class Pausing(HashStore):
+        def check(self, keys: list[str]) -> bool:
+            looking = threading.current_thread() is first._thread and keys == ["beat/2"]
+            if looking and not halfway.is_set():
+                later[0] = 60.0  # as if it had been stopped here
+                halfway.set()
+                time.sleep(0.1)
+            return super().check(keys)
+
+    store = Pausing()
+    halfway.set()
+    first, _, _ = (join(rank, store) for rank in range(3))
+    time.sleep(0.2)
+    halfway.clear()
+    assert halfway.wait(5.0)
+    first.require_alive()
 
 
 def test_a_process_that_is_silent_hangs_and_is_named(join: Callable[..., Heartbeats]) -> None:
