@@ -1,17 +1,12 @@
 """Several processes that carry out one run together, connected by ``torch.distributed``."""
 
-import atexit
 import io
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from threading import Thread
 from typing import Any, TypeVar
 
 import torch
@@ -19,19 +14,12 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
+from facesim.connections import Connections, finish
 from facesim.errors import FacesimError
-from facesim.heartbeats import BEAT_SECONDS, Heartbeats
+from facesim.heartbeats import Heartbeats
 from facesim.processes import Processes
-from facesim.rendezvous import Member, meet_members, require_cuda, shared_store
+from facesim.rendezvous import meet_members, shared_store
 from facesim.reporters import Advance, Reporter, SilentReporter
-
-_NO_LIMIT = timedelta(days=365)
-"""Of torch: heartbeats notice a process that hangs, and one that computes for hours does not."""
-
-_CONNECTING_SECONDS = 300.0
-"""In which all processes reach each other; a firewall may be in between."""
-
-_POLL_SECONDS = 1e-4
 
 T = TypeVar("T")
 
@@ -50,7 +38,7 @@ class ProcessGroup(Processes):
     """
 
     heartbeats: Heartbeats = field(kw_only=True)
-    connections: "Connections" = field(kw_only=True)
+    connections: Connections = field(kw_only=True)
 
     @property
     def rank(self) -> int:
@@ -128,110 +116,6 @@ class ProcessGroup(Processes):
             raise self.heartbeats.find_out(error) from error
 
 
-def finish(work: Any, heartbeats: Heartbeats, *, waits: bool) -> None:
-    """Wait until a collective operation has finished, as long as all processes are alive.
-
-    Args:
-        work: of torch.
-        heartbeats: of the processes that take part.
-        waits: whether ``work.wait(timeout)`` waits, and a timeout leaves it as it was. nccl's lets
-            the device wait, or gives up the connection, so that it has to be asked.
-
-    Raises:
-        RuntimeError: it has failed.
-        GroupFailedError: a process failed, died or hangs.
-    """
-    while not waits and not work.is_completed():
-        heartbeats.require_alive()
-        time.sleep(_POLL_SECONDS)
-    while True:
-        try:
-            work.wait(timedelta(seconds=2 * BEAT_SECONDS))
-        except RuntimeError as error:
-            if work.is_completed() or "imed out" not in str(error):
-                raise
-            heartbeats.require_alive()
-        else:
-            return
-
-
-class Connections:
-    """The connections of a group: gloo between CPUs, nccl between CUDA devices.
-
-    nccl is set up when the first tensor on a device is exchanged, which all processes do together;
-    so a run on the CPU takes no memory of a device.
-
-    Args:
-        heartbeats: of all processes.
-        members: all processes.
-    """
-
-    def __init__(self, heartbeats: Heartbeats, members: tuple[Member, ...]) -> None:
-        self._heartbeats = heartbeats
-        self._members = members
-        self._nccl: dist.ProcessGroup | None = None
-
-    def of(self, tensor: Tensor) -> dist.ProcessGroup | None:
-        """What exchanges a tensor; None for gloo, which is torch's default group.
-
-        Raises:
-            FacesimError: other processes have no CUDA device.
-            GroupFailedError: another process failed, died or hangs.
-        """
-        if not tensor.is_cuda:
-            return None
-        if self._nccl is None:
-            require_cuda(self._members)
-            # Torch's own watchdog would end this process before it can tell why.
-            os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "0"
-            self._nccl = connect(lambda: _nccl(tensor.device), self._heartbeats)
-        return self._nccl
-
-
-def connect(work: Callable[[], T], heartbeats: Heartbeats) -> T:
-    """Set up connections on a thread, because that waits for all processes without a limit.
-
-    Raises:
-        GroupFailedError: a process failed, died or hangs, or they do not reach each other.
-    """
-    found: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            found.set_result(work())
-        except BaseException as error:  # noqa: BLE001  raised below
-            found.set_exception(error)
-
-    Thread(target=run, name="facesim-connecting", daemon=True).start()
-    deadline = time.monotonic() + _CONNECTING_SECONDS
-    # Nothing ends torch on that thread, and where it returns while Python ends, it aborts.
-    atexit.register(os._exit, 2)
-    while not wait([found], BEAT_SECONDS).done:
-        heartbeats.require_alive()
-        if time.monotonic() > deadline:
-            raise heartbeats.fail(
-                f"does not reach all others within {_CONNECTING_SECONDS:.0f} seconds, though they "
-                "live; `facesim doctor` says which interface is used"
-            )
-    atexit.unregister(os._exit)
-    try:
-        return found.result()
-    except RuntimeError as error:
-        raise heartbeats.find_out(error) from error
-
-
-def _gloo(store: PrefixStore, rank: int, size: int) -> None:
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_NO_LIMIT)
-
-
-def _nccl(device: torch.device) -> dist.ProcessGroup:
-    torch.cuda.set_device(device)  # of this thread
-    group: Any = dist.new_group(backend="nccl", timeout=_NO_LIMIT)
-    dist.all_reduce(torch.zeros(1, device=device), group=group)  # which is what connects
-    torch.cuda.synchronize(device)
-    return group  # type: ignore[no-any-return]
-
-
 class _WatchingReporter:
     """A reporter whose tasks end as soon as another process is known to have failed."""
 
@@ -278,23 +162,19 @@ def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
             f"{address}: {str(error).splitlines()[0]}; `facesim doctor` says which interface is "
             "used"
         ) from error
-    failed = True
     try:
-        connect(lambda: _gloo(PrefixStore("torch", store), rank, size), heartbeats)
+        connections = Connections(PrefixStore("torch", store), rank, members, heartbeats)
         shown = _WatchingReporter(reporter, heartbeats) if rank == 0 else SilentReporter()
-        connections = Connections(heartbeats, members)
         group = ProcessGroup(shown, heartbeats=heartbeats, connections=connections)
-        with _handed_on_signals(group):
-            yield group
-        failed = False
+        try:
+            with _handed_on_signals(group):
+                yield group
+        except BaseException:
+            connections.abort()
+            raise
     finally:
-        if failed and dist.group.WORLD is not None:
-            # What waits for a process that is gone would wait at the end of this one, too.
-            with suppress(RuntimeError, AttributeError):
-                dist.group.WORLD.abort()
         heartbeats.close()
-        if not failed:
-            dist.destroy_process_group()
+    dist.destroy_process_group()
 
 
 @contextmanager

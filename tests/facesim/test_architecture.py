@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "locks",
         "atomic",
         "bounded",
+        "connections",
         "console",
         "csv_cells",
         "host",

@@ -5,14 +5,10 @@ import os
 import socket
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-
-from facesim.heartbeats import GroupFailedError, Heartbeats, RankFailure
-from facesim.process_group import finish
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes are forked")
 
@@ -80,10 +76,10 @@ def test_a_signal_to_one_is_a_request_to_all_and_ends_none(
 
 DYING = """
 import os, signal, sys
-from facesim import cli, heartbeats, process_group
+from facesim import cli, connections, heartbeats
 heartbeats.SILENT_SECONDS = 3.0
 if os.environ["RANK"] == "1":  # after all have met, and before they are connected
-    process_group._gloo = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    connections._gloo = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sys.argv = ["facesim", "check", "none.yaml"]
 cli.main()
 """
@@ -123,42 +119,3 @@ def test_what_the_main_process_sends_comes_onto_the_cpu(
     cases: dict[str, list[dict[str, Any]]],
 ) -> None:
     assert cases["a tensor of another device"][1]["found"]["result"] == "cpu"
-
-
-class Operation:
-    """A collective operation of nccl: ``wait`` lets the device wait, and returns at once."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-        self.waited_at: list[int] = []
-
-    def is_completed(self) -> bool:
-        self.looks -= 1
-        return self.looks <= 0
-
-    def wait(self, timeout: timedelta) -> bool:
-        self.waited_at.append(self.looks)
-        return True
-
-
-class Alive:
-    """Heartbeats of processes that live for so many looks."""
-
-    def __init__(self, looks: float = float("inf")) -> None:
-        self.looks = looks
-
-    def require_alive(self) -> None:
-        self.looks -= 1
-        if self.looks < 0:
-            raise GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=True)
-
-
-def test_an_operation_of_a_device_has_finished_when_it_says_so() -> None:
-    operation = Operation(looks=5)
-    finish(operation, cast(Heartbeats, Alive()), waits=False)
-    assert operation.waited_at == [0]
-
-
-def test_an_operation_of_a_device_ends_with_the_death_of_a_process() -> None:
-    with pytest.raises(GroupFailedError, match="process 1 of 2 on beta: was killed"):
-        finish(Operation(looks=10**9), cast(Heartbeats, Alive(looks=3)), waits=False)
