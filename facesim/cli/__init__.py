@@ -27,8 +27,7 @@ def main() -> None:
     prepare_streams()
     watch_interrupts()
     arguments = sys.argv[1:]
-    if _is_repeated(arguments):
-        sys.exit(0)
+    _work_alone_if_unshared(arguments)
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
     if _TRACEBACK in arguments:  # wherever it stands
@@ -57,14 +56,18 @@ _SHARED = ("run", "check", "eval")
 """The commands that several processes carry out together."""
 
 
-def _is_repeated(arguments: list[str]) -> bool:
-    """Whether torchrun has started a command again that its first process carries out alone."""
+def _work_alone_if_unshared(arguments: list[str]) -> None:
+    """Of a command that several processes cannot share, let the first that torchrun starts do all.
+
+    The others exit.
+    """
     command = next((word for word in arguments if not word.startswith("-")), "")
-    if os.environ.get("RANK", "0") == "0" or command in _SHARED:
-        return False
+    if "RANK" not in os.environ or command in _SHARED:
+        return
     from facesim.rendezvous import is_launched
 
-    return is_launched()
+    if is_launched() and os.environ.pop("RANK") != "0":
+        sys.exit(0)
 
 
 def _end(error: BaseException, *, traceback: bool) -> NoReturn:
