@@ -19,6 +19,7 @@ from facesim.model.feature_store import MissingFeaturesError, StoreUnwritableErr
 from facesim.model.inputs import Inputs
 from facesim.model.network import SiameseNetwork, evaluating
 from facesim.processes import Processes
+from facesim.shared_failures import all_done
 
 _ATTEMPTS = 3
 
@@ -68,7 +69,7 @@ class Embedder:
             float32 [N, D] on the CPU, so that the accelerator never holds more than a batch.
 
         Raises:
-            DataError: an image cannot be used.
+            FacesimError: an image cannot be used, by this or another process, which is named.
         """
         if self.cache is not None:
             try:
@@ -139,28 +140,36 @@ def embed_together(
 
     Yields:
         float32 [B, D] of each batch, on the CPU of every process.
+
+    Raises:
+        FacesimError: an image cannot be used, by whichever process; all of them raise, in step.
+        GroupFailedError: another process failed altogether.
     """
     cuts = range(0, len(rows), batch_size)
     own = [rows[begin : begin + batch_size] for begin in cuts[processes.rank :: processes.size]]
     ours = inputs.rows(np.concatenate(own), batch_size) if own else iter(())
     with evaluating(network):
-        try:
-            for first in range(0, len(cuts), processes.size):
-                if not processes.broadcast(True):
-                    return
-                embedded = torch.zeros(min(batch_size, len(rows)), network.embedding_dim)
+        for first in range(0, len(cuts), processes.size):
+            embedded = torch.zeros(min(batch_size, len(rows)), network.embedding_dim)
+            failure = None
+            try:
                 for batch in islice(ours, 1):
                     with torch.inference_mode():
                         found, _ = network(batch.to(network.device))
                         embedded[: len(found)] = found.cpu()
-                for begin, each in zip(cuts[first:], processes.gather(embedded), strict=False):
+            except FacesimError as error:
+                failure = error
+            if not all_done(processes, failure):
+                return
+            for begin, each in zip(cuts[first:], processes.gather(embedded), strict=False):
+                try:
                     yield each[: len(rows) - begin]
-            for _ in ours:  # to its end, where it closes what it reads
-                pass
-        except GeneratorExit:
-            processes.broadcast(False)
-            raise
-        processes.broadcast(False)
+                except GeneratorExit:
+                    if first + processes.size < len(cuts):
+                        all_done(processes, leaves=True)
+                    raise
+        for _ in ours:  # to its end, where it closes what it reads
+            pass
 
 
 _PAIRS_AT_A_TIME = 65_536

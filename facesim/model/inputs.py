@@ -11,11 +11,13 @@ from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import B, load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
+from facesim.errors import FacesimError
 from facesim.interfaces import FaceTable, MiningSampler, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
 from facesim.processes import Processes
 from facesim.reporters import Advance
+from facesim.shared_failures import all_done
 
 
 class Inputs(Protocol):
@@ -120,7 +122,8 @@ class CachedInputs:
         """Compute what the cache lacks for these rows; the size is printed first.
 
         Raises:
-            FacesimError: features are not finite or do not fit into float16.
+            FacesimError: an image cannot be used, or features are not finite or do not fit into
+                float16, by whichever process; all of them raise, in step.
         """
         caches = [self.plain]
         if training and self.mirrored is not None:
@@ -210,6 +213,7 @@ class _LeavingOff(Exception):  # noqa: N818  an event, not an error
 
 def _fill_together(cache: TrunkCache, rows: Int64Array, processes: Processes) -> bool:
     """Compute what is missing of this process's rows; returns whether every process finished."""
+    failure: FacesimError | None = None
     stopped: Exception | None = None
     missing = cache.missing(rows)
     try:
@@ -217,13 +221,16 @@ def _fill_together(cache: TrunkCache, rows: Int64Array, processes: Processes) ->
             with processes.reporter.task("filling the trunk cache", missing) as show:
                 cache.fill(rows, _watching(processes, show))
     except Exception as error:
-        if processes.requested_stop is None:  # a failure, which is told to the others
+        if processes.requested_stop is not None:
+            stopped = error
+        elif isinstance(error, FacesimError):
+            failure = error
+        else:
             raise
-        stopped = error
-    finished = torch.cat(processes.gather(torch.tensor([stopped is None]))).all()
+    finished = all_done(processes, failure, leaves=stopped is not None)
     if stopped is not None and not isinstance(stopped, _LeavingOff):
         raise stopped
-    return bool(finished)
+    return finished
 
 
 def _watching(processes: Processes, show: Advance) -> Callable[[int], None]:

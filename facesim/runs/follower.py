@@ -1,7 +1,7 @@
 """What the processes of a run other than the main one do: their share of what it requests."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from facesim.model.tensor_files import on_cpu
 from facesim.processes import Processes
 from facesim.registry.signature import validate_strictly
 from facesim.runs.systems import TRAINED, system_parts
+from facesim.shared_failures import SharedFailureError
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import Progress, checkpoint_content, restore_content
 from facesim.training.determinism import deterministic
@@ -191,7 +192,7 @@ class _Follower:
     def warm(self, system: str, split: str, rows: Tensor, training: bool) -> None:
         """Compute a share of the trunk cache."""
         network, inputs = self._system(system, split)
-        with evaluating(network):
+        with evaluating(network), suppress(SharedFailureError):  # which the main process tells
             inputs.warm(rows.numpy(), self._group, training=training)
 
     def mined(self, state: dict[str, Tensor]) -> None:
@@ -226,8 +227,9 @@ class _Follower:
     def embed(self, system: str, split: str, rows: Tensor, batch_size: int) -> None:
         """Embed a share of some rows."""
         network, inputs = self._system(system, split)
-        for _ in embed_together(network, inputs, rows.numpy(), batch_size, self._group):
-            pass
+        with suppress(SharedFailureError):
+            for _ in embed_together(network, inputs, rows.numpy(), batch_size, self._group):
+                pass
 
     def _require_same(self, portable: dict[str, Any]) -> None:
         changed = {

@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "processes",
         "rendezvous",
         "reporters",
+        "shared_failures",
     ),
     ("registry",),
     ("interfaces",),

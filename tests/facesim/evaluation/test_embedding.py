@@ -1,7 +1,9 @@
 """Scores of pairs from embeddings that are computed once per image."""
 
+import socket
 from collections.abc import Callable, Generator
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
+from facesim.errors import FacesimError
 from facesim.evaluation.embedding import Embedder, Place, embed_together, score_pairs
+from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
 from facesim.model.embedding_cache import EmbeddingCache
@@ -87,6 +91,32 @@ def test_where_the_main_process_closes_it_the_others_leave_and_all_go_on(
     assert main == (read, "next")
     in_round = {1: 3, 2: 3, 3: 3, 4: 4}[read]  # the others have all batches of a round
     assert others == [(in_round, "next")] * 2
+
+
+@pytest.mark.parametrize(("row", "rank"), [(4, 1), (0, 0), (10, 0)])
+def test_a_damaged_image_is_an_error_of_all_processes_which_are_in_step_after_it(
+    write_tiny: Callable[[Path, int], Path], tmp_path: Path, row: int, rank: int
+) -> None:
+    """Batches of 3, in turn: the first and the last are the main process's."""
+    tiny = load_experiment(write_tiny(tmp_path, 0))
+    path = prepare(tiny).val.table.path(row)
+    path.write_bytes(path.read_bytes()[:60])
+
+    def work(processes: Lockstep) -> tuple[str, str]:
+        components = prepare(tiny)
+        network, inputs = components.network, components.val.inputs
+        network.train()
+        with pytest.raises(FacesimError, match=path.name) as raised:
+            list(embed_together(network, inputs, np.arange(11), 3, processes))
+        assert network.training
+        return str(raised.value), processes.broadcast("next" if processes.is_main else "")
+
+    (main, went_on), *others = in_lockstep(3, work)
+    assert went_on == "next"
+    named = f"process {rank} of 3 on {socket.gethostname()}: "
+    assert main.startswith(named) == (rank != 0)
+    text = named + main.removeprefix(named)
+    assert others == [(text, "next")] * 2
 
 
 def test_networks_return_to_their_mode(tiny: Experiment) -> None:

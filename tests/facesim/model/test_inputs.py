@@ -11,6 +11,7 @@ from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
+from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.heartbeats import GroupFailedError, RankFailure
 from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sampler
@@ -247,6 +248,23 @@ def test_filling_ends_where_another_process_fails(
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
     with pytest.raises(GroupFailedError, match="process 1 of 2 on beta: was killed"):
         CachedInputs(cache_of(backbone, table)).warm(np.arange(70), Failing(), training=False)
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_an_image_that_cannot_be_used_is_an_error_of_all_processes_which_are_in_step_after_it(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: int
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    path = table.path(row)
+    path.write_bytes(path.read_bytes()[:60])
+
+    def work(processes: Lockstep) -> str:
+        cache = cache_of(backbone, table)
+        with pytest.raises(FacesimError, match=path.name):
+            CachedInputs(cache).warm(np.arange(70), processes, training=False)
+        return processes.broadcast("next" if processes.is_main else "")
+
+    assert in_lockstep(2, work) == ["next"] * 2
 
 
 def test_where_a_stop_is_requested_no_process_fills_on_and_all_stay_in_step(

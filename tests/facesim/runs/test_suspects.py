@@ -10,8 +10,11 @@ from facesim.data.linter.findings import Findings, LintReport
 from facesim.evaluation.embedded_splits import EmbeddedSplit
 from facesim.experiment.loading import load_experiment
 from facesim.runs import suspects
+from facesim.runs.evaluation import load_trained
+from facesim.runs.follower import follow, share_experiment, share_trained
 from facesim.runs.run import Run
-from facesim.runs.suspects import some_identities
+from facesim.runs.suspects import look_for_suspects, some_identities
+from tests.facesim.lockstep import Lockstep, in_lockstep
 
 
 @pytest.fixture
@@ -80,3 +83,46 @@ def test_whole_identities_are_drawn_where_there_are_too_many_images() -> None:
     assert len(some_identities(identities, 0, most=28)) == 28
     assert len(some_identities(identities, 0, most=3)) == 7
     assert len(some_identities(identities, 0, most=70)) == 70
+
+
+CACHED = "backbone={name: small_cnn, width: 4, frozen_stages: 2}"
+
+
+@pytest.mark.parametrize("row", [0, 4])
+@pytest.mark.parametrize("overrides", [(), (CACHED,)])
+def test_a_damaged_image_of_train_is_passed_over_by_all_processes(
+    tmp_path: Path,
+    write_tiny: Callable[[Path, int], Path],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: tuple[str, ...],
+    row: int,
+) -> None:
+    """In batches of 4, row 0 is the main process's and row 4 the other one's."""
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    run = finished(tmp_path, write_tiny, "evaluate.batch_size=4", *overrides)
+    path = run.tables.read("train", run.experiment.data).table.path(row)
+    path.write_bytes(path.read_bytes()[:60])
+
+    def work(processes: Lockstep) -> list[str]:
+        opened = Run.open(run.path, processes, trust=True)
+        plan = opened.plan_evaluation()
+        if not processes.is_main:
+            follow(plan.experiment, processes)
+            return []
+        network = load_trained(plan.directory, plan.experiment, plan.checkpoint)
+        share_experiment(processes, plan.experiment, opened.tables)
+        share_trained(processes, network)
+        looked = look_for_suspects(plan, network, opened.tables, processes)
+        processes.request("end")
+        return [str(finding) for finding in looked]
+
+    found = []
+    with caplog.at_level("INFO"):
+        for size in (1, 2):
+            caplog.clear()
+            found.append(in_lockstep(size, work)[0])
+            (passed_over,) = (line for line in caplog.messages if "are not looked at" in line)
+            assert passed_over.startswith("the labels of train are not looked at: ")
+            assert path.name in passed_over
+    assert found[0] == found[1]
