@@ -202,6 +202,7 @@ class _Follower:
 
     def epoch(self, epoch: int, batch: int) -> None:
         """Begin to read this process's share of an epoch's batches."""
+        self._progress.epoch, self._progress.batch = epoch, batch
         self._parts = self._steps.batches(epoch, batch)
 
     def step(self, step: int) -> None:
@@ -209,6 +210,7 @@ class _Follower:
         self._progress.step = step
         part, inputs = next(self._parts)
         self._steps.run(part, inputs, self._progress)
+        self._progress.batch += 1
 
     def try_step(self) -> None:
         """Compute the gradient of the first batch, which moves nothing."""

@@ -56,6 +56,7 @@ class ShardedStep:
         self._weights: list[Tensor] = [weight for group in groups.values() for weight in group]
         self._embedded: list[Tensor] = []
         self._places: list[slice] = []
+        self._norms, self._statistics = BatchNorms(), torch.empty(0)
         self._gathered = torch.empty(0)
         self._has_checked_buffers = False
 
@@ -87,9 +88,8 @@ class ShardedStep:
         self._has_checked_buffers = True
         cut = self._shards.cut(images)
         rows, shared = self._exchange(statistics, norms.size, cut)
-        if norms.size:
-            share = [(places.stop - places.start) / images for places in cut]
-            norms.move(_weighted_sum(shared, share))
+        share = [(places.stop - places.start) / images for places in cut]
+        self._norms, self._statistics = norms, _weighted_sum(shared, share)
         self._gathered = rows.requires_grad_(bool(self._weights))
         seed_step(self._seed, step, network.device, "loss")
         with torch.autocast(network.device.type, enabled=False):
@@ -114,8 +114,12 @@ class ShardedStep:
         self._embedded = []
 
     def update(self, loss: Tensor) -> None:
-        """One step of optimizer and scheduler along the gradient of what :meth:`loss` gave."""
+        """One step of optimizer and scheduler along the gradient of what :meth:`loss` gave.
+
+        BatchNorm's running statistics move with the weights: neither do if another process fails.
+        """
         self.backward(loss)
+        self._norms.move(self._statistics)
         self._state.optimizer.step()
         self._state.scheduler.step()
 

@@ -23,6 +23,8 @@ from facesim.runs.run import Run
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.determinism import deterministic
+from facesim.training.step import NonFiniteLossError
+from facesim.training.steps import Steps
 from facesim.training.stop import Stopped
 from tests.facesim.lockstep import Lockstep, in_lockstep
 
@@ -213,6 +215,30 @@ def test_the_others_take_state_and_trunk_without_writing_them_down(
     run = run_together(chosen, 2, tmp_path / "together", reporter=Interrupting("epoch 2/2", 2))
     assert "train" in run.missing_stages
     require_same(run_together(chosen, 2, tmp_path / "together"), alone)
+
+
+def test_a_loss_that_is_no_number_is_told_alike_by_all_processes(
+    experiment: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them is the first to tell it."""
+    loss_of = Steps.loss
+
+    def diverging(self: Steps, part: Any, inputs: Any, step: int) -> Tensor:
+        return loss_of(self, part, inputs, step) * (1.0 if step < 8 else float("nan"))
+
+    monkeypatch.setattr(Steps, "loss", diverging)
+
+    def work(processes: Lockstep) -> str:
+        with pytest.raises(NonFiniteLossError) as raised:
+            if processes.is_main:
+                Run.begin(experiment(), tmp_path, processes).complete()
+            else:
+                follow(experiment(), processes)
+        return str(raised.value)
+
+    told = in_lockstep(2, work)
+    assert "epoch 2, batch 3 (step 9)" in told[0]
+    assert told[1] == told[0]
 
 
 def test_of_a_search_the_others_take_one_experiment_after_another(

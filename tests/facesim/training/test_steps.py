@@ -14,6 +14,7 @@ from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+from facesim.heartbeats import GroupFailedError, RankFailure
 from facesim.interfaces import PairBatch
 from facesim.processes import Processes
 from facesim.training.build import prepare
@@ -263,3 +264,36 @@ def test_an_epoch_goes_on_from_any_batch_with_this_process_s_part_of_it(
     drawn = [batch.images.tolist() for batch in prepare(experiment()).sampler.batches(1)]
     parts = zip(*in_lockstep(2, work), strict=True)
     assert [first + second for first, second in parts] == drawn[begin:]
+
+
+def test_where_a_process_fails_in_the_middle_of_a_step_nothing_has_moved(
+    experiment: Callable[..., Experiment],
+) -> None:
+    class Failing(Processes):
+        """Gathers embeddings, and no gradients."""
+
+        gathered = 0
+
+        def gather(self, tensor: Tensor) -> list[Tensor]:
+            Failing.gathered += 1
+            if Failing.gathered == 2:
+                raise GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=True)
+            return super().gather(tensor)
+
+    components = prepare(experiment("head=bnneck"))
+    before = {name: value.clone() for name, value in components.network.state_dict().items()}
+    steps, progress = Steps(components, Failing()), Progress()
+    part, inputs = next(steps.batches(0, 0))
+    with pytest.raises(GroupFailedError):
+        steps.run(part, inputs, progress)
+    moved = {
+        name
+        for name, value in components.network.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert moved == set()
+    steps.run(part, inputs, progress)
+    after = components.network.state_dict()
+    assert any(
+        "running_mean" in name for name in after if not torch.equal(after[name], before[name])
+    )
