@@ -34,6 +34,22 @@ def test_lines_are_printed_now_and_then_and_not_for_every_part(
     assert said == [f"epoch 1/2 {done}/100" for done in range(10, 100, 10)]
 
 
+def test_the_time_left_is_by_what_was_done_since_the_task_began(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100, 60 were done before: 20 in 10 seconds leave 10 seconds for the other 20."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with PlainReporter().task("images", 100, done=60) as advance:
+        now[0] = 10.0
+        advance(20)
+        now[0] = 19.9
+        advance(10)
+        now[0] = 30.0
+        advance(10)
+    assert capsys.readouterr().out == "images 80/100, 10 s left\n"
+
+
 def test_a_bar_shows_title_count_and_note() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)

@@ -164,3 +164,14 @@ def test_a_rate_that_too_few_comparisons_support_has_no_interval(files: RunFiles
     row = next(line for line in text.splitlines() if "FNMR at FMR 1e-1" in line)
     assert "not measurable" in row
     assert "12.50% to 50.00%" not in row
+
+
+def test_a_value_without_an_interval_has_an_empty_cell(files: RunFiles) -> None:
+    assert files.result is not None
+    metrics = {**files.result.metrics, "eer": Estimate(value=0.125, reason="too few identities")}
+    found = printed(files, result=files.result.model_copy(update={"metrics": metrics}))
+    (line,) = (
+        line for line in found.splitlines() if "Equal error rate" in line and "12.50%" in line
+    )
+    assert re.split(r"\s{2,}", line.strip(" │"))[:2] == ["Equal error rate", "12.50%"]
+    assert "-" not in line
