@@ -281,7 +281,7 @@ class Remembers(nn.Module):
 
 class Unlike(Remembers):
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "offset": 7.0}  # type: ignore[misc]
+        return {**vars(self), "offset": 7.0}
 
 
 def unlike_in_training() -> Backbone:
