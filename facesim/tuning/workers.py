@@ -55,7 +55,9 @@ _SEE_OUTPUT = "a worker failed; see its output. The study can be resumed"
 _TO_BE_REPLACED = 75
 """EX_TEMPFAIL of sysexits.h: a group of processes ends with a trial that failed."""
 
-_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_STOPPED = (*(128 + number for number in _STOPPING), *(-number for number in _STOPPING))
+"""Exit codes of a worker that gave its trial back, and of one that had none yet."""
 
 
 @dataclass(frozen=True)
@@ -211,20 +213,19 @@ def _live(task: Task, words: Connection | None, joining: Mapping[str, str]) -> N
         joining: environment variables by which a group meets; empty for a process by itself.
     """
     os.setpgrp()  # Ctrl-C reaches the parent alone, which asks each worker once to stop
+    for number in _STOPPING:  # at once, until there is a trial to give back
+        signal.signal(number, signal.SIG_DFL)
     Thread(target=_stop_with_parent, daemon=True).start()
     guard_terminal()
     os.environ.update(joining)
     try:
-        with stop_on_signals() as stop, storage_errors_named(task.storage, task.folder):
+        with storage_errors_named(task.storage, task.folder):
             silence_optuna()
             if joining:
                 with joined(SilentReporter()) as group:
-                    _work_together(task, group, stop, words)
+                    _work_together(task, group, words)
             else:
-                queue = task.queue()
-                _tell(words, _BEGUN)
-                torch.set_num_threads(threads_per_trial(queue.plan))
-                work(queue, stop)
+                _work(task, Processes(), words)
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
     except Exception as error:  # noqa: BLE001  the process ends here
@@ -236,19 +237,23 @@ def _live(task: Task, words: Connection | None, joining: Mapping[str, str]) -> N
         sys.exit(_FAILED)
 
 
-def _work_together(
-    task: Task, group: ProcessGroup, stop: StopRequest, words: Connection | None
-) -> None:
+def _work(task: Task, processes: Processes, words: Connection | None) -> TrialQueue:
+    """Train the trials of a task; returns them."""
+    queue = task.queue(processes)
+    _tell(words, _BEGUN)
+    torch.set_num_threads(threads_per_trial(queue.plan))
+    with stop_on_signals() as stop:
+        work(queue, stop)
+    return queue
+
+
+def _work_together(task: Task, group: ProcessGroup, words: Connection | None) -> None:
     """Train trials as the main process of a group, or follow it."""
     try:
         if not group.is_main:
             follow(task.plan.space.base, group, takes_others=True)
             return
-        queue = task.queue(group)
-        _tell(words, _BEGUN)
-        torch.set_num_threads(threads_per_trial(queue.plan))
-        work(queue, stop)
-        if not queue.is_done:
+        if not _work(task, group, words).is_done:
             group.heartbeats.report("a trial failed")
             sys.exit(_TO_BE_REPLACED)
     except GroupFailedError:

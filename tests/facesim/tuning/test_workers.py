@@ -93,6 +93,36 @@ def test_a_worker_whose_parent_was_killed_ends_whatever_it_waits_for(
             time.sleep(0.05)
 
 
+def test_a_worker_whose_parent_was_killed_while_it_starts_ends_at_once(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
+) -> None:
+    plan = planned(write_search())
+    (plan.folder / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    study_file = plan.folder / "study.yaml"
+    own = study_file.read_text().replace("plugins: []", "plugins: [./slow.py]")
+    study_file.write_text(own)
+    record_consent(own.encode(), [str(plan.folder / "slow.py")])
+    fork = multiprocessing.get_context("fork")
+    said, saying = fork.Pipe(duplex=False)
+
+    def command() -> None:
+        worker = fork.Process(target=workers._live, args=(Task(plan.folder, None), None, {}))
+        worker.start()
+        saying.send(worker.pid)
+        worker.join()
+
+    parent = fork.Process(target=command)
+    parent.start()
+    worker = ProcessIdentity.of(said.recv())
+    time.sleep(0.5)
+    parent.kill()
+    parent.join()
+    deadline = time.monotonic() + 20
+    while not worker.is_dead:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
     write_search: Callable[..., Path], planned: Callable[[Path], Plan]
 ) -> None:
