@@ -168,3 +168,25 @@ def test_plugins_of_files_are_told_from_those_of_facesim(file: Path) -> None:
     others = plugins_of_others()
     assert "the loss 'second'" in others
     assert "the loss 'contrastive'" not in others
+
+
+def test_the_call_is_the_engine_s_last_where_plugins_call_it_again(file: Path) -> None:
+    first: Any = heads.get("first").factory(1)
+    told = describe_failure(raised(lambda: first.call(lambda: losses.spec("second").build(1, 2))))
+    assert told is not None
+    assert told.startswith(f"the loss 'second' failed in second ({file}:21): ")
+
+
+def test_whatever_fails_in_the_file_of_one_plugin_is_that_plugin_s(tmp_path: Path) -> None:
+    """Also above the line that registers it."""
+    path = tmp_path / "single.py"
+    path.write_text(
+        "from facesim import losses\n\n\n"
+        "def above():\n    raise KeyError('a')\n\n\n"
+        "@losses('only')\ndef only(embedding_dim, num_identities): ...\n\n\n"
+        "only.above = above\n"
+    )
+    load_named_plugin(str(path), tmp_path)
+    factory: Any = losses.get("only").factory
+    told = describe_failure(raised(factory.above))
+    assert told == f"the loss 'only' failed in above ({path}:5): KeyError: 'a'"

@@ -74,3 +74,12 @@ def test_the_metrics_are_those_that_were_measured_that_of_the_headline_included(
     built = build_run().read()
     assert built.result is not None
     assert set(built.metrics) == {*built.result.metrics}
+
+
+def test_the_best_of_training_is_what_the_experiment_asks_for(
+    build_run: Callable[..., Run],
+) -> None:
+    files = build_run().read()
+    assert files.best_of_training is not None
+    assert files.best_of_training.name == files.experiment.train.best
+    assert [*files.training_metrics] == [*files.metrics]

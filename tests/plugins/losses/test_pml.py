@@ -3,16 +3,19 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from pytorch_metric_learning import distances, miners
 from pytorch_metric_learning import losses as pml_losses
+from pytorch_metric_learning.reducers import SumReducer
 
 from facesim import FacesimError, PairBatch, losses
 from facesim.experiment.loading import load_experiment
+from facesim.registry import Spec
 from facesim.runs.run import Run
 from facesim_plugins.losses.pml import LOSSES, MINERS
 
@@ -213,3 +216,18 @@ def test_a_run_trains_with_it_and_its_experiment_reads_back(loss: str, tmp_path:
     result = run.complete()
     assert run.experiment.as_data() == experiment.as_data()
     assert result.metrics["roc_auc"].value is not None
+
+
+def test_a_reducer_says_how_the_losses_of_the_tuples_become_one(embeddings: torch.Tensor) -> None:
+    loss = {"name": "TripletMarginLoss", "margin": 0.1}
+    ours = build(loss, reducer="SumReducer")(embeddings, BATCH)
+    library = pml_losses.TripletMarginLoss(margin=0.1, reducer=SumReducer())
+    assert ours.item() == pytest.approx(library(embeddings, BATCH.identities).item(), rel=1e-5)
+    assert ours > 2 * build(loss)(embeddings, BATCH)
+
+
+def test_an_editor_expects_a_name_where_a_part_belongs() -> None:
+    schema = TypeAdapter(Annotated[Spec[Any], MINERS]).json_schema()
+    mapping, name = schema["anyOf"]
+    assert name == {"type": "string"}
+    assert mapping == {"type": "object", "properties": {"name": name}, "required": ["name"]}
