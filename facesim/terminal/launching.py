@@ -20,8 +20,8 @@ from facesim.process_group import ProcessGroup, joined
 from facesim.processes import Processes
 from facesim.rendezvous import is_launched, loopback_only
 from facesim.reporters import Reporter
-from facesim.terminal.failure import failure_of
-from facesim.training.stop import Stopped
+from facesim.terminal.failure import Failure, failure_of
+from facesim.training.stop import Stopped, ending_together
 
 _PATIENCE = 600
 """Seconds in which a process that is asked to stop finishes its step."""
@@ -102,7 +102,7 @@ def together(reporter: Reporter, count: int = 1) -> Iterator[Processes]:
         yield Processes(reporter)
         return
     try:
-        with joined(reporter) as group, _ending_together(group):
+        with joined(reporter) as group, _failing_together(group):
             if not group.is_main:  # it would repeat what the main process says
                 logging.getLogger("facesim").setLevel(logging.ERROR)
                 warnings.simplefilter("ignore")
@@ -124,27 +124,22 @@ def _require_started(count: int) -> None:
 
 
 @contextmanager
-def _ending_together(group: ProcessGroup) -> Iterator[None]:
-    """Tell the other processes how the block ends here; an error of this one is told once."""
+def _failing_together(group: ProcessGroup) -> Iterator[None]:
+    """Like :func:`ending_together`; an error of this process is told once, and names it."""
     try:
-        yield
-        if group.is_main:
-            group.request("end")
-    except GroupFailedError:
-        raise
-    except Stopped as stopped:
-        if stopped.at_once:
-            group.heartbeats.report("was stopped at once")
-        else:
-            group.request("end")
+        with ending_together(group, lambda error: _told(failure_of(error, asked=False))):
+            yield
+    except (GroupFailedError, Stopped):
         raise
     except BaseException as error:
         failure = failure_of(error, asked=False)
-        message = "ended" if failure is None else failure.message
-        group.heartbeats.report(message)
         if not group.is_main:
             raise typer.Exit(2 if failure is None else failure.exit_code) from None
         if isinstance(error, MachineError) or machine_error(error) is not None:
             where = f"process 0 of {group.size} on {socket.gethostname()}"
-            raise FacesimError(f"{where}: {message}") from error
+            raise FacesimError(f"{where}: {_told(failure)}") from error
         raise
+
+
+def _told(failure: Failure | None) -> str:
+    return "ended" if failure is None else failure.message

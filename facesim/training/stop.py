@@ -2,12 +2,13 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
 from facesim.heartbeats import GroupFailedError
+from facesim.process_group import ProcessGroup
 from facesim.processes import Processes
 from facesim.reporters import Advance, Reporter
 
@@ -134,3 +135,30 @@ def stoppable(processes: Processes) -> Iterator[Processes]:
         return
     with stop_on_signals(processes) as stop:
         yield replace(processes, reporter=InterruptibleReporter(processes.reporter, stop))
+
+
+@contextmanager
+def ending_together(
+    group: ProcessGroup, describe: Callable[[BaseException], str]
+) -> Iterator[None]:
+    """Tell the other processes of a group how the block ends on this one.
+
+    Args:
+        group: whose main process ends the block of the others by ending its own.
+        describe: what ended the block, for a person.
+    """
+    try:
+        yield
+        if group.is_main:
+            group.request("end")
+    except GroupFailedError:
+        raise
+    except Stopped as stopped:
+        if stopped.at_once:
+            group.heartbeats.report("was stopped at once")
+        else:
+            group.request("end")
+        raise
+    except BaseException as error:
+        group.heartbeats.report(describe(error))
+        raise

@@ -24,7 +24,6 @@ import torch
 
 from facesim.console import guard_terminal, printable
 from facesim.errors import FacesimError
-from facesim.heartbeats import GroupFailedError
 from facesim.machine_errors import (
     in_one_line,
     machine_error,
@@ -35,7 +34,7 @@ from facesim.processes import Processes
 from facesim.rendezvous import LocalGroup
 from facesim.reporters import SilentReporter
 from facesim.runs.follower import follow
-from facesim.training.stop import Stopped, StopRequest, stop_on_signals
+from facesim.training.stop import Stopped, StopRequest, ending_together, stop_on_signals
 from facesim.tuning.identity import Identity
 from facesim.tuning.storage import (
     MOST_FRUITLESS,
@@ -249,28 +248,14 @@ def _work(task: Task, processes: Processes, words: Connection | None) -> TrialQu
 
 def _work_together(task: Task, group: ProcessGroup, words: Connection | None) -> None:
     """Train trials as the main process of a group, or follow it."""
-    try:
+    with ending_together(group, lambda error: _reason(error) or repr(error)):
         if not group.is_main:
             follow(task.plan.space.base, group, takes_others=True)
-            return
-        if not _work(task, group, words).is_done:
-            group.heartbeats.report("a trial failed")
+        elif not _work(task, group, words).is_done:
             sys.exit(_TO_BE_REPLACED)
-    except GroupFailedError:
-        raise
-    except Stopped as stopped:
-        if stopped.at_once:
-            group.heartbeats.report("was stopped at once")
-        else:
-            group.request("end")
-        raise
-    except Exception as error:
-        group.heartbeats.report(_reason(error) or repr(error))
-        raise
-    group.request("end")
 
 
-def _reason(error: Exception) -> str | None:
+def _reason(error: BaseException) -> str | None:
     """Why a worker ended, for a person; None for a bug."""
     told, where = describe_failure(error), kept_traceback(error)
     if isinstance(error, FacesimError):
