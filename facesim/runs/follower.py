@@ -24,7 +24,7 @@ from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.tensor_files import on_cpu
 from facesim.processes import Processes
 from facesim.registry.signature import validate_strictly
-from facesim.runs.systems import TRAINED, system_parts
+from facesim.runs.systems import TRAINED, UNTOUCHED, raw_pixel_parts, untouched_of
 from facesim.shared_failures import SharedFailureError
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import Progress, checkpoint_content, restore_content
@@ -142,6 +142,7 @@ class _Follower:
             self.step,
             self.try_step,
             self.trained,
+            self.untouched,
             self.embed,
         )
         self.requests = {each.__name__: each for each in every}
@@ -226,6 +227,13 @@ class _Follower:
         self._networks[TRAINED] = network, self._experiment
         self._inputs.clear()
 
+    def untouched(self, state: dict[str, Tensor]) -> None:
+        """Take the backbone as it was before training, whose trunk is that of the trained one."""
+        trained, experiment = self._networks[TRAINED]
+        network = untouched_of(trained, experiment)
+        network.load_trained_state(state)
+        self._networks[UNTOUCHED] = network, experiment
+
     def embed(self, system: str, split: str, rows: Tensor, batch_size: int) -> None:
         """Embed a share of some rows."""
         network, inputs = self._system(system, split)
@@ -251,7 +259,7 @@ class _Follower:
             return self._components.network, getattr(self._components, split).inputs
         if system not in self._networks:
             device = pick_device(self._experiment.device)
-            self._networks[system] = system_parts(system, self._experiment, device)
+            self._networks[system] = raw_pixel_parts(self._experiment, device)
         network, experiment = self._networks[system]
         if (system, split) not in self._inputs:
             images: TableDigests = self._tables.read(split, self._experiment.data)

@@ -8,14 +8,13 @@ from facesim.arrays import Int64Array
 from facesim.data.image_digests import TableDigests
 from facesim.data.linter.findings import Finding, Findings
 from facesim.errors import FacesimError
-from facesim.evaluation.baselines import untouched_backbone
 from facesim.evaluation.embedded_splits import EmbeddedSplit
 from facesim.evaluation.embedding_suspects import RULES, find_embedding_suspects
 from facesim.heartbeats import GroupFailedError
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
-from facesim.runs.systems import TRAINED, UNTOUCHED, NetworkSystem
+from facesim.runs.systems import TRAINED, UNTOUCHED, NetworkSystem, share_untouched
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables
 from facesim.training.make_inputs import make_inputs
@@ -37,7 +36,7 @@ def look_for_suspects(
 
     Args:
         plan: of an evaluation whose images the run has not looked at yet, or of the run's own.
-        trained: the network with its weights.
+        trained: the network with its weights, which the other processes have as well.
         tables: where the tables are kept that are read.
         processes: show what is being embedded.
 
@@ -51,7 +50,7 @@ def look_for_suspects(
     if known or not any(map(findings.watches, RULES)):
         return ()
     images = _readable(plan, tables)
-    backbone = untouched_backbone(plan.experiment, trained.device)
+    backbone = share_untouched(plan.experiment, trained, processes)
     splits = _embedded(plan, backbone, UNTOUCHED, images, processes)
     if len(splits) < 2 or find_embedding_suspects(splits, findings):
         return findings.report().findings

@@ -22,6 +22,7 @@ from facesim.interfaces.protocol import ScoredPairs, System
 from facesim.json_files import read_json
 from facesim.model.embedding_cache import EmbeddingCache
 from facesim.model.network import SiameseNetwork
+from facesim.model.tensor_files import on_cpu
 from facesim.plugin_info import distribution_of
 from facesim.plugin_source import source_digest
 from facesim.processes import Processes
@@ -133,7 +134,7 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
         Chance(experiment.evaluate.seed, val.name),
         Chance(experiment.evaluate.seed, test.name),
     )
-    pixels, small = system_parts(RAW_PIXELS, experiment, trained.device)
+    pixels, small = raw_pixel_parts(experiment, trained.device)
 
     def of_pixels(split: Split) -> NetworkSystem:
         resized = replace(split, inputs=make_inputs(small, pixels, split.digests))
@@ -146,7 +147,7 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
         of_pixels(val),
         of_pixels(test),
     )
-    backbone, _ = system_parts(UNTOUCHED, experiment, trained.device)
+    backbone = share_untouched(experiment, trained.network, trained.processes)
     yield BaselineSystem(
         UNTOUCHED,
         f"the cosine of the pooled features of backbone {experiment.backbone.name!r} as it was "
@@ -156,21 +157,45 @@ def baseline_systems(trained: NetworkSystem, val: Split) -> Iterator[BaselineSys
     )
 
 
-def system_parts(
-    name: str, experiment: Experiment, device: torch.device
+def raw_pixel_parts(
+    experiment: Experiment, device: torch.device
 ) -> tuple[SiameseNetwork, Experiment]:
-    """The network of a baseline, and the experiment by which its images are read.
+    """The network of :data:`RAW_PIXELS`, and the experiment by which its images are read.
 
     Args:
-        name: :data:`RAW_PIXELS` or :data:`UNTOUCHED`.
         experiment: of the trained network.
         device: where it is put.
     """
-    if name == UNTOUCHED:
-        return untouched_backbone(experiment, device), experiment
     size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
     image = experiment.image.model_copy(update=size)
     return raw_pixels(device), experiment.model_copy(update={"image": image})
+
+
+def share_untouched(
+    experiment: Experiment, trained: SiameseNetwork, processes: Processes
+) -> SiameseNetwork:
+    """The network of :data:`UNTOUCHED`, the same on all processes.
+
+    Args:
+        experiment: of the trained network.
+        trained: which the other processes have.
+        processes: all of them.
+    """
+    network = untouched_of(trained, experiment)
+    if processes.size > 1:
+        processes.request("untouched", state=on_cpu(network.trained_state()))
+    return network
+
+
+def untouched_of(trained: SiameseNetwork, experiment: Experiment) -> SiameseNetwork:
+    """The backbone as it was before training, with the trunk that the run began with.
+
+    The weights that a backbone is built with may be others by now, in another version of its
+    package say, and those of a frozen trunk are the run's own.
+    """
+    network = untouched_backbone(experiment, trained.device)
+    network.load_trunk_state(trained.backbone.trunk.state_dict())
+    return network
 
 
 def calibration_of_the_run(

@@ -5,21 +5,26 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from facesim import backbones
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import IMAGENET, Backbone
+from facesim.model.network import SiameseNetwork
 from facesim.reporters import Advance, SilentReporter
 from facesim.runs import follower
 from facesim.runs.follower import follow
 from facesim.runs.run import Run
+from facesim.runs.systems import untouched_of
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.determinism import deterministic
@@ -239,6 +244,62 @@ def test_a_loss_that_is_no_number_is_told_alike_by_all_processes(
     told = in_lockstep(2, work)
     assert "epoch 2, batch 3 (step 9)" in told[0]
     assert told[1] == told[0]
+
+
+@pytest.fixture
+def drifting_backbone() -> Iterator[None]:
+    """A backbone whose frozen weights are others each time that it is built."""
+    seeds = count()
+    with backbones.isolated():
+
+        @backbones("drifting")
+        def drifting() -> Backbone:
+            trunk = nn.Conv2d(3, 4, 3, stride=2)
+            generator = torch.Generator().manual_seed(next(seeds))
+            for weights in trunk.parameters():
+                nn.init.normal_(weights, generator=generator)
+            tail = nn.Sequential(nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            return Backbone(trunk, tail, 4, IMAGENET)
+
+        yield
+
+
+@pytest.mark.usefixtures("drifting_backbone")
+@pytest.mark.parametrize("trunk_cache", ["float32", "off"])
+def test_the_untouched_backbone_has_the_trunk_that_the_run_began_with_on_all_processes(
+    experiment: Callable[..., Experiment],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trunk_cache: str,
+) -> None:
+    began_with = experiment(
+        "backbone=drifting", f"trunk_cache={trunk_cache}", "transforms=[]",
+        "evaluate={resamples: 1000, batch_size: 4, baselines: true}",
+    )  # fmt: skip
+    run = run_together(began_with, 1, tmp_path / "runs")
+    file = run.directory.evaluation("test") / "baselines.json"
+    expected = file.read_text()
+
+    def built_otherwise(trained: SiameseNetwork, again: Experiment) -> SiameseNetwork:
+        network = untouched_of(trained, again)
+        for weights in network.backbone.tail.parameters():
+            nn.init.constant_(weights, 0.5)
+        return network
+
+    monkeypatch.setattr(follower, "untouched_of", built_otherwise)
+
+    def evaluate(processes: Lockstep) -> None:
+        opened = Run.open(run.path, processes, trust=True)
+        if not processes.is_main:
+            follow(opened.plan_evaluation().experiment, processes)
+            return
+        opened.evaluate()
+        processes.request("end")
+
+    for size in (1, 2):
+        monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / f"of {size}"))
+        in_lockstep(size, evaluate)
+        assert file.read_text() == expected
 
 
 def test_of_a_search_the_others_take_one_experiment_after_another(
