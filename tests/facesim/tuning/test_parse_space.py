@@ -58,6 +58,15 @@ def test_the_base_is_the_experiment_without_its_search(read: Read) -> None:
     assert space.experiment_with([]) == space.base
 
 
+def test_all_that_is_wrong_is_named_at_once_in_the_order_of_the_file(read: Read) -> None:
+    """Two ranges that are empty."""
+    with pytest.raises(ExperimentError) as error:
+        read("head.fc_dim: {int: [64, 8]}", "optimizer.lr: {float: [1.0, 0.1]}")
+    first, second = str(error.value).splitlines()[:2]
+    assert "search.space.head.fc_dim" in first
+    assert "search.space.optimizer.lr" in second
+
+
 def test_an_experiment_without_a_search_has_no_space(
     write_search: Callable[..., Path],
 ) -> None:
