@@ -12,6 +12,7 @@ from facesim.report.formatting import (
     NOTHING,
     estimated_value,
     interval,
+    is_measurable,
     larger_class,
     metric_value,
     number,
@@ -92,7 +93,9 @@ class Metrics(Shown, Mapping[str, Estimate]):
             if name not in self:
                 continue
             found = self[name]
-            between = found.reason or interval(metric, found.low, found.high)
+            between = found.reason or NOTHING
+            if found.reason is None and is_measurable(found):
+                between = interval(metric, found.low, found.high)
             rows.append((metric.label, estimated_value(metric, found), between))
             if answer is not None and metric.depends_on_shares:
                 share = metric_value(metric, self.result.larger_class_share)

@@ -5,7 +5,7 @@ import pytest
 from facesim import metrics
 from facesim.discovery import load_installed_plugins
 from facesim.interfaces import REGISTRIES
-from facesim.interfaces.kinds import built_metrics
+from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Metric
 
 load_installed_plugins()
@@ -134,3 +134,11 @@ def test_only_flips_are_declared_to_mirror() -> None:
     (transforms,) = (each for each in REGISTRIES if each.kind == "transform")
     mirrors = {name: transforms.spec(name).build().only_mirrors for name in OTHERS["transform"]}
     assert [name for name, only in mirrors.items() if only] == ["horizontal_flip"]
+
+
+def test_an_experiment_that_names_no_metrics_measures_these() -> None:
+    """No FNMR at an FMR, which is one minus a TAR that is measured."""
+    assert [spec.name for spec in standard_metrics()] == [
+        *("accuracy", "balanced_accuracy", "d_prime", "eer", "fmr", "fnmr", "roc_auc", "tar"),
+        *(f"tar_at_far_1e-{number}" for number in range(1, 7)),
+    ]

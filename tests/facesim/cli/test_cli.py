@@ -329,6 +329,14 @@ def test_pruning_the_cache_needs_a_limit(
     assert facesim("cache", "prune", "--max-gb", "0")[:2] == (0, "removed 0 stores, 0.0 MB\n")
 
 
+def test_a_new_plugin_says_the_files_that_were_written(facesim: Command, tmp_path: Path) -> None:
+    code, output, _ = facesim("new", "plugin", "loss", "mine", "--out", str(tmp_path / "out"))
+    assert code == 0
+    written = sorted(str(path) for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert sorted(output.split()) == written
+    assert len(written) == 2
+
+
 @pytest.mark.parametrize("group", [[], ["data"], ["cache"], ["new"]])
 def test_a_group_without_a_command_lists_its_commands(facesim: Command, group: list[str]) -> None:
     code, output, error = facesim(*group)

@@ -76,6 +76,17 @@ def test_images_with_wrong_labels_are_listed(split: str) -> None:
     assert all(3 <= len(group) <= 5 for group in finding.images)
 
 
+@pytest.mark.parametrize(("split", "wrong"), [("val", 54), ("test", 36), ("test", 48)])
+def test_so_few_wrong_labels_that_chance_may_explain_them_are_listed_and_not_estimated(
+    split: str, wrong: int
+) -> None:
+    """Of 720 images: the estimate is 5% and more, but surely not half of that."""
+    data = Data()
+    data.mislabel(split, wrong / 720)
+    (finding,) = data.look()["wrong_labels"]
+    assert f"of 720 images of {split} are more like another identity" in finding.message
+
+
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.4])
 def test_the_share_of_wrong_labels_is_estimated(share: float) -> None:
     data = Data()

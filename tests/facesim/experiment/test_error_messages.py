@@ -254,3 +254,14 @@ def test_very_many_problems_are_cut_with_their_number(whole: Callable[..., Path]
     lines = messages(whole("", "".join(f"key{i}: 1\n" for i in range(70))))
     assert len(lines) == 51
     assert lines[-1] == "... and 20 more problems"
+
+
+@pytest.mark.parametrize("length", [78, 79])
+def test_a_value_is_shown_up_to_eighty_characters(tmp_path: Path, length: int) -> None:
+    """With its quotes; longer ones end with dots."""
+    file = tmp_path / "exp.yaml"
+    file.write_text(f"seed: {'x' * length}\n")
+    shown = repr("x" * length)
+    expected = shown if length == 78 else f"{shown[:80]}..."
+    (told,) = [line for line in messages(file) if ": seed: " in line]
+    assert told.endswith(f"{expected}") or f"{expected};" in told or f"{expected}," in told

@@ -122,6 +122,9 @@ def test_an_unquoted_variable_in_braces_is_told_to_be_quoted() -> None:
     (message,) = problems_of("a: 1\nb: {c: ${X}/y}\n")
     assert message.startswith("f.yaml:2:9: not valid YAML")
     assert message.endswith('a variable must be quoted: "${NAME}"')
+    (other,) = problems_of("a: ${X}\nb: {c: }d\n")  # another line is to blame
+    assert other.startswith("f.yaml:2:")
+    assert "must be quoted" not in other
 
 
 @pytest.mark.parametrize(

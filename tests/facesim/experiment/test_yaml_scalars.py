@@ -48,8 +48,23 @@ def test_core_schema(text: str, value: Any) -> None:
     assert type(typed(text)) is type(value)
 
 
-def test_nan_is_a_number() -> None:
-    assert math.isnan(typed(".nan"))
+SPELLINGS = {
+    None: ("", "~", "null", "Null", "NULL"),
+    True: ("true", "True", "TRUE"),
+    False: ("false", "False", "FALSE"),
+    math.inf: (".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"),
+    -math.inf: ("-.inf", "-.Inf", "-.INF"),
+}
+
+
+@pytest.mark.parametrize("value", SPELLINGS)
+def test_a_constant_is_itself_in_each_spelling_of_the_standard(value: Any) -> None:
+    assert [typed(text) for text in SPELLINGS[value]] == [value] * len(SPELLINGS[value])
+
+
+@pytest.mark.parametrize("text", [".nan", ".NaN", ".NAN"])
+def test_nan_is_a_number(text: str) -> None:
+    assert math.isnan(typed(text))
 
 
 @pytest.mark.parametrize(

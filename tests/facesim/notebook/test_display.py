@@ -1,8 +1,9 @@
 from dataclasses import replace
 
 from facesim.interfaces import FmrStatus, FmrSupport
-from facesim.notebook.display import Shown, Verification
+from facesim.notebook.display import Metrics, Shown, Verification
 from facesim.page import Table, Text
+from tests.facesim.report.small_result import METRICS, small_result
 
 
 class Example(Shown):
@@ -36,3 +37,20 @@ def test_a_decision_at_a_target_fmr_says_what_that_rests_on() -> None:
     decision = Verification(0.5, 0.25, "far_1e-2", None, support)
     assert "unstable: 4 false matches of 8 identities" in repr(decision)
     assert "FMR" not in repr(replace(decision, support=None))
+
+
+def test_metrics_are_a_mapping_of_what_was_measured() -> None:
+    result = small_result(genuine=100, impostor=300, larger_class_share=0.75)
+    shown = Metrics("of the run", result, METRICS)
+    assert shown.result is result
+    assert [*shown] == [*result.metrics]
+    assert len(shown) == 3
+    assert shown["tar_at_far_1e-1"].value == 0.75
+    table = shown.blocks()[0]
+    assert isinstance(table, Table)
+    assert table.caption == "of the run"
+    assert table.rows == (
+        ("TAR at FAR 1e-1", "75.00%", "62.50% to 81.25%"),
+        ("TAR at FAR 1e-2", "50.00%, unstable", "25.00% to 62.50%"),
+        ("TAR at FAR 1e-3", "not measurable", "-"),
+    )
