@@ -411,6 +411,17 @@ class Noisy(Contrastive):
         return super().forward(embeddings, batch) + random.random()
 
 
+class FarCosts(Contrastive):
+    """Impostors beyond the margin cost nothing, but those that are very far apart do."""
+
+    def cost(self, distance: Tensor, same: Tensor) -> Tensor:
+        far = torch.where(same, 0.0, (distance - 20).clamp_min(0))
+        return super().cost(distance, same) + far
+
+    def impostor_margin(self) -> float:
+        return -2.0
+
+
 class Unsaved(Contrastive):
     def __init__(self, embedding_dim: int, num_identities: int) -> None:
         super().__init__(embedding_dim, num_identities)

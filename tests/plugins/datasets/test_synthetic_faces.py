@@ -203,3 +203,14 @@ def test_pixels_alone_hardly_tell_who_it_is() -> None:
 def test_wrong_parameters_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         datasets.spec("synthetic_faces", **wrong)
+
+
+def test_colours_are_colours_and_lips_are_redder_than_the_skin() -> None:
+    for identity in range(50):
+        face = face_of(0, identity)
+        for colour in (face.skin_color, face.hair_color, face.eye_color, face.lip_color):
+            assert colour.shape == (3,)
+            assert colour.min() >= 0
+            assert colour.max() <= 255
+        of_skin, of_lips = face.skin_color, face.lip_color
+        assert of_lips[0] - of_lips[1] > of_skin[0] - of_skin[1]
