@@ -72,15 +72,18 @@ class ProcessGroups(Campaign):
         group = run_group(
             size, *command, folder=folder, prepare=prepare, meanwhile=partial(harm, rank, after)
         )
+        stopped = [0, _TERMINATED]
+        if is_complete(folder):  # SIGTERM came when it had been done, and signals were as before
+            stopped.append(-signal.SIGTERM)
         others = [ended for other, ended in enumerate(group) if other != rank]
         for ended in group:
-            yield from faults_of(ended, (0, 2, _TERMINATED, -signal.SIGKILL))
+            yield from faults_of(ended, (*stopped, 2, -signal.SIGKILL))
         if max(ended.seconds for ended in others) > after + _SECONDS_TO_END:
             yield Finding(Fault.HANG, f"ended after {time.monotonic() - began:.0f} s")
         failed = group[0 if rank else 1].status  # of the one that tells; it may have been done
         told = [ended for ended in group if f"process {rank} of {size} on" in ended.output]
         if harm is _terminate:
-            if group[0].status not in (0, _TERMINATED):
+            if group[0].status not in stopped:
                 yield Finding(Fault.MESSAGE, f"SIGTERM: {_outputs(group)}")
         elif failed and not _is_of_the_main_process_alone(harm, rank) and len(told) != 1:
             yield Finding(Fault.MESSAGE, f"told {len(told)} times: {_outputs(group)}")
