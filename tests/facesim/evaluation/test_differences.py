@@ -12,6 +12,7 @@ from facesim.evaluation.differences import (
     independent_difference,
     paired_differences,
 )
+from facesim.evaluation.identity_jackknife import INTERVAL_NAME
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Quantity
 from facesim.interfaces.result import Estimate
@@ -112,6 +113,10 @@ def test_a_difference_within_its_interval_shows_nothing() -> None:
     assert area.high is not None
     assert area.low < 0 < area.high
     assert area.better is None
+    assert area.interval == INTERVAL_NAME
+    alone = independent_difference(Accuracy(), BEFORE, AFTER)
+    assert alone.interval == "independent_95"
+    assert independent_difference(Accuracy(), BEFORE, Estimate(value=0.7)).interval is None
 
 
 def test_every_metric_has_a_difference_or_a_reason() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from facesim.errors import FacesimError
-from facesim.model.tensor_files import on_cpu, save_tensors
+from facesim.errors import DataError, FacesimError
+from facesim.model.tensor_files import load_tensors, on_cpu, save_tensors
 
 
 def saved(content: dict[str, Any], path: Path) -> bytes:
@@ -99,3 +99,20 @@ def test_nested_data_go_to_the_cpu_detached_and_otherwise_as_they_are() -> None:
     elsewhere = {"weights": [torch.ones(2, device="meta")]}  # the one device that is everywhere
     with pytest.raises(NotImplementedError, match="meta"):
         on_cpu(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "EOFError"),
+        (b"no tensors", "it is damaged, or holds more than tensors and plain data"),
+        (b"PK\x03\x04", "PytorchStreamReader failed reading zip archive"),
+    ],
+)
+def test_why_a_file_cannot_be_loaded_is_one_line(tmp_path: Path, content: bytes, told: str) -> None:
+    """The exception's own words; its name where it has none."""
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        load_tensors(tmp_path / "x.pt")
+    assert str(error.value).startswith(told)
+    assert "\n" not in str(error.value)

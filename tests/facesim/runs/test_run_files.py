@@ -1,8 +1,11 @@
 """A run and one of its evaluations, read."""
 
+import errno
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -11,6 +14,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import RunDirectory
 from facesim.runs.run import Run
+from facesim.training.build import Tables
 
 FINDING = {"rule": "dominant_identity", "severity": "warning", "message": "one", "rows": []}
 OTHER = {**FINDING, "message": "another"}
@@ -83,3 +87,15 @@ def test_the_best_of_training_is_what_the_experiment_asks_for(
     assert files.best_of_training is not None
     assert files.best_of_training.name == files.experiment.train.best
     assert [*files.training_metrics] == [*files.metrics]
+
+
+class Unreachable(Tables):
+    def read(self, *_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", "faces")
+
+
+def test_a_table_that_cannot_be_reached_is_named(build_run: Callable[..., Run]) -> None:
+    files = build_run().read()
+    assert files.pairs is not None
+    with pytest.raises(FacesimError, match=r"^faces: Permission denied$"):
+        replace(files, tables=Unreachable()).images(files.pairs)
