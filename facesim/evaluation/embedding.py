@@ -25,8 +25,8 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Place:
-    """Tells the other processes of a run which images are embedded, and by what.
+class SharedNames:
+    """The names by which the other processes of a run know a network and a split of images.
 
     Attributes:
         system: ``training`` for the network under training, or the name of an evaluation's system.
@@ -48,7 +48,7 @@ class Embedder:
         processes: share the work and show the progress.
         title: of the progress.
         cache: of embeddings; None computes all of them.
-        place: by which other processes find the same; None embeds on this process alone.
+        shared_as: names by which other processes find the same; None embeds on this process alone.
     """
 
     network: SiameseNetwork
@@ -57,7 +57,7 @@ class Embedder:
     processes: Processes
     title: str = "embedding"
     cache: EmbeddingCache | None = None
-    place: Place | None = None
+    shared_as: SharedNames | None = None
 
     def embed(self, rows: Int64Array) -> Tensor:
         """Embed some rows of the table.
@@ -107,14 +107,14 @@ class Embedder:
 
     def _compute(self, rows: Int64Array) -> Generator[Tensor]:
         """The embeddings batch by batch, float32 [B, D] each, on the CPU."""
-        processes = self.processes if self.place else Processes(self.processes.reporter)
+        processes = self.processes if self.shared_as else Processes(self.processes.reporter)
         shared: dict[str, Any] = {"rows": torch.from_numpy(rows)}
-        if self.place:
-            shared |= {"system": self.place.system, "split": self.place.split}
+        if self.shared_as:
+            shared |= {"system": self.shared_as.system, "split": self.shared_as.split}
             processes.request("warm", **shared, training=False)
         with evaluating(self.network):
             self.inputs.warm(rows, processes, training=False)
-        if self.place:
+        if self.shared_as:
             processes.request("embed", **shared, batch_size=self.batch_size)
         embedded = embed_together(self.network, self.inputs, rows, self.batch_size, processes)
         with processes.reporter.task(self.title, len(rows)) as advance, closing(embedded):

@@ -14,7 +14,7 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.evaluation.baselines import PIXELS_SIDE, BaselineSystem, raw_pixels, untouched_backbone
 from facesim.evaluation.calibration import Calibration
-from facesim.evaluation.embedding import Embedder, Place, score_pairs
+from facesim.evaluation.embedding import Embedder, SharedNames, score_pairs
 from facesim.evaluation.provenance import PluginProvenance, Provenance
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -84,7 +84,7 @@ class NetworkSystem(System):
             self.experiment.evaluate.batch_size,
             self.processes,
             title=f"embedding {split.name}",
-            place=Place(self.name, split.name),
+            shared_as=SharedNames(self.name, split.name),
             cache=EmbeddingCache(self.network, split.digests, recipe, name),
         )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facesim.evaluation.embedding import Embedder, Place
+from facesim.evaluation.embedding import Embedder, SharedNames
 from facesim.interfaces import MiningSampler
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
@@ -27,7 +27,7 @@ def mine_epoch(components: RunComponents, epoch: int, processes: Processes) -> N
         components.experiment.evaluate.batch_size,
         processes,
         title="embedding train",
-        place=Place("training", "train"),
+        shared_as=SharedNames("training", "train"),
     )
     components.sampler.mine(embedder.embed(np.arange(len(components.train.table))), epoch)
     processes.request("mined", state=components.sampler.state_dict())

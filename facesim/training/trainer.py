@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facesim.atomic import link_file
-from facesim.evaluation.embedding import Embedder, Place
+from facesim.evaluation.embedding import Embedder, SharedNames
 from facesim.interfaces import PairSet
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
@@ -185,7 +185,7 @@ class Trainer:
             components.experiment.evaluate.batch_size,
             self.processes,
             title="validating",
-            place=Place("training", "val"),
+            shared_as=SharedNames("training", "val"),
         )
         return validate(embedder, components.val, self.val_pairs, components.metrics)
 

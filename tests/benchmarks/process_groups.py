@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import torch
 
-from facesim.evaluation.embedding import Embedder, Place
+from facesim.evaluation.embedding import Embedder, SharedNames
 from facesim.process_group import joined
 from facesim.processes import Processes
 from facesim.reporters import SilentReporter
@@ -104,7 +104,7 @@ def _take_part() -> None:
             components.train.inputs,
             64,
             trainer.processes,
-            place=Place("training", "train"),
+            shared_as=SharedNames("training", "train"),
         )
         rows = np.arange(len(components.train.table))
         embedder.embed(rows)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
-from facesim.evaluation.embedding import Embedder, Place, embed_together, score_pairs
+from facesim.evaluation.embedding import Embedder, SharedNames, embed_together, score_pairs
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -155,7 +155,7 @@ def test_a_cache_that_cannot_be_written_is_given_up_by_all_processes_in_step(
         if processes.is_main:
             cache = Unwritable()
             embedder = Embedder(
-                network, inputs, 3, processes, cache=cache, place=Place("training", "val")
+                network, inputs, 3, processes, cache=cache, shared_as=SharedNames("training", "val")
             )
             found = embedder.embed(np.arange(11))
             processes.request("end")
