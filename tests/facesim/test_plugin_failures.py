@@ -190,3 +190,17 @@ def test_whatever_fails_in_the_file_of_one_plugin_is_that_plugin_s(tmp_path: Pat
     factory: Any = losses.get("only").factory
     told = describe_failure(raised(factory.above))
     assert told == f"the loss 'only' failed in above ({path}:5): KeyError: 'a'"
+
+
+def test_a_function_that_is_registered_below_itself_is_told_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "below.py"
+    path.write_text(
+        "from facesim import losses\n\n\n"
+        "@losses('early')\ndef early(embedding_dim, num_identities): ...\n\n\n"
+        "def late(embedding_dim, num_identities):\n    raise KeyError('a')\n\n\n"
+        "losses('late')(late)\n"
+    )
+    load_named_plugin(str(path), tmp_path)
+    factory: Any = losses.get("late").factory
+    told = describe_failure(raised(lambda: factory(1, 2)))
+    assert told == f"the loss 'late' failed in late ({path}:9): KeyError: 'a'"
