@@ -439,6 +439,7 @@ class Unsaved(Contrastive):
         (InPlace, "embeddings_stay_as_they_were", "the embeddings were changed in place"),
         (Halved, "half_precision_gives_nearly_the_same", "the loss is torch.bfloat16"),
         (Noisy, "same_batch_has_the_same_loss", "with "),
+        (FarCosts, "impostors_beyond_the_margin_cost_nothing", "an impostor pair of score "),
         (
             Unsaved,
             "state_survives_a_checkpoint",
