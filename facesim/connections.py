@@ -96,8 +96,11 @@ def finish(work: Any, heartbeats: Heartbeats, *, waits: bool) -> None:
         try:
             work.wait(timedelta(seconds=2 * BEAT_SECONDS))
         except RuntimeError as error:
-            if work.is_completed() or "imed out" not in str(error):
+            if "imed out" not in str(error):
                 raise
+            if work.is_completed():  # a moment after that
+                work.wait()  # raises if it has failed
+                return
             heartbeats.require_alive()
         else:
             return

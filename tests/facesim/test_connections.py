@@ -57,6 +57,29 @@ def test_an_operation_of_a_device_ends_with_the_death_of_a_process() -> None:
         finish(Operation(looks=10**9), cast(Heartbeats, Alive(looks=3)), waits=False)
 
 
+class Late:
+    """A collective operation of gloo that completes just after a wait for it has timed out."""
+
+    def __init__(self, failure: str = "") -> None:
+        self.failure = failure
+
+    def is_completed(self) -> bool:
+        return True
+
+    def wait(self, timeout: timedelta | None = None) -> bool:
+        if timeout is not None:
+            raise RuntimeError("Operation timed out!")
+        if self.failure:
+            raise RuntimeError(self.failure)
+        return True
+
+
+def test_an_operation_that_completes_as_the_wait_for_it_times_out_has_not_failed() -> None:
+    finish(Late(), cast(Heartbeats, Alive()), waits=True)
+    with pytest.raises(RuntimeError, match="Connection closed by peer"):
+        finish(Late("Connection closed by peer"), cast(Heartbeats, Alive()), waits=True)
+
+
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is set up, in order; nothing is, in truth."""
