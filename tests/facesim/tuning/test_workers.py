@@ -137,21 +137,22 @@ def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
 def test_a_group_that_loses_a_process_is_replaced_and_its_trial_repeated(
     write_search: Callable[..., Path], planned: Callable[[Path], Plan]
 ) -> None:
-    plan = planned(write_search(changed=("epochs: 3", "epochs: 6, shards: 2")))
+    file = write_search(changed=("epochs: 3", "epochs: 40, shards: 2"))
+    file.write_text(file.read_text().replace("trials: 4", "trials: 2"))
+    plan = planned(file)
     task = Task(plan.folder, None, processes=2)
     queue = task.queue()
     killed: list[int] = []
 
     def kill_one() -> None:
         """The other process of the group, not the one that signs the trial."""
+        children = [each.pid for each in multiprocessing.active_children() if each.pid]
         for trial in queue.study.trials:
             process = ProcessIdentity.read(trial.user_attrs.get(PROCESS))
-            if not killed and process is not None and trial.user_attrs.get(EPOCHS, 0) > 1:
-                (other,) = (
-                    each.pid
-                    for each in multiprocessing.active_children()
-                    if each.pid != process.pid and each.pid is not None
-                )
+            under_way = trial.state == TrialState.RUNNING
+            under_way &= 1 < trial.user_attrs.get(EPOCHS, 0) < 35
+            if not killed and under_way and process is not None and process.pid in children:
+                (other,) = (pid for pid in children if pid != process.pid)
                 os.kill(other, signal.SIGKILL)
                 killed.append(trial.number)
 
