@@ -19,7 +19,7 @@ from facesim.errors import FacesimError
 from facesim.heartbeats import Heartbeats
 from facesim.processes import Processes
 from facesim.rendezvous import meet_members, shared_store
-from facesim.reporters import Advance, Reporter, SilentReporter
+from facesim.reporters import CheckedReporter, Reporter, SilentReporter
 
 T = TypeVar("T")
 
@@ -116,27 +116,6 @@ class ProcessGroup(Processes):
             raise self.heartbeats.find_out(error) from error
 
 
-class _WatchingReporter:
-    """A reporter whose tasks end as soon as another process is known to have failed."""
-
-    def __init__(self, reporter: Reporter, heartbeats: Heartbeats) -> None:
-        self._reporter = reporter
-        self._heartbeats = heartbeats
-
-    def say(self, text: str) -> None:
-        self._reporter.say(text)
-
-    @contextmanager
-    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
-        with self._reporter.task(title, total, done) as show:
-
-            def advance(count: int = 1, note: str = "") -> None:
-                show(count, note)
-                self._heartbeats.require_alive()
-
-            yield advance
-
-
 @contextmanager
 def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
     """Join the group that ``torchrun`` describes in the environment.
@@ -164,7 +143,9 @@ def joined(reporter: Reporter) -> Iterator[ProcessGroup]:
         ) from error
     try:
         connections = Connections(PrefixStore("torch", store), rank, members, heartbeats)
-        shown = _WatchingReporter(reporter, heartbeats) if rank == 0 else SilentReporter()
+        shown = (
+            CheckedReporter(reporter, heartbeats.require_alive) if rank == 0 else SilentReporter()
+        )
         group = ProcessGroup(shown, heartbeats=heartbeats, connections=connections)
         try:
             with _handed_on_signals(group):

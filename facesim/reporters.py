@@ -1,7 +1,7 @@
 """Reporters of progress: bars on a terminal, lines elsewhere, or nothing."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -114,3 +114,31 @@ class SilentReporter:
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:  # noqa: ARG002
         """Show nothing."""
         yield ignore_progress
+
+
+class CheckedReporter:
+    """A reporter whose tasks check something whenever they advance.
+
+    Args:
+        reporter: shows the progress.
+        check: called at each advance; may raise to end the work.
+    """
+
+    def __init__(self, reporter: Reporter, check: Callable[[], None]) -> None:
+        self._reporter = reporter
+        self._check = check
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._reporter.say(text)
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """Show a task that a failed check ends at its next advance."""
+        with self._reporter.task(title, total, done) as show:
+
+            def advance(count: int = 1, note: str = "") -> None:
+                show(count, note)
+                self._check()
+
+            yield advance

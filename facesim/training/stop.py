@@ -10,7 +10,7 @@ from types import FrameType
 from facesim.heartbeats import GroupFailedError
 from facesim.process_group import ProcessGroup
 from facesim.processes import Processes
-from facesim.reporters import Advance, Reporter
+from facesim.reporters import Advance, CheckedReporter, Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_SECONDS = 3.0
@@ -62,7 +62,7 @@ class StopRequest:
             self._processes.request_stop(signal_number)
 
 
-class InterruptibleReporter:
+class InterruptibleReporter(CheckedReporter):
     """A reporter whose tasks raise :class:`Stopped` once a stop was requested.
 
     So whatever shows its progress can be stopped, at the places where it can go on later.
@@ -73,22 +73,13 @@ class InterruptibleReporter:
     """
 
     def __init__(self, reporter: Reporter, stop: StopRequest) -> None:
-        self._reporter = reporter
+        super().__init__(reporter, stop.check)
         self._stop = stop
-
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self._reporter.say(text)
 
     @contextmanager
     def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Show a task that a stop request ends at its next advance."""
-        with self._reporter.task(title, total, done) as show:
-
-            def advance(count: int = 1, note: str = "") -> None:
-                show(count, note)
-                self._stop.check()
-
+        with super().task(title, total, done) as advance:
             try:
                 yield advance
             except GroupFailedError:  # in the middle of a step, whose state is not to be saved

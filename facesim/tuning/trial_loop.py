@@ -41,12 +41,12 @@ as a RuntimeError."""
 def work(queue: TrialQueue, stop: StopRequest) -> None:
     """Train trials until there are as many as asked for, and none of another process is left.
 
+    A group of several processes also ends with a trial that failed, since its other processes may
+    wait for a step that never comes: another group goes on.
+
     Args:
         queue: which trials.
         stop: asked between two trials; within one, the run's own catches the signal.
-
-    A group of several processes also ends with a trial that failed, since its other processes may
-    wait for a step that never comes: another group goes on.
 
     Raises:
         Stopped: a signal came; the running trial is given back with its checkpoint.
@@ -112,7 +112,7 @@ def _is_given_up(queue: TrialQueue, trial: optuna.Trial) -> bool:
 
 
 def _train(queue: TrialQueue, trial: optuna.Trial, stop: StopRequest) -> bool:
-    """Train a trial, and tell the study how it ended; returns whether it failed at no step."""
+    """Train a trial, and tell the study how it ended; returns False if it failed."""
     try:
         with heartbeat(trial):
             values = queue.train(trial, stop)

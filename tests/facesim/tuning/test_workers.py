@@ -66,47 +66,14 @@ def test_a_worker_whose_parent_was_killed_tells_nobody(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_worker_whose_parent_was_killed_ends_whatever_it_waits_for(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "_SECONDS_TO_STOP", 0.5)
+def require_end_with_parent(task: Task) -> None:
+    """Kill the parent of a worker soon after its start, and wait for the worker's end."""
     fork = multiprocessing.get_context("fork")
     said, saying = fork.Pipe(duplex=False)
 
     def command() -> None:
         _, words = fork.Pipe(duplex=False)
-        worker = fork.Process(target=workers._live, args=(Task(plan.folder, None), words, {}))
-        worker.start()
-        saying.send(worker.pid)
-        worker.join()
-
-    with plan.locked():  # by another process, as it seems to the worker
-        parent = fork.Process(target=command)
-        parent.start()
-        worker = ProcessIdentity.of(said.recv())
-        time.sleep(0.5)
-        parent.kill()
-        parent.join()
-        deadline = time.monotonic() + 30
-        while not worker.is_dead:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
-def test_a_worker_whose_parent_was_killed_while_it_starts_ends_at_once(
-    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
-) -> None:
-    plan = planned(write_search())
-    (plan.folder / "slow.py").write_text("import time\ntime.sleep(60)\n")
-    study_file = plan.folder / "study.yaml"
-    own = study_file.read_text().replace("plugins: []", "plugins: [./slow.py]")
-    study_file.write_text(own)
-    record_consent(own.encode(), [str(plan.folder / "slow.py")])
-    fork = multiprocessing.get_context("fork")
-    said, saying = fork.Pipe(duplex=False)
-
-    def command() -> None:
-        worker = fork.Process(target=workers._live, args=(Task(plan.folder, None), None, {}))
+        worker = fork.Process(target=workers._live, args=(task, words, {}))
         worker.start()
         saying.send(worker.pid)
         worker.join()
@@ -121,6 +88,26 @@ def test_a_worker_whose_parent_was_killed_while_it_starts_ends_at_once(
     while not worker.is_dead:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_worker_whose_parent_was_killed_ends_whatever_it_waits_for(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SECONDS_TO_STOP", 0.5)
+    with plan.locked():  # by another process, as it seems to the worker
+        require_end_with_parent(Task(plan.folder, None))
+
+
+def test_a_worker_whose_parent_was_killed_while_it_starts_ends_at_once(
+    write_search: Callable[..., Path], planned: Callable[[Path], Plan]
+) -> None:
+    plan = planned(write_search())
+    (plan.folder / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    study_file = plan.folder / "study.yaml"
+    own = study_file.read_text().replace("plugins: []", "plugins: [./slow.py]")
+    study_file.write_text(own)
+    record_consent(own.encode(), [str(plan.folder / "slow.py")])
+    require_end_with_parent(Task(plan.folder, None))
 
 
 def test_workers_that_end_before_they_begin_are_not_replaced_for_ever(
