@@ -44,7 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("discovery", "plugin_failures", "plugin_info", "plugin_source"),
     ("experiment",),
     ("data", "model"),
-    ("doctor", "evaluation", "testing", "training"),
+    ("doctor", "evaluation", "testing", "training", "verifier"),
     ("runs",),
     ("tuning", "report", "scaffold"),
     ("terminal",),

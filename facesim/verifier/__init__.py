@@ -1,0 +1,1 @@
+"""Verification with a pack: its files, read and run without torch."""
