@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import PIL.features
 import simplejpeg
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
+from facesim.arrays import UInt8Array
 from facesim.bounded import read_file
 from facesim.errors import DataError
 
@@ -22,7 +21,7 @@ _EXIF = b"Exif\0\0"
 _XMP = b"ns.adobe.com/xap"
 
 
-def decode_plain_jpeg(data: bytes, max_pixels: int) -> npt.NDArray[np.uint8] | None:
+def decode_plain_jpeg(data: bytes, max_pixels: int) -> UInt8Array | None:
     """Decode an intact colour JPEG without metadata.
 
     libjpeg-turbo decodes here as in Pillow, so that the pixels are the same.
@@ -37,7 +36,7 @@ def decode_plain_jpeg(data: bytes, max_pixels: int) -> npt.NDArray[np.uint8] | N
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours != "YCbCr" or height * width > max_pixels:
             return None
-        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data)
+        pixels: UInt8Array = simplejpeg.decode_jpeg(data)
     except ValueError:
         return None
     return pixels
@@ -58,7 +57,7 @@ _CONVERTED_BY_PILLOW = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
 
 def decode_image(
     path: Path, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
-) -> Tensor:
+) -> UInt8Array:
     """Decode one image, turn it upright, crop and resize it.
 
     Every image becomes 8-bit RGB: grey is repeated, palettes are looked up, CMYK is converted
@@ -72,8 +71,7 @@ def decode_image(
         crop: (left, top, width, height) in the upright image, before the resize.
 
     Returns:
-        uint8 [3, height, width], channels last in memory, which is how decoders write pixels and
-        convolutions read them fastest.
+        RGB, uint8 [height, width, 3].
 
     Raises:
         DataError: unreadable, damaged, of a refused kind, or too large; or the crop exceeds it.
@@ -81,7 +79,7 @@ def decode_image(
     data = read_image(path)
     pixels = decode_plain_jpeg(data, MAX_PIXELS)
     if pixels is not None and crop is None and pixels.shape[:2] == size:
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+        return pixels
     try:
         with pillow_errors_named():
             upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
@@ -92,7 +90,7 @@ def decode_image(
 
 def convert_image(
     image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
-) -> Tensor:
+) -> UInt8Array:
     """The pixels of an image in memory, as :func:`decode_image` returns those of a file.
 
     Raises:
@@ -192,19 +190,19 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     )
 
 
-def _to_8_bits(grey: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+def _to_8_bits(grey: npt.NDArray[np.uint16]) -> UInt8Array:
     """0..65535 -> 0..255, rounded; Pillow's own conversion would clip."""
     return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
 def _crop_and_resize(
     image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None
-) -> Tensor:
+) -> UInt8Array:
     image = _crop(image, crop)
     height, width = size
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    return np.array(image)
 
 
 def _crop(image: Image.Image, crop: tuple[int, int, int, int] | None) -> Image.Image:

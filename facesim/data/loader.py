@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data._utils import signal_handling
 
-from facesim.arrays import Int64Array
+from facesim.arrays import Int64Array, UInt8Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
@@ -147,16 +147,19 @@ class _Images(Dataset[Tensor | FacesimError]):
         # numpy, because torch would start its threads to copy every single image.
         pixels = np.empty((len(rows), *self.preprocessing.size, 3), dtype=np.uint8)
         for position, row in enumerate(rows.tolist()):
-            pixels[position] = self._image(row).permute(1, 2, 0).numpy()
+            pixels[position] = self._image(row)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
-    def _image(self, row: int) -> Tensor:
+    def _image(self, row: int) -> UInt8Array:
         path = self.root / str(self.files[row])
         try:
             image = self.preprocessing.decode(path)
         except DataError as error:
             raise DataError(f"{error} (row {row} of its table)") from None
-        return image if self.augmentation is None else self.augmentation(image, row)
+        if self.augmentation is None:
+            return image
+        augmented = self.augmentation(torch.from_numpy(image).permute(2, 0, 1), row)
+        return augmented.permute(1, 2, 0).numpy()
 
 
 def _can_be_made_again(kind: type[BaseException]) -> bool:

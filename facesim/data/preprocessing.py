@@ -4,14 +4,17 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import PIL.Image
-from torch import Tensor
 
+from facesim.arrays import UInt8Array
 from facesim.data import decoding
 from facesim.data.decoding import convert_image, decode_image, decoder_versions
 from facesim.errors import DataError
-from facesim.experiment.sections import Image
+
+if TYPE_CHECKING:
+    from facesim.experiment.sections import Image
 
 _SOURCES = (
     Path(__file__),
@@ -52,19 +55,19 @@ class Preprocessing:
             )
 
     @classmethod
-    def of(cls, image: Image) -> "Preprocessing":
+    def of(cls, image: "Image") -> "Preprocessing":
         """That of an experiment's section `image`, all of whose settings it must know."""
         return cls(**dict(image))
 
-    def decode(self, path: Path) -> Tensor:
-        """The pixels of an image file, uint8 [3, height, width], channels last in memory.
+    def decode(self, path: Path) -> UInt8Array:
+        """The pixels of an image file, RGB, uint8 [height, width, 3].
 
         Raises:
             DataError: the image cannot be used; the text names the file.
         """
         return decode_image(path, self.size, self.crop)
 
-    def convert(self, image: PIL.Image.Image) -> Tensor:
+    def convert(self, image: PIL.Image.Image) -> UInt8Array:
         """The pixels of an image in memory, as :meth:`decode` returns those of a file.
 
         Raises:

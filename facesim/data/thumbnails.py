@@ -68,7 +68,7 @@ def grey_image(path: Path, side: int) -> Tensor:
     Raises:
         DataError: it cannot be decoded.
     """
-    colours = decode_image(path, (side, side)).float()
+    colours = torch.from_numpy(decode_image(path, (side, side))).permute(2, 0, 1).float()
     return torch.einsum("c,chw->hw", _LUMA, colours)
 
 

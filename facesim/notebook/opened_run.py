@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from facesim.arrays import Float32Array
+from facesim.data.images import Image, as_list, pixels_of
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError, did_you_mean
 from facesim.evaluation.calibration import BEST_ACCURACY, Calibration, OperatingPoint
@@ -17,7 +18,6 @@ from facesim.experiment.schema import Experiment
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.trunk_pass import TrunkPass, from_rows
 from facesim.notebook.display import Metrics, Shown, Verification
-from facesim.notebook.images import Image, as_list, pixels_of
 from facesim.page import Table, Text
 from facesim.report.formatting import count
 from facesim.runs.evaluation import load_trained
@@ -139,7 +139,8 @@ class OpenedRun(Shown):
         with evaluating(self.network), torch.inference_mode():
             for start in range(0, len(listed), size):
                 batch = [pixels_of(image, preprocessing) for image in listed[start : start + size]]
-                inputs = self._input(torch.stack(batch))
+                pixels = torch.stack([torch.from_numpy(each).permute(2, 0, 1) for each in batch])
+                inputs = self._input(pixels)
                 embeddings.append(self.network(inputs.to(self.network.device)).embeddings.cpu())
         found: Float32Array = torch.cat(embeddings).numpy()
         return found

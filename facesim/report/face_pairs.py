@@ -62,7 +62,7 @@ class FacePairPresenter:
             pixels = replace(self.preprocessing, size=size).decode(images.table.path(row))
         except DataError:
             return None
-        return _as_uri(Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()))
+        return _as_uri(Image.fromarray(pixels))
 
 
 def whole_image(path: Path) -> Face:

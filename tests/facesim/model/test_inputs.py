@@ -37,7 +37,9 @@ def inputs(table: FaceTable) -> PixelInputs:
 
 
 def pixels(table: FaceTable, rows: list[int]) -> Tensor:
-    return torch.stack([PREPROCESSING.decode(table.path(row)) for row in rows])
+    return torch.stack(
+        [torch.from_numpy(PREPROCESSING.decode(table.path(row))) for row in rows]
+    ).permute(0, 3, 1, 2)
 
 
 def test_batches_hold_the_augmented_pixels_of_their_images(

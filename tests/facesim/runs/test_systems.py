@@ -63,7 +63,7 @@ def test_there_are_three_on_the_pairs_of_the_evaluation(run: Run) -> None:
 
 def test_raw_pixels_are_grey_mean_centred_and_small(run: Run) -> None:
     def embed(path: Path) -> Tensor:
-        image = decode_image(path, (32, 32)).double()
+        image = _tensor(path, 32).double()
         grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
         return grey - grey.mean()
 
@@ -76,7 +76,7 @@ def test_the_untouched_backbone_is_not_the_trained_one(run: Run) -> None:
 
     def embed(path: Path) -> Tensor:
         with torch.no_grad():
-            features: Tensor = untouched(decode_image(path, (24, 24))[None])
+            features: Tensor = untouched(_tensor(path, 24)[None])
         return features
 
     found = baselines(run)["untouched_backbone"].result.metrics["roc_auc"].value
@@ -90,9 +90,7 @@ def test_each_chooses_its_threshold_on_the_images_of_val(run: Run) -> None:
     scores = []
     for first, second in zip(pairs["file1"], pairs["file2"], strict=True):
         with torch.no_grad():
-            a, b = (
-                untouched(decode_image(root / name, (24, 24))[None]) for name in (first, second)
-            )
+            a, b = (untouched(_tensor(root / name, 24)[None]) for name in (first, second))
         scores.append(torch.cosine_similarity(a, b).item())
     roc = Roc.of_scores(scores, pairs["same"])
     found = baselines(run)["untouched_backbone"].result.threshold
@@ -212,3 +210,7 @@ def test_chance_embeds_an_image_alike_wherever_it_stands() -> None:
     assert embeddings.shape == (3, 16)
     assert torch.equal(embeddings[0], embeddings[2])
     assert not torch.equal(embeddings[0], embeddings[1])
+
+
+def _tensor(path: Path, side: int) -> Tensor:
+    return torch.from_numpy(decode_image(path, (side, side))).permute(2, 0, 1)

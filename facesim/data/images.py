@@ -1,18 +1,17 @@
-"""Images as a notebook has them: files, arrays or PIL images."""
+"""Images as callers have them: files, arrays or PIL images."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import PIL.Image
-from torch import Tensor
 
+from facesim.arrays import UInt8Array
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
 
-Image: TypeAlias = str | Path | npt.NDArray[np.uint8] | PIL.Image.Image
+Image: TypeAlias = str | Path | UInt8Array | PIL.Image.Image
 """A file, pixels uint8 [H, W, 3] (RGB) or [H, W] (grey), or an image of Pillow."""
 
 
@@ -25,8 +24,8 @@ def as_list(images: Image | Iterable[Image]) -> Sequence[Image]:
     return list(images)
 
 
-def pixels_of(image: Image, preprocessing: Preprocessing) -> Tensor:
-    """What the network sees of an image, uint8 [3, height, width].
+def pixels_of(image: Image, preprocessing: Preprocessing) -> UInt8Array:
+    """What the network sees of an image, uint8 [height, width, 3].
 
     Raises:
         DataError: the file cannot be decoded, or the array is not an image.
