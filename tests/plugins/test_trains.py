@@ -54,6 +54,9 @@ def pairs_in_folds(folder: Path) -> Sequence[str]:
     return (*lists, *folds)
 
 
+DLIB_IDENTITIES = {"train": 50, "val": 20, "test": 40}
+"""So few that its large images take seconds, too."""
+
 # By registry and name: how the experiment is varied to train with the plugin.
 VARIATIONS: dict[tuple[str, str], Variation] = {
     ("datasets", "celeba"): written("celeba", faces_as_files.as_celeba),
@@ -67,6 +70,13 @@ VARIATIONS: dict[tuple[str, str], Variation] = {
     ("transforms", "horizontal_flip"): ("transforms=[horizontal_flip]",),
     ("transforms", "random_crop"): ("transforms=[{name: random_crop, padding: 2}]",),
     ("transforms", "random_erasing"): ("transforms=[random_erasing]",),
+    ("backbones", "dlib_face"): (
+        "backbone=dlib_face",
+        "head={name: mlp, normalize: true}",
+        "image={size: [150, 150]}",
+        "train.epochs=12",
+        *(f"data.{split}.identities={count}" for split, count in DLIB_IDENTITIES.items()),
+    ),
     ("backbones", "efficientnet_lite"): (
         "backbone={name: efficientnet_lite, weights: imagenet, frozen_stages: 6}",
     ),

@@ -14,12 +14,20 @@ from facesim.testing.suites import BackboneContract
 from tests.plugins.backbones.onnx_models import write_model
 
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "dlib_face": {"weights": "none"},
     "resnet": {"depth": 18, "weights": "none"},
     "efficientnet_lite": {"weights": "none"},
     "timm": {"model": "resnet10t", "weights": "none"},
     "torchvision": {"model": "shufflenet_v2_x0_5", "weights": "none"},
 }
-STAGES = {"resnet": 4, "efficientnet_lite": 8, "small_cnn": 4, "timm": 5, "torchvision": 3}
+STAGES = {
+    "dlib_face": 6,
+    "efficientnet_lite": 8,
+    "resnet": 4,
+    "small_cnn": 4,
+    "timm": 5,
+    "torchvision": 3,
+}
 CUTS = ("nothing", "half", "all but one stage", "everything")
 OF_EVERY_CUT = [
     promise
@@ -47,9 +55,13 @@ def build(name: str, frozen: str, **parameters: Any) -> Backbone:
     return spec_of(name, frozen, **parameters).build()
 
 
-def images(count: int) -> Tensor:
+def features(backbone: Backbone) -> Tensor:
+    """Of two images, in use."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, 50, 42), dtype=torch.uint8, generator=generator)
+    size = (2, 3, *(backbone.image_size or (50, 42)))
+    pixels = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
+    output: Tensor = backbone.eval()(pixels)
+    return output
 
 
 class TestEveryBackbone(BackboneContract):
@@ -69,9 +81,9 @@ def test_what_is_frozen_stays_wherever_the_network_is_cut(name: str, frozen: str
 
 @EVERY_BACKBONE
 def test_where_the_network_is_cut_does_not_change_its_features(name: str) -> None:
-    whole = build(name, "nothing").eval()(images(2))
+    whole = features(build(name, "nothing"))
     for frozen in CUTS[1:]:
-        torch.testing.assert_close(build(name, frozen).eval()(images(2)), whole)
+        torch.testing.assert_close(features(build(name, frozen)), whole)
 
 
 @EVERY_BACKBONE
@@ -86,9 +98,9 @@ def test_all_parts_are_kept_wherever_the_network_is_cut(name: str) -> None:
 @EVERY_BACKBONE
 @pytest.mark.parametrize("frozen", sorted(CUTS))
 def test_unpooled_features_are_those_that_the_pooling_averages(name: str, frozen: str) -> None:
-    maps = build(name, frozen, pooling="none").eval()(images(2))
+    maps = features(build(name, frozen, pooling="none"))
     assert maps.ndim == 4
-    torch.testing.assert_close(build(name, frozen).eval()(images(2)), maps.mean((2, 3)))
+    torch.testing.assert_close(features(build(name, frozen)), maps.mean((2, 3)))
 
 
 @EVERY_BACKBONE
