@@ -1,6 +1,7 @@
 """Losses: the training loss and the score by which the trained system compares two faces."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -13,9 +14,14 @@ class Loss(nn.Module, ABC):
     Attributes:
         of_training_identities: True where ``forward`` reads a weight per training identity, so
             that it has no value for other people's faces.
+        comparison: ``cosine`` where ``score`` never decreases as the inner product of the two
+            embeddings at unit length increases, ``euclidean`` where it never increases with their
+            Euclidean distance: the best matches of a face are then found by a matrix product. None
+            where ``score`` is neither, or may be after training.
     """
 
     of_training_identities: bool = False
+    comparison: Literal["cosine", "euclidean"] | None = None
 
     @abstractmethod
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:

@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from facesim.interfaces import Loss, PairBatch
 from facesim.registry import Spec
@@ -96,6 +97,31 @@ def score_is_symmetric(spec: Spec[Loss]) -> None:
         require(shape == (pairs,), f"the scores of {pairs} pairs have shape {list(shape)}")
     exchanged = (loss.score(a, b) - loss.score(b, a)).abs().max().item()
     require(exchanged == 0, f"exchanging a and b changes a score by up to {exchanged:.2g}")
+
+
+@LOSS.promise(
+    hint="leave comparison at None unless score orders pairs as it says, whatever its weights "
+    "become in training"
+)
+def comparison_is_what_score_orders_by(spec: Spec[Loss]) -> None:
+    """The scores of pairs are in the order of their comparison, where it declares one."""
+    loss = _build(spec).eval()
+    if loss.comparison is None:
+        return
+    a, b = torch.randn(2, 200, DIM) * torch.rand(2, 200, 1) * 3
+    if loss.comparison == "cosine":
+        likeness = functional.cosine_similarity(a, b)
+    else:
+        likeness = -torch.linalg.vector_norm(a - b, dim=1)
+    with torch.no_grad():
+        scores = loss.score(a, b)[likeness.argsort()]
+    fall = (scores[:-1] - scores[1:]).max().item()
+    rounding = 1e-5 * (scores.max() - scores.min()).item()
+    require(
+        fall <= rounding,
+        f"comparison is {loss.comparison!r}, and a pair that is more alike by it scores {fall:.2g} "
+        "lower",
+    )
 
 
 @LOSS.promise(

@@ -10,6 +10,8 @@ from facesim import Loss
 class CosineLoss(Loss):
     """A loss whose score is the cosine of the angle between two embeddings."""
 
+    comparison = "cosine"
+
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """The cosine [P], from -1 to 1, of embeddings [P, D] and [P, D]."""
         return paired_cosine(a, b)

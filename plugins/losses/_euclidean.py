@@ -9,6 +9,8 @@ from facesim import Loss
 class EuclideanLoss(Loss):
     """A loss whose score is minus the Euclidean distance between two embeddings."""
 
+    comparison = "euclidean"
+
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """Minus the Euclidean distance [P] of embeddings [P, D] and [P, D]."""
         return -paired_distance(a, b)

@@ -26,6 +26,8 @@ class BceDistance(LogisticLoss):
         (2009), where the scale is a part of the metric.
     """
 
+    comparison = "euclidean"
+
     def __init__(
         self,
         embedding_dim: int,

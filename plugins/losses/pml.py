@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -85,6 +85,7 @@ class PytorchMetricLearning(Loss):
         self.miner = None if miner is None else _build(miner, known, at_miner)
         self.of_training_identities = "num_classes" in _asked_of_the_engine(loss)
         self._name = loss.name
+        self.comparison = _comparison(self.loss.distance)
         _register_tensors(self)
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
@@ -112,6 +113,19 @@ class PytorchMetricLearning(Loss):
         forth, back = distance.pairwise_distance(a, b), distance.pairwise_distance(b, a)
         mean: Tensor = (forth**distance.power + back**distance.power) / 2
         return mean if distance.is_inverted else -mean
+
+
+def _comparison(distance: Any) -> Literal["cosine", "euclidean"] | None:
+    """What a distance orders embeddings by; None for one that is not known to be either."""
+    kind = type(distance).__name__
+    if kind == "CosineSimilarity":
+        return "cosine"
+    if kind == "DotProductSimilarity":
+        return "cosine" if distance.normalize_embeddings else None
+    if kind != "LpDistance" or distance.p != 2 or distance.power <= 0:
+        return None
+    # of embeddings of one length both orders are the same
+    return "cosine" if distance.normalize_embeddings else "euclidean"
 
 
 def _asked_of_the_engine(spec: Spec[Any]) -> dict[str, str]:

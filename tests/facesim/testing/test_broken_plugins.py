@@ -127,6 +127,16 @@ def loss_with_a_one_sided_score() -> Spec[Any]:
     return losses.spec("broken")
 
 
+def loss_that_declares_another_comparison() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Says that it orders by the cosine."""
+
+        comparison = "cosine"
+
+    return losses.spec("broken")
+
+
 def loss_with_a_plain_tensor() -> Spec[Any]:
     @losses("broken")
     class Broken(Contrastive):
@@ -711,6 +721,7 @@ BROKEN = [
     (loss_with_the_root_of_a_sum, "gradients_are_finite_where_embeddings_are_equal"),
     (loss_that_scores_a_distance, "training_tells_genuine_from_impostor"),
     (loss_with_a_one_sided_score, "score_is_symmetric"),
+    (loss_that_declares_another_comparison, "comparison_is_what_score_orders_by"),
     (loss_with_a_plain_tensor, "every_tensor_is_registered"),
     (loss_with_a_weight_per_identity, "other_identities_have_a_loss"),
     (loss_whose_margin_is_a_distance, "impostors_beyond_the_margin_cost_nothing"),

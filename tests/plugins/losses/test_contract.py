@@ -20,6 +20,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
         {"loss": "MultiSimilarityLoss"},
         {"loss": {"name": "TripletMarginLoss", "margin": 0.2}, "miner": "BatchHardMiner"},
         {"loss": "ContrastiveLoss", "distance": {"name": "LpDistance", "p": 1}},
+        {"loss": "ContrastiveLoss", "distance": {"name": "LpDistance", "power": 2}},
         {"loss": "ProxyAnchorLoss"},
         {"loss": "AngularLoss", "reducer": "AvgNonZeroReducer"},
     ],

@@ -94,6 +94,23 @@ def test_the_score_follows_the_distance_and_is_higher_for_more_alike(
     torch.testing.assert_close(score, expected(a, b), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [
+        ("CosineSimilarity", "cosine"),
+        ({"name": "LpDistance", "normalize_embeddings": True}, "cosine"),
+        ({"name": "LpDistance", "normalize_embeddings": False, "power": 2}, "euclidean"),
+        ({"name": "LpDistance", "p": 1}, None),
+        ({"name": "DotProductSimilarity", "normalize_embeddings": True}, "cosine"),
+        ({"name": "DotProductSimilarity", "normalize_embeddings": False}, None),
+        ("SNRDistance", None),
+    ],
+)
+def test_the_comparison_is_that_of_the_distance(distance: Any, expected: str | None) -> None:
+    loss = losses.spec("pml", loss="ContrastiveLoss", distance=distance).build(8, 4)
+    assert loss.comparison == expected
+
+
 def test_a_loss_with_a_weight_per_identity_is_given_their_number() -> None:
     loss = build("ArcFaceLoss", dim=6, identities=5)
     assert loss.of_training_identities
