@@ -1,9 +1,14 @@
 # The public names, each with the module that it is resolved from on first use.
 
+from facesim.alignment.aligner import Aligner as Aligner
+from facesim.alignment.aligner import Face as Face
+from facesim.alignment.aligner import Photograph as Photograph
+from facesim.alignment.aligner import aligners as aligners
 from facesim.arrays import BoolArray as BoolArray
 from facesim.arrays import Float32Array as Float32Array
 from facesim.arrays import FloatArray as FloatArray
 from facesim.arrays import Int64Array as Int64Array
+from facesim.arrays import UInt8Array as UInt8Array
 from facesim.atomic import write_text as write_text
 from facesim.console import printable as printable
 from facesim.csv_cells import guarded_all as guarded_all

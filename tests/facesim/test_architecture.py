@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "shared_failures",
     ),
     ("registry",),
+    ("alignment",),
     ("interfaces",),
     ("discovery", "plugin_failures", "plugin_info", "plugin_source"),
     ("experiment",),

@@ -7,7 +7,13 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["facesim.data.decoding", "facesim.data.images", "facesim.data.preprocessing"]
+    "module",
+    [
+        "facesim.alignment.alignment",
+        "facesim.data.decoding",
+        "facesim.data.images",
+        "facesim.data.preprocessing",
+    ],
 )
 def test_no_torch_is_needed(module: str) -> None:
     code = f"import sys; sys.modules['torch'] = None; import {module}"

@@ -1,0 +1,1 @@
+"""Face alignment: detected faces and landmarks -> crops; runs without torch."""
