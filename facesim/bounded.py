@@ -18,6 +18,7 @@ SOURCE_BYTES = 16 * 2**20
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -34,15 +35,23 @@ def require_file(path: Path) -> None:
     require_regular(path.stat(), path)
 
 
-def open_file(path: Path, limit: int) -> BinaryIO:
+def open_file(path: Path, limit: int, *, follow_links: bool = True) -> BinaryIO:
     """Open a regular file of at most ``limit`` bytes.
+
+    Args:
+        path: the file.
+        limit: in bytes.
+        follow_links: whether ``path`` may be a symbolic link; one in a folder of somebody else
+            may lead out of it.
 
     Raises:
         OSError: it is something else, larger, or cannot be opened; its ``strerror`` says so.
     """
-    require_file(path)
-    # What takes the file's place only now is not waited for either.
-    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+    require_regular(path.stat() if follow_links else path.lstat(), path)
+    # What takes the file's place only now is not waited for, or followed, either.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+    flags |= 0 if follow_links else getattr(os, "O_NOFOLLOW", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
     try:
         require_regular(os.fstat(file.fileno()), path, limit)
     except OSError:
@@ -60,13 +69,13 @@ def open_text(path: Path, limit: int, *, errors: str = "strict") -> TextIOWrappe
     return TextIOWrapper(open_file(path, limit), "utf-8-sig", errors=errors, newline="")
 
 
-def read_file(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes.
+def read_file(path: Path, limit: int, *, follow_links: bool = True) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes; arguments as :func:`open_file`.
 
     Raises:
         OSError: as of :func:`open_file`.
     """
-    with open_file(path, limit) as file:
+    with open_file(path, limit, follow_links=follow_links) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(size + 1)  # Python allocates as much as it is asked to read
         if len(content) > size:  # it grows, or it is a file of the system, which have no size

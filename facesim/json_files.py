@@ -38,12 +38,23 @@ def read_json(path: Path, kind: type[T], *, remedy: str) -> T | None:
     """
     require_unchanged(path, remedy)
     try:
-        return TypeAdapter(kind).validate_json(read_file(path, JSON_BYTES))
+        content = read_file(path, JSON_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; {remedy}") from None
+    return parse_json(path, content, kind, remedy=remedy)
+
+
+def parse_json(path: Path, content: bytes, kind: type[T], *, remedy: str) -> T:
+    """The model, or ``tuple[Model, ...]``, of the content of a JSON file.
+
+    Raises:
+        DataError: as of :func:`read_json`; ``path`` is named.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{path}: {where}: {first['msg']}; {remedy}") from None
+        raise DataError(f"{path}: {where[:200]}: {first['msg'][:500]}; {remedy}") from None
