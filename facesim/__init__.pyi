@@ -92,6 +92,11 @@ from facesim.paths import cache_dir as cache_dir
 from facesim.registry import Registry as Registry
 from facesim.registry import Spec as Spec
 from facesim.seeds import derive_seed as derive_seed
+from facesim.verifier.embedder import Embedder as Embedder
+from facesim.verifier.verifier import Unjudged as Unjudged
+from facesim.verifier.verifier import Verdict as Verdict
+from facesim.verifier.verifier import Verifier as Verifier
+from facesim.verifier.verifier import load_pack as load_pack
 from facesim.version import __version__ as __version__
 
 __all__: list[str]

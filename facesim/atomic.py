@@ -223,7 +223,7 @@ def _read_manifest(folder: Path) -> dict[str, list[str]]:
         if all(isinstance(each, str) for digests in found.values() for each in digests):
             return found
         reason = "an entry is not a list of digests"
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         reason = str(error)
     except OSError as error:
         reason = str(error.strerror)

@@ -1,0 +1,317 @@
+"""Verifier: a pack, loaded, decides whether two images show the same person."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from facesim.arrays import Float32Array, UInt8Array
+from facesim.data.images import Image, as_list, pixels_of
+from facesim.data.preprocessing import Preprocessing
+from facesim.errors import DataError, FacesimError
+from facesim.verifier.gallery import EmbeddingKind
+from facesim.verifier.onnx_network import OnnxNetwork, OnnxScore
+from facesim.verifier.operating_points import operating_point
+from facesim.verifier.pack_file import PACK_FILE, PackedPoint, PackFile
+from facesim.verifier.pack_folder import PackFolder, open_pack
+from facesim.verifier.packed_image import preprocessing_of
+from facesim.verifier.search import Comparison, comparable_probes
+
+BATCH = 16
+"""Images that are decoded before the network sees them."""
+
+_PAIRS = 256
+_PROBED = 256
+_ROUNDING = 1e-4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on two images.
+
+    Attributes:
+        same: whether they show the same person, at the operating point.
+        score: of their embeddings; higher is more alike.
+        probability: that they show the same person, where as many pairs do as in those of its fit;
+            None if the pack has no calibration.
+        point: the operating point, with its threshold and the error rates that were measured there.
+    """
+
+    same: bool
+    score: float
+    probability: float | None
+    point: PackedPoint
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Images of which nothing can be said.
+
+    Attributes:
+        reason: why, in words that name the image where it is a file.
+    """
+
+    reason: str
+
+
+class Network(Protocol):
+    """Pixels -> embeddings."""
+
+    def run(self, pixels: UInt8Array) -> Float32Array:
+        """Embeddings float32 [N, D] of images in RGB, uint8 [N, 3, H, W]."""
+        ...
+
+
+def load_pack(folder: str | Path) -> "Verifier":
+    """Load a pack that ``facesim pack`` wrote; one in ONNX needs no torch.
+
+    Raises:
+        DataError: it is no pack, or not as it was packed.
+        FacesimError: a package that runs it is not installed.
+
+    Example:
+        >>> verifier = facesim.load_pack("packs/celeba")
+        >>> verifier.verify("a.jpg", "b.jpg").same
+        True
+    """
+    pack = open_pack(Path(folder))
+    packed = pack.file.network
+    if packed.format == "onnx":
+        network: Network = OnnxNetwork(pack.read(packed.file), str(pack.folder / packed.file))
+    else:
+        network = _torch_network(pack)
+    score = OnnxScore(pack.read(pack.file.score.file), str(pack.folder / pack.file.score.file))
+    verifier = Verifier(pack, preprocessing_of(pack), network, score)
+    verifier.check()
+    return verifier
+
+
+def _torch_network(pack: PackFolder) -> Network:
+    """Of a pack in torch's format: the one part of packing that using a pack may need."""
+    try:
+        module = import_module("facesim.packing.torch_network")
+    except ImportError as error:
+        raise FacesimError(
+            f"{pack.folder}: this pack runs in torch, which cannot be imported ({error}); install "
+            "it, or pack the run with --format onnx"
+        ) from error
+    weights = pack.read(pack.file.network.file)
+    pack.read("experiment.yaml")
+    network: Network = module.TorchNetwork(pack.folder / "experiment.yaml", weights)
+    return network
+
+
+class Verifier:
+    """Verifies pairs of images with a pack; made by :func:`load_pack`.
+
+    Images are paths, arrays uint8 [H, W, 3] (RGB) or [H, W] (grey), or images of Pillow.
+
+    Attributes:
+        folder: of the pack.
+        pack: the content of its ``pack.json``.
+        comparison: on what of two embeddings the score depends.
+    """
+
+    def __init__(
+        self, pack: PackFolder, preprocessing: Preprocessing, network: Network, score: OnnxScore
+    ) -> None:
+        self.folder = pack.folder
+        self.pack: PackFile = pack.file
+        self.comparison: Comparison | None = pack.file.score.comparison
+        self._preprocessing = preprocessing
+        self._network = network
+        self._score = score
+
+    def __repr__(self) -> str:
+        return f"Verifier({str(self.folder)!r})"
+
+    @property
+    def dimension(self) -> int:
+        """Of an embedding."""
+        return self.pack.network.embedding_dim
+
+    @property
+    def embeddings(self) -> EmbeddingKind:
+        """What embeddings must share to be compared.
+
+        Thresholds are not part of it: a pack with others of the same network keeps its galleries.
+        """
+        files = self.pack.files
+        made_by = {
+            "network": files[self.pack.network.file].sha256,
+            "score": files[self.pack.score.file].sha256,
+            "image": self.pack.image,
+        }
+        content = json.dumps(made_by, sort_keys=True, separators=(",", ":"))
+        return EmbeddingKind(
+            pack=f"{self.pack.name[:200]} {self.pack.run[:200]}",
+            sha256=hashlib.sha256(content.encode()).hexdigest(),
+            dimension=self.dimension,
+            unit_length=self.comparison == "cosine",
+        )
+
+    def operating_point(self, at: str | None = None) -> PackedPoint:
+        """An operating point by its name; see :func:`operating_point`.
+
+        Raises:
+            FacesimError: there is none, or it has no threshold.
+        """
+        return operating_point(self.pack.operating_points, at)
+
+    def verify(self, a: Image, b: Image, at: str | None = None) -> Verdict:
+        """Whether two images show the same person.
+
+        Args:
+            a: an image.
+            b: another.
+            at: the operating point; see :meth:`operating_point`.
+
+        Raises:
+            DataError: an image cannot be used, or shows no face where the pack looks for one.
+            FacesimError: there is no such operating point.
+        """
+        point = self.operating_point(at)
+        [first, second] = self.embed([a, b])
+        [score] = self.scores(first[None], second[None])
+        return self.verdict(float(score), point)
+
+    def verify_pairs(
+        self, pairs: Iterable[tuple[Image, Image]], at: str | None = None
+    ) -> Iterator[Verdict | Unjudged]:
+        """Verify many pairs; one that cannot be judged does not end the others.
+
+        An image that stands in several pairs as the same path is decoded and embedded once.
+
+        Args:
+            pairs: of images.
+            at: the operating point; see :meth:`operating_point`.
+
+        Raises:
+            FacesimError: there is no such operating point.
+        """
+        point = self.operating_point(at)
+        known: dict[str, Float32Array | Unjudged] = {}
+        remaining = iter(pairs)
+        while batch := list(islice(remaining, _PAIRS)):
+            yield from self._verify_batch(batch, point, known)
+
+    def _verify_batch(
+        self,
+        pairs: Sequence[tuple[Image, Image]],
+        point: PackedPoint,
+        known: dict[str, Float32Array | Unjudged],
+    ) -> Iterator[Verdict | Unjudged]:
+        """``known`` keeps the embeddings of paths."""
+        images = {_key(image): image for pair in pairs for image in pair}
+        new = {key: image for key, image in images.items() if key not in known}
+        found = dict(zip(new, self.embed_each(new.values()), strict=True))
+        known |= {key: each for key, each in found.items() if isinstance(new[key], str | Path)}
+        found |= {key: known[key] for key in images if key in known}
+        none = np.empty((0, self.dimension), dtype=np.float32)
+        sides = [(found[_key(a)], found[_key(b)]) for a, b in pairs]
+        judged = [
+            (a, b) for a, b in sides if not isinstance(a, Unjudged) and not isinstance(b, Unjudged)
+        ]
+        first, second = (
+            np.stack([pair[at] for pair in judged]) if judged else none for at in (0, 1)
+        )
+        scores = iter(self.scores(first, second))
+        for pair in sides:
+            unjudged = next((each for each in pair if isinstance(each, Unjudged)), None)
+            yield unjudged or self.verdict(float(next(scores)), point)
+
+    def verdict(self, score: float, point: PackedPoint) -> Verdict:
+        """The decision on a score at an operating point that has a threshold."""
+        if point.threshold is None:
+            raise FacesimError(f"{point.name} has no threshold: {point.reason}")
+        return Verdict(score >= point.threshold, score, self.probability(score), point)
+
+    def probability(self, score: float) -> float | None:
+        """That a pair with this score shows one person; None if the pack has no calibration."""
+        if self.pack.probability is None:
+            return None
+        return float(self.pack.probability.probability(score))
+
+    def embed(self, images: Image | Iterable[Image]) -> Float32Array:
+        """The embeddings, float32 [N, D], of one image or of several.
+
+        Raises:
+            DataError: an image cannot be used; a file is named.
+        """
+        everything = as_list(images)
+        found = np.empty((len(everything), self.dimension), dtype=np.float32)
+        for position, each in enumerate(self.embed_each(everything)):
+            if isinstance(each, Unjudged):
+                is_file = isinstance(everything[position], str | Path)
+                raise DataError(each.reason if is_file else f"image {position}: {each.reason}")
+            found[position] = each
+        return found
+
+    def embed_each(self, images: Iterable[Image]) -> list[Float32Array | Unjudged]:
+        """The embedding, float32 [D], of each image, or why there is none."""
+        result: list[Float32Array | Unjudged] = []
+        remaining = iter(images)
+        while batch := list(islice(remaining, BATCH)):
+            pixels: dict[int, UInt8Array] = {}
+            reasons: dict[int, Unjudged] = {}
+            for position, image in enumerate(batch):
+                try:
+                    pixels[position] = pixels_of(image, self._preprocessing)
+                except DataError as error:
+                    reasons[position] = Unjudged(str(error))
+            rows = self._run(np.stack(list(pixels.values()))) if pixels else ()
+            embedded: dict[int, Float32Array] = dict(zip(pixels, rows, strict=True))
+            result += [reasons.get(at) or embedded[at] for at in range(len(batch))]
+        return result
+
+    def scores(self, a: Float32Array, b: Float32Array) -> Float32Array:
+        """Float32 [P]: of each row of ``a`` [P, D] with the same row of ``b`` [P, D].
+
+        Raises:
+            DataError: a score is not finite.
+        """
+        return self._score.run(a, b)
+
+    def check(self) -> None:
+        """Raise DataError unless the score depends on what ``pack.json`` says, as a search needs.
+
+        Pairs of random embeddings are compared, near ones among them.
+        """
+        random = np.random.default_rng(0)
+        a, noise = random.normal(size=(2, _PROBED, self.dimension)).astype(np.float32)
+        nearness = np.linspace(0.0, 2.0, _PROBED, dtype=np.float32)[:, None]
+        b = a + nearness * noise
+        scores = self.scores(a, b).astype(np.float64)
+        if self.comparison is None:
+            return
+        if self.comparison == "cosine":
+            unit = [comparable_probes(side, "cosine").astype(np.float64) for side in (a, b)]
+            similarity = (unit[0] * unit[1]).sum(1)
+        else:
+            similarity = -np.linalg.norm(a.astype(np.float64) - b, axis=1)
+        ordered = scores[np.argsort(similarity)]
+        tolerance = _ROUNDING * (1e-6 + float(np.abs(scores).max()))
+        if (np.diff(ordered) < -tolerance).any():
+            raise DataError(
+                f"{self.folder / PACK_FILE}: score.comparison is {self.comparison!r}, and the "
+                "score depends on something else"
+            )
+
+    def _run(self, pixels: UInt8Array) -> Float32Array:
+        embeddings = self._network.run(pixels.transpose(0, 3, 1, 2))
+        if embeddings.shape[1] != self.dimension:
+            raise DataError(
+                f"{self.folder / PACK_FILE}: network.embedding_dim is {self.dimension}, and the "
+                f"network has {embeddings.shape[1]}"
+            )
+        return embeddings
+
+
+def _key(image: Image) -> str:
+    return f"path {image}" if isinstance(image, str | Path) else f"object {id(image)}"
