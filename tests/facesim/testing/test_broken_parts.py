@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,10 @@ from facesim import (
     trackers,
     transforms,
 )
-from facesim.interfaces import REGISTRIES
 from facesim.registry import Spec
 from facesim.testing import CONTRACTS
 from facesim.testing.contract import Promise
 from tests.facesim.testing.test_broken_plugins import Contrastive, Pairs
-
-
-@pytest.fixture(autouse=True)
-def _isolated() -> Iterator[None]:
-    with ExitStack() as stack:
-        for registry in REGISTRIES:
-            stack.enter_context(registry.isolated())
-        yield
 
 
 def observed(spec: Spec[Any], promise: str) -> str:

@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +50,6 @@ from facesim.interfaces import REGISTRIES
 from facesim.registry import Spec
 from facesim.testing import CONTRACTS, ContractBrokenError, check_plugin
 from facesim.testing.loss import LOSS
-
-
-@pytest.fixture(autouse=True)
-def _isolated() -> Iterator[None]:
-    with ExitStack() as stack:
-        for registry in REGISTRIES:
-            stack.enter_context(registry.isolated())
-        yield
 
 
 class Contrastive(Loss):
