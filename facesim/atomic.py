@@ -60,7 +60,7 @@ def _replacing(
     except BaseException as error:
         if temporary != path:
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                temporary.unlink()
         if isinstance(error, OSError) and _is_nameless(error, path):
             error.filename = str(path)
         raise

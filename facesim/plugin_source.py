@@ -73,7 +73,7 @@ def _imported(module: str, source: bytes) -> Iterator[str]:
 
 
 def _lies_beside(name: str, module: str) -> bool:
-    """Whether a module is of the other's package; or of its folder, where that is no package.
+    """Whether a module is of the other's package, or of its folder, where that is no shared one.
 
     The engine is neither, also where an experiment lies beside it.
     """
@@ -82,7 +82,7 @@ def _lies_beside(name: str, module: str) -> bool:
     if own is None or top in (own_top, _ENGINE):
         return top == own_top
     file = _file_of(top)
-    is_alone = not _is_package(own_top) and own.parent.name not in _INSTALLED
+    is_alone = own.parent.name not in _INSTALLED
     return is_alone and file is not None and own.parent in (file.parent, file.parent.parent)
 
 

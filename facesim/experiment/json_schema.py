@@ -64,8 +64,7 @@ def _plain_definitions() -> dict[str, Schema]:
     for registry in REGISTRIES:
         node = TypeAdapter(Annotated[Spec[Any], registry])
         schema = node.json_schema(schema_generator=_WithoutTitles)
-        definitions |= schema.pop("$defs", {})
-        for of_a_node in (PLUGINS_OF, "default"):
+        for of_a_node in ("$defs", PLUGINS_OF, "default"):  # all definitions are the experiment's
             schema.pop(of_a_node, None)
         definitions[registry.plural] = schema
     return definitions

@@ -174,6 +174,25 @@ def test_a_process_that_is_silent_hangs_and_is_named(join: Callable[..., Heartbe
     assert "can be resumed" in told
 
 
+def test_a_process_that_looked_a_moment_ago_waits_for_no_other_look(
+    join: Callable[..., Heartbeats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, third = (join(rank) for rank in range(3))
+    silence(third)
+    silence(first)
+    waits: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: first._looked + 0.1, sleep=waits.append)
+    monkeypatch.setattr(heartbeats, "time", clock)
+    monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 0.05)
+    with pytest.raises(GroupFailedError, match="has not answered"):
+        first.require_alive()
+    assert waits == []
+    clock.monotonic = lambda: first._looked + 0.25
+    with pytest.raises(GroupFailedError, match="has not answered"):
+        first.require_alive()
+    assert waits == [0.002] * 150  # five times as long as it takes to be dead
+
+
 def test_after_a_lost_connection_a_process_that_is_silent_was_killed(
     join: Callable[..., Heartbeats],
 ) -> None:

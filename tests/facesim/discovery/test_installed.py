@@ -61,6 +61,11 @@ def test_a_distribution_for_several_interfaces_gives_the_known_one(
     assert losses.names() == ["a"]
 
 
+def test_the_first_interface_has_two_names_and_is_used_once(install: Callable[..., Path]) -> None:
+    install({"acme/__init__.py": loss("a")}, groups=("facesim.plugins", "facesim.plugins.v1"))
+    assert [it.interface for it in installed.plugin_entry_points()] == [1]
+
+
 def test_of_several_known_interfaces_the_newest_is_used(
     install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,10 @@ def test_only_keys_that_differ_are_listed_with_the_value_of_each_document() -> N
     }
 
 
+def test_one_document_differs_from_nothing() -> None:
+    assert differing_values([{"seed": 0}]) == {}
+
+
 def test_a_value_of_null_is_not_a_key_that_is_missing() -> None:
     assert differing_values([{"seed": 0}, {"seed": 0, "crop": None}]) == {"crop": (None, "null")}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from facesim import interfaces
 from facesim.experiment.json_schema import experiment_json_schema
@@ -30,6 +31,12 @@ def validator() -> Draft202012Validator:
     schema = experiment_json_schema()
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
+
+
+def references(part: Any) -> set[str]:
+    below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    own = {part["$ref"]} if isinstance(part, dict) and "$ref" in part else set()
+    return own.union(*map(references, below))
 
 
 def accepts(path: Path) -> bool:
@@ -171,6 +178,21 @@ def test_every_parameter_of_every_plugin_is_there_with_its_description() -> None
     assert definitions["losses"]["anyOf"][0]["description"] == "Pull together, push apart."
 
 
+def test_a_parameter_that_is_a_model_has_the_keys_of_it() -> None:
+    class Ramp(BaseModel):
+        steps: int
+
+    def ramped(optimizer: Any, total_steps: int, *, ramp: Ramp) -> Any: ...
+
+    interfaces.schedulers("ramped")(ramped)
+    schema = experiment_json_schema()
+    assert "$defs" not in schema["$defs"]["schedulers"]
+    assert references(schema) <= {f"#/$defs/{name}" for name in schema["$defs"]}
+    validator = Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/schedulers"})
+    assert validator.is_valid({"name": "ramped", "ramp": {"steps": 3}})
+    assert not validator.is_valid({"name": "ramped", "ramp": {"steps": "three"}})
+
+
 def test_every_key_of_the_engine_is_described() -> None:
     definitions = experiment_json_schema()["$defs"]
     undescribed = [
@@ -191,10 +213,4 @@ def test_a_node_with_a_default_shows_it_where_it_may_be_left_out() -> None:
 
 def test_every_reference_leads_somewhere() -> None:
     schema = experiment_json_schema()
-
-    def references(part: Any) -> set[str]:
-        below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-        own = {part["$ref"]} if isinstance(part, dict) and "$ref" in part else set()
-        return own.union(*map(references, below))
-
     assert references(schema) <= {f"#/$defs/{name}" for name in schema["$defs"]}

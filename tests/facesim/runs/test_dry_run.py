@@ -39,9 +39,32 @@ def test_a_sound_experiment_is_described_and_nothing_is_written(
     tiny_file: Path, tmp_path: Path
 ) -> None:
     report = dry_run(tiny_file, tmp_path)
-    assert "first loss" in dict(report.lines)
+    lines = dict(report.lines)
+    assert float(lines.pop("first loss")) > 0
+    assert lines.pop("device").startswith("cpu")
+    assert lines == {
+        "train": "48 images of 8 identities",
+        "val": "16 images of 4 identities",
+        "test": "16 images of 4 identities",
+        "parameters": "6,648 trainable, 0 frozen",
+        "embedding": "4 numbers",
+        "epoch": "48 pairs in 6 batches",
+        "run": "3 epochs, 18 steps",
+        "would write": f"{tmp_path}/tiny/<date and time>/",
+        "checkpoint": "about 0.1 MB",
+    }
     assert not [note for note in report.notes if "leaves every trainable weight" in note]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_holds_the_weights_and_two_numbers_for_each_that_is_trained(
+    tiny_file: Path, tmp_path: Path
+) -> None:
+    lines = dict(
+        dry_run(tiny_file, tmp_path, "head={name: mlp, fc_dim: 1000, out_dim: 1000}").lines
+    )
+    trainable = int(lines["parameters"].split()[0].replace(",", ""))
+    assert lines["checkpoint"] == f"about {3 * 4 * trainable / 1e6:,.1f} MB"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 import io
 from dataclasses import replace
 
+import pytest
+
 from facesim.console import Console
-from facesim.terminal.study import StudyView, print_summary
+from facesim.terminal.study import StudyView, print_summary, study_view
 from facesim.tuning.summary import Difference, Retrained, Spread, Summary
 from facesim.tuning.trial_queue import RunningTrial, StudyProgress
+
+CURSOR_UP_AND_ERASED, CURSOR_IS_SHOWN = "\x1b[1A\x1b[2K", "\x1b[?25h"
 
 PROGRESS = StudyProgress(
     title="searching",
@@ -64,10 +68,49 @@ def test_a_file_gets_one_line_per_finished_trial() -> None:
 
 def test_a_terminal_gets_a_table_that_vanishes_at_the_end() -> None:
     screen = io.StringIO()
-    view = StudyView(Console(file=screen, width=200, force_terminal=True))
-    view.show(PROGRESS)
-    view.close()
-    assert "host 17" in screen.getvalue()
+    with study_view(Console(file=screen, width=200, force_terminal=True)) as view:
+        view.show(PROGRESS)
+        assert not screen.getvalue().endswith(CURSOR_IS_SHOWN)
+    shown, lines = screen.getvalue(), screen.getvalue().splitlines()
+    assert "searching: 3/10" in lines[0]
+    running = next(line for line in lines if "host 17" in line)
+    best = next(line for line in lines if "best so far" in line)
+    assert [cell.strip() for cell in running.strip("│").split("│")] == ["4", "2", "3", "host 17"]
+    assert best.endswith("best so far: val.accuracy 0.9 (trial 1)")
+    assert shown.count(CURSOR_UP_AND_ERASED) >= len(lines) - 2
+    assert CURSOR_IS_SHOWN in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "0 s"),
+        (59.6, "1 min 0 s"),
+        (61.0, "1 min 1 s"),
+        (3599.0, "59 min 59 s"),
+        (3600.0, "1 h 0 min"),
+        (90061.0, "25 h 1 min"),
+    ],
+)
+def test_the_time_that_is_left_is_said_in_two_units(seconds: float, said: str) -> None:
+    screen = io.StringIO()
+    StudyView(Console(file=screen, width=200)).show(replace(PROGRESS, seconds_left=seconds))
+    assert screen.getvalue().endswith(f"; about {said} left\n")
+
+
+def test_a_line_says_no_more_than_is_known() -> None:
+    screen = io.StringIO()
+    begun = StudyProgress("searching", 4, (), 0, 0, 0, 0, None, None)
+    StudyView(Console(file=screen, width=200)).show(begun)
+    assert screen.getvalue() == "searching: 0/4 (starting)\n"
+
+
+def test_a_line_is_printed_as_it_is_and_not_broken() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=20, force_terminal=True, color_system="standard")
+    line = "trial 3 [bold]failed[/bold]: 12 of 34 epochs"
+    StudyView(console).say(line)
+    assert screen.getvalue() == f"{line}\n"
 
 
 def printed(found: Summary) -> str:
@@ -85,7 +128,20 @@ def test_the_winner_stands_beside_the_base_experiment() -> None:
         "0.9400 ± 0.0100",
         "0.9300 ± 0.0100",
     ]
-    assert "0.9000 ± 0.0100" in base
+    assert [part.strip() for part in base.strip("│").split("│")] == [
+        "base experiment",
+        "0.9000",
+        "",
+        "0.9000 ± 0.0100",
+    ]
+    head = next(line for line in text.splitlines() if line.startswith("┃"))
+    assert [part.strip() for part in head.strip("┃").split("┃")] == [
+        "",
+        "val, in the search",
+        "val, retrained",
+        "test",
+    ]
+    assert "mine: accuracy, 2 fresh seeds" in text
     assert "the winner is better" in text
     assert "winners of this study" not in text
 
