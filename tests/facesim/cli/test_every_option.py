@@ -174,19 +174,18 @@ def test_run_goes_on_with_the_run_of_a_launch_that_is_repeated(
 @pytest.mark.parametrize(
     ("words", "launched", "again"),
     [
-        ((), False, "facesim run mine.yaml --out=runs --resume=auto"),
+        ((), False, "facesim run x --out=runs --resume=auto"),
         (
             ("--processes", "2", "--trust", "--set", "x=3", "--set", "y=a b", "--out", "o"),
             False,
-            "facesim run mine.yaml --set=x=3 '--set=y=a b' --processes=2 --trust --out=o "
-            + "--resume=auto",
+            "facesim run x --set=x=3 '--set=y=a b' --processes=2 --trust --out=o --resume=auto",
         ),
         (
             ("--processes", "2"),
             True,
-            "facesim run mine.yaml --processes=2 --out=runs --resume=auto",
+            "facesim run x --processes=2 --out=runs --resume=auto",
         ),
-        (("--out", "o"), True, "torchrun ... -m facesim run mine.yaml --out=o --resume=auto"),
+        (("--out", "o"), True, "torchrun ... -m facesim run x --out=o --resume=auto"),
     ],
 )
 def test_run_says_how_to_go_on(
@@ -201,7 +200,7 @@ def test_run_says_how_to_go_on(
     assert not is_launched()
     monkeypatch.setattr("facesim.rendezvous.is_launched", lambda: launched)
     calls.stand_in("facesim.runs.run.Run.begin", Stopped(15))
-    code, lines = facesim("run", "mine.yaml", *words)
+    code, lines = facesim("run", "x", *words)
     assert (code, lines) == (143, ["stopped by SIGTERM; resume with:", again])
 
 

@@ -1,9 +1,26 @@
 from dataclasses import replace
 
-from facesim.interfaces import FmrStatus, FmrSupport
+from facesim.interfaces import Estimate, FmrStatus, FmrSupport
 from facesim.notebook.display import Metrics, Shown, Verification
 from facesim.page import Table, Text
 from tests.facesim.report.small_result import METRICS, small_result
+
+
+def test_a_metric_that_depends_on_the_share_of_a_class_stands_above_that_of_always_one_answer() -> (
+    None
+):
+    accuracy = Estimate(value=0.875, low=0.75, high=1.0)
+    result = small_result(
+        genuine=100, impostor=300, larger_class_share=0.75, metrics={"accuracy": accuracy}
+    )
+    table, note = Metrics("of the run", result, METRICS).blocks()
+    assert isinstance(table, Table)
+    assert table.columns == ("Metric", "Value", "95% interval")
+    assert table.rows == (
+        ("Accuracy", "87.50%", "75.00% to 100.00%"),
+        ('Accuracy of always "different"', "75.00%", "-"),
+    )
+    assert note == Text("Threshold 0.5 from 100 pairs of val.")
 
 
 class Example(Shown):

@@ -63,6 +63,21 @@ def test_strings_in_a_plot_can_neither_end_its_script_nor_change() -> None:
     assert json.loads(source)["data"][0]["name"] == EVIL
 
 
+def test_a_plot_is_ascii_whichever_package_makes_json_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def to_json(figure: go.Figure) -> str:
+        return json.dumps(figure.to_plotly_json(), ensure_ascii=False)
+
+    monkeypatch.setattr(go.Figure, "to_json", to_json)
+    name = "\u202eé\u2028 \U0001f600"
+    figure = go.Figure(go.Scatter(x=[1], y=[2], name=name), layout={"height": 100})
+    text = body(Plot("plot", "t", "d", figure, Table("t", ("a",), ())))
+    source = text.split('<script type="application/json">')[1].split("</script>")[0]
+    assert source.isascii()
+    assert json.loads(source)["data"][0]["name"] == name
+
+
 def test_the_policy_names_every_script_of_the_page_and_no_other() -> None:
     text = rendered(Text("text"))
     policy = unescape(text.split("Content-Security-Policy")[1][:600])

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from facesim.data.linter.findings import Findings, LintReport
+from facesim.errors import DataError
 from facesim.evaluation.embedded_splits import EmbeddedSplit
 from facesim.experiment.loading import load_experiment
+from facesim.heartbeats import GroupFailedError, RankFailure
 from facesim.runs import suspects
 from facesim.runs.evaluation import load_trained
 from facesim.runs.follower import follow, share_experiment, share_trained
 from facesim.runs.run import Run
 from facesim.runs.suspects import look_for_suspects, some_identities
+from facesim.runs.systems import NetworkSystem
 from tests.facesim.lockstep import Lockstep, in_lockstep
 
 
@@ -70,6 +73,38 @@ def test_the_same_images_are_looked_at_once(
     run = finished(tmp_path, write_tiny)
     del asked[:]
     run.evaluate(overrides=["evaluate.pairs_per_image=1.5"], name="more")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "is_passed_over"),
+    [
+        (DataError("an image cannot be read"), True),
+        (GroupFailedError(RankFailure(1, "beta", "was killed"), 2, should_print=True), False),
+    ],
+)
+def test_images_that_cannot_be_read_are_passed_over_and_a_lost_process_is_not(
+    asked: list[list[EmbeddedSplit]],
+    tmp_path: Path,
+    write_tiny: Callable[[Path, int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    is_passed_over: bool,
+) -> None:
+    run = finished(tmp_path, write_tiny)
+    del asked[:]
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(NetworkSystem, "embed", fail)
+    plan = run.plan_evaluation()
+    network = load_trained(plan.directory, plan.experiment, plan.checkpoint)
+    if is_passed_over:
+        assert look_for_suspects(plan, network, run.tables, run.processes) == ()
+    else:
+        with pytest.raises(GroupFailedError, match="was killed"):
+            look_for_suspects(plan, network, run.tables, run.processes)
     assert asked == []
 
 

@@ -100,7 +100,7 @@ def test_the_time_that_is_left_is_said_in_two_units(seconds: float, said: str) -
 
 def test_a_line_says_no_more_than_is_known() -> None:
     screen = io.StringIO()
-    begun = StudyProgress("searching", 4, (), 0, 0, 0, 0, None, None)
+    begun = StudyProgress("searching", 4, (), 0, 0, 0, 0, "", None)
     StudyView(Console(file=screen, width=200)).show(begun)
     assert screen.getvalue() == "searching: 0/4 (starting)\n"
 

@@ -781,6 +781,20 @@ class DropsScore(Remeasured):
         return Measurement(found.result, scored)
 
 
+class CountsAccepted(ListedPairs):
+    """Counts by the thresholds that it is given, which tell the contract's people apart."""
+
+    def measure(
+        self, comparisons: Comparisons, table: FaceTable, system: System, evaluator: Evaluator
+    ) -> Measurement:
+        scored = system.score_pairs(comparisons.pair_list)
+        (threshold,) = evaluator.thresholds
+        assert ((scored.scores >= threshold) == scored.pairs.same).all()
+        found = super().measure(comparisons, table, system, evaluator)
+        assert found.result.threshold == threshold
+        return found
+
+
 class ReportsNothing(ListedPairs):
     def report(self, result: EvaluationResult) -> Any:
         return None
@@ -815,6 +829,7 @@ MEASURED, REPORTED = "measure_gives_a_result_of_its_comparisons", "report_is_mad
             "the result differs after it was written and read",
         ),
         (ReportsNothing, REPORTED, "report() returned NoneType"),
+        (CountsAccepted, MEASURED, ""),
     ],
 )
 def test_protocols(broken: type[ListedPairs], promise: str, told: str) -> None:

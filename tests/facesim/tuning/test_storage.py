@@ -4,15 +4,17 @@ import multiprocessing
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from facesim.errors import DataError, FacesimError
 from facesim.machine_errors import MachineError
+from facesim.tuning import storage
 from facesim.tuning.storage import (
     BEAT,
     DIED,
@@ -41,6 +43,52 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         open_storage("no url", tmp_path)
     with pytest.raises(FacesimError, match="cannot be used"):
         open_storage(f"sqlite:///{tmp_path}/no/such/folder.db", tmp_path)
+
+
+class Created(optuna.storages.RDBStorage):
+    """A database whose tables another machine creates at the moment of the first attempts."""
+
+    failures: ClassVar[list[Exception]] = []
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        super().__init__(*arguments, **settings)
+
+
+def statement(kind: type[DBAPIError], reason: str) -> DBAPIError:
+    return kind("CREATE TABLE studies", None, Exception(reason))
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        statement(OperationalError, "table studies already exists"),
+        statement(IntegrityError, "duplicate key value violates unique constraint"),
+    ],
+)
+def test_tables_that_another_machine_creates_at_this_moment_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    monkeypatch.setattr(storage, "RDBStorage", Created)
+    monkeypatch.setattr("facesim.tuning.storage.time.sleep", lambda _: None)
+    monkeypatch.setattr(Created, "failures", [failure, failure])
+    opened = open_storage(f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
+    assert opened.get_all_studies() == []
+    monkeypatch.setattr(Created, "failures", [failure] * 20)
+    with pytest.raises(FacesimError, match="cannot be used"):
+        open_storage(f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
+
+
+def test_another_error_of_a_database_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "RDBStorage", Created)
+    failures: list[Exception] = [statement(OperationalError, "disk I/O error") for _ in range(3)]
+    monkeypatch.setattr(Created, "failures", failures)
+    with pytest.raises(FacesimError, match="disk I/O error"):
+        open_storage(f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
+    assert len(failures) == 2
 
 
 def trial_of(state: TrialState, **attributes: Any) -> FrozenTrial:

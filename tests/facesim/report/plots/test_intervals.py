@@ -36,7 +36,8 @@ def test_series_differ_in_symbol_and_colour_and_have_a_legend() -> None:
     lines = [Line("a", 0.5, None, None, "", "FMR"), Line("a", 0.6, None, None, "", "FNMR")]
     figure = interval_plot(lines, "x")
     assert [trace.name for trace in figure.data] == ["FMR", "FNMR"]
-    assert len({(trace.marker.symbol, trace.marker.color) for trace in figure.data}) == 2
+    for told_apart_by in ("symbol", "color"):
+        assert len({getattr(trace.marker, told_apart_by) for trace in figure.data}) == 2
     assert figure.layout.showlegend
 
 

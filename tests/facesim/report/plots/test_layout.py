@@ -41,6 +41,8 @@ def test_the_points_of_a_long_curve_are_as_far_apart_on_either_axis() -> None:
     kept = visible_points(x, y)
     assert len(kept) == 600
     assert np.count_nonzero(kept < 9000) == pytest.approx(300, abs=1)
+    assert visible_points(x, -y).tolist() == kept.tolist()
+    assert visible_points(-x, y).tolist() == kept.tolist()
     for gaps in (np.diff(x[kept]), np.diff(y[kept]) / 50):
         assert gaps.max() == pytest.approx(2 / 599, abs=0.0011)
 

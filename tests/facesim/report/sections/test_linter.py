@@ -63,8 +63,13 @@ def test_not_linted_is_not_the_same_as_nothing_found(report: LintReport | None, 
 PEOPLE, IMAGES = 20, 8
 
 
-def galleries(*, swapped: bool) -> list[Gallery | Text]:
-    """All pairs of a table; optionally two images stand under each other's identity."""
+def galleries(*, swapped: bool, turned: bool = False) -> list[Gallery | Text]:
+    """All pairs of a table; optionally two images stand under each other's identity.
+
+    Args:
+        swapped: whether they do.
+        turned: whether the pairs are listed from the last to the first.
+    """
     labels = np.repeat(np.arange(PEOPLE), IMAGES)
     truth = labels.copy()
     if swapped:
@@ -74,6 +79,8 @@ def galleries(*, swapped: bool) -> list[Gallery | Text]:
     scores = 4.0 * alike + np.random.default_rng(0).normal(size=len(rows))
     files = np.array([f"{number:03d}.png" for number in range(len(labels))], dtype=object)
     codes = labels[rows].astype(np.int64)
+    if turned:
+        rows, codes, scores = rows[::-1], codes[::-1], scores[::-1]
     pairs = NamedPairs(files[rows], codes[:, 0] == codes[:, 1], scores)
     names = np.array([f"person {number}" for number in range(PEOPLE)], dtype=object)
     presenter = FacePairPresenter(pairs, None, Preprocessing((16, 16)))
@@ -91,6 +98,13 @@ def test_suspects_are_named_as_in_the_table() -> None:
         "image 100.png",
     ]
     assert told[1].endswith(": 3 of its 7 genuine pairs are outliers")
+
+
+def test_suspects_do_not_depend_on_the_order_of_the_pairs() -> None:
+    first, other = (galleries(swapped=True, turned=turned)[0] for turned in (False, True))
+    assert isinstance(first, Gallery)
+    assert isinstance(other, Gallery)
+    assert [pair.facts[-1] for pair in first.pairs] == [pair.facts[-1] for pair in other.pairs]
 
 
 def test_the_pair_that_shows_a_suspect_holds_it() -> None:
