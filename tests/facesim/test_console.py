@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.cli import main
-from facesim.console import Console, printable, say
+from facesim.console import Console, printable, say, warn_once
 from facesim.reporters import PlainReporter, TerminalReporter
 
 NASTY = "a\x1b]0;owned\x07b\x9b2Jc\rd\x08e\u202ef\udcffg\x7f\u2028"
@@ -50,6 +50,16 @@ def test_plain_lines_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
     say(NASTY)
     PlainReporter().say(NASTY)
     assert capsys.readouterr().out == f"{SHOWN}\n" * 2
+
+
+def test_a_warning_is_logged_once_per_text(caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    for text in ("no locks: 100%", "no locks: 100%", "no links"):
+        warn_once(text)
+    assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("facesim", "WARNING", "no locks: 100%"),
+        ("facesim", "WARNING", "no links"),
+    ]
 
 
 def _on_a_terminal(arguments: list[str | bytes], folder: Path) -> tuple[int, bytes]:

@@ -262,6 +262,22 @@ def test_the_schema_has_both_spellings_and_the_default() -> None:
     assert schema["default"] == "flat"
 
 
+def test_the_schema_offers_bare_names_of_plugins_that_need_nothing(losses: Registry[Any]) -> None:
+    schema = TypeAdapter(Annotated[Spec[Any], losses]).json_schema()
+    assert schema["anyOf"][-1] == {"enum": ["contrastive"], "type": "string"}
+    assert len(schema["anyOf"]) == 3
+    assert "default" not in schema
+    registry: Registry[Any] = Registry("loss", "losses", ENGINE)
+    registry("triplet")(triplet)
+    (only,) = TypeAdapter(Annotated[Spec[Any], registry]).json_schema()["anyOf"]
+    assert only["type"] == "object"
+
+
+def test_the_schema_of_a_kind_without_plugins_accepts_nothing() -> None:
+    empty: Registry[Any] = Registry("loss", "losses", ENGINE)
+    assert TypeAdapter(Annotated[Spec[Any], empty]).json_schema()["anyOf"] == [{"not": {}}]
+
+
 def test_a_module_may_register_again_what_it_registered(losses: Registry[Any]) -> None:
     source = "@losses('mine')\ndef mine(a, b, *, x: int = {}): ..."
     for default in (1, 2):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
@@ -41,6 +42,13 @@ def test_last_best_and_the_newest_periodic_checkpoints_are_kept(finished: Run) -
     }
     assert steps["last"] == 18
     assert steps["step-00000008"] == 8
+
+
+def test_a_run_that_begins_is_linted_already(tiny: Experiment, tmp_path: Path) -> None:
+    run = Run.begin(tiny, tmp_path)
+    assert LintReport.model_validate_json((run.path / "lint.json").read_text()).findings
+    assert "lint" not in run.missing_stages
+    assert run.missing_stages[0] == "train"
 
 
 def test_best_is_the_epoch_with_the_best_metric_on_val(finished: Run) -> None:
