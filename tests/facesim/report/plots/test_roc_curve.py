@@ -28,13 +28,14 @@ def test_each_run_has_a_curve_and_a_row_even_the_same_run_twice(
 
 
 def test_a_run_whose_scores_were_not_kept_has_a_row_only(build_run: Callable[..., Run]) -> None:
-    runs = [build_run("one"), build_run("two")]
+    runs = [build_run(name) for name in ("one", "two", "three")]
     (runs[1].directory.evaluation("test") / "scores.csv").unlink()
     plot = roc_overlay(compare_runs(runs))
     assert plot is not None
-    assert [trace.name for trace in plot.figure.data] == ["one"]
-    assert [row[0] for row in plot.numbers.rows] == ["one", "two"]
-    (runs[0].directory.evaluation("test") / "scores.csv").unlink()
+    assert [trace.name for trace in plot.figure.data] == ["one", "three"]
+    assert [row[0] for row in plot.numbers.rows] == ["one", "two", "three"]
+    for run in (runs[0], runs[2]):
+        (run.directory.evaluation("test") / "scores.csv").unlink()
     assert roc_overlay(compare_runs(runs)) is None
 
 
