@@ -48,6 +48,24 @@ def test_a_bar_advances_and_goes_away(output: Output) -> None:
     assert last == ""
 
 
+def test_the_time_left_is_that_of_what_is_left_at_the_pace_so_far(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_UPDATES", 2.0)
+    monkeypatch.setattr("facesim.notebook.progress.time.monotonic", lambda: now[0])
+    with JupyterReporter().task("epoch", total=10, done=2) as advance:
+        for seconds, count, note in ((6.0, 3, ""), (1.9, 1, "loss 0.5"), (0.1, 0, "")):
+            now[0] += seconds
+            advance(count, note)
+    _, *bars, last = output.shown
+    assert [bar.rpartition("</progress> ")[2] for bar in bars] == [
+        "5/10 10 s left",  # 3 took 6 seconds
+        "6/10 loss 0.5, 8 s left",  # 4 took 8
+    ]
+    assert last == ""
+
+
 def test_a_bar_goes_away_if_the_task_fails(output: Output) -> None:
     with pytest.raises(ZeroDivisionError), JupyterReporter().task("task", total=1):
         raise ZeroDivisionError
