@@ -49,7 +49,8 @@ Calls = Callable[..., list[tuple[Any, ...]]]
 def test_load_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     monkeypatch.setattr(
-        commands.loading, "load_experiment", lambda *given, **named: made.append((given, named))
+        "facesim.experiment.loading.load_experiment",
+        lambda *given, **named: made.append((given, named)),
     )
     load_experiment("a.yaml")
     load_experiment(Path("a.yaml"), {"a.b": "1", "c": [1, None], "d": Path("e")}, trust=True)
@@ -61,13 +62,12 @@ def test_load_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check(calls: Calls) -> None:
-    report = SimpleNamespace(lines=(("train", "48 images"),), notes=("warning: few",))
+    report: Any = SimpleNamespace(lines=(("train", "48 images"),), notes=("warning: few",))
     made = calls("check_experiment", report)
-    checked = check(EXPERIMENT)
+    checked: Any = check(EXPERIMENT)
     assert made[0][:2] == (EXPERIMENT, Path("runs"))
     assert checked.report is report
-    blocks: Any = checked.blocks()
-    table, note = blocks
+    table, note = checked.blocks()
     assert (table.caption, table.columns) == ("mine: ready to run", ("Check", ""))
     assert (table.rows, table.numeric) == (report.lines, False)
     assert note.text == "warning: few"
