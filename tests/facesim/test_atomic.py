@@ -1,5 +1,6 @@
 """A file is there whole or as it was before."""
 
+import hashlib
 import json
 import os
 import time
@@ -15,7 +16,9 @@ from facesim.atomic import (
     remove_leftovers,
     replacing,
     require_unchanged,
+    seal,
     settle_manifest,
+    unseal,
     write_text,
 )
 from facesim.errors import DataError
@@ -62,6 +65,53 @@ def test_a_file_is_read_as_it_was_written(folder: Path) -> None:
     path.write_text("secpnd")
     with pytest.raises(DataError, match=r"a\.txt: is not what facesim wrote.*; write it again\. "):
         require_unchanged(path, "write it again")
+
+
+def test_a_file_is_in_the_manifest_however_it_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder / "inner")
+    write_text(Path("a.txt"), "first")
+    assert list(json.loads((folder / MANIFEST).read_text())) == ["inner/a.txt"]
+    (folder / "inner" / "a.txt").write_text("second")
+    for path in (Path("a.txt"), folder / "inner" / "a.txt"):
+        with pytest.raises(DataError):
+            require_unchanged(path, "")
+
+
+@pytest.mark.parametrize(("levels", "is_checked"), [(3, True), (4, False)])
+def test_the_manifest_is_of_a_folder_at_most_three_levels_above(
+    folder: Path, levels: int, is_checked: bool
+) -> None:
+    path = folder.joinpath(*("inner" for _ in range(levels)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "first")
+    assert bool(json.loads((folder / MANIFEST).read_text())) == is_checked
+
+
+def test_a_file_that_is_written_in_place_is_sealed_afterwards(folder: Path) -> None:
+    path = folder / "log"
+    write_text(path, "first")
+    unseal(path)
+    unseal(path)
+    with path.open("a") as log:
+        log.write(" second")
+    require_unchanged(path, "")
+    seal(path)
+    require_unchanged(path, "")
+    path.write_text("first")
+    with pytest.raises(DataError):
+        require_unchanged(path, "")
+
+
+def test_eight_contents_are_accepted_the_newest_first(folder: Path) -> None:
+    path = folder / "a"
+    for number in range(10):
+        write_text(path, str(number))
+    write_text(path, "5")
+    listed = json.loads((folder / MANIFEST).read_text())["a"]
+    digests = [hashlib.sha256(number.encode()).hexdigest() for number in "59876432"]
+    assert listed == digests
 
 
 def test_a_kill_between_manifest_and_rename_leaves_a_file_that_is_accepted(

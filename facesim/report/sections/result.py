@@ -59,7 +59,7 @@ def _verdict(result: EvaluationResult) -> str:
         f"({result.genuine:,} genuine, {result.impostor:,} impostor)"
     )
     if result.headline is not None:
-        return _verdict_at_fmr(on, result, result.metrics[result.headline])
+        return _verdict_at_fmr(on, result, result.headline)
     at = result.at_threshold
     accuracy = at.accuracy if at else Estimate(value=None, reason=result.reasons.get("threshold"))
     if accuracy.value is None:
@@ -75,8 +75,8 @@ def _verdict(result: EvaluationResult) -> str:
     return text if accuracy.procedure is not None else f"{text} {threshold_note(result)}"
 
 
-def _verdict_at_fmr(on: str, result: EvaluationResult, fnmr: Estimate) -> str:
-    target = rate_name(fnmr.point.target) if fnmr.point and fnmr.point.target else ""
+def _verdict_at_fmr(on: str, result: EvaluationResult, headline: str) -> str:
+    target, fnmr = headline.rpartition("_")[2], result.metrics[headline]
     if fnmr.value is None:
         return f"FNMR at FMR {target} on {on} is undefined: {fnmr.reason}."
     answer = f"always answering {larger_class(result)}"

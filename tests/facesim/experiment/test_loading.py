@@ -126,6 +126,20 @@ def test_a_plugin_that_fails_is_told_where_it_is_named_and_where_it_is_missed(
     assert "mine" not in losses.names()
 
 
+def test_plugins_that_fail_hide_no_other_mistake_in_the_list(
+    whole: Callable[..., Path], write: Callable[..., Path]
+) -> None:
+    write("1 / 0\n", "broken.py")
+    path = whole()
+    path.write_text(path.read_text() + "plugins: [./broken.py, 5, ./gone.py]\n")
+    places = [line.split(": ")[:2] for line in refused(path) if line.startswith("exp.yaml")]
+    assert places == [
+        ["exp.yaml:14:11", "plugins.0"],
+        ["exp.yaml:14:24", "plugins.1"],
+        ["exp.yaml:14:27", "plugins.2"],
+    ]
+
+
 def test_a_plugin_with_a_taken_name_names_both_places(
     whole: Callable[..., Path], write: Callable[..., Path], tmp_path: Path
 ) -> None:

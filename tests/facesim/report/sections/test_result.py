@@ -121,6 +121,19 @@ def test_where_most_pairs_are_of_one_kind_the_fnmr_at_an_fmr_is_the_headline(
     assert cards.cards[0].label == "FNMR at FMR 1e-1"
 
 
+def test_a_headline_that_is_undefined_says_at_which_fmr_and_why(files: RunFiles) -> None:
+    assert files.result is not None
+    missing = Estimate(value=None, reason="there are no impostor pairs")
+    update = {"metrics": {"fnmr_at_fmr_1e-1": missing}, "headline": "fnmr_at_fmr_1e-1"}
+    result = files.result.model_copy(update=update)
+    verdict, *_ = result_section(replace(files, result=result, baselines=())).blocks
+    assert isinstance(verdict, Text)
+    assert verdict.text == (
+        "FNMR at FMR 1e-1 on 360 pairs of 24 identities (180 genuine, 180 impostor) is undefined: "
+        "there are no impostor pairs."
+    )
+
+
 def test_findings_of_the_linter_are_announced(files: RunFiles) -> None:
     warning = result_section(files).blocks[2]
     told = "The protocol linter has findings, listed below: dominant identity."
