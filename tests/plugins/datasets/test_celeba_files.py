@@ -59,9 +59,9 @@ def test_attributes_follow_the_identity_file_row_by_row(root: Path) -> None:
         "3\nMale Young \n3.jpg  1 -1\n1.jpg -1  1\n2.jpg -1 -1\n"
     )
     attributes = read_celeba(root).attributes
-    assert attributes["Male"].tolist() == [-1, -1, 1]
-    assert attributes["Young"].tolist() == [1, -1, -1]
-    assert attributes["Male"].dtype == np.int8
+    assert attributes.to_dict("list") == {"Male": [-1, -1, 1], "Young": [1, -1, -1]}
+    assert attributes.index.tolist() == [0, 1, 2]
+    assert set(attributes.dtypes) == {np.dtype(np.int8)}
 
 
 def test_the_csv_files_of_the_kaggle_archive_are_read(root: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_csv_files_of_the_kaggle_archive_are_read(root: Path) -> None:
     data = read_celeba(root)
     assert data.images == root / "img_align_celeba" / "img_align_celeba"
     assert data.partition.tolist() == [0, 1, 2]
-    assert data.attributes["Male"].tolist() == [1, -1, 1]
+    assert data.attributes.to_dict("list") == {"Male": [1, -1, 1]}
 
 
 def test_images_without_attributes_are_counted(root: Path) -> None:
@@ -129,7 +129,11 @@ def test_a_wrong_root_says_what_is_expected_and_where_it_may_be(root: Path) -> N
         read_celeba(root.parent)
     with pytest.raises(DataError, match=rf"did you mean '{root}'"):
         read_celeba(root / "img_align_celeba")
-    with pytest.raises(DataError, match=r"Kaggle.*--download"):
+    (root.parent / "a").mkdir()
+    (root.parent / "a" / "identity_CelebA.txt").mkdir()  # which is no such file
+    with pytest.raises(DataError, match=rf"did you mean '{root}'"):
+        read_celeba(root.parent)
+    with pytest.raises(DataError, match=r"not there; expected.*Kaggle.*--download"):
         read_celeba(root / "nowhere" / "at all")
 
 

@@ -7,7 +7,12 @@ import pytest
 import torchvision
 
 from facesim import DataError, FacesimError
-from facesim_plugins.datasets.celeba_splits import SplitsReport, write_celeba_splits
+from facesim_plugins.datasets._celeba_files import how_to_get
+from facesim_plugins.datasets.celeba_splits import (
+    SplitsReport,
+    split_celeba,
+    write_celeba_splits,
+)
 
 NAMES = ("train", "val", "test")
 
@@ -128,7 +133,9 @@ def test_nested_images_get_paths_that_the_shipped_experiments_find(root: Path) -
 
 def test_existing_files_are_replaced_only_by_force(root: Path) -> None:
     (root / "val.csv").write_text("mine")
-    with pytest.raises(FacesimError, match=r"val\.csv: there already; write --force"):
+    (root / "test.csv").write_text("mine too")
+    both = rf"^{root}/val\.csv, {root}/test\.csv: there already; write --force"
+    with pytest.raises(FacesimError, match=both):
         write_celeba_splits(root)
     assert (root / "val.csv").read_text() == "mine"
     assert not (root / "train.csv").exists()
@@ -165,14 +172,40 @@ def test_without_a_partition_file_it_asks_for_it_or_for_ratios(root: Path) -> No
     write_celeba_splits(root, ratios=(0.6, 0.2, 0.2))
 
 
-def test_the_report_reads_well(root: Path, tmp_path: Path) -> None:
+def test_the_command_says_what_it_wrote_and_what_it_left_out(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for image in (1, 2):
         (root / "img_align_celeba" / f"{image}.jpg").unlink()
-    text = str(write_celeba_splits(root, out=tmp_path / "out"))
-    assert text.startswith("CelebA, no identity in two splits, by the official partition:\n")
-    assert "16 images       6 identities (1 with one image only)" in text
-    assert str(tmp_path / "out" / "train.csv") in text
-    assert f"The column img is relative to {root / 'img_align_celeba'}" in text
+    out = tmp_path / "out"
+    split_celeba(root=root, out=out)
+    told = capsys.readouterr().out.splitlines()
+    assert told[:-1] == [
+        "CelebA, no identity in two splits, by the official partition:",
+        f"       16 images       6 identities (1 with one image only)  {out}/train.csv",
+        f"        6 images       2 identities  {out}/val.csv",
+        f"        6 images       2 identities  {out}/test.csv",
+        f"The column img is relative to {root}/img_align_celeba",
+        "Left out:",
+        f"- 2 of 30 images (the first: 1.jpg): not in {root}/img_align_celeba.",
+    ]
+    assert told[-1] == how_to_get(root)
+
+
+def test_where_nothing_is_missing_nothing_is_advised(root: Path) -> None:
+    report = write_celeba_splits(root, ratios=(0.6, 0.2, 0.2), seed=3)
+    assert report.rule == "by ratios (0.6, 0.2, 0.2), seed 3"
+    assert str(report).endswith("\nLeft out:\n- nothing")
+
+
+def test_a_seed_means_the_same_division_for_ever(root: Path) -> None:
+    write_celeba_splits(root, ratios=(0.5, 0.2, 0.3))
+    divided = {name: sorted(set(table["ids"])) for name, table in _read(root).items()}
+    assert divided == {
+        "train": [100, 102, 103, 105, 108],
+        "val": [104, 107],
+        "test": [101, 106, 109],
+    }
 
 
 def test_the_download_goes_right_into_the_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticUndefined
 from pytorch_metric_learning import distances, miners
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning.reducers import SumReducer
@@ -17,7 +20,10 @@ from facesim import FacesimError, PairBatch, losses
 from facesim.experiment.loading import load_experiment
 from facesim.registry import Spec
 from facesim.runs.run import Run
-from facesim_plugins.losses.pml import LOSSES, MINERS
+from facesim_plugins.losses._pml_parts import PmlParts
+from facesim_plugins.losses.pml import DISTANCES, LOSSES, MINERS, REDUCERS, REGULARIZERS
+
+PARTS = (LOSSES, MINERS, DISTANCES, REDUCERS, REGULARIZERS)
 
 TINY = """
 name: tiny
@@ -199,9 +205,126 @@ def test_a_wrong_name_or_parameter_is_found_where_it_stands(
     assert message in str(error.value)
 
 
-def test_parts_that_do_not_fit_together_are_refused() -> None:
-    with pytest.raises(FacesimError, match="CircleLoss cannot be created"):
+def test_what_the_library_refuses_is_told_in_its_words_on_one_line(
+    embeddings: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = "^loss pml: CircleLoss cannot be created: .*requires the distance .* CosineSimilarity$"
+    with pytest.raises(FacesimError, match=fault):
         build("CircleLoss", distance="LpDistance")
+    loss = build("SupConLoss")
+    for error, reason in [(ValueError("two\nlines "), "two lines"), (IndexError(), "IndexError")]:
+        monkeypatch.setattr(loss.loss, "forward", Mock(side_effect=error))
+        with pytest.raises(FacesimError) as told:
+            loss(embeddings, BATCH)
+        expected = f"loss pml: SupConLoss cannot take a batch of 8 images: {reason}"
+        assert str(told.value) == expected
+
+
+def test_loss_and_miner_measure_by_the_distance_that_is_given(embeddings: torch.Tensor) -> None:
+    lengths = torch.arange(1, 9)[:, None]  # which a distance of normalized embeddings ignores
+    embeddings = embeddings.detach() * lengths
+    miner = {"name": "TripletMarginMiner", "margin": 2.0}
+    ours = build(
+        "TripletMarginLoss",
+        miner=miner,
+        distance={"name": "LpDistance", "normalize_embeddings": False},
+    )
+    plain = distances.LpDistance(normalize_embeddings=False)
+    mined = miners.TripletMarginMiner(margin=2.0, distance=plain)(embeddings, BATCH.identities)
+    theirs = pml_losses.TripletMarginLoss(distance=plain)(embeddings, BATCH.identities, mined)
+    assert ours(embeddings, BATCH).item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        (LOSSES, "CrossBatchMemory"),
+        (LOSSES, "GenericPairLoss"),
+        (LOSSES, "DynamicSoftMarginLoss"),
+        (LOSSES, "InstanceLoss"),
+        (LOSSES, "ManifoldLoss"),
+        (LOSSES, "MultipleLosses"),
+        (LOSSES, "SelfSupervisedLoss"),
+        (LOSSES, "SmoothAPLoss"),
+        (LOSSES, "VICRegLoss"),
+        (MINERS, "EmbeddingsAlreadyPackagedAsTriplets"),
+        (DISTANCES, "BatchedDistance"),
+        (REDUCERS, "ClassWeightedReducer"),
+        (REDUCERS, "DoNothingReducer"),
+        (REDUCERS, "MultipleReducers"),
+    ],
+)
+def test_what_cannot_be_trained_with_says_why(parts: PmlParts, name: str) -> None:
+    assert name not in parts.names()
+    with pytest.raises(FacesimError, match=rf"{name} cannot be used: \w+ \w+"):
+        parts.spec(name)
+
+
+def test_base_classes_and_mixins_are_not_offered() -> None:
+    offered = [name for parts in PARTS for name in parts.names()]
+    assert len(offered) > 50
+    assert not [name for name in offered if name.startswith("Base") or name.endswith("Mixin")]
+
+
+def test_a_wrong_name_lists_the_others_where_none_is_near() -> None:
+    with pytest.raises(
+        FacesimError, match=r"no loss of pytorch-metric-learning 'xyz' \(known: Ang"
+    ):
+        LOSSES.spec("xyz")
+
+
+def test_a_file_says_the_numbers_of_a_class_and_not_what_the_engine_gives() -> None:
+    fields = {
+        name: {
+            key: field.default for key, field in LOSSES.get(name).parameters.model_fields.items()
+        }
+        for name in ("TripletMarginLoss", "ArcFaceLoss")
+    }
+    regularized = {"embedding_reg_weight": 1}
+    assert fields == {
+        "TripletMarginLoss": {
+            "name": PydanticUndefined,
+            **regularized,
+            "margin": 0.05,
+            "swap": False,
+            "smooth_loss": False,
+            "triplets_per_anchor": "all",
+        },
+        "ArcFaceLoss": {
+            "name": PydanticUndefined,
+            **regularized,
+            "weight_reg_weight": 1,
+            "margin": 28.6,
+            "scale": 64,
+        },
+    }
+
+
+@pytest.mark.parametrize("parts", PARTS, ids=lambda parts: parts.kind)
+def test_no_class_is_asked_in_a_file_for_what_is_no_plain_value(parts: PmlParts) -> None:
+    asked = {key for name in parts.names() for key in parts.get(name).parameters.model_fields}
+    assert not asked & {
+        *("num_classes", "embedding_size", "descriptors_dim", "distance", "reducer"),
+        *("embedding_regularizer", "weight_regularizer", "weight_init_func", "collect_stats"),
+        "mat_based_loss",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ({"swap": True}, True),
+        ({"margin": 1}, True),
+        ({"margin": 0.5}, True),
+        ({"margin": "wide"}, False),
+        ({"triplets_per_anchor": 3}, True),
+        ({"triplets_per_anchor": "all"}, True),
+        ({"triplets_per_anchor": [1]}, False),
+    ],
+)
+def test_a_value_has_the_type_of_the_default(given: dict[str, Any], accepted: bool) -> None:
+    with nullcontext() if accepted else pytest.raises(ValidationError):
+        LOSSES.spec("TripletMarginLoss", **given)
 
 
 def test_the_missing_package_is_named_with_the_command_that_installs_it(
