@@ -27,6 +27,14 @@ def test_each_subfolder_is_an_identity(tmp_path: Path) -> None:
     assert table.notes == ()
 
 
+@pytest.mark.parametrize(
+    "name", ["bmp", "gif", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp", "PNG"]
+)
+def test_these_are_images(tmp_path: Path, name: str) -> None:
+    _touch(tmp_path, f"ann/1.{name}", f"ann/{name}", "ann/1.heic", "ann/png.txt")
+    assert folder(root=tmp_path).files.tolist() == [f"ann/1.{name}"]
+
+
 def test_other_files_and_empty_folders_are_left_out_and_counted(tmp_path: Path) -> None:
     _touch(tmp_path, "ann/1.png", "ann/2.png", "ann/notes.txt", "bob/readme.md", "top.png")
     (tmp_path / "eve").mkdir()

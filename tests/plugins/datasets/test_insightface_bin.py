@@ -69,6 +69,16 @@ def test_images_of_genuine_pairs_are_joined_to_one_identity(tmp_path: Path) -> N
     assert "5 different ones are taken for 3 identities" in note
 
 
+def test_two_files_have_a_person_in_common_where_they_share_an_image(tmp_path: Path) -> None:
+    first = insightface_bin(file=written(tmp_path, ([A, B, C, D], [True, True])))
+    second = insightface_bin(file=written(tmp_path, ([A, E, B, C], [True, False])))
+    assert first.root != second.root
+    common = set(first.labels) & set(second.labels)
+    assert common == {Path(first.files[0]).stem, Path(first.files[2]).stem}
+    assert len(first.labels) == 2
+    assert len(second.labels) == 3
+
+
 def test_identities_are_those_of_a_search_along_the_genuine_pairs(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     pairs = generator.integers(60, size=(45, 2))
@@ -166,7 +176,9 @@ def test_other_content_is_refused(tmp_path: Path, content: Any, message: str) ->
 def test_one_large_image_that_is_listed_often_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 3 * len(A))
+    monkeypatch.setattr(module, "MAX_BYTES", 4 * len(A))
+    assert len(insightface_bin(file=written(tmp_path, ([A] * 4, [True] * 2)))) == 1
+    monkeypatch.setattr(module, "MAX_BYTES", 4 * len(A) - 1)
     with pytest.raises(DataError, match="its images take more than"):
         insightface_bin(file=written(tmp_path, ([A] * 4, [True] * 2)))
 

@@ -121,6 +121,8 @@ def test_images_may_have_been_saved_in_another_format(tmp_path: Path) -> None:
             "2\t2\nBob\t1\t2\n",
             r"pairs\.txt:1: it announces 2 x 2 .* 1 lines stand below instead of 8",
         ),
+        ("1\t1\t1\nBob\t1\t2\nDi\t3\tBob\t1\n", r"pairs\.txt:1: the first line is '1 1 1'"),
+        ("1\nBob\t1\t2\nDi\t3\tBob\tx\n", r"pairs\.txt:3: '3' and 'x' must be the numbers"),
         ("1\nBob\t1\t2\tDi\nDi\t3\tBob\t1\n", r"pairs\.txt:2: .* is not a genuine pair `name i j`"),
         ("1\nBob\t1\t2\nDi\t3\t1\n", r"pairs\.txt:3: .* is not an impostor pair `name i name j`"),
         ("1\nBob\tone\t2\nDi\t3\tBob\t1\n", r"pairs\.txt:2: 'one' and '2' must be the numbers"),

@@ -5,7 +5,7 @@ import pickle
 import pickletools
 import struct
 import tracemalloc
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,15 +173,50 @@ def test_text_that_is_made_into_bytes_again_and_again_is_refused(tmp_path: Path)
 def test_too_many_instructions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_restricted_pickle, "MAX_OPCODES", 1000)
     with pytest.raises(DataError, match="more than 1,000 instructions"):
-        read(tmp_path, b"\x80\x02" + b"]" * 1000 + b".")
+        read(tmp_path, b"\x80\x02" + b"]" * 999 + b".")
+    assert read(tmp_path, b"\x80\x02" + b"]" * 998 + b".") == []
 
 
 def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert _restricted_pickle.MAX_BYTES == 2**31
+    content = pickle.dumps(b"abc", 3)
+    monkeypatch.setattr(_restricted_pickle, "MAX_BYTES", len(content))
+    assert read(tmp_path, content) == b"abc"
     monkeypatch.setattr(_restricted_pickle, "MAX_BYTES", 10)
     with pytest.raises(DataError, match="11 bytes; at most 10 are read"):
         read(tmp_path, b"x" * 11)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [
+        ((6,), True),
+        ((1, 2, 3, 1), True),
+        ((1, 1, 2, 3, 1), False),
+        ((5,), False),
+        ((7,), False),
+        ((2, 2), False),
+        ((-1, -6), False),
+        ((True, 6), False),
+        ([6], False),
+        (6, False),
+    ],
+)
+def test_an_array_has_the_shape_of_its_bytes(shape: Any, fits: bool) -> None:
+    array = Uint8Array()
+    uint8 = _restricted_pickle._Uint8("u1", False, True)
+    with nullcontext() if fits else pytest.raises(pickle.UnpicklingError, match="shape is not"):
+        array.__setstate__((1, shape, uint8, False, b"abcdef"))
+        assert array.content == b"abcdef"
+
+
+@pytest.mark.parametrize("content", ["abc", None, [97]])
+def test_an_array_is_made_of_bytes(content: Any) -> None:
+    uint8 = _restricted_pickle._Uint8("u1", False, True)
+    with pytest.raises(pickle.UnpicklingError, match="shape is not that of its bytes"):
+        Uint8Array().__setstate__((1, (3,), uint8, False, content))
 
 
 def test_a_missing_and_an_empty_file_are_named(tmp_path: Path) -> None:
