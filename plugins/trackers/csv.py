@@ -19,9 +19,6 @@ class Csv(Tracker):
 
     def __init__(self) -> None:
         self._file: BinaryIO | None = None
-        self._columns: dict[str, str] = {}
-        self._row: dict[str, str] = {}
-        self._offset = self._end = 0  # of the last row
 
     def start(self, run_dir: Path, name: str, experiment: dict[str, Any]) -> None:
         """Remember where to write; the file is created with the first values."""
@@ -55,6 +52,7 @@ class Csv(Tracker):
         if self._file is not None:
             self._file.close()
         self._file = self._path.open("r+b")
+        # Of the last row.
         self._offset, self._end = len(before.encode()), len((before + last).encode())
 
     def _write_row(self) -> None:

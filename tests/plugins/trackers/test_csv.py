@@ -93,10 +93,28 @@ def test_a_file_that_a_kill_left_without_a_row_begins_anew(torn: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\n", b"step,a,a\n1,2,3\n", b"a,b\n1,2\n", b"step,a\nx,2\n", b'"\n', b"\0\n"]
+    "content",
+    [
+        *(b"\xff\n", b"step,a,a\n1,2,3\n", b"a,b\n1,2\n", b"step,a\nx,2\n", b'"\n', b"\0\n"),
+        *(b"step,a\n-1,2\n", b"\n\n"),
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "metrics.csv").write_bytes(content)
     tracker = start(tmp_path)
     with pytest.raises(FacesimError, match=r"metrics\.csv: .*; delete it"):
         tracker.log({"a": 1.0}, 5)
+
+
+def test_names_and_the_names_of_later_steps_may_be_any_text(tmp_path: Path) -> None:
+    tracker = start(tmp_path)
+    tracker.log({'loss, "mean"': 0.5}, 1)
+    tracker.log({"ü\nb": 0.25, 'loss, "mean"': 2.0}, 2)
+    tracker.log({"c": 3.0}, 2)
+    tracker.log({"c": 4.0}, 3)
+    start(tmp_path).log({"c": 4.0}, 3)
+    assert rows(tmp_path) == [
+        {"step": "1", 'loss, "mean"': "0.5", "ü\nb": "", "c": ""},
+        {"step": "2", 'loss, "mean"': "2.0", "ü\nb": "0.25", "c": "3.0"},
+        {"step": "3", 'loss, "mean"': "", "ü\nb": "", "c": "4.0"},
+    ]

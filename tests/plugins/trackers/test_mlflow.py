@@ -1,6 +1,9 @@
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -54,6 +57,96 @@ def test_numbers_parameters_and_status_reach_the_store_in_the_run_directory(tmp_
     assert run.info.artifact_uri.startswith((tmp_path / "mlflow").as_uri())
 
 
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Of a store that accepts everything and is faster than a database."""
+    client = Mock()
+    client.create_run.return_value.info.run_id = "id"
+    monkeypatch.setattr("mlflow.tracking.MlflowClient", Mock(return_value=client))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"),
+    [
+        ("finished", "FINISHED"),
+        ("pruned", "FINISHED"),
+        ("interrupted", "KILLED"),
+        ("failed", "FAILED"),
+    ],
+)
+def test_how_a_run_ended_is_its_status(
+    tmp_path: Path, client: Mock, status: str, stored: str
+) -> None:
+    start(tmp_path).finish(status)
+    client.update_run.assert_not_called()
+    client.set_terminated.assert_called_once_with("id", stored)
+    start(tmp_path)
+    client.update_run.assert_called_once_with("id", status="RUNNING")
+
+
+def test_parameters_are_the_leaves_of_the_experiment_as_many_and_as_long_as_may_be(
+    tmp_path: Path, client: Mock
+) -> None:
+    sizes = list(range(250))
+    tracker = trackers.spec("mlflow").build()
+    experiment = {"seed": 7, "data": {"sizes": sizes, "pair": (1, {"a": None})}, "x": "y" * 9000}
+    tracker.start(tmp_path, "tried", experiment)
+    batches = [call.kwargs["params"] for call in client.log_batch.call_args_list]
+    assert [len(batch) for batch in batches] == [100, 100, 54]
+    assert {each.key: each.value for batch in batches for each in batch} == {
+        "seed": "7",
+        **{f"data.sizes.{number}": str(number) for number in sizes},
+        "data.pair.0": "1",
+        "data.pair.1.a": "None",
+        "x": "y" * 6000,
+    }
+
+
+def test_values_are_stamped_with_the_time_in_milliseconds(tmp_path: Path, client: Mock) -> None:
+    tracker = start(tmp_path)
+    before = time.time()
+    tracker.log({"a": 1.5}, 1)
+    run, (metric,) = client.log_batch.call_args.args
+    assert (run, metric.key, metric.value, metric.step) == ("id", "a", 1.5, 1)
+    assert before * 1000 - 1 <= metric.timestamp <= time.time() * 1000
+
+
+def test_a_request_gives_up_soon_unless_the_user_says_otherwise(
+    tmp_path: Path, client: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"MLFLOW_HTTP_REQUEST_TIMEOUT": "99"})
+    start(tmp_path)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "surrounding", "used"),
+    [
+        ({"tracking_uri": "http://named"}, "http://around", "http://named"),
+        ({}, "http://around", "http://around"),
+        ({}, "", "sqlite:///{run}/mlflow/mlflow.db"),
+    ],
+)
+def test_the_store_is_that_of_the_experiment_or_of_the_environment_or_of_the_run(
+    tmp_path: Path,
+    client: Mock,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: dict[str, str],
+    surrounding: str,
+    used: str,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", surrounding)
+    opened = Mock(return_value=client)
+    monkeypatch.setattr("mlflow.tracking.MlflowClient", opened)
+    client.get_experiment_by_name.return_value = None
+    start(tmp_path, **parameters)
+    assert opened.call_args.kwargs == {"tracking_uri": used.format(run=tmp_path)}
+    own = (tmp_path / "mlflow" / "artifacts").as_uri() if used.startswith("sqlite") else None
+    client.create_experiment.assert_called_once_with("tried", own)
+
+
 def test_a_run_directory_may_be_a_relative_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +188,29 @@ def test_a_store_that_is_lost_does_not_end_the_run_and_gets_all_when_it_is_back(
     assert history(store(tmp_path), "train.loss") == [(0, 1.0), (10, 0.5), (20, 0.25)]
 
 
+def test_a_lost_store_is_tried_again_after_a_minute_and_gets_what_has_gathered(
+    tmp_path: Path, client: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = start(tmp_path)
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    client.log_batch.side_effect = OSError("down")
+    tracker.log({"train.loss": 0.0}, 0)
+    client.log_batch.reset_mock(side_effect=True)
+    now += 59
+    for step in range(1, 2500):
+        tracker.log({"train.loss": float(step)}, step)
+    client.log_batch.assert_not_called()
+    now += 1
+    tracker.log({"train.loss": 2500.0}, 2500)
+    batches = [metrics for _, metrics in (call.args for call in client.log_batch.call_args_list)]
+    assert [len(batch) for batch in batches] == [1000, 1000, 501]
+    sent = [(metric.step, metric.value) for batch in batches for metric in batch]
+    assert sent == [(step, float(step)) for step in range(2501)]
+    start(tmp_path).log({"train.loss": 2500.0}, 2500)
+    assert client.log_batch.call_count == 3
+
+
 def test_what_could_not_be_sent_at_all_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,6 +223,30 @@ def test_what_could_not_be_sent_at_all_is_said(
     tracker.log({"train.loss": 0.5}, 10)
     tracker.finish("finished")
     assert "1 values could not be sent" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no\nmore", "no"),
+        ("at http://me:secret@host/a: no", "at http://***@host/a: no"),
+        ("", "OSError"),
+    ],
+)
+def test_a_failure_is_told_on_one_line(
+    tmp_path: Path, client: Mock, caplog: pytest.LogCaptureFixture, text: str, told: str
+) -> None:
+    tracker = start(tmp_path)
+    client.log_batch.side_effect = OSError(text)
+    tracker.log({"a": 1.0}, 1)
+    assert caplog.messages == [f"mlflow: the store cannot be reached: {told}"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://host:5000", "https://host/path", "postgresql://me@host/db?sslmode=require"]
+)
+def test_an_address_without_a_secret_is_accepted(uri: str) -> None:
+    assert trackers.spec("mlflow", tracking_uri=uri).arguments["tracking_uri"] == uri
 
 
 def test_a_store_that_is_not_there_at_the_start_is_an_error(tmp_path: Path) -> None:

@@ -85,12 +85,15 @@ def test_a_run_that_is_killed_leaves_every_step_that_it_logged(tmp_path: Path) -
     assert scalars(tmp_path, "train/loss") == [(3, 1.5)]
 
 
-def test_the_experiment_is_shown_as_text(tmp_path: Path) -> None:
-    tracker = start(tmp_path)
+def test_the_experiment_is_shown_as_text_in_its_order(tmp_path: Path) -> None:
+    tracker = trackers.spec("tensorboard").build()
+    tracker.start(tmp_path, "tried", {"seed": 7, "data": {"root": "/für"}})
     tracker.log({"train.loss": 1.0}, 0)
     tracker.finish("finished")
     (event,) = shown(tmp_path).Tensors("experiment/text_summary")
-    assert event.tensor_proto.string_val[0].decode() == "tried\n\n    seed: 7\n"
+    assert event.tensor_proto.string_val[0].decode() == (
+        "tried\n\n    seed: 7\n    data:\n      root: /für\n"
+    )
 
 
 def test_the_missing_package_is_named_with_the_command_that_installs_it(

@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import wandb
@@ -96,15 +97,80 @@ def test_a_wandb_that_dies_does_not_end_the_run(
     tracker._run.finish()
 
 
-def test_without_a_login_the_run_does_not_begin_and_offline_is_proposed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(**keywords: object) -> None:
-        raise wandb.errors.UsageError("api_key not configured")
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """A wandb.init that begins nothing."""
+    init = Mock()
+    monkeypatch.setattr(wandb, "init", init)
+    return init
 
-    monkeypatch.setattr(wandb, "init", refused)
-    with pytest.raises(FacesimError, match=r"api_key not configured.*mode: offline"):
+
+def test_a_run_is_begun_as_the_parameters_say(tmp_path: Path, begun: Mock) -> None:
+    start(tmp_path)
+    (by_default,) = [each.kwargs for each in begun.call_args_list]
+    settings = by_default.pop("settings")
+    assert by_default.pop("id").isalnum()
+    assert by_default == {
+        "resume": "allow",
+        "reinit": "create_new",
+        "project": "tried",
+        "name": tmp_path.name,
+        "dir": tmp_path,
+        "config": {"seed": 7},
+        "mode": "offline",
+        "entity": None,
+        "group": None,
+        "tags": (),
+    }
+    private = {
+        **dict.fromkeys(["disable_code", "disable_git", "silent"], True),
+        **dict.fromkeys(["x_disable_machine_info", "x_disable_meta", "x_disable_stats"], True),
+        "x_save_requirements": False,
+        "console": "off",
+        "finish_timeout": 300.0,
+    }
+    assert {name: getattr(settings, name) for name in private} == private
+    given = {"project": "faces", "entity": "us", "group": "g", "tags": ["a", "b"]}
+    start(tmp_path, **given)
+    begun.assert_called_with(**{**begun.call_args.kwargs, **given, "tags": ("a", "b")})
+
+
+def test_runs_that_are_begun_twice_have_ids_of_their_own(tmp_path: Path, begun: Mock) -> None:
+    for name in ("first", "second", "first"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        start(tmp_path / name)
+    first, second, again = (each.kwargs["id"] for each in begun.call_args_list)
+    assert first == again != second
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("finished", 0), ("pruned", 0), ("failed", 1), ("interrupted", 1)]
+)
+def test_how_a_run_ended_is_in_its_summary(
+    tmp_path: Path, begun: Mock, status: str, code: int
+) -> None:
+    begun.return_value.summary = {}
+    start(tmp_path).finish(status)
+    assert begun.return_value.summary == {"status": status}
+    begun.return_value.finish.assert_called_once_with(exit_code=code)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (wandb.errors.UsageError("api_key not configured\nfor tty"), "api_key not configured"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_without_a_login_the_run_does_not_begin_and_offline_is_proposed(
+    tmp_path: Path, begun: Mock, error: Exception, reason: str
+) -> None:
+    begun.side_effect = error
+    with pytest.raises(FacesimError) as refused:
         start(tmp_path)
+    assert str(refused.value) == (
+        f"tracker wandb: {reason}; log in with `wandb login`, or write `mode: offline`"
+    )
 
 
 def test_the_missing_package_is_named_with_the_command_that_installs_it(
