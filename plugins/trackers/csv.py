@@ -17,6 +17,11 @@ class Csv(Tracker):
     rows of later steps are removed, since those steps are trained again.
     """
 
+    _columns: dict[str, str]
+    _row: dict[str, str]  # the last one, still open,
+    _offset: int  # which begins here
+    _end: int  # and ends here
+
     def __init__(self) -> None:
         self._file: BinaryIO | None = None
 
@@ -52,7 +57,6 @@ class Csv(Tracker):
         if self._file is not None:
             self._file.close()
         self._file = self._path.open("r+b")
-        # Of the last row.
         self._offset, self._end = len(before.encode()), len((before + last).encode())
 
     def _write_row(self) -> None:

@@ -107,7 +107,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def test_a_run_is_begun_as_the_parameters_say(tmp_path: Path, begun: Mock) -> None:
     start(tmp_path)
-    (by_default,) = [each.kwargs for each in begun.call_args_list]
+    (by_default,) = [dict(each.kwargs) for each in begun.call_args_list]
     settings = by_default.pop("settings")
     assert by_default.pop("id").isalnum()
     assert by_default == {
