@@ -1,5 +1,6 @@
 """ONNX models as backbones: what they compute, what is read from them, what is refused."""
 
+import hashlib
 import inspect
 import json
 import pickle
@@ -137,6 +138,21 @@ def test_another_content_has_another_key_and_another_place_has_not(tmp_path: Pat
     assert trunk_key(build(moved)) == key
     assert trunk_key(build(moved, channels="bgr")) != key
     assert trunk_key(build(write_model(first, seed=1))) != key
+
+
+def test_a_backbone_knows_its_model_by_its_place_and_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_model(tmp_path / "m.onnx")
+    monkeypatch.chdir(tmp_path)
+    backbone = build(Path("m.onnx"))
+    (digest,) = backbone.trunk.state_dict().values()
+    assert digest.dtype == torch.uint8
+    assert bytes(digest.tolist()) == hashlib.sha256(file.read_bytes()).digest()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    open_model.cache_clear()
+    assert_same(backbone(images(1)), expected(images(1)))
 
 
 def test_the_state_of_another_content_is_refused(tmp_path: Path) -> None:

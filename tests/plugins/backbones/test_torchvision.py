@@ -8,10 +8,11 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from facesim import IMAGENET, Backbone, FacesimError, backbones
+from facesim import IMAGENET, Backbone, FacesimError, Normalization, backbones
 from facesim.experiment.schema import Experiment
 from facesim.runs.run import Run
 from facesim.testing.backbone import BACKBONE
+from facesim_plugins.backbones.torchvision import _family
 
 STAGES = {
     "convnext_tiny": 4,
@@ -143,9 +144,58 @@ def test_what_cannot_be_a_backbone_is_refused(model: str, message: str) -> None:
         build(model)
 
 
-@pytest.mark.parametrize("model", ["mobilenet_v3_small", "alexnet"])
+@pytest.mark.parametrize("model", ["mobilenet_v3_small", "mobilenet_v2", "alexnet", "vgg11"])
 def test_features_are_not_dropped_before_the_head(model: str) -> None:
-    backbone = backbones.spec("torchvision", model=model, weights="none").build()
-    layers = [layer for layer in backbone.tail.modules() if not list(layer.children())]
-    assert not isinstance(layers[-1], nn.Dropout)
-    assert isinstance(layers[-1], nn.Identity | nn.ReLU | nn.Hardswish)
+    with torch.device("meta"):
+        layers = [*build(model).tail.modules()]
+    working = [
+        layer
+        for layer in layers
+        if not list(layer.children()) and not isinstance(layer, nn.Identity)
+    ]
+    assert not isinstance(working[-1], nn.Dropout)
+
+
+def test_every_classification_model_but_two_is_of_a_family_whose_stages_are_known() -> None:
+    names = torchvision.models.list_models(torchvision.models)
+    assert {"googlenet", "inception_v3"} < set(names)
+    for name in set(names) - {"googlenet", "inception_v3"}:
+        _family(name)
+    for name in ("googlenet", "inception_v3"):
+        with pytest.raises(FacesimError, match="auxiliary"):
+            _family(name)
+
+
+@pytest.mark.parametrize(
+    ("model", "stages", "size", "features"),
+    [
+        ("alexnet", 3, None, 4096),
+        ("vgg11", 5, None, 4096),
+        ("maxvit_t", 4, (224, 224), 512),
+        ("vit_b_32", 12, (224, 224), 768),
+    ],
+)
+def test_further_families_have_these_stages_sizes_and_widths(
+    model: str, stages: int, size: tuple[int, int] | None, features: int
+) -> None:
+    with torch.device("meta"):
+        backbone = build(model, frozen_stages=stages)
+        with pytest.raises(FacesimError, match=f"has {stages} stages"):
+            build(model, frozen_stages=stages + 1)
+    assert (backbone.image_size, backbone.features) == (size, features)
+
+
+def test_pixels_are_normalised_as_the_weights_expect(monkeypatch: pytest.MonkeyPatch) -> None:
+    get_model = torchvision.models.get_model
+
+    def without_memory(*args: Any, **arguments: Any) -> nn.Module:
+        with torch.device("meta"):
+            network: nn.Module = get_model(*args, **arguments)
+        return network
+
+    monkeypatch.setattr("torchvision.models.get_model", without_memory)
+    found = {name: build(name).normalization for name in ("resnet18", "efficientnet_v2_l")}
+    assert found == {
+        "resnet18": IMAGENET,
+        "efficientnet_v2_l": Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    }

@@ -5,11 +5,13 @@ from facesim import heads
 from facesim_plugins.heads._unit_length import UnitLength
 
 
-@pytest.mark.parametrize("name", ["bnneck", "linear", "mlp"])
+@pytest.mark.parametrize("name", heads.names())
 def test_normalize_keeps_the_direction_and_makes_the_length_1(name: str) -> None:
-    features = torch.randn(6, 24)
+    """That each head has the parameter, parameters.txt says."""
+    features = torch.randn(6, 24) if name != "gem" else 1 + torch.rand(6, 24, 3, 2)
     torch.manual_seed(0)
-    plain = heads.spec(name).build(24)(features)
+    plain = heads.spec(name, normalize=False).build(24)(features)
+    assert ((plain.norm(dim=1) - 1).abs() > 1e-3).any()
     torch.manual_seed(0)
     scaled = heads.spec(name, normalize=True).build(24)(features)
     torch.testing.assert_close(scaled.norm(dim=1), torch.ones(6))

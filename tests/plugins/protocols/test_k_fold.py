@@ -3,9 +3,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pydantic import ValidationError
 
-from facesim import FacesimError, FaceTable, LabelledScores, PairSet
-from facesim_plugins.protocols.k_fold import KFold, k_fold_accuracy
+from facesim import (
+    Card,
+    EvaluationResult,
+    FacesimError,
+    FaceTable,
+    LabelledScores,
+    PairSet,
+    ProtocolReport,
+    Section,
+    Table,
+    Text,
+)
+from facesim_plugins.protocols.k_fold import KFold, KFoldAccuracy, k_fold_accuracy
 
 
 def scored(scores: npt.ArrayLike, same: npt.ArrayLike) -> LabelledScores:
@@ -57,3 +69,42 @@ def test_pairs_without_folds_are_refused_before_anything_is_scored(
     pairs = PairSet(np.array([[0, 1], [0, 2]]), np.array([True, False]), fold=fold)
     with pytest.raises(FacesimError, match=f"those of test have {told}"):
         KFold().plan(table, lambda: pairs, seed=0)
+
+
+def test_what_was_measured_is_stored_whole_and_read_back_as_it_was() -> None:
+    result = k_fold_accuracy(
+        scored([0.9, 0.6, 0.8, 0.2], [True, False] * 2), np.array([0, 0, 1, 1])
+    )
+    stored = result.model_dump(mode="json")
+    assert KFoldAccuracy.model_validate(stored) == result
+    for wrong in (
+        {**stored, "more": 1},
+        {**stored, "mean_accuracy": float("inf")},
+        {**stored, "folds": [{**stored["folds"][0], "more": 1}]},
+        {**stored, "folds": [{**stored["folds"][0], "pairs": 0}]},
+    ):
+        with pytest.raises(ValidationError):
+            KFoldAccuracy.model_validate(wrong)
+    for part in (result, result.folds[0]):
+        with pytest.raises(ValidationError, match="frozen"):
+            part.__setattr__("fold", 3)
+
+
+def test_the_report_tells_the_mean_its_error_and_every_fold() -> None:
+    details = k_fold_accuracy(
+        scored([0.9, 0.6, 0.8, 0.2, 0.8, 0.2], [True, False] * 3), np.array([0, 0, 1, 1, 2, 2])
+    ).model_dump(mode="json")
+    report = KFold().report(EvaluationResult.model_construct(details=details))
+    mean, error = "83.33%", "16.67%"
+    card = Card("Accuracy over 3 folds", mean, f"standard error {error}")
+    text = Text(
+        f"The mean accuracy over the 3 folds is {mean} with a standard error of {error}. The "
+        "threshold of each fold is the one of best accuracy on all others."
+    )
+    rows = (
+        ("0", "2", "0.5", "50.00%"),
+        ("1", "2", "0.7", "100.00%"),
+        ("2", "2", "0.7", "100.00%"),
+    )
+    table = Table("Accuracy by fold", ("Fold", "Pairs", "Threshold", "Accuracy"), rows)
+    assert report == ProtocolReport((card,), (Section("folds", "Folds", (text, table)),))
