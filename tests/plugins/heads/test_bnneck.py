@@ -61,6 +61,7 @@ def test_one_image_in_training_is_normalised_as_in_use_and_moves_no_statistics()
 
 
 def test_two_images_in_training_are_normalised_by_their_own_statistics() -> None:
+    torch.manual_seed(0)  # two images may be too much alike for the smallest variance
     embeddings = heads.spec("bnneck", out_dim=3).build(5)(torch.randn(2, 5))
     torch.testing.assert_close(embeddings.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(embeddings.abs(), torch.ones(2, 3), atol=1e-2, rtol=0)

@@ -1,6 +1,7 @@
 """torch's optimizers by name; the contract suite has each of them train and resume."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,6 +53,33 @@ def test_a_wrong_parameter_is_found_before_anything_is_built(
 ) -> None:
     with pytest.raises(ValidationError, match=message):
         optimizers.spec("torch.RAdam", **parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "refused", "accepted"),
+    [
+        ("RAdam", "lr", (0,), (1e-9,)),
+        ("RAdam", "betas", ((1, 0.9), (0.9, -0.1)), ((0, 0),)),
+        ("RAdam", "eps", (-1e-9,), (0,)),
+        ("RAdam", "weight_decay", (-0.1,), (0,)),
+        ("SGD", "momentum", (-0.1, 1), (0, 0.9)),
+        ("RMSprop", "momentum", (-0.1, 1), (0, 0.9)),
+    ],
+)
+def test_numbers_are_within_their_bounds(
+    name: str, key: str, refused: Sequence[Any], accepted: Sequence[Any]
+) -> None:
+    for value in accepted:
+        optimizers.spec(f"torch.{name}", **{key: value})
+    for value in refused:
+        with pytest.raises(ValidationError, match=key):
+            optimizers.spec(f"torch.{name}", **{key: value})
+
+
+@pytest.mark.parametrize("name", [name for name in optimizers.names() if "torch." in name])
+def test_a_file_does_not_say_what_suits_another_kind_of_training(name: str) -> None:
+    fields = optimizers.get(name).parameters.model_fields
+    assert not {"params", "maximize", "capturable", "differentiable"} & set(fields)
 
 
 def test_a_name_without_its_prefix_leads_to_it() -> None:

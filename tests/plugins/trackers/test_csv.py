@@ -96,7 +96,7 @@ def test_a_file_that_a_kill_left_without_a_row_begins_anew(torn: str, tmp_path: 
     "content",
     [
         *(b"\xff\n", b"step,a,a\n1,2,3\n", b"a,b\n1,2\n", b"step,a\nx,2\n", b'"\n', b"\0\n"),
-        *(b"step,a\n-1,2\n", b"\n\n"),
+        *(b"step,a\n-1,2\n", b"\n\n", b'step,a\n1,"' + b"x" * 200_000 + b'"\n'),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
@@ -104,6 +104,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     tracker = start(tmp_path)
     with pytest.raises(FacesimError, match=r"metrics\.csv: .*; delete it"):
         tracker.log({"a": 1.0}, 5)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").mkdir()
+    with pytest.raises(FacesimError, match=r"metrics\.csv: cannot be read: .*; delete it"):
+        start(tmp_path).log({"a": 1.0}, 5)
 
 
 def test_names_and_the_names_of_later_steps_may_be_any_text(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from facesim import transforms
+from facesim import Transform, transforms
 from facesim_plugins.transforms.random_erasing import random_erasing
 
 
@@ -21,6 +21,28 @@ def test_one_rectangle_of_the_stated_area_and_value_is_painted() -> None:
         assert len(rows) == height * width
         assert 0.08 < height * width / 1600 < 0.22
         assert set(erased.flatten().tolist()) == {0, 9}
+
+
+def sides(transform: Transform) -> tuple[int, int]:
+    """Height and width of a rectangle that is painted into a large image."""
+    erased = transform(torch.zeros(3, 200, 200, dtype=torch.uint8))
+    rows, columns = torch.nonzero(erased[0], as_tuple=True)
+    return len(rows.unique()), len(columns.unique())
+
+
+def test_the_ratio_is_that_of_height_to_width_and_may_be_fixed() -> None:
+    tall = random_erasing(probability=1.0, area=(0.05, 0.05), aspect_ratio=(4.0, 4.0))
+    for height, width in (sides(tall) for _ in range(5)):
+        assert height * width == pytest.approx(0.05 * 200 * 200, rel=0.05)
+        assert height / width == pytest.approx(4, rel=0.05)
+    accepted = transforms.spec("random_erasing", area=(0.05, 0.05), aspect_ratio=(4.0, 4.0))
+    assert accepted.arguments["area"] == (0.05, 0.05)
+
+
+def test_the_probability_is_the_share_that_is_erased() -> None:
+    torch.manual_seed(0)
+    image, transform = torch.zeros(3, 20, 20, dtype=torch.uint8), random_erasing(probability=0.25)
+    assert 60 < sum(bool(transform(image).any()) for _ in range(400)) < 140
 
 
 @pytest.mark.parametrize(
