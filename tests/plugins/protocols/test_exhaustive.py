@@ -17,6 +17,7 @@ from facesim import (
     Int64Array,
     LabelledScores,
     PairSet,
+    PairSpace,
     ScoredPairs,
     System,
     protocols,
@@ -151,3 +152,31 @@ def test_an_fmr_too_small_for_the_sample_has_a_value_and_no_interval(
     assert (found.low, found.high, found.interval) == (None, None, None)
     assert (found.reason or "").startswith("intervals are made from 300 sampled pairs: not meas")
     assert at["tar_at_far_1e-6"].value is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "genuine", "impostor", "weights"),
+    [
+        ([2] * 10, 10, 18, (1, 10)),  # 10 genuine pairs and 180 impostor pairs
+        ([2] * 10, 5, 18, (1, 5)),
+        ([20, 2], 19, 40, (10, 1)),  # 191 genuine pairs and 40 impostor pairs
+        ([4, 3], 9, 12, (1, 1)),
+    ],
+)
+def test_a_sampled_pair_stands_for_others_of_its_kind(
+    sizes: list[int], genuine: int, impostor: int, weights: tuple[int, int]
+) -> None:
+    space = PairSpace.of(np.repeat(np.arange(len(sizes)), sizes))
+    same = np.arange(genuine + impostor) < genuine
+    found = exhaustive._stands_for(same, space)
+    assert found.dtype == np.int64
+    assert (set(found[same]), set(found[~same])) == ({weights[0]}, {weights[1]})
+
+
+def test_intervals_come_from_thirty_thousand_pairs_of_a_kind_at_most() -> None:
+    space = PairSpace.of(np.repeat(np.arange(200), 20))  # 38,000 genuine pairs
+    sampled = exhaustive._sample(space, 0)
+    assert np.bincount(space.same(sampled)).tolist() == [30_000, 30_000]
+    assert len(np.unique(sampled)) == 60_000
+    assert (exhaustive._sample(space, 0) == sampled).all()
+    assert (exhaustive._sample(space, 1) != sampled).any()
