@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facesim.data.image_digests import Digests
+from facesim.errors import FacesimError
 from facesim.model.cache_filler import BackgroundWriter
 from facesim.model.feature_chunk import Rows
 from facesim.model.feature_store import FeatureStore
@@ -73,3 +74,47 @@ def test_an_error_while_fetching_reaches_the_caller(tmp_path: Path) -> None:
             more, features = _batch(2, seed + 1)
             writer.add(more, partial(np.array, features))
     assert len(store.missing(digests)) == 3
+
+
+@pytest.mark.parametrize("rows", [3, 600])
+def test_what_could_not_be_written_is_an_error_on_leaving_and_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    store = FeatureStore(tmp_path, (4,), np.float32)
+    attempts: list[int] = []
+
+    def full(digests: Digests, rows: Rows) -> None:
+        attempts.append(len(rows))
+        raise FacesimError("the disk is full")
+
+    monkeypatch.setattr(store, "append", full)
+    digests, features = _batch(rows, 0)
+    with (
+        pytest.raises(FacesimError, match="the disk is full"),
+        BackgroundWriter(store, lambda _: None) as writer,
+    ):
+        writer.add(digests, lambda: features)
+    assert attempts == [min(rows, store.rows_per_chunk)]
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("facesim-cache-writer")]
+
+
+def test_adding_waits_for_a_disk_that_is_four_batches_behind(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, (4,), np.float32)
+    disk = threading.Event()
+    added: list[int] = []
+
+    def add_six(writer: BackgroundWriter) -> None:
+        for seed in range(6):
+            digests, features = _batch(1, seed)
+            writer.add(digests, lambda features=features: disk.wait() and features)
+            added.append(seed)
+
+    with BackgroundWriter(store, lambda _: None) as writer:
+        thread = threading.Thread(target=add_six, args=(writer,))
+        thread.start()
+        thread.join(0.3)
+        assert added == [0, 1, 2, 3]
+        disk.set()
+        thread.join()
+    assert added == [*range(6)]

@@ -1,5 +1,6 @@
 """Which pairs a split is measured on: listed, the dataset's own, or drawn."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from facesim.data.linter.pairs import lint_pairs
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Evaluate
-from facesim.interfaces import FaceTable, PairSet, protocols
+from facesim.interfaces import Comparisons, FaceTable, PairSet, Protocol, protocols
 from facesim.model.inputs import PixelInputs
+from facesim.seeds import derive_seed
 from facesim.training.build import Split
 from facesim.training.evaluation_pairs import (
     choose_all_pairs,
@@ -73,6 +75,37 @@ def test_a_list_is_copied_into_the_run_and_read_from_there(
     assert kept.read_text() == "file1,file2,same\na/1.jpg,a/0.jpg,1\n"
     path.unlink()
     assert evaluation_pairs(kept, listed, split("val")).rows.tolist() == [[1, 0]]
+
+
+def test_the_protocol_s_pairs_are_stored_once_and_read_ever_after(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    kept = tmp_path / "test.csv"
+    planned = plan_comparisons(measured(tiny), split("test"), kept).pairs
+    assert planned is not None
+    np.testing.assert_array_equal(planned.rows, choose_pairs(measured(tiny), split("test")).rows)
+    os.utime(kept, ns=(1, 1))
+    again = plan_comparisons(measured(tiny, seed=1), split("test"), kept).pairs
+    assert again is not None
+    np.testing.assert_array_equal(again.rows, planned.rows)
+    assert kept.stat().st_mtime_ns == 1
+
+
+def test_a_protocol_draws_by_the_seed_of_evaluation(
+    tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def plan(self: Protocol, table: FaceTable, listed: object, seed: int) -> Comparisons:
+        seeds.append(seed)
+        return Comparisons()
+
+    monkeypatch.setattr(type(protocols.spec("pairs").build()), "plan", plan)
+    for seed in (0, 0, 1):
+        plan_comparisons(measured(tiny, seed=seed), split("test"), tmp_path / "test.csv")
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert seeds[0] == derive_seed(0, "protocol")
+    assert not (tmp_path / "test.csv").exists()
 
 
 def test_odd_pairs_of_a_list_reach_the_linter_with_their_rows(
