@@ -24,7 +24,8 @@ from facesim.processes import Processes
 from facesim.runs.dry_run import check_experiment
 from facesim.runs.run import Run
 from facesim.testing import check_plugin
-from facesim_plugins.backbones._onnx_session import OnnxModel, open_model
+from facesim_plugins.backbones._onnx_session import OnnxModel, Port, open_model
+from facesim_plugins.backbones.onnx import _is_channels_last
 from tests.plugins.backbones.onnx_models import (
     FEATURES,
     weights,
@@ -207,6 +208,13 @@ def test_a_file_that_is_too_large_is_not_read(
     monkeypatch.setattr("facesim_plugins.backbones._onnx_file._MAX_BYTES", 100)
     with pytest.raises(FacesimError, match="GiB are read"):
         build(write_model(tmp_path / "m.onnx"))
+    file = write_model(tmp_path / "m.onnx", external="m.data")
+    size = file.stat().st_size + (tmp_path / "m.data").stat().st_size
+    monkeypatch.setattr("facesim_plugins.backbones._onnx_file._MAX_BYTES", size)
+    assert build(file).features == FEATURES
+    monkeypatch.setattr("facesim_plugins.backbones._onnx_file._MAX_BYTES", size - 1)
+    with pytest.raises(FacesimError, match="with its data"):
+        build(file)
 
 
 def write_something(path: Path, content: bytes) -> Path:
@@ -221,8 +229,6 @@ def a_number(name: str) -> Any:
 @pytest.mark.parametrize(
     ("model", "parameters", "message"),
     [
-        ({"images": ("n", 1, 8, 8)}, {}, r"cannot be run|must take floating-point images"),
-        ({"images": ("n", 3, 64)}, {}, r"cannot be run|must take floating-point images"),
         (
             {"last": "Identity", "embeddings": ("n", FEATURES, 1, 1)},
             {},
@@ -239,6 +245,36 @@ def test_a_model_that_does_not_fit_is_refused_with_what_it_takes(
 ) -> None:
     with pytest.raises(FacesimError, match=message):
         build(write_model(tmp_path / "m.onnx", **model), **parameters)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "channels_last"),
+    [
+        ((None, 3, None, None), "float", False),
+        ((1, 3, 8, 8), "float16", False),
+        ((None, 3, 8, 3), "double", False),
+        ((None, None, None, 3), "float", True),
+        ((1, 8, 8, 3), "float", True),
+        ((None, 3, 8, 8), "uint8", None),
+        ((None, 8, 8, 3), "uint8", None),
+        ((None, 1, 8, 8), "float", None),
+        ((None, None, None, None), "float", None),
+        ((None, 3), "float", None),
+        ((None, 3, 64), "float", None),
+        ((None, 3, 8, 8, 3), "float", None),
+    ],
+)
+def test_images_are_four_dimensions_of_numbers_with_three_channels(
+    shape: tuple[int | None, ...], kind: str, channels_last: bool | None
+) -> None:
+    port = Port("images", f"tensor({kind})", shape)
+    if channels_last is not None:
+        assert _is_channels_last(port, Path("m.onnx")) == channels_last
+        return
+    sizes = ", ".join("?" if size is None else str(size) for size in shape)
+    takes = rf"'images' of m\.onnx is tensor\({kind}\) \[{re.escape(sizes)}\]; it must take"
+    with pytest.raises(FacesimError, match=takes):
+        _is_channels_last(port, Path("m.onnx"))
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

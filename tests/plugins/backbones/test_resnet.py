@@ -85,6 +85,7 @@ def test_where_nothing_can_be_downloaded_the_error_says_what_to_put_where(
     with pytest.raises(FacesimError) as error:
         build(depth, weights="imagenet")
     message = str(error.value)
+    assert message.startswith(f"backbone resnet: the ImageNet weights of ResNet-{depth} cannot")
     assert "cannot be downloaded (<urlopen error no route to host>)" in message
     assert f"put torchvision's {file} into {hub}" in message
     assert "`weights: FILE`" in message
