@@ -27,7 +27,7 @@ def sides(transform: Transform) -> tuple[int, int]:
     """Height and width of a rectangle that is painted into a large image."""
     erased = transform(torch.zeros(3, 200, 200, dtype=torch.uint8))
     rows, columns = torch.nonzero(erased[0], as_tuple=True)
-    return len(rows.unique()), len(columns.unique())
+    return len(set(rows.tolist())), len(set(columns.tolist()))
 
 
 def test_the_ratio_is_that_of_height_to_width_and_may_be_fixed() -> None:
