@@ -28,6 +28,7 @@ def _read(tmp_path: Path, text: str | bytes) -> dict[str, list[str]]:
         "\n\nimg,ids\n\na.jpg,01\n   \nb.jpg,NA\n\n",
         "img, ids\na.jpg, 01\n b.jpg ,NA \n",
         '"img","ids"\n"a.jpg","01"\nb.jpg,"NA"\n',
+        'img, "ids"\n"a.jpg", "01"\nb.jpg,  "NA"\n',
     ],
 )
 def test_the_same_rows_in_any_dress_read_the_same(tmp_path: Path, text: str) -> None:

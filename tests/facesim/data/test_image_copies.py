@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
+from facesim.data import image_copies
 from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
@@ -154,6 +155,15 @@ def test_a_table_that_is_too_large_is_compared_with_the_others_only(
     assert (found.near.rows[:, 0] < found.near.rows[:, 1]).all()
     monkeypatch.undo()
     assert len(faces.copies().within("train")) == 1
+
+
+@pytest.mark.parametrize(("within", "apart"), [(2, [0, 1, 2]), (3, [])])
+def test_what_the_largest_table_shares_with_others_is_compared_with_all(
+    monkeypatch: pytest.MonkeyPatch, within: int, apart: list[int]
+) -> None:
+    monkeypatch.setattr(image_copies, "COMPARED_WITHIN", within)
+    contents = {"val": np.array([5]), "train": np.array([0, 1, 2, 3]), "test": np.array([3, 4])}
+    assert np.flatnonzero(image_copies._apart(contents, 6)).tolist() == apart
 
 
 def test_groups_reach_through_others(faces: Faces) -> None:

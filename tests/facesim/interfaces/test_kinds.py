@@ -8,7 +8,7 @@ from pydantic import BaseModel
 import facesim
 from facesim import PluginError, losses
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import KINDS, REGISTRIES, Kind, find_kind
+from facesim.interfaces import INTERFACE_VERSION, KINDS, REGISTRIES, Kind, find_kind
 from facesim.registry import Registry
 from facesim.scaffold.writing import TEMPLATES
 from facesim.testing import suites
@@ -86,3 +86,8 @@ def test_an_unknown_kind_names_the_nearest_and_all(name: str, guess: str) -> Non
     assert message.startswith(f"there is no kind of plugin {name!r} (did you mean ")
     assert guess in message
     assert message.endswith("known are " + ", ".join(kind.plural for kind in KINDS))
+
+
+def test_the_interface_has_the_version_that_plugins_are_made_for() -> None:
+    """With the next one every plugin of another distribution has to be released again."""
+    assert INTERFACE_VERSION == 1

@@ -99,6 +99,11 @@ def test_what_could_not_be_written_is_an_error_on_leaving_and_not_tried_again(
     assert not [name for name in names if name.startswith("facesim-cache-writer")]
 
 
+def after(event: threading.Event, rows: Rows) -> Rows:
+    event.wait()
+    return rows
+
+
 def test_adding_waits_for_a_disk_that_is_four_batches_behind(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, (4,), np.float32)
     disk = threading.Event()
@@ -107,7 +112,7 @@ def test_adding_waits_for_a_disk_that_is_four_batches_behind(tmp_path: Path) -> 
     def add_six(writer: BackgroundWriter) -> None:
         for seed in range(6):
             digests, features = _batch(1, seed)
-            writer.add(digests, lambda features=features: disk.wait() and features)
+            writer.add(digests, partial(after, disk, features))
             added.append(seed)
 
     with BackgroundWriter(store, lambda _: None) as writer:
