@@ -20,6 +20,9 @@ from facesim.locks import UNSUPPORTED, ProcessLock
 MANIFEST = "facesim-manifest.json"
 """Digests of the files in a folder and those in it, by their paths relative to it."""
 
+MANIFEST_LOCK = ".manifest.lock"
+"""Held while it is written."""
+
 _LEVELS = 3
 """Folders above a file, its own among them, in which its manifest may be."""
 
@@ -142,7 +145,7 @@ def unseal(path: Path) -> None:
     folder = _folder_of_manifest(path)
     if folder is None:
         return
-    with ProcessLock(folder / ".manifest.lock"):
+    with ProcessLock(folder / MANIFEST_LOCK):
         manifest = _read_manifest(folder)
         if manifest.pop(_name_in(folder, path), None) is not None:
             _write_manifest(folder, manifest)
@@ -156,7 +159,7 @@ def settle_manifest(folder: Path) -> None:
     """
     if not (folder / MANIFEST).is_file():
         return
-    with ProcessLock(folder / ".manifest.lock"):
+    with ProcessLock(folder / MANIFEST_LOCK):
         manifest = _read_manifest(folder)
         settled = {
             name: digests[:1] for name, digests in manifest.items() if (folder / name).exists()
@@ -199,7 +202,7 @@ def _enter_into_manifest(written: Path, path: Path) -> None:
     if folder is None:
         return
     digest, name = sha256_of(written), _name_in(folder, path)
-    with ProcessLock(folder / ".manifest.lock"):
+    with ProcessLock(folder / MANIFEST_LOCK):
         manifest = _read_manifest(folder)
         before = [each for each in manifest.get(name, []) if each != digest]
         manifest[name] = [digest, *before][:_DIGESTS_KEPT]

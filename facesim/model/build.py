@@ -31,14 +31,27 @@ def build_network(
         FacesimError: a part cannot be built, or does not fit its neighbour.
     """
     with _initialised_from(experiment.seed):
-        backbone = experiment.backbone.build()
-        _require_image_size(experiment.backbone, backbone, experiment.image.size)
-        head = experiment.head.build(backbone.features)
-        _require_pooling_once(experiment.backbone, backbone, experiment.head, head)
-        embedding_dim = _width_of_embedding(experiment.backbone, backbone, experiment.head, head)
+        backbone, head, embedding_dim = build_embedder(experiment)
         loss = experiment.loss.build(embedding_dim, num_identities)
     network = SiameseNetwork(backbone, head, loss, embedding_dim)
     return network.to(memory_format=torch.channels_last).to(device)
+
+
+def build_embedder(experiment: Experiment) -> tuple[Backbone, Head, int]:
+    """What makes embeddings, without the loss: backbone, head and the width of an embedding.
+
+    Raises:
+        FacesimError: a part cannot be built, or does not fit its neighbour.
+    """
+    backbone = experiment.backbone.build()
+    _require_image_size(experiment.backbone, backbone, experiment.image.size)
+    head = experiment.head.build(backbone.features)
+    _require_pooling_once(experiment.backbone, backbone, experiment.head, head)
+    return (
+        backbone,
+        head,
+        _width_of_embedding(experiment.backbone, backbone, experiment.head, head),
+    )
 
 
 def build_backbone(experiment: Experiment) -> Backbone:

@@ -62,7 +62,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     share_trained(processes, network)
     test = load_split(plan.experiment, "test", network, tables)
     begin_files(plan)
-    task = _task(plan, test)
+    task = evaluation_task(plan, test)
     val = _Val(plan, network, tables)
     pairs = {} if task.comparisons.pairs is None else {plan.name: task.comparisons.pairs}
     if plan.draws_val:
@@ -166,7 +166,8 @@ def _lint(
     return lint_evaluation(plan.experiment, linted, pairs, processes)
 
 
-def _task(plan: EvaluationPlan, test: Split) -> EvaluationTask:
+def evaluation_task(plan: EvaluationPlan, test: Split) -> EvaluationTask:
+    """What a plan measures on its test data, whichever system it is measured for."""
     experiment = plan.experiment
     return EvaluationTask(
         experiment.evaluate.protocol,

@@ -192,12 +192,14 @@ class PackedMetric(JsonModel):
 
     Attributes:
         label: for display.
+        unit: for display; ``percent`` for a share that is shown as one.
         value: None where it does not exist.
         low: lower end of the interval; None where there is none.
         high: upper end.
     """
 
     label: str
+    unit: str = ""
     value: FiniteFloat | None
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
@@ -236,8 +238,8 @@ class Agreement(JsonModel):
             the scores that the run kept of its evaluation, which cached features may have rounded.
         pairs: their number.
         largest_difference: of two scores.
-        largest_relative_difference: the same divided by the spread of the scores of the reference,
-            which is their standard deviation.
+        largest_relative_difference: the same divided by the spread of the scores of the reference:
+            their standard deviation or, where they hardly vary, a hundredth of the largest.
         decisions: how many differ, by operating point.
     """
 

@@ -48,6 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("doctor", "evaluation", "testing", "training", "verifier"),
     ("runs",),
     ("tuning", "report", "scaffold"),
+    ("packing",),
     ("terminal",),
     ("notebook",),
     ("cli", "__main__"),

@@ -1,0 +1,79 @@
+"""Quantisation of an exported network: float16, or int8 with calibration images."""
+
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from facesim.packing.export import PIXELS, require_packages, serialized
+
+Quantization = Literal["int8", "float16"]
+
+CALIBRATION_IMAGES = 256
+"""Of the training split, from which the ranges of activations are read."""
+
+
+def to_float16(network: bytes) -> bytes:
+    """An ONNX network with float16 weights and activations; its input and output stay as they are.
+
+    Numbers that float16 does not hold are clipped to its range.
+    """
+    onnx, float16 = require_packages("onnx", "onnxruntime.transformers.float16")
+    with warnings.catch_warnings():  # it warns of each number that it clips
+        warnings.simplefilter("ignore")
+        model = float16.convert_float_to_float16(onnx.load_from_string(network), keep_io_types=True)
+    return serialized(model)
+
+
+def to_int8(network: bytes, pixels: Iterable[npt.NDArray[np.uint8]]) -> bytes:
+    """An ONNX network whose convolutions and matrix products are of 8-bit integers.
+
+    Ranges of activations are fixed beforehand, from calibration images. If each batch had its own,
+    an embedding would depend on the other images of its batch. Weights have a scale per output
+    channel and 7 bits, with which the sums of the 8-bit instructions of older processors do not
+    saturate: every processor then decides the same.
+
+    Jacob et al., "Quantization and training of neural networks for efficient
+    integer-arithmetic-only inference", 2018.
+
+    Args:
+        network: ONNX.
+        pixels: batches of calibration images, uint8 [N, 3, H, W].
+    """
+    onnx, quantization, shapes = require_packages(
+        "onnx", "onnxruntime.quantization", "onnxruntime.quantization.shape_inference"
+    )
+
+    class Images(quantization.CalibrationDataReader):  # type: ignore[name-defined,misc]
+        """Hands the calibration images over, batch after batch."""
+
+        def __init__(self) -> None:
+            self.batches: Iterator[Any] = iter(pixels)
+
+        def get_next(self) -> dict[str, Any] | None:
+            batch = next(self.batches, None)
+            return None if batch is None else {PIXELS: batch}
+
+    with tempfile.TemporaryDirectory(prefix="facesim-pack-") as folder:
+        names = ("float32.onnx", "prepared.onnx", "int8.onnx")
+        original, prepared, quantized = (Path(folder, name) for name in names)
+        original.write_bytes(network)
+        # Batch normalisation becomes part of the convolution before it, which is then one integer.
+        shapes.quant_pre_process(original, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            prepared,
+            quantized,
+            Images(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            calibrate_method=quantization.CalibrationMethod.MinMax,
+        )
+        return serialized(onnx.load(quantized))
