@@ -66,18 +66,18 @@ class Alignment:
     min_confidence: float | None = None
 
     def __repr__(self) -> str:
-        """Everything that placements depend on, besides the photograph and the aligner's code."""
-        return json.dumps({**self.settings, "fingerprint": self.aligner.fingerprint})
+        return json.dumps(self.settings)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """As they are written, and as thresholds depend on them."""
+        """What placements depend on, besides the photograph and the aligner's code."""
         return {
             "aligner": json.loads(self.node),
             "template": self.template,
             "no_face": self.no_face,
             "several_faces": self.several_faces,
             "min_confidence": self.min_confidence,
+            "fingerprint": self.aligner.fingerprint,
         }
 
     def template_for(self, size: tuple[int, int]) -> Template:

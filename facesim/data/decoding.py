@@ -88,6 +88,31 @@ def decode_image(
         raise DataError(f"{path}: {error}") from None
 
 
+def decode_upright(path: Path) -> Image.Image:
+    """The whole image of a file, RGB and upright, at its own size; as :func:`decode_image` reads.
+
+    Raises:
+        DataError: as there.
+    """
+    data = read_image(path)
+    pixels = decode_plain_jpeg(data, MAX_PIXELS)
+    try:
+        with pillow_errors_named():
+            return Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def convert_upright(image: Image.Image) -> Image.Image:
+    """An image in memory as :func:`decode_upright` returns that of a file.
+
+    Raises:
+        DataError: it is of a refused kind or too large.
+    """
+    _judge(image)
+    return _as_rgb(ImageOps.exif_transpose(image))
+
+
 def convert_image(
     image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
 ) -> UInt8Array:
@@ -96,8 +121,7 @@ def convert_image(
     Raises:
         DataError: it is of a refused kind or too large, or the crop exceeds it.
     """
-    _judge(image)
-    return _crop_and_resize(_as_rgb(ImageOps.exif_transpose(image)), size, crop)
+    return _crop_and_resize(convert_upright(image), size, crop)
 
 
 def decoder_versions() -> str:

@@ -108,12 +108,37 @@ class TableDigests:
     def __init__(self, table: FaceTable) -> None:
         self.table = table
         self._digests: Digests | None = None
+        self._keys: Digests | None = None
 
     def get(self, advance: Callable[[int], None] = ignore_progress) -> Digests:
         """See :func:`image_digests`."""
         if self._digests is None:
             self._digests = image_digests(self.table, advance)
         return self._digests
+
+    def keys(self) -> Digests:
+        """What the pixels of each row depend on, the preprocessing apart, uint8 [N, 16].
+
+        The digest of the image; where faces are aligned, of it and of the place of its crop.
+        """
+        placements = self.table.placements
+        if placements is None:
+            return self.get()
+        if self._keys is None:
+            parts = zip(self.get(), placements.astype("<f8"), strict=True)
+            keys = b"".join(_digest(image.tobytes() + place.tobytes()) for image, place in parts)
+            self._keys = np.frombuffer(keys, np.uint8).reshape(-1, DIGEST_BYTES)
+        return self._keys
+
+    def require_unchanged(self, row: int, remedy: str) -> None:
+        """Raise if the image of a row is not the one any more whose digest was computed.
+
+        Raises:
+            DataError: with what to do.
+        """
+        path = self.table.path(row)
+        if digest_file(path) != self.get()[row].tobytes():
+            raise DataError(f"{path}: {remedy}")
 
 
 def digest_file(path: Path) -> bytes:

@@ -14,12 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
@@ -80,7 +78,7 @@ def load_batches(
             drawn.append(batch)
             yield batch.images.numpy()
 
-    images = _Images(table.root, table.files, preprocessing, augmentation)
+    images = _Images(table, preprocessing, augmentation)
     with closing(_decode_ahead(images, rows(), workers)) as decoded:
         for pixels in decoded:
             yield drawn.popleft(), pixels
@@ -117,7 +115,7 @@ def load_rows(
     Raises:
         DataError: an image cannot be used; the text names its file.
     """
-    images = _Images(table.root, table.files, preprocessing, None)
+    images = _Images(table, preprocessing, None)
     with closing(_decode_ahead(images, iter(parts), workers)) as decoded:
         yield from decoded
 
@@ -126,8 +124,7 @@ def load_rows(
 class _Images(Dataset[Tensor | FacesimError]):
     """The dataset of a worker: indexed by arrays of rows, whose pixels are the items."""
 
-    root: Path
-    files: npt.NDArray[Any]
+    table: FaceTable
     preprocessing: Preprocessing
     augmentation: Augmentation | None
 
@@ -151,9 +148,10 @@ class _Images(Dataset[Tensor | FacesimError]):
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def _image(self, row: int) -> UInt8Array:
-        path = self.root / str(self.files[row])
+        placements = self.table.placements
+        placement = None if placements is None else placements[row]
         try:
-            image = self.preprocessing.decode(path)
+            image = self.preprocessing.decode(self.table.path(row), placement)
         except DataError as error:
             raise DataError(f"{error} (row {row} of its table)") from None
         if self.augmentation is None:

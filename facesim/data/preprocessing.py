@@ -2,15 +2,26 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import PIL.Image
 
-from facesim.arrays import UInt8Array
+from facesim.alignment import alignment, crop, template
+from facesim.alignment.aligner import Photograph
+from facesim.alignment.alignment import Alignment, NoFaceError
+from facesim.alignment.crop import crop_face
+from facesim.arrays import FloatArray, UInt8Array
 from facesim.data import decoding
-from facesim.data.decoding import convert_image, decode_image, decoder_versions
+from facesim.data.decoding import (
+    convert_image,
+    convert_upright,
+    decode_image,
+    decode_upright,
+    decoder_versions,
+)
 from facesim.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,6 +31,7 @@ _SOURCES = (
     Path(__file__),
     Path(decoding.__file__),
 )
+_SOURCES_OF_ALIGNMENT = tuple(Path(str(each.__file__)) for each in (alignment, crop, template))
 
 _ALWAYS_IN_PROVENANCE = ("size", "crop")
 """Further settings enter when they are not at their default: `calibration.json` files that were
@@ -37,13 +49,16 @@ class Preprocessing:
         size: (height, width) in pixels; CelebA's aligned faces are 218 x 178.
         crop: (left, top, width, height) in pixels of the upright image, cut out before it is
             resized; None takes the whole image.
+        alignment: how a face is found in the image and cut out; None takes the image as it is.
 
     Raises:
-        DataError: the size or the crop is empty, or the crop begins outside of the image.
+        DataError: the size or the crop is empty, the crop begins outside of the image, or there
+            are both a crop and an alignment.
     """
 
     size: tuple[int, int] = (218, 178)
     crop: tuple[int, int, int, int] | None = None
+    alignment: Alignment | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 1:
@@ -53,19 +68,41 @@ class Preprocessing:
                 f"the crop (left, top, width, height) is {self.crop}; left and top must be at "
                 "least 0, width and height at least 1"
             )
+        if self.crop is not None and self.alignment is not None:
+            raise DataError("an aligner cuts the face out; leave the crop out")
 
     @classmethod
     def of(cls, image: "Image") -> "Preprocessing":
-        """That of an experiment's section `image`, all of whose settings it must know."""
-        return cls(**dict(image))
+        """That of an experiment's section `image`, all of whose settings it must know.
 
-    def decode(self, path: Path) -> UInt8Array:
+        Raises:
+            FacesimError: the aligner cannot be built.
+        """
+        settings = dict(image)
+        aligning = {name: settings.pop(name) for name in _ALIGNING}
+        aligner, template = aligning.pop("aligner"), aligning.pop("template")
+        if aligner is None:
+            return cls(**settings)
+        node = json.dumps(aligner.as_node(), sort_keys=True)
+        return cls(**settings, alignment=Alignment(aligner.build(), node, template, **aligning))
+
+    def decode(self, path: Path, placement: FloatArray | None = None) -> UInt8Array:
         """The pixels of an image file, RGB, uint8 [height, width, 3].
+
+        Args:
+            path: the file.
+            placement: of the face, where it has been found before; see :meth:`Alignment.place`.
 
         Raises:
             DataError: the image cannot be used; the text names the file.
         """
-        return decode_image(path, self.size, self.crop)
+        if self.alignment is None:
+            return decode_image(path, self.size, self.crop)
+        upright = decode_upright(path)
+        try:
+            return self._aligned(upright, placement, path)
+        except DataError as error:
+            raise type(error)(f"{path}: {error}") from None
 
     def convert(self, image: PIL.Image.Image) -> UInt8Array:
         """The pixels of an image in memory, as :meth:`decode` returns those of a file.
@@ -73,18 +110,29 @@ class Preprocessing:
         Raises:
             DataError: the image cannot be used.
         """
-        return convert_image(image, self.size, self.crop)
+        if self.alignment is None:
+            return convert_image(image, self.size, self.crop)
+        return self._aligned(convert_upright(image), None, None)
+
+    def _aligned(
+        self, upright: PIL.Image.Image, placement: FloatArray | None, path: Path | None
+    ) -> UInt8Array:
+        if placement is None and self.alignment is not None:
+            photograph = Photograph(np.asarray(upright), path)
+            placement = self.alignment.place(photograph, self.size).placement
+        if placement is None:
+            raise NoFaceError("no face was found")
+        return crop_face(upright, placement, self.size)
 
     @property
     def provenance(self) -> str:
         """The settings as JSON; thresholds apply only where this text is the same."""
-        defaults = {field.name: field.default for field in fields(self)}
         values = {
-            name: value
-            for name, value in asdict(self).items()
-            if name in _ALWAYS_IN_PROVENANCE or value != defaults[name]
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name in _ALWAYS_IN_PROVENANCE or getattr(self, field.name) != field.default
         }
-        return json.dumps(values, separators=(",", ":"))
+        return json.dumps(values, separators=(",", ":"), default=_settings_of)
 
     @property
     def cache_key(self) -> str:
@@ -94,6 +142,15 @@ class Preprocessing:
         round differently.
         """
         digest = hashlib.blake2b(repr((self, decoder_versions())).encode(), digest_size=16)
-        for source in _SOURCES:
+        for source in (*_SOURCES, *(_SOURCES_OF_ALIGNMENT if self.alignment else ())):
             digest.update(source.read_bytes())
         return digest.hexdigest()
+
+
+_ALIGNING = ("aligner", "template", "no_face", "several_faces", "min_confidence")
+"""The settings of the section `image` that make an :class:`Alignment`."""
+
+
+def _settings_of(alignment: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = alignment.settings
+    return settings

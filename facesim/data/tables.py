@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from facesim.arrays import Int64Array
 from facesim.console import printable
 from facesim.errors import DataError, did_you_mean
 from facesim.interfaces import FaceTable, PairSet
@@ -167,10 +168,26 @@ def drop_images(table: FaceTable, files: Sequence[str], place: Callable[[str], s
             f"{str(table.files[0])!r}{did_you_mean(file, table.files.tolist())}"
         )
     kept = np.delete(np.arange(len(table)), rows)
-    people, identities = np.unique(table.identities[kept], return_inverse=True)
-    note = (
-        f"Excluded by data.exclude: {len(rows):,} of {len(table):,} images (the first: {files[0]})."
+    return keep_rows(
+        table,
+        kept,
+        f"Excluded by data.exclude: {len(rows):,} of {len(table):,} images "
+        f"(the first: {files[0]}).",
     )
+
+
+def keep_rows(table: FaceTable, kept: Int64Array, note: str) -> FaceTable:
+    """Some of the rows of a table, with a note that says why the others are gone.
+
+    Identities without an image go, too, and so do those of the dataset's own pairs that compare
+    one of the images.
+
+    Args:
+        table: of one split.
+        kept: int64 [K], ascending.
+        note: one sentence.
+    """
+    people, identities = np.unique(table.identities[kept], return_inverse=True)
     pairs = table.pairs
     notes = [note]
     if pairs is not None:

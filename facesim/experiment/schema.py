@@ -79,7 +79,7 @@ class Experiment(Section):
         """The plugins by place (``data.train``, ``loss``), in the order of the kinds."""
         found = {place: attrgetter(place)(self) for kind in KINDS for place in kind.places}
         return {
-            place: (node,) if isinstance(node, Spec) else tuple(node)
+            place: (node,) if isinstance(node, Spec) else tuple(node or ())
             for place, node in found.items()
         }
 

@@ -9,12 +9,16 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
 from facesim import interfaces
+from facesim.alignment.aligner import Aligner
+from facesim.alignment.alignment import NoFace, SeveralFaces
 from facesim.console import printable
 from facesim.interfaces import FaceTable, Metric, Protocol
 from facesim.interfaces.kinds import standard_metrics
@@ -110,14 +114,35 @@ class Data(Section):
     workers: int = Field(default=2, ge=0, le=256, description="processes that decode images")
 
 
+Landmark = tuple[float, float]
+
+
 class Image(Section):
-    """Cropping and resizing of images."""
+    """Alignment, cropping and resizing of images."""
 
     size: tuple[Positive, Positive] = Field(
         default=(218, 178), description="height and width in pixels of the network's input"
     )
     crop: tuple[Pixels, Pixels, Extent, Extent] | None = Field(
         default=None, description="left, top, width and height in pixels of the file's image"
+    )
+    aligner: Annotated[Spec[Aligner], interfaces.aligners] | None = Field(
+        default=None, description="finds the faces of raw photographs; null uses images as they are"
+    )
+    template: Literal["celeba", "arcface", "dlib"] | tuple[Landmark, ...] | None = Field(
+        default=None,
+        description="where the landmarks lie in an aligned face: a built-in template, scaled to "
+        "`size`, or x and y of five points in pixels of `size`: left eye, right eye, tip of the "
+        "nose, left and right corner of the mouth",
+    )
+    no_face: NoFace = Field(
+        default="error", description="what is done with a photograph in which no face is found"
+    )
+    several_faces: SeveralFaces = Field(
+        default="largest", description="which of several faces in a photograph is used"
+    )
+    min_confidence: float | None = Field(
+        default=None, description="detections below it count as no face; in the aligner's own unit"
     )
 
     @field_validator("size")
@@ -126,6 +151,45 @@ class Image(Section):
         if max(size) > 4096:
             raise ValueError("at most 4096 pixels per side")
         return size
+
+    @field_validator("template")
+    @classmethod
+    def _five_points(cls, template: Any) -> Any:
+        if isinstance(template, tuple):
+            if len(template) != 5:
+                raise ValueError(f"a template has five points, not {len(template)}")
+            if len(set(template[:2])) < 2:
+                raise ValueError("the eyes of a template are at different places")
+            if any(abs(each) > 2**20 for point in template for each in point):
+                raise ValueError("a point of a template is at most 2**20 pixels away")
+        return template
+
+    @model_validator(mode="after")
+    def _aligned_or_not(self) -> "Image":
+        if self.aligner is None:
+            given = self.model_fields_set & _OF_ALIGNMENT
+            changed = sorted(key for key in given if getattr(self, key) != _default_of(key))
+            if changed:
+                raise ValueError(f"{changed[0]} needs an `aligner`, which finds the faces")
+        elif self.template is None:
+            raise ValueError("an aligner needs a `template`: celeba, arcface, dlib or five points")
+        elif self.crop is not None:
+            raise ValueError("an aligner cuts the face out; leave `crop` out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_does_not_apply(self, written: SerializerFunctionWrapHandler) -> Any:
+        values: dict[str, Any] = written(self)
+        if self.aligner is not None:
+            return values
+        return {key: each for key, each in values.items() if key not in _OF_ALIGNMENT | {"aligner"}}
+
+
+_OF_ALIGNMENT = {"template", "no_face", "several_faces", "min_confidence"}
+
+
+def _default_of(key: str) -> Any:
+    return Image.model_fields[key].default
 
 
 _CHECKPOINT_BYTES = 230

@@ -1,5 +1,6 @@
 """What each kind of plugin must offer, one file per kind, and the registries that hold them."""
 
+from facesim.alignment.aligner import aligners
 from facesim.arrays import Int64Array
 from facesim.errors import DataError
 from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
@@ -93,6 +94,7 @@ __all__ = [
     "TableSampler",
     "Tracker",
     "Transform",
+    "aligners",
     "backbones",
     "data_commands",
     "datasets",

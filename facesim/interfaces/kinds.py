@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from facesim.alignment.aligner import aligners
 from facesim.errors import PluginError, did_you_mean
 from facesim.interfaces.backbone import Backbone
 from facesim.interfaces.head import Head, as_head
@@ -91,6 +92,7 @@ KINDS: tuple[Kind, ...] = (
         test_template="test_dataset.py",
         example="root: faces/train",
     ),
+    Kind(aligners, ("image.aligner",), "facesim.testing.aligner:ALIGNER", "aligner.py"),
     Kind(
         transforms,
         ("transforms",),

@@ -1,5 +1,6 @@
 """Tables of images and sets of evaluation pairs: rows and labels, no pixels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
-from facesim.arrays import BoolArray, Int64Array
+from facesim.alignment.alignment import Acquisition
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,10 @@ class FaceTable:
         attributes: N rows, one column per extra attribute; may have no column.
         notes: what was left out or is unusual, with counts, one sentence each.
         pairs: those that the dataset's own protocol compares, or None if it has none.
+        placements: float64 [N, 2, 3], where the crop of each face lies in its image, as
+            :meth:`facesim.alignment.template.Template.place` gives it; None where images are used
+            whole. The engine sets it; a dataset does not.
+        acquisition: how many of the images an aligner found what in; None without one.
     """
 
     root: Path
@@ -49,6 +55,8 @@ class FaceTable:
     attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     pairs: PairSet | None = None
+    placements: FloatArray | None = None
+    acquisition: Mapping[Acquisition, int] | None = None
 
     def __post_init__(self) -> None:
         if len(self.files) != len(self.identities):

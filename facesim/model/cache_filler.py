@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.data.image_digests import DIGEST_BYTES, Digests, TableDigests, digest_file
+from facesim.data.image_digests import DIGEST_BYTES, Digests, TableDigests
 from facesim.data.loader import load_rows
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import DataError, FacesimError
+from facesim.errors import FacesimError
 from facesim.model.bucket_locks import BUCKETS, BucketLocks, buckets_of
 from facesim.model.feature_chunk import Rows
 from facesim.model.feature_store import FeatureStore
@@ -115,15 +115,16 @@ class CacheFiller:
         workers: int,
     ) -> None:
         self._store = store
+        self._images = images
         self._table = images.table
-        self._digests = images.get()
+        self._keys = images.keys()
         self._preprocessing = preprocessing
         self._trunk = trunk
         self._workers = workers
 
     def missing(self, rows: Int64Array) -> Int64Array:
         """Those of some rows whose images have no features yet, each image once."""
-        return rows[self._store.missing(self._digests[rows])]
+        return rows[self._store.missing(self._keys[rows])]
 
     def fill(self, missing: Int64Array, advance: Callable[[int], None]) -> int:
         """Compute the features of all images that no other process is computing.
@@ -154,7 +155,7 @@ class CacheFiller:
                 for images in pixels:
                     rows = drawn.popleft()
                     features = self._trunk.start(images)
-                    writer.add(self._digests[rows], partial(self._checked, rows, features))
+                    writer.add(self._keys[rows], partial(self._checked, rows, features))
                     computed += len(rows)
                     advance(len(rows))
         return computed
@@ -196,7 +197,7 @@ class CacheFiller:
             yield waiting
 
     def _locked_buckets(self, missing: Int64Array, locks: BucketLocks) -> Iterator[Int64Array]:
-        buckets = buckets_of(self._digests[missing])
+        buckets = buckets_of(self._keys[missing])
         # Processes that begin together begin at different buckets, and seldom meet.
         first = np.random.default_rng().integers(BUCKETS)
         for bucket in np.roll(np.arange(BUCKETS), first).tolist():
@@ -219,9 +220,9 @@ class CacheFiller:
         # The digest is that of the file as it was listed. Were it another file by now, its
         # features would be stored as those of the old content, for every later run.
         for row in rows.tolist():
-            path = self._table.path(row)
-            if digest_file(path) != self._digests[row].tobytes():
-                raise DataError(f"{path}: it has changed since the run began; start the run again")
+            self._images.require_unchanged(
+                row, "it has changed since the run began; start the run again"
+            )
         return features.rows().numpy()
 
     def _require_representable(self, rows: Int64Array, magnitudes: Tensor) -> None:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
-from facesim.data.image_digests import TableDigests, digest_file
-from facesim.errors import DataError
+from facesim.data.image_digests import TableDigests
 from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.feature_store import FeatureStore
 from facesim.model.network import SiameseNetwork
@@ -48,8 +47,8 @@ class EmbeddingCache:
         self.store.remove_leftovers()
         kept = replace(recipe, dtype="float32")
         StoreDescription.of(f"{name}, embeddings", shape, kept).mark_used(self.store.folder)
-        self._table = images.table
-        self._digests = images.get()
+        self._images = images
+        self._keys = images.keys()
         self._rows = np.empty(0, np.int64)
         self._embeddings = np.empty((0, *shape), np.float32)
 
@@ -64,7 +63,7 @@ class EmbeddingCache:
             batch_size: how they are cut into batches.
         """
         self.store.refresh()
-        absent = self.store.locate(self._digests[rows]) < 0
+        absent = self.store.locate(self._keys[rows]) < 0
         batch = np.arange(len(rows)) // batch_size
         return rows[np.isin(batch, batch[absent])]
 
@@ -78,7 +77,7 @@ class EmbeddingCache:
             DataError: an image has changed since its digest was computed.
             StoreUnwritableError: the disk is full or cannot be written.
         """
-        absent = self.store.locate(self._digests[rows]) < 0
+        absent = self.store.locate(self._keys[rows]) < 0
         self._rows = np.concatenate([self._rows, rows[absent]])
         self._embeddings = np.concatenate([self._embeddings, embeddings.numpy()[absent]])
         while len(self._rows) >= self.store.rows_per_chunk:
@@ -95,13 +94,13 @@ class EmbeddingCache:
         Raises:
             MissingFeaturesError: some are missing, or were removed.
         """
-        return torch.from_numpy(self.store.read(self.store.locate(self._digests[rows])))
+        return torch.from_numpy(self.store.read(self.store.locate(self._keys[rows])))
 
     def _append(self, count: int) -> None:
         rows, self._rows = np.split(self._rows, [count])
         embeddings, self._embeddings = np.split(self._embeddings, [count])
         for row in rows.tolist():
-            path = self._table.path(row)
-            if digest_file(path) != self._digests[row].tobytes():
-                raise DataError(f"{path}: it has changed while it was evaluated; evaluate again")
-        self.store.append(self._digests[rows], embeddings)
+            self._images.require_unchanged(
+                row, "it has changed while it was evaluated; evaluate again"
+            )
+        self.store.append(self._keys[rows], embeddings)

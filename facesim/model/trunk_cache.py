@@ -104,7 +104,7 @@ class TrunkCache:
 
         A part holds whole buckets, so those who fill different parts wait for no lock.
         """
-        buckets = buckets_of(self._images.get()[rows])
+        buckets = buckets_of(self._images.keys()[rows])
         return np.asarray(rows[buckets % count == number])
 
     def bytes_needed(self, rows: Int64Array | None = None) -> int:
@@ -150,7 +150,7 @@ class TrunkCache:
                     self._fill(missing, advance)
                 except StoreUnwritableError as error:
                     self._give_up(error)
-            self._positions = self.store.locate(self._images.get())
+            self._positions = self.store.locate(self._images.keys())
 
     def features(self, rows: Int64Array, out: Tensor | None = None) -> Tensor:
         """The trunk's output for some rows of the table.
@@ -176,7 +176,7 @@ class TrunkCache:
             gathered = to_rows(out)
         for _ in range(_ATTEMPTS):
             if self._positions is None:
-                self._positions = self.store.locate(self._images.get())
+                self._positions = self.store.locate(self._images.keys())
             try:
                 self.store.read(self._positions[rows], gathered.numpy())
             except MissingFeaturesError as missing:

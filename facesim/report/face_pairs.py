@@ -59,7 +59,10 @@ class FacePairPresenter:
         scale = min(1.0, LONGEST_SIDE / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         try:
-            pixels = replace(self.preprocessing, size=size).decode(images.table.path(row))
+            placements = images.table.placements
+            placement = None if placements is None else placements[row]
+            smaller = replace(self.preprocessing, size=size)
+            pixels = smaller.decode(images.table.path(row), placement)
         except DataError:
             return None
         return _as_uri(Image.fromarray(pixels))

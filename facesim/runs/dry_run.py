@@ -51,7 +51,7 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
 
 
 def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckReport:
-    tables = Tables()
+    tables = Tables(processes.reporter)
     components = prepare(experiment, tables=tables)
     splits = components.splits
     pairs = choose_all_pairs(experiment, splits[1:])

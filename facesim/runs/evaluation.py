@@ -146,7 +146,7 @@ def _lint(
     plan: EvaluationPlan, tables: Tables, pairs: Mapping[str, PairSet], processes: Processes
 ) -> LintReport:
     """Lint what is measured against every split that the run has seen."""
-    own, other = plan.trained.data, plan.experiment.data
+    own, other = plan.trained, plan.experiment
     run, unread = {}, {}
     for name in ("train", "val", "test"):
         try:

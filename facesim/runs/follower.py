@@ -71,7 +71,7 @@ def share_experiment(processes: Processes, experiment: Experiment, tables: Table
     content = {}
     for name in SPLITS:
         try:
-            found = TableContent.of(tables.read(name, experiment.data))
+            found = TableContent.of(tables.read(name, experiment))
         except FacesimError:  # an evaluation may do without train; what needs it says why
             continue
         content[name] = found.model_dump()
@@ -176,7 +176,7 @@ class _Follower:
         self._settings.close()
         self._settings.enter_context(deterministic(self._experiment.train.deterministic))
         for name, known in content.items():
-            found = TableContent.of(self._tables.read(name, self._experiment.data))
+            found = TableContent.of(self._tables.read(name, self._experiment))
             if found != TableContent(**known):
                 raise FacesimError(
                     f"data.{name} is not what the main process reads: other images, labels or "
@@ -262,6 +262,6 @@ class _Follower:
             self._networks[system] = raw_pixel_parts(self._experiment, device)
         network, experiment = self._networks[system]
         if (system, split) not in self._inputs:
-            images: TableDigests = self._tables.read(split, self._experiment.data)
+            images: TableDigests = self._tables.read(split, self._experiment)
             self._inputs[system, split] = make_inputs(experiment, network, images)
         return network, self._inputs[system, split]

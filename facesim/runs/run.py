@@ -76,7 +76,7 @@ class Run:
         self.trust = trust
         self.directory = directory
         self.processes = processes or Processes()
-        self.tables = Tables()
+        self.tables = Tables(self.processes.reporter)
         if experiment is not None:
             self.experiment = experiment
 
@@ -88,7 +88,8 @@ class Run:
             FacesimError: something cannot be built or read; nothing is written then.
             ProtocolError: the linter found what would make the results worthless.
         """
-        tables, processes = Tables(), processes or Processes()
+        processes = processes or Processes()
+        tables = Tables(processes.reporter)
         components = prepare(experiment, tables=tables)
         lint = _lint(components, processes)
         run = cls(RunDirectory.create(out, experiment), processes, experiment)

@@ -85,7 +85,7 @@ class RunFiles:
             FacesimError: the table cannot be read, or is not the one that was evaluated.
         """
         try:
-            table = self.tables.read("test", self.evaluated.data).table
+            table = self.tables.read("test", self.evaluated).table
         except OSError as error:
             raise FacesimError(f"{error.filename}: {error.strerror}") from error
         return ScoredImages.find(pairs, table)

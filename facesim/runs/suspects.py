@@ -66,7 +66,7 @@ def _readable(plan: EvaluationPlan, tables: Tables) -> dict[str, TableDigests]:
     found = {}
     for split, name in (("train", "train"), ("val", plan.val_name), ("test", plan.name)):
         try:
-            images = tables.read(split, plan.experiment.data)
+            images = tables.read(split, plan.experiment)
             images.get()
         except FacesimError:  # training data may be on another machine
             continue

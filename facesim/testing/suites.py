@@ -59,6 +59,12 @@ class TransformContract(_PluginContract):
     kind = "transform"
 
 
+class AlignerContract(_PluginContract):
+    """The tests of an aligner, on noise and on black photographs."""
+
+    kind = "aligner"
+
+
 class BackboneContract(_PluginContract):
     """The tests of a backbone, on images of 50 x 42 pixels, or of the only size that it takes."""
 

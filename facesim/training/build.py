@@ -22,7 +22,7 @@ from facesim.experiment.exclusion import SPLITS, place_of
 from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.nodes import is_text
 from facesim.experiment.schema import Experiment
-from facesim.experiment.sections import Data
+from facesim.experiment.sections import Data, Image
 from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.build import build_network
@@ -30,7 +30,9 @@ from facesim.model.devices import pick_device
 from facesim.model.inputs import Inputs, PixelInputs
 from facesim.model.network import SiameseNetwork
 from facesim.registry import Spec
+from facesim.reporters import Reporter, SilentReporter
 from facesim.seeds import derive_seed
+from facesim.training.aligned_tables import align_table
 from facesim.training.checkpoint import TrainingState
 from facesim.training.make_inputs import make_inputs
 from facesim.training.trunk_file import load_trunk, restore_trunk
@@ -93,27 +95,34 @@ class RunComponents:
 
 
 class Tables:
-    """The tables of datasets with their images' digests; each dataset is read once."""
+    """The tables of datasets with their images' digests; each dataset is read once.
 
-    def __init__(self) -> None:
-        self._read: list[tuple[Spec[FaceTable], tuple[str, ...], TableDigests]] = []
+    Args:
+        reporter: shows the progress where faces are searched for.
+    """
+
+    def __init__(self, reporter: Reporter | None = None) -> None:
+        self._reporter = reporter or SilentReporter()
+        self._read: list[tuple[Spec[FaceTable], tuple[str, ...], Image, TableDigests]] = []
         self._excluded: set[str] = set()
 
-    def read(self, name: str, data: Data) -> TableDigests:
+    def read(self, name: str, experiment: Experiment) -> TableDigests:
         """The table of a split without its excluded images, read only if it has not been before.
 
         Args:
             name: ``train``, ``val`` or ``test``.
-            data: the datasets, and what is excluded of them.
+            experiment: names the datasets, what is excluded of them, and how faces are aligned.
 
         Raises:
-            FacesimError: the table cannot be read or is empty, or an excluded image is not there.
+            FacesimError: the table cannot be read or is empty, an excluded image is not there, or
+                photographs have no face.
         """
+        data, image = experiment.data, experiment.image
         dataset: Spec[FaceTable] = getattr(data, name)
         listed: tuple[str, ...] = () if data.exclude is None else getattr(data.exclude, name)
         anywhere: tuple[str, ...] = () if data.exclude is None else data.exclude.anywhere
-        for known, without, images in self._read:
-            if (known, without) == (dataset, (*listed, *anywhere)):
+        for known, without, aligned, images in self._read:
+            if (known, without, aligned) == (dataset, (*listed, *anywhere), image):
                 return images
         try:
             table: FaceTable = _build(dataset)
@@ -132,8 +141,11 @@ class Tables:
         if not len(table):
             raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
         self._excluded |= here
-        images = TableDigests(table)
-        self._read.append((dataset, (*listed, *anywhere), images))
+        try:
+            images = align_table(TableDigests(table), image, name, self._reporter)
+        except DataError as error:
+            raise DataError(f"data.{name}: {error}") from error
+        self._read.append((dataset, (*listed, *anywhere), image, images))
         return images
 
     def require_excluded(self, data: Data) -> None:
@@ -167,7 +179,7 @@ def prepare(
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
     device = pick_device(experiment.device)
     tables = tables or Tables()
-    train_table = tables.read("train", experiment.data).table
+    train_table = tables.read("train", experiment).table
     network = build_network(experiment, len(train_table.labels), device)
     if isinstance(trunk, Path):
         load_trunk(trunk, network)
@@ -246,7 +258,7 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork, table
         FacesimError: the table cannot be read or is empty, or test lacks an attribute by which
             its errors are asked for.
     """
-    images = tables.read(name, experiment.data)
+    images = tables.read(name, experiment)
     if name == "test":
         require_attributes(images.table.attributes, experiment.evaluate.slices)
     # Only the training split is augmented.

@@ -55,8 +55,8 @@ def lint_experiment(experiment: Experiment, processes: Processes) -> LintedExper
     Raises:
         FacesimError: a table or an image cannot be read, or a split allows no pairs.
     """
-    tables, data = Tables(), experiment.data
-    splits = [NamedImages(name, tables.read(name, data)) for name in SPLITS]
+    tables, data = Tables(processes.reporter), experiment.data
+    splits = [NamedImages(name, tables.read(name, experiment)) for name in SPLITS]
     tables.require_excluded(data)
     pairs = choose_all_pairs(experiment, splits[1:])
     of_each = {split.name: split.table for split in splits}

@@ -1,12 +1,16 @@
 """One object decides the pixels: it decodes, and is part of cache keys and provenance."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from facesim import Aligner, Face, Photograph, aligners
+from facesim.alignment.alignment import NoFaceError
+from facesim.alignment.crop import crop_face
 from facesim.data import decoding
 from facesim.data import preprocessing as module
 from facesim.data.decoding import decode_image
@@ -43,9 +47,9 @@ def test_that_of_an_experiment_has_all_its_settings_and_the_text_of_calibration_
     image: Image,
 ) -> None:
     preprocessing = Preprocessing.of(image)
-    assert {field.name for field in fields(preprocessing)} == set(Image.model_fields)
     assert (preprocessing.size, preprocessing.crop) == (image.size, image.crop)
-    assert preprocessing.provenance == image.model_dump_json()
+    assert preprocessing.alignment is None
+    assert preprocessing.provenance == image.model_dump_json(include={"size", "crop"})
 
 
 def test_a_setting_that_it_does_not_know_cannot_be_forgotten() -> None:
@@ -100,7 +104,10 @@ def test_an_edit_of_the_code_that_makes_pixels_changes_the_cache_key(
 
 def test_size_and_crop_are_part_of_the_cache_key() -> None:
     plain = Preprocessing((20, 16))
-    others = [replace(plain, size=(16, 20)), replace(plain, crop=(0, 0, 16, 20))]
+    others = [
+        replace(plain, size=(16, 20)),
+        replace(plain, crop=(0, 0, 16, 20)),
+    ]
     assert len({each.cache_key for each in (plain, *others)}) == 3
 
 
@@ -118,3 +125,74 @@ def test_one_pixel_is_a_crop_and_a_size() -> None:
 def test_an_empty_crop_is_refused(crop: tuple[int, int, int, int]) -> None:
     with pytest.raises(DataError, match="left and top must be at least 0"):
         Preprocessing(crop=crop)
+
+
+class Middle(Aligner):
+    def find(self, photograph: Photograph) -> Sequence[Face]:
+        height, width = photograph.pixels.shape[:2]
+        if not photograph.pixels.any():
+            return []
+        eyes = np.array([[width * 0.4, height * 0.5], [width * 0.6, height * 0.5]])
+        landmarks = np.concatenate([eyes, np.full((3, 2), np.nan)])
+        return [Face((0.0, 0.0, float(width), float(height)), landmarks, 1.0)]
+
+
+@pytest.fixture
+def aligned() -> Iterator[Image]:
+    with aligners.isolated():
+        aligners("middle")(Middle)
+        yield Image.model_validate({"size": (28, 20), "aligner": "middle", "template": "arcface"})
+
+
+def test_faces_are_found_and_cut_out_unless_their_place_is_known(
+    tmp_path: Path, aligned: Image
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    path = tmp_path / "photograph.png"
+    PillowImage.fromarray(pixels).save(path)
+    preprocessing = Preprocessing.of(aligned)
+    alignment = preprocessing.alignment
+    assert alignment is not None
+    placement = alignment.place(Photograph(pixels, path), (28, 20)).placement
+    assert placement is not None
+    expected = crop_face(PillowImage.fromarray(pixels), placement, (28, 20))
+    assert np.array_equal(preprocessing.decode(path), expected)
+    assert np.array_equal(preprocessing.decode(path, placement), expected)
+    assert np.array_equal(preprocessing.convert(PillowImage.fromarray(pixels)), expected)
+    moved = preprocessing.decode(path, placement + np.array([[0, 0, 9], [0, 0, 0]]))
+    assert not np.array_equal(moved, expected)
+
+
+@pytest.mark.parametrize("no_face", ["error", "skip"])
+def test_a_photograph_without_a_face_is_an_error_that_names_it(
+    tmp_path: Path, aligned: Image, no_face: str
+) -> None:
+    path = tmp_path / "nothing.png"
+    PillowImage.fromarray(np.zeros((60, 80, 3), np.uint8)).save(path)
+    image = aligned.model_copy(update={"no_face": no_face})
+    with pytest.raises(NoFaceError, match=r"nothing\.png: no face was found"):
+        Preprocessing.of(image).decode(path)
+    with pytest.raises(NoFaceError, match=r"^no face was found"):
+        Preprocessing.of(image).convert(PillowImage.open(path))
+
+
+def test_every_setting_of_the_alignment_is_in_key_and_provenance(aligned: Image) -> None:
+    others: list[dict[str, object]] = [
+        {"template": "celeba"},
+        {"no_face": "skip"},
+        {"several_faces": "error"},
+        {"min_confidence": 0.5},
+        {"size": (30, 20)},
+    ]
+    all_of = [Preprocessing.of(aligned.model_copy(update=each)) for each in [{}, *others]]
+    assert len({each.provenance for each in all_of}) == len(all_of)
+    assert len({each.cache_key for each in all_of}) == len(all_of)
+    plain = Preprocessing.of(Image(size=(28, 20)))
+    assert plain.provenance != all_of[0].provenance
+    assert '"aligner":{"name":"middle"}' in all_of[0].provenance
+
+
+def test_an_aligner_and_a_crop_exclude_each_other(aligned: Image) -> None:
+    alignment = Preprocessing.of(aligned).alignment
+    with pytest.raises(DataError, match="leave the crop out"):
+        Preprocessing((8, 8), (0, 0, 4, 4), alignment)

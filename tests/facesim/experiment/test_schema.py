@@ -13,9 +13,11 @@ from facesim.registry.type_descriptions import describe_type
 def test_plugins_are_listed_by_place_in_the_order_of_the_kinds(whole: Callable[..., Path]) -> None:
     specs = load_experiment(whole("", "transforms: [flip, flip]\n")).specs()
     names = {place: [spec.name for spec in found] for place, found in specs.items()}
-    assert list(names)[:5] == ["data.train", "data.val", "data.test", "transforms", "backbone"]
+    assert list(names)[:4] == ["data.train", "data.val", "data.test", "image.aligner"]
+    assert list(names)[4:6] == ["transforms", "backbone"]
     assert names["transforms"] == ["flip", "flip"]
     assert (names["loss"], names["trackers"]) == (["contrastive"], [])
+    assert names["image.aligner"] == []
     assert names["evaluate.protocol"] == ["pairs"]
 
 

@@ -1,11 +1,12 @@
 """Rules of the sections of an experiment file, beyond the types of their keys."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from facesim import interfaces
+from facesim import Aligner, Face, Photograph, interfaces
 from facesim.experiment.sections import Evaluate, Image, Train
 from tests.facesim.experiment.conftest import Pairs
 
@@ -76,3 +77,54 @@ def test_values_do_not_change_and_unknown_keys_are_errors() -> None:
         Image().size = (1, 1)
     with pytest.raises(ValidationError, match="Extra inputs"):
         Image.model_validate({"sise": (1, 1)})
+
+
+POINTS = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]]
+
+
+@pytest.fixture
+def finder() -> Iterator[None]:
+    with interfaces.aligners.isolated():
+
+        @interfaces.aligners("finder")
+        class Finder(Aligner):
+            def find(self, photograph: Photograph) -> Sequence[Face]:
+                raise NotImplementedError
+
+        yield
+
+
+@pytest.mark.usefixtures("finder")
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ({"aligner": "finder"}, "needs a `template`: celeba, arcface, dlib or five points"),
+        ({"aligner": "finder", "template": POINTS[:4]}, "has five points, not 4"),
+        ({"aligner": "finder", "template": [[1, 2]] * 5}, "eyes of a template are at different"),
+        (
+            {"aligner": "finder", "template": [[1e9, 0], *POINTS[1:]]},
+            "pixels away",
+        ),
+        ({"aligner": "finder", "template": "arc"}, "template"),
+        ({"aligner": "finder", "template": "dlib", "crop": [0, 0, 8, 8]}, "leave `crop` out"),
+        ({"template": "celeba"}, "template needs an `aligner`"),
+        ({"no_face": "skip"}, "no_face needs an `aligner`"),
+        ({"several_faces": "error"}, "several_faces needs an `aligner`"),
+        ({"min_confidence": 0}, "min_confidence needs an `aligner`"),
+    ],
+)
+def test_settings_of_the_alignment_that_do_not_go_together(
+    image: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Image.model_validate(image)
+
+
+@pytest.mark.usefixtures("finder")
+def test_an_aligned_experiment_reads_back_as_it_was_written() -> None:
+    for template in ("celeba", POINTS):
+        written = {"aligner": "finder", "template": template, "min_confidence": 0.5}
+        image = Image.model_validate(written)
+        assert Image.model_validate_json(image.model_dump_json()) == image
+    plain = Image()
+    assert Image.model_validate_json(plain.model_dump_json()) == plain

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pkgutil import resolve_name
+from types import NoneType
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -21,7 +22,10 @@ def places(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str, b
     """Kind, place and whether it is a list, of each plugin that the schema has room for."""
     for key, info in model.model_fields.items():
         annotation: Any = info.annotation
-        registry = next((item for item in info.metadata if isinstance(item, Registry)), None)
+        if NoneType in get_args(annotation) and len(get_args(annotation)) == 2:  # may be left out
+            annotation = next(each for each in get_args(annotation) if each is not NoneType)
+        metadata = (*info.metadata, *getattr(annotation, "__metadata__", ()))
+        registry = next((item for item in metadata if isinstance(item, Registry)), None)
         several = registry is None and get_origin(annotation) is tuple
         if several:
             metadata = getattr(get_args(annotation)[0], "__metadata__", ())

@@ -177,7 +177,7 @@ def test_data_that_are_not_those_of_the_main_process_are_refused_by_the_split(
     experiment: Callable[..., Experiment], tmp_path: Path, split: str
 ) -> None:
     elsewhere = experiment(f"data.{split}.root={tmp_path / split}")
-    table = Tables().read(split, elsewhere.data).table
+    table = Tables().read(split, elsewhere).table
     Image.new("RGB", (24, 24)).save(table.path(3))
     with pytest.raises(FacesimError, match=f"data.{split} is not what the main process reads"):
         run_together(experiment(), 2, tmp_path / "runs", of_others=elsewhere)

@@ -136,7 +136,7 @@ def test_a_damaged_image_of_train_is_passed_over_by_all_processes(
     """In batches of 4, row 0 is the main process's and row 4 the other one's."""
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
     run = finished(tmp_path, write_tiny, "evaluate.batch_size=4", *overrides)
-    path = run.tables.read("train", run.experiment.data).table.path(row)
+    path = run.tables.read("train", run.experiment).table.path(row)
     path.write_bytes(path.read_bytes()[:60])
 
     def work(processes: Lockstep) -> list[str]:

@@ -230,7 +230,7 @@ def test_a_table_of_any_dataset_holds_text_only(
 
     experiment = load("data.train=names")
     with pytest.raises(FacesimError, match=f"data.train: .*{message}"):
-        Tables().read("train", experiment.data)
+        Tables().read("train", experiment)
 
 
 @pytest.mark.parametrize("key", ["train.batch_size", "evaluate.batch_size"])
@@ -248,4 +248,4 @@ def test_a_folder_that_a_dataset_cannot_make_is_named(load: Load, tmp_path: Path
     (tmp_path / "file").touch()
     experiment = load(f"data.train={{name: synthetic_faces, root: {tmp_path / 'file'}}}")
     with pytest.raises(FacesimError, match=r"data\.train: .*file"):
-        Tables().read("train", experiment.data)
+        Tables().read("train", experiment)

@@ -52,7 +52,7 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         plan = Plan.of(experiment, root, folder, storage)
         identity, tables = Identity.of(plan.space.base, plan.space.root), Tables()
-        read = {split: tables.read(split, plan.space.base.data) for split in SPLITS}
+        read = {split: tables.read(split, plan.space.base) for split in SPLITS}
         return replace(plan, identity=identity.reading(read))
 
 
