@@ -128,7 +128,7 @@ def _measured_rate(found: Estimate, comparisons: int) -> MeasuredRate:
 def _trained_on(original: Original) -> TrainedOn:
     plan = original.plan
     experiment = plan.experiment
-    table = original.tables.read("train", experiment.data).table
+    table = original.tables.read("train", experiment).table
     progress = read_checkpoint(plan.directory.checkpoints.file(plan.checkpoint))["progress"]
     return TrainedOn(
         dataset=experiment.data.train.name,
@@ -170,7 +170,7 @@ def _versions(original: Original, network: PackedNetwork) -> dict[str, str]:
     names = {*_RUNTIME}
     if network.format == "torch":
         names |= {*_TORCH, *experiment.backbone.plugin.packages, *experiment.head.plugin.packages}
-    aligner = getattr(experiment.image, "aligner", None)
+    aligner = experiment.image.aligner
     if aligner is not None:
         names |= {*aligner.plugin.packages}
     versions = {name: installed_version(name) for name in sorted(names)}

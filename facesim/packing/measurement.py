@@ -68,7 +68,7 @@ class Original:
 
     def split(self, name: str) -> Split:
         """A split, whose images enter the network as pixels and in full precision."""
-        images = self.tables.read(name, self.plan.experiment.data)
+        images = self.tables.read(name, self.plan.experiment)
         uncached = self.plan.experiment.model_copy(update={"trunk_cache": "off"})
         return Split(name, images.table, make_inputs(uncached, self.network, images), images)
 
