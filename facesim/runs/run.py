@@ -311,11 +311,8 @@ class Run:
             UntrustedPluginsError: this user's own experiment did not name the run's plugins.
         """
         if plugins:
-            named = [
-                str(Path(each).absolute()) if each.endswith(".py") else each for each in plugins
-            ]
-            every = [*self.experiment.plugins, *named]
-            overrides = (f"plugins={json.dumps(every)}", *overrides)
+            every = json.dumps([*self.experiment.plugins, *plugins])
+            overrides = (f"plugins={every}", *overrides)
         return plan_evaluation(
             self.directory,
             self.experiment,

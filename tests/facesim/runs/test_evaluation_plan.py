@@ -38,6 +38,18 @@ def test_with_nothing_changed_it_is_the_run_s_own_evaluation(run: Run) -> None:
     assert plan(run).recalibrates
 
 
+def test_plugins_besides_the_run_s_are_modules_or_files_of_the_working_directory(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "nothing.py").touch()
+    monkeypatch.chdir(folder)
+    found = run.plan_evaluation(plugins=["./nothing.py", "json"], overrides=["device=cpu"])
+    assert found.experiment.plugins == (str(folder / "nothing.py"), "json")
+    assert found.experiment.device == "cpu"
+
+
 @pytest.mark.parametrize(
     "change", ["data.workers=1", "device=cpu", "evaluate.batch_size=3", "evaluate.smallest_far=0.5"]
 )
