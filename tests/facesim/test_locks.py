@@ -26,6 +26,16 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     assert first.acquire(wait=False)
 
 
+@pytest.mark.parametrize(("wait", "seconds"), [(True, -1), (False, 0)])
+def test_who_waits_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wait: bool, seconds: int
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(FileLock, "acquire", lambda _, timeout: asked.append(timeout))
+    ProcessLock(tmp_path / "a.lock").acquire(wait=wait)
+    assert asked == [seconds]  # filelock waits for ever for less than 0
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
 def test_without_locks_work_goes_on_and_what_is_lost_is_said_once(
     tmp_path: Path,
@@ -85,6 +95,27 @@ def test_what_fsync_could_not_write_is_an_error_that_names_the_file(
     with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'"):
         write_text(tmp_path / "a.txt", "one")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_another_process_makes_at_this_moment_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, is_dir = tmp_path / "made", Path.is_dir
+    looked: list[Path] = []
+
+    def is_made_after_the_look(path: Path) -> bool:
+        if path != made or looked:
+            return is_dir(path)
+        looked.append(path)
+        made.mkdir()
+        return False
+
+    monkeypatch.setattr(Path, "is_dir", is_made_after_the_look)
+    make_folder(made)
+    assert looked == [made]
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"'.*/file'"):
+        make_folder(tmp_path / "file" / "below")
 
 
 def mode(path: Path) -> int:

@@ -3,6 +3,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ def test_a_digest_holds_the_plugins_of_other_packages_that_a_plugin_extends(
     assert before is not None
     write(folder, norm="norm = 22")
     assert source_digest(losses.get("further")) != before
+
+
+def test_a_compiled_module_beside_a_plugin_has_no_source(tmp_path: Path) -> None:
+    (tmp_path / f"fast_part{EXTENSION_SUFFIXES[0]}").write_bytes(b"\x7fELF")
+    text = "try:\n    import fast_part\nexcept ImportError:\n    pass\n"
+    text += 'from facesim import losses\n\n@losses("quick")\ndef quick(d, n): ...\n'
+    write(tmp_path, quick=text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        load_named_plugin("./quick.py", tmp_path)
+        digest = source_digest(losses.get("quick"))
+    assert digest == blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def test_what_has_no_source_has_no_digest() -> None:

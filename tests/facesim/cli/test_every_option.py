@@ -557,6 +557,12 @@ def test_a_limit_of_the_cache_is_not_negative(facesim: Facesim, words: tuple[str
     assert f"Invalid value for '{words[0]}'" in "".join(lines)
 
 
+def test_the_message_of_an_error_is_printed_as_it_is(facesim: Facesim, calls: Calls) -> None:
+    message = "no [bold]such[/bold] key [/x] in " + "a long text " * 40
+    calls.stand_in("facesim.experiment.loading.load_experiment", FacesimError(message))
+    assert facesim("check", "x") == (2, [message])
+
+
 @pytest.mark.parametrize("form", [("--traceback", "check", "x"), ("check", "x", "--traceback")])
 def test_the_traceback_may_be_asked_for_anywhere(
     facesim: Facesim, calls: Calls, form: tuple[str, ...]

@@ -139,7 +139,7 @@ def test_experiments_without_plugins_leave_no_record(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_lies_in_results_wherever_it_is_below_them(
-    tmp_path: Path, signs: tuple[str, ...], is_of_results: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signs: tuple[str, ...], is_of_results: bool
 ) -> None:
     folder = tmp_path / "folder"
     for sign in signs:
@@ -152,3 +152,10 @@ def test_a_file_lies_in_results_wherever_it_is_below_them(
     (tmp_path / "linked").symlink_to(deep)
     for file in (deep / "own.yaml", tmp_path / "link.yaml", tmp_path / "linked" / "own.yaml"):
         assert lies_in_results(file) == is_of_results
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.touch()
+    (deep / "linked.yaml").symlink_to(elsewhere)
+    monkeypatch.chdir(deep)
+    for name in ("own.yaml", "linked.yaml"):
+        assert lies_in_results(Path(name)) == is_of_results
+    assert not lies_in_results(elsewhere)

@@ -53,6 +53,15 @@ def test_only_keys_that_differ_are_listed_with_the_value_of_each_document() -> N
     }
 
 
+def test_values_are_told_as_in_json_and_text_as_it_is() -> None:
+    values = ["é", ["é", 1], {}, True, 0.5]
+    told = ["é", '["é", 1]', "{}", "true", "0.5"]
+    before, after = ({"key": value} for value in (2, None))
+    for value, text in zip(values, told, strict=True):
+        assert differences(before, {"key": value}) == {"key": f"2 -> {text}"}
+        assert differences({"key": value}, after) == {"key": f"{text} -> null"}
+
+
 def test_one_document_differs_from_nothing() -> None:
     assert differing_values([{"seed": 0}]) == {}
 

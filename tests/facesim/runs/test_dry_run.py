@@ -54,6 +54,10 @@ def test_a_sound_experiment_is_described_and_nothing_is_written(
         "checkpoint": "about 0.1 MB",
     }
     assert not [note for note in report.notes if "leaves every trainable weight" in note]
+    assert [note.split(": ")[1] for note in report.notes] == [
+        *("too_few_genuine", "too_few_impostors"),
+        *("too_few_genuine", "too_few_impostors"),
+    ]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -57,7 +57,9 @@ def test_help_lists_and_explains_it(
     assert "Count the images of a folder." in listed
     assert "celeba" in listed
     assert command(monkeypatch, "count", "--help") == 0
-    assert "Of the files." in capsys.readouterr().out
+    help_of_one = capsys.readouterr().out
+    assert "Of the files." in help_of_one
+    assert "completion" not in help_of_one  # which is the whole program's
 
 
 def test_a_mistake_is_a_message_and_exit_code_2(

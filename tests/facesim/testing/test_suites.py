@@ -1,11 +1,30 @@
 """The suites that a plugin's author derives from."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facesim.interfaces import REGISTRIES
 from facesim.testing import CONTRACTS, suites
+
+
+def test_the_plugin_is_found_without_being_imported_by_the_test(tmp_path: Path) -> None:
+    suite = "class TestContrastive(LossContract):\n    name = 'contrastive'\n"
+    file = tmp_path / "test_contrastive.py"
+    file.write_text(f"from facesim.testing.suites import LossContract\n\n\n{suite}")
+    asked = ["-q", "-p", "no:cacheprovider", "-k", "explains_itself", file.name]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *asked],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "1 passed" in ended.stdout
 
 
 class Collected:

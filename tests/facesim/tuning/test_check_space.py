@@ -45,6 +45,18 @@ def test_bounds_that_refer_to_each_other_are_refused(read: Read) -> None:
         )
 
 
+@pytest.mark.parametrize("other", ["loss.name", "data.workers_", "head", "evaluate.baselines"])
+def test_a_bound_refers_to_a_number(read: Read, other: str) -> None:
+    said = f"'{other}' is not a parameter that holds a number"
+    with pytest.raises(ExperimentError, match=said):
+        read(f"head.fc_dim: {{int: [4, 8], at_most: {other}}}")
+
+
+def test_a_bound_may_be_a_number_that_is_not_searched(read: Read) -> None:
+    (range_,) = read("head.out_dim: {int: [4, 8], at_most: head.fc_dim}").ranges()
+    assert range_.distribution.at_most == "head.fc_dim"
+
+
 def test_a_bound_that_leaves_nothing_is_refused(read: Read) -> None:
     with pytest.raises(ExperimentError, match=r"no value is left where head\.fc_dim is 2, below 4"):
         read(
