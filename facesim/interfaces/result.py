@@ -110,6 +110,26 @@ class AchievedPoint(JsonModel):
     support: FmrSupport | None = None
 
 
+class AcquisitionResult(JsonModel):
+    """What an aligner found in the photographs of the measured split.
+
+    Attributes:
+        photographs: all of the split, those that were left out included.
+        one_face: in how many one face was found.
+        several_faces: in how many several were found, of which one was chosen.
+        low_confidence: in how many only faces below the least confidence were found.
+        no_face: in how many none was found.
+        failure_to_acquire: the share of the last two, as in ISO/IEC 19795-1.
+    """
+
+    photographs: NonNegativeInt
+    one_face: NonNegativeInt
+    several_faces: NonNegativeInt
+    low_confidence: NonNegativeInt
+    no_face: NonNegativeInt
+    failure_to_acquire: Estimate
+
+
 class EvaluationResult(JsonModel):
     """All that is known about a set of scored comparisons.
 
@@ -134,6 +154,7 @@ class EvaluationResult(JsonModel):
         resamples: draws for those intervals that need draws; 0 for no intervals.
         reasons: why a number above that stands alone (``threshold``, ``loss``) is null.
         details: what the protocol adds, as it reads it itself.
+        acquisition: what an aligner found in the photographs; None where none was used.
     """
 
     protocol: str = "pairs"
@@ -153,6 +174,7 @@ class EvaluationResult(JsonModel):
     resamples: NonNegativeInt
     reasons: dict[str, str]
     details: dict[str, JsonValue] = Field(default_factory=dict)
+    acquisition: AcquisitionResult | None = None
 
     @model_validator(mode="before")
     @classmethod

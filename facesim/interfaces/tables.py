@@ -30,6 +30,21 @@ class PairSet:
         return len(self.rows)
 
 
+@dataclass(frozen=True, eq=False)
+class AcquisitionCounts:
+    """What an aligner found in the photographs of a table, those that were left out included.
+
+    Attributes:
+        found: how many photographs by what they held.
+        photographs: int64 [I], those of each identity.
+        failures: int64 [I], those of them in which no face was found, or only uncertain ones.
+    """
+
+    found: Mapping[Acquisition, int]
+    photographs: Int64Array
+    failures: Int64Array
+
+
 @dataclass(frozen=True)
 class FaceTable:
     """The images of one split: one row per image; paths and identities, no pixels.
@@ -45,7 +60,7 @@ class FaceTable:
         placements: float64 [N, 2, 3], where the crop of each face lies in its image, as
             :meth:`facesim.alignment.template.Template.place` gives it; None where images are used
             whole. The engine sets it; a dataset does not.
-        acquisition: how many of the images an aligner found what in; None without one.
+        acquisition: what the aligner found; None without one.
     """
 
     root: Path
@@ -56,7 +71,7 @@ class FaceTable:
     notes: tuple[str, ...] = ()
     pairs: PairSet | None = None
     placements: FloatArray | None = None
-    acquisition: Mapping[Acquisition, int] | None = None
+    acquisition: AcquisitionCounts | None = None
 
     def __post_init__(self) -> None:
         if len(self.files) != len(self.identities):

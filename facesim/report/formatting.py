@@ -7,7 +7,7 @@ from facesim.evaluation.differences import MetricDifference
 from facesim.evaluation.slices import SIMULTANEOUS, Gap
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.metric import Metric, Quantity
-from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
+from facesim.interfaces.result import AcquisitionResult, Estimate, EvaluationResult, rate_name
 from facesim.page import Table
 
 NOTHING = "-"
@@ -181,6 +181,24 @@ def threshold_note(result: EvaluationResult) -> str:
     if any(found.procedure for found in result.metrics.values()):
         return f"{told}; {VAL_AGAIN}, the threshold is chosen again on other people, too."
     return f"{told}: how far it depends on the people in val is not in them."
+
+
+def acquisition_in_words(found: AcquisitionResult) -> str:
+    """In how many photographs no face was found, and in how many there were several."""
+    rate = found.failure_to_acquire
+    failed = found.no_face + found.low_confidence
+    text = (
+        f"Failure to acquire (ISO/IEC 19795-1): {percent(rate.value)} of "
+        f"{count(found.photographs, 'photograph')}, in {failed:,} of which no face was found"
+    )
+    if found.low_confidence:
+        text += f" ({found.low_confidence:,} with faces of too low a confidence)"
+    if rate.low is not None:
+        between = interval(RATE, rate.low, rate.high)
+        text += f"; the 95% interval over identities is {between}"
+    if found.several_faces:
+        text += f". In {found.several_faces:,} there were several faces, and one was chosen"
+    return f"{text}. The error rates are those of photographs with a face."
 
 
 def words(name: str) -> str:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from facesim.data.linter.evaluation import LintedEvaluation, NamedImages, lint_evaluation
 from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError
+from facesim.evaluation.acquisition import measured_acquisition
 from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.baselines import Baseline, measure_baseline, scored_run
 from facesim.evaluation.calibration import Calibration, calibrate
@@ -76,6 +77,10 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     calibration = _calibration(plan, system, val)
     source = f"{calibration.pairs:,} pairs of val, checkpoint {plan.checkpoint}"
     measured = task.measure(system, Thresholds(calibration.operating_points, source))
+    if test.table.acquisition is not None:
+        acquired = measured_acquisition(test.table.acquisition)
+        result = measured.result.model_copy(update={"acquisition": acquired})
+        measured = replace(measured, result=result)
     baselines = _baselines(plan, task, measured, system, val, calibration)
     slices = _slices(plan, task, measured)
     suspects = look_for_suspects(plan, network, tables, processes)

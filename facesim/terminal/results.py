@@ -15,6 +15,7 @@ from facesim.report.comparison_report import comparison_blocks
 from facesim.report.formatting import (
     VAL_AGAIN,
     accept_rates,
+    acquisition_in_words,
     count,
     difference,
     estimated_value,
@@ -72,6 +73,8 @@ def print_result(console: Console, files: RunFiles) -> None:
     else:
         _say(console, f"threshold {number(result.threshold)} from {result.threshold_source}")
         _say(console, threshold_note(result))
+    if result.acquisition is not None:
+        _say(console, acquisition_in_words(result.acquisition))
     for metric in headline[:1]:
         _print_gain(console, metric, files.baselines)
     if files.slices is not None and files.slices.worst_gap is not None:

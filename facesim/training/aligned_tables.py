@@ -1,6 +1,5 @@
 """Aligning a table: the place of each face in its photograph, and the photographs without one."""
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from facesim.data.tables import keep_rows
 from facesim.errors import DataError
 from facesim.experiment.sections import Image
 from facesim.interfaces import FaceTable
+from facesim.interfaces.tables import AcquisitionCounts
 from facesim.model.face_finder import FaceFinder, FoundFaces
 from facesim.reporters import Reporter
 
@@ -35,11 +35,11 @@ def align_table(images: TableDigests, image: Image, name: str, reporter: Reporte
         return images
     found = FaceFinder(image.aligner, alignment.aligner).find(images, name, reporter)
     table = images.table
-    placements, counts = _placed(table, found, alignment, image.size)
+    placements, acquisitions = _placed(table, found, alignment, image.size)
     kept = np.flatnonzero([placement is not None for placement in placements])
     if not len(kept):
         raise DataError(f"aligner {image.aligner.name!r} found no face in any of {len(table):,}")
-    table = _counted(table, image, counts)
+    table = _counted(table, image, acquisitions)
     if len(kept) < len(table):
         left_out = next(row for row, each in enumerate(placements) if each is None)
         note = (
@@ -54,10 +54,10 @@ def align_table(images: TableDigests, image: Image, name: str, reporter: Reporte
 
 def _placed(
     table: FaceTable, found: list[FoundFaces], alignment: Alignment, size: tuple[int, int]
-) -> tuple[list[FloatArray | None], Counter[Acquisition]]:
-    """The placement of each row, None where it is left out; and what photographs held."""
+) -> tuple[list[FloatArray | None], list[Acquisition]]:
+    """The placement of each row, None where it is left out; and what its photograph held."""
     placements: list[FloatArray | None] = []
-    counts: Counter[Acquisition] = Counter(dict.fromkeys(Acquisition, 0))
+    acquisitions: list[Acquisition] = []
     refused: list[str] = []
     for row, (faces, of) in enumerate(found):
         try:
@@ -68,18 +68,26 @@ def _placed(
         except DataError as error:
             raise DataError(f"{table.path(row)}: {error}") from None
         placements.append(placed.placement)
-        counts[placed.acquisition] += 1
+        acquisitions.append(placed.acquisition)
     if refused:
         raise NoFaceError(
             f"{refused[0]}; {len(refused):,} of {len(table):,} images are like that. Write "
             "`image: {no_face: skip}` or `centre_crop` for images without a face, and "
             "`several_faces: largest` or `most_central` for those with several"
         )
-    return placements, counts
+    return placements, acquisitions
 
 
-def _counted(table: FaceTable, image: Image, counts: Counter[Acquisition]) -> FaceTable:
+def _counted(table: FaceTable, image: Image, acquisitions: list[Acquisition]) -> FaceTable:
     """The table with what became of its photographs, in numbers and in words."""
+    counts = {each: acquisitions.count(each) for each in Acquisition}
+    failed = np.isin(acquisitions, [Acquisition.UNSURE, Acquisition.NONE])
+    people = len(table.labels)
+    acquired = AcquisitionCounts(
+        counts,
+        np.bincount(table.identities, minlength=people),
+        np.bincount(table.identities[failed], minlength=people),
+    )
     of = f"of {len(table):,} images"
     notes = {
         Acquisition.SEVERAL: f"the {image.several_faces.replace('_', ' ')} of several faces is "
@@ -91,4 +99,4 @@ def _counted(table: FaceTable, image: Image, counts: Counter[Acquisition]) -> Fa
     said = [f"Alignment: {text}." for each, text in notes.items() if counts[each]]
     if image.no_face == "centre_crop" and counts[Acquisition.UNSURE] + counts[Acquisition.NONE]:
         said.append("Alignment: of images without a face, the centre is used.")
-    return replace(table, acquisition=dict(counts), notes=(*table.notes, *said))
+    return replace(table, acquisition=acquired, notes=(*table.notes, *said))

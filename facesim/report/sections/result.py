@@ -13,6 +13,7 @@ from facesim.report.formatting import (
     RATE,
     VAL_AGAIN,
     accept_rates,
+    acquisition_in_words,
     axis_format,
     count,
     difference,
@@ -47,6 +48,7 @@ def result_section(files: RunFiles) -> Section:
         (
             Text(_verdict(result)),
             Cards(cards),
+            *([Text(acquisition_in_words(result.acquisition))] if result.acquisition else []),
             *_lint_warning(files),
             baselines_block(result, files.baselines, headline_metrics(result, metrics)),
         ),

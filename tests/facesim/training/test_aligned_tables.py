@@ -79,12 +79,15 @@ def test_skipped_photographs_take_their_pairs_and_people_along(table: FaceTable)
     assert kept.pairs.rows.tolist() == [[0, 2], [1, 2]]
     assert kept.placements is not None
     assert kept.placements.shape == (3, 2, 3)
-    assert kept.acquisition == {
+    assert kept.acquisition is not None
+    assert kept.acquisition.found == {
         Acquisition.FACE: 2,
         Acquisition.SEVERAL: 1,
         Acquisition.UNSURE: 0,
         Acquisition.NONE: 2,
     }
+    assert kept.acquisition.photographs.tolist() == [2, 1, 2]
+    assert kept.acquisition.failures.tolist() == [0, 1, 1]
     assert kept.notes == (
         "A note of the dataset.",
         "Alignment: the largest of several faces is used in 1 of 5 images.",
@@ -105,7 +108,8 @@ def test_the_centre_stands_for_a_face_where_that_is_asked(table: FaceTable) -> N
 def test_faces_of_low_confidence_are_counted_apart(table: FaceTable) -> None:
     kept = aligned(table, no_face="skip", min_confidence=45)
     assert kept.files.tolist() == ["2.png"]
-    assert kept.acquisition == {
+    assert kept.acquisition is not None
+    assert kept.acquisition.found == {
         Acquisition.FACE: 1,
         Acquisition.SEVERAL: 0,
         Acquisition.UNSURE: 2,
