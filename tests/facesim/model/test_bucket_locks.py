@@ -46,6 +46,15 @@ def test_a_bucket_is_released_when_its_last_image_is_written(tmp_path: Path) -> 
         assert other.acquire(0)
 
 
+def test_a_bucket_that_is_not_held_may_be_released(tmp_path: Path) -> None:
+    with BucketLocks(tmp_path) as locks:
+        locks.release(3)
+        assert locks.acquire(3)
+        locks.release(3)
+        locks.release(3)
+        locks.mark_written(_digests([3]))
+
+
 def test_leaving_releases_everything(tmp_path: Path) -> None:
     with BucketLocks(tmp_path) as one:
         assert all(one.acquire(bucket) for bucket in range(BUCKETS))

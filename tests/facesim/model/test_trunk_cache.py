@@ -30,6 +30,7 @@ from facesim.interfaces import Backbone, FaceTable
 from facesim.model import cache_filler, feature_store
 from facesim.model.bucket_locks import buckets_of
 from facesim.model.cache_admin import list_stores, prune, stores_root
+from facesim.model.feature_store import MissingFeaturesError
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.model.trunk_pass import run_trunk_in_blocks
@@ -426,6 +427,38 @@ def test_a_cache_that_is_pruned_while_it_is_used_fills_itself_again(
     assert store.description is not None
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_features_that_vanish_are_computed_again_and_again_but_not_for_ever(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    cache, rows = _cache(backbone, table), np.arange(5)
+    cache.fill()
+    read, vanished = cache.store.read, []
+
+    def vanishing(positions: Int64Array, out: Any) -> None:
+        if len(vanished) < times:
+            vanished.append(positions)
+            raise MissingFeaturesError(np.arange(2))
+        read(positions, out)
+
+    monkeypatch.setattr(cache.store, "read", vanishing)
+    if times == 3:
+        with pytest.raises(FacesimError, match="missing right after they were written; check the"):
+            cache.features(rows)
+    else:
+        assert torch.equal(cache.features(rows), _expected(backbone, table)[:5])
+
+
+def test_a_store_that_keeps_nothing_is_an_error(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = _cache(backbone, table)
+    monkeypatch.setattr(cache._filler, "missing", lambda rows: rows)
+    monkeypatch.setattr(cache._filler, "fill", lambda missing, advance: len(missing))
+    with pytest.raises(FacesimError, match="missing right after they were written; check the"):
+        cache.fill()
+
+
 def test_an_interruption_keeps_what_was_computed(backbone: Backbone, table: FaceTable) -> None:
     def interrupt(done: int) -> None:
         raise KeyboardInterrupt
@@ -578,6 +611,28 @@ def test_without_a_place_for_the_cache_features_are_the_same_and_that_is_said_on
     assert torch.equal(cache.features(few), _expected(backbone, table)[few])
     assert not cache.is_writable
     assert caplog.text.count("Until then the trunk runs anew for each use of an image") == 1
+
+
+def test_where_nothing_is_missing_a_full_disk_is_no_matter(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = _cache(backbone, table)
+    cache.fill()
+    monkeypatch.setattr(cache.store, "require_space", lambda images: 1 / 0)
+    cache.fill()
+    assert cache.is_writable
+
+
+def test_a_cache_that_cannot_be_written_is_not_tried_again(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", "/dev/null/cache")
+    cache = _cache(backbone, table)
+    cache.fill()
+    assert not cache.is_writable
+    monkeypatch.setattr(cache._filler, "fill", lambda missing, advance: 1 / 0)
+    cache.fill()
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table))
 
 
 def test_a_warm_cache_that_cannot_be_written_serves(
