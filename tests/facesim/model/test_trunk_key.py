@@ -3,10 +3,12 @@
 import copy
 import importlib.util
 import sys
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Generic, TypeVar
 
 import pytest
 import torch
@@ -21,10 +23,12 @@ from facesim.model.trunk_key import (
     Fingerprint,
     TrunkRecipe,
     code_digest,
+    tensors_digest,
     trunk_digest,
     weights_digest,
 )
 
+T = TypeVar("T")
 RECIPE = TrunkRecipe(Preprocessing((8, 8)))
 
 
@@ -201,3 +205,26 @@ def test_the_version_of_a_library_with_architectures_matters(
     assert trunk_key(_backbone(lambda: trunk(3, 4)), RECIPE) == before
     monkeypatch.setattr(torchvision, "__version__", "another")
     assert trunk_key(_backbone(lambda: trunk(3, 4)), RECIPE) != before
+
+
+def test_classes_of_torch_and_of_python_are_known_by_their_names_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Generated(nn.Conv2d, Generic[T], ABC):
+        pass
+
+    plain = trunk_key(_backbone(lambda: nn.Conv2d(3, 4, 3)), RECIPE)
+    generic = trunk_key(_backbone(lambda: Generated(3, 4, 3)), RECIPE)
+    for library in (torch, sys.modules["abc"], sys.modules["typing"]):
+        monkeypatch.setattr(library, "__version__", "another", raising=False)
+    assert trunk_key(_backbone(lambda: nn.Conv2d(3, 4, 3)), RECIPE) == plain
+    assert trunk_key(_backbone(lambda: Generated(3, 4, 3)), RECIPE) == generic
+
+
+def test_weights_have_the_digest_that_stores_of_earlier_versions_are_found_by() -> None:
+    tensors = {
+        "weight": torch.tensor([[1.0, -2.0], [0.5, 0.0]]).T,
+        "half": torch.tensor([1.5, 3.0], dtype=torch.bfloat16),
+        "count": torch.tensor(7),
+    }
+    assert tensors_digest(tensors.items()) == "2555fcd06a74412aaf3bbe88665e5e16"
