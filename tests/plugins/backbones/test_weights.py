@@ -1,12 +1,15 @@
+import sys
 from collections import OrderedDict
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 
-from facesim import FacesimError
-from facesim_plugins.backbones._weights import load_weights, read_weights
+from facesim import FacesimError, PluginError
+from facesim_plugins.backbones._optional_package import optional_package
+from facesim_plugins.backbones._weights import load_weights, read_weights, torchvision_file
 
 
 def network() -> nn.Module:
@@ -47,7 +50,9 @@ def test_entries_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 def test_only_the_first_few_of_many_are_named(tmp_path: Path) -> None:
     file = saved(tmp_path / "w.pth", {})
-    with pytest.raises(FacesimError, match=r"missing: conv\.weight, conv\.bias, bn\.weight and 3"):
+    with pytest.raises(
+        FacesimError, match=r"missing: conv\.weight, conv\.bias, bn\.weight and 3 more$"
+    ):
         load_weights(network(), file, "fc")
 
 
@@ -94,3 +99,40 @@ def test_something_other_than_a_state_dict_is_described(
 ) -> None:
     with pytest.raises(FacesimError, match=f"holds {what}, not a state dict"):
         read_weights(saved(tmp_path / "w.pth", value))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_download_is_checked_by_its_hash_and_runs_no_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("sys.stderr", Mock(isatty=lambda: terminal))
+    weights = Mock(url="https://host/models/net-0123abcd.pth?version=2")
+    file = torchvision_file(weights, "resnet", "ResNet-18")
+    assert file == tmp_path / "checkpoints" / "net-0123abcd.pth"
+    weights.get_state_dict.assert_called_once_with(
+        progress=terminal, check_hash=True, weights_only=True
+    )
+    file.parent.mkdir()
+    file.touch()
+    assert torchvision_file(weights, "resnet", "ResNet-18") == file
+    weights.get_state_dict.assert_called_once()
+
+
+def test_safetensors_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = saved(tmp_path / "w.safetensors", {})
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(FacesimError, match=r"to read .*w\.safetensors, pip install safetensors"):
+        read_weights(file)
+
+
+def test_a_package_that_is_there_and_broken_says_so_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_package.py").write_text("import nothing_of_this_name")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
+        optional_package("broken_package", "mine", "pip install it")
+    with pytest.raises(PluginError) as error:
+        optional_package("no_such_package", "mine", "pip install it")
+    assert str(error.value) == "backbone mine needs the package no-such-package: pip install it"
