@@ -433,7 +433,8 @@ def test_features_that_vanish_are_computed_again_and_again_but_not_for_ever(
 ) -> None:
     cache, rows = _cache(backbone, table), np.arange(5)
     cache.fill()
-    read, vanished = cache.store.read, []
+    read = cache.store.read
+    vanished: list[Int64Array] = []
 
     def vanishing(positions: Int64Array, out: Any) -> None:
         if len(vanished) < times:
