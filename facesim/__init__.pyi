@@ -93,6 +93,10 @@ from facesim.registry import Registry as Registry
 from facesim.registry import Spec as Spec
 from facesim.seeds import derive_seed as derive_seed
 from facesim.verifier.embedder import Embedder as Embedder
+from facesim.verifier.faiss_index import FaissIndex as FaissIndex
+from facesim.verifier.gallery import Gallery as Gallery
+from facesim.verifier.gallery import open_gallery as open_gallery
+from facesim.verifier.search import Match as Match
 from facesim.verifier.verifier import Unjudged as Unjudged
 from facesim.verifier.verifier import Verdict as Verdict
 from facesim.verifier.verifier import Verifier as Verifier

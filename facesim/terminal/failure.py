@@ -7,7 +7,7 @@ import typer
 
 from facesim.errors import FacesimError
 from facesim.interrupts import is_ctrl_c
-from facesim.machine_errors import in_one_line, is_mistaken_path, machine_error
+from facesim.machine_errors import in_one_line, in_words, is_mistaken_path, machine_error
 
 MISTAKE = 2
 """The exit code for a mistake of the user, an error of the machine, or a bug of a plugin."""
@@ -49,13 +49,15 @@ def failure_of(error: BaseException, *, asked: bool) -> Failure | None:
         return Failure(told, MISTAKE, shown)
     if machine_error(error) is not None and not isinstance(error, SystemExit):
         return Failure(in_one_line(error), MISTAKE, shown)
-    from facesim.plugin_failures import (  # which imports torch
-        describe_failure,
-        kept_traceback,
-        plugins_of_others,
-        reason_of,
-    )
-
+    try:
+        from facesim.plugin_failures import (  # which imports torch
+            describe_failure,
+            kept_traceback,
+            plugins_of_others,
+            reason_of,
+        )
+    except ImportError:
+        return _failure_without_torch(error, shown)
     where = kept_traceback(error) or "add --traceback to see the traceback"
     described = describe_failure(error)
     if described is not None:
@@ -72,4 +74,14 @@ def failure_of(error: BaseException, *, asked: bool) -> Failure | None:
     if others:
         listed = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
         told += f", unless one of these returned something else than its kind promises: {listed}"
+    return Failure(told, INTERNAL, shown)
+
+
+def _failure_without_torch(error: BaseException, shown: str) -> Failure | None:
+    """Of the commands that need none, and run no plugins but aligners."""
+    if isinstance(error, SystemExit):
+        return None
+    if is_mistaken_path(error):
+        return Failure(in_one_line(error), MISTAKE, shown)
+    told = f"a bug of facesim: {type(error).__name__}: {in_words(error)}; add --traceback to see it"
     return Failure(told, INTERNAL, shown)

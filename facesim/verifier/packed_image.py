@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from pkgutil import iter_modules
 from typing import Annotated, Any
@@ -164,9 +165,10 @@ def _import_aligners(name: str) -> None:
     """Import facesim's own aligners, which need no torch; all plugins for any other."""
     for entry_point in metadata.entry_points(group=_ENTRY_POINTS):
         if entry_point.dist is not None and entry_point.dist.name == _OURS:
-            package = import_module(f"{entry_point.value}.aligners")
-            for module in iter_modules(package.__path__, f"{package.__name__}."):
-                import_module(module.name)
+            package = f"{entry_point.value}.aligners"
+            if find_spec(package) is not None:
+                for module in iter_modules(import_module(package).__path__, f"{package}."):
+                    import_module(module.name)
     if name not in aligners.names():
         try:
             discovery = import_module("facesim.discovery")

@@ -15,13 +15,13 @@ from facesim.arrays import Float32Array, UInt8Array
 from facesim.data.images import Image, as_list, pixels_of
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
-from facesim.verifier.gallery import EmbeddingKind
+from facesim.verifier.gallery import EmbeddingKind, Gallery
 from facesim.verifier.onnx_network import OnnxNetwork, OnnxScore
 from facesim.verifier.operating_points import operating_point
 from facesim.verifier.pack_file import PACK_FILE, PackedPoint, PackFile
 from facesim.verifier.pack_folder import PackFolder, open_pack
 from facesim.verifier.packed_image import preprocessing_of
-from facesim.verifier.search import Comparison, comparable_probes
+from facesim.verifier.search import Comparison, Match, Nearest, comparable_probes, search
 
 BATCH = 16
 """Images that are decoded before the network sees them."""
@@ -269,6 +269,31 @@ class Verifier:
             embedded: dict[int, Float32Array] = dict(zip(pixels, rows, strict=True))
             result += [reasons.get(at) or embedded[at] for at in range(len(batch))]
         return result
+
+    def search(
+        self,
+        gallery: Gallery,
+        images: Image | Iterable[Image],
+        top: int = 5,
+        *,
+        nearest: Nearest | None = None,
+    ) -> list[tuple[Match, ...]]:
+        """The identities of a gallery that score highest with each image, highest first.
+
+        The result is that of comparing each image with every template; equal scores are in the
+        order of the names.
+
+        Args:
+            gallery: from :func:`open_gallery`.
+            images: one or several.
+            top: how many identities.
+            nearest: a :class:`FaissIndex` of the gallery, instead of a matrix product.
+
+        Raises:
+            DataError: an image cannot be used, or the gallery is of another pack.
+        """
+        gallery.require(self.embeddings)
+        return search(gallery, self.embed(images), self, top, nearest=nearest)
 
     def scores(self, a: Float32Array, b: Float32Array) -> Float32Array:
         """Float32 [P]: of each row of ``a`` [P, D] with the same row of ``b`` [P, D].

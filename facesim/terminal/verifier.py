@@ -1,0 +1,186 @@
+"""Decisions of a pack and matches in a gallery, for a person and as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from facesim.console import Console, say
+from facesim.verifier.enrolment import Enrolment
+from facesim.verifier.gallery import Gallery
+from facesim.verifier.operating_points import spelling
+from facesim.verifier.pack_file import MeasuredRate, PackedPoint
+from facesim.verifier.search import Match
+from facesim.verifier.verifier import Unjudged, Verdict, Verifier
+
+_SHOWN = 20
+
+
+def print_verdict(verifier: Verifier, verdict: Verdict) -> None:
+    """Print a decision, what it rests on, and the error rates that were measured there."""
+    point = verdict.point
+    relation = ">=" if verdict.same else "<"
+    say(
+        f"{'same person' if verdict.same else 'different people'}: score {verdict.score:.6g} "
+        f"{relation} threshold {point.threshold:.6g} ({spelling(point)})"
+    )
+    if verdict.probability is None:
+        say(f"no probability: {verifier.pack.probability_reason or 'the pack has none'}")
+    elif verifier.pack.probability is not None:
+        share = _percent(verifier.pack.probability.genuine_share)
+        say(
+            f"probability of the same person: {_percent(verdict.probability)}, where {share} of "
+            "the pairs show one person"
+        )
+    print_rates(verifier, point)
+
+
+def print_rates(verifier: Verifier, point: PackedPoint) -> None:
+    """Print the measured error rates of an operating point."""
+    on = verifier.pack.measured_on
+    say(
+        f"at this threshold, measured on {on.split}: {on.pairs:,} pairs of {on.identities:,} people"
+    )
+    say(f"  FMR  {_rate(point.fmr)}: different people taken for one")
+    say(f"  FNMR {_rate(point.fnmr)}: one person taken for two")
+
+
+def verdict_as_json(verifier: Verifier, verdict: Verdict | Unjudged) -> str:
+    """A decision as one line of JSON; ``same`` is null where nothing can be said."""
+    if isinstance(verdict, Unjudged):
+        return json.dumps({"same": None, "reason": verdict.reason})
+    content: dict[str, Any] = {
+        "same": verdict.same,
+        "score": verdict.score,
+        "probability": verdict.probability,
+        **_point_as_json(verifier, verdict.point),
+    }
+    return json.dumps(content)
+
+
+def print_list_summary(verdicts: Sequence[Verdict | Unjudged]) -> None:
+    """Print how many pairs of a list were judged how."""
+    judged = [verdict.same for verdict in verdicts if isinstance(verdict, Verdict)]
+    unjudged = len(verdicts) - len(judged)
+    same = sum(judged)
+    say(
+        f"{len(verdicts):,} pairs: {same:,} of the same person, {len(judged) - same:,} of "
+        f"different people, {unjudged:,} that cannot be judged"
+    )
+
+
+def print_enrolment(done: Enrolment, gallery: Gallery) -> None:
+    """Print what an enrolment did, and what could not be used."""
+    for reason in done.unused[:_SHOWN]:
+        say(f"not used: {reason}")
+    for name, reason in list(done.failed.items())[:_SHOWN]:
+        say(f"not enrolled: {name}: {reason}")
+    more = max(0, len(done.unused) - _SHOWN) + max(0, len(done.failed) - _SHOWN)
+    if more:
+        say(f"... and {more:,} more")
+    say(
+        f"enrolled {done.enrolled:,}, replaced {done.replaced:,}, skipped {done.skipped:,} that "
+        f"were enrolled already, could not enroll {len(done.failed):,}"
+    )
+    tried = done.enrolled + done.replaced + len(done.failed)
+    if tried:
+        say(f"failure-to-enrol rate: {_percent(len(done.failed) / tried)} of {tried:,} identities")
+    say(f"{gallery.folder}: {len(gallery):,} identities")
+
+
+def print_matches(
+    console: Console,
+    verifier: Verifier,
+    matches: Sequence[Match],
+    point: PackedPoint,
+    enrolled: int,
+) -> None:
+    """Print the best matches of a photograph, and what their number means for false ones."""
+    table = Table()
+    for column in ("rank", "identity", "score", "probability", f"above {spelling(point)}"):
+        table.add_column(column, justify="left" if column == "identity" else "right")
+    for rank, match in enumerate(matches, 1):
+        probability = verifier.probability(match.score)
+        table.add_row(
+            str(rank),
+            Text(match.name),
+            f"{match.score:.6g}",
+            "-" if probability is None else _percent(probability),
+            "yes" if verifier.verdict(match.score, point).same else "no",
+        )
+    console.print(table)
+    print_rates(verifier, point)
+    say(identification_note(point, enrolled))
+
+
+def identification_note(point: PackedPoint, enrolled: int) -> str:
+    """What a false match rate per comparison means for a search (ISO/IEC 19795-1)."""
+    fmr = point.fmr.value
+    if fmr is None:
+        return "the FMR is per comparison; a search makes one with each identity"
+    bound = min(1.0, enrolled * fmr)
+    return (
+        f"the FMR is per comparison, and this search made {enrolled:,}: for somebody who is not "
+        f"enrolled, the false positive identification rate may be as high as {_percent(bound)} "
+        "(FPIR <= N * FMR, ISO/IEC 19795-1)"
+    )
+
+
+def matches_as_json(
+    verifier: Verifier, matches: Sequence[Match], point: PackedPoint, enrolled: int
+) -> str:
+    """The best matches as one line of JSON."""
+    found = [
+        {
+            "identity": match.name,
+            "score": match.score,
+            "probability": verifier.probability(match.score),
+            "above": verifier.verdict(match.score, point).same,
+            "images": match.images,
+        }
+        for match in matches
+    ]
+    fmr = point.fmr.value
+    content = {
+        "matches": found,
+        "enrolled": enrolled,
+        "fpir_at_most": None if fmr is None else min(1.0, enrolled * fmr),
+        **_point_as_json(verifier, point),
+    }
+    return json.dumps(content)
+
+
+def print_gallery(gallery: Gallery) -> None:
+    """Print the identities of a gallery by name, each with the number of its photographs."""
+    rows = sorted(zip(gallery.names, gallery.images.tolist(), strict=True))
+    for name, images in rows:
+        say(f"{name}\t{images}")
+    kind = gallery.embeddings
+    say(f"{len(rows):,} identities, enrolled with the pack {kind.pack!r}")
+
+
+def _point_as_json(verifier: Verifier, point: PackedPoint) -> dict[str, Any]:
+    return {
+        "threshold": point.threshold,
+        "operating_point": spelling(point),
+        "fmr": point.fmr.model_dump(),
+        "fnmr": point.fnmr.model_dump(),
+        "measured_on": verifier.pack.measured_on.split,
+        "pack": f"{verifier.pack.name} {verifier.pack.run}",
+    }
+
+
+def _rate(rate: MeasuredRate) -> str:
+    if rate.value is None:
+        return rate.reason or "not measurable"
+    errors = "" if rate.errors is None else f", {rate.errors:,} of {rate.comparisons:,}"
+    if rate.low is None or rate.high is None:
+        return f"{_percent(rate.value)} ({rate.reason or 'no interval'}{errors})"
+    interval = f"{_percent(max(rate.low, 0.0))} to {_percent(min(rate.high, 1.0))}"
+    return f"{_percent(rate.value)} (95% interval {interval}{errors})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%" if share < 0.999 else f"{100 * share:.4g}%"

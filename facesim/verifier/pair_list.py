@@ -1,0 +1,99 @@
+"""Lists of pairs to verify: ``file1,file2`` in, decisions out, both CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from facesim.atomic import write_text
+from facesim.bounded import TABLE_BYTES, open_text
+from facesim.csv_cells import guarded, unguarded
+from facesim.errors import DataError, did_you_mean
+from facesim.reporters import Reporter
+from facesim.verifier.verifier import Unjudged, Verdict, Verifier
+
+_FILES = ("file1", "file2")
+_COLUMNS = (*_FILES, "same", "score", "probability", "reason")
+
+
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """The pairs of a CSV file with the columns ``file1`` and ``file2``; others are not looked at.
+
+    Raises:
+        DataError: it cannot be read, or a row lacks a file; the line is named.
+    """
+    pairs = []
+    try:
+        with open_text(path, TABLE_BYTES) as file:
+            rows = csv.reader(file, strict=True, skipinitialspace=True)
+            header = [unguarded(cell) for cell in next(rows, [])]
+            columns = [_column(path, header, name) for name in _FILES]
+            for row in rows:
+                if not row or row == [""]:
+                    continue
+                if len(row) != len(header):
+                    raise DataError(
+                        f"{path}:{rows.line_num}: {len(row)} cells where the header has "
+                        f"{len(header)}"
+                    )
+                first, second = (unguarded(row[column].strip()) for column in columns)
+                if not first or not second or "\0" in first + second:
+                    raise DataError(f"{path}:{rows.line_num}: a file is missing")
+                pairs.append((first, second))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: it is not a CSV file in UTF-8: {error}") from None
+    if not pairs:
+        raise DataError(f"{path}: there are no pairs; write them below `{','.join(_FILES)}`")
+    return pairs
+
+
+def _column(path: Path, header: Sequence[str], name: str) -> int:
+    if header.count(name) != 1:
+        raise DataError(
+            f"{path}:1: the header must have the column {name!r} once{did_you_mean(name, header)}; "
+            f"the first line of a list of pairs is `{','.join(_FILES)}`"
+        )
+    return header.index(name)
+
+
+def verify_list(
+    verifier: Verifier, pairs: Sequence[tuple[str, str]], folder: Path, reporter: Reporter, at: str
+) -> list[Verdict | Unjudged]:
+    """Verify pairs of files, with progress.
+
+    Args:
+        verifier: decides.
+        pairs: of files, relative to ``folder`` unless absolute.
+        folder: of the images.
+        reporter: shows the progress.
+        at: the operating point.
+    """
+    found = []
+    with reporter.task("verifying pairs", len(pairs)) as advance:
+        paths = ((folder / a, folder / b) for a, b in pairs)
+        for verdict in verifier.verify_pairs(paths, at):
+            found.append(verdict)
+            advance()
+    return found
+
+
+def write_verdicts(
+    path: Path, pairs: Iterable[tuple[str, str]], verdicts: Iterable[Verdict | Unjudged]
+) -> None:
+    """Write ``file1,file2,same,score,probability,reason``, whole or not at all.
+
+    ``same`` is 1 or 0, or empty where the pair could not be judged; then there is a reason.
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for pair, verdict in zip(pairs, verdicts, strict=True):
+        files = [guarded(name) for name in pair]
+        if isinstance(verdict, Unjudged):
+            rows.writerow([*files, "", "", "", guarded(verdict.reason)])
+        else:
+            probability = "" if verdict.probability is None else f"{verdict.probability:.6g}"
+            rows.writerow([*files, int(verdict.same), f"{verdict.score:.9g}", probability, ""])
+    write_text(path, text.getvalue())
