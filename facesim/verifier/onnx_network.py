@@ -15,6 +15,7 @@ ONNX_BYTES = 2**31 - 1
 
 _MEMORY_BYTES = 4 * 2**30
 _IMAGES = 16
+_LARGEST = 1e15
 _BLOCK_BYTES = 2**24
 
 
@@ -37,15 +38,16 @@ class OnnxNetwork:
         """Embeddings float32 [N, D] of images in RGB, uint8 [N, 3, H, W], a few images at a time.
 
         Raises:
-            DataError: the network fails, or its embeddings are not finite.
+            DataError: the network fails, or its embeddings are not finite, or 1e15 and more.
         """
         found = [
             self._session.run({"pixels": np.ascontiguousarray(pixels[begin : begin + _IMAGES])})
             for begin in range(0, len(pixels), _IMAGES)
         ]
         embeddings = np.concatenate(found)
-        if not np.isfinite(embeddings).all():
-            raise DataError(f"{self._session.what}: an embedding is not finite")
+        # The square of a longer one has no float32, so that its scores would mean nothing.
+        if not (np.abs(embeddings) < _LARGEST).all():
+            raise DataError(f"{self._session.what}: an embedding is not finite, or huge")
         return embeddings
 
 

@@ -60,6 +60,25 @@ class Unjudged:
     reason: str
 
 
+def embedding_kind(pack: PackFile) -> EmbeddingKind:
+    """What embeddings must share to be compared: the network, the score, and the preprocessing.
+
+    Thresholds are not part of it: a pack with others of the same network keeps its galleries.
+    """
+    made_by = {
+        "network": pack.files[pack.network.file].sha256,
+        "score": pack.files[pack.score.file].sha256,
+        "image": pack.image,
+    }
+    content = json.dumps(made_by, sort_keys=True, separators=(",", ":"))
+    return EmbeddingKind(
+        pack=f"{pack.name[:200]} {pack.run[:200]}",
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        dimension=pack.network.embedding_dim,
+        unit_length=pack.score.comparison == "cosine",
+    )
+
+
 class Network(Protocol):
     """Pixels -> embeddings."""
 
@@ -138,23 +157,8 @@ class Verifier:
 
     @property
     def embeddings(self) -> EmbeddingKind:
-        """What embeddings must share to be compared.
-
-        Thresholds are not part of it: a pack with others of the same network keeps its galleries.
-        """
-        files = self.pack.files
-        made_by = {
-            "network": files[self.pack.network.file].sha256,
-            "score": files[self.pack.score.file].sha256,
-            "image": self.pack.image,
-        }
-        content = json.dumps(made_by, sort_keys=True, separators=(",", ":"))
-        return EmbeddingKind(
-            pack=f"{self.pack.name[:200]} {self.pack.run[:200]}",
-            sha256=hashlib.sha256(content.encode()).hexdigest(),
-            dimension=self.dimension,
-            unit_length=self.comparison == "cosine",
-        )
+        """What embeddings must share to be compared."""
+        return embedding_kind(self.pack)
 
     def operating_point(self, at: str | None = None) -> PackedPoint:
         """An operating point by its name; see :func:`operating_point`.
