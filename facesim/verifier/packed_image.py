@@ -78,10 +78,9 @@ def preprocessing_of(pack: PackFolder) -> Preprocessing:
     settings = _settings(pack, place)
     if settings.size != pack.file.network.image_size:
         raise DataError(f"{place}: image.size is not the image_size of the network")
-    found: dict[str, Any] = {"size": settings.size, "crop": settings.crop}
-    if settings.alignment is not None:
-        found["alignment"] = _alignment(pack, settings.alignment, place)
-    return Preprocessing(**found)
+    found = settings.alignment
+    alignment = None if found is None else _alignment(pack, found, place)
+    return Preprocessing(settings.size, settings.crop, alignment)
 
 
 def _alignment(pack: PackFolder, found: AlignmentSettings, place: Path) -> Alignment:
