@@ -210,8 +210,9 @@ def count(number_of: int, noun: str) -> str:
     """``1 pair``, ``6,000 pairs``, ``12 identities``."""
     if number_of == 1:
         return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun[-1] == "h" else "s")
-    return f"{number_of:,} {plural}"
+    if noun.endswith("y"):
+        return f"{number_of:,} {noun[:-1]}ies"
+    return f"{number_of:,} {noun}{'es' if noun.endswith(('ch', 'sh')) else 's'}"
 
 
 def headline_metrics(result: EvaluationResult, metrics: Mapping[str, Metric]) -> list[Metric]:
