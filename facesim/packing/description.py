@@ -30,8 +30,18 @@ from facesim.version import __version__, installed_version
 _RULES = {BEST_ACCURACY: "highest accuracy", "eer": "FMR equal to FNMR"}
 _TARGETS = {f"far_{rate_name(target)}": target for target in FMR_TARGETS}
 
-_RUNTIME = ("numpy", "onnxruntime", "pillow", "pydantic", "simplejpeg")
-"""Distributions that a decision depends on, whichever the pack."""
+_RUNTIME = (
+    "filelock",
+    "numpy",
+    "onnxruntime",
+    "pillow",
+    "platformdirs",
+    "pydantic",
+    "rich",
+    "simplejpeg",
+    "typer",
+)
+"""Distributions that facesim's verifier imports, whichever the pack."""
 
 _TORCH = ("safetensors", "torch")
 
