@@ -88,7 +88,6 @@ def _summary(pack: PackFile) -> str:
 
 
 def _use(pack: PackFile) -> str:
-    settings = ", ".join(f"{name} {value}" for name, value in pack.image.items() if value)
     if pack.network.format == "onnx":
         needs = "`requirements.txt` lists what runs it; torch is not among it."
     else:
@@ -100,8 +99,26 @@ def _use(pack: PackFile) -> str:
         "```sh\nfacesim verify PACK a.jpg b.jpg\n```\n\n"
         '```python\nimport facesim\n\nverifier = facesim.load_pack("PACK")\n'
         'verifier.verify("a.jpg", "b.jpg")\n```\n\n'
-        f"{needs} Images must be prepared as those of the measurement were: {settings}. The "
-        "digests of all files are in `pack.json`."
+        f"{needs} {_preparation(pack)} The digests of all files are in `pack.json`."
+    )
+
+
+def _preparation(pack: PackFile) -> str:
+    """What images must be before they are passed to the pack."""
+    alignment = pack.image.get("alignment")
+    if not isinstance(alignment, dict):
+        cut = f", cut to {crop} (left, top, width, height)" if (crop := pack.image["crop"]) else ""
+        height, width = pack.network.image_size
+        return (
+            "Images must be cropped and aligned as those of the measurement were; they are read "
+            f"as they are{cut} and resized to {width} x {height}."
+        )
+    aligner: Any = alignment["aligner"]
+    template = alignment["template"]
+    by = f"template `{template}`" if isinstance(template, str) else "five points of its own"
+    return (
+        f"Photographs need no preparation: the aligner `{aligner['name']}` finds the face, which "
+        f"is cut out by the {by}."
     )
 
 

@@ -1,11 +1,17 @@
 """Description of a pack: what a run chose, learned from and measured, as ``pack.json`` has it."""
 
 import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
 
 from facesim.data.preprocessing import Preprocessing
+from facesim.errors import FacesimError
 from facesim.evaluation.calibration import BEST_ACCURACY, OperatingPoint
 from facesim.evaluation.headline import metrics_of_result
 from facesim.experiment.measured_metrics import measured_metrics
+from facesim.experiment.sections import Image
 from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc_points import FMR_TARGETS
 from facesim.packing.measurement import Original
@@ -50,6 +56,7 @@ def describe(
     original: Original,
     network: PackedNetwork,
     score_file: str,
+    image: dict[str, JsonValue],
     result: EvaluationResult,
     remeasurement: Remeasurement,
 ) -> PackFile:
@@ -59,6 +66,7 @@ def describe(
         original: the run.
         network: as it is packed.
         score_file: the name of the score's file.
+        image: as :func:`packed_image` gives it.
         result: the run's evaluation, of the packed files.
         remeasurement: how far they agree with the original.
     """
@@ -78,7 +86,7 @@ def describe(
         checkpoint=plan.checkpoint,
         network=network,
         score=PackedScore(file=score_file, comparison=original.network.loss.comparison),
-        image=json.loads(Preprocessing.of(plan.experiment.image).provenance),
+        image=image,
         operating_points=tuple(
             _packed_point(point, achieved[point.name], chosen, result)
             for point in calibration.operating_points
@@ -93,6 +101,35 @@ def describe(
         requirements=_versions(original, network),
         files={name: PackedFile(bytes=0, sha256="0" * 64) for name in (network.file, score_file)},
     )
+
+
+def packed_image(image: Image) -> tuple[dict[str, JsonValue], dict[str, Path]]:
+    """How a pack makes pixels of images, and the files that belong to it.
+
+    Args:
+        image: the section of the experiment.
+
+    Returns:
+        The settings of its preprocessing, in which files of the aligner have their names in the
+        pack; and those files, by these names.
+
+    Raises:
+        FacesimError: the aligner knows certain photographs only.
+    """
+    preprocessing = Preprocessing.of(image)
+    settings: dict[str, JsonValue] = json.loads(preprocessing.provenance)
+    if image.aligner is None or preprocessing.alignment is None:
+        return settings, {}
+    if not preprocessing.alignment.aligner.content_only:
+        raise FacesimError(
+            f"the aligner {image.aligner.name!r} knows the photographs of a list by their names, "
+            "and a pack is for others; train with an aligner that finds faces"
+        )
+    given = {key: each for key, each in image.aligner.arguments.items() if isinstance(each, Path)}
+    files = {f"aligner-{key}{each.suffix}": each for key, each in given.items()}
+    alignment: Any = settings["alignment"]
+    alignment["aligner"] |= dict(zip(given, files, strict=True))
+    return settings, files
 
 
 def requirements(pack: PackFile) -> str:

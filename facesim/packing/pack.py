@@ -15,7 +15,7 @@ from facesim.errors import FacesimError
 from facesim.evaluation.calibration import Calibration
 from facesim.json_files import read_json, write_json
 from facesim.packing.card import model_card
-from facesim.packing.description import describe, requirements
+from facesim.packing.description import describe, packed_image, requirements
 from facesim.packing.export import export_network, export_score
 from facesim.packing.folder import new_folder, require_replaceable
 from facesim.packing.measurement import NetworkRuntime, Original, measure_pack
@@ -98,6 +98,9 @@ def pack_run(run: Run, folder: Path, options: PackOptions) -> PackFile:
     require_replaceable(folder)
     original = _original(run, options)
     with new_folder(folder) as unfinished:
+        image, files = packed_image(original.plan.experiment.image)
+        for name, path in files.items():
+            _write(unfinished / name, _content(path))
         score = export_score(original.network.loss, original.network.embedding_dim)
         _write(unfinished / SCORE_FILE, score)
         _write(unfinished / NETWORK_FILES[options.format], _exported(original, options, run))
@@ -126,7 +129,7 @@ def pack_run(run: Run, folder: Path, options: PackOptions) -> PackFile:
             image_size=original.plan.experiment.image.size,
             embedding_dim=original.network.embedding_dim,
         )
-        pack = describe(original, network, SCORE_FILE, measured.result, remeasured)
+        pack = describe(original, network, SCORE_FILE, image, measured.result, remeasured)
         write_text(unfinished / REQUIREMENTS_FILE, requirements(pack))
         write_text(unfinished / CARD_FILE, model_card(pack))
         pack = pack.model_copy(update={"files": _digests(unfinished)})
