@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from facesim.training.checkpoint import (
     Progress,
     TrainingState,
     checkpoint_content,
+    load_network,
     read_checkpoint,
     restore_checkpoint,
     restore_content,
@@ -101,6 +103,17 @@ def test_anothers_weights_are_refused(
     wider = prepare(tiny.model_copy(update={"head": head})).state
     with pytest.raises(FacesimError, match="does not fit this experiment's network"):
         restore_checkpoint(tmp_path / "last.pt", wider)
+
+
+def test_what_does_not_fit_is_told_on_one_line_that_is_not_too_long(
+    state: TrainingState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "size mismatch:\n   " + "x" * 1000
+    monkeypatch.setattr(state.network, "load_trained_state", Mock(side_effect=RuntimeError(reason)))
+    with pytest.raises(FacesimError) as error:
+        load_network("a.pt", checkpoint_content(state, Progress()), state.network)
+    told = "a.pt does not fit this experiment's network: size mismatch: "
+    assert str(error.value) == told + "x" * (400 - len("size mismatch: "))
 
 
 def test_only_the_newest_periodic_checkpoints_stay(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from facesim.interfaces import IMAGENET, Backbone, backbones
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint, restore_checkpoint
+from facesim.training.trunk_file import load_trunk, save_trunk, share_trunk
 
 _BUILDS = itertools.count(1)
 
@@ -95,3 +96,33 @@ def test_nothing_is_kept_where_nothing_is_frozen(tiny: Experiment, tmp_path: Pat
     run = Run.begin(tiny, tmp_path)
     run.complete()
     assert not (run.path / "trunk.pt").exists()
+
+
+def test_runs_share_one_file_of_a_trunk_and_write_it_again_where_it_is_damaged(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    network, folder = prepare(experiment).network, tmp_path / "shared"
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    share_trunk(tmp_path / "a" / "trunk.pt", folder, network)
+    share_trunk(tmp_path / "b" / "trunk.pt", folder, network)
+    (shared,) = folder.glob("*.pt")
+    assert (tmp_path / "a" / "trunk.pt").samefile(shared)
+    assert (tmp_path / "b" / "trunk.pt").samefile(shared)
+    whole = shared.read_bytes()
+    shared.unlink()
+    shared.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    share_trunk(tmp_path / "c" / "trunk.pt", folder, network)
+    assert [*folder.glob("*.pt")] == [shared]
+    assert shared.read_bytes() == whole
+    for name in "abc":
+        load_trunk(tmp_path / name / "trunk.pt", network)
+
+
+def test_where_nothing_is_frozen_no_trunk_is_kept(tiny_file: Path, tmp_path: Path) -> None:
+    network = prepare(load_experiment(tiny_file, ["backbone.frozen_stages=0"])).network
+    save_trunk(tmp_path / "trunk.pt", network)
+    share_trunk(tmp_path / "trunk.pt", tmp_path / "shared", network)
+    load_trunk(tmp_path / "trunk.pt", network)
+    assert not (tmp_path / "trunk.pt").exists()
+    assert not (tmp_path / "shared").exists()
