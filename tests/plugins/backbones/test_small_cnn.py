@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from facesim import backbones
+from facesim import Normalization, backbones
 from facesim_plugins.backbones.small_cnn import small_cnn
 
 
@@ -59,3 +59,14 @@ def test_freezing_changes_what_is_trained_and_not_what_is_computed() -> None:
 def test_wrong_parameters_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         backbones.spec("small_cnn", **wrong)
+
+
+@pytest.mark.parametrize("frozen", range(1, 5))
+def test_each_stage_halves_the_image_and_doubles_the_channels(frozen: int) -> None:
+    backbone = small_cnn(width=4, frozen_stages=frozen, pooling="none")
+    maps = backbone.run_trunk(images(2, 64))
+    assert maps.shape == (2, 4 * 2 ** (frozen - 1), 64 // 2**frozen, 64 // 2**frozen)
+
+
+def test_pixels_are_centred_and_scaled_to_two_deviations() -> None:
+    assert small_cnn().normalization == Normalization((0.5,) * 3, (0.25,) * 3)

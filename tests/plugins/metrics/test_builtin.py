@@ -69,3 +69,29 @@ def test_what_a_report_shows_first() -> None:
 def test_fnmr_at_fmr_is_what_tar_at_far_leaves(tar: str, fnmr: str) -> None:
     assert BUILT[tar].value(PERFECT, 0) == 1 - BUILT[fnmr].value(PERFECT, 0)
     assert BUILT[tar].point(PERFECT) == BUILT[fnmr].point(PERFECT)
+
+
+GENUINE, IMPOSTOR = (Roc.of_scores([0.9, 0.8], [same] * 2) for same in (True, False))
+MIXED = Roc.of_scores([0.9, 0.8, 0.2, 0.7, 0.3, 0.1, 0.25, 0.15], [True] * 3 + [False] * 5)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_which_pairs_it_is_a_proportion_of_and_needs(name: str) -> None:
+    """Of three genuine and five impostor pairs."""
+    metric = BUILT[name]
+    trials, alone = {
+        "accuracy": (8, {"genuine", "impostor"}),
+        "fmr": (5, {"impostor"}),
+        "fnmr": (3, {"genuine"}),
+        "tar": (3, {"genuine"}),
+    }.get(name, (None, set[str]()))
+    assert metric.trials(MIXED) == trials
+    rocs = {"genuine": GENUINE, "impostor": IMPOSTOR}
+    assert {kind for kind, roc in rocs.items() if metric.undefined_reason(roc) is None} == alone
+
+
+def test_numbers_and_percentages_and_what_depends_on_the_shares() -> None:
+    numbers = {name: metric.range for name, metric in BUILT.items() if metric.unit == "number"}
+    assert numbers == {"d_prime": (-math.inf, math.inf), "roc_auc": (0.0, 1.0)}
+    assert {metric.range for name, metric in BUILT.items() if name != "d_prime"} == {(0.0, 1.0)}
+    assert [name for name, metric in BUILT.items() if metric.depends_on_shares] == ["accuracy"]

@@ -31,3 +31,19 @@ def test_warm_up_climbs_in_equal_steps_to_the_full_rate() -> None:
 
 def test_a_share_of_the_rate_can_remain() -> None:
     assert rates(10, final=0.25)[-1] == pytest.approx(0.5)
+
+
+def test_beyond_the_last_step_it_stays_at_the_end() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=2.0)
+    scheduler = schedulers.spec("cosine", final=0.25).build(optimizer, 4)
+    for step in range(9):
+        assert step < 4 or optimizer.param_groups[0]["lr"] == pytest.approx(0.5)
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("total_steps", [1, 2, 3])
+def test_a_run_may_be_all_warm_up(total_steps: int) -> None:
+    used = rates(total_steps, warmup=0.99)
+    rising = [2 * (step + 1) / (total_steps + 1) for step in range(total_steps)]
+    assert used == pytest.approx([*rising, 2.0])

@@ -32,3 +32,12 @@ def test_halfway_up_and_down_is_halfway_between() -> None:
 
 def test_a_rise_of_a_single_step_works() -> None:
     assert rates(10, rise=0.1)[1] == pytest.approx(2.0)
+
+
+def test_beyond_the_last_step_it_stays_at_the_end() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=2.0)
+    scheduler = schedulers.spec("one_cycle", final=0.25).build(optimizer, 4)
+    for step in range(9):
+        assert step < 4 or optimizer.param_groups[0]["lr"] == pytest.approx(0.5)
+        optimizer.step()
+        scheduler.step()
