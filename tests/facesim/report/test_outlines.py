@@ -1,6 +1,8 @@
 """What each page is made of, from top to bottom."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 from facesim.page import Page, Plot, Table
 from facesim.report.comparison_report import comparison_page, group_page
@@ -26,6 +28,25 @@ def _told(block: object) -> str:
         return f"{kind} {named}".strip()
     side = "right" if table.numeric else "left"
     return f"{kind} {named} | {' | '.join(table.columns)} | {side}"
+
+
+def drawn(page: Page) -> dict[str, list[str]]:
+    """Of each plot what its axes say and how, and each trace; all but the numbers."""
+    plots = [it for section in page.sections for it in section.blocks if isinstance(it, Plot)]
+    return {
+        plot.name: [_axes(plot.figure.layout), *map(_trace, plot.figure.data)] for plot in plots
+    }
+
+
+def _axes(layout: Any) -> str:
+    axes = ((it.title.text, it.type, it.tickformat) for it in (layout.xaxis, layout.yaxis))
+    return " / ".join(" ".join(each for each in axis if each) for axis in axes)
+
+
+def _trace(trace: Any) -> str:
+    name = re.sub(r"[\d.]+$", "X", trace.name or "")
+    told = [trace.mode, name, trace.line.dash, trace.marker.symbol, "fill" if trace.fill else ""]
+    return " ".join(each for each in told if each)
 
 
 LEVELS = ["1e-1", "1e-2", "1e-3", "1e-4", "1e-5", "1e-6"]
@@ -137,4 +158,49 @@ def test_the_comparison_of_systems(build_run: Callable[..., Run]) -> None:
         ],
         "configuration: Configuration": [f"{EXPERIMENTS} | a | b | left"],
         "runs: Runs": ["table Compared runs | Side | Seed | Directory | left"],
+    }
+
+
+ROC_AXES = "False match rate (FMR) log / True accept rate (1 - FNMR) .0%"
+BAND = ["lines", "lines 95% interval fill"]
+
+
+def test_the_plots_of_a_run(build_run: Callable[..., Run]) -> None:
+    assert drawn(report_page(build_run().read(), faces=False)) == {
+        "baselines": ["Accuracy .0% / category", "markers circle"],
+        "loss": ["Step / Loss", "lines training batches", "lines+markers val dash square"],
+        "validation": ["Epoch d / On val .0%", "lines+markers Accuracy solid circle"],
+        "score-quantiles": [
+            "Epoch d / Score",
+            *("lines", "lines fill", "lines+markers genuine median solid circle"),
+            *("lines", "lines fill", "lines+markers impostor median dash square"),
+        ],
+        "health": ["d / ", *["lines+markers"] * 3],
+        "score-histogram": [
+            "Score (higher: more similar) / Share of the genuine / impostor pairs .0%",
+            *("lines Genuine solid fill", "lines Impostor dash fill", "lines threshold X dot"),
+        ],
+        "roc": [
+            ROC_AXES,
+            *BAND,
+            "lines this run solid",
+            "markers+lines chance dash square-open",
+            "lines dot",
+            "markers at the threshold diamond",
+        ],
+        "det": [
+            "False match rate (FMR) log / False non-match rate (FNMR) log",
+            *BAND,
+            "lines this run",
+            "lines dot",
+            "markers at the threshold diamond",
+        ],
+        "slice-errors": ["Error rate .0% / category", "markers FMR circle", "markers FNMR square"],
+    }
+
+
+def test_the_plots_of_a_comparison(build_run: Callable[..., Run]) -> None:
+    assert drawn(comparison_page(compare_runs([build_run("a"), build_run("b")]))) == {
+        "differences": ["Percentage points +~g / category", "markers b circle"],
+        "roc": [ROC_AXES, "lines a solid", "lines b dash"],
     }
