@@ -10,7 +10,7 @@ from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import ProtocolReport
 from facesim.interfaces.roc import Roc
-from facesim.page import Section
+from facesim.page import Card, Cards, Code, Gallery, Plot, Section, Table, Text
 from facesim.runs.presentation import DescribedMetric, Presentation, StoredMetric, best_of_training
 from facesim.runs.run import Run
 
@@ -59,6 +59,31 @@ def test_a_section_keeps_its_name_where_a_page_can_link_to_it(
     monkeypatch.setattr(protocol, "report", lambda *_: report)
     kept = Presentation.of(files.evaluated, files.result).protocol_report()
     assert [section.name for section in kept.sections] == ["by-age", "section-2d", "a-b"]
+
+
+def test_every_block_is_kept_a_plot_as_its_numbers_and_a_gallery_as_a_note(
+    build_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = build_run().read()
+    card, table = Card("label", "value", "detail"), Table("caption", ("a", "b"), (("x", "1"),))
+    kept_as_they_are = (
+        Text("text"),
+        Text("careful", "warning"),
+        table,
+        Table("words", ("a", "b"), (("x", "y"),), numeric=False),
+        Code("code", "a = 1"),
+        Code("more", "b = 2", folded=True),
+        Cards((card, card)),
+    )
+    others = (Plot("plot", "title", "what it shows", None, table), Gallery("Errors", ()))
+    report = ProtocolReport((card,), (Section("own", "Own", (*kept_as_they_are, *others)),))
+    protocol = type(files.evaluated.evaluate.protocol.build())
+    monkeypatch.setattr(protocol, "report", lambda *_: report)
+    written = Presentation.of(files.evaluated, files.result).model_dump_json()
+    shown = Presentation.model_validate_json(written).protocol_report()
+    assert shown.cards == (card,)
+    instead = (Text("what it shows"), table, Text("Errors: faces are not kept.", "note"))
+    assert shown.sections == (Section("own", "Own", (*kept_as_they_are, *instead)),)
 
 
 def test_the_best_of_training_need_not_be_measured_at_the_end(tiny: Experiment) -> None:
