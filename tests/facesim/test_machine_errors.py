@@ -114,6 +114,11 @@ def test_what_ran_out_of_memory() -> None:
     )
 
 
+def test_a_long_message_is_cut_to_the_beginning_of_its_first_line() -> None:
+    assert in_words(ConnectionError("x" * 400 + "\ny")) == "x" * 300
+    assert in_words(ConnectionError()) == "ConnectionError"
+
+
 def test_a_message_that_has_been_worded_stays_as_it_is() -> None:
     error = raised(reworded)
     assert in_one_line(error) == "cannot write the checkpoint: No space left on device"

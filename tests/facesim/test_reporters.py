@@ -1,9 +1,18 @@
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from facesim.console import Console
-from facesim.reporters import PlainReporter, TerminalReporter, reporter_for
+from facesim.reporters import (
+    Advance,
+    CheckedReporter,
+    PlainReporter,
+    SilentReporter,
+    TerminalReporter,
+    reporter_for,
+)
 
 
 def test_a_terminal_gets_bars_and_a_pipe_plain_lines() -> None:
@@ -48,6 +57,60 @@ def test_the_time_left_is_by_what_was_done_since_the_task_began(
         now[0] = 30.0
         advance(10)
     assert capsys.readouterr().out == "images 80/100, 10 s left\n"
+
+
+def test_a_bar_begins_where_the_task_does_keeps_its_note_and_goes_away() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120)
+    with TerminalReporter(console).task("[b]epoch[/b] [/x]", 10, done=4) as advance:
+        begun = screen.getvalue()
+        advance(2, "loss [b]0.5[/b] [/x]")
+        advance()
+    assert "[b]epoch[/b] [/x]" in begun
+    assert "4/10" in begun
+    last_shown = screen.getvalue().rpartition("[b]epoch[/b]")[2]
+    assert "7/10" in last_shown
+    assert "loss [b]0.5[/b] [/x]" in last_shown
+    assert screen.getvalue().endswith("\x1b[1A\x1b[2K")
+
+
+class Kept:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def say(self, text: str) -> None:
+        self.told.append(text)
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        self.told.append((title, total, done))
+        yield lambda count=1, note="": self.told.append((count, note))
+        self.told.append("end")
+
+
+def test_something_is_checked_after_each_advance() -> None:
+    kept, checks = Kept(), iter([None, None, RuntimeError("stopped")])
+
+    def check() -> None:
+        if (error := next(checks)) is not None:
+            raise error
+
+    reporter = CheckedReporter(kept, check)
+    reporter.say("begins")
+    with pytest.raises(RuntimeError, match="stopped"), reporter.task("epoch", 4, 1) as advance:
+        advance()
+        advance(2, "loss 0.5")
+        advance(1)
+    assert kept.told == ["begins", ("epoch", 4, 1), (1, ""), (2, "loss 0.5"), (1, "")]
+
+
+def test_a_silent_reporter_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    SilentReporter().say("begins")
+    with SilentReporter().task("epoch", 4, 1) as advance:
+        advance(3, "loss 0.5")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_bar_shows_title_count_and_note() -> None:

@@ -28,6 +28,12 @@ def test_images_are_read_by_split(leaks: Path) -> None:
     }
 
 
+def test_spaces_around_a_cell_are_none_of_it(leaks: Path) -> None:
+    leaks.write_text("split, file, reason\n train , a b.jpg , twice\n , c.jpg,\n")
+    found = read_exclusion(leaks)
+    assert (found["train"], found["anywhere"]) == (("a b.jpg",), ("c.jpg",))
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     images = [ExcludedImage("train", 'a, "b".jpg', "same image as c.jpg of test")]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from facesim import cli
 from facesim.errors import FacesimError
@@ -134,6 +135,26 @@ def test_mistakes_have_no_traceback_but_on_demand() -> None:
     asked = failure_of(FacesimError("no such file"), asked=True)
     assert asked is not None
     assert "FacesimError: no such file" in asked.traceback
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ImportError("libc.so", name="torch._C"), 2, "torch cannot be imported: libc.so; install"),
+        (ImportError("no name"), 70, "a bug of facesim: ImportError: no name; add --traceback"),
+        (ImportError("torch", name="torchvision"), 70, "a bug of facesim: ImportError: torch"),
+        (typer.Abort(), 1, "Aborted."),
+        (MemoryError("of 8 GB"), 2, "out of memory: of 8 GB; "),
+        (ValueError("two\nlines"), 70, "a bug of facesim: ValueError: two lines; add"),
+    ],
+)
+def test_each_kind_of_error_has_its_message_and_its_code(
+    error: BaseException, code: int, said: str
+) -> None:
+    failure = failure_of(error, asked=False)
+    assert failure is not None
+    assert (failure.exit_code, failure.traceback) == (code, "")
+    assert failure.message.startswith(said)
 
 
 def test_an_exit_that_no_plugin_caused_is_left_alone() -> None:

@@ -150,6 +150,11 @@ class Tail(nn.Module):
         return self.conv(pixels).mean((2, 3))  # type: ignore[no-any-return]
 
 
+class Doubling(Tail):
+    def forward(self, pixels: Tensor) -> Tensor:
+        return super().forward(pixels).double()
+
+
 class Centred(Tail):
     def forward(self, pixels: Tensor) -> Tensor:
         features = super().forward(pixels)
@@ -222,6 +227,11 @@ class UnlikeExported(Tail):
             lambda: backbone(nn.Identity(), FrozenStatistic()),
             "tail_is_trained",
             "unchanged in the tail: mean",
+        ),
+        (
+            lambda: backbone(nn.Identity(), Doubling()),
+            "features_have_the_stated_width",
+            "1 images gave torch.float64 [1, 4], `features` says 4",
         ),
         (
             lambda: backbone(nn.Identity(), Centred()),
@@ -346,7 +356,20 @@ class InfiniteGradient(Contrastive):
         return cost + (nothing.sqrt() if bool((embeddings == self.value).all()) else nothing)
 
 
+class CostOfGenuine(Contrastive):
+    """Costs 1 per genuine pair, and says so; ``extra`` is too much of it."""
+
+    extra = 0.0
+
+    def cost(self, distance: Tensor, same: Tensor) -> Tensor:
+        return same + 0 * distance
+
+    def chance_loss(self, genuine_share: float) -> float:
+        return genuine_share + self.extra
+
+
 FINITE = "value_and_gradients_are_finite"
+CHANCE = "equal_faces_cost_at_least_the_chance_loss"
 LOSSES: list[tuple[type[Contrastive], str, str]] = [
     (of_composition(lambda it: len(it.images) == 6), FINITE, "with every pair of 6 images the"),
     (
@@ -358,6 +381,12 @@ LOSSES: list[tuple[type[Contrastive], str, str]] = [
     (of_composition(lambda it: len(it.images) == 4), FINITE, "with impostor pairs only the"),
     (of_composition(lambda it: len(it.images) == 3), FINITE, "with one identity the loss is nan"),
     (of_composition(lambda it: len(it.images) == 1), FINITE, "with one image the loss is nan"),
+    (CostOfGenuine, CHANCE, ""),
+    (
+        type("Broken", (CostOfGenuine,), {"extra": 1e-3}),
+        CHANCE,
+        "with every pair of 6 images and equal embeddings the loss is 0.1333, and the chance loss",
+    ),
     (PerPair, FINITE, "with every pair of 6 images the loss has shape [15]"),
     (Detached, FINITE, "with every pair of 6 images the loss has no gradient"),
     *(
@@ -389,7 +418,9 @@ LOSSES: list[tuple[type[Contrastive], str, str]] = [
 
 @pytest.mark.parametrize(("broken", "promise", "told"), LOSSES)
 def test_losses(broken: type[Contrastive], promise: str, told: str) -> None:
-    assert observed_of("loss", broken, promise).startswith(told)
+    found = observed_of("loss", broken, promise)
+    assert found.startswith(told)
+    assert bool(found) == bool(told)
 
 
 # Optimizers and schedulers
