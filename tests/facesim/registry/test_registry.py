@@ -273,6 +273,23 @@ def test_the_schema_offers_bare_names_of_plugins_that_need_nothing(losses: Regis
     assert only["type"] == "object"
 
 
+def test_a_stand_in_shows_its_node_and_builds_nothing(losses: Registry[Any]) -> None:
+    node = {"name": "own", "margin": 2, "widths": [1, 2]}
+    spec = Spec.stand_in(losses, node)
+    assert (spec.name, spec.as_node()) == ("own", node)
+    plugin = spec.plugin
+    assert (plugin.kind, plugin.spellings, plugin.required) == ("loss", ("own",), [])
+    assert plugin.is_stand_in
+    assert not plugin.default
+    assert (plugin.origin, plugin.module, plugin.starter) == ("", "", "")
+    with pytest.raises(PluginError, match="the loss 'own' comes from a plugin file, which is not"):
+        spec.build(1, 2)
+    registered = losses.get("triplet")
+    assert not registered.is_stand_in
+    assert not registered.default
+    assert registered.required == ["margin"]
+
+
 def test_the_schema_of_a_kind_without_plugins_accepts_nothing() -> None:
     empty: Registry[Any] = Registry("loss", "losses", ENGINE)
     assert TypeAdapter(Annotated[Spec[Any], empty]).json_schema()["anyOf"] == [{"not": {}}]

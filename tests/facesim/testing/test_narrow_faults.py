@@ -547,6 +547,11 @@ class Collides(Pairs):
         return super().generator(epoch)
 
 
+class SelfPaired(Pairs):
+    def rows(self, epoch: int) -> Int64Array:
+        return super().rows(epoch)[:, [0, 0]]
+
+
 class FromNumpy(Pairs):
     def generator(self, epoch: int) -> np.random.Generator:
         np.random.random()  # noqa: NPY002
@@ -700,6 +705,7 @@ SAMPLERS: list[tuple[type[Pairs], str, str]] = [
     (Shifted, "labels_are_true", f"{FIRST}: an image is not a row of the table"),
     (BelowZero, "labels_are_true", f"{FIRST}: an image is not a row of the table"),
     (OtherIdentities, "labels_are_true", f"{FIRST}: an identity differs from the table"),
+    (SelfPaired, "no_image_is_paired_with_itself", f"{FIRST}: 16 pairs hold one image twice"),
     (Single, "image_is_once_in_a_batch", f"{FIRST}: a batch holds 1 image"),
     (Columns, "types_and_shapes_are_those_of_a_pair_batch", "the shapes are ["),
     (Genuine, "epoch_has_both_classes", f"{FIRST}: there is no impostor pair"),
