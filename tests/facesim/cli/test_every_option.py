@@ -296,7 +296,7 @@ def test_optimize(facesim: Facesim, calls: Calls, whole: bool) -> None:
     facesim("optimize", "mine.yaml", *words)
     file = Path("mine.yaml")
     assert [call[0] for call in calls.of("optimize")] == [
-        Request(file, (), Path("studies"), None, None, 1, False, False, 1),
+        Request(file, (), Path("studies"), None, None, workers=1, resume=False),
         Request(file, ["a=1"], Path("o"), "url", 5, 2, True, True, 3),
     ]
     assert [shown[1] for shown in calls.of("print_summary")] == [summary, summary]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from facesim.errors import FacesimError
+from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_plan import EvaluationPlan, plan_evaluation
@@ -48,6 +49,28 @@ def test_plugins_besides_the_run_s_are_modules_or_files_of_the_working_directory
     found = run.plan_evaluation(plugins=["./nothing.py", "json"], overrides=["device=cpu"])
     assert found.experiment.plugins == (str(folder / "nothing.py"), "json")
     assert found.experiment.device == "cpu"
+
+
+OTHER = "data.test.first_identity=20"
+
+
+@pytest.mark.parametrize(
+    ("changes", "val", "test"),
+    [
+        (["device=cpu"], ("v.png",), ("t.png",)),
+        ([OTHER], ("v.png",), ()),
+        ([OTHER, "data.val.first_identity=30"], (), ()),
+        ([OTHER, "data.exclude.test=[u.png]"], ("v.png",), ("u.png",)),
+    ],
+)
+def test_images_that_the_run_excludes_are_none_of_other_data(
+    tiny_file: Path, tmp_path: Path, changes: list[str], val: object, test: object
+) -> None:
+    exclude = "data.exclude={val: [v.png], test: [t.png], anywhere: [a.png]}"
+    run = Run(RunDirectory.create(tmp_path, load_experiment(tiny_file, [exclude])))
+    found = plan(run, *changes, name="more", recalibrate=True).experiment.data.exclude
+    assert found is not None
+    assert (found.val, found.test, found.anywhere) == (val, test, ("a.png",))
 
 
 @pytest.mark.parametrize(

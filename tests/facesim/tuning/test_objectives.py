@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import optuna
 import pytest
+import torch
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 
@@ -11,6 +12,7 @@ from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.model.network import NetworkInput
 from facesim.page import Plot, Text
 from facesim.training.build import prepare
 from facesim.tuning.objectives import (
@@ -72,6 +74,26 @@ def test_costs_are_measured_where_they_are_asked_for(tiny: Experiment) -> None:
     )
     assert 0 < costs["cost.milliseconds_per_image"] < math.inf
     assert components.network.training
+
+
+def test_the_time_of_an_image_is_the_median_pass_but_for_the_first(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    components = prepare(tiny)
+    passes = (90.0, 5.0, 1.0, 2.0, 4.0, 3.0)
+    clock = iter([seconds for each in passes for seconds in (0.0, each)])
+    monkeypatch.setattr("facesim.tuning.objectives.time.perf_counter", lambda: next(clock))
+    modes: list[tuple[bool, bool, int]] = []
+    network = components.network
+
+    def seen(_: object, given: tuple[NetworkInput]) -> None:
+        modes.append((network.training, torch.is_inference_mode_enabled(), len(given[0])))
+
+    network.register_forward_pre_hook(seen)
+    costs = costs_of(components, {"milliseconds_per_image"})
+    size = tiny.evaluate.batch_size
+    assert costs == {"cost.milliseconds_per_image": 1000 * 3.0 / size}
+    assert modes == [(False, True, size)] * len(passes)
 
 
 load_installed_plugins()

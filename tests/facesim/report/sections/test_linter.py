@@ -1,6 +1,7 @@
 import base64
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from facesim.data.linter.findings import Finding, LintReport
 from facesim.data.preprocessing import Preprocessing
+from facesim.evaluation.label_suspects import Suspect
 from facesim.page import Code, Gallery, Text
 from facesim.report.face_pairs import LONGEST_SIDE, FacePairPresenter
 from facesim.report.sections.linter import label_noise_section, linter_section
@@ -113,6 +115,20 @@ def test_the_pair_that_shows_a_suspect_holds_it() -> None:
     for pair in first.pairs:
         if pair.facts[-1].startswith("image "):
             assert pair.facts[-1].split()[1].rstrip(":") in [face.file for face in pair.faces]
+
+
+def test_each_gallery_counts_all_and_shows_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspect = Suspect("identity", (2,), 3, 7, worst=0)
+    found = SimpleNamespace(gathered=[suspect] * 9, genuine=range(10), impostor=range(11))
+    monkeypatch.setattr("facesim.report.sections.linter.find_label_suspects", lambda *_: found)
+    shown = [block for block in galleries(swapped=False) if isinstance(block, Gallery)]
+    assert [(gallery.title, len(gallery.pairs)) for gallery in shown] == [
+        ("Outlier images and identities: 9 suspects", 8),
+        ("Labelled as one person: 10 pairs", 8),
+        ("Labelled as two people: 11 pairs", 8),
+    ]
+    told = "identity person 2: 3 of its 7 genuine pairs are outliers"
+    assert {pair.facts[-1] for pair in shown[0].pairs} == {told}
 
 
 def test_clean_labels_have_no_suspects() -> None:
