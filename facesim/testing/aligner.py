@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from facesim.testing.modules import pickled
 SIZES = ((218, 178), (64, 300), (8, 8), (1, 1))
 """Height and width of the photographs."""
 
+FILE = Path("photograph.png")
+"""Of each photograph: an aligner may answer for its name. It need not exist."""
+
 ALIGNER: Contract[Aligner] = Contract("aligner", promises_of_every_kind())
 
 
@@ -23,7 +27,7 @@ def any_photograph_has_its_faces_or_none(spec: Spec[Aligner]) -> None:
     aligner = spec.build()
     for height, width in SIZES:
         for pixels in (_noise(height, width), np.zeros((height, width, 3), np.uint8)):
-            found = aligner.find(Photograph(pixels))
+            found = aligner.find(Photograph(pixels, FILE))
             observed = f"{height} x {width} pixels gave {type(found).__name__}"
             require(isinstance(found, Sequence), observed)
             for face in found:
@@ -35,7 +39,7 @@ def faces_are_the_same_each_time(spec: Spec[Aligner]) -> None:
     """The faces of a photograph are the same each time, and for another instance."""
     first, second = spec.build(), spec.build()
     for height, width in SIZES:
-        photograph = Photograph(_noise(height, width))
+        photograph = Photograph(_noise(height, width), FILE)
         once = first.find(photograph)
         _require_same(once, first.find(photograph))
         _require_same(once, second.find(photograph))
@@ -47,7 +51,7 @@ def pixels_stay_as_they_were(spec: Spec[Aligner]) -> None:
     pixels = _noise(218, 178)
     before = pixels.copy()
     pixels.flags.writeable = False
-    spec.build().find(Photograph(pixels))
+    spec.build().find(Photograph(pixels, FILE))
     require(np.array_equal(pixels, before), "the pixels have changed")
 
 
@@ -55,7 +59,7 @@ def pixels_stay_as_they_were(spec: Spec[Aligner]) -> None:
 def it_can_be_pickled(spec: Spec[Aligner]) -> None:
     """It can be pickled, also once it has been used, and so be sent to a worker process."""
     aligner = spec.build()
-    photograph = Photograph(_noise(218, 178))
+    photograph = Photograph(_noise(218, 178), FILE)
     found = aligner.find(photograph)
     copy = pickled(aligner)
     _require_same(found, copy.find(photograph))
@@ -67,7 +71,7 @@ def it_can_be_pickled(spec: Spec[Aligner]) -> None:
 def fingerprint_is_text_and_lasts(spec: Spec[Aligner]) -> None:
     """The fingerprint is text, and the same for two instances, before and after use."""
     first, second = spec.build(), spec.build()
-    first.find(Photograph(_noise(64, 64)))
+    first.find(Photograph(_noise(64, 64), FILE))
     require(isinstance(first.fingerprint, str), f"it is {type(first.fingerprint).__name__}")
     same = first.fingerprint == second.fingerprint
     require(same, f"{first.fingerprint!r} of one is {second.fingerprint!r} of another")

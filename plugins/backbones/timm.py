@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from facesim import Backbone, FacesimError, Normalization, backbones, did_you_mean
+from facesim_plugins._optional_package import optional_package
 from facesim_plugins.backbones._dry_run import output_shape
 from facesim_plugins.backbones._graph_cut import cut_network
-from facesim_plugins.backbones._optional_package import optional_package
 from facesim_plugins.backbones._weights import fit_weights
 
 _REFUSALS = (AssertionError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
@@ -64,7 +64,7 @@ def timm(
             argument, or its weights cannot be loaded.
     """
     who = f"backbone timm: {model}"
-    library = optional_package("timm", "timm", 'pip install "facesim[timm]"')
+    library = optional_package("timm", "backbone timm", 'pip install "facesim[timm]"')
     network = _create(library, who, model, weights == "pretrained", image_size, pooling)
     config = network.pretrained_cfg
     if isinstance(weights, Path):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from facesim import FacesimError, PluginError
-from facesim_plugins.backbones._optional_package import optional_package
+from facesim_plugins._optional_package import optional_package
 from facesim_plugins.backbones._weights import load_weights, read_weights, torchvision_file
 
 

@@ -1,4 +1,4 @@
-"""Importing packages that only one backbone needs."""
+"""Importing packages that only one plugin needs."""
 
 from importlib import import_module
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from facesim import PluginError
 
 
-def optional_package(name: str, backbone: str, remedy: str) -> Any:
+def optional_package(name: str, plugin: str, remedy: str) -> Any:
     """Import a package, or raise an error that says how to install it.
 
     Args:
         name: of the module.
-        backbone: that needs it.
+        plugin: kind and name of the plugin that needs it.
         remedy: ``pip install ...``.
 
     Raises:
@@ -23,4 +23,4 @@ def optional_package(name: str, backbone: str, remedy: str) -> Any:
         if error.name != name:
             raise
         package = name.replace("_", "-")
-        raise PluginError(f"backbone {backbone} needs the package {package}: {remedy}") from None
+        raise PluginError(f"{plugin} needs the package {package}: {remedy}") from None

@@ -1,0 +1,1 @@
+"""Aligners: what finds the faces of a photograph and their landmarks."""
