@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from facesim.cli import cache, experiments, packs, plugins, runs, verifier  # noqa: F401  they register commands
+from facesim.cli import cache, data, experiments, packs, plugins, runs, verifier  # noqa: F401  they register commands
 from facesim.cli.application import RaisedByCodeError, app
 from facesim.console import Console, guard_terminal, printable, say
 from facesim.interrupts import watch_interrupts

@@ -15,6 +15,7 @@ from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, is_text
 from facesim.experiment.schema import Experiment
+from facesim.experiment.sections import Image
 from facesim.experiment.yaml_parser import parse, read_source
 from facesim.experiment.yaml_scalars import escaped, resolve
 from facesim.registry import WITHOUT_PLUGIN_FILES
@@ -114,6 +115,29 @@ def load_text(text: str, path: Path) -> tuple[Experiment, Node]:
         ExperimentError: with every problem that was found, each with file, line and column.
     """
     return _loaded(path, *parse(text, Mark(str(path), 1, 1)), trust=True)
+
+
+def load_image(assignments: Sequence[str]) -> Image:
+    """The section `image` that assignments make: ``aligner=dlib``, ``aligner.upsample=2``.
+
+    Args:
+        assignments: as ``--set`` takes them; later ones win.
+
+    Raises:
+        ExperimentError: with every problem that was found.
+    """
+    discovery.load_installed_plugins()
+    nowhere = Mark("", 1, 1)
+    root, problems = _overridden(Node({}, nowhere, nowhere), [], assignments)
+    data, unset = resolve(root, os.environ)
+    problems += unset
+    try:
+        image = validate_strictly(Image, data)
+    except ValidationError as error:
+        problems += problems_of(error, root, data, Image)
+    if problems:
+        raise ExperimentError(problems)
+    return image
 
 
 def _loaded(

@@ -14,6 +14,7 @@ class Mark:
     """A position in a file; line and column count from 1.
 
     Attributes:
+        file: empty where there is none, but only the command line.
         note: the override on the command line that put the value there, if one did.
     """
 
@@ -23,8 +24,8 @@ class Mark:
     note: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.note}" if self.note else place
+        place = f"{self.file}:{self.line}:{self.column}" if self.file else ""
+        return ": ".join(filter(None, (place, self.note)))
 
 
 def is_text(value: str) -> bool:

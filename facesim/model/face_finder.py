@@ -83,7 +83,13 @@ class FaceFinder:
             f"{spec.name}, faces", _ROW_SHAPE, TrunkRecipe(plain, dtype="float32")
         )
 
-    def find(self, images: TableDigests, name: str, reporter: Reporter) -> list[FoundFaces]:
+    def find(
+        self,
+        images: TableDigests,
+        name: str,
+        reporter: Reporter,
+        failures: dict[int, DataError] | None = None,
+    ) -> list[FoundFaces]:
         """The faces of all photographs of a table.
 
         It may be interrupted at any moment; what was found is kept, but for the last photographs.
@@ -92,20 +98,36 @@ class FaceFinder:
             images: the photographs.
             name: of the table, for the progress.
             reporter: shows the progress.
+            failures: where given, photographs that cannot be used are added to it by their row, and
+                have no face; they are tried again each time.
 
         Raises:
-            DataError: a photograph cannot be read or decoded, or the aligner cannot judge it.
+            DataError: a photograph cannot be read or decoded, or the aligner cannot judge it, and
+                there are no ``failures``.
         """
         keys = self._keys(images)
         self._description.mark_used(self.store.folder)
         missing = self.store.missing(keys)
         computed: dict[bytes, Float32Array] = {}
+        unusable: dict[bytes, int] = {}
+        reasons: dict[int, DataError] = {}
         if len(missing):
             title = f"finding the faces of {name}"
             with reporter.task(title, len(keys), len(keys) - len(missing)) as advance:
-                for rows in self._search(images, keys, missing):
-                    computed.update(rows)
-                    advance(len(rows))
+                for records, broken in self._search(images, keys, missing):
+                    if broken and failures is None:
+                        raise next(iter(broken.values()))
+                    computed.update(records)
+                    unusable.update({keys[row].tobytes(): row for row in broken})
+                    reasons.update(broken)
+                    advance(len(records) + len(broken))
+        computed.update(dict.fromkeys(unusable, np.zeros(_ROW_SHAPE, np.float32)))
+        if failures is not None and unusable:
+            for row, key in enumerate(keys):  # copies of a photograph are searched once
+                first = unusable.get(key.tobytes())
+                if first is not None:
+                    said = str(reasons[first]).removeprefix(f"{images.table.path(first)}: ")
+                    failures[row] = DataError(f"{images.table.path(row)}: {said}")
         return [_decoded(row) for row in self._read(keys, images.table, computed)]
 
     def _keys(self, images: TableDigests) -> Digests:
@@ -121,8 +143,8 @@ class FaceFinder:
 
     def _search(
         self, images: TableDigests, keys: Digests, missing: Int64Array
-    ) -> Iterator[dict[bytes, Float32Array]]:
-        """Records by key, as they are found; full chunks are written at once."""
+    ) -> Iterator[tuple[dict[bytes, Float32Array], dict[int, DataError]]]:
+        """Records by key, as they are found, and errors by row; full chunks are written at once."""
         waiting: dict[bytes, Float32Array] = {}
         rows: list[int] = missing.tolist()
         parts = [
@@ -135,15 +157,18 @@ class FaceFinder:
                 search = partial(_records_of, self._aligner)
                 found = map(search, paths) if pool is None else pool.map(_records, paths)
                 for part, records in zip(parts, found, strict=True):
-                    for row in part:
+                    fresh: dict[bytes, Float32Array] = {}
+                    broken: dict[int, DataError] = {}
+                    for row, each in zip(part, records, strict=True):
                         images.require_unchanged(row, "it has changed since it was listed")
-                    fresh = {
-                        keys[row].tobytes(): each for row, each in zip(part, records, strict=True)
-                    }
+                        if isinstance(each, DataError):
+                            broken[row] = each
+                        else:
+                            fresh[keys[row].tobytes()] = each
                     waiting.update(fresh)
                     if len(waiting) >= min(256, self.store.rows_per_chunk):
                         self._write(waiting)
-                    yield fresh
+                    yield fresh, broken
         finally:
             self._write(waiting)
 
@@ -167,7 +192,7 @@ class FaceFinder:
             for row in error.indices.tolist():
                 known = computed.get(keys[row].tobytes())
                 if known is None:
-                    (known,) = _records_of(self._aligner, [table.path(row)])
+                    known = _record(self._aligner, table.path(row))
                 records[row] = known
         return records
 
@@ -199,12 +224,19 @@ def _begin(aligner: Aligner) -> None:
     _OF_WORKER[:] = [aligner]
 
 
-def _records(paths: list[Path]) -> list[Float32Array]:
+def _records(paths: list[Path]) -> list[Float32Array | DataError]:
     return _records_of(_OF_WORKER[0], paths)
 
 
-def _records_of(aligner: Aligner, paths: list[Path]) -> list[Float32Array]:
-    return [_record(aligner, path) for path in paths]
+def _records_of(aligner: Aligner, paths: list[Path]) -> list[Float32Array | DataError]:
+    """What was found in each photograph, or why it cannot be used."""
+    records: list[Float32Array | DataError] = []
+    for path in paths:
+        try:
+            records.append(_record(aligner, path))
+        except DataError as error:
+            records.append(error)
+    return records
 
 
 def _record(aligner: Aligner, path: Path) -> Float32Array:

@@ -65,7 +65,7 @@ class FacePairPresenter:
             pixels = smaller.decode(images.table.path(row), placement)
         except DataError:
             return None
-        return _as_uri(Image.fromarray(pixels))
+        return as_data_uri(Image.fromarray(pixels))
 
 
 def whole_image(path: Path) -> Face:
@@ -77,10 +77,11 @@ def whole_image(path: Path) -> Face:
     except DataError:
         return Face(path.name, None)
     small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    return Face(path.name, _as_uri(small))
+    return Face(path.name, as_data_uri(small))
 
 
-def _as_uri(image: Image.Image) -> str:
+def as_data_uri(image: Image.Image) -> str:
+    """An image as a JPEG that stands in the page itself."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -6,11 +6,13 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from facesim.alignment.alignment import Acquisition
 from facesim.console import Console
 from facesim.data.linter.findings import LintReport
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
+from facesim.report.aligned_folder import CROPS, FACES_CSV, AlignedFolder
 from facesim.report.comparison_report import comparison_blocks
 from facesim.report.formatting import (
     VAL_AGAIN,
@@ -136,3 +138,23 @@ def print_comparison(console: Console, comparison: Comparison | GroupComparison)
     """Print the differences of the experiments, then those of the metrics."""
     for block in comparison_blocks(comparison):
         print_block(console, block)
+
+
+def print_aligned(console: Console, aligned: AlignedFolder, contact_sheet: Path) -> None:
+    """Print what was found in a folder of photographs, and where the results are."""
+    total = len(aligned.photographs)
+    kept = aligned.crops - aligned.fresh
+    there = f" ({kept:,} of them were there already)" if kept else ""
+    crops = aligned.out / CROPS
+    lines = [
+        f"{aligned.crops:,} of {total:,} photographs have a crop in {crops}{there}",
+        *(
+            f"{aligned.count(each):>9,}  {'unusable' if each is None else each}"
+            for each in (*Acquisition, None)
+        ),
+        *aligned.notes,
+        f"boxes and landmarks: {aligned.out / FACES_CSV}",
+        f"contact sheet: {contact_sheet}",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

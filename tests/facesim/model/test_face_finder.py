@@ -33,10 +33,12 @@ def calls(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def find(calls: Path) -> Iterator[Find]:
-    def found(table: FaceTable, **parameters: object) -> list[FoundFaces]:
+    def found(
+        table: FaceTable, failures: dict[int, DataError] | None = None, **parameters: object
+    ) -> list[FoundFaces]:
         spec = aligners.spec("bright", calls=calls, **parameters)
         finder = FaceFinder(spec, spec.build())
-        return finder.find(TableDigests(table), "test", SilentReporter())
+        return finder.find(TableDigests(table), "test", SilentReporter(), failures)
 
     with aligners.isolated():
         aligners("bright")(BrightFace)
@@ -113,7 +115,23 @@ def test_what_was_found_before_an_error_is_kept(tmp_path: Path, find: Find, call
         find(table)
     save_photograph(table.path(17), (5, 5, 30, 30))
     find(table)
-    assert sorted(asked(calls)) == sorted([*table.files[:18], *table.files[16:]])
+    assert sorted(asked(calls)) == sorted([*table.files, table.files[17]])
+
+
+def test_photographs_that_cannot_be_used_are_told_apart_from_those_without_a_face(
+    tmp_path: Path, find: Find, calls: Path
+) -> None:
+    table = photographs(tmp_path / "some", 6)
+    for row in (2, 4):
+        save_photograph(table.path(row), (0, 0, 160, 120))
+    for times in (1, 2):  # they are tried again each time, and copies together
+        failures: dict[int, DataError] = {}
+        found = find(table, failures=failures)
+        assert {row: str(error) for row, error in failures.items()} == {
+            row: f"{table.path(row)}: it is overexposed" for row in (2, 4)
+        }
+        assert [len(each.faces) for each in found] == [0, 1, 0, 3, 0, 1]
+        assert len(asked(calls)) == 5 + (times - 1)
 
 
 def test_a_store_that_cannot_be_written_is_done_without(
