@@ -20,6 +20,7 @@ from facesim.processes import Processes
 from facesim.training.build import prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.shards import BatchNorms, Shards
+from facesim.training.step import NonFiniteLossError
 from facesim.training.steps import Steps
 from tests.facesim.lockstep import Lockstep, in_lockstep
 
@@ -264,6 +265,26 @@ def test_an_epoch_goes_on_from_any_batch_with_this_process_s_part_of_it(
     drawn = [batch.images.tolist() for batch in prepare(experiment()).sampler.batches(1)]
     parts = zip(*in_lockstep(2, work), strict=True)
     assert [first + second for first, second in parts] == drawn[begin:]
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_loss_that_is_no_number_is_placed_and_moves_no_weight(
+    experiment: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch, shards: int
+) -> None:
+    components = prepare(experiment(f"train.shards={shards}"))
+    before = {name: value.clone() for name, value in components.network.trained_state().items()}
+    steps = Steps(components, Processes())
+    part, inputs = next(steps.batches(0, 0))
+    monkeypatch.setattr(
+        type(components.network.loss),
+        "forward",
+        lambda _self, embeddings, _batch: embeddings.sum() * float("inf"),
+    )
+    with pytest.raises(NonFiniteLossError, match=r"at epoch 3, batch 5 \(step 17\)"):
+        steps.run(part, inputs, Progress(epoch=2, batch=4, step=16))
+    after = components.network.trained_state()
+    weights = {name for name, _ in components.network.named_parameters()}
+    assert all(torch.equal(after[name], before[name]) for name in weights & after.keys())
 
 
 def test_where_a_process_fails_in_the_middle_of_a_step_nothing_has_moved(
