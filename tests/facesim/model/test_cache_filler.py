@@ -1,4 +1,5 @@
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -118,7 +119,10 @@ def test_adding_waits_for_a_disk_that_is_four_batches_behind(tmp_path: Path) -> 
     with BackgroundWriter(store, lambda _: None) as writer:
         thread = threading.Thread(target=add_six, args=(writer,))
         thread.start()
-        thread.join(0.3)
+        deadline = time.monotonic() + 60
+        while len(added) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        thread.join(0.1)
         assert added == [0, 1, 2, 3]
         disk.set()
         thread.join()
