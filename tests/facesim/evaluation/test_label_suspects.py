@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.label_suspects import (
     LabelSuspects,
     _binomial_tail,
@@ -21,6 +22,13 @@ def suspects(swapped: tuple[int, int] | None, merged: tuple[int, int] | None) ->
         swapped: two images that stand under each other's identity.
         merged: two identities that are one person.
     """
+    return find_label_suspects(*scored_pairs(swapped, merged))
+
+
+def scored_pairs(
+    swapped: tuple[int, int] | None, merged: tuple[int, int] | None
+) -> tuple[Int64Array, Int64Array, BoolArray, FloatArray]:
+    """Rows, identities, whether genuine and scores of these pairs."""
     labels = np.repeat(np.arange(IDENTITIES), IMAGES)
     truth = labels.copy()
     if swapped:
@@ -31,7 +39,7 @@ def suspects(swapped: tuple[int, int] | None, merged: tuple[int, int] | None) ->
     alike = truth[rows[:, 0]] == truth[rows[:, 1]]
     scores = 4.0 * alike + np.random.default_rng(0).normal(size=len(rows))
     same = labels[rows[:, 0]] == labels[rows[:, 1]]
-    return find_label_suspects(rows, labels[rows], same, scores)
+    return rows, labels[rows], same, scores
 
 
 def test_clean_labels_gather_no_suspicion() -> None:
@@ -93,12 +101,15 @@ def test_a_suspect_says_its_outliers_its_pairs_and_the_most_extreme_of_them() ->
     found = suspects((3, 100), None).gathered
     images = {suspect.subject: suspect for suspect in found if suspect.kind == "image"}
     assert {suspect.pairs for suspect in images.values()} == {IMAGES - 1}
+    rows, identities, same, scores = scored_pairs((3, 100), None)
     for (image,), suspect in images.items():
-        rows = np.argwhere(np.triu(np.ones((IDENTITIES * IMAGES,) * 2, bool), k=1))
-        assert image in rows[suspect.worst]
+        own = np.flatnonzero((rows == image).any(axis=1) & same)
+        assert suspect.worst == own[scores[own].argmin()]
         assert 2 <= suspect.outliers <= suspect.pairs
     (couple,) = (suspect for suspect in found if suspect.kind == "two identities")
     assert couple.pairs == IMAGES**2
+    between = np.flatnonzero((identities == couple.subject).all(axis=1))
+    assert couple.worst == between[scores[between].argmax()]
 
 
 def test_a_score_at_the_median_or_the_quantile_of_the_other_kind_is_no_outlier() -> None:

@@ -78,8 +78,10 @@ def test_sides_need_not_have_as_many_seeds() -> None:
     assert (len(found.first), len(found.second), found.better) == (3, 2, "second")
     with pytest.raises(FacesimError, match="3 and 2 runs cannot be compared seed by seed"):
         compared(runs(0.5, 3), runs(2.5, 2))
-    with pytest.raises(FacesimError, match="0 and 2 runs"):
-        compared([], runs(2.5, 2))
+    for first, second, paired in ((0, 2, True), (0, 2, False), (2, 0, False), (0, 0, True)):
+        told = f"^{first} and {second} runs cannot be compared{' seed by seed' * paired}$"
+        with pytest.raises(FacesimError, match=told):
+            compared(runs(0.5, first), runs(2.5, second), paired=paired)
 
 
 def test_the_interval_adds_the_squares_of_people_and_of_seeds() -> None:
