@@ -14,6 +14,8 @@ from facesim.cli.application import app
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment, keys_at
+from facesim.packing.pack import PackOptions, pack_run
+from facesim.runs.run import Run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -94,7 +96,7 @@ def test_both_commands_work_on_a_fresh_machine_with_python_and_pip() -> None:
 def test_the_walk_through_a_notebook_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (walk,) = blocks("python")
+    walk, use = blocks("python")
     # The real quickstart takes a minute; these are fewer people.
     (tmp_path / "experiments").mkdir()
     fewer = "".join(
@@ -111,3 +113,16 @@ def test_the_walk_through_a_notebook_runs(
     assert run.embed([names["faces"].path(0)]).shape == (1, 32)
     assert names["every_pair"].metrics.result.pairs == 48 * 47 // 2
     assert facesim.compare(run, other).comparison.configuration == {"train.epochs": ("3", "1")}
+    _use_a_pack(use, run, names["faces"])
+
+
+def _use_a_pack(use: str, run: facesim.OpenedRun, faces: facesim.FaceTable) -> None:
+    """In the current folder, where the snippet finds a pack and two photographs."""
+    pack_run(Run.open(run.path), Path("pack"), PackOptions())
+    for row, name in enumerate(("a.jpg", "b.jpg")):
+        Path(name).write_bytes(Path(faces.path(row)).read_bytes())
+    names: dict[str, Any] = {}
+    exec(use, names)
+    assert names["verdict"].score == pytest.approx(run.score("a.jpg", "b.jpg"), abs=1e-3)
+    assert "missing.jpg" in names["many"][1].reason
+    assert names["embeddings"].shape == (2, 32)
