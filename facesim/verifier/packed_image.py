@@ -27,7 +27,8 @@ _MOST_PIXELS = 10**6
 Side = Annotated[int, Field(ge=1, le=4096)]
 Extent = Annotated[int, Field(ge=1, le=_MOST_PIXELS)]
 Offset = Annotated[int, Field(ge=0, le=_MOST_PIXELS)]
-Position = Annotated[float, Field(ge=-1e4, le=1e4)]
+Position = Annotated[float, Field(ge=-(2**20), le=2**20)]
+Points = Annotated[tuple[tuple[Position, Position], ...], Field(min_length=5, max_length=5)]
 
 
 class AlignmentSettings(JsonModel):
@@ -43,7 +44,7 @@ class AlignmentSettings(JsonModel):
     """
 
     aligner: str | dict[str, JsonValue]
-    template: str | tuple[tuple[Position, Position], ...]
+    template: str | Points
     no_face: NoFace
     several_faces: SeveralFaces
     min_confidence: FiniteFloat | None = None

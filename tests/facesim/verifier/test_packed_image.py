@@ -1,0 +1,144 @@
+"""Preprocessing of a pack: its aligner finds the face, and nothing leads out of the pack."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from facesim.alignment.aligner import Aligner, Face, Photograph, aligners
+from facesim.errors import DataError, FacesimError
+from facesim.verifier.verifier import load_pack
+from tests.facesim.verifier import tiny_networks as tiny
+from tests.facesim.verifier.tiny_packs import described, write_pack
+
+
+@pytest.fixture(autouse=True)
+def drawn_faces() -> Iterator[None]:
+    """The aligner ``drawn``, which takes the bright part of a photograph for a face."""
+    before = dict(aligners._plugins)
+
+    @aligners("drawn")
+    class Drawn(Aligner):
+        def __init__(self, *, file: Path | None = None, least: int = 100) -> None:
+            self.fingerprint = "" if file is None else file.read_text()
+            self.content_only = least >= 0
+            self.least = least
+
+        def find(self, photograph: Photograph) -> Sequence[Face]:
+            rows, columns = np.nonzero(photograph.pixels.mean(2) > self.least)
+            if not len(rows):
+                return []
+            left, right = float(columns.min()), float(columns.max())
+            top, bottom = float(rows.min()), float(rows.max())
+            width, height = right - left, bottom - top
+            places = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
+            landmarks = np.array([(left + x * width, top + y * height) for x, y in places])
+            return [Face((left, top, right, bottom), landmarks, 1.0)]
+
+    yield
+    aligners._plugins.clear()
+    aligners._plugins.update(before)
+
+
+def aligned(node: Any, **changes: Any) -> dict[str, Any]:
+    """The key ``image`` of a pack with an aligner."""
+    settings = {
+        "aligner": node,
+        "template": "celeba",
+        "no_face": "centre_crop",
+        "several_faces": "largest",
+        "min_confidence": None,
+        "fingerprint": "",
+    }
+    return {"size": list(tiny.SIZE), "crop": None, "alignment": settings | changes}
+
+
+def photograph(path: Path, at: tuple[int, int] | None, seed: int = 0) -> Path:
+    """A dark photograph with a bright face, twice as large as the network's input, or with none."""
+    pixels = np.zeros((90, 110, 3), dtype=np.uint8)
+    if at is not None:
+        face = np.random.default_rng(seed).integers(110, 256, (6, 5, 3), dtype=np.uint8)
+        large = np.asarray(Image.fromarray(face).resize((50, 60)))
+        pixels[at[1] : at[1] + 60, at[0] : at[0] + 50] = large
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_the_face_is_found_wherever_it_is(tmp_path: Path) -> None:
+    verifier = load_pack(write_pack(tmp_path / "pack", image=aligned("drawn")))
+    here = photograph(tmp_path / "a.png", (5, 8))
+    there = photograph(tmp_path / "b.png", (52, 23))
+    other = photograph(tmp_path / "c.png", (30, 10), seed=1)
+    assert verifier.verify(here, there).score > 0.99
+    assert verifier.verify(here, other).score < verifier.verify(here, there).score
+    plain = load_pack(write_pack(tmp_path / "plain"))
+    assert plain.verify(here, there).score < 0.9
+
+
+def test_without_a_face_nothing_is_said_whatever_training_did(tmp_path: Path) -> None:
+    verifier = load_pack(write_pack(tmp_path / "pack", image=aligned("drawn")))
+    face = photograph(tmp_path / "a.png", (5, 8))
+    dark = photograph(tmp_path / "dark.png", None)
+    with pytest.raises(DataError, match=r"dark\.png: no face was found"):
+        verifier.verify(face, dark)
+
+
+def test_a_file_of_the_pack_is_a_parameter(tmp_path: Path) -> None:
+    image = aligned({"name": "drawn", "file": "model.bin"}, fingerprint="trained")
+    pack = write_pack(tmp_path / "pack")
+    (pack / "model.bin").write_text("trained")
+    files = {
+        path.name: described(path.read_bytes())
+        for path in pack.iterdir()
+        if path.name != "pack.json"
+    }
+    write_pack(pack, image=image, files=files)
+    face = photograph(tmp_path / "a.png", (5, 8))
+    assert load_pack(pack).verify(face, face).same
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"name": "drawn", "file": "/etc/hostname"},
+        {"name": "drawn", "file": "../a.png"},
+        {"name": "drawn", "file": "a/b"},
+        {"name": "drawn", "file": ".."},
+        {"name": "drawn", "file": "C:\\a"},
+        {"name": "drawn", "file": ["/etc/hostname"]},
+    ],
+)
+def test_a_parameter_that_leads_out_of_the_pack_is_refused(tmp_path: Path, node: Any) -> None:
+    with pytest.raises(DataError, match=r"pack\.json: "):
+        load_pack(write_pack(tmp_path / "pack", image=aligned(node)))
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (aligned("drawn", fingerprint="other"), "measured with other files of the aligner"),
+        (aligned({"name": "drawn", "least": -1}), "by the names of files"),
+        (aligned({"name": "drawn", "most": 1}), "image.alignment.aligner.most"),
+        (aligned({"least": 1}), "it has no name"),
+        (aligned("drawn", template="mine"), "'mine' is none of celeba, arcface, dlib"),
+        (aligned("drawn", no_face="invent"), "image.alignment.no_face"),
+        (aligned("drawn", template=[[0, 0]] * 4), "image.alignment.template"),
+        ({"size": list(tiny.SIZE), "crop": None, "sharpen": 2}, "image.sharpen"),
+        ({"size": [20, 20], "crop": None}, "is not the image_size of the network"),
+        ({"size": list(tiny.SIZE), "crop": [0, 0, 0, 4]}, "image.crop"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(tmp_path: Path, image: Any, said: str) -> None:
+    with pytest.raises(FacesimError, match=said):
+        load_pack(write_pack(tmp_path / "pack", image=image))
+
+
+def test_an_unknown_aligner_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FacesimError, match="dranw"):
+        load_pack(write_pack(tmp_path / "pack", image=aligned("dranw")))
