@@ -3,12 +3,14 @@
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from facesim.errors import FacesimError
 from facesim.packing.export import PIXELS, require_packages, serialized
 
 Quantization = Literal["int8", "float16"]
@@ -21,10 +23,12 @@ def to_float16(network: bytes) -> bytes:
     """An ONNX network with float16 weights and activations; its input and output stay as they are.
 
     Numbers that float16 does not hold are clipped to its range.
+
+    Raises:
+        FacesimError: the network cannot be quantised.
     """
     onnx, float16 = require_packages("onnx", "onnxruntime.transformers.float16")
-    with warnings.catch_warnings():  # it warns of each number that it clips
-        warnings.simplefilter("ignore")
+    with _told("float16"):
         model = float16.convert_float_to_float16(onnx.load_from_string(network), keep_io_types=True)
     return serialized(model)
 
@@ -43,6 +47,9 @@ def to_int8(network: bytes, pixels: Iterable[npt.NDArray[np.uint8]]) -> bytes:
     Args:
         network: ONNX.
         pixels: batches of calibration images, uint8 [N, 3, H, W].
+
+    Raises:
+        FacesimError: the network cannot be quantised, or an image cannot be used.
     """
     onnx, quantization, shapes = require_packages(
         "onnx", "onnxruntime.quantization", "onnxruntime.quantization.shape_inference"
@@ -58,7 +65,7 @@ def to_int8(network: bytes, pixels: Iterable[npt.NDArray[np.uint8]]) -> bytes:
             batch = next(self.batches, None)
             return None if batch is None else {PIXELS: batch}
 
-    with tempfile.TemporaryDirectory(prefix="facesim-pack-") as folder:
+    with tempfile.TemporaryDirectory(prefix="facesim-pack-") as folder, _told("int8"):
         names = ("float32.onnx", "prepared.onnx", "int8.onnx")
         original, prepared, quantized = (Path(folder, name) for name in names)
         original.write_bytes(network)
@@ -77,3 +84,22 @@ def to_int8(network: bytes, pixels: Iterable[npt.NDArray[np.uint8]]) -> bytes:
             calibrate_method=quantization.CalibrationMethod.MinMax,
         )
         return serialized(onnx.load(quantized))
+
+
+@contextmanager
+def _told(numbers: Quantization) -> Iterator[None]:
+    """Make what a quantiser raises an error for the person who reads it; its warnings are dropped.
+
+    It warns of each number that it clips, for instance.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (FacesimError, OSError):
+        raise
+    except Exception as error:  # of any kind: protocol buffers and C++ have their own
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise FacesimError(
+            f"the network cannot be quantised to {numbers}: {lines[0][:300]}; leave --quantize out"
+        ) from error

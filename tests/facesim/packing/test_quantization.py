@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from facesim.arrays import UInt8Array
+from facesim.errors import DataError, FacesimError
 from facesim.model.build import build_network
 from facesim.packing.export import export_network
 from facesim.packing.quantization import to_float16, to_int8
@@ -78,3 +79,22 @@ def test_sums_of_products_do_not_saturate(int8: bytes) -> None:
 
 def test_it_names_no_operator_set_that_it_does_not_use(int8: bytes) -> None:
     assert [each.domain for each in onnx.load_from_string(int8).opset_import] == [""]
+
+
+@pytest.mark.parametrize("numbers", ["int8", "float16"])
+def test_a_network_that_cannot_be_quantised_is_one_line(numbers: str, pixels: UInt8Array) -> None:
+    quantise = {"int8": lambda network: to_int8(network, [pixels]), "float16": to_float16}
+    with pytest.raises(FacesimError) as refused:
+        quantise[numbers](b"no network")
+    said = str(refused.value)
+    assert said.startswith(f"the network cannot be quantised to {numbers}: ")
+    assert "\n" not in said
+    assert said.endswith("; leave --quantize out")
+
+
+def test_an_image_that_cannot_be_used_is_named(exported: bytes) -> None:
+    def decode(row: int) -> UInt8Array:
+        raise DataError("a.jpg: it is damaged")
+
+    with pytest.raises(DataError, match=r"a\.jpg: it is damaged"):
+        to_int8(exported, map(decode, range(3)))
