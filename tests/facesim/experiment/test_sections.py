@@ -1,12 +1,15 @@
 """Rules of the sections of an experiment file, beyond the types of their keys."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from facesim import Aligner, Face, Photograph, interfaces
+from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Evaluate, Image, Train
 from tests.facesim.experiment.conftest import Pairs
 
@@ -49,6 +52,86 @@ def test_a_template_of_checkpoints_gives_each_its_own_plain_name(
 def test_a_template_of_checkpoints_may_hold_name_epoch_and_step() -> None:
     train = Train(epochs=1, batch_size=1, checkpoint_name="{name}-{epoch}-{step:04d}")
     assert train.checkpoint_name == "{name}-{epoch}-{step:04d}"
+
+
+SIGNS = {
+    "minimum": ">=",
+    "exclusiveMinimum": ">",
+    "maximum": "<=",
+    "exclusiveMaximum": "<",
+    "minItems": "items >=",
+    "maxItems": "items <=",
+    "maxLength": "characters <=",
+}
+
+KEYS = {
+    "Experiment": {
+        "name": "characters <= 100",
+        "seed": "0; >= 0; < 4294967296",
+        "device": '"auto"',
+        "trunk_cache": '"float16"; float16, float32 or off',
+    },
+    "Data": {"workers": "2; >= 0; <= 256"},
+    "Image": {
+        "size": "[218, 178]; items >= 2; items <= 2; > 0",
+        "crop": "null; items >= 4; items <= 4; >= 0; <= 1048576; > 0",
+    },
+    "Train": {
+        "epochs": ">= 0; <= 1000000",
+        "batch_size": "> 0; <= 1000000",
+        "checkpoint_every": "null; > 0; <= 1000000000",
+        "keep_checkpoints": "3; >= 0; <= 1000000",
+        "checkpoint_name": '"step-{step:08d}"',
+        "log_every": "10; > 0; <= 1000000000",
+        "precision": '"auto"; auto, float32 or bfloat16',
+        "compile": "false",
+        "deterministic": "true",
+        "shards": "1; >= 1; <= 4096",
+        "reduce": '"ordered"; ordered or fast',
+        "threads": "null; >= 1; <= 4096",
+    },
+    "Evaluate": {
+        "seed": "0; >= 0; < 4294967296",
+        "val_pairs": "null",
+        "test_pairs": "null",
+        "pairs_per_image": "1.0; > 0; <= 10000",
+        "same_fraction": "0.5; > 0; < 1",
+        "batch_size": "64; > 0; <= 1000000",
+        "smallest_far": "0.01; > 0; <= 1",
+        "resamples": "1000; >= 1000; <= 1000000",
+        "baselines": "true",
+        "slices": "true",
+    },
+    "Search": {
+        "trials": "100; > 0; <= 1000000",
+        "metric": "items >= 1",
+        "sampler": '"tpe"',
+        "pruner": '"median"',
+        "winner_seeds": "3; >= 3; <= 1000",
+        "threads": "null; > 0",
+    },
+}
+
+
+def limits(schema: dict[str, Any]) -> list[str]:
+    """What a key may be, and each of its parts."""
+    own = [f"{sign} {schema[name]}" for name, sign in SIGNS.items() if name in schema]
+    if choices := schema.get("enum"):
+        own.append(f"{', '.join(choices[:-1])} or {choices[-1]}")
+    items = schema.get("items")
+    parts = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if items else ())]
+    return list(dict.fromkeys([*own, *(told for part in parts for told in limits(part))]))
+
+
+@pytest.mark.parametrize("section", KEYS)
+def test_keys_have_their_defaults_and_their_limits(section: str) -> None:
+    whole = Experiment.model_json_schema()
+    properties = {**whole.pop("$defs"), "Experiment": whole}[section]["properties"]
+    told = {}
+    for key in KEYS[section]:
+        default = [json.dumps(properties[key]["default"])] if "default" in properties[key] else []
+        told[key] = "; ".join([*default, *limits(properties[key])])
+    assert told == KEYS[section]
 
 
 @pytest.mark.parametrize("size", [(4097, 1), (1, 5000)])
