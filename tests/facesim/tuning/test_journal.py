@@ -1,10 +1,12 @@
 """The journal holds what was written, or says which line does not."""
 
+import io
 import json
 import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -151,6 +153,43 @@ def test_entries_that_do_not_fit_on_the_disk_are_not_there(
     assert list(journal.read_logs(0)) == [{"op_code": 0}, {"op_code": 2}]
     assert list(journal.read_logs(1)) == [{"op_code": 2}]
     assert list(journal.read_logs(2)) == []
+
+
+class InParts(io.FileIO):
+    """A file on a disk that takes few bytes at once, and no more than ``room``."""
+
+    room = 1000
+
+    def write(self, content: Any) -> int:
+        if self.tell() >= self.room:
+            raise OSError(28, "No space left on device")
+        return super().write(bytes(content)[:7]) or 0
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_entries_that_the_disk_takes_in_parts_are_whole_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_full: bool
+) -> None:
+    path = tmp_path / "journal"
+    journal = CheckedJournal(path)
+    journal.append_logs([{"op_code": 0}])
+    before, opened = path.read_bytes(), Path.open
+
+    def in_parts(file: Path, mode: str = "r", **settings: Any) -> Any:
+        return InParts(file, "ab") if mode == "ab" else opened(file, mode, **settings)
+
+    added = [{"op_code": number, "text": "é" * 20} for number in (1, 2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", in_parts)
+        patched.setattr(InParts, "room", len(before) + 100 if is_full else 1000)
+        if is_full:
+            with pytest.raises(OSError, match="No space left"):
+                journal.append_logs(added)
+            assert path.read_bytes() == before
+        else:
+            journal.append_logs(added)
+    kept = [] if is_full else added
+    assert list(CheckedJournal(path).read_logs(0)) == [{"op_code": 0}, *kept]
 
 
 def test_who_opens_a_journal_may_begin_anywhere_in_it(tmp_path: Path) -> None:
