@@ -1,7 +1,7 @@
 """The protocol linter over one evaluation: what it measures, against all that the run has seen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -56,8 +56,8 @@ class LintedEvaluation:
     measured: NamedImages
     calibration: NamedImages | None
     run: Mapping[str, NamedImages]
-    unread: Mapping[str, str] = field(default_factory=dict)
-    is_new: bool = True
+    unread: Mapping[str, str]
+    is_new: bool
 
 
 def lint_evaluation(

@@ -45,9 +45,11 @@ def test_equal_scores_are_a_coin_toss() -> None:
     assert equal_error_rate(Roc.of_scores([0.5] * 4, [True, False] * 2)).rate == 0.5
 
 
-def test_the_threshold_balances_the_errors_as_well_as_any() -> None:
-    same = np.arange(500) % 2 == 0
-    scores = np.random.default_rng(0).normal(size=500) + same
+@pytest.mark.parametrize("every", [2, 3, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_threshold_balances_the_errors_as_well_as_any(every: int, seed: int) -> None:
+    same = np.arange(500) % every == 0
+    scores = np.random.default_rng(seed).normal(size=500) + same
     roc = Roc.of_scores(scores, same)
     gaps = np.abs(roc.fmr - roc.fnmr)
     at = roc.at(equal_error_rate(roc).threshold)
