@@ -1,7 +1,7 @@
 """Preprocessing of a pack: from its settings, as ``pack.json`` has them, without torch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -162,19 +162,38 @@ def _inside(pack: PackFolder, value: JsonValue) -> JsonValue:
 
 
 def _import_aligners(name: str) -> None:
-    """Import facesim's own aligners, which need no torch; all plugins for any other."""
+    """Import facesim's own aligners up to the one of this name; all plugins for any other.
+
+    Its own need no torch; one that needs another package is not in the way of the others.
+
+    Raises:
+        FacesimError: it is none of those that can be imported here.
+    """
+    reasons = []
+    for module in _modules_of_aligners():
+        if name in aligners.names():
+            return
+        try:
+            import_module(module)
+        except ImportError as error:
+            reasons.append(f"{module}: {error}")
+    if name in aligners.names():
+        return
+    try:
+        discovery = import_module("facesim.discovery")
+    except ImportError as error:
+        reasons.append(f"other distributions' need torch to be found: {error}")
+        raise FacesimError(
+            f"the pack's aligner {name[:50]!r} is none that is found here ({'; '.join(reasons)})"
+        ) from error
+    discovery.load_installed_plugins()
+
+
+def _modules_of_aligners() -> Iterator[str]:
+    """The modules of facesim's own aligners, by its entry point."""
     for entry_point in metadata.entry_points(group=_ENTRY_POINTS):
         if entry_point.dist is not None and entry_point.dist.name == _OURS:
             package = f"{entry_point.value}.aligners"
             if find_spec(package) is not None:
                 for module in iter_modules(import_module(package).__path__, f"{package}."):
-                    import_module(module.name)
-    if name not in aligners.names():
-        try:
-            discovery = import_module("facesim.discovery")
-        except ImportError as error:
-            raise FacesimError(
-                f"the pack's aligner {name[:50]!r} is none of facesim's own; other distributions' "
-                f"need torch to be found ({error})"
-            ) from error
-        discovery.load_installed_plugins()
+                    yield module.name

@@ -1,5 +1,7 @@
 """Preprocessing of a pack: its aligner finds the face, and nothing leads out of the pack."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,3 +144,20 @@ def test_settings_of_another_kind_are_refused(tmp_path: Path, image: Any, said: 
 def test_an_unknown_aligner_is_named(tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match="dranw"):
         load_pack(write_pack(tmp_path / "pack", image=aligned("dranw")))
+
+
+@pytest.mark.parametrize("name", ["dlib", "opencv_yunet"])
+def test_facesims_own_aligners_are_found_without_torch_and_pandas(name: str) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['pandas'] = None\n"
+        "from facesim.alignment.aligner import aligners\n"
+        "from facesim.verifier.packed_image import _import_aligners\n"
+        f"_import_aligners({name!r})\n"
+        f"print({name!r} in aligners.names())\n"
+        "try: _import_aligners('dibl')\n"
+        "except Exception as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = ended.stdout.splitlines()
+    assert first == "True"
+    assert "the pack's aligner 'dibl' is none that is found here" in second
