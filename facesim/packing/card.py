@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from facesim.report.formatting import NOTHING, count, number, percent
+from facesim.report.formatting import NOTHING, VAL_AGAIN, count, number, percent
 from facesim.verifier.pack_file import (
     Agreement,
     MeasuredRate,
@@ -145,7 +145,8 @@ def _operating_points(pack: PackFile) -> str:
         f"Thresholds were chosen on {'; '.join(sorted(chosen))}. Error rates were measured by the "
         f"packed files on {count(measured.pairs, 'pair')} of {measured.split} "
         f"({measured.genuine:,} genuine, {measured.impostor:,} impostor, "
-        f"{count(measured.identities, 'identity')}), with intervals over people."
+        f"{count(measured.identities, 'identity')}), with 95% intervals over people: of this very "
+        f"threshold, and {VAL_AGAIN} and the threshold chosen again."
     )
     if pack.probability is None:
         probability = (
@@ -171,7 +172,11 @@ def _rate(rate: MeasuredRate) -> str:
         return rate.reason or NOTHING
     between = ""
     if rate.low is not None and rate.high is not None:
-        between = f" ({percent(rate.low)} to {percent(rate.high)})"
+        between = f" ({percent(rate.low)} to {percent(rate.high)}"
+        if rate.procedure is not None:
+            low, high = rate.procedure
+            between += f"; {VAL_AGAIN} {percent(low)} to {percent(high)}"
+        between += ")"
     return f"{percent(rate.value)}{between}, {rate.errors:,} of {rate.comparisons:,}"
 
 

@@ -161,6 +161,7 @@ def _packed_point(
 
 
 def _measured_rate(found: Estimate, comparisons: int) -> MeasuredRate:
+    again = found.procedure
     return MeasuredRate(
         value=found.value,
         low=found.low,
@@ -169,6 +170,7 @@ def _measured_rate(found: Estimate, comparisons: int) -> MeasuredRate:
         errors=None if found.value is None else round(found.value * comparisons),
         comparisons=comparisons,
         reason=found.reason,
+        procedure=None if again is None else (again.low, again.high),
     )
 
 

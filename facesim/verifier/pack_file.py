@@ -108,6 +108,8 @@ class MeasuredRate(JsonModel):
         errors: how many of the comparisons were decided wrongly.
         comparisons: their number, impostor ones for the FMR and genuine ones for the FNMR.
         reason: why there is no value or no interval.
+        procedure: the interval if other people had been drawn for the choice of the threshold, too;
+            this is the one in which a target FMR is to be sought. None where it is not known.
     """
 
     value: Share | None
@@ -117,6 +119,7 @@ class MeasuredRate(JsonModel):
     errors: NonNegativeInt | None = None
     comparisons: NonNegativeInt
     reason: str | None = None
+    procedure: tuple[FiniteFloat, FiniteFloat] | None = None
 
 
 class PackedPoint(JsonModel):

@@ -61,6 +61,13 @@ def test_every_operating_point_has_its_measured_rates_with_intervals() -> None:
     assert "600 pairs of test (300 genuine, 300 impostor, 40 identities)" in text
 
 
+def test_a_rate_has_the_interval_of_another_val_where_it_is_known() -> None:
+    point = MINIMAL["operating_points"][0]
+    again = {**point, "fmr": {**point["fmr"], "procedure": [0.003, 0.026]}}
+    between = "(0.50% to 2.00%; with val drawn again 0.30% to 2.60%)"
+    assert f"1.00% {between}, 3 of 300" in card(operating_points=[again])
+
+
 def test_it_says_how_far_the_files_agree_with_the_original() -> None:
     text = card()
     assert "Allowed were 2.00% of the decisions of each operating point." in text
