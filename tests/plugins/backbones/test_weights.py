@@ -132,7 +132,7 @@ def test_a_package_that_is_there_and_broken_says_so_itself(
     (tmp_path / "broken_package.py").write_text("import nothing_of_this_name")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
-        optional_package("broken_package", "mine", "pip install it")
+        optional_package("broken_package", "backbone mine", "pip install it")
     with pytest.raises(PluginError) as error:
-        optional_package("no_such_package", "mine", "pip install it")
+        optional_package("no_such_package", "backbone mine", "pip install it")
     assert str(error.value) == "backbone mine needs the package no-such-package: pip install it"
