@@ -8,24 +8,46 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import ProtocolReport
+from facesim.interfaces import ProtocolReport, metrics
 from facesim.interfaces.roc import Roc
 from facesim.page import Card, Cards, Code, Gallery, Plot, Section, Table, Text
-from facesim.runs.presentation import DescribedMetric, Presentation, StoredMetric, best_of_training
+from facesim.registry import Spec
+from facesim.runs.presentation import (
+    DescribedMetric,
+    Presentation,
+    StoredMetric,
+    best_of_training,
+    shown_metrics,
+)
 from facesim.runs.run import Run
+
+MINE = StoredMetric(
+    label="Mine",
+    unit="number",
+    higher_is_better=False,
+    is_rate=True,
+    at_threshold=False,
+    depends_on_shares=False,
+    headline=True,
+)
+
+
+def test_a_metric_of_a_plugin_that_is_not_imported_is_described_beside_the_others(
+    tiny: Experiment,
+) -> None:
+    known = tiny.evaluate.metrics[0]
+    specs = (known, Spec.stand_in(metrics, {"name": "mine"}))
+    evaluate = tiny.evaluate.model_copy(update={"metrics": specs})
+    shown = shown_metrics(
+        tiny.model_copy(update={"evaluate": evaluate}), Presentation(metrics={"mine": MINE})
+    )
+    assert isinstance(shown.pop("mine"), DescribedMetric)
+    assert known.name in shown
+    assert not any(isinstance(metric, DescribedMetric) for metric in shown.values())
 
 
 def test_a_metric_is_described_without_its_plugin() -> None:
-    stored = StoredMetric(
-        label="Mine",
-        unit="number",
-        higher_is_better=False,
-        is_rate=True,
-        at_threshold=False,
-        depends_on_shares=False,
-        headline=True,
-    )
-    metric = DescribedMetric("mine", stored)
+    metric = DescribedMetric("mine", MINE)
     assert (metric.name, metric.label, metric.unit) == ("mine", "Mine", "number")
     assert metric.better(0.1, than=0.2)
     with pytest.raises(FacesimError, match="the metric 'mine' cannot be measured"):
