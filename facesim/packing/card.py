@@ -12,6 +12,7 @@ import yaml
 from facesim.report.formatting import NOTHING, VAL_AGAIN, count, number, percent
 from facesim.verifier.pack_file import (
     Agreement,
+    MeasuredOn,
     MeasuredRate,
     PackedMetric,
     PackedPoint,
@@ -205,7 +206,16 @@ def _data(pack: PackFile) -> str:
         f"Trained on {count(trained.images, 'image')} of {count(trained.identities, 'identity')} "
         f"(dataset `{trained.dataset}`) for {count(trained.epochs, 'epoch')}, "
         f"{count(trained.steps, 'step')}, seed {trained.seed}. Measured on `{measured.dataset}`, "
-        f"split {measured.split}, protocol `{measured.protocol}`."
+        f"split {measured.split}, protocol `{measured.protocol}`.{_acquisition(measured)}"
+    )
+
+
+def _acquisition(measured: MeasuredOn) -> str:
+    if measured.failure_to_acquire is None:
+        return ""
+    return (
+        f" Failure to acquire (ISO/IEC 19795-1): {_rate(measured.failure_to_acquire)} photographs "
+        "in which no face was found; the error rates hold for the others."
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
+from facesim.evaluation.acquisition import measured_acquisition
 from facesim.evaluation.calibration import BEST_ACCURACY, OperatingPoint
 from facesim.evaluation.headline import metrics_of_result
 from facesim.experiment.measured_metrics import measured_metrics
@@ -192,6 +193,8 @@ def _trained_on(original: Original) -> TrainedOn:
 def _measured_on(original: Original, result: EvaluationResult) -> MeasuredOn:
     experiment = original.plan.experiment
     metrics = metrics_of_result(result, measured_metrics(experiment))
+    counts = original.tables.read("test", experiment).table.acquisition
+    acquired = None if counts is None else measured_acquisition(counts)
     return MeasuredOn(
         split="test",
         dataset=experiment.data.test.name,
@@ -210,6 +213,9 @@ def _measured_on(original: Original, result: EvaluationResult) -> MeasuredOn:
             )
             for name, found in result.metrics.items()
         },
+        failure_to_acquire=None
+        if acquired is None
+        else _measured_rate(acquired.failure_to_acquire, acquired.photographs),
     )
 
 

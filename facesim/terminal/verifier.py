@@ -45,6 +45,8 @@ def print_rates(verifier: Verifier, point: PackedPoint) -> None:
     )
     say(f"  FMR  {_rate(point.fmr)}: different people taken for one")
     say(f"  FNMR {_rate(point.fnmr)}: one person taken for two")
+    if on.failure_to_acquire is not None:
+        say(f"  failure to acquire {_rate(on.failure_to_acquire)}: no face found")
 
 
 def verdict_as_json(verifier: Verifier, verdict: Verdict | Unjudged) -> str:

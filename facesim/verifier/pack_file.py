@@ -220,6 +220,8 @@ class MeasuredOn(JsonModel):
         impostor: of two.
         identities: distinct people in them.
         metrics: by name.
+        failure_to_acquire: the share of photographs in which the aligner found no face, which are
+            in no comparison (ISO/IEC 19795-1); None without an aligner.
     """
 
     split: str
@@ -230,6 +232,7 @@ class MeasuredOn(JsonModel):
     impostor: NonNegativeInt
     identities: NonNegativeInt
     metrics: dict[str, PackedMetric]
+    failure_to_acquire: MeasuredRate | None = None
 
 
 class Agreement(JsonModel):

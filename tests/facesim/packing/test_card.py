@@ -103,3 +103,10 @@ def test_its_metadata_are_those_of_the_hub() -> None:
 )
 def test_it_says_what_probabilities_assume(probability: Any, said: str) -> None:
     assert said in card(probability=probability, probability_reason="too few pairs")
+
+
+def test_photographs_without_a_face_are_a_rate_beside_the_error_rates() -> None:
+    rate = {"value": 0.02, "low": 0.01, "high": 0.05, "errors": 4, "comparisons": 200}
+    text = card(measured_on={**MINIMAL["measured_on"], "failure_to_acquire": rate})
+    assert "Failure to acquire (ISO/IEC 19795-1): 2.00% (1.00% to 5.00%), 4 of 200" in text
+    assert "Failure to acquire" not in card()
