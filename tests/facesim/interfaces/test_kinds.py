@@ -7,9 +7,11 @@ import pytest
 from pydantic import BaseModel
 
 import facesim
-from facesim import PluginError, losses
+from facesim import PluginError, losses, metrics
+from facesim.discovery import load_installed_plugins
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import INTERFACE_VERSION, KINDS, REGISTRIES, Kind, find_kind
+from facesim.interfaces.kinds import built_metrics
 from facesim.registry import Registry
 from facesim.scaffold.writing import TEMPLATES
 from facesim.testing import suites
@@ -95,3 +97,9 @@ def test_an_unknown_kind_names_the_nearest_and_all(name: str, guess: str) -> Non
 def test_the_interface_has_the_version_that_plugins_are_made_for() -> None:
     """With the next one every plugin of another distribution has to be released again."""
     assert INTERFACE_VERSION == 1
+
+
+def test_a_metric_is_called_as_its_plugin_unless_its_parameters_are_in_its_name() -> None:
+    load_installed_plugins()
+    found = built_metrics([metrics.spec("eer"), metrics.spec("tar_at_far", far=5e-3)])
+    assert [*found] == [metric.name for metric in found.values()] == ["eer", "tar_at_far_5e-3"]
