@@ -46,6 +46,15 @@ def test_what_was_recorded_is_allowed_with_its_content(plugin: Path, experiment:
     assert require_consent({str(plugin): experiment}) == {str(plugin): code_digest(str(plugin))}
 
 
+def test_each_run_that_begins_is_recorded(plugin: Path, experiment: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("name: other\n")
+    for begun in (experiment, other, experiment):
+        assert record_consent(begun.read_bytes(), [str(plugin)]) is None
+    for begun in (experiment, other):
+        assert list(require_consent({str(plugin): begun})) == [str(plugin)]
+
+
 def test_a_run_directory_may_be_moved(plugin: Path, experiment: Path, tmp_path: Path) -> None:
     record_consent(experiment.read_bytes(), [str(plugin)])
     experiment.parent.rename(tmp_path / "moved")

@@ -4,12 +4,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from facesim.page import Page, Plot, Table
+import pytest
+
+from facesim.errors import FacesimError
+from facesim.page import Page, Plot, Table, Text
 from facesim.report.comparison_report import comparison_page, group_page
 from facesim.report.run_report import report_page
 from facesim.runs.comparison import compare_runs
 from facesim.runs.group_comparison import compare_groups
 from facesim.runs.run import Run
+from facesim.runs.run_files import RunFiles
 
 
 def outline(page: Page) -> dict[str, list[str]]:
@@ -159,6 +163,24 @@ def test_the_comparison_of_systems(build_run: Callable[..., Run]) -> None:
         "configuration: Configuration": [f"{EXPERIMENTS} | a | b | left"],
         "runs: Runs": ["table Compared runs | Side | Seed | Directory | left"],
     }
+
+
+@pytest.mark.parametrize(
+    ("lost", "left_out"),
+    [("images", "Faces"), ("identities", "Faces, intervals of curves and suspected labels")],
+)
+def test_what_is_left_out_without_the_images_is_said_at_the_end_of_the_pairs(
+    build_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, lost: str, left_out: str
+) -> None:
+    def gone(*_: object) -> None:
+        raise FacesimError("faces: there is no such folder")
+
+    monkeypatch.setattr(RunFiles, lost, gone)
+    sections = report_page(build_run().read(), faces=True).sections
+    (section,) = (each for each in sections if each.name == "images")
+    told = f"{left_out} are left out, since the evaluated images cannot be read: faces: there is "
+    assert section.title == "Images"
+    assert section.blocks == (Text(f"{told}no such folder", "note"),)
 
 
 ROC_AXES = "False match rate (FMR) log / True accept rate (1 - FNMR) .0%"
