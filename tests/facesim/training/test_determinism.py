@@ -1,0 +1,48 @@
+"""Deterministic algorithms inside a block, and what was set before it after it."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from facesim.training.determinism import deterministic
+
+Settings = tuple[bool, bool, bool]
+
+
+def settings() -> Settings:
+    """Whether it is deterministic, warns only, and fills memory that is not initialized."""
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+
+
+def apply(wanted: Settings) -> None:
+    torch.use_deterministic_algorithms(wanted[0], warn_only=wanted[1])
+    torch.utils.deterministic.fill_uninitialized_memory = wanted[2]  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    before = settings()
+    yield
+    apply(before)
+
+
+@pytest.mark.parametrize("before", [(False, False, True), (True, True, True), (True, False, False)])
+def test_what_was_set_before_is_set_again_whatever_ends_the_block(before: Settings) -> None:
+    apply(before)
+    with deterministic(True):
+        assert settings() == (True, True, False)
+    assert settings() == before
+    with pytest.raises(KeyboardInterrupt), deterministic(True):
+        raise KeyboardInterrupt
+    assert settings() == before
+
+
+def test_where_it_is_not_asked_for_nothing_changes() -> None:
+    apply((False, False, True))
+    with deterministic(False):
+        assert settings() == (False, False, True)
