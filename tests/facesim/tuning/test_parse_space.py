@@ -29,6 +29,10 @@ def labels_of(space: Space) -> list[object]:
         ),
         ("train.batch_size: {choice: [8, 16]}", [8, 16]),
         ("image.size: {choice: [[24, 24], [16, 16]]}", ["[24, 24]", "[16, 16]"]),
+        (
+            "image: {choice: [{size: [24, 24]}, {size: [16, 16]}]}",
+            ['{"size": [24, 24]}', '{"size": [16, 16]}'],
+        ),
     ],
 )
 def test_an_option_is_called_by_its_plugin_as_long_as_that_tells_it_apart(
