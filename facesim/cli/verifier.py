@@ -1,12 +1,16 @@
 """Commands on packs and galleries. They need no torch, unless the pack does."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesim.cli.application import app, gallery_app
+from facesim.cli.options import Trust
 from facesim.console import Console, say
+
+if TYPE_CHECKING:
+    from facesim.verifier.verifier import Verifier
 
 Pack = Annotated[Path, typer.Argument(metavar="PACK", help="A folder from `facesim pack`.")]
 GalleryFolder = Annotated[Path, typer.Argument(metavar="GALLERY", help="A gallery's folder.")]
@@ -40,6 +44,7 @@ def verify(
     out: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Where the decisions on --pairs go.")
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Verify whether two photographs show the same person.
 
@@ -54,11 +59,11 @@ def verify(
     if pairs is not None:
         if found or out is None or as_json:
             raise FacesimError("with --pairs, name --out FILE, and neither photographs nor --json")
-        _verify_list(pack, pairs, images or pairs.parent, out, at)
+        _verify_list(load_pack(pack, trust=trust), pairs, images or pairs.parent, out, at)
         return
     if len(found) != 2 or images is not None or out is not None:
         raise FacesimError("name two photographs: facesim verify PACK A B; or --pairs and --out")
-    verifier = load_pack(pack)
+    verifier = load_pack(pack, trust=trust)
     verifier.operating_point(at)
     try:
         verdict = verifier.verify(found[0], found[1], at)
@@ -74,14 +79,14 @@ def verify(
     raise typer.Exit(0 if verdict.same else 1)
 
 
-def _verify_list(pack: Path, pairs: Path, images: Path, out: Path, at: str | None) -> None:
+def _verify_list(
+    verifier: "Verifier", pairs: Path, images: Path, out: Path, at: str | None
+) -> None:
     from facesim.reporters import reporter_for
     from facesim.terminal.verifier import print_list_summary, print_rates
     from facesim.verifier.pair_list import read_pairs, verify_list, write_verdicts
-    from facesim.verifier.verifier import load_pack
 
     listed = read_pairs(pairs)
-    verifier = load_pack(pack)
     point = verifier.operating_point(at)
     verdicts = verify_list(verifier, listed, images, reporter_for(Console()), point.name)
     write_verdicts(out, listed, verdicts)
@@ -104,6 +109,7 @@ def enroll(
         bool,
         typer.Option("--replace", help="Replace enrolled identities instead of skipping."),
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Enroll people into a gallery; the same command goes on where it was interrupted.
 
@@ -116,7 +122,7 @@ def enroll(
     from facesim.verifier.verifier import load_pack
 
     reporter = reporter_for(Console())
-    done = enroll_folder(load_pack(pack), gallery, folder, reporter, replace=replace)
+    done = enroll_folder(load_pack(pack, trust=trust), gallery, folder, reporter, replace=replace)
     print_enrolment(done, open_gallery(gallery))
     raise typer.Exit(2 if done.failed else 0)
 
@@ -132,6 +138,7 @@ def search(
     faiss: Annotated[
         bool, typer.Option("--faiss", help="Find candidates with faiss, which must be installed.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Search a gallery for the person in a photograph: the most similar identities.
 
@@ -142,7 +149,7 @@ def search(
     from facesim.verifier.gallery import open_gallery
     from facesim.verifier.verifier import load_pack
 
-    verifier = load_pack(pack)
+    verifier = load_pack(pack, trust=trust)
     point = verifier.operating_point(at)
     opened = open_gallery(gallery)
     opened.require(verifier.embeddings)

@@ -87,8 +87,12 @@ class Network(Protocol):
         ...
 
 
-def load_pack(folder: str | Path) -> "Verifier":
+def load_pack(folder: str | Path, *, trust: bool = False) -> "Verifier":
     """Load a pack that ``facesim pack`` wrote; one in ONNX needs no torch.
+
+    Args:
+        folder: of the pack.
+        trust: whether to import the plugins, which are code, that a pack in torch's format names.
 
     Raises:
         DataError: it is no pack, or not as it was packed.
@@ -104,14 +108,14 @@ def load_pack(folder: str | Path) -> "Verifier":
     if packed.format == "onnx":
         network: Network = OnnxNetwork(pack.read(packed.file), str(pack.folder / packed.file))
     else:
-        network = _torch_network(pack)
+        network = _torch_network(pack, trust=trust)
     score = OnnxScore(pack.read(pack.file.score.file), str(pack.folder / pack.file.score.file))
     verifier = Verifier(pack, preprocessing_of(pack), network, score)
     verifier.check()
     return verifier
 
 
-def _torch_network(pack: PackFolder) -> Network:
+def _torch_network(pack: PackFolder, *, trust: bool) -> Network:
     """Of a pack in torch's format: the one part of packing that using a pack may need."""
     try:
         module = import_module("facesim.packing.torch_network")
@@ -122,7 +126,15 @@ def _torch_network(pack: PackFolder) -> Network:
         ) from error
     weights = pack.read(pack.file.network.file)
     pack.read("experiment.yaml")
-    network: Network = module.TorchNetwork(pack.folder / "experiment.yaml", weights)
+    try:
+        network: Network = module.TorchNetwork(
+            pack.folder / "experiment.yaml", weights, trust=trust
+        )
+    except import_module("facesim.discovery").UntrustedPluginsError:
+        raise FacesimError(
+            f"{pack.folder}: its experiment.yaml names plugins, which are code, and none was "
+            "imported; read them, then add --trust (in Python: trust=True)"
+        ) from None
     return network
 
 
