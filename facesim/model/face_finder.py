@@ -9,7 +9,9 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -221,7 +223,16 @@ _OF_WORKER: list[Aligner] = []
 def _begin(aligner: Aligner) -> None:
     # Ctrl-C reaches every process of the terminal; the main one handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A killed main process closes no queue, and its workers would wait for it for ever.
+    Thread(target=_end_with_parent, daemon=True).start()
     _OF_WORKER[:] = [aligner]
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _records(paths: list[Path]) -> list[Float32Array | DataError]:
