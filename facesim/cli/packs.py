@@ -45,7 +45,7 @@ def pack(
             max=1,
             metavar="SHARE",
             help="Decisions of an operating point that may differ from the run's: 0, or 0.005 "
-            "with float16 and 0.02 with int8.",
+            "with float16 and 0.05 with int8.",
         ),
     ] = None,
     trust: Trust = False,

@@ -38,8 +38,8 @@ def to_int8(network: bytes, pixels: Iterable[npt.NDArray[np.uint8]]) -> bytes:
 
     Ranges of activations are fixed beforehand, from calibration images. If each batch had its own,
     an embedding would depend on the other images of its batch. Weights have a scale per output
-    channel and 7 bits, with which the sums of the 8-bit instructions of older processors do not
-    saturate: every processor then decides the same.
+    channel, and are unsigned as the activations are: products of unsigned by signed bytes saturate
+    on older processors, which would then decide otherwise.
 
     Jacob et al., "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 2018.
@@ -77,10 +77,9 @@ def to_int8(network: bytes, pixels: Iterable[npt.NDArray[np.uint8]]) -> bytes:
             Images(),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            weight_type=quantization.QuantType.QUInt8,
+            extra_options={"WeightSymmetric": True},
             calibrate_method=quantization.CalibrationMethod.MinMax,
         )
         return serialized(onnx.load(quantized))
