@@ -190,7 +190,10 @@ def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> 
         traceback.clear_frames(error.__traceback__)
         raise
     finally:
-        if any(process.exitcode for process in processes):
+        # torch has already ended them where all is decoded, by force where that took them long.
+        if any(process.exitcode for process in processes) and not getattr(
+            decoded, "_shutdown", True
+        ):
             _kill(decoded, processes)
         del decoded  # which stops the workers
 

@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import multiprocessing.util
 import os
 import random
 import signal
@@ -386,3 +387,17 @@ def test_a_worker_says_nothing_of_a_main_process_that_was_killed(
 ) -> None:
     loader._print_unless_alone(type(error), error, None)
     assert ("lost" in capsys.readouterr().err) is is_printed
+
+
+def test_workers_that_torch_had_to_end_after_the_last_image_are_no_error(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = loader._begin_worker
+
+    def begin_worker(number: int) -> None:
+        begin(number)
+        multiprocessing.util.Finalize(None, os._exit, args=(3,), exitpriority=100)
+
+    monkeypatch.setattr(loader, "_begin_worker", begin_worker)
+    parts = list(load_images(table, np.arange(6), PREPROCESSING, batch_size=2, workers=2))
+    assert len(torch.cat(parts)) == 6
