@@ -18,8 +18,8 @@ At = Annotated[
     str | None,
     typer.Option(
         metavar="POINT",
-        help="The operating point: far=1e-3, eer, best_accuracy. By default far=1e-3, or the next "
-        "larger FMR that the pack has a threshold for.",
+        help="The operating point: far=1e-3, eer, best_accuracy. By default that of the largest "
+        "FMR target up to 1e-3 that has a threshold, or else of the smallest one that has.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]

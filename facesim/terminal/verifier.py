@@ -119,15 +119,23 @@ def print_matches(
 
 def identification_note(point: PackedPoint, enrolled: int) -> str:
     """What a false match rate per comparison means for a search (ISO/IEC 19795-1)."""
-    fmr = point.fmr.value
-    if fmr is None:
-        return "the FMR is per comparison; a search makes one with each identity"
-    bound = min(1.0, enrolled * fmr)
+    searched = f"the FMR is per comparison, and this search made {enrolled:,}: for somebody who is"
+    bound = _fpir_bound(point, enrolled)
+    if bound is None:
+        return (
+            f"{searched} not enrolled, no bound of the false positive identification rate can be "
+            f"given, since the FMR has no interval ({point.fmr.reason or 'none was measured'})"
+        )
     return (
-        f"the FMR is per comparison, and this search made {enrolled:,}: for somebody who is not "
-        f"enrolled, the false positive identification rate may be as high as {_percent(bound)} "
-        "(FPIR <= N * FMR, ISO/IEC 19795-1)"
+        f"{searched} not enrolled, the false positive identification rate may be as high as "
+        f"{_percent(bound)} (FPIR <= N * FMR, ISO/IEC 19795-1, with the upper end of the FMR's "
+        "interval)"
     )
+
+
+def _fpir_bound(point: PackedPoint, enrolled: int) -> float | None:
+    """Of the FMR's upper end: an FMR of 0 in a sample bounds nothing."""
+    return None if point.fmr.high is None else min(1.0, enrolled * point.fmr.high)
 
 
 def matches_as_json(
@@ -144,11 +152,10 @@ def matches_as_json(
         }
         for match in matches
     ]
-    fmr = point.fmr.value
     content = {
         "matches": found,
         "enrolled": enrolled,
-        "fpir_at_most": None if fmr is None else min(1.0, enrolled * fmr),
+        "fpir_at_most": _fpir_bound(point, enrolled),
         **_point_as_json(verifier, point),
     }
     return json.dumps(content)

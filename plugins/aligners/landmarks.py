@@ -62,9 +62,11 @@ class Landmarks(Aligner):
         self.confidences = np.nan_to_num(cells[:, 14], nan=1.0)
         self.rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
+            # Also without points, or the photograph of a shorter name would lend it its face.
+            rows = self.rows.setdefault(Path(name).as_posix(), [])
             if np.isfinite(self.points[row]).any():
                 self._require_face(row, place)
-                self.rows.setdefault(Path(name).as_posix(), []).append(row)
+                rows.append(row)
         self.fingerprint = sha256(file.read_bytes()).hexdigest()
 
     def find(self, photograph: Photograph) -> Sequence[Face]:

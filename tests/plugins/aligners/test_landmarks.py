@@ -104,6 +104,13 @@ def test_the_name_with_the_most_folders_counts(tmp_path: Path) -> None:
     assert firsts == {"/p/ann/1.jpg": [11, 21], "/p/bob/1.jpg": [12, 22], "/p/cy/1.jpg": [10, 20]}
 
 
+def test_a_row_without_points_is_not_passed_over_for_a_shorter_name(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.csv", HEADER, f"1.jpg,{CELLS}", "bob/1.jpg" + "," * 10)
+    aligner = build(file)
+    assert faces(aligner, "/p/bob/1.jpg") == []
+    assert len(faces(aligner, "/p/ann/1.jpg")) == 1
+
+
 def test_a_photograph_without_a_file_cannot_be_looked_up(tmp_path: Path) -> None:
     aligner = build(written(tmp_path / "a.csv", HEADER, f"1.jpg,{CELLS}"))
     assert not aligner.content_only
