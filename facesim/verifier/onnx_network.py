@@ -8,7 +8,7 @@ import numpy as np
 
 from facesim.arrays import Float32Array, UInt8Array
 from facesim.errors import DataError, FacesimError
-from facesim.verifier.onnx_scan import require_harmless
+from facesim.verifier.onnx_scan import require_harmless_onnx
 
 ONNX_BYTES = 2**31 - 1
 """A protocol buffer has no more."""
@@ -94,7 +94,7 @@ class _Session:
     ) -> None:
         self.what = what
         self._output, self._output_rank = output, output_rank
-        require_harmless(content, what)
+        require_harmless_onnx(content, what)
         runtime = _onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised

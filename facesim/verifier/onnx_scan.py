@@ -22,6 +22,7 @@ _WITH_GRAPHS = ("If", "Loop", "Scan", "SequenceMap")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
 _LONGEST_VARINT = 10
+_TAG_BITS = 32
 _IN_THE_FILE = 0
 
 SUB_MESSAGES: Mapping[str, Mapping[int, str]] = {
@@ -53,7 +54,7 @@ OP_TYPE, DOMAIN, DATA_LOCATION = 4, 7, 14
 """Numbers of fields of ``NodeProto`` and ``TensorProto``."""
 
 
-def require_harmless(content: bytes, place: str) -> None:
+def require_harmless_onnx(content: bytes, place: str) -> None:
     """Raise unless an ONNX file holds only itself: tensors, and operators of ONNX.
 
     Args:
@@ -117,8 +118,13 @@ class _Scan:
             self.fields += 1
             if self.fields > _MOST_FIELDS:
                 raise self.refusal(f"it has more than {_MOST_FIELDS:,} entries")
-            key, at = self._varint(message, at)
+            begin = at
+            key, at = self._varint(message, begin)
             number, wire = key >> 3, key & 7
+            # Parsers keep 32 bits of a tag, and differ on longer encodings: it may be another field
+            # to them.
+            if not number or key >> _TAG_BITS or (at - begin > 1 and not message[at - 1]):
+                raise self.refusal("it is not a valid ONNX file")
             value: int | memoryview
             if wire == _VARINT:
                 value, at = self._varint(message, at)

@@ -132,6 +132,30 @@ def _external(tensor: "onnx.TensorProto", location: str) -> None:
     tensor.ClearField("raw_data")
 
 
+def _entry(number: int, content: bytes, *, hidden: bool = False) -> bytes:
+    """A field of a protocol buffer; the tag of a hidden one has a bit that parsers drop."""
+    tag = number << 3 | 2 | (1 << 32 if hidden else 0)
+    return _varint(tag) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    low, high = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _varint(high) if high else bytes([low])
+
+
+def _append(place: Place, content: bytes) -> None:
+    """Append fields to the network, with its digest."""
+    place.put("network.onnx", (place.pack / "network.onnx").read_bytes() + content)
+
+
+def _hidden_location() -> bytes:
+    """A tensor in another file, by fields with long tags."""
+    tensor = onnx.TensorProto(name="hidden", data_type=1, dims=[1])
+    location = _entry(1, b"location") + _entry(2, b"victim")
+    elsewhere = _entry(13, location, hidden=True) + _varint(14 << 3 | 1 << 32) + b"\1"
+    return _entry(7, _entry(5, tensor.SerializeToString() + elsewhere))
+
+
 def _bomb(operator: str, size: list[int]) -> bytes:
     """A network of a few hundred bytes that asks for much memory."""
     helper = onnx.helper
@@ -243,6 +267,12 @@ PACKS: dict[str, Attack] = {
     ),
     "a function": lambda at: at.change_network(
         lambda model: model.functions.add(name="f", domain="d")
+    ),
+    "external data by long tags": lambda at: _append(at, _hidden_location()),
+    "a function by a long tag": lambda at: _append(at, _entry(25, b"", hidden=True)),
+    "training by a long tag": lambda at: _append(at, _entry(20, b"", hidden=True)),
+    "a loop by a long tag": lambda at: _append(
+        at, _entry(7, _entry(1, _entry(5, _entry(6, b"", hidden=True)) + _entry(4, b"Add")))
     ),
     "64 GiB": lambda at: at.put("network.onnx", _bomb("Identity", [2**34])),
     "64 GiB in two": lambda at: at.put("network.onnx", _bomb("Exp", [2**17, 2**17])),

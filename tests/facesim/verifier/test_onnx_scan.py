@@ -13,7 +13,7 @@ from facesim.verifier.onnx_scan import (
     FORBIDDEN,
     OP_TYPE,
     SUB_MESSAGES,
-    require_harmless,
+    require_harmless_onnx,
 )
 
 pytest.importorskip("onnx")
@@ -116,13 +116,13 @@ ATTACKS: list[Callable[[onnx.ModelProto], None]] = [
 
 
 def test_a_plain_network_is_accepted() -> None:
-    require_harmless(model().SerializeToString(), "network.onnx")
+    require_harmless_onnx(model().SerializeToString(), "network.onnx")
 
 
 def test_a_quantized_operator_is_accepted() -> None:
     found = model()
     found.graph.node[1].op_type, found.graph.node[1].domain = "QLinearAdd", "com.microsoft"
-    require_harmless(found.SerializeToString(), "network.onnx")
+    require_harmless_onnx(found.SerializeToString(), "network.onnx")
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
@@ -130,7 +130,7 @@ def test_it_is_refused(attack: Callable[[onnx.ModelProto], None]) -> None:
     found = model()
     attack(found)
     with pytest.raises(DataError, match=r"^network\.onnx: refused before loading: "):
-        require_harmless(found.SerializeToString(), "network.onnx")
+        require_harmless_onnx(found.SerializeToString(), "network.onnx")
 
 
 def test_a_hidden_second_graph_is_walked_too() -> None:
@@ -138,19 +138,90 @@ def test_a_hidden_second_graph_is_walked_too() -> None:
     second = model()
     external_initializer(second)
     with pytest.raises(DataError, match="in another file"):
-        require_harmless(model().SerializeToString() + second.SerializeToString(), "network.onnx")
+        require_harmless_onnx(
+            model().SerializeToString() + second.SerializeToString(), "network.onnx"
+        )
 
 
 @pytest.mark.parametrize("keep", [0, 1, 10, 60, -1])
 def test_a_truncated_file_is_refused(keep: int) -> None:
     with pytest.raises(DataError, match="refused before loading"):
-        require_harmless(model().SerializeToString()[:keep], "network.onnx")
+        require_harmless_onnx(model().SerializeToString()[:keep], "network.onnx")
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 100, b"\x3b\x3c" * 50, b"ORTM" * 50, b"<html>" * 9])
 def test_what_is_no_protocol_buffer_is_refused(content: bytes) -> None:
     with pytest.raises(DataError, match="refused before loading"):
-        require_harmless(content, "network.onnx")
+        require_harmless_onnx(content, "network.onnx")
+
+
+PLACES = {
+    "ModelProto": (),
+    "GraphProto": (7,),
+    "NodeProto": (7, 1),
+    "AttributeProto": (7, 1, 5),
+    "TensorProto": (7, 5),
+    "SparseTensorProto": (7, 15),
+}
+"""The numbers of the fields that lead to a message."""
+
+LOOKED_AT = [
+    *((kind, number) for kind, fields in FORBIDDEN.items() for number in fields),
+    *((kind, number) for kind, fields in SUB_MESSAGES.items() for number in fields),
+    ("NodeProto", OP_TYPE),
+    ("NodeProto", DOMAIN),
+    ("TensorProto", DATA_LOCATION),
+]
+
+
+def varint(value: int) -> bytes:
+    low, high = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + varint(high) if high else bytes([low])
+
+
+def entry(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def beyond_32_bits(tag: int) -> bytes:
+    return varint(tag | 1 << 32)
+
+
+def beyond_64_bits(tag: int) -> bytes:
+    return varint(tag | 1 << 64)
+
+
+def overlong(tag: int) -> bytes:
+    *first, last = varint(tag)
+    return bytes([*first, last | 0x80, 0x80, 0])
+
+
+@pytest.mark.parametrize("encoded", [beyond_32_bits, beyond_64_bits, overlong])
+@pytest.mark.parametrize(("kind", "number"), LOOKED_AT)
+@pytest.mark.parametrize("wire", [0, 2])
+def test_a_tag_that_other_parsers_read_as_another_field_is_refused(
+    encoded: Callable[[int], bytes], kind: str, number: int, wire: int
+) -> None:
+    hidden = encoded(number << 3 | wire) + b"\0"
+    for outer in reversed(PLACES[kind]):
+        hidden = entry(outer, hidden)
+    with pytest.raises(DataError, match="it is not a valid ONNX file"):
+        require_harmless_onnx(model().SerializeToString() + hidden, "network.onnx")
+
+
+@pytest.mark.parametrize("wire", [0, 2])
+def test_a_field_without_a_number_is_refused(wire: int) -> None:
+    with pytest.raises(DataError, match="it is not a valid ONNX file"):
+        require_harmless_onnx(model().SerializeToString() + bytes([wire, 0]), "network.onnx")
+
+
+@pytest.mark.parametrize("value", [1, 2**32 + 1, 2**64 - 1])
+@pytest.mark.parametrize("last", [b"", varint(DATA_LOCATION << 3) + b"\0"])
+def test_each_location_of_a_tensor_is_looked_at_whole(value: int, last: bytes) -> None:
+    location = varint(DATA_LOCATION << 3) + varint(value) + last
+    hidden = entry(7, entry(5, location))
+    with pytest.raises(DataError, match="in another file"):
+        require_harmless_onnx(model().SerializeToString() + hidden, "network.onnx")
 
 
 def test_the_field_numbers_are_those_of_onnx() -> None:
@@ -183,4 +254,4 @@ def test_nothing_is_read_from_beside_the_file(tmp_path: Path) -> None:
     found.graph.initializer[0].external_data[0].value = "secret.bin"
     (tmp_path / "secret.bin").write_bytes(bytes(24))
     with pytest.raises(DataError, match="in another file"):
-        require_harmless(found.SerializeToString(), "network.onnx")
+        require_harmless_onnx(found.SerializeToString(), "network.onnx")
