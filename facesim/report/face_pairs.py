@@ -25,7 +25,8 @@ class FacePairPresenter:
     Attributes:
         pairs: the scored pairs.
         images: of the pairs; None where the page names their files only.
-        preprocessing: of the evaluation; what the network saw of an image is shown, but smaller.
+        preprocessing: of the evaluation; what the network saw of an image is shown, but smaller;
+            not used without images.
     """
 
     pairs: NamedPairs

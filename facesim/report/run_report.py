@@ -65,12 +65,15 @@ def _evaluation_sections(
     """What needs an evaluation; part of it needs the scores of its pairs, or its images, too."""
     pairs = files.pairs
     identities = images = None
+    preprocessing = Preprocessing()
     missing = ""
     if pairs is not None:
         try:
             identities = files.identities(pairs)
-            images = files.images(pairs) if faces else None
-        except FacesimError as error:  # data may have moved since
+            if faces:
+                preprocessing = Preprocessing.of(files.evaluated.image)
+                images = files.images(pairs)
+        except FacesimError as error:  # data may have moved since, or the aligner is not installed
             lost = "Faces" if identities else "Faces, intervals of curves and suspected labels"
             missing = f"{lost} are left out, since the evaluated images cannot be read: {error}"
     sections = [
@@ -81,7 +84,7 @@ def _evaluation_sections(
     if files.slices is not None:
         sections.append(slices_section(files.slices))
     if pairs is not None:
-        presenter = FacePairPresenter(pairs, images, Preprocessing.of(files.evaluated.image))
+        presenter = FacePairPresenter(pairs, images, preprocessing)
         if result.threshold is not None:
             sections.append(errors_section(presenter, result.threshold, files.calibration))
         if identities is not None:

@@ -88,6 +88,27 @@ def test_what_was_found_is_in_results_report_and_notes(
     assert run.components.test.table.files.tolist().count("test-1/2.png") == 0
 
 
+def test_a_report_without_the_aligner_says_why_it_shows_no_faces(
+    raw: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(raw(), tmp_path / "runs")
+
+    def missing(*_: object, **__: object) -> None:
+        raise FacesimError("the aligner needs the extra 'bright'")
+
+    monkeypatch.setattr(BrightFace, "__init__", missing)
+    opened = Run.open(run.path)
+    page = write_report(opened.read("test"), faces=True).read_text("utf-8")
+    assert (
+        "Faces are left out, since the evaluated images cannot be read: the aligner needs" in page
+    )
+    assert 'id="errors"' in page
+    assert "data:image/jpeg" not in page
+    page = write_report(opened.read("test"), faces=False).read_text("utf-8")
+    assert "the aligner needs" not in page
+    assert 'id="errors"' in page
+
+
 def test_a_cached_trunk_gives_what_an_uncached_one_gives(
     raw: Callable[..., Experiment], tmp_path: Path
 ) -> None:
