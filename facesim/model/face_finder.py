@@ -39,6 +39,8 @@ _MOST_FACES = 15
 _ROW_SHAPE = (1 + _MOST_FACES, 16)
 """Of a record: number of faces, height, width; then box, landmarks and confidence of each."""
 
+_CHANGED = "it, or a copy of it, has changed since it was listed"
+
 _WORTH_PROCESSES = 64
 _PHOTOGRAPHS_AT_A_TIME = 8
 
@@ -162,7 +164,11 @@ class FaceFinder:
                     fresh: dict[bytes, Float32Array] = {}
                     broken: dict[int, DataError] = {}
                     for row, each in zip(part, records, strict=True):
-                        images.require_unchanged(row, "it has changed since it was listed")
+                        try:
+                            images.require_unchanged(row, _CHANGED)
+                        except DataError as error:
+                            broken[row] = error
+                            continue
                         if isinstance(each, DataError):
                             broken[row] = each
                         else:

@@ -3,10 +3,12 @@
 import csv
 import hashlib
 import io
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -51,10 +53,20 @@ _THREADS = 8
 
 
 class _Begun(JsonModel):
-    """What a folder of crops is of, so that no other crops, and no other files, are replaced."""
+    """What a folder of crops is of, so that one folder holds the crops of one call's settings."""
 
     folder: str = Field(description="of the photographs")
-    image: str = Field(description="the settings, as thresholds depend on them")
+    image: str = Field(description="the settings, as thresholds depend on them: JSON")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Each setting by the name that a person writes, as text."""
+        image = json.loads(self.image)
+        alignment = {**image.pop("alignment")}
+        aligner = {f"aligner.{name}": value for name, value in alignment.pop("aligner").items()}
+        files = {"fingerprint of the aligner's files": alignment.pop("fingerprint")}
+        every = {**image, **aligner, **alignment, **files}
+        return {name: "unset" if each is None else str(each) for name, each in every.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +125,8 @@ def align_folder(folder: Path, out: Path, image: Image, reporter: Reporter) -> A
 
     Crops are PNG files in ``images/`` at their photographs' paths, and ``faces.csv`` has a row per
     photograph, which the aligner ``landmarks`` can read. Interrupted, it goes on where it was: what
-    was found is kept, and a crop that was made of the same photograph with the same settings stays.
+    was found is kept, and a crop that was made of the same photograph stays. One whose photograph
+    has gone, or has no crop any more, is removed.
 
     Args:
         folder: of the photographs.
@@ -123,8 +136,9 @@ def align_folder(folder: Path, out: Path, image: Image, reporter: Reporter) -> A
         reporter: shows the progress.
 
     Raises:
-        DataError: there is no photograph, or one cannot be read.
-        FacesimError: ``out`` is in the folder, holds something else, or cannot be written.
+        DataError: there is no photograph, or one or a folder of them cannot be read.
+        FacesimError: ``out`` is in the folder, holds something else or crops that were made with
+            other settings, or cannot be written.
     """
     settings: dict[str, Any] = {"no_face": "skip"}
     if "size" not in image.model_fields_set and isinstance(image.template, str):
@@ -152,15 +166,23 @@ def align_folder(folder: Path, out: Path, image: Image, reporter: Reporter) -> A
         write_text(path, _as_csv(photographs))
     except OSError as error:
         raise FacesimError(f"{path}: cannot be written: {error.strerror}") from None
-    return AlignedFolder(folder, out, tuple(photographs), fresh, table.notes)
+    removed = _remove_stale(photographs, out)
+    notes = [*table.notes, *(f"Crops of before: {n:,} are removed." for n in [removed] if n)]
+    return AlignedFolder(folder, out, tuple(photographs), fresh, tuple(notes))
 
 
 def _photographs(folder: Path) -> FaceTable:
     """The photographs in a folder and below it, sorted; hidden files and folders apart.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or a folder cannot be read.
     """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(
+            f"{error.filename}: cannot be read: {error.strerror}; make it readable, or move it"
+        )
+
     extensions = {
         extension
         for extension, kind in PillowImage.registered_extensions().items()
@@ -168,7 +190,7 @@ def _photographs(folder: Path) -> FaceTable:
     }
     files: list[str] = []
     others: list[str] = []
-    for path, folders, names in os.walk(folder):
+    for path, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(path).relative_to(folder)
         for name in names:
@@ -192,7 +214,8 @@ def _begin(folder: Path, out: Path, preprocessing: Preprocessing) -> None:
     """Make the folder of results, or see that it is one of these photographs.
 
     Raises:
-        FacesimError: it is in the folder of photographs, holds something else, or cannot be made.
+        FacesimError: it is in the folder of photographs, holds something else or crops that were
+            made with other settings, or cannot be made.
     """
     if out.resolve().is_relative_to(folder.resolve()):
         raise FacesimError(
@@ -202,10 +225,22 @@ def _begin(folder: Path, out: Path, preprocessing: Preprocessing) -> None:
     begun = _Begun(folder=str(folder.resolve()), image=preprocessing.provenance)
     remedy = "name another folder"
     earlier = read_json(out / _BEGUN, _Begun, remedy=remedy)
-    if earlier is None and any((out / name).exists() for name in (CROPS, FACES_CSV)):
+    holds_results = any((out / name).exists() for name in (CROPS, FACES_CSV))
+    if earlier is None and holds_results:
         raise FacesimError(f"{out}: it holds files of something else; {remedy}")
     if earlier is not None and earlier.folder != begun.folder:
         raise FacesimError(f"{out}: it holds the crops of {earlier.folder}; {remedy}")
+    if earlier is not None and holds_results and earlier.image != begun.image:
+        there, here = earlier.settings, begun.settings
+        differ = [
+            f"{name} {there.get(name, 'unset')} instead of {here.get(name, 'unset')}"
+            for name in {**there, **here}
+            if there.get(name) != here.get(name)
+        ]
+        raise FacesimError(
+            f"{out}: its crops were made with {', and '.join(differ) or 'other settings'}. Name "
+            "another folder, or delete this one to make its crops again"
+        )
     try:
         make_folder(out)
         write_json(out / _BEGUN, begun)
@@ -314,6 +349,32 @@ def _write_crops(
                 fresh += written
             advance()
     return fresh
+
+
+def _remove_stale(photographs: Sequence[AlignedPhotograph], out: Path) -> int:
+    """Remove the crops that are in no row any more, and folders that are empty without them.
+
+    Raises:
+        FacesimError: one cannot be removed.
+    """
+    # By identity: where capital letters do not count, a file may have another name than is listed.
+    listed = {_identity(out / each.crop) for each in photographs if each.crop is not None}
+    crops = [path for path in (out / CROPS).rglob("*.png") if _identity(path) not in listed]
+    stale = [path for path in crops if _mark_of(path) is not None]
+    for path in stale:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise FacesimError(f"{path}: cannot be removed: {error.strerror}") from None
+        with suppress(OSError):  # the first that is not empty
+            for folder in path.relative_to(out / CROPS).parents[:-1]:
+                (out / CROPS / folder).rmdir()
+    return len(stale)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _mark_of(path: Path) -> str | None:

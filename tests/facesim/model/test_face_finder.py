@@ -5,12 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facesim import FaceTable
-from facesim.alignment.aligner import aligners
+from facesim.alignment.aligner import Aligner, aligners
 from facesim.data.image_digests import TableDigests
 from facesim.errors import DataError
 from facesim.model import face_finder as module
@@ -168,6 +169,30 @@ def test_photographs_that_cannot_be_used_are_told_apart_from_those_without_a_fac
         }
         assert [len(each.faces) for each in found] == [0, 1, 0, 3, 0, 1]
         assert len(asked(calls)) == 5 + (times - 1)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_photograph_that_changes_meanwhile_is_a_failure_of_its_own(
+    tmp_path: Path, find: Find, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    table = photographs(tmp_path / "some", 4)
+    search = module._records_of
+
+    def changing(aligner: Aligner, paths: list[Path]) -> list[Any]:
+        records = search(aligner, paths)
+        if gone:
+            table.path(1).unlink()
+        else:
+            save_photograph(table.path(1), (5, 5, 30, 30), seed=9)
+        return records
+
+    monkeypatch.setattr(module, "_records_of", changing)
+    failures: dict[int, DataError] = {}
+    found = find(table, failures=failures)
+    reason = "cannot be read" if gone else "it, or a copy of it, has changed since it was listed"
+    assert list(failures) == [1]
+    assert str(failures[1]).startswith(f"{table.path(1)}: {reason}")
+    assert [len(each.faces) for each in found] == [0, 0, 2, 3]
 
 
 def test_a_store_that_cannot_be_written_is_done_without(

@@ -1,13 +1,16 @@
 """A folder of photographs is aligned once: crops, faces.csv, and a page that shows both."""
 
+import os
 import re
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from facesim.alignment.aligner import Face, Photograph
 from facesim.alignment.alignment import Acquisition
 from facesim.data.csv_columns import read_csv_columns
 from facesim.errors import DataError, FacesimError
@@ -127,14 +130,77 @@ def test_what_is_missing_changed_or_torn_is_made_again(
     assert align().fresh == 3
     after = files_in(out)
     assert [name for name in after if after[name] == before[name]] == ["images/ann/4.png"]
-    assert align(size=[64, 64]).fresh == 4
+
+
+def test_other_settings_are_refused_with_what_differs(align: Align, out: Path) -> None:
+    align()
+    before, table = files_in(out), (out / "faces.csv").read_text()
+    with pytest.raises(FacesimError) as refused:
+        align(size=[64, 64], min_confidence=41.0)
+    assert str(refused.value) == (
+        f"{out}: its crops were made with size [112, 112] instead of [64, 64], and min_confidence "
+        "unset instead of 41.0. Name another folder, or delete this one to make its crops again"
+    )
+    with pytest.raises(FacesimError, match=r"aligner\.by_name False instead of True"):
+        align(aligner={"name": "bright", "by_name": True})
+    assert files_in(out) == before
+    assert (out / "faces.csv").read_text() == table
+    assert align().fresh == 0
+    shutil.rmtree(out / "images")
+    (out / "faces.csv").unlink()
+    assert align(size=[64, 64]).fresh == 2
+
+
+def test_a_crop_of_no_photograph_is_removed(align: Align, folder: Path, out: Path) -> None:
+    save_photograph(folder / "cem" / "new" / "1.png", FACE, seed=3)
+    align()
+    own = out / "images" / "own.png"
+    save_photograph(own, FACE)
+    save_photograph(folder / "ann" / "1.png", seed=4)  # no face any more
+    (folder / "ann" / "2.png").rename(folder / "ann" / "3.png")
+    (folder / "cem" / "new" / "1.png").unlink()
+    aligned = align()
+    assert sorted(files_in(out)) == ["images/ann/3.png", "images/own.png"]
+    assert aligned.notes[-1] == "Crops of before: 3 are removed."
+    assert not (out / "images" / "cem").exists()
+    assert len(align().notes) == 1
+
+
+def test_a_photograph_that_changes_meanwhile_has_a_problem(
+    align: Align, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changing(self: BrightFace, photograph: Photograph) -> Sequence[Face]:
+        if photograph.path == folder / "ann" / "1.png":
+            save_photograph(folder / "ann" / "1.png", OTHER, seed=9)
+        return find(self, photograph)
+
+    find = BrightFace.find
+    save_photograph(folder / "ann" / "1.png", FACE, seed=77)  # of no other test: it is searched
+    monkeypatch.setattr(BrightFace, "find", changing)
+    first, second = align().photographs[:2]
+    assert (first.crop, second.crop) == (None, "images/ann/2.png")
+    assert first.problem == "it, or a copy of it, has changed since it was listed"
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    align: Align, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scandir(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path) == folder / "bob":  # whoever runs the tests may read every folder
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    listed = os.scandir
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(DataError, match=r"bob: cannot be read: Permission denied; make it read"):
+        align()
 
 
 def test_a_photograph_without_a_face_that_may_be_used_has_no_crop(align: Align, out: Path) -> None:
     unsure = align(min_confidence=41.0)
     assert unsure.count(Acquisition.UNSURE) == 2
     assert unsure.crops == 0
-    refused = align(several_faces="error", no_face="error")
+    refused = align(result=out.with_name("other"), several_faces="error", no_face="error")
     assert refused.photographs[1].acquisition is Acquisition.SEVERAL
     assert refused.photographs[1].problem == "2 faces were found where one is wanted"
     assert refused.crops == 1
@@ -173,9 +239,10 @@ def test_nothing_that_belongs_to_something_else_is_replaced(
 
 def test_a_folder_without_photographs_is_refused(align: Align, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for source in (tmp_path / "empty", tmp_path / "none"):
-        with pytest.raises(DataError, match="there is no photograph in it; facesim reads JPEG"):
-            align(source=source)
+    with pytest.raises(DataError, match="there is no photograph in it; facesim reads JPEG"):
+        align(source=tmp_path / "empty")
+    with pytest.raises(DataError, match="none: cannot be read: No such file or directory"):
+        align(source=tmp_path / "none")
 
 
 def test_the_contact_sheet_shows_failures_first_with_their_reasons(align: Align) -> None:
