@@ -1,6 +1,7 @@
 """Failure to acquire: the share of photographs in which no face was found.
 
-ISO/IEC 19795-1 reports it beside the error rates, which hold for photographs with a face.
+ISO/IEC 19795-1 reports it beside the error rates, which hold for photographs with a face unless the
+experiment uses the centres of the others.
 """
 
 import math
@@ -24,6 +25,7 @@ def measured_acquisition(counts: AcquisitionCounts) -> AcquisitionResult:
         low_confidence=found[Acquisition.UNSURE],
         no_face=found[Acquisition.NONE],
         failure_to_acquire=failure_to_acquire(counts),
+        left_out=counts.left_out,
     )
 
 

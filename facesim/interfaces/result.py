@@ -120,6 +120,8 @@ class AcquisitionResult(JsonModel):
         low_confidence: in how many only faces below the least confidence were found.
         no_face: in how many none was found.
         failure_to_acquire: the share of the last two, as in ISO/IEC 19795-1.
+        left_out: whether those are in no comparison; if not, their centres are. None in files of
+            before, which do not say it.
     """
 
     photographs: NonNegativeInt
@@ -128,6 +130,7 @@ class AcquisitionResult(JsonModel):
     low_confidence: NonNegativeInt
     no_face: NonNegativeInt
     failure_to_acquire: Estimate
+    left_out: bool | None = None
 
 
 class EvaluationResult(JsonModel):

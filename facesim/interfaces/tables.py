@@ -32,17 +32,19 @@ class PairSet:
 
 @dataclass(frozen=True, eq=False)
 class AcquisitionCounts:
-    """What an aligner found in the photographs of a table, those that were left out included.
+    """What an aligner found in the photographs of a table, those that may be left out included.
 
     Attributes:
         found: how many photographs by what they held.
         photographs: int64 [I], those of each identity.
         failures: int64 [I], those of them in which no face was found, or only uncertain ones.
+        left_out: whether the table is without these; if not, their centres are used.
     """
 
     found: Mapping[Acquisition, int]
     photographs: Int64Array
     failures: Int64Array
+    left_out: bool = True
 
 
 @dataclass(frozen=True)

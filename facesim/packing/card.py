@@ -213,10 +213,17 @@ def _data(pack: PackFile) -> str:
 def _acquisition(measured: MeasuredOn) -> str:
     if measured.failure_to_acquire is None:
         return ""
-    return (
+    failed = (
         f" Failure to acquire (ISO/IEC 19795-1): {_rate(measured.failure_to_acquire)} photographs "
-        "in which no face was found; the error rates hold for the others."
+        "in which no face was found"
     )
+    if measured.includes_centres:
+        return (
+            f"{failed}. The error rates include these, of which the centre was used; the pack "
+            "refuses such photographs."
+        )
+    held = "" if measured.left_out is None else "; the error rates hold for the others"
+    return f"{failed}{held}."
 
 
 def _remeasurement(pack: PackFile) -> str:

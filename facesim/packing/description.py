@@ -216,6 +216,7 @@ def _measured_on(original: Original, result: EvaluationResult) -> MeasuredOn:
         failure_to_acquire=None
         if acquired is None
         else _measured_rate(acquired.failure_to_acquire, acquired.photographs),
+        left_out=None if acquired is None else acquired.left_out,
     )
 
 

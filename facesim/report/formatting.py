@@ -184,7 +184,7 @@ def threshold_note(result: EvaluationResult) -> str:
 
 
 def acquisition_in_words(found: AcquisitionResult) -> str:
-    """In how many photographs no face was found, and in how many there were several."""
+    """In how many photographs no face was found, and whether the error rates include them."""
     rate = found.failure_to_acquire
     failed = found.no_face + found.low_confidence
     text = (
@@ -198,6 +198,10 @@ def acquisition_in_words(found: AcquisitionResult) -> str:
         text += f"; the 95% interval over identities is {between}"
     if found.several_faces:
         text += f". In {found.several_faces:,} there were several faces, and one was chosen"
+    if failed and found.left_out is None:  # it is not known
+        return f"{text}."
+    if failed and not found.left_out:
+        return f"{text}. The error rates include those without a face, of which the centre is used."
     return f"{text}. The error rates are those of photographs with a face."
 
 

@@ -47,6 +47,11 @@ def print_rates(verifier: Verifier, point: PackedPoint) -> None:
     say(f"  FNMR {_rate(point.fnmr)}: one person taken for two")
     if on.failure_to_acquire is not None:
         say(f"  failure to acquire {_rate(on.failure_to_acquire)}: no face found")
+    if on.includes_centres:
+        say(
+            "  FMR and FNMR include photographs without a face, of which the centre was used; "
+            "here, such a photograph is refused"
+        )
 
 
 def verdict_as_json(verifier: Verifier, verdict: Verdict | Unjudged) -> str:

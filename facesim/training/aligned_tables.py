@@ -83,10 +83,12 @@ def _counted(table: FaceTable, image: Image, acquisitions: list[Acquisition]) ->
     counts = {each: acquisitions.count(each) for each in Acquisition}
     failed = np.isin(acquisitions, [Acquisition.UNSURE, Acquisition.NONE])
     people = len(table.labels)
+    centred = image.no_face == "centre_crop"
     acquired = AcquisitionCounts(
         counts,
         np.bincount(table.identities, minlength=people),
         np.bincount(table.identities[failed], minlength=people),
+        left_out=not centred,
     )
     of = f"of {len(table):,} images"
     notes = {
@@ -97,6 +99,6 @@ def _counted(table: FaceTable, image: Image, acquisitions: list[Acquisition]) ->
         Acquisition.NONE: f"{counts[Acquisition.NONE]:,} {of} hold no face that was found",
     }
     said = [f"Alignment: {text}." for each, text in notes.items() if counts[each]]
-    if image.no_face == "centre_crop" and counts[Acquisition.UNSURE] + counts[Acquisition.NONE]:
+    if centred and counts[Acquisition.UNSURE] + counts[Acquisition.NONE]:
         said.append("Alignment: of images without a face, the centre is used.")
     return replace(table, acquisition=acquired, notes=(*table.notes, *said))

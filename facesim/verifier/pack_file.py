@@ -220,8 +220,10 @@ class MeasuredOn(JsonModel):
         impostor: of two.
         identities: distinct people in them.
         metrics: by name.
-        failure_to_acquire: the share of photographs in which the aligner found no face, which are
-            in no comparison (ISO/IEC 19795-1); None without an aligner.
+        failure_to_acquire: the share of photographs in which the aligner found no face (ISO/IEC
+            19795-1); None without an aligner.
+        left_out: whether those are in no comparison; if not, their centres are, although the pack
+            refuses such photographs. None without an aligner, and in packs that do not say it.
     """
 
     split: str
@@ -233,6 +235,14 @@ class MeasuredOn(JsonModel):
     identities: NonNegativeInt
     metrics: dict[str, PackedMetric]
     failure_to_acquire: MeasuredRate | None = None
+    left_out: bool | None = None
+
+    @property
+    def includes_centres(self) -> bool:
+        """Whether centres of photographs without a face are in the comparisons."""
+        return self.left_out is False and bool(
+            self.failure_to_acquire and self.failure_to_acquire.value
+        )
 
 
 class Agreement(JsonModel):

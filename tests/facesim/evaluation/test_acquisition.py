@@ -27,6 +27,12 @@ def test_it_counts_photographs_without_a_face_and_with_uncertain_ones() -> None:
     assert (measured.photographs, measured.one_face, measured.several_faces) == (10, 6, 1)
     assert (measured.low_confidence, measured.no_face) == (2, 1)
     assert measured.failure_to_acquire.value == pytest.approx(0.3)
+    assert measured.left_out
+
+
+def test_it_says_whether_they_are_left_out() -> None:
+    found = AcquisitionCounts(FOUND, np.array([4, 3]), np.array([1, 2]), left_out=False)
+    assert measured_acquisition(found).left_out is False
 
 
 def test_no_failure_is_not_certainty() -> None:

@@ -107,6 +107,13 @@ def test_it_says_what_probabilities_assume(probability: Any, said: str) -> None:
 
 def test_photographs_without_a_face_are_a_rate_beside_the_error_rates() -> None:
     rate = {"value": 0.02, "low": 0.01, "high": 0.05, "errors": 4, "comparisons": 200}
-    text = card(measured_on={**MINIMAL["measured_on"], "failure_to_acquire": rate})
+    measured = {**MINIMAL["measured_on"], "failure_to_acquire": rate}
+    text = card(measured_on={**measured, "left_out": True})
     assert "Failure to acquire (ISO/IEC 19795-1): 2.00% (1.00% to 5.00%), 4 of 200" in text
+    assert "no face was found; the error rates hold for the others." in text
+    assert "no face was found. The error rates" not in text
     assert "Failure to acquire" not in card()
+    centred = card(measured_on={**measured, "left_out": False})
+    assert "no face was found. The error rates include these, of which the centre was" in centred
+    assert "the pack refuses such photographs" in centred
+    assert "no face was found.\n" in card(measured_on=measured)  # a pack that does not say it

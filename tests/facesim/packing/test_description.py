@@ -82,10 +82,13 @@ def test_a_pack_of_photographs_brings_its_aligner(
     train_run: Callable[..., Run], model: Path, tmp_path: Path
 ) -> None:
     aligner = f"{{name: middle, model: {model}}}"
-    run = train_run(f"image={{size: [24, 20], aligner: {aligner}, template: dlib}}")
+    image = f"size: [24, 20], aligner: {aligner}, template: dlib, no_face: centre_crop"
+    run = train_run(f"image={{{image}}}")
     pack = pack_run(run, tmp_path / "pack", PackOptions())
     assert (tmp_path / "pack/aligner-model.bin").read_bytes() == b"a model"
     assert "aligner-model.bin" in pack.files
+    assert pack.measured_on.left_out is False  # there were none, but their centres would be used
+    assert not pack.measured_on.includes_centres
     for agreement in pack.remeasurement.agreements:
         assert set(agreement.decisions.values()) == {0}
     assert "the aligner `middle` finds the face" in model_card(pack)

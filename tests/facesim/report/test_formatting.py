@@ -4,6 +4,7 @@ from facesim.evaluation.differences import MetricDifference
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import (
+    AcquisitionResult,
     CurvePoint,
     Estimate,
     EvaluationResult,
@@ -13,6 +14,7 @@ from facesim.interfaces.roc import Roc
 from facesim.report.formatting import (
     RATE,
     accept_rates,
+    acquisition_in_words,
     axis_format,
     complement,
     count,
@@ -254,3 +256,28 @@ def test_what_is_not_measurable_says_why_where_that_is_known() -> None:
     assert estimate(RATE, Estimate(value=None, reason="of 3 pairs", point=point)) == "of 3 pairs"
     assert estimate(RATE, Estimate(value=None)) == "not measurable"
     assert words("raw_pixels_2") == "raw pixels 2"
+
+
+@pytest.mark.parametrize(
+    ("left_out", "no_face", "ends"),
+    [
+        (True, 2, ". The error rates are those of photographs with a face."),
+        (False, 2, ". The error rates include those without a face, of which the centre is used."),
+        (False, 0, ". The error rates are those of photographs with a face."),
+        (None, 2, "in 2 of which no face was found."),
+    ],
+)
+def test_whether_error_rates_include_photographs_without_a_face(
+    left_out: bool | None, no_face: int, ends: str
+) -> None:
+    content = {
+        "photographs": 20,
+        "one_face": 20 - no_face,
+        "several_faces": 0,
+        "low_confidence": 0,
+        "no_face": no_face,
+        "failure_to_acquire": {"value": no_face / 20},
+    }
+    if left_out is not None:  # files of before lack it
+        content["left_out"] = left_out
+    assert acquisition_in_words(AcquisitionResult.model_validate(content)).endswith(ends)

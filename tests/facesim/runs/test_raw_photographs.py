@@ -82,6 +82,7 @@ def test_what_was_found_is_in_results_report_and_notes(
     assert (acquired.several_faces, acquired.no_face, acquired.low_confidence) == (1, 1, 0)
     assert acquired.failure_to_acquire.value == pytest.approx(1 / 20)
     assert acquired.failure_to_acquire.high is not None
+    assert acquired.left_out
     page = write_report(run.read("test"), faces=True).read_text("utf-8")
     assert "Failure to acquire (ISO/IEC 19795-1): 5.00% of 20 photographs" in page
     assert "In 1 there were several faces, and one was chosen" in page

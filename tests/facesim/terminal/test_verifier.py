@@ -1,11 +1,11 @@
-"""What is told about a search in a gallery."""
+"""What is told about a search in a gallery, and about photographs without a face."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from facesim.terminal.verifier import identification_note, matches_as_json
+from facesim.terminal.verifier import identification_note, matches_as_json, print_rates
 from facesim.verifier.pack_file import MeasuredRate, PackedPoint
 from facesim.verifier.verifier import load_pack
 from tests.facesim.verifier.test_pack_file import MINIMAL
@@ -36,3 +36,16 @@ def test_the_bound_of_a_search_is_that_of_the_upper_end_of_the_fmr(
     verifier = load_pack(write_pack(tmp_path / "pack"))
     found = json.loads(matches_as_json(verifier, [], point(fmr), 100))
     assert found["fpir_at_most"] == bound
+
+
+@pytest.mark.parametrize(("left_out", "told"), [(False, True), (True, False), (None, False)])
+def test_rates_that_include_photographs_without_a_face_are_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], left_out: bool | None, told: bool
+) -> None:
+    rate = {"value": 0.02, "errors": 4, "comparisons": 200}
+    measured = {**MINIMAL["measured_on"], "failure_to_acquire": rate, "left_out": left_out}
+    verifier = load_pack(write_pack(tmp_path / "pack", measured_on=measured))
+    print_rates(verifier, verifier.operating_point())
+    printed = capsys.readouterr().out
+    assert "failure to acquire 2% (no interval, 4 of 200): no face found" in printed
+    assert ("of which the centre was used; here, such a photograph is refused" in printed) is told

@@ -86,6 +86,7 @@ def test_skipped_photographs_take_their_pairs_and_people_along(table: FaceTable)
         Acquisition.UNSURE: 0,
         Acquisition.NONE: 2,
     }
+    assert kept.acquisition.left_out
     assert kept.acquisition.photographs.tolist() == [2, 1, 2]
     assert kept.acquisition.failures.tolist() == [0, 1, 1]
     assert kept.notes == (
@@ -99,6 +100,8 @@ def test_skipped_photographs_take_their_pairs_and_people_along(table: FaceTable)
 
 def test_the_centre_stands_for_a_face_where_that_is_asked(table: FaceTable) -> None:
     whole = aligned(table, no_face="centre_crop")
+    assert whole.acquisition is not None
+    assert not whole.acquisition.left_out
     assert whole.placements is not None
     np.testing.assert_array_equal(whole.placements[4], centred((120, 160), (40, 40)))
     assert not np.array_equal(whole.placements[0], whole.placements[4])
