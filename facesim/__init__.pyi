@@ -96,6 +96,7 @@ from facesim.verifier.embedder import Embedder as Embedder
 from facesim.verifier.faiss_index import FaissIndex as FaissIndex
 from facesim.verifier.gallery import Gallery as Gallery
 from facesim.verifier.gallery import open_gallery as open_gallery
+from facesim.verifier.onnx_scan import require_harmless_onnx as require_harmless_onnx
 from facesim.verifier.search import Match as Match
 from facesim.verifier.verifier import Unjudged as Unjudged
 from facesim.verifier.verifier import Verdict as Verdict

@@ -38,6 +38,16 @@ def make_folder(folder: Path) -> None:
             folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_ISGID | 0o070)
 
 
+def make_public(folder: Path) -> None:
+    """Give a private folder the permissions that :func:`make_folder` would have given it.
+
+    Raises:
+        OSError: it cannot be changed.
+    """
+    mode = 0o777 & ~_UMASK | folder.stat().st_mode & stat.S_ISGID
+    folder.chmod(mode | stat.S_ISGID | 0o070 if _is_shared(folder.parent) else mode)
+
+
 def _is_shared(folder: Path) -> bool:
     mode = folder.stat().st_mode
     return bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)

@@ -1,11 +1,13 @@
 """Locks between processes, released however a process ends."""
 
 import errno
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
 
+from facesim.bounded import require_regular
 from facesim.console import warn_once
 from facesim.folders import new_file_mode
 
@@ -41,9 +43,12 @@ class ProcessLock:
             wait: until the process that holds it releases it.
 
         Raises:
-            OSError: the file cannot be made or opened.
+            OSError: the file cannot be made or opened, or is a link or anything but a file.
         """
         folder = self._path.parent
+        with suppress(FileNotFoundError):
+            # It is opened for writing, by some versions of filelock also where a link leads.
+            require_regular(self._path.lstat(), self._path)
         lock = FileLock(self._path, mode=new_file_mode(folder), thread_local=False)
         try:
             lock.acquire(timeout=-1 if wait else 0)

@@ -2,7 +2,6 @@
 
 import glob
 import shutil
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from tempfile import mkdtemp
 
 from facesim.atomic import MANIFEST, MANIFEST_LOCK, begin_manifest
 from facesim.errors import FacesimError
-from facesim.folders import make_folder
+from facesim.folders import make_folder, make_public
 from facesim.json_files import read_json
 from facesim.machine_errors import in_words
 from facesim.verifier.pack_file import PACK_FILE, PackFile
@@ -55,7 +54,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
             begin_manifest(unfinished)
             yield unfinished
             (unfinished / MANIFEST_LOCK).unlink(missing_ok=True)
-            unfinished.chmod(stat.S_IMODE(folder.parent.stat().st_mode))  # mkdtemp's are private
+            make_public(unfinished)
             _put_in_place(unfinished, folder)
         finally:  # renamed by now, unless something failed
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -29,6 +29,12 @@ GALLERY_FILE = "gallery.json"
 MOST_TEMPLATES = 2**24
 """A gallery that declares more is refused."""
 
+TEMPLATES_BYTES = 2**36
+"""All templates of a gallery, at most: 64 GiB, which are as many of dimension 1024."""
+
+IDENTITIES_BYTES = 2**31
+"""All files of identities, at most: they are held in memory."""
+
 LONGEST_NAME = 255
 """In characters, of an identity: what file systems allow for a folder."""
 
@@ -210,14 +216,27 @@ def read_index(folder: Path) -> GalleryFile:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from None
     index = parse_json(path, content, GalleryFile, remedy=_REMEDY)
-    if sum(segment.rows for segment in index.segments) > MOST_TEMPLATES:
-        raise DataError(f"{path}: it lists more than {MOST_TEMPLATES:,} templates; {_REMEDY}")
+    require_bounded(path, index)
     if len({segment.number for segment in index.segments}) < len(index.segments):
         raise DataError(f"{path}: it lists a segment twice; {_REMEDY}")
     return index
 
 
+def require_bounded(path: Path, index: GalleryFile) -> None:
+    """Raise DataError if a gallery lists more templates than one may hold."""
+    rows = sum(segment.rows for segment in index.segments)
+    if rows > MOST_TEMPLATES:
+        raise DataError(f"{path}: it lists more than {MOST_TEMPLATES:,} templates, the most")
+    if rows * index.embeddings.dimension * 4 > TEMPLATES_BYTES:
+        raise DataError(f"{path}: its templates take more than {TEMPLATES_BYTES:,} bytes, the most")
+
+
 def _read(folder: Path, index: GalleryFile) -> Gallery:
+    names = [folder / segment.identities_name for segment in index.segments]
+    if sum(_opened(path, path.lstat).st_size for path in names) > IDENTITIES_BYTES:
+        raise DataError(
+            f"{folder}: its files of identities have more than {IDENTITIES_BYTES:,} bytes, the most"
+        )
     gallery = Gallery(
         folder,
         index.embeddings,
@@ -245,9 +264,20 @@ def read_segment(folder: Path, segment: Segment, kind: EmbeddingKind) -> Segment
 
 
 def _read_identities(path: Path, segment: Segment) -> Identities:
-    limit = segment.rows * _NAME_BYTES + 1024
-    content = _opened(path, lambda: read_file(path, limit, follow_links=False))
-    if hashlib.sha256(content).hexdigest() != segment.identities_sha256:
+    limit = min(segment.rows * _NAME_BYTES + 1024, IDENTITIES_BYTES)
+
+    def read() -> bytes | None:
+        with open_file(path, limit, follow_links=False) as file:
+            digest = hashlib.sha256()
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+            if digest.hexdigest() != segment.identities_sha256:
+                return None
+            file.seek(0)
+            return file.read(limit)
+
+    content = _opened(path, read)
+    if content is None:
         raise DataError(f"{path}: is damaged, or was edited; {_REMEDY}")
     identities = parse_json(path, content, Identities, remedy=_REMEDY)
     if not len(identities.names) == len(identities.images) == segment.rows:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +12,6 @@ from pydantic_core import to_json
 
 from facesim.arrays import Float32Array, Int64Array
 from facesim.atomic import remove_leftovers, replacing
-from facesim.bounded import require_regular
 from facesim.errors import DataError, did_you_mean
 from facesim.folders import make_folder
 from facesim.json_files import write_json
@@ -30,6 +28,7 @@ from facesim.verifier.gallery import (
     open_gallery,
     read_segment,
     remove_files,
+    require_bounded,
     segment_files,
 )
 
@@ -145,8 +144,6 @@ class GalleryWriter:
     def _acquire(self) -> None:
         path = self._folder / _LOCK
         try:
-            with suppress(FileNotFoundError):
-                require_regular(path.lstat(), path)  # a lock's file is opened for writing
             if not self._lock.acquire(wait=False):
                 raise DataError(
                     f"{self._folder}: another process writes this gallery; try again when it ends"
@@ -219,6 +216,7 @@ class GalleryWriter:
         index = GalleryFile(
             embeddings=before.embeddings, segments=tuple(part.segment for part in kept)
         )
+        require_bounded(self._folder / GALLERY_FILE, index)
         write_json(self._folder / GALLERY_FILE, index)
         self._gallery = Gallery(self._folder, before.embeddings, tuple(kept))
         gone = [part.segment for part in before.parts if part.segment not in index.segments]

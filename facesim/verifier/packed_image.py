@@ -134,6 +134,10 @@ def _aligner(pack: PackFolder, node: str | Mapping[str, Any]) -> tuple[Aligner, 
         first = error.errors()[0]
         where = ".".join(map(str, ("image.alignment.aligner", *first["loc"])))
         raise DataError(f"{place}: {where[:200]}: {first['msg'][:500]}") from None
+    for key, value in spec.arguments.items():
+        if isinstance(value, Path) and key in parameters and parameters[key] not in pack.file.files:
+            named = f"image.alignment.aligner.{key}: {value.name[:100]!r}"
+            raise DataError(f"{place}: {named} is no file of the pack")
     aligner = spec.build()
     if not aligner.content_only:
         raise DataError(f"{place}: the aligner {name!r} looks faces up by the names of files")

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from facesim import Aligner, DataError, Face, FacesimError, Photograph, aligners
+from facesim import (
+    Aligner,
+    DataError,
+    Face,
+    FacesimError,
+    Photograph,
+    aligners,
+    require_harmless_onnx,
+)
 from facesim_plugins._optional_package import optional_package
 from facesim_plugins.aligners._search_image import MaxSide, SearchImage
 
@@ -33,6 +41,7 @@ class OpencvYunet(Aligner):
     Raises:
         PluginError: OpenCV is not installed.
         FacesimError: the file cannot be read, has another digest, or is no such model.
+        DataError: the model names another file, which OpenCV would read, or holds graphs in graphs.
     """
 
     def __init__(
@@ -67,6 +76,7 @@ class OpencvYunet(Aligner):
                 f"aligner opencv_yunet: {file} has the SHA-256 {self.fingerprint}, not the "
                 f"{sha256.lower()} that was named; it is another model, or damaged"
             )
+        require_harmless_onnx(self.model, f"aligner opencv_yunet: {file}")
         self.min_score = min_score
         self.max_overlap = max_overlap
         self.max_side = max_side

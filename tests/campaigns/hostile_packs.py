@@ -291,6 +291,9 @@ PACKS: dict[str, Attack] = {
     "an aligner's file outside": lambda at: at.change(
         image=_aligned({"name": "opencv_yunet", "file": str(at.victim)})
     ),
+    "an aligner's file of the current folder": lambda at: at.change(
+        image=_aligned({"name": "opencv_yunet", "file": at.victim.name})
+    ),
     "an aligner that reads tables": lambda at: at.change(
         image=_aligned({"name": "landmarks", "file": "../victim"})
     ),

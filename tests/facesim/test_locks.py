@@ -26,6 +26,15 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     assert first.acquire(wait=False)
 
 
+def test_a_link_is_no_lock(tmp_path: Path) -> None:
+    """Some versions of filelock open what it leads to for writing."""
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError, match="it is a symbolic link"):
+        ProcessLock(tmp_path / "lock").acquire(wait=False)
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 @pytest.mark.parametrize(("wait", "seconds"), [(True, -1), (False, 0)])
 def test_who_waits_waits_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wait: bool, seconds: int

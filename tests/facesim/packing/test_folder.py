@@ -43,6 +43,17 @@ def test_others_may_read_it_as_they_may_the_folder_that_it_is_in(tmp_path: Path)
     assert (tmp_path / "a/pack").stat().st_mode == (tmp_path / "a").stat().st_mode
 
 
+@pytest.mark.parametrize(("parent", "more"), [(0o1777, 0), (0o700, 0), (0o2775, 0o2070)])
+def test_it_has_the_permissions_of_a_folder_that_was_made_there(
+    tmp_path: Path, parent: int, more: int
+) -> None:
+    tmp_path.chmod(parent)
+    (tmp_path / "plain").mkdir()
+    fill(tmp_path / "pack")
+    plain = (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "pack").stat().st_mode == plain | more
+
+
 def test_folders_of_killed_packs_go_when_they_are_old(tmp_path: Path) -> None:
     old, new = tmp_path / ".pack.old.tmp", tmp_path / ".pack.new.tmp"
     other = tmp_path / ".other.old.tmp"

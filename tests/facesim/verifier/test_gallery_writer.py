@@ -230,6 +230,11 @@ def test_damage_is_told(tmp_path: Path, damage: Callable[[Path], None], name: st
     assert "\n" not in str(refused.value)
 
 
+SEGMENT = {"number": 1, "rows": 1} | dict.fromkeys(
+    ("templates_sha256", "identities_sha256"), "0" * 64
+)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -237,6 +242,19 @@ def test_damage_is_told(tmp_path: Path, damage: Callable[[Path], None], name: st
         ({"format": 2}, "format"),
         ({"extra": 1}, "extra"),
         ({"embeddings": None}, "embeddings"),
+        ({"segments": [SEGMENT | {"rows": 2**24}, SEGMENT]}, "more than 16,777,216 templates"),
+        (
+            {
+                "segments": [SEGMENT | {"rows": 2**20 + 1}],
+                "embeddings": {
+                    "pack": "",
+                    "sha256": "0" * 64,
+                    "dimension": 2**14,
+                    "unit_length": True,
+                },
+            },
+            "more than 68,719,476,736 bytes",
+        ),
     ],
 )
 def test_a_list_of_segments_is_checked(
@@ -247,6 +265,30 @@ def test_a_list_of_segments_is_checked(
     (folder / "gallery.json").write_text(json.dumps(index | change))
     with pytest.raises(DataError, match=said):
         open_gallery(folder)
+
+
+def test_files_of_identities_are_bounded_together(tmp_path: Path) -> None:
+    """Each alone may be held in memory."""
+    folder = enrolled(tmp_path / "gallery", ["a"])
+    index = json.loads((folder / "gallery.json").read_text())
+    [segment] = index["segments"]
+    index["segments"] = [segment | {"number": number, "rows": 2**20} for number in (1, 2)]
+    (folder / "gallery.json").write_text(json.dumps(index))
+    for number in (1, 2):
+        with (folder / f"identities-{number}.json").open("wb") as file:
+            file.truncate(2**30 + 1)
+    with pytest.raises(DataError, match="have more than 2,147,483,648 bytes"):
+        open_gallery(folder)
+
+
+def test_a_gallery_that_could_not_be_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = enrolled(tmp_path / "gallery", ["a"])
+    monkeypatch.setattr("facesim.verifier.gallery.MOST_TEMPLATES", 1)
+    with GalleryWriter(folder, KIND) as writer, pytest.raises(DataError, match="more than 1 temp"):
+        writer.put([template("b")])
+    assert open_gallery(folder).names == ("a",)
 
 
 def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
