@@ -40,7 +40,7 @@ def model_card(pack: PackFile) -> str:
 def _metadata(pack: PackFile) -> dict[str, Any]:
     measured = pack.measured_on
     results = [
-        {"type": name, "name": each.label, "value": each.value}
+        {"type": name, "name": each.label, "value": round(each.value, 6)}
         for name, each in measured.metrics.items()
         if each.value is not None
     ]
@@ -49,7 +49,7 @@ def _metadata(pack: PackFile) -> dict[str, Any]:
             value = getattr(point, rate).value
             if value is not None:
                 name = f"{rate.upper()} at the operating point {point.name}"
-                results.append({"type": rate, "name": name, "value": value})
+                results.append({"type": rate, "name": name, "value": round(value, 6)})
     return {
         "library_name": "facesim",
         "pipeline_tag": "image-feature-extraction",

@@ -216,7 +216,7 @@ def count(number_of: int, noun: str) -> str:
         return f"1 {noun}"
     if noun.endswith("y"):
         return f"{number_of:,} {noun[:-1]}ies"
-    return f"{number_of:,} {noun}{'es' if noun.endswith(('ch', 'sh')) else 's'}"
+    return f"{number_of:,} {noun}{'es' if noun.endswith(('tch', 'sh')) else 's'}"
 
 
 def headline_metrics(result: EvaluationResult, metrics: Mapping[str, Metric]) -> list[Metric]:

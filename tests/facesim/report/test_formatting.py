@@ -112,6 +112,9 @@ def test_counts_follow_their_number() -> None:
     assert count(1, "pair") == "1 pair"
     assert count(6000, "pair") == "6,000 pairs"
     assert count(12, "identity") == "12 identities"
+    assert count(6, "epoch") == "6 epochs"
+    assert count(2, "batch") == "2 batches"
+    assert count(20, "photograph") == "20 photographs"
 
 
 def test_large_numbers_have_no_exponent() -> None:
