@@ -45,6 +45,30 @@ class NoFaceError(DataError):
     """A photograph without a face that could be used, or with several where one is wanted."""
 
 
+MOST_FACES = 15
+"""Per photograph; of more, the largest are kept."""
+
+
+def rounded(faces: Sequence[Face]) -> list[Face]:
+    """The `MOST_FACES` largest faces, coordinates rounded to float32, as they are kept on disk.
+
+    So a photograph has the same crop whether or not its faces were found before.
+    """
+    found = []
+    for face in sorted(faces, key=area, reverse=True)[:MOST_FACES]:
+        left, top, right, bottom = np.array(face.box, np.float32).tolist()
+        landmarks = face.landmarks.astype(np.float32).astype(np.float64)
+        confidence = float(np.float32(face.confidence))
+        found.append(Face((left, top, right, bottom), landmarks, confidence))
+    return found
+
+
+def area(face: Face) -> float:
+    """Of the box, in pixels."""
+    left, top, right, bottom = face.box
+    return (right - left) * (bottom - top)
+
+
 @dataclass(frozen=True)
 class Alignment:
     """How photographs become crops of faces.
@@ -94,7 +118,8 @@ class Alignment:
             DataError: the photograph cannot be judged.
         """
         height, width = photograph.pixels.shape[:2]
-        return self.choose(self.aligner.find(photograph), (height, width), size)
+        faces = rounded(self.aligner.find(photograph))
+        return self.choose(faces, (height, width), size)
 
     def choose(
         self, faces: Sequence[Face], photograph: tuple[int, int], size: tuple[int, int]
@@ -129,10 +154,6 @@ class Alignment:
 
     def _preference(self, photograph: tuple[int, int]) -> Any:
         height, width = photograph
-
-        def area(face: Face) -> float:
-            left, top, right, bottom = face.box
-            return (right - left) * (bottom - top)
 
         def centrality(face: Face) -> float:
             left, top, right, bottom = face.box

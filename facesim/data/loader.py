@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
@@ -78,7 +78,7 @@ def load_batches(
             drawn.append(batch)
             yield batch.images.numpy()
 
-    images = _Images(table, preprocessing, augmentation)
+    images = _Images(table, _without_detector(table, preprocessing), augmentation)
     with closing(_decode_ahead(images, rows(), workers)) as decoded:
         for pixels in decoded:
             yield drawn.popleft(), pixels
@@ -115,7 +115,7 @@ def load_rows(
     Raises:
         DataError: an image cannot be used; the text names its file.
     """
-    images = _Images(table, preprocessing, None)
+    images = _Images(table, _without_detector(table, preprocessing), None)
     with closing(_decode_ahead(images, iter(parts), workers)) as decoded:
         yield from decoded
 
@@ -158,6 +158,13 @@ class _Images(Dataset[Tensor | FacesimError]):
             return image
         augmented = self.augmentation(torch.from_numpy(image).permute(2, 0, 1), row)
         return augmented.permute(1, 2, 0).numpy()
+
+
+def _without_detector(table: FaceTable, preprocessing: Preprocessing) -> Preprocessing:
+    """Where faces have been placed, workers need no detector, which may be large."""
+    if table.placements is None:
+        return preprocessing
+    return replace(preprocessing, alignment=None)
 
 
 def _can_be_made_again(kind: type[BaseException]) -> bool:

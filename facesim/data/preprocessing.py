@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import deque
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from facesim.alignment import alignment, crop, template
-from facesim.alignment.aligner import Photograph
+from facesim.alignment.aligner import Aligner, Photograph
 from facesim.alignment.alignment import Alignment, NoFaceError
 from facesim.alignment.crop import crop_face
 from facesim.arrays import FloatArray, UInt8Array
@@ -26,6 +27,7 @@ from facesim.errors import DataError
 
 if TYPE_CHECKING:
     from facesim.experiment.sections import Image
+    from facesim.registry import Spec
 
 _SOURCES = (
     Path(__file__),
@@ -84,7 +86,7 @@ class Preprocessing:
         if aligner is None:
             return cls(**settings)
         node = json.dumps(aligner.as_node(), sort_keys=True)
-        return cls(**settings, alignment=Alignment(aligner.build(), node, template, **aligning))
+        return cls(**settings, alignment=Alignment(_built(aligner), node, template, **aligning))
 
     def decode(self, path: Path, placement: FloatArray | None = None) -> UInt8Array:
         """The pixels of an image file, RGB, uint8 [height, width, 3].
@@ -96,7 +98,7 @@ class Preprocessing:
         Raises:
             DataError: the image cannot be used; the text names the file.
         """
-        if self.alignment is None:
+        if placement is None and self.alignment is None:
             return decode_image(path, self.size, self.crop)
         upright = decode_upright(path)
         try:
@@ -145,6 +147,19 @@ class Preprocessing:
         for source in (*_SOURCES, *(_SOURCES_OF_ALIGNMENT if self.alignment else ())):
             digest.update(source.read_bytes())
         return digest.hexdigest()
+
+
+_BUILT: deque[tuple["Spec[Aligner]", Aligner]] = deque(maxlen=4)
+"""Building an aligner may read a file; an experiment's is built once."""
+
+
+def _built(spec: "Spec[Aligner]") -> Aligner:
+    for known, aligner in _BUILT:
+        if known is spec:
+            return aligner
+    aligner = spec.build()
+    _BUILT.append((spec, aligner))
+    return aligner
 
 
 _ALIGNING = ("aligner", "template", "no_face", "several_faces", "min_confidence")

@@ -16,7 +16,8 @@ class TableContent(JsonModel):
     Attributes:
         images: how many.
         rows: SHA-256 of files' names, identities, attributes and pairs.
-        files: SHA-256 of the digests of the image files, in order.
+        files: SHA-256 of the digests of the image files, in order; where faces are aligned, with
+            the places of their crops.
     """
 
     images: int
@@ -33,7 +34,7 @@ class TableContent(JsonModel):
         return cls(
             images=len(images.table),
             rows=rows_digest(images.table),
-            files=hashlib.sha256(images.get().tobytes()).hexdigest(),
+            files=hashlib.sha256(images.keys().tobytes()).hexdigest(),
         )
 
 

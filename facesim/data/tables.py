@@ -207,6 +207,7 @@ def keep_rows(table: FaceTable, kept: Int64Array, note: str) -> FaceTable:
         attributes=attributes.iloc[kept].reset_index(drop=True) if attributes.size else attributes,
         notes=(*table.notes, *notes),
         pairs=pairs,
+        placements=None if table.placements is None else table.placements[kept],
     )
 
 

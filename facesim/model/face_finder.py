@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from facesim.alignment.aligner import Aligner, Face, Photograph
+from facesim.alignment.alignment import MOST_FACES, rounded
 from facesim.arrays import Float32Array, Int64Array
 from facesim.console import warn_once
 from facesim.data.decoding import decode_upright
@@ -33,10 +34,7 @@ from facesim.registry import Spec
 from facesim.reporters import Reporter
 from facesim.version import installed_version
 
-_MOST_FACES = 15
-"""Per photograph; of more, the largest are kept."""
-
-_ROW_SHAPE = (1 + _MOST_FACES, 16)
+_ROW_SHAPE = (1 + MOST_FACES, 16)
 """Of a record: number of faces, height, width; then box, landmarks and confidence of each."""
 
 _CHANGED = "it, or a copy of it, has changed since it was listed"
@@ -263,7 +261,7 @@ def _record(aligner: Aligner, path: Path) -> Float32Array:
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     record = np.zeros(_ROW_SHAPE, np.float32)
-    faces = sorted(found, key=_area, reverse=True)[:_MOST_FACES]
+    faces = rounded(found)
     record[0, :3] = len(faces), *pixels.shape[:2]
     for row, face in zip(record[1:], faces, strict=False):
         row[:15] = *face.box, *face.landmarks.flatten(), face.confidence
@@ -277,8 +275,3 @@ def _decoded(record: Float32Array) -> FoundFaces:
         left, top, right, bottom = row[:4].tolist()
         faces.append(Face((left, top, right, bottom), row[4:14].reshape(5, 2), float(row[14])))
     return FoundFaces(tuple(faces), (height, width))
-
-
-def _area(face: Face) -> float:
-    left, top, right, bottom = face.box
-    return (right - left) * (bottom - top)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from facesim.alignment.alignment import NoFaceError
 from facesim.arrays import UInt8Array
 from facesim.atomic import MANIFEST, MANIFEST_LOCK, replacing, sha256_of, write_text
 from facesim.bounded import read_file
@@ -38,6 +39,7 @@ from facesim.verifier.pack_file import (
     PackFile,
     Remeasurement,
 )
+from facesim.verifier.verifier import load_pack
 
 SCORE_FILE, CARD_FILE, REQUIREMENTS_FILE = "score.onnx", "README.md", "requirements.txt"
 NETWORK_FILES = {"onnx": "network.onnx", "torch": "network.safetensors"}
@@ -134,6 +136,7 @@ def pack_run(run: Run, folder: Path, options: PackOptions) -> PackFile:
         write_text(unfinished / CARD_FILE, model_card(pack))
         pack = pack.model_copy(update={"files": _digests(unfinished)})
         write_json(unfinished / PACK_FILE, pack)
+        _require_usable(unfinished, original, trust=run.trust)
     return pack
 
 
@@ -222,6 +225,19 @@ def _excess(found: Agreement, allowed: Remeasurement) -> Iterator[str]:
             f"{found.split}: a score differs by {found.largest_difference:.3g}, which is "
             f"{found.largest_relative_difference:.2g} of the spread of the scores; {most:g} may be"
         )
+
+
+def _require_usable(folder: Path, original: Original, *, trust: bool) -> None:
+    """Raise unless the pack, as it was written, embeds the first image of test from its file."""
+    table = original.tables.read("test", original.plan.experiment).table
+    try:
+        load_pack(folder, trust=trust).embed(table.path(0))
+    except NoFaceError:  # whose centre the run used instead
+        return
+    except FacesimError as error:
+        raise FacesimError(
+            f"the pack cannot be used as it is, nothing is written: {error}"
+        ) from error
 
 
 def _write(path: Path, content: bytes) -> None:

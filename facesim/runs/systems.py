@@ -248,6 +248,8 @@ def provenance(plan: EvaluationPlan, network: SiameseNetwork, like: str = "") ->
         "head": experiment.head,
         "loss": experiment.loss,
     }
+    if experiment.image.aligner is not None:
+        specs["aligner"] = experiment.image.aligner
     return Provenance(
         preprocessing=Preprocessing.of(experiment.image).provenance,
         score=json.dumps(experiment.loss.as_node(), sort_keys=True),

@@ -183,6 +183,25 @@ def test_files_that_decide_otherwise_are_refused_and_leave_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pack_that_cannot_be_opened_is_refused_and_leaves_nothing(
+    train_run: TrainRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alignment = {
+        "aligner": {"name": "dlib", "points": [1, 2]},
+        "template": "arcface",
+        "no_face": "error",
+        "several_faces": "largest",
+        "min_confidence": None,
+        "fingerprint": "",
+    }
+    monkeypatch.setattr(
+        packing, "packed_image", lambda _: ({"size": [24, 20], "alignment": alignment}, {})
+    )
+    with pytest.raises(FacesimError, match="the pack cannot be used as it is, nothing is written"):
+        pack_run(train_run(), tmp_path / "pack", PackOptions())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_former_pack_stays_where_a_new_one_is_refused(
     train_run: TrainRun, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,20 +1,28 @@
 """A run on raw photographs: faces are placed, cached as they are used, and counted."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from facesim import Face, Photograph
 from facesim.alignment.aligner import aligners
+from facesim.data.loader import load_images
+from facesim.data.preprocessing import Preprocessing
+from facesim.data.table_content import TableContent
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+from facesim.plugin_source import source_digest
 from facesim.report.run_report import write_report
 from facesim.runs.run import Run
 from facesim.runs.session import own_result
+from facesim.training.build import Tables
 from tests.facesim.model.bright_face import BrightFace
 
 EXPERIMENT = """
@@ -32,6 +40,14 @@ loss: contrastive
 optimizer: adam
 train: {epochs: 1, batch_size: 8}
 """
+
+
+class LowerFace(BrightFace):
+    """Another aligner of the same parameters, whose faces lie five pixels lower."""
+
+    def find(self, photograph: Photograph) -> Sequence[Face]:
+        found = super().find(photograph)
+        return [replace(face, landmarks=face.landmarks + [0, 5]) for face in found]  # noqa: RUF005
 
 
 def save(path: Path, person: int, photograph: int, faces: int) -> None:
@@ -60,6 +76,7 @@ def raw(tmp_path: Path) -> Iterator[Callable[..., Experiment]]:
     file.write_text(EXPERIMENT.replace("ROOT", str(tmp_path)))
     with aligners.isolated():
         aligners("bright")(BrightFace)
+        aligners("lower")(LowerFace)
         yield lambda *overrides: load_experiment(file, overrides)
 
 
@@ -141,3 +158,55 @@ def test_a_photograph_that_is_not_allowed_to_have_no_face_stops_the_run_before_i
     with pytest.raises(FacesimError, match=r"data\.test: .+test-1/2\.png: no face was found; 1 of"):
         Run.begin(raw("image.no_face=error"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_thresholds_of_an_aligner_whose_code_has_changed_are_refused(
+    raw: Callable[..., Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(raw(), tmp_path / "runs")
+    monkeypatch.setattr(
+        "facesim.runs.systems.source_digest",
+        lambda plugin: "edited" if plugin.name == "bright" else source_digest(plugin),
+    )
+    with pytest.raises(FacesimError, match="code of the aligner 'bright'"):
+        run.evaluate(overrides=["evaluate.seed=3"], name="again")
+
+
+def test_other_crops_of_the_same_files_are_other_content(
+    raw: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    contents = [
+        TableContent.of(Tables().read("val", raw(f"image.aligner={name}")))
+        for name in ("bright", "lower")
+    ]
+    assert contents[0].rows == contents[1].rows
+    assert contents[0].files != contents[1].files
+
+
+def test_workers_are_sent_no_detector(
+    raw: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = raw("trunk_cache=off")
+    images = Tables().read("val", experiment)
+    preprocessing = Preprocessing.of(experiment.image)
+    rows = np.arange(len(images.table))
+    alone = torch.cat(list(load_images(images.table, rows, preprocessing, batch_size=4)))
+
+    def refuse(self: object) -> object:
+        raise TypeError("the detector is too large to be sent")
+
+    monkeypatch.setattr(BrightFace, "__reduce__", refuse)
+    monkeypatch.setattr(BrightFace, "find", refuse)
+    shared = list(load_images(images.table, rows, preprocessing, batch_size=4, workers=1))
+    assert torch.equal(torch.cat(shared), alone)
+
+
+def test_an_experiment_builds_its_aligner_once(raw: Callable[..., Experiment]) -> None:
+    image = raw().image
+    first, second = (Preprocessing.of(image).alignment for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first.aligner is second.aligner
+    other = Preprocessing.of(raw().image).alignment
+    assert other is not None
+    assert other.aligner is not first.aligner
