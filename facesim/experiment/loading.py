@@ -65,6 +65,26 @@ def load_run_experiment(
     return _validated(path, root, [*problems, *wrong])
 
 
+def load_packed_experiment(content: bytes, path: Path, *, trust: bool = False) -> Experiment:
+    """Load the experiment of a pack, which builds its network, and import its plugins.
+
+    No other file than its plugins' is opened.
+
+    Args:
+        content: of the file, as its digest was checked.
+        path: of the file, for messages, and to which its plugins are relative.
+        trust: as for :func:`load_experiment`.
+
+    Raises:
+        ExperimentError: with every problem that was found, each with file, line and column.
+        UntrustedPluginsError: it names plugins without consent.
+    """
+    root, problems = _read_alone(path, content)
+    discovery.load_installed_plugins()
+    root, wrong = _load_named_plugins(root, trust=trust, of_run=path)
+    return _validated(path, root, [*problems, *wrong])
+
+
 def read_run_experiment(path: Path) -> Experiment:
     """Read an experiment that facesim wrote into a run directory; imports none of its plugins.
 
@@ -163,9 +183,14 @@ def _overridden(
 
 
 def _read_resolved(path: Path) -> tuple[Node, list[Problem]]:
-    """The tree of a file that facesim wrote, which extends no other file."""
+    """The tree of a file that facesim wrote and that is as it was."""
     require_unchanged(path, "restore it as it was")
-    root, problems = read_source(path)
+    return _read_alone(path)
+
+
+def _read_alone(path: Path, content: bytes | None = None) -> tuple[Node, list[Problem]]:
+    """The tree of a file, whose content may be known, and which extends no other file."""
+    root, problems = read_source(path, content)
     extends = root.child("extends")
     if extends is not None:
         told = "the experiment of a run extends no other file"

@@ -20,18 +20,23 @@ _STANDARD = "tag:yaml.org,2002:"
 _TAGS = (_PLAIN, _STANDARD + "str", _STANDARD + "map", _STANDARD + "seq")
 
 
-def read_source(path: Path) -> tuple[Node, list[Problem]]:
+def read_source(path: Path, content: bytes | None = None) -> tuple[Node, list[Problem]]:
     """Parse a file.
+
+    Args:
+        path: the file.
+        content: of it, where it has been read; at most `MAX_BYTES`.
 
     Raises:
         ExperimentError: the file cannot be read, or is not a YAML mapping.
     """
     start = Mark(str(path), 1, 1)
     try:
-        content = read_file(path, MAX_BYTES)
+        if content is None:
+            content = read_file(path, MAX_BYTES)
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise ExperimentError(
             [Problem(replace(start, line=line), (), "not UTF-8 text; save the file as UTF-8")]
         ) from None

@@ -19,6 +19,7 @@ from facesim.packing.measurement import Original
 from facesim.report.formatting import complement
 from facesim.training.checkpoint import read_checkpoint
 from facesim.verifier.pack_file import (
+    EXPERIMENT_FILE,
     ChosenOn,
     MeasuredOn,
     MeasuredRate,
@@ -80,6 +81,9 @@ def describe(
     )
     achieved = {point.name: point for point in result.operating_points}
     probability = calibration.probability
+    files = [network.file, score_file]
+    if network.format == "torch":
+        files.append(EXPERIMENT_FILE)
     return PackFile(
         facesim=__version__,
         name=plan.experiment.name,
@@ -100,7 +104,7 @@ def describe(
         measured_on=_measured_on(original, result),
         remeasurement=remeasurement,
         requirements=_versions(original, network),
-        files={name: PackedFile(bytes=0, sha256="0" * 64) for name in (network.file, score_file)},
+        files={name: PackedFile(bytes=0, sha256="0" * 64) for name in files},
     )
 
 

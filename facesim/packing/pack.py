@@ -192,7 +192,8 @@ def _network_of(folder: Path, options: PackOptions, *, trust: bool) -> NetworkRu
     content = _content(folder / name)
     if options.format == "onnx":
         return OnnxNetwork(content, name)
-    return TorchNetwork(folder / EXPERIMENT_FILE, content, trust=trust)
+    experiment = folder / EXPERIMENT_FILE
+    return TorchNetwork(experiment, _content(experiment), content, trust=trust)
 
 
 def _require_agreement(found: Remeasurement) -> None:

@@ -1,6 +1,8 @@
 """The network of a pack of the format ``torch``: weights as safetensors, and their experiment."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,10 +10,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from facesim.arrays import Float32Array, UInt8Array
-from facesim.errors import DataError
-from facesim.experiment.loading import load_run_experiment
+from facesim.errors import DataError, FacesimError
+from facesim.experiment.loading import load_packed_experiment
 from facesim.experiment.schema import Experiment
-from facesim.interfaces import Backbone
+from facesim.interfaces import Backbone, Head
 from facesim.model.build import build_embedder
 from facesim.model.network import SiameseNetwork
 from facesim.packing.export import require_packages
@@ -40,22 +42,29 @@ class TorchNetwork:
 
     Args:
         experiment_file: of the pack.
-        content: of its ``network.safetensors``.
+        experiment: its content.
+        weights: the content of the pack's ``network.safetensors``.
         trust: whether to import the plugins that the experiment names without consent.
 
     Raises:
-        FacesimError: the experiment cannot be read, or a part of it cannot be built.
+        FacesimError: the experiment cannot be read, a part of it cannot be built, or would read a
+            file that a pack does not bring.
         UntrustedPluginsError: it names plugins without consent.
         DataError: the weights are those of another network.
     """
 
-    def __init__(self, experiment_file: Path, content: bytes, *, trust: bool = False) -> None:
+    def __init__(
+        self, experiment_file: Path, experiment: bytes, weights: bytes, *, trust: bool = False
+    ) -> None:
         [safetensors] = require_packages("safetensors.torch")
-        experiment = load_run_experiment(experiment_file, trust=trust)
-        experiment = experiment.model_copy(update={"backbone": _unloaded(experiment)})
-        self._backbone, self._head, _ = build_embedder(experiment)
+        loaded = load_packed_experiment(experiment, experiment_file, trust=trust)
+        backbone = _unloaded(loaded)
+        _require_no_files(experiment_file, backbone, loaded.head)
+        self._backbone, self._head, _ = build_embedder(
+            loaded.model_copy(update={"backbone": backbone})
+        )
         try:
-            state: dict[str, Tensor] = safetensors.load(content)
+            state: dict[str, Tensor] = safetensors.load(weights)
             for name in _NORMALIZATION:
                 self._backbone.get_buffer(name).copy_(state.pop(f"backbone.{name}"))
             _modules(self._backbone, self._head).load_state_dict(state)
@@ -78,6 +87,28 @@ class TorchNetwork:
 
 def _modules(backbone: nn.Module, head: nn.Module) -> nn.Module:
     return nn.ModuleDict({"backbone": backbone, "head": head})
+
+
+def _require_no_files(experiment_file: Path, *parts: Spec[Backbone] | Spec[Head]) -> None:
+    """Raise unless parts can be built without a file, which would be none of the pack."""
+    for spec in parts:
+        for key, value in spec.arguments.items():
+            if any(isinstance(each, Path) for each in _each(value)):
+                raise FacesimError(
+                    f"{experiment_file}: {spec.plugin.kind} {spec.name}: {key} names a file, which "
+                    "a pack in torch's format does not bring; use --format onnx"
+                )
+
+
+def _each(value: Any) -> Iterator[Any]:
+    """A value, or what is in it, however deep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _each(each)
+    else:
+        yield value
 
 
 def _unloaded(experiment: Experiment) -> Spec[Backbone]:

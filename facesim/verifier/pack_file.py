@@ -4,8 +4,6 @@ A pack is a folder that verifies faces without the run that it was made from: th
 that compares two embeddings, how images become pixels, thresholds with their measured error rates.
 """
 
-import hashlib
-import json
 from typing import Annotated, Literal
 
 import numpy as np
@@ -348,7 +346,8 @@ class PackFile(JsonModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "PackFile":
-        for file in (self.network.file, self.score.file):
+        more = () if self.network.format == "onnx" else (EXPERIMENT_FILE,)
+        for file in (self.network.file, self.score.file, *more):
             if file not in self.files:
                 raise ValueError(f"files lacks {file!r}, which the pack is read from")
         if PACK_FILE in self.files:
@@ -357,15 +356,3 @@ class PackFile(JsonModel):
         if len(set(names)) < len(names):
             raise ValueError("two operating points have one name")
         return self
-
-    @property
-    def embeddings_id(self) -> str:
-        """32 hexadecimal digits that two packs share iff their embeddings may be compared.
-
-        They are of the network's file, the pack's experiment where that is what runs it, and the
-        settings that make pixels.
-        """
-        files = sorted({self.network.file, EXPERIMENT_FILE}.intersection(self.files))
-        image = json.dumps(self.image, sort_keys=True)
-        known = "\n".join((*(self.files[name].sha256 for name in files), image))
-        return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()

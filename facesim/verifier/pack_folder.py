@@ -32,8 +32,12 @@ class PackFolder:
     folder: Path
     file: PackFile
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, limit: int = ONNX_BYTES) -> bytes:
         """The content of a file of the pack, checked again: what is returned is what was packed.
+
+        Args:
+            name: of the file.
+            limit: in bytes; a larger one is refused.
 
         Raises:
             DataError: it is not.
@@ -42,8 +46,9 @@ class PackFolder:
         packed = self.file.files.get(name)
         if packed is None:
             raise DataError(f"{self.folder / PACK_FILE}: files: {name!r} is missing; {_REMEDY}")
-        limit = min(packed.bytes, ONNX_BYTES)
-        content = _opened(path, lambda: read_file(path, limit, follow_links=False))
+        content = _opened(
+            path, lambda: read_file(path, min(packed.bytes, limit), follow_links=False)
+        )
         if hashlib.sha256(content).hexdigest() != packed.sha256:
             raise DataError(f"{path}: its digest is not that of {PACK_FILE}; {_REMEDY}")
         return content

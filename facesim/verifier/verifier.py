@@ -18,7 +18,7 @@ from facesim.errors import DataError, FacesimError
 from facesim.verifier.gallery import EmbeddingKind, Gallery
 from facesim.verifier.onnx_network import OnnxNetwork, OnnxScore
 from facesim.verifier.operating_points import operating_point
-from facesim.verifier.pack_file import PACK_FILE, PackedPoint, PackFile
+from facesim.verifier.pack_file import EXPERIMENT_FILE, PACK_FILE, PackedPoint, PackFile
 from facesim.verifier.pack_folder import PackFolder, open_pack
 from facesim.verifier.packed_image import preprocessing_of
 from facesim.verifier.search import Comparison, Match, Nearest, comparable_probes, search
@@ -26,6 +26,7 @@ from facesim.verifier.search import Comparison, Match, Nearest, comparable_probe
 BATCH = 16
 """Images that are decoded before the network sees them."""
 
+_EXPERIMENT_BYTES = 10**6
 _PAIRS = 256
 _PROBED = 256
 _ROUNDING = 1e-4
@@ -63,6 +64,7 @@ class Unjudged:
 def embedding_kind(pack: PackFile) -> EmbeddingKind:
     """What embeddings must share to be compared: the network, the score, and the preprocessing.
 
+    The network of a pack in torch's format is its weights and the experiment, which says of what.
     Thresholds are not part of it: a pack with others of the same network keeps its galleries.
     """
     made_by = {
@@ -70,6 +72,8 @@ def embedding_kind(pack: PackFile) -> EmbeddingKind:
         "score": pack.files[pack.score.file].sha256,
         "image": pack.image,
     }
+    if pack.network.format == "torch":
+        made_by["experiment"] = pack.files[EXPERIMENT_FILE].sha256
     content = json.dumps(made_by, sort_keys=True, separators=(",", ":"))
     return EmbeddingKind(
         pack=f"{pack.name[:200]} {pack.run[:200]}",
@@ -125,10 +129,10 @@ def _torch_network(pack: PackFolder, *, trust: bool) -> Network:
             "it, or pack the run with --format onnx"
         ) from error
     weights = pack.read(pack.file.network.file)
-    pack.read("experiment.yaml")
+    experiment = pack.read(EXPERIMENT_FILE, _EXPERIMENT_BYTES)
     try:
         network: Network = module.TorchNetwork(
-            pack.folder / "experiment.yaml", weights, trust=trust
+            pack.folder / EXPERIMENT_FILE, experiment, weights, trust=trust
         )
     except import_module("facesim.discovery").UntrustedPluginsError:
         raise FacesimError(

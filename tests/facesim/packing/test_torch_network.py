@@ -10,13 +10,22 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from facesim import IMAGENET, Backbone, DataError, Normalization, backbones
+from facesim import (
+    IMAGENET,
+    Backbone,
+    DataError,
+    FacesimError,
+    Head,
+    Normalization,
+    backbones,
+    heads,
+)
 from facesim.arrays import Float32Array
 from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.packing.torch_network import TorchNetwork, weights_of
 from facesim.runs.evaluation import load_trained
 from facesim.runs.run import Run
-from tests.facesim.packing.small_run import SIZE
+from tests.facesim.packing.small_run import SIZE, SMALL
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (19, 3, *SIZE), np.uint8)
 GREY = Normalization((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -26,6 +35,11 @@ def embedded(network: SiameseNetwork) -> Float32Array:
     inputs = NetworkInput(torch.from_numpy(PIXELS), "pixels")
     with torch.inference_mode():
         return network.eval()(inputs).embeddings.numpy()  # type: ignore[no-any-return]
+
+
+def packed_network(run: Run, weights: bytes) -> TorchNetwork:
+    file = run.path / "experiment.yaml"
+    return TorchNetwork(file, file.read_bytes(), weights)
 
 
 @pytest.fixture
@@ -39,7 +53,7 @@ def network(run: Run) -> SiameseNetwork:
 
 
 def test_it_embeds_as_the_network_does(run: Run, network: SiameseNetwork) -> None:
-    packed = TorchNetwork(run.path / "experiment.yaml", weights_of(network))
+    packed = packed_network(run, weights_of(network))
     assert packed.run(PIXELS) == pytest.approx(embedded(network), abs=1e-6)
 
 
@@ -53,9 +67,9 @@ def test_the_file_holds_no_weight_of_the_loss(train_run: Callable[..., Run]) -> 
 def test_weights_of_another_network_are_refused(run: Run, network: SiameseNetwork) -> None:
     network.head = nn.Linear(3, 4)  # type: ignore[assignment]
     with pytest.raises(DataError, match="the weights do not fit"):
-        TorchNetwork(run.path / "experiment.yaml", weights_of(network))
+        packed_network(run, weights_of(network))
     with pytest.raises(DataError, match="the weights do not fit"):
-        TorchNetwork(run.path / "experiment.yaml", b"no safetensors")
+        packed_network(run, b"no safetensors")
 
 
 @pytest.fixture
@@ -85,6 +99,64 @@ def test_weights_that_training_began_with_are_not_read_again(
     run = train_run(f"backbone={{name: pretrained, weights: {tmp_path / 'begin.pt'}}}")
     network = load_trained(run.directory, run.experiment, "best")
     unloaded.clear()
-    packed = TorchNetwork(run.path / "experiment.yaml", weights_of(network))
+    packed = packed_network(run, weights_of(network))
     assert unloaded == ["none"]
     assert packed.run(PIXELS) == pytest.approx(embedded(network), abs=1e-6)
+
+
+def test_the_content_that_was_checked_is_what_is_built(
+    run: Run, network: SiameseNetwork, tmp_path: Path
+) -> None:
+    """What is at its place now is somebody else's, and is not looked at."""
+    content, place = (run.path / "experiment.yaml").read_bytes(), tmp_path / "experiment.yaml"
+    place.write_text("backbone: another")
+    packed = TorchNetwork(place, content, weights_of(network))
+    assert packed.run(PIXELS) == pytest.approx(embedded(network), abs=1e-6)
+
+
+@pytest.fixture
+def filed() -> Iterator[None]:
+    """A backbone of a file, and a head of several."""
+    with backbones.isolated(), heads.isolated():
+
+        @backbones("filed")
+        def backbone(*, file: Annotated[Path, Field(description="its file")]) -> Backbone:
+            """A backbone that reads a file."""
+            raise AssertionError(file.read_text())
+
+        @heads("filed")
+        def head(
+            features: int, *, files: Annotated[tuple[Path, ...], Field(description="its files")]
+        ) -> Head:
+            """A head that reads files."""
+            raise AssertionError(files)
+
+        yield
+
+
+@pytest.mark.usefixtures("filed")
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("{name: small_cnn, width: 4}", "{name: filed, file: a}", "backbone filed: file names a"),
+        ("{name: mlp, fc_dim: 8, out_dim: 4}", "{name: filed, files: [a]}", "head filed: files na"),
+    ],
+)
+def test_a_part_that_reads_a_file_is_refused(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    text = SMALL.replace(before, after)
+    with pytest.raises(FacesimError, match=said) as refused:
+        TorchNetwork(tmp_path / "experiment.yaml", text.encode(), b"")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_list_of_what_was_excluded_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("facesim.experiment.loading.read_exclusion", opened.append)
+    text = SMALL.replace("data:\n", "data:\n  exclude: /secret.csv\n")
+    with pytest.raises(FacesimError, match="exclude"):
+        TorchNetwork(tmp_path / "experiment.yaml", text.encode(), b"")
+    assert opened == []

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from facesim.verifier.pack_file import PackFile
+from facesim.verifier.verifier import embedding_kind
 
 DIGEST = "0" * 64
 RATE = {"value": 0.01, "low": 0.005, "high": 0.02, "errors": 3, "comparisons": 300}
@@ -105,15 +106,26 @@ def other_score(files: dict[str, Any]) -> dict[str, Any]:
     ("changed", "comparable"),
     [
         (other_weights(MINIMAL["files"]), False),
-        (other_score(MINIMAL["files"]), True),
+        (other_score(MINIMAL["files"]), False),
         ({"image": {"size": [24, 20], "crop": [0, 0, 20, 20]}}, False),
         ({"name": "other"}, True),
     ],
 )
-def test_embeddings_of_other_weights_or_pixels_have_another_id(
+def test_embeddings_of_other_weights_scores_or_pixels_are_of_another_kind(
     changed: dict[str, Any], comparable: bool
 ) -> None:
-    assert (read(**changed).embeddings_id == read().embeddings_id) is comparable
+    mine, other = embedding_kind(read()), embedding_kind(read(**changed))
+    assert (mine.sha256 == other.sha256) is comparable
+
+
+def in_torch(experiment: str) -> PackFile:
+    files = MINIMAL["files"] | {"experiment.yaml": {"bytes": 9, "sha256": experiment * 64}}
+    return read(files=files, network=MINIMAL["network"] | {"format": "torch"})
+
+
+def test_embeddings_of_other_experiments_in_torch_are_of_another_kind() -> None:
+    assert embedding_kind(in_torch("1")) == embedding_kind(in_torch("1"))
+    assert embedding_kind(in_torch("1")).sha256 != embedding_kind(in_torch("2")).sha256
 
 
 def network(**changes: Any) -> dict[str, Any]:
@@ -127,6 +139,7 @@ def network(**changes: Any) -> dict[str, Any]:
         (network(file="/etc/passwd"), "network.file"),
         (network(file=".hidden"), "network.file"),
         (network(file="absent.onnx"), "absent.onnx"),
+        (network(format="torch"), "files lacks 'experiment.yaml'"),
         (network(embedding_dim=10**9), "network.embedding_dim"),
         (network(image_size=[24, 10**6]), "network.image_size"),
         (network(format="pickle"), "network.format"),
