@@ -82,10 +82,15 @@ def verify(
 def _verify_list(
     verifier: "Verifier", pairs: Path, images: Path, out: Path, at: str | None
 ) -> None:
+    from facesim.errors import FacesimError
     from facesim.reporters import reporter_for
     from facesim.terminal.verifier import print_list_summary, print_rates
     from facesim.verifier.pair_list import read_pairs, verify_list, write_verdicts
 
+    if out.exists() and out.samefile(pairs):
+        raise FacesimError(f"--out {out}: this is the list of pairs; name another file")
+    if not out.parent.is_dir():
+        raise FacesimError(f"--out {out}: there is no folder {out.parent}; create it")
     listed = read_pairs(pairs)
     point = verifier.operating_point(at)
     verdicts = verify_list(verifier, listed, images, reporter_for(Console()), point.name)

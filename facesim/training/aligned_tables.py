@@ -37,14 +37,18 @@ def align_table(images: TableDigests, image: Image, name: str, reporter: Reporte
     table = images.table
     placements, acquisitions = _placed(table, found, alignment, image.size)
     kept = np.flatnonzero([placement is not None for placement in placements])
+    least = image.min_confidence
+    sure = "" if least is None else f" with a confidence of {least:g} or more"
     if not len(kept):
-        raise DataError(f"aligner {image.aligner.name!r} found no face in any of {len(table):,}")
+        raise DataError(
+            f"aligner {image.aligner.name!r} found no face{sure} in any of {len(table):,}"
+        )
     table = _counted(table, image, acquisitions)
     if len(kept) < len(table):
         left_out = next(row for row, each in enumerate(placements) if each is None)
         note = (
             f"Left out by image.no_face: {len(table) - len(kept):,} of {len(table):,} images, in "
-            f"which aligner {image.aligner.name!r} found no face (the first: "
+            f"which aligner {image.aligner.name!r} found no face{sure} (the first: "
             f"{table.files[left_out]})."
         )
         table = keep_rows(table, kept, note)

@@ -181,7 +181,7 @@ class Gallery:
         )
 
 
-def open_gallery(folder: Path) -> Gallery:
+def open_gallery(folder: str | Path) -> Gallery:
     """Open a gallery for reading; a writer may go on meanwhile.
 
     All of it is checked: sizes, digests, names, and that templates are finite.
@@ -189,6 +189,7 @@ def open_gallery(folder: Path) -> Gallery:
     Raises:
         DataError: there is none, or it is not what facesim wrote.
     """
+    folder = Path(folder)
     index = read_index(folder)
     for _ in range(_ATTEMPTS):
         try:

@@ -105,6 +105,21 @@ def test_many_pairs(folder: Path) -> None:
     assert (folder / "beside.csv").read_text() == (folder / "out.csv").read_text()
 
 
+def test_decisions_never_replace_the_list_of_pairs(folder: Path) -> None:
+    listed = folder / "listed.csv"
+    listed.write_text("file1,file2\nfaces/p0/0.png,faces/p0/1.png\n")
+    options = ("verify", "pack", "--pairs", "listed.csv", "--out")
+    status, printed = facesim(folder, *options, "./listed.csv")
+    assert (status, printed) == (
+        2,
+        "--out listed.csv: this is the list of pairs; name another file\n",
+    )
+    assert listed.read_text().startswith("file1,file2\n")
+    status, printed = facesim(folder, *options, "nowhere/decisions.csv")
+    assert status == 2
+    assert printed == "--out nowhere/decisions.csv: there is no folder nowhere; create it\n"
+
+
 def test_a_gallery(folder: Path) -> None:
     status, printed = facesim(folder, "enroll", "pack", "gallery", "faces")
     assert status == 0

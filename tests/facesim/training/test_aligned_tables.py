@@ -122,7 +122,9 @@ def test_faces_of_low_confidence_are_counted_apart(table: FaceTable) -> None:
 
 
 def test_a_split_without_any_face_is_an_error(table: FaceTable) -> None:
-    with pytest.raises(DataError, match="found no face in any of 5"):
+    with pytest.raises(
+        DataError, match="found no face with a confidence of 1000 or more in any of 5"
+    ):
         aligned(table, no_face="skip", min_confidence=1000)
 
 

@@ -37,7 +37,7 @@ def test_a_template_is_the_mean_of_an_identitys_embeddings(
 ) -> None:
     done = enroll(verifier, tmp_path / "gallery", faces, SilentReporter())
     assert (done.enrolled, done.images, done.failed) == (4, 12, {})
-    gallery = open_gallery(tmp_path / "gallery")
+    gallery = open_gallery(str(tmp_path / "gallery"))
     assert sorted(gallery.names) == ["p0", "p1", "p2", "p3"]
     assert gallery.images.tolist() == [3, 3, 3, 3]
     embeddings = verifier.embed(sorted((faces / "p2").iterdir()))
