@@ -15,6 +15,7 @@ from facesim.data import decoding
 from facesim.data import preprocessing as module
 from facesim.data.decoding import decode_image
 from facesim.data.preprocessing import Preprocessing
+from facesim.discovery import load_installed_plugins
 from facesim.errors import DataError
 from facesim.experiment.sections import Image
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
@@ -139,6 +140,7 @@ class Middle(Aligner):
 
 @pytest.fixture
 def aligned() -> Iterator[Image]:
+    load_installed_plugins()  # once per process: not to be undone with the test
     with aligners.isolated():
         aligners("middle")(Middle)
         yield Image.model_validate({"size": (28, 20), "aligner": "middle", "template": "arcface"})

@@ -13,6 +13,7 @@ import pytest
 from facesim import FaceTable
 from facesim.alignment.aligner import Aligner, aligners
 from facesim.data.image_digests import TableDigests
+from facesim.discovery import load_installed_plugins
 from facesim.errors import DataError
 from facesim.model import face_finder as module
 from facesim.model.face_finder import FaceFinder, FoundFaces
@@ -44,6 +45,7 @@ def find(calls: Path) -> Iterator[Find]:
         finder = FaceFinder(spec, spec.build())
         return finder.find(TableDigests(table), "test", SilentReporter(), failures)
 
+    load_installed_plugins()  # once per process: not to be undone with the test
     with aligners.isolated():
         aligners("bright")(BrightFace)
         yield found

@@ -15,6 +15,7 @@ from facesim.alignment.aligner import aligners
 from facesim.data.loader import load_images
 from facesim.data.preprocessing import Preprocessing
 from facesim.data.table_content import TableContent
+from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
@@ -74,6 +75,7 @@ def raw(tmp_path: Path) -> Iterator[Callable[..., Experiment]]:
                 save(path, person + 10 * len(split), photograph, faces)
     file = tmp_path / "raw.yaml"
     file.write_text(EXPERIMENT.replace("ROOT", str(tmp_path)))
+    load_installed_plugins()  # once per process: not to be undone with the test
     with aligners.isolated():
         aligners("bright")(BrightFace)
         aligners("lower")(LowerFace)

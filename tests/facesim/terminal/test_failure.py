@@ -1,14 +1,17 @@
 """How a command that fails ends: one line, the exit code, and a traceback where it is wanted."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import typer
 
 from facesim import cli
+from facesim.discovery import load_installed_plugins
 from facesim.errors import FacesimError
+from facesim.interfaces import REGISTRIES
 from facesim.terminal.failure import failure_of
 
 PLUGIN = """
@@ -23,6 +26,15 @@ class Failing(Contrastive):
 """
 
 Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(autouse=True)
+def _isolated() -> Iterator[None]:
+    load_installed_plugins()  # once per process: not to be undone with the test
+    with ExitStack() as stack:
+        for registry in REGISTRIES:
+            stack.enter_context(registry.isolated())
+        yield
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from facesim.alignment.aligner import aligners
 from facesim.alignment.alignment import Acquisition, NoFaceError
 from facesim.alignment.crop import centred
 from facesim.data.image_digests import TableDigests
+from facesim.discovery import load_installed_plugins
 from facesim.errors import DataError
 from facesim.experiment.sections import Image
 from facesim.reporters import SilentReporter
@@ -25,6 +26,7 @@ LARGER = [(10, 10, 30, 30), (60, 60, 60, 50)]
 
 @pytest.fixture(autouse=True)
 def bright() -> Iterator[None]:
+    load_installed_plugins()  # once per process: not to be undone with the test
     with aligners.isolated():
         aligners("bright")(BrightFace)
         yield
