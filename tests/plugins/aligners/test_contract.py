@@ -12,7 +12,7 @@ from facesim.registry import Spec
 from facesim.testing.aligner import FILE
 from facesim.testing.suites import AlignerContract
 from tests.plugins.aligners.test_landmarks import CELLS, HEADER, written
-from tests.plugins.aligners.test_opencv_yunet import FakeDetector, FakeError
+from tests.plugins.aligners.test_opencv_yunet import MODEL, FakeDetector, FakeError
 
 
 class TestEveryAligner(AlignerContract):
@@ -28,6 +28,6 @@ class TestEveryAligner(AlignerContract):
             fake = SimpleNamespace(FaceDetectorYN=FakeDetector, error=FakeError)
             monkeypatch.setitem(sys.modules, "cv2", fake)
             file = tmp_path / "model.onnx"
-            file.write_bytes(b"a model")
+            file.write_bytes(MODEL)
             return aligners.spec("opencv_yunet", file=file)
         return aligners.spec(request.param)
