@@ -2,12 +2,10 @@
 
 import hashlib
 import os
-import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,9 +19,9 @@ from facesim.data.decoding import MAX_FILE_BYTES
 from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
-from facesim.machine_errors import MachineError
 from facesim.paths import cache_dir
 from facesim.reporters import ignore_progress
+from facesim.worker_pool import worker_pool
 
 Digests = npt.NDArray[np.uint8]
 """uint8 [N, 16], one digest per row."""
@@ -80,22 +78,8 @@ def _mapped(
     if files < _WORTH_PROCESSES:
         yield map(read, parts)
         return
-    workers = min(os.cpu_count() or 1, 8)
-    with ProcessPoolExecutor(workers, initializer=_ignore_interrupts) as pool:
-        found = pool.map(read, parts)
-        try:
-            yield found
-        except BrokenProcessPool:
-            raise MachineError(
-                "a process that reads images was killed; probably memory ran out"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Ignore Ctrl-C, which reaches every process of the terminal; the main one handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with worker_pool(8, "reads images") as pool:
+        yield pool.map(read, parts)
 
 
 class TableDigests:

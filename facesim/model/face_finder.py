@@ -3,15 +3,10 @@
 import hashlib
 import json
 import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import parent_process
 from pathlib import Path
-from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +20,6 @@ from facesim.data.image_digests import DIGEST_BYTES, Digests, TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
-from facesim.machine_errors import MachineError
 from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.feature_store import FeatureStore, MissingFeaturesError, StoreUnwritableError
 from facesim.model.trunk_key import TrunkRecipe
@@ -33,6 +27,7 @@ from facesim.plugin_source import source_digest
 from facesim.registry import Spec
 from facesim.reporters import Reporter
 from facesim.version import installed_version
+from facesim.worker_pool import worker_pool
 
 _ROW_SHAPE = (1 + MOST_FACES, 16)
 """Of a record: number of faces, height, width; then box, landmarks and confidence of each."""
@@ -68,7 +63,6 @@ class FaceFinder:
     """
 
     def __init__(self, spec: Spec[Aligner], aligner: Aligner) -> None:
-        self._name = spec.name
         self._aligner = aligner
         plain = Preprocessing()
         parts = (
@@ -155,9 +149,7 @@ class FaceFinder:
         ]
         paths = ([images.table.path(row) for row in part] for part in parts)
         try:
-            with _mapped(self._aligner, len(rows)) as pool:
-                search = partial(_records_of, self._aligner)
-                found = map(search, paths) if pool is None else pool.map(_records, paths)
+            with self._mapped(paths, len(rows)) as found:
                 for part, records in zip(parts, found, strict=True):
                     fresh: dict[bytes, Float32Array] = {}
                     broken: dict[int, DataError] = {}
@@ -177,6 +169,18 @@ class FaceFinder:
                     yield fresh, broken
         finally:
             self._write(waiting)
+
+    @contextmanager
+    def _mapped(
+        self, paths: Iterator[list[Path]], photographs: int
+    ) -> Iterator[Iterator[list[Float32Array | DataError]]]:
+        """What is found in parts of the photographs, in processes where there are many."""
+        if photographs < _WORTH_PROCESSES:
+            yield map(partial(_records_of, self._aligner), paths)
+            return
+        # An aligner may be large: it is sent to a process once, not with every part.
+        with worker_pool(16, "finds faces", _keep, self._aligner) as pool:
+            yield pool.map(_records, paths)
 
     def _write(self, waiting: dict[bytes, Float32Array]) -> None:
         if not waiting:
@@ -203,40 +207,11 @@ class FaceFinder:
         return records
 
 
-@contextmanager
-def _mapped(aligner: Aligner, photographs: int) -> Iterator[Executor | None]:
-    """A pool of processes where there are many photographs; None to work in this one."""
-    if photographs < _WORTH_PROCESSES:
-        yield None
-        return
-    workers = min(os.cpu_count() or 1, 16)
-    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(aligner,)) as pool:
-        try:
-            yield pool
-        except BrokenProcessPool:
-            raise MachineError(
-                "a process that finds faces was killed; probably memory ran out"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 _OF_WORKER: list[Aligner] = []
 
 
-def _begin(aligner: Aligner) -> None:
-    # Ctrl-C reaches every process of the terminal; the main one handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A killed main process closes no queue, and its workers would wait for it for ever.
-    Thread(target=_end_with_parent, daemon=True).start()
+def _keep(aligner: Aligner) -> None:
     _OF_WORKER[:] = [aligner]
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _records(paths: list[Path]) -> list[Float32Array | DataError]:

@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "rendezvous",
         "reporters",
         "shared_failures",
+        "worker_pool",
     ),
     ("registry",),
     ("alignment",),

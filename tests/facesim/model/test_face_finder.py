@@ -1,8 +1,5 @@
 """Faces are found once per photograph and aligner, whoever asks, and never those of another."""
 
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -112,39 +109,6 @@ def test_processes_find_what_one_finds(
     monkeypatch.setattr(module, "_WORTH_PROCESSES", 2)
     assert same(find(table), alone)
     assert sorted(asked(calls)) == sorted([*table.files, *table.files])
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look into")
-def test_processes_end_with_a_main_process_that_is_killed() -> None:
-    code = (
-        "import os, sys, time\n"
-        "from facesim.model.face_finder import _mapped\n"
-        "from tests.facesim.model.bright_face import BrightFace\n"
-        "with _mapped(BrightFace(), 1000) as pool:\n"
-        "    found = set()\n"
-        "    while len(found) < min(os.cpu_count() or 1, 16):\n"
-        "        found |= {f.result() for f in [pool.submit(os.getpid) for _ in range(50)]}\n"
-        "        time.sleep(0.01)\n"
-        "    print(*found, flush=True)\n"
-        "    time.sleep(600)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as main:
-        assert main.stdout is not None
-        workers = [int(word) for word in main.stdout.readline().split()]
-        main.kill()
-    assert workers
-    deadline = time.monotonic() + 60
-    while any(map(is_running, workers)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_running, workers))
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def test_what_was_found_before_an_error_is_kept(tmp_path: Path, find: Find, calls: Path) -> None:
