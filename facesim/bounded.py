@@ -3,9 +3,8 @@
 import errno
 import os
 import stat
-from io import TextIOWrapper
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO
 
 TABLE_BYTES = 2 * 2**30
 """A larger table, list of pairs or exclusion file is refused; 20 million rows take less."""
@@ -35,7 +34,7 @@ def require_file(path: Path) -> None:
     require_regular(path.stat(), path)
 
 
-def open_file(path: Path, limit: int, *, follow_links: bool = True) -> BinaryIO:
+def open_file(path: Path, limit: int, *, follow_links: bool = True) -> BufferedReader:
     """Open a regular file of at most ``limit`` bytes.
 
     Args:

@@ -6,12 +6,11 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import AliasChoices, Field, FiniteFloat, NonNegativeInt
 
 from facesim.arrays import BoolArray, FloatArray
 from facesim.errors import FacesimError
-from facesim.evaluation.probabilities import Sigmoid, expected_calibration_error, fit_sigmoid
+from facesim.evaluation.probabilities import ProbabilityMap, expected_calibration_error, fit_sigmoid
 from facesim.evaluation.provenance import Provenance
 from facesim.evaluation.threshold_spread import ThresholdSpread, threshold_spreads
 from facesim.interfaces.fmr_support import FmrSupport, not_measurable_reason
@@ -110,26 +109,6 @@ def _threshold_at_target(roc: Roc, target: float) -> float:
 
 SMALLEST_SCORE = 1e-300
 """The slope of smaller scores would be larger than the largest number."""
-
-
-class ProbabilityMap(JsonModel):
-    """From a score to the probability of a genuine pair, by Platt scaling.
-
-    Attributes:
-        slope: of the log-odds per unit of score.
-        offset: the log-odds at score 0.
-        genuine_share: of the pairs of the fit; the probabilities assume this prevalence.
-        calibration_error: expected calibration error on the pairs of the fit, which is optimistic.
-    """
-
-    slope: FiniteFloat
-    offset: FiniteFloat
-    genuine_share: FiniteFloat
-    calibration_error: FiniteFloat
-
-    def probability(self, scores: npt.ArrayLike) -> FloatArray:
-        """Probabilities float64 [P] of scores float [P]."""
-        return Sigmoid(self.slope, self.offset).probability(np.asarray(scores, np.float64))
 
 
 class Calibration(JsonModel):

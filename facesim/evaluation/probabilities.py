@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import FiniteFloat
 
 from facesim.arrays import BoolArray, FloatArray
+from facesim.json_files import JsonModel
 
 _MOST_STEPS = 100
 _SMALL_ENOUGH_STEP = 1e-12
@@ -26,6 +29,26 @@ class Sigmoid:
     def probability(self, scores: FloatArray) -> FloatArray:
         """Probabilities float64 [P] of scores float [P]."""
         return _logistic(self.slope * scores + self.offset)
+
+
+class ProbabilityMap(JsonModel):
+    """From a score to the probability of a genuine pair, by Platt scaling.
+
+    Attributes:
+        slope: of the log-odds per unit of score.
+        offset: the log-odds at score 0.
+        genuine_share: of the pairs of the fit; the probabilities assume this prevalence.
+        calibration_error: expected calibration error on the pairs of the fit, which is optimistic.
+    """
+
+    slope: FiniteFloat
+    offset: FiniteFloat
+    genuine_share: FiniteFloat
+    calibration_error: FiniteFloat
+
+    def probability(self, scores: npt.ArrayLike) -> FloatArray:
+        """Probabilities float64 [P] of scores float [P]."""
+        return Sigmoid(self.slope, self.offset).probability(np.asarray(scores, np.float64))
 
 
 def fit_sigmoid(scores: FloatArray, same: BoolArray) -> Sigmoid:

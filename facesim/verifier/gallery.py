@@ -10,19 +10,19 @@ about as many as the number of templates has binary digits.
 import hashlib
 import mmap
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, StringConstraints
 
 from facesim.arrays import Float32Array, FloatArray, Int64Array
-from facesim.bounded import open_file, read_file
+from facesim.bounded import open_file
 from facesim.errors import DataError
 from facesim.json_files import JsonModel, parse_json
+from facesim.verifier.foreign_files import read_description, reading
 
 GALLERY_FILE = "gallery.json"
 
@@ -50,8 +50,6 @@ _BLOCK_BYTES = 2**24
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1, le=MOST_TEMPLATES)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
-
-T = TypeVar("T")
 
 
 class EmbeddingKind(JsonModel):
@@ -208,15 +206,8 @@ def read_index(folder: Path) -> GalleryFile:
         DataError: there is none, or it is not what facesim wrote.
     """
     path = folder / GALLERY_FILE
-    try:
-        content = read_file(path, _INDEX_BYTES, follow_links=False)
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder}: there is no gallery; make one with `facesim enroll PACK {folder} FOLDER`"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from None
-    index = parse_json(path, content, GalleryFile, remedy=_REMEDY)
+    missing = f"there is no gallery; make one with `facesim enroll PACK {folder} FOLDER`"
+    index = read_description(path, GalleryFile, _INDEX_BYTES, missing, _REMEDY)
     require_bounded(path, index)
     if len({segment.number for segment in index.segments}) < len(index.segments):
         raise DataError(f"{path}: it lists a segment twice; {_REMEDY}")
@@ -234,7 +225,7 @@ def require_bounded(path: Path, index: GalleryFile) -> None:
 
 def _read(folder: Path, index: GalleryFile) -> Gallery:
     names = [folder / segment.identities_name for segment in index.segments]
-    if sum(_opened(path, path.lstat).st_size for path in names) > IDENTITIES_BYTES:
+    if sum(map(_size, names)) > IDENTITIES_BYTES:
         raise DataError(
             f"{folder}: its files of identities have more than {IDENTITIES_BYTES:,} bytes, the most"
         )
@@ -248,6 +239,11 @@ def _read(folder: Path, index: GalleryFile) -> Gallery:
     return gallery
 
 
+def _size(path: Path) -> int:
+    with reading(path, _REMEDY):
+        return path.lstat().st_size
+
+
 def read_segment(folder: Path, segment: Segment, kind: EmbeddingKind) -> SegmentRows:
     """Map a segment's templates and read its identities.
 
@@ -257,7 +253,8 @@ def read_segment(folder: Path, segment: Segment, kind: EmbeddingKind) -> Segment
     identities = _read_identities(folder / segment.identities_name, segment)
     path = folder / segment.templates_name
     size = segment.rows * kind.dimension * 4
-    mapped = _opened(path, lambda: _map(path, size))
+    with reading(path, _REMEDY):
+        mapped = _map(path, size)
     if mapped is None or hashlib.sha256(mapped).hexdigest() != segment.templates_sha256:
         raise DataError(f"{path}: is damaged, or was edited; {_REMEDY}")
     templates = np.frombuffer(mapped, "<f4").reshape(segment.rows, kind.dimension)
@@ -266,20 +263,11 @@ def read_segment(folder: Path, segment: Segment, kind: EmbeddingKind) -> Segment
 
 def _read_identities(path: Path, segment: Segment) -> Identities:
     limit = min(segment.rows * _NAME_BYTES + 1024, IDENTITIES_BYTES)
-
-    def read() -> bytes | None:
-        with open_file(path, limit, follow_links=False) as file:
-            digest = hashlib.sha256()
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-            if digest.hexdigest() != segment.identities_sha256:
-                return None
-            file.seek(0)
-            return file.read(limit)
-
-    content = _opened(path, read)
-    if content is None:
-        raise DataError(f"{path}: is damaged, or was edited; {_REMEDY}")
+    with reading(path, _REMEDY), open_file(path, limit, follow_links=False) as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != segment.identities_sha256:
+            raise DataError(f"{path}: is damaged, or was edited; {_REMEDY}")
+        file.seek(0)
+        content = file.read(limit)
     identities = parse_json(path, content, Identities, remedy=_REMEDY)
     if not len(identities.names) == len(identities.images) == segment.rows:
         raise DataError(f"{path}: it does not have {segment.rows} identities; {_REMEDY}")
@@ -292,13 +280,6 @@ def _map(path: Path, size: int) -> mmap.mmap | None:
         if os.fstat(file.fileno()).st_size != size:
             return None
         return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-
-
-def _opened(path: Path, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from None
 
 
 def _checked_lengths(path: Path, templates: Float32Array, kind: EmbeddingKind) -> FloatArray:

@@ -6,11 +6,9 @@ that compares two embeddings, how images become pixels, thresholds with their me
 
 from typing import Annotated, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field, FiniteFloat, JsonValue, NonNegativeInt, model_validator
 
-from facesim.arrays import FloatArray
+from facesim.evaluation.probabilities import ProbabilityMap
 from facesim.json_files import JsonModel
 
 FORMAT: Literal[1] = 1
@@ -145,27 +143,10 @@ class PackedPoint(JsonModel):
     fnmr: MeasuredRate
 
 
-class PackedProbability(JsonModel):
-    """From a score to the probability of a genuine pair, by Platt scaling.
+class PackedProbability(ProbabilityMap):
+    """The probabilities of a run's calibration."""
 
-    Attributes:
-        slope: of the log-odds per unit of score.
-        offset: the log-odds at score 0.
-        genuine_share: of the pairs of the fit; the probabilities assume this prevalence.
-        calibration_error: expected calibration error on the pairs of the fit, which is optimistic.
-    """
-
-    slope: FiniteFloat
-    offset: FiniteFloat
     genuine_share: Share
-    calibration_error: FiniteFloat
-
-    def probability(self, scores: npt.ArrayLike) -> FloatArray:
-        """Probabilities float64 [P] of scores float [P]."""
-        log_odds = self.slope * np.asarray(scores, np.float64) + self.offset
-        small = np.exp(-np.abs(log_odds))  # which cannot overflow
-        probability: FloatArray = np.where(log_odds >= 0, 1, small) / (1 + small)
-        return probability
 
 
 class TrainedOn(JsonModel):

@@ -1,23 +1,18 @@
 """Reading a pack: every file is what ``pack.json`` says, and lies in the folder itself."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from facesim.atomic import MANIFEST, require_unchanged
 from facesim.bounded import open_file, read_file
 from facesim.errors import DataError
-from facesim.json_files import parse_json
+from facesim.verifier.foreign_files import read_description, reading
 from facesim.verifier.onnx_network import ONNX_BYTES
 from facesim.verifier.pack_file import PACK_FILE, PackFile
 
 _PACK_FILE_BYTES = 4 * 2**20
-_BLOCK_BYTES = 2**20
 _REMEDY = "pack the run again, or copy the pack again"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,9 +41,8 @@ class PackFolder:
         packed = self.file.files.get(name)
         if packed is None:
             raise DataError(f"{self.folder / PACK_FILE}: files: {name!r} is missing; {_REMEDY}")
-        content = _opened(
-            path, lambda: read_file(path, min(packed.bytes, limit), follow_links=False)
-        )
+        with reading(path, _REMEDY):
+            content = read_file(path, min(packed.bytes, limit), follow_links=False)
         if hashlib.sha256(content).hexdigest() != packed.sha256:
             raise DataError(f"{path}: its digest is not that of {PACK_FILE}; {_REMEDY}")
         return content
@@ -61,15 +55,8 @@ def open_pack(folder: Path) -> PackFolder:
         DataError: it is no pack, or a file is not what was packed.
     """
     path = folder / PACK_FILE
-    try:
-        content = read_file(path, _PACK_FILE_BYTES, follow_links=False)
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder}: there is no pack; make one with `facesim pack RUN_DIR --out {folder}`"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from None
-    file = parse_json(path, content, PackFile, remedy=_REMEDY)
+    missing = f"there is no pack; make one with `facesim pack RUN_DIR --out {folder}`"
+    file = read_description(path, PackFile, _PACK_FILE_BYTES, missing, _REMEDY)
     for name, packed in file.files.items():
         _check(folder / name, packed.bytes, packed.sha256)
     manifest = folder / MANIFEST
@@ -80,19 +67,7 @@ def open_pack(folder: Path) -> PackFolder:
 
 
 def _check(path: Path, size: int, sha256: str) -> None:
-    def digest() -> str:
-        found = hashlib.sha256()
-        with open_file(path, size, follow_links=False) as file:
-            while block := file.read(_BLOCK_BYTES):
-                found.update(block)
-        return found.hexdigest()
-
-    if _opened(path, digest) != sha256:
+    with reading(path, _REMEDY), open_file(path, size, follow_links=False) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
         raise DataError(f"{path}: its digest is not that of {PACK_FILE}; {_REMEDY}")
-
-
-def _opened(path: Path, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from None

@@ -10,10 +10,9 @@ from PIL import Image
 
 from facesim.verifier.search import Comparison
 from tests.facesim.verifier import tiny_networks as tiny
+from tests.facesim.verifier.test_pack_file import MINIMAL, RATE
 
-RATE = {"value": 0.01, "low": 0.005, "high": 0.02, "errors": 3, "comparisons": 300}
 FNMR = {"value": 0.2, "low": 0.15, "high": 0.25, "errors": 60, "comparisons": 300}
-CHOSEN_ON = {"split": "val", "pairs": 600, "genuine": 300, "identities": 40}
 THRESHOLDS = {"cosine": 0.3, "euclidean": -2.0, None: 0.0}
 
 
@@ -24,7 +23,7 @@ def point(name: str, threshold: float | None, target: float | None = None) -> di
         "target_fmr": target,
         "threshold": threshold,
         "reason": None if threshold is not None else "too few impostor pairs",
-        "chosen_on": CHOSEN_ON,
+        "chosen_on": MINIMAL["operating_points"][0]["chosen_on"],
         "fmr": RATE,
         "fnmr": FNMR,
     }
@@ -33,14 +32,9 @@ def point(name: str, threshold: float | None, target: float | None = None) -> di
 def pack_file(files: dict[str, bytes], comparison: Comparison | None) -> dict[str, Any]:
     threshold = THRESHOLDS[comparison]
     return {
-        "format": 1,
-        "facesim": "0.1.0",
-        "name": "tiny",
-        "run": "20260101-000000",
-        "checkpoint": "best",
+        **MINIMAL,
         "network": {
-            "file": "network.onnx",
-            "format": "onnx",
+            **MINIMAL["network"],
             "image_size": list(tiny.SIZE),
             "embedding_dim": tiny.DIMENSION,
         },
@@ -53,37 +47,6 @@ def pack_file(files: dict[str, bytes], comparison: Comparison | None) -> dict[st
             point("far_1e-2", threshold, 0.01),
             point("far_1e-3", None, 0.001),
         ],
-        "probability": {
-            "slope": 2.0,
-            "offset": 1.0,
-            "genuine_share": 0.5,
-            "calibration_error": 0.02,
-        },
-        "trained_on": {
-            "dataset": "csv",
-            "images": 100,
-            "identities": 10,
-            "epochs": 1,
-            "steps": 7,
-            "seed": 0,
-        },
-        "measured_on": {
-            "split": "test",
-            "dataset": "csv",
-            "protocol": "pairs",
-            "pairs": 600,
-            "genuine": 300,
-            "impostor": 300,
-            "identities": 40,
-            "metrics": {},
-        },
-        "remeasurement": {
-            "runtime": "onnxruntime 1.22.0",
-            "most_decisions": 0.0,
-            "most_difference": 1e-4,
-            "agreements": [],
-        },
-        "requirements": {"onnxruntime": "1.22.0"},
         "files": {name: described(content) for name, content in files.items()},
     }
 

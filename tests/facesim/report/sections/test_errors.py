@@ -3,7 +3,8 @@
 import numpy as np
 
 from facesim.data.preprocessing import Preprocessing
-from facesim.evaluation.calibration import Calibration, ProbabilityMap
+from facesim.evaluation.calibration import Calibration
+from facesim.evaluation.probabilities import ProbabilityMap
 from facesim.page import Gallery, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.sections.errors import confident_errors, errors_section
