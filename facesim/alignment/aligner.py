@@ -62,7 +62,7 @@ class Aligner(ABC):
 
     Attributes:
         content_only: False if its answer depends on the file's name and not on its pixels alone, as
-            where landmarks are looked up; its answers are then not cached.
+            where landmarks are looked up; its answers are then kept by both.
         fingerprint: of what its answers depend on besides its code, its parameters and the versions
             of its packages: the digest of a model file, say.
     """

@@ -148,10 +148,8 @@ class _Images(Dataset[Tensor | FacesimError]):
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def _image(self, row: int) -> UInt8Array:
-        placements = self.table.placements
-        placement = None if placements is None else placements[row]
         try:
-            image = self.preprocessing.decode(self.table.path(row), placement)
+            image = self.preprocessing.decode(self.table.path(row), self.table.placement(row))
         except DataError as error:
             raise DataError(f"{error} (row {row} of its table)") from None
         if self.augmentation is None:

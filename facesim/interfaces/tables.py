@@ -87,3 +87,7 @@ class FaceTable:
     def path(self, row: int) -> Path:
         """The image file of one row."""
         return self.root / str(self.files[row])
+
+    def placement(self, row: int) -> FloatArray | None:
+        """Where the crop of one row's face lies, float64 [2, 3]; None where images are whole."""
+        return None if self.placements is None else self.placements[row]

@@ -60,10 +60,8 @@ class FacePairPresenter:
         scale = min(1.0, LONGEST_SIDE / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         try:
-            placements = images.table.placements
-            placement = None if placements is None else placements[row]
             smaller = replace(self.preprocessing, size=size)
-            pixels = smaller.decode(images.table.path(row), placement)
+            pixels = smaller.decode(images.table.path(row), images.table.placement(row))
         except DataError:
             return None
         return as_data_uri(Image.fromarray(pixels))
