@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,17 @@ from facesim.cli.application import app
 from facesim.cli.options import ExperimentFile, Out, Overrides, ProcessCount, Trust
 from facesim.console import Console, say
 from facesim.terminal.streams import outlive_stdout
+
+if TYPE_CHECKING:
+    from facesim.reporters import Reporter
+
+
+def _say_if_shipped(file: Path, reporter: "Reporter") -> None:
+    """Say which file a name without a folder stands for."""
+    from facesim.experiment.shipped import experiment_file
+
+    if (found := experiment_file(file)) != file:
+        reporter.say(f"{file} comes with facesim: {found}")
 
 
 @app.command()
@@ -45,6 +56,7 @@ def run(
             if not group.is_main:
                 follow(experiment, group)
                 return
+            _say_if_shipped(file, reporter)
             Shards.of(experiment.train.shards, group)  # an error before anything is written
             run = None
             if (begun := run_of_launch()) is not None:  # before torchrun started all again
@@ -93,12 +105,14 @@ def check(
     from facesim.training.stop import Stopped
 
     console = Console()
+    reporter = reporter_for(console)
     try:
-        with together(reporter_for(console), processes) as group:
+        with together(reporter, processes) as group:
             experiment = load_experiment(file, overrides or (), trust=trust)
             if not group.is_main:
                 follow(experiment, group)
                 return
+            _say_if_shipped(file, reporter)
             report = check_experiment(experiment, out, group)
     except Stopped as stopped:
         say(f"stopped by {stopped}")
@@ -130,7 +144,9 @@ def lint(
 
     experiment = load_experiment(file, overrides or (), trust=trust)
     console = Console()
-    linted = lint_experiment(experiment, Processes(reporter_for(console)))
+    reporter = reporter_for(console)
+    _say_if_shipped(file, reporter)
+    linted = lint_experiment(experiment, Processes(reporter))
     written = None if write is None else linted.write_exclusion(write)
     print_lint(console, linted.report)
     if write is not None and written is not None:
@@ -188,9 +204,11 @@ def optimize(
         file, overrides or (), out, storage, trials, workers, resume, trust, processes
     )
     console = Console()
+    reporter = reporter_for(console)
+    _say_if_shipped(file, reporter)
     try:
         with study_view(console) as view:
-            folder, summary = search(request, view, Processes(reporter_for(console)))
+            folder, summary = search(request, view, Processes(reporter))
     except Stopped as stopped:
         say(f"stopped by {stopped}; run the same command to resume")
         raise typer.Exit(stopped.exit_code) from None

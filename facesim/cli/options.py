@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")]
+ExperimentFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="An experiment file (YAML), or the name of one that comes with facesim: quickstart.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value: --set train.epochs=5."),

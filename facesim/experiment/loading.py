@@ -16,6 +16,7 @@ from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, is_text
 from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Image
+from facesim.experiment.shipped import experiment_file
 from facesim.experiment.yaml_parser import parse, read_source
 from facesim.experiment.yaml_scalars import escaped, resolve
 from facesim.registry import WITHOUT_PLUGIN_FILES
@@ -28,12 +29,13 @@ def load_experiment(
     """Load an experiment file: merge, override, fill in variables, import plugins, validate.
 
     Args:
-        path: the file.
+        path: the file, or the name of an experiment that comes with facesim.
         overrides: assignments as ``--set`` takes them, ``train.epochs=5``.
         trust: whether to import what a file in the directory of a run or a study names, also if
             this user's own experiment did not name it when the run began.
 
     Raises:
+        FacesimError: there is neither such a file nor such an experiment.
         ExperimentError: with every problem that was found, each with file, line and column.
         UntrustedPluginsError: the file of a run or a study names plugins without consent.
     """
@@ -116,9 +118,11 @@ def load_with_source(
     """Like :func:`load_experiment`, together with the merged tree that the experiment came from.
 
     Raises:
+        FacesimError: there is neither such a file nor such an experiment.
         ExperimentError: with every problem that was found, each with file, line and column.
         UntrustedPluginsError: the file of a run or a study names plugins without consent.
     """
+    path = experiment_file(path)
     root, problems = read_with_bases(path)
     _require_text(Path.cwd(), root)  # to which other paths are relative
     return _loaded(path, *_overridden(root, problems, overrides), trust=trust)

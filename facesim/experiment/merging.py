@@ -4,13 +4,17 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from facesim.errors import FacesimError
 from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, shortened
+from facesim.experiment.shipped import PREFIX, experiment_file
 from facesim.experiment.yaml_parser import MAX_DEPTH, parse, read_source
 from facesim.experiment.yaml_scalars import resolve
 
 
 def read_with_bases(path: Path) -> tuple[Node, list[Problem]]:
     """Read a file and merge it over the file that it ``extends``, which may extend another.
+
+    ``extends: facesim:name`` is an experiment that comes with facesim.
 
     Raises:
         ExperimentError: one of the files cannot be read, or a file extends itself.
@@ -42,9 +46,16 @@ def _read_with_bases(
         reasons = [problem.message for problem in unset] or ["must be the path of one file"]
         unusable = [Problem(extends.mark, ("extends",), reason) for reason in reasons]
         raise ExperimentError([*problems, *unusable])
-    base, base_problems = _read_with_bases(
-        path.parent / base_name, (*above, path.resolve()), extends.mark
-    )
+    try:
+        base_path = (
+            experiment_file(Path(base_name))
+            if base_name.startswith(PREFIX)
+            else path.parent / base_name
+        )
+    except FacesimError as error:
+        unknown = Problem(extends.mark, ("extends",), str(error))
+        raise ExperimentError([*problems, unknown]) from None
+    base, base_problems = _read_with_bases(base_path, (*above, path.resolve()), extends.mark)
     return merge(base, node), [*base_problems, *problems]
 
 

@@ -10,6 +10,7 @@ from yaml.reader import ReaderError
 from facesim.bounded import read_file
 from facesim.errors import did_you_mean
 from facesim.experiment.nodes import ExperimentError, KeyPath, Mark, Node, Problem, Scalar, is_text
+from facesim.experiment.shipped import shipped_experiments
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -197,6 +198,8 @@ def _cannot_read(path: Path, error: OSError | ValueError) -> str:
         siblings = sorted(sibling.name for sibling in path.parent.glob("*.y*ml"))
         guess = did_you_mean(path.name, siblings)
         known = f"; that folder has {', '.join(siblings[:10])}" if siblings and not guess else ""
+        if path.stem in shipped_experiments():
+            known += f"; `{path.stem}`, as it stands here, is an experiment that comes with facesim"
         return f"no such file{guess}{known}"
     reason = error.strerror if isinstance(error, OSError) else error
     return f"cannot be read: {reason}"

@@ -68,7 +68,7 @@ def load_experiment(
         1
 
     Args:
-        file: YAML.
+        file: YAML, or the name of an experiment that comes with facesim: ``"quickstart"``.
         overrides: values by their place in the file: ``{"loss": {"name": "triplet"}}``.
         trust: whether to import the plugins that the file of a run names, although your own
             experiment did not name them when the run began. Plugins are code.

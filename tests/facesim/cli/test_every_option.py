@@ -11,6 +11,7 @@ import pytest
 
 from facesim.cli import main
 from facesim.errors import FacesimError
+from facesim.experiment.shipped import shipped_experiment
 from facesim.rendezvous import is_launched
 from facesim.runs.run import Run
 from facesim.training.stop import Stopped
@@ -130,6 +131,13 @@ def test_run(facesim: Facesim, calls: Calls, runs: Begun) -> None:
     assert calls.of("print_result")[0][1:] == ("files",)
 
 
+def test_run_says_which_file_a_shipped_name_is(facesim: Facesim, calls: Calls, runs: Begun) -> None:
+    code, lines = facesim("run", "quickstart")
+    assert code == 0
+    assert lines[0] == f"quickstart comes with facesim: {shipped_experiment('quickstart')}"
+    assert lines[-1] == "run directory: runs/mine/1"
+
+
 def test_run_with_every_option(facesim: Facesim, calls: Calls, runs: Begun) -> None:
     words = ("--set", "a=1", "--set", "b=2", "--out", "here", "--trust", "--processes", "3")
     assert facesim("run", "mine.yaml", *words)[0] == 0
@@ -174,18 +182,18 @@ def test_run_goes_on_with_the_run_of_a_launch_that_is_repeated(
 @pytest.mark.parametrize(
     ("words", "launched", "again"),
     [
-        ((), False, "facesim run x --out=runs --resume=auto"),
+        ((), False, "facesim run x.yml --out=runs --resume=auto"),
         (
-            ("--processes", "2", "--trust", "--set", "x=3", "--set", "y=a b", "--out", "o"),
+            ("--processes", "2", "--trust", "--set", "k=3", "--set", "y=a b", "--out", "o"),
             False,
-            "facesim run x --set=x=3 '--set=y=a b' --processes=2 --trust --out=o --resume=auto",
+            "facesim run x.yml --set=k=3 '--set=y=a b' --processes=2 --trust --out=o --resume=auto",
         ),
         (
             ("--processes", "2"),
             True,
-            "facesim run x --processes=2 --out=runs --resume=auto",
+            "facesim run x.yml --processes=2 --out=runs --resume=auto",
         ),
-        (("--out", "o"), True, "torchrun ... -m facesim run x --out=o --resume=auto"),
+        (("--out", "o"), True, "torchrun ... -m facesim run x.yml --out=o --resume=auto"),
     ],
 )
 def test_run_says_how_to_go_on(
@@ -200,7 +208,7 @@ def test_run_says_how_to_go_on(
     assert not is_launched()
     monkeypatch.setattr("facesim.rendezvous.is_launched", lambda: launched)
     calls.stand_in("facesim.runs.run.Run.begin", Stopped(15))
-    code, lines = facesim("run", "x", *words)
+    code, lines = facesim("run", "x.yml", *words)
     assert (code, lines) == (143, ["stopped by SIGTERM; resume with:", again])
 
 
@@ -543,9 +551,9 @@ def test_a_number_has_bounds(
         calls.stand_in(f"facesim.{work}", begun)
     calls.stand_in("facesim.runs.run.Run.open", begun)
     for number in (1, most):
-        assert facesim(command, "x", option, str(number)) == (2, [str(begun)])
+        assert facesim(command, "x.yml", option, str(number)) == (2, [str(begun)])
     for number in (0, most + 1):
-        code, lines = facesim(command, "x", option, str(number))
+        code, lines = facesim(command, "x.yml", option, str(number))
         assert code == 2
         assert f"Invalid value for '{option}'" in "".join(lines)
 
