@@ -10,6 +10,7 @@ from pydantic import FiniteFloat
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
+from facesim.evaluation.pooling import metric_value, undefined_reason
 from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
@@ -91,11 +92,11 @@ class ScoredRun:
         """Why the metric does not exist for this run."""
         if metric.at_threshold and self.threshold is None:
             return "there is no threshold"
-        return metric.undefined_reason(self.scored.roc())
+        return undefined_reason(metric, self.scored.roc())
 
     def value(self, metric: Metric, roc: Roc) -> float:
         """The metric of a curve of this run's scores."""
-        return metric.value(roc, math.nan if self.threshold is None else self.threshold)
+        return metric_value(metric, roc, self.threshold)
 
 
 def paired_differences(

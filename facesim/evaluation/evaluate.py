@@ -15,6 +15,7 @@ from facesim.evaluation.calibration import (
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import wilson_interval
+from facesim.evaluation.pooling import curve_point, metric_value, undefined_reason
 from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, OtherVariance, Uncertainty
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import (
@@ -259,7 +260,7 @@ def _estimate(query: MetricQuery, roc: Roc) -> Estimate:
     value = None if reason else _measure(query, roc)
     if value is not None and not math.isfinite(value):
         value, reason = None, f"it is {value} on these pairs"
-    return Estimate(value=value, reason=reason, point=query[0].point(roc))
+    return Estimate(value=value, reason=reason, point=curve_point(query[0], roc))
 
 
 def _query(metric: Metric, threshold: float | None) -> MetricQuery:
@@ -270,12 +271,12 @@ def _undefined_reason(query: MetricQuery, roc: Roc) -> str | None:
     metric, threshold = query
     if metric.at_threshold and threshold is None:
         return "there is no threshold"
-    return metric.undefined_reason(roc)
+    return undefined_reason(metric, roc)
 
 
 def _measure(query: MetricQuery, roc: Roc) -> float:
     metric, threshold = query
-    return metric.value(roc, math.nan if threshold is None else threshold)
+    return metric_value(metric, roc, threshold)
 
 
 class _Rate(Metric):

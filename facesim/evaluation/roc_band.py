@@ -48,6 +48,12 @@ def roc_band(scored: LabelledScores, fmr: FloatArray, *, seed: int) -> RocBand:
 
 
 def _tar_at(roc: Roc, fmr: FloatArray) -> FloatArray:
-    if roc.missing is not None:
+    curves = roc.by_network
+    if any(each.missing is not None for each in curves):
         return np.full(len(fmr), np.nan)
-    return roc.tar[np.searchsorted(roc.fmr, fmr, side="right") - 1]
+    tar = [each.tar[np.searchsorted(each.fmr, fmr, side="right") - 1] for each in curves]
+    if len(tar) == 1:
+        return tar[0]
+    # Vertical averaging: Fawcett, "An introduction to ROC analysis", 2006.
+    found: FloatArray = np.average(tar, axis=0, weights=[each.genuine for each in curves])
+    return found

@@ -126,6 +126,20 @@ class Roc:
         """The number of impostor pairs."""
         return int(self.false_accepts[-1])
 
+    @cached_property
+    def by_network(self) -> "tuple[Roc, ...]":
+        """A curve per network where several gave the scores; else this one alone.
+
+        See :attr:`LabelledScores.network`. A threshold may hold for all of them; where one score is
+        held against another, as in the area, both must be one network's.
+        """
+        if self.labelled is None or self.labelled.network is None:
+            return (self,)
+        return tuple(
+            scored.roc(None if self.weights is None else self.weights[positions])
+            for positions, scored in self.labelled.of_networks
+        )
+
     @property
     def has_every_score(self) -> bool:
         """Whether each pair's own score is a point; a subclass may leave points out."""

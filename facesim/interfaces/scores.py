@@ -26,6 +26,8 @@ class LabelledScores:
         same: bool [P], True for genuine comparisons.
         first: int64 [P], the identity on each comparison's first side.
         second: int64 [P], the identity on its second side; equal to ``first`` iff ``same``.
+        network: int64 [P], which of several networks gave each score, whose scales need not be
+            alike; None where one gave all.
 
     Raises:
         FacesimError: lengths differ, a score is NaN or infinite, or ``same`` contradicts the
@@ -36,9 +38,14 @@ class LabelledScores:
     same: BoolArray
     first: Int64Array
     second: Int64Array
+    network: Int64Array | None = None
 
     def __post_init__(self) -> None:
         checked_scores(self.scores, self.same)
+        if self.network is not None and self.network.shape != self.same.shape:
+            raise FacesimError(
+                f"networks of shape {self.network.shape} for {self.same.size} pairs: each needs one"
+            )
         if not self.first.shape == self.second.shape == self.same.shape:
             raise FacesimError(
                 f"identities of shapes {self.first.shape} and {self.second.shape} for "
@@ -99,6 +106,17 @@ class LabelledScores:
     def ranked(self) -> SortedPairs:
         """The comparisons in descending order of score."""
         return SortedPairs.of(self.scores, self.same)
+
+    @cached_property
+    def of_networks(self) -> "tuple[tuple[Int64Array, LabelledScores], ...]":
+        """The comparisons of each of several networks: their positions, and their scores alone."""
+        if self.network is None:
+            return ()
+        positions = [np.flatnonzero(self.network == each) for each in np.unique(self.network)]
+        return tuple(
+            (at, LabelledScores(self.scores[at], self.same[at], self.first[at], self.second[at]))
+            for at in positions
+        )
 
     def roc(self, weights: Int64Array | None = None) -> Roc:
         """The ROC curve, each comparison counted ``weights`` [P] times; once each by default."""

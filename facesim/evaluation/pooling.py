@@ -1,0 +1,81 @@
+"""Metrics of comparisons that several networks scored, each its own part of the people.
+
+As in k-fold cross-validation. Counts at a threshold are added up, since each comparison is decided
+by its own network's; what ranks scores, such as the area under the curve, is measured network by
+network and averaged with the numbers of comparisons as weights, since the scores of two networks
+are on no common scale. Forman and Scholz, "Apples-to-apples in cross-validation studies: pitfalls
+in classifier performance measurement", 2010. With one network it is the metric itself.
+"""
+
+import math
+
+import numpy as np
+
+from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import CurvePoint
+from facesim.interfaces.roc import Roc
+
+
+def metric_value(metric: Metric, roc: Roc, threshold: float | None) -> float:
+    """The metric of a curve, whose comparisons one network scored or several; may be ``nan``.
+
+    Args:
+        metric: what is measured.
+        roc: the curve.
+        threshold: for a metric at a threshold; None for others.
+    """
+    at = math.nan if threshold is None else threshold
+    if metric.at_threshold or len(roc.by_network) == 1:
+        return metric.value(roc, at)
+    values = [metric.value(each, at) for each in roc.by_network]
+    return mean_over_networks(roc, np.array(values))
+
+
+def mean_over_networks(roc: Roc, values: np.ndarray) -> float:
+    """The mean of one value per network of a curve, weighted by their comparisons."""
+    weights = np.array([each.genuine + each.impostor for each in roc.by_network])
+    return float(values @ weights / weights.sum()) if weights.any() else math.nan
+
+
+def undefined_reason(metric: Metric, roc: Roc) -> str | None:
+    """Why the metric does not exist on a curve: by the network for which it does not."""
+    if metric.at_threshold or len(roc.by_network) == 1:
+        return metric.undefined_reason(roc)
+    reasons = [metric.undefined_reason(each) for each in roc.by_network]
+    at = next((at for at, reason in enumerate(reasons) if reason is not None), None)
+    return None if at is None else f"in fold {at + 1}: {reasons[at]}"
+
+
+def curve_point(metric: Metric, roc: Roc) -> CurvePoint | None:
+    """Where the metric is read; of several networks the mean rates, and the weakest support."""
+    points = [metric.point(each) for each in roc.by_network]
+    if len(points) == 1 or metric.at_threshold:
+        return metric.point(roc)
+    there = [each for each in points if each is not None]
+    if len(there) < len(points) or there[0].target is None:
+        return None
+
+    def mean(rates: list[float | None]) -> float | None:
+        known = [rate for rate in rates if rate is not None]
+        whole = len(known) == len(rates)
+        return mean_over_networks(roc, np.array(known)) if whole else None
+
+    return CurvePoint(
+        target=there[0].target,
+        achieved_fmr=mean([each.achieved_fmr for each in there]),
+        tar=mean([each.tar for each in there]),
+        false_matches_allowed=min(each.false_matches_allowed or 0 for each in there),
+        support=weakest_support([each.support for each in there]),
+    )
+
+
+_STATUSES = list(FmrStatus)
+
+
+def weakest_support(supports: list[FmrSupport | None]) -> FmrSupport | None:
+    """That of the network with the fewest comparisons; None where a network has none."""
+    known = [each for each in supports if each is not None]
+    if len(known) < len(supports) or not known:
+        return None
+    return max(known, key=lambda each: (_STATUSES.index(each.status), -(each.false_matches or 0)))
