@@ -43,15 +43,25 @@ class Experiment(Section):
     transforms: tuple[Annotated[Spec[Transform], interfaces.transforms], ...] = Field(
         default=(), description="random augmentations of the training images, in order"
     )
-    backbone: Annotated[Spec[Backbone], interfaces.backbones]
+    backbone: Annotated[Spec[Backbone], interfaces.backbones] = Field(
+        description="the network from an image to features; its first stages may be frozen"
+    )
     trunk_cache: Literal["float16", "float32", "off"] = Field(
         default="float16",
         description="how the frozen trunk's output is stored on disk; float32 changes no result",
     )
-    head: Annotated[Spec[Head], interfaces.heads]
-    sampler: Annotated[Spec[Sampler], interfaces.samplers]
-    loss: Annotated[Spec[Loss], interfaces.losses]
-    optimizer: Annotated[Spec[Optimizer], interfaces.optimizers]
+    head: Annotated[Spec[Head], interfaces.heads] = Field(
+        description="the small network from features to the embedding"
+    )
+    sampler: Annotated[Spec[Sampler], interfaces.samplers] = Field(
+        description="which images and pairs a batch of training holds"
+    )
+    loss: Annotated[Spec[Loss], interfaces.losses] = Field(
+        description="what is trained, and how two embeddings are compared"
+    )
+    optimizer: Annotated[Spec[Optimizer], interfaces.optimizers] = Field(
+        description="how the weights follow the gradient; its `lr` is the learning rate"
+    )
     scheduler: Annotated[Spec[LRScheduler], interfaces.schedulers] = Field(
         default_factory=lambda: interfaces.schedulers.default,
         validate_default=True,

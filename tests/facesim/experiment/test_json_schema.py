@@ -1,13 +1,13 @@
 """The JSON Schema agrees with what facesim reads, and with what it refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from jsonschema import Draft202012Validator
-from pydantic import BaseModel
+from jsonschema import Draft202012Validator, ValidationError
+from pydantic import BaseModel, WithJsonSchema
 
 from facesim import interfaces
 from facesim.experiment.json_schema import experiment_json_schema
@@ -41,6 +41,14 @@ def references(part: Any) -> set[str]:
 
 def accepts(path: Path) -> bool:
     return bool(validator().is_valid(raw(read_source(path)[0])))
+
+
+def leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """What an error comes from, in the end."""
+    if not error.context:
+        yield error
+    for below in error.context or ():
+        yield from leaves(below)
 
 
 RIGHT = [
@@ -172,10 +180,104 @@ def test_a_file_with_plugins_may_name_what_is_not_registered(
 def test_every_parameter_of_every_plugin_is_there_with_its_description() -> None:
     definitions = experiment_json_schema()["$defs"]
     assert set(definitions) >= {registry.plural for registry in interfaces.REGISTRIES}
-    (sampler,) = [it for it in definitions["samplers"]["anyOf"] if it["type"] == "object"]
+    sampler = definitions["samplers.random_pairs"]
     assert set(sampler["properties"]) == {"name", "pairs_per_image", "same_fraction"}
     assert sampler["properties"]["pairs_per_image"]["description"] == "Pairs drawn per image."
-    assert definitions["losses"]["anyOf"][0]["description"] == "Pull together, push apart."
+    assert definitions["losses.contrastive"]["description"] == "Pull together, push apart."
+
+
+def test_names_are_completed_with_what_they_mean() -> None:
+    node, bare, variable = experiment_json_schema()["$defs"]["losses"]["anyOf"]
+    for names in (node["properties"]["name"]["anyOf"][0], bare):
+        assert names["enum"] == ["contrastive", "learned", "trained"]
+        assert names["enumDescriptions"][0] == "Pull together, push apart."
+        assert names["errorMessage"] == "must be one of contrastive, learned, trained"
+    assert variable["errorMessage"] == "must be a variable, ${NAME} or ${NAME:-default}"
+
+
+def of_the_schema(part: Any, key: str) -> list[Any]:
+    """The values of a keyword, in the order of the schema; keys of the experiment are skipped."""
+    below = part.items() if isinstance(part, dict) else ()
+    found = [it for name, it in below if name == key and isinstance(it, str)]
+    deeper = [it for _, it in below] if isinstance(part, dict) else part
+    if isinstance(deeper, list):
+        for it in deeper:
+            found += of_the_schema(it, key)
+    return found
+
+
+def test_each_plugin_has_one_title_and_its_parameters_none() -> None:
+    definitions = experiment_json_schema()["$defs"]
+    plugins = {key: it for key, it in definitions.items() if "." in key and "-" not in key}
+    kinds = {registry.plural: registry.kind for registry in interfaces.REGISTRIES}
+    for key, schema in plugins.items():
+        plural, _, name = key.partition(".")
+        assert schema["title"] == f"{kinds[plural]} {name}"
+        assert {*of_the_schema(schema["properties"], "title")} <= {"variable", "null"}
+    assert len({it["title"] for it in plugins.values()}) == len(plugins) > 10
+
+
+@pytest.mark.parametrize(
+    ("node", "marked"),
+    [
+        ({"name": "contrastive", "margn": 1}, [("additionalProperties", "margn")]),
+        ({"name": "contrastive", "margin": -1}, [("exclusiveMinimum", "-1")]),
+        ({"name": "contrastiv", "margin": 1}, [("enum", "contrastiv")]),
+        ({"margin": 1}, [("required", "name")]),
+    ],
+)
+def test_a_node_is_marked_by_the_plugin_that_it_names_alone(
+    node: Any, marked: list[tuple[str, str]]
+) -> None:
+    definitions = experiment_json_schema()["$defs"]
+    mapping = definitions["losses"]["anyOf"][0]
+    errors = Draft202012Validator({"$defs": definitions, **mapping}).iter_errors(node)
+    found = [it for error in errors for it in leaves(error) if it.validator != "pattern"]
+    assert [it.validator for it in found] == [keyword for keyword, _ in marked]
+    assert all(text in it.message for it, (_, text) in zip(found, marked, strict=True))
+
+
+PATTERNS = [
+    (r"^[A-Za-z0-9][A-Za-z0-9._-]*$", True),
+    (r"^(auto|cuda(:\d{1,3})?)$", True),
+    (r"^(?:a|b)+?\.[^\]\-x]{2,}$", True),
+    (r"(?i)abc", False),
+    (r"(?P<year>\d+)", False),
+    (r"\Aabc\z", False),
+    (r"a++", False),
+    (r"a*+b", False),
+    (r"a\-b", False),
+    (r"x{,3}", False),
+    (r"]", False),
+    (r"[[:alpha:]]", False),
+    (r"\h", False),
+]
+
+
+@pytest.mark.parametrize(("pattern", "readable"), PATTERNS)
+def test_editors_get_no_pattern_that_they_cannot_compile(pattern: str, readable: bool) -> None:
+    """An editor compiles patterns as ECMA 262 has them, with the flag u; others are left out."""
+
+    def named(optimizer: Any, total_steps: int, *, text: str = "") -> Any: ...
+
+    named.__annotations__["text"] = Annotated[
+        str, WithJsonSchema({"type": "string", "pattern": pattern})
+    ]
+    interfaces.schedulers("named")(named)
+    definitions = experiment_json_schema()["$defs"]
+    found = of_the_schema(definitions["schedulers.named"], "pattern")
+    assert (pattern in found) is readable
+
+
+@pytest.mark.parametrize("value", ["${EPOCHS}", "${EPOCHS:-6}"])
+def test_a_variable_stands_for_a_number_and_other_text_is_explained(value: str) -> None:
+    epochs = experiment_json_schema()["$defs"]["Train"]["properties"]["epochs"]
+    assert Draft202012Validator(epochs).is_valid(value)
+    assert not Draft202012Validator(epochs).is_valid("six")
+    assert epochs["errorMessage"] == "must be a whole number or a variable such as ${NAME:-1}"
+    threads = experiment_json_schema()["$defs"]["Train"]["properties"]["threads"]
+    assert threads["type"] == ["integer", "string", "null"]
+    assert "default" not in threads
 
 
 def test_a_parameter_that_is_a_model_has_the_keys_of_it() -> None:
@@ -199,7 +301,7 @@ def test_every_key_of_the_engine_is_described() -> None:
         f"{section}.{key}"
         for section in ("Experiment", "Data", "Image", "Train", "Evaluate")
         for key, schema in definitions[section]["properties"].items()
-        if "description" not in schema and "$ref" not in schema
+        if "description" not in schema and key not in ("data", "image", "train", "evaluate")
     ]
     assert undescribed == []
 
