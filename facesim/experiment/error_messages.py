@@ -15,10 +15,12 @@ from facesim.registry.type_descriptions import (
     has_any_length,
     literals,
     strip_annotated,
+    union_members,
 )
 
 _MAX_SHOWN = 80
 _OWN_MESSAGE = ("value_error", "assertion_error", "facesim_plugin")
+_MISSING = "Field required"  # pydantic's message; a validator of the schema has its own
 _NOT_FINITE = {"Infinity": ".inf", "-Infinity": "-.inf", "NaN": ".nan"}
 _NOT_TEXT = ("int_type", "float_type", "bool_type", "literal_error")
 _YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
@@ -81,7 +83,9 @@ def _problem(detail: Any, root: Node, data: Any, model: type[BaseModel]) -> Prob
         return Problem(node.key_mark, path, _unknown_key(path, data, model))
     if detail["type"] == "missing" and isinstance(node.value, dict | Scalar):
         mark = node.key_mark if path else node.mark
-        return Problem(mark, path, _missing_key(detail["loc"][: len(path) + 1], data, model))
+        told = _missing_key(detail["loc"][: len(path) + 1], data, model)
+        of_schema = "" if detail["msg"] == _MISSING else f". {detail['msg']}"
+        return Problem(mark, path, told + of_schema)
     if detail["type"] in _OWN_MESSAGE:
         return Problem(node.mark, path, _own_message(detail))
     wanted = type_at(model, path, data)
@@ -101,7 +105,12 @@ def _unknown_key(path: KeyPath, data: Any, model: type[BaseModel]) -> str:
 
 def _missing_key(path: KeyPath, data: Any, model: type[BaseModel]) -> str:
     wanted = type_at(model, path, data)
-    registries = [item for item in strip_annotated(wanted)[1] if isinstance(item, Registry)]
+    registries = [
+        item
+        for member in union_members(wanted)
+        for item in strip_annotated(member)[1]
+        if isinstance(item, Registry)
+    ]
     if registries:
         meant = f"; `facesim plugins {registries[0].plural}` lists what it may be"
     else:

@@ -1,5 +1,6 @@
 """The sections of an experiment file: data, image, train, evaluate."""
 
+import math
 import re
 from pathlib import Path
 from string import Formatter
@@ -10,16 +11,19 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from facesim import interfaces
 from facesim.alignment.aligner import Aligner
 from facesim.alignment.alignment import NoFace, SeveralFaces
 from facesim.console import printable
+from facesim.experiment.exclusion import SPLITS
 from facesim.interfaces import FaceTable, Metric, Protocol
 from facesim.interfaces.kinds import standard_metrics
 from facesim.registry import Spec
@@ -61,6 +65,7 @@ Dataset = Annotated[Spec[FaceTable], interfaces.datasets]
 Positive = Annotated[int, Field(gt=0)]
 Pixels = Annotated[int, Field(ge=0, le=2**20)]
 Extent = Annotated[int, Field(gt=0, le=2**20)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -99,12 +104,64 @@ def _or_a_file(schema: dict[str, Any]) -> None:
     schema["anyOf"].append({"type": "string"})
 
 
-class Data(Section):
-    """The train, val and test splits, which should share no identity."""
+class IdentitySplit(Section):
+    """Identity-disjoint train, val and test splits of one table of people."""
 
-    train: Dataset = Field(description="images to train on")
-    val: Dataset = Field(description="images that thresholds and the best checkpoint are chosen on")
-    test: Dataset = Field(description="images of the final results, used for nothing else")
+    ratios: tuple[Share, Share, Share] = Field(
+        default=(0.7, 0.1, 0.2), description="shares of the identities for train, val and test"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="decides who is in which split")
+    stratify: tuple[str, ...] = Field(
+        default=(),
+        description="attribute columns whose values are spread over the splits in proportion, as "
+        "the number of images per identity always is",
+    )
+
+    @field_validator("ratios")
+    @classmethod
+    def _sum_to_one(cls, ratios: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not math.isclose(sum(ratios), 1, abs_tol=1e-6):
+            raise ValueError(
+                f"the shares of train, val and test sum to {sum(ratios):g}, not to 1; write for "
+                "instance [0.7, 0.1, 0.2]"
+            )
+        return ratios
+
+
+SPLIT_EXAMPLE = "split: {ratios: [0.7, 0.1, 0.2], seed: 0}"
+"""The line that divides a source, for messages."""
+
+
+class Data(Section):
+    """The train, val and test splits, which should share no identity: given, or of one source."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["source"]}, {"required": [*SPLITS]}]}
+    )
+
+    source: Dataset | None = Field(
+        default=None,
+        description="one table of people, divided by `split` or by its own column `split`, in "
+        "place of `train`, `val` and `test`",
+    )
+    split: IdentitySplit | None = Field(
+        default=None, description="how the people of `source` are divided"
+    )
+    train: Dataset | None = Field(
+        default=None, validate_default=True, description="images to train on"
+    )
+    val: Dataset | None = Field(
+        default=None,
+        validate_default=True,
+        description="images that thresholds and the best checkpoint are chosen on; beside "
+        "`source`, in place of its part",
+    )
+    test: Dataset | None = Field(
+        default=None,
+        validate_default=True,
+        description="images of the final results, used for nothing else; beside `source`, in "
+        "place of its part",
+    )
     exclude: Excluded | None = Field(
         default=None,
         json_schema_extra=_or_a_file,
@@ -112,6 +169,53 @@ class Data(Section):
         "lint --write` makes it, or the images by split",
     )
     workers: int = Field(default=2, ge=0, le=256, description="processes that decode images")
+
+    @field_validator("train", "val", "test")
+    @classmethod
+    def _given_or_of_a_source(
+        cls, dataset: Spec[FaceTable] | None, info: ValidationInfo
+    ) -> Spec[FaceTable] | None:
+        # A source that is wrong itself is not among the data; one that is left out is, as None.
+        if dataset is None and info.data.get("source", info) is None:
+            before = SPLITS[: SPLITS.index(str(info.field_name))]
+            if any(name not in info.data for name in before):  # told of the first of them
+                raise PydanticKnownError("missing")
+            raise PydanticCustomError(
+                "missing",
+                "Where nobody has split the people yet, write them as `source:` in place of "
+                "train, val and test, and beside it `{example}`",
+                {"example": SPLIT_EXAMPLE},
+            )
+        return dataset
+
+    @model_validator(mode="after")
+    def _divides_a_source(self) -> "Data":
+        if self.source is None and self.split is not None:
+            raise ValueError(
+                "`split` divides a `source`, and there is none; take `split` out, or write "
+                "`source:` in place of train, val and test"
+            )
+        if self.source is not None and self.train is not None:
+            raise ValueError(
+                "both `source` and `train` say what is trained on; leave one of them out (`null` "
+                "where another file has it)"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_does_not_apply(self, written: SerializerFunctionWrapHandler) -> Any:
+        values: dict[str, Any] = written(self)
+        ways = ("source", "split", *SPLITS)
+        return {key: each for key, each in values.items() if each is not None or key not in ways}
+
+    def dataset_of(self, split: str) -> Spec[FaceTable]:
+        """The dataset that holds ``train``, ``val`` or ``test``: its own, or the source."""
+        given: Spec[FaceTable] | None = getattr(self, split)
+        if given is not None:
+            return given
+        if self.source is None:
+            raise ValueError(f"neither data.{split} nor data.source is given")
+        return self.source
 
 
 Landmark = tuple[float, float]

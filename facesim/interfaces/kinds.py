@@ -86,7 +86,7 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind(
         datasets,
-        ("data.train", "data.val", "data.test"),
+        ("data.train", "data.val", "data.test", "data.source"),
         "facesim.testing.dataset:DATASET",
         "dataset.py",
         test_template="test_dataset.py",

@@ -185,7 +185,7 @@ def _trained_on(original: Original) -> TrainedOn:
     table = original.tables.read("train", experiment).table
     progress = read_checkpoint(plan.directory.checkpoints.file(plan.checkpoint))["progress"]
     return TrainedOn(
-        dataset=experiment.data.train.name,
+        dataset=experiment.data.dataset_of("train").name,
         images=len(table),
         identities=len(table.labels),
         epochs=progress["epoch"],
@@ -201,7 +201,7 @@ def _measured_on(original: Original, result: EvaluationResult) -> MeasuredOn:
     acquired = None if counts is None else measured_acquisition(counts)
     return MeasuredOn(
         split="test",
-        dataset=experiment.data.test.name,
+        dataset=experiment.data.dataset_of("test").name,
         protocol=result.protocol,
         pairs=result.pairs,
         genuine=result.genuine,

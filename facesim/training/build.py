@@ -14,6 +14,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
 from facesim.console import printable
+from facesim.data.identity_split import split_table
 from facesim.data.image_digests import TableDigests
 from facesim.data.tables import drop_images, require_plain_names
 from facesim.errors import DataError, FacesimError
@@ -22,7 +23,7 @@ from facesim.experiment.exclusion import SPLITS, place_of
 from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.nodes import is_text
 from facesim.experiment.schema import Experiment
-from facesim.experiment.sections import Data, Image
+from facesim.experiment.sections import Data
 from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.build import build_network
@@ -103,7 +104,8 @@ class Tables:
 
     def __init__(self, reporter: Reporter | None = None) -> None:
         self._reporter = reporter or SilentReporter()
-        self._read: list[tuple[Spec[FaceTable], tuple[str, ...], Image, TableDigests]] = []
+        self._read: list[tuple[Any, TableDigests]] = []
+        self._divided: list[tuple[Any, dict[str, FaceTable]]] = []
         self._excluded: set[str] = set()
 
     def read(self, name: str, experiment: Experiment) -> TableDigests:
@@ -118,14 +120,18 @@ class Tables:
                 photographs have no face.
         """
         data, image = experiment.data, experiment.image
-        dataset: Spec[FaceTable] = getattr(data, name)
+        dataset, division = data.dataset_of(name), None
+        key = f"data.{name}"
+        if getattr(data, name) is None:
+            key, division = "data.source", (name, data.split)
         listed: tuple[str, ...] = () if data.exclude is None else getattr(data.exclude, name)
         anywhere: tuple[str, ...] = () if data.exclude is None else data.exclude.anywhere
-        for known, without, aligned, images in self._read:
-            if (known, without, aligned) == (dataset, (*listed, *anywhere), image):
+        what = (dataset, division, (*listed, *anywhere), image)
+        for known, images in self._read:
+            if known == what:
                 return images
         try:
-            table: FaceTable = _build(dataset)
+            table = _build(dataset) if division is None else self._divide(data)[name]
             require_plain_names(table.files, table.labels)
             _require_text(table.attributes)
             here = set(anywhere).intersection(table.files.tolist()) if anywhere else set()
@@ -134,10 +140,10 @@ class Tables:
                 place = partial(place_of, data.exclude.file, name)
                 table = drop_images(table, list(excluded), place)
         except FacesimError as error:
-            raise FacesimError(f"data.{name}: {error}") from error
+            raise FacesimError(f"{key}: {error}") from error
         except OSError as error:
             where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-            raise FacesimError(f"data.{name}: {where}{error.strerror or error}") from error
+            raise FacesimError(f"{key}: {where}{error.strerror or error}") from error
         if not len(table):
             raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
         self._excluded |= here
@@ -145,8 +151,21 @@ class Tables:
             images = align_table(TableDigests(table), image, name, self._reporter)
         except DataError as error:
             raise DataError(f"data.{name}: {error}") from error
-        self._read.append((dataset, (*listed, *anywhere), image, images))
+        self._read.append((what, images))
         return images
+
+    def _divide(self, data: Data) -> dict[str, FaceTable]:
+        """The splits of the source, which is read once.
+
+        Images are excluded only afterwards: who is in which split does not follow from them.
+        """
+        for known, tables in self._divided:
+            if known == (data.source, data.split):
+                return tables
+        table: FaceTable = _build(data.dataset_of("train"))
+        tables = split_table(table, data.split) if len(table) else dict.fromkeys(SPLITS, table)
+        self._divided.append(((data.source, data.split), tables))
+        return tables
 
     def require_excluded(self, data: Data) -> None:
         """Raise if an image that is excluded from whichever split holds it was in none.

@@ -102,7 +102,7 @@ def _write_log(run: Run) -> None:
 
 
 def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
-    table = run.experiment.data.test.build()
+    table = run.experiment.data.dataset_of("test").build()
     pairs = draw_pair_set(table, 3.0, 0.5, pairs_seed)
     noise = np.random.default_rng(1).normal(size=len(pairs))
     if run.experiment.seed:

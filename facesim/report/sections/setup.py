@@ -18,8 +18,12 @@ def setup_section(files: RunFiles) -> Section:
     specs |= {place: found for place, found in evaluated.specs().items() if place in measuring}
     components = {}
     for place, plugins in specs.items():
+        if place.startswith("data.") and not plugins:  # of its splits, or of its source
+            continue
         name = files.name if place == "data.test" else place.split(".")[-1]
         components[name] = "; ".join(map(_node, plugins)) or "none"
+    if trained.data.split is not None:
+        components["split"] = _parameters(trained.data.split.model_dump(mode="json"))
     components |= {
         "image": _parameters(evaluated.image.model_dump(mode="json")),
         "training": _parameters(trained.train.model_dump(mode="json")),
@@ -47,7 +51,8 @@ def summary_line(files: RunFiles) -> str:
     of = files.experiment
     return (
         f"{of.loss.name} loss on {of.backbone.name} and {of.head.name}, trained on "
-        f"{of.data.train.name}, tested on {files.evaluated.data.test.name}"
+        f"{of.data.dataset_of('train').name}, tested on "
+        f"{files.evaluated.data.dataset_of('test').name}"
     )
 
 

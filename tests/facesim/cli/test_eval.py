@@ -50,7 +50,7 @@ def facesim(
 
 def write_view_2(folder: Path) -> None:
     """Test's four people in LFW's layout, and pairs of them in two folds."""
-    table = load_experiment(folder / "mine.yaml").data.test.build()
+    table = load_experiment(folder / "mine.yaml").data.dataset_of("test").build()
     names = [f"Person_{label}" for label in table.labels]
     for row, identity in enumerate(table.identities):
         number = row - int((table.identities < identity).sum()) + 1
@@ -96,3 +96,36 @@ def test_other_data_is_measured_under_its_own_name(facesim: Command, tmp_path: P
     assert "add --recalibrate" in error
     assert facesim("eval", str(run), *crop, "--recalibrate")[0] == 0
     assert (run / "eval/cropped/calibration.json").is_file()
+
+
+SOURCE = """\
+data:
+  source: {name: synthetic_faces, identities: 16, images_per_identity: 4, size: 24, root: faces/all}
+  split: {ratios: [0.5, 0.25, 0.25], seed: 1}
+"""
+
+
+def test_a_run_whose_source_is_split_runs_again_and_is_measured_on_other_data(
+    facesim: Command, tmp_path: Path
+) -> None:
+    splits = TINY[TINY.index("data:") : TINY.index("  workers")]
+    (tmp_path / "mine.yaml").write_text(TINY.replace(splits, SOURCE))
+    assert facesim("run", "mine.yaml")[0] == 0
+    (run,) = (tmp_path / "runs" / "mine").iterdir()
+    assert facesim("run", str(run / "experiment.yaml"), "--out", "again")[0] == 0
+    (again,) = (tmp_path / "again" / "mine").iterdir()
+    metrics = "eval/test/metrics.json"
+    assert (run / metrics).read_bytes() == (again / metrics).read_bytes()
+
+    code, _, error = facesim("eval", str(run), "--set", "data.split.seed=2", "--name", "other")
+    assert code == 2
+    assert "an evaluation cannot change data.split.seed (1 -> 2): the run is trained" in error
+
+    known = "{name: synthetic_faces, identities: 16, images_per_identity: 4, size: 24}"
+    code, _, error = facesim("eval", str(run), "--set", f"data.test={known}", "--name", "all")
+    assert code == 2
+    assert "image_in_two_splits: train and all share 32 images" in error
+    other = known.replace("identities: 16", "identities: 6, first_identity: 50")
+    code, output, error = facesim("eval", str(run), "--set", f"data.test={other}", "--name", "six")
+    assert (code, error) == (0, "")
+    assert "of 6 identities" in output

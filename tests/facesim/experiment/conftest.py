@@ -26,6 +26,13 @@ optimizer: {name: adam, lr: 5.0e-4}
 train: {epochs: 10, batch_size: 64}
 """
 
+SPLITS = """\
+  train: {name: csv, table: train.csv}
+  val: {name: csv, table: val.csv}
+  test: {name: csv, table: test.csv}
+"""
+SOURCE = "  source: {name: csv, table: people.csv}\n"
+
 
 def csv(*, table: Path, columns: tuple[str, str] = ("img", "ids")) -> Any: ...
 

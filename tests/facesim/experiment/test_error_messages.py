@@ -7,6 +7,7 @@ import pytest
 
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError
+from tests.facesim.experiment.conftest import SOURCE, SPLITS
 
 
 def messages(path: Path, *overrides: str) -> list[str]:
@@ -172,6 +173,40 @@ WRONG = [
         id="refused by a validator",
     ),
     pytest.param(
+        "  val: {name: csv, table: val.csv}\n",
+        "",
+        "exp.yaml:2:1: data: the key `val` is missing; `facesim plugins datasets` lists what it may"
+        " be. Where nobody has split the people yet, write them as `source:` in place of train, "
+        "val and test, and beside it `split: {ratios: [0.7, 0.1, 0.2], seed: 0}`",
+        id="missing split",
+    ),
+    pytest.param(
+        SPLITS,
+        SOURCE + "  train: {name: csv, table: train.csv}\n",
+        "exp.yaml:3:3: data: both `source` and `train` say what is trained on; leave one of them "
+        "out",
+        id="source and train",
+    ),
+    pytest.param(
+        "  test:",
+        "  split: {}\n  test:",
+        "exp.yaml:3:3: data: `split` divides a `source`, and there is none; take `split` out",
+        id="split without source",
+    ),
+    pytest.param(
+        SPLITS,
+        SOURCE + "  split: {ratios: [0.7, 0.1, 0.1]}\n",
+        "exp.yaml:4:19: data.split.ratios: the shares of train, val and test sum to 0.9, not to 1;"
+        " write for instance [0.7, 0.1, 0.2]",
+        id="ratios that do not sum to one",
+    ),
+    pytest.param(
+        SPLITS,
+        SOURCE.replace("csv", "cvs"),
+        "exp.yaml:3:18: data.source.name: there is no dataset 'cvs' (did you mean 'csv'?)",
+        id="unknown source",
+    ),
+    pytest.param(
         "head: mlp\n",
         "",
         "exp.yaml:1:1: the key `head` is missing; `facesim plugins heads` lists what it may be",
@@ -218,6 +253,12 @@ def test_a_wrong_value_is_one_line_that_says_what_to_write(
     lines = messages(whole(old, new))
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_the_way_without_splits_is_told_once(whole: Callable[..., Path]) -> None:
+    lines = messages(whole(SPLITS, "  workers: 0\n"))
+    assert ["`train` is" in lines[0], "`val` is" in lines[1], "`test` is" in lines[2]] == [True] * 3
+    assert ["source" in line for line in lines] == [True, False, False]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(

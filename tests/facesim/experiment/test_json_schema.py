@@ -15,6 +15,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError, Node, Scalar
 from facesim.experiment.yaml_parser import read_source
 from facesim.experiment.yaml_scalars import typed
+from tests.facesim.experiment.conftest import SOURCE, SPLITS
 
 
 def raw(node: Node) -> Any:
@@ -53,6 +54,9 @@ def leaves(error: ValidationError) -> Iterator[ValidationError]:
 
 RIGHT = [
     ("", ""),
+    (SPLITS, SOURCE),
+    (SPLITS, SOURCE + "  split: {ratios: [0.5, 0.25, 0.25], seed: 3, stratify: [gender]}\n"),
+    (SPLITS, SOURCE + "  train: null\n  test: {name: csv, table: test.csv}\n"),
     ("margin: 2.0", "margin: 3"),
     ("loss:\n  name: contrastive\n  margin: 2.0", "loss: contrastive"),
     ("loss:\n  name: contrastive\n  margin: 2.0", "loss: {name: learned, hidden: []}"),
@@ -84,6 +88,9 @@ def test_what_facesim_reads_is_accepted(whole: Callable[..., Path], old: str, ne
 
 
 WRONG = [
+    ("  val: {name: csv, table: val.csv}\n", ""),
+    (SPLITS, SOURCE + "  split: {ratios: [0.5, 0.5]}\n"),
+    (SPLITS, SOURCE + "  split: {ratios: [0.5, 0, 0.5]}\n"),
     ("contrastive", "contrastiv"),
     ("margin", "margn"),
     ("name: contrastive", "name: trained"),

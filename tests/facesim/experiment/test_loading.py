@@ -33,7 +33,7 @@ def test_a_whole_file_is_an_experiment_with_its_defaults(whole: Callable[..., Pa
     assert experiment.head.arguments == {"fc_dim": 128}
     assert experiment.optimizer.arguments == {"lr": 5e-4}
     assert experiment.scheduler.name == "constant"
-    assert experiment.data.train.arguments == {
+    assert experiment.data.dataset_of("train").arguments == {
         "table": Path("train.csv"),
         "columns": ("img", "ids"),
     }
@@ -201,7 +201,7 @@ def test_the_resolved_file_is_the_same_experiment_anywhere(
     assert again.as_data() == experiment.as_data() | {
         key: again.as_data()[key] for key in ("data", "backbone")
     }
-    assert again.data.train.arguments["table"] == tmp_path / "train.csv"
+    assert again.data.dataset_of("train").arguments["table"] == tmp_path / "train.csv"
     assert again.backbone.arguments["weights"] == tmp_path / "weights.pt"
     assert again.as_yaml() == (tmp_path / "run" / "experiment.yaml").read_text(encoding="utf-8")
 

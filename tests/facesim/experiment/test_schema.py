@@ -8,13 +8,14 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError
 from facesim.experiment.schema import Experiment, elsewhere, keys_at, type_at, value_at
 from facesim.registry.type_descriptions import describe_type
+from tests.facesim.experiment.conftest import SOURCE, SPLITS
 
 
 def test_plugins_are_listed_by_place_in_the_order_of_the_kinds(whole: Callable[..., Path]) -> None:
     specs = load_experiment(whole("", "transforms: [flip, flip]\n")).specs()
     names = {place: [spec.name for spec in found] for place, found in specs.items()}
-    assert list(names)[:4] == ["data.train", "data.val", "data.test", "image.aligner"]
-    assert list(names)[4:6] == ["transforms", "backbone"]
+    assert list(names)[:4] == ["data.train", "data.val", "data.test", "data.source"]
+    assert list(names)[4:7] == ["image.aligner", "transforms", "backbone"]
     assert names["transforms"] == ["flip", "flip"]
     assert (names["loss"], names["trackers"]) == (["contrastive"], [])
     assert names["image.aligner"] == []
@@ -37,6 +38,35 @@ def test_a_saved_experiment_reads_back_as_the_same_data(
     experiment = load_experiment(whole())
     experiment.save(tmp_path / "again.yaml")
     assert load_experiment(tmp_path / "again.yaml").as_data() == experiment.as_data()
+
+
+def test_a_source_and_its_split_are_in_the_saved_file_and_nothing_else_is(
+    whole: Callable[..., Path], tmp_path: Path
+) -> None:
+    experiment = load_experiment(whole(SPLITS, SOURCE + "  split: {seed: 3}\n"))
+    assert experiment.as_data()["data"] == {
+        "source": {"name": "csv", "table": str(tmp_path / "people.csv"), "columns": ["img", "ids"]},
+        "split": {"ratios": [0.7, 0.1, 0.2], "seed": 3, "stratify": []},
+        "exclude": None,
+        "workers": 2,
+    }
+    experiment.save(tmp_path / "again.yaml")
+    assert load_experiment(tmp_path / "again.yaml").as_data() == experiment.as_data()
+    assert next(place for place, specs in experiment.specs().items() if specs) == "data.source"
+
+
+def test_given_splits_add_no_key_to_the_saved_file(whole: Callable[..., Path]) -> None:
+    data = load_experiment(whole()).as_data()["data"]
+    assert list(data) == ["train", "val", "test", "exclude", "workers"]
+
+
+def test_other_data_beside_a_source_takes_the_place_of_its_part(
+    whole: Callable[..., Path],
+) -> None:
+    test = "data.test={name: csv, table: other.csv}"
+    data = load_experiment(whole(SPLITS, SOURCE + "  split: {}\n"), [test]).data
+    assert data.dataset_of("val") == data.dataset_of("train") == data.source
+    assert data.dataset_of("test") == data.test != data.source
 
 
 def test_a_search_needs_an_epoch(whole: Callable[..., Path]) -> None:

@@ -72,6 +72,11 @@ KEYS = {
         "trunk_cache": '"float16"; float16, float32 or off',
     },
     "Data": {"workers": "2; >= 0; <= 256"},
+    "IdentitySplit": {
+        "ratios": "[0.7, 0.1, 0.2]; items >= 3; items <= 3; > 0; < 1",
+        "seed": "0; >= 0; < 4294967296",
+        "stratify": "[]",
+    },
     "Image": {
         "size": "[218, 178]; items >= 2; items <= 2; > 0",
         "crop": "null; items >= 4; items <= 4; >= 0; <= 1048576; > 0",

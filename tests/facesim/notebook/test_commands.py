@@ -29,7 +29,7 @@ def test_overrides_are_values_by_their_place(file: Path) -> None:
 def test_a_path_may_be_a_value(file: Path, tmp_path: Path) -> None:
     data = {"name": "folder", "root": tmp_path / "a b"}
     experiment = load_experiment(file, {"data.test": data})
-    assert experiment.data.test.arguments["root"] == tmp_path / "a b"
+    assert experiment.data.dataset_of("test").arguments["root"] == tmp_path / "a b"
 
 
 def test_a_wrong_override_is_named(file: Path) -> None:

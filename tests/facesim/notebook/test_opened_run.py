@@ -12,7 +12,7 @@ from facesim.runs.run import Run
 
 
 def faces_of(trained: OpenedRun) -> list[Path]:
-    table = trained.experiment.data.test.build()
+    table = trained.experiment.data.dataset_of("test").build()
     return [table.path(row) for row in range(len(table))]
 
 
@@ -44,7 +44,7 @@ def test_scores_are_the_pairs_with_their_scores(trained: OpenedRun) -> None:
 @pytest.mark.parametrize("which", ["trained", "cached"])
 def test_a_pair_scores_as_in_the_evaluation(which: str, request: pytest.FixtureRequest) -> None:
     opened: OpenedRun = request.getfixturevalue(which)
-    root = opened.experiment.data.test.build().root
+    root = opened.experiment.data.dataset_of("test").build().root
     columns = (opened.scores[name].tolist()[:5] for name in ("file1", "file2", "score"))
     for first, second, score in zip(*columns, strict=True):
         assert opened.score(root / first, root / second) == pytest.approx(score, rel=1e-5)

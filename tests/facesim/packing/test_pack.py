@@ -109,7 +109,7 @@ def test_its_files_alone_score_the_pairs_as_the_run_did(train_run: TrainRun, fol
     run = train_run()
     recorded = read_scored_pairs(run.path / "eval/test")
     assert recorded is not None
-    table = run.experiment.data.test.build()
+    table = run.experiment.data.dataset_of("test").build()
     network = OnnxNetwork((folder / "network.onnx").read_bytes(), "")
     score = OnnxScore((folder / "score.onnx").read_bytes(), "")
     preprocessing = Preprocessing(size=(24, 20))

@@ -24,7 +24,7 @@ def experiment(file: Path, *overrides: str) -> Experiment:
 def has_pairs_of_seed(seed: int, run: Run, split: str, name: str | None = None) -> bool:
     """Whether the pairs of val, or of an evaluation of test, are those that a seed draws."""
     data, evaluate = run.experiment.data, run.experiment.evaluate
-    table = {"val": data.val, "test": data.test}[split].build()
+    table = data.dataset_of(split).build()
     drawn = draw_pair_set(
         table,
         evaluate.pairs_per_image,

@@ -201,7 +201,7 @@ def test_other_data_goes_to_a_folder_of_its_own_with_the_thresholds_of_the_run(
     calibration = json.loads(before["calibration.json"])
     assert result.threshold == calibration["operating_points"][0]["threshold"]
     evaluated = load_experiment(run.directory.evaluation("lfw") / "experiment.yaml")
-    assert evaluated.data.test.name == "lfw"
+    assert evaluated.data.dataset_of("test").name == "lfw"
     scores = pd.read_csv(run.directory.evaluation("lfw") / "scores.csv")
     assert scores["fold"].tolist() == [0] * 4 + [1] * 4
     assert scores["file1"][0] == "Ann/Ann_0001.png"

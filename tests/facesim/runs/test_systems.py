@@ -40,7 +40,7 @@ def baselines(run: Run) -> dict[str, Baseline]:
 def area_of(run: Run, embed: Callable[[Path], Tensor]) -> float:
     """Area under the ROC of test's pairs by the cosine of what ``embed`` gives, pair by pair."""
     pairs = pd.read_csv(run.directory.pairs_file("test"))
-    root = run.experiment.data.test.build().root
+    root = run.experiment.data.dataset_of("test").build().root
     scores = []
     for first, second in zip(pairs["file1"], pairs["file2"], strict=True):
         a, b = (embed(root / name).double().flatten() for name in (first, second))
@@ -86,7 +86,7 @@ def test_the_untouched_backbone_is_not_the_trained_one(run: Run) -> None:
 def test_each_chooses_its_threshold_on_the_images_of_val(run: Run) -> None:
     untouched = build_network(run.experiment, 8, torch.device("cpu")).backbone.eval()
     pairs = pd.read_csv(run.directory.pairs_file("val"))
-    root = run.experiment.data.val.build().root
+    root = run.experiment.data.dataset_of("val").build().root
     scores = []
     for first, second in zip(pairs["file1"], pairs["file2"], strict=True):
         with torch.no_grad():
@@ -159,7 +159,7 @@ def test_errors_are_told_by_attribute_at_the_threshold_of_the_result(run: Run) -
     figures = json.loads((run.directory.evaluation("test") / "metrics.json").read_text())
     assert found["threshold"] == figures["threshold"]
     scores = pd.read_csv(run.directory.evaluation("test") / "scores.csv")
-    table = run.experiment.data.test.build()
+    table = run.experiment.data.dataset_of("test").build()
     glasses = pd.Series(table.attributes["glasses"].to_numpy(), index=table.files)
     for part in found["slices"]:
         if part["attribute"] == "glasses":

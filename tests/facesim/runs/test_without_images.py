@@ -14,7 +14,7 @@ from facesim.runs.run import Run
 @pytest.fixture
 def faces(tiny_file: Path, tmp_path: Path) -> Path:
     """A folder of test's images with their table, whose order is not the sorted one."""
-    drawn = load_experiment(tiny_file, ["data.test.identities=30"]).data.test.build()
+    drawn = load_experiment(tiny_file, ["data.test.identities=30"]).data.dataset_of("test").build()
     shutil.copytree(drawn.root, tmp_path / "faces")
     table = pd.DataFrame({"file": drawn.files, "identity": drawn.labels[drawn.identities]})
     table.sample(frac=1, random_state=0).to_csv(tmp_path / "faces" / "test.csv", index=False)

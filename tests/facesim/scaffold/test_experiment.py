@@ -23,14 +23,18 @@ def test_the_file_says_what_was_answered(faces: str, root: str, tmp_path: Path) 
     experiment = load_experiment(write_experiment(answers, tmp_path / "mine.yaml"))
     assert (experiment.name, experiment.train.epochs) == ("mine", 3)
     assert (experiment.backbone.name, experiment.loss.name) == ("resnet", "learned")
-    paths = [value for value in experiment.data.val.arguments.values() if isinstance(value, Path)]
+    paths = [
+        value
+        for value in experiment.data.dataset_of("val").arguments.values()
+        if isinstance(value, Path)
+    ]
     assert all(str(path).startswith(root) for path in paths)
     assert bool(paths) == (faces != "synthetic")
 
 
 def test_the_plugins_say_what_an_experiment_begins_with(tmp_path: Path) -> None:
     experiment = load_experiment(write_experiment(Answers("mine"), tmp_path / "mine.yaml"))
-    specs = (experiment.data.val, experiment.backbone, experiment.head, experiment.sampler)
+    specs = [experiment.specs()[at][0] for at in ("data.val", "backbone", "head", "sampler")]
     assert [spec.plugin.name for spec in specs] == [
         "synthetic_faces",
         "small_cnn",

@@ -105,6 +105,39 @@ def test_a_table_that_cannot_be_read_names_its_split(load: Load) -> None:
         prepare(load(broken))
 
 
+SOURCE = (
+    "data={source: {name: synthetic_faces, identities: 20, images_per_identity: 4, size: 24}, "
+    "split: {ratios: [0.5, 0.25, 0.25]}, train: null, val: null, test: null}"
+)
+
+
+def test_a_source_is_read_once_and_its_splits_share_nobody(load: Load) -> None:
+    tables = Tables()
+    experiment = load(SOURCE)
+    train, val, test = (tables.read(name, experiment).table for name in ("train", "val", "test"))
+    assert (len(train.labels), len(val.labels), len(test.labels)) == (10, 5, 5)
+    assert len({*train.labels, *val.labels, *test.labels}) == 20
+    assert tables.read("val", experiment).table is val
+    other = load(SOURCE, "data.split.seed=1")
+    assert tables.read("val", other).table.labels.tolist() != val.labels.tolist()
+
+
+def test_an_excluded_image_moves_nobody_into_another_split(load: Load) -> None:
+    whole = prepare(load(SOURCE))
+    first = whole.val.table.files[:4].tolist()  # of one person, all of them
+    left = prepare(load(SOURCE, f"data.exclude={{val: {json.dumps(first)}}}"))
+    assert left.val.table.labels.tolist() == whole.val.table.labels.tolist()[1:]
+    for before, after in ((whole.train, left.train), (whole.test, left.test)):
+        assert before.table.files.tolist() == after.table.files.tolist()
+
+
+def test_what_is_wrong_with_a_source_is_told_of_it(load: Load) -> None:
+    with pytest.raises(FacesimError, match=r"^data\.source: nothing says how the people"):
+        prepare(load(SOURCE.replace("split: {ratios: [0.5, 0.25, 0.25]}, ", "")))
+    with pytest.raises(FacesimError, match=r"^data\.source: .* no attribute 'gender'"):
+        prepare(load(SOURCE, "data.split.stratify=[gender]"))
+
+
 def test_excluded_images_are_left_out_of_their_split_alone(load: Load) -> None:
     whole = prepare(load())
     first = str(whole.val.table.files[0])
@@ -116,7 +149,7 @@ def test_excluded_images_are_left_out_of_their_split_alone(load: Load) -> None:
 
 
 def test_two_splits_of_one_dataset_may_leave_out_other_images(load: Load) -> None:
-    same = "data.test=" + json.dumps(prepare(load()).experiment.data.val.as_node())
+    same = "data.test=" + json.dumps(prepare(load()).experiment.data.dataset_of("val").as_node())
     first = str(prepare(load()).val.table.files[0])
     split = prepare(load(same, f"data.exclude={{val: [{first}]}}"))
     assert (len(split.val.table), len(split.test.table)) == (15, 16)

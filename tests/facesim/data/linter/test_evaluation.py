@@ -34,11 +34,7 @@ def run(trained: Path, tmp_path: Path) -> Run:
 
 
 def table(run: Run, split: str) -> FaceTable:
-    return {
-        "train": run.experiment.data.train,
-        "val": run.experiment.data.val,
-        "test": run.experiment.data.test,
-    }[split].build()
+    return run.experiment.data.dataset_of(split).build()
 
 
 def copied(run: Run, split: str, folder: Path, people: int | None = None, prefix: str = "p") -> str:
@@ -60,7 +56,7 @@ def findings(run: Run, name: str) -> dict[Rule, Finding]:
 
 
 def test_the_training_table_as_test_stops(run: Run) -> None:
-    root = run.experiment.data.train.arguments["root"]
+    root = run.experiment.data.dataset_of("train").arguments["root"]
     size = "identities: 8, images_per_identity: 6, first_identity: 0, size: 24"
     same = f"data.test={{name: synthetic_faces, {size}, root: {root}}}"
     with pytest.raises(ProtocolError) as error:

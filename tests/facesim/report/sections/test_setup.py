@@ -44,6 +44,25 @@ def test_what_an_evaluation_changed_is_shown_and_what_was_trained_is_not(files: 
     assert "test" not in rows
 
 
+def test_a_source_and_its_split_are_shown_in_place_of_the_splits(files: RunFiles) -> None:
+    assert "source" not in rows_of(files)
+    source = (
+        "data={source: {name: synthetic_faces, identities: 9}, split: {seed: 4}, train: null, "
+        "val: null, test: null}"
+    )
+    divided = load_experiment(files.path / "experiment.yaml", [source])
+    rows = rows_of(replace(files, experiment=divided, evaluated=divided))
+    assert rows["source"].startswith("synthetic_faces: identities 9,")
+    assert rows["split"] == "ratios [0.7, 0.1, 0.2], seed 4, stratify []"
+    assert not {"train", "val", "test"} & set(rows)
+    other = load_experiment(
+        files.path / "experiment.yaml",
+        [source, "data.test={name: synthetic_faces, identities: 3}"],
+    )
+    rows = rows_of(replace(files, experiment=divided, name="other", evaluated=other))
+    assert rows["other"].startswith("synthetic_faces: identities 3,")
+
+
 def test_the_summary_names_loss_network_and_data(files: RunFiles) -> None:
     assert summary_line(files) == (
         "contrastive loss on small_cnn and mlp, trained on synthetic_faces, tested on "

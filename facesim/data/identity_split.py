@@ -1,0 +1,183 @@
+"""Splits of one table by identity: train, val and test share nobody."""
+
+import unicodedata
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from facesim.arrays import Int64Array
+from facesim.data.tables import keep_rows
+from facesim.errors import DataError, did_you_mean
+from facesim.experiment.exclusion import SPLITS
+from facesim.experiment.sections import SPLIT_EXAMPLE, IdentitySplit
+from facesim.interfaces import FaceTable
+from facesim.seeds import derive_seed
+
+COLUMN = "split"
+"""The attribute column of a table that somebody has split."""
+
+_WRITTEN = {
+    **dict(zip(SPLITS, range(3), strict=True)),
+    **dict.fromkeys(("valid", "validation"), 1),
+    **dict(zip("012", range(3), strict=True)),  # CelebA's list_eval_partition.txt
+}
+
+
+def split_table(table: FaceTable, split: IdentitySplit | None) -> dict[str, FaceTable]:
+    """Train, val and test of one table.
+
+    Args:
+        table: of people whom nobody has split; or with a column :data:`COLUMN`, which is taken at
+            its word.
+        split: how the identities are divided; None with such a column.
+
+    Raises:
+        DataError: neither or both say how, a cell of the column is no split, or a split would have
+            too few people to be compared.
+    """
+    if COLUMN in table.attributes.columns:
+        if split is not None:
+            raise DataError(
+                f"the source has a column `{COLUMN}` already; take `data.split` out to use that, "
+                "or the column out of the source to divide its people anew"
+            )
+        of_row = _written_splits(table)
+        how = f"the column `{COLUMN}` of the source says so"
+        table = replace(table, attributes=table.attributes.drop(columns=COLUMN))
+    elif split is None:
+        raise DataError(
+            "nothing says how the people of `data.source` are divided: it has no column "
+            f"`{COLUMN}`; write below `data`: `{SPLIT_EXAMPLE}`"
+        )
+    else:
+        of_row = divide_identities(table, split)[table.identities]
+        table = _without_pairs(table)
+        ratios = ", ".join(f"{share:g}" for share in split.ratios)
+        how = f"divided by ratios {ratios} and seed {split.seed}"
+    people = len(table.labels)
+    tables = {}
+    for index, name in enumerate(SPLITS):
+        rows = np.flatnonzero(of_row == index)
+        if not len(rows):
+            raise DataError(f"no row of the column `{COLUMN}` of the source says {name}")
+        here = len(np.unique(table.identities[rows]))
+        of = f"{here:,} of the {people:,} identities of the source: {how}."
+        # What is unusual about the source is said once, of its first part.
+        notes = tuple(f"Of the whole source: {note}" for note in table.notes) if not index else ()
+        tables[name] = keep_rows(replace(table, notes=notes), rows, of)
+    return tables
+
+
+def _without_pairs(table: FaceTable) -> FaceTable:
+    """The table without its dataset's own pairs, few of which lie within one drawn split."""
+    if table.pairs is None:
+        return table
+    note = f"The dataset's own {len(table.pairs):,} pairs are not used, as they cross the splits."
+    return replace(table, pairs=None, notes=(*table.notes, note))
+
+
+def _written_splits(table: FaceTable) -> Int64Array:
+    """What the column says of each row, an index into ``SPLITS``, int64 [N]."""
+    column = table.attributes[COLUMN]
+    if pd.api.types.is_numeric_dtype(column):
+        words = column.map("{:g}".format)
+    else:
+        words = column.astype(str).str.strip().str.lower()
+    of_row = words.map(_WRITTEN)
+    if of_row.isna().any():
+        row = int(of_row.isna().argmax())
+        raise DataError(
+            f"the column `{COLUMN}` of {np.count_nonzero(of_row.isna()):,} rows of the source is "
+            f"no split: {str(column.iloc[row])!r} of {table.files[row]}; write train, val or test "
+            "(or 0, 1 and 2, as CelebA does)"
+        )
+    return np.asarray(of_row, dtype=np.int64)
+
+
+def divide_identities(table: FaceTable, split: IdentitySplit) -> Int64Array:
+    """The split of each identity, an index into ``SPLITS``, int64 [I].
+
+    Identities are ordered by stratum (the attributes by which they are stratified, then a power of
+    two of images) and each stratum gets its share of every split; who of a stratum is in which
+    split, a hash of seed and label decides. So the same labels with the same numbers of images are
+    divided alike on any machine, whatever the order of the rows, and an identity that gains an
+    image changes its own stratum and the next one at most.
+
+    Args:
+        table: of the people.
+        split: shares, seed and attributes.
+
+    Raises:
+        DataError: an attribute is not there or is almost unique, or a split would have too few
+            people to be compared.
+    """
+    images = np.bincount(table.identities, minlength=len(table.labels))
+    keys = [_majority(table, name) for name in split.stratify]
+    keys.append(np.frexp(images)[1])  # 1, 2-3, 4-7, 8-15, ... images
+    strata = pd.MultiIndex.from_arrays(keys)
+    stratum = pd.factorize(strata, sort=True)[0]
+    labels = [unicodedata.normalize("NFC", str(label)) for label in table.labels]
+    hashes = np.array([derive_seed(split.seed, "split", label) for label in labels])
+    order = np.lexsort((table.labels, hashes, stratum))
+    slots = _shares(len(labels), split)
+    slots = slots[np.lexsort((slots, stratum[order]))]  # of each stratum: train, val, test
+    of_identity = np.empty(len(labels), dtype=np.int64)
+    of_identity[order] = slots
+    _require_enough(of_identity, images, split)
+    return of_identity
+
+
+def _shares(people: int, split: IdentitySplit) -> Int64Array:
+    """The splits in an order in which any part of it has them by ratios as near as can be.
+
+    The divisor method of Webster and Sainte-Lague; the seed decides where the order begins, so
+    that small strata do not go to the same split with every seed.
+    """
+    places = [(np.arange(people) + 0.5) / share for share in split.ratios]
+    splits = np.repeat(np.arange(len(places)), people)
+    rarer = np.asarray(split.ratios)[splits]  # first where two are due
+    order = np.lexsort((rarer, np.round(np.concatenate(places), 9)))[:people]
+    begin = derive_seed(split.seed, "first split") * people >> 63
+    return np.roll(splits[order], begin)
+
+
+def _majority(table: FaceTable, name: str) -> npt.NDArray[Any]:
+    """The most frequent value of an attribute of each identity, as text; the first on a tie."""
+    if name not in table.attributes.columns:
+        known = [str(column) for column in table.attributes.columns]
+        has = f"it has {', '.join(known)}" if known else "it has no attributes"
+        raise DataError(
+            f"`stratify`: the source has no attribute {name!r}{did_you_mean(name, known)}; {has}"
+        )
+    column = table.attributes[name]
+    if pd.api.types.is_numeric_dtype(column):
+        column = column.astype(float)
+    frame = pd.DataFrame({"identity": table.identities, "value": column.astype(str)})
+    counts = frame.value_counts().rename("times").reset_index()
+    counts = counts.sort_values(["identity", "times", "value"], ascending=[True, False, True])
+    values: npt.NDArray[Any] = counts.drop_duplicates("identity")["value"].to_numpy()
+    distinct = len(set(values.tolist()))
+    if distinct > max(2, len(values) // 2):
+        raise DataError(
+            f"`stratify`: the attribute {name!r} has {distinct:,} values for {len(values):,} "
+            "identities, too many to spread each over the splits; name one with few values"
+        )
+    return values
+
+
+def _require_enough(of_identity: Int64Array, images: Int64Array, split: IdentitySplit) -> None:
+    """Raise unless each split holds two people, and of one of them two images."""
+    for index, name in enumerate(SPLITS):
+        here = images[of_identity == index]
+        if len(here) < 2 or here.max() < 2:
+            ratios = ", ".join(f"{share:g}" for share in split.ratios)
+            alone = ", none of them with two images" if len(here) >= 2 else ""
+            raise DataError(
+                f"the source has {len(images):,} identities, of which ratios {ratios} leave "
+                f"{len(here):,} for {name}{alone}; it needs two people, one of them with two "
+                "images, for pairs of either kind. Write other ratios, such as [0.5, 0.25, 0.25], "
+                "or use everybody in turn: `evaluate: {protocol: identity_folds}`"
+            )

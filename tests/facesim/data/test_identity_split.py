@@ -1,0 +1,231 @@
+"""The splits of a source share nobody, follow labels and image counts alone, in proportion."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facesim.arrays import Int64Array
+from facesim.data.identity_split import divide_identities, split_table
+from facesim.errors import DataError
+from facesim.experiment.sections import IdentitySplit
+from facesim.interfaces import FaceTable, PairSet
+
+
+def people(images: Int64Array | list[int], labels: list[str] | None = None) -> FaceTable:
+    """A table of identities with that many images each."""
+    images = np.asarray(images)
+    labels = labels or [f"person {index}" for index in range(len(images))]
+    identities = np.repeat(np.arange(len(images)), images)
+    files = np.array([f"{labels[person]}/{row}.png" for row, person in enumerate(identities)])
+    return FaceTable(Path("faces"), files, identities, np.array(labels))
+
+
+def with_attribute(table: FaceTable, name: str, of_identity: list[str]) -> FaceTable:
+    values = np.array(of_identity)[table.identities]
+    return replace(table, attributes=table.attributes.assign(**{name: values}))
+
+
+def members(tables: dict[str, FaceTable]) -> dict[str, set[str]]:
+    return {name: set(table.labels.tolist()) for name, table in tables.items()}
+
+
+@pytest.fixture
+def crowd() -> FaceTable:
+    return people(np.random.default_rng(0).integers(1, 40, size=300))
+
+
+def test_each_row_is_in_one_split_and_nobody_in_two(crowd: FaceTable) -> None:
+    tables = split_table(crowd, IdentitySplit())
+    assert sorted(f for table in tables.values() for f in table.files) == sorted(crowd.files)
+    train, val, test = members(tables).values()
+    assert (len(train), len(val), len(test)) == (210, 30, 60)
+    assert len(train | val | test) == 300
+
+
+def test_the_order_of_the_rows_and_the_folder_change_nothing(crowd: FaceTable) -> None:
+    rows = np.random.default_rng(1).permutation(len(crowd))
+    names = np.random.default_rng(2).permutation(300)
+    moved = FaceTable(
+        Path("elsewhere"),
+        crowd.files[rows],
+        np.argsort(names)[crowd.identities[rows]],
+        crowd.labels[names],
+    )
+    split = IdentitySplit(seed=3)
+    assert members(split_table(crowd, split)) == members(split_table(moved, split))
+
+
+def test_a_label_is_the_same_however_its_accents_are_encoded() -> None:
+    images = [4] * 40
+    composed = [f"Jos\N{LATIN SMALL LETTER E WITH ACUTE} {index}" for index in range(40)]
+    apart = [f"Jose\N{COMBINING ACUTE ACCENT} {index}" for index in range(40)]
+    first, second = (
+        divide_identities(people(images, labels), IdentitySplit()) for labels in (composed, apart)
+    )
+    assert first.tolist() == second.tolist()
+
+
+def test_another_seed_divides_otherwise(crowd: FaceTable) -> None:
+    first, second = (divide_identities(crowd, IdentitySplit(seed=seed)) for seed in (0, 1))
+    assert np.count_nonzero(first != second) > 100
+
+
+def test_each_seed_may_put_a_rare_person_anywhere() -> None:
+    table = people([3] * 30 + [500])
+    splits = {int(divide_identities(table, IdentitySplit(seed=s))[-1]) for s in range(40)}
+    assert splits == {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_people_with_few_and_with_many_images_are_in_each_split_in_proportion(
+    crowd: FaceTable, seed: int
+) -> None:
+    images = np.bincount(crowd.identities)
+    of_identity = divide_identities(crowd, IdentitySplit(seed=seed))
+    for least, most in ((1, 1), (2, 3), (4, 7), (8, 15), (16, 31), (32, 63)):
+        stratum = of_identity[(images >= least) & (images <= most)]
+        expected = len(stratum) * np.array([0.7, 0.1, 0.2])
+        assert (abs(np.bincount(stratum, minlength=3) - expected) <= 1.5).all()
+
+
+def test_an_attribute_is_in_each_split_in_proportion_if_asked_for(crowd: FaceTable) -> None:
+    kinds = np.random.default_rng(4).choice(["a", "b", "c"], size=300, p=[0.8, 0.1, 0.1])
+    table = with_attribute(crowd, "kind", kinds.tolist())
+    of_identity = divide_identities(table, IdentitySplit(stratify=("kind",)))
+    for kind in "abc":
+        stratum = of_identity[kinds == kind]
+        expected = len(stratum) * np.array([0.7, 0.1, 0.2])
+        assert (abs(np.bincount(stratum, minlength=3) - expected) <= 1.5).all()
+
+
+def test_the_attribute_of_an_identity_is_that_of_most_of_its_images() -> None:
+    table = people([3] * 40)
+    kinds = ["old", "young"] * 20
+    clean = with_attribute(table, "age", kinds)
+    mixed = clean.attributes.copy()
+    mixed.loc[::3, "age"] = "other"  # one image of three of each person
+    split = IdentitySplit(stratify=("age",))
+    of_mixed = divide_identities(replace(table, attributes=mixed), split)
+    assert of_mixed.tolist() == divide_identities(clean, split).tolist()
+
+
+def test_a_number_is_the_same_attribute_whether_or_not_a_cell_is_empty() -> None:
+    table = people([3] * 40)
+    whole = pd.DataFrame({"group": np.repeat([9, 10], 60)})
+    holed = whole.astype(float)
+    holed.loc[0, "group"] = np.nan
+    split = IdentitySplit(stratify=("group",))
+    first, second = (
+        divide_identities(replace(table, attributes=each), split) for each in (whole, holed)
+    )
+    assert first.tolist() == second.tolist()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_image_more_moves_few_people(crowd: FaceTable, seed: int) -> None:
+    images = np.bincount(crowd.identities)
+    split = IdentitySplit(seed=seed)
+    before = divide_identities(crowd, split)
+    at_a_bound = int(np.flatnonzero(images == 15)[seed])  # the worst case: the next stratum
+    within = int(np.flatnonzero(images == 20)[seed])
+    assert before.tolist() == divide_identities(people(_more(images, within)), split).tolist()
+    after = divide_identities(people(_more(images, at_a_bound)), split)
+    assert np.count_nonzero(before != after) <= 5
+
+
+def _more(images: Int64Array, person: int) -> Int64Array:
+    more: Int64Array = images.copy()
+    more[person] += 1
+    return more
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_person_more_moves_few_people(crowd: FaceTable, seed: int) -> None:
+    split = IdentitySplit(seed=seed)
+    before = divide_identities(crowd, split)
+    after = divide_identities(people([*np.bincount(crowd.identities), 9]), split)
+    assert np.count_nonzero(before != after[:-1]) <= 25
+
+
+def test_many_identities_are_divided_in_a_second() -> None:
+    images = np.random.default_rng(0).integers(1, 3, size=200_000)
+    of_identity = divide_identities(people(images), IdentitySplit())
+    assert np.bincount(of_identity).tolist() == [140_000, 20_000, 40_000]
+
+
+TOO_FEW = [
+    ([5] * 5, "has 5 identities, of which ratios 0.7, 0.1, 0.2 leave 1 for val; it needs two"),
+    ([1] * 40, "leave 28 for train, none of them with two images; it needs two people"),
+]
+
+
+@pytest.mark.parametrize(("images", "told"), TOO_FEW)
+def test_too_few_people_are_refused_with_what_to_write(images: list[int], told: str) -> None:
+    with pytest.raises(DataError) as refused:
+        split_table(people(images), IdentitySplit())
+    assert told in str(refused.value)
+    assert "`evaluate: {protocol: identity_folds}`" in str(refused.value)
+
+
+def test_an_unknown_and_an_almost_unique_attribute_are_refused(crowd: FaceTable) -> None:
+    table = with_attribute(crowd, "gender", ["f", "m"] * 150)
+    table = with_attribute(table, "born", [f"day {index}" for index in range(300)])
+    with pytest.raises(DataError, match=r"no attribute 'gendr' \(did you mean 'gender'\?\)"):
+        split_table(table, IdentitySplit(stratify=("gendr",)))
+    with pytest.raises(DataError, match="'born' has 300 values for 300 identities"):
+        split_table(table, IdentitySplit(stratify=("born",)))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["train", "val", "test"], [" Train", "validation", "TEST"], [0, 1, 2], [0.0, 1.0, 2.0]],
+)
+def test_a_column_split_is_taken_at_its_word(words: list[str] | list[float]) -> None:
+    table = people([4] * 6)
+    column = pd.DataFrame({"split": np.repeat(words, 8), "kind": "x"})
+    tables = split_table(replace(table, attributes=column), None)
+    assert {name: table.labels.tolist() for name, table in tables.items()} == {
+        "train": ["person 0", "person 1"],
+        "val": ["person 2", "person 3"],
+        "test": ["person 4", "person 5"],
+    }
+    assert tables["val"].attributes.columns.tolist() == ["kind"]
+
+
+def test_an_identity_in_two_splits_of_the_column_stays_there_for_the_linter() -> None:
+    column = pd.DataFrame({"split": ["train", "test", "val", "test", "train", "val"]})
+    tables = split_table(replace(people([2, 2, 2]), attributes=column), None)
+    assert "person 0" in members(tables)["train"] & members(tables)["test"]
+
+
+def test_a_wrong_column_is_refused() -> None:
+    table = people([2] * 3)
+    words = ["train", "train", "val", "val", "test", "tset"]
+    with pytest.raises(DataError, match=r"of 1 rows of the source is no split: 'tset' of person 2"):
+        split_table(replace(table, attributes=pd.DataFrame({"split": words})), None)
+    words = ["train", "train", "val", "val", "val", "val"]
+    with pytest.raises(DataError, match="no row of the column `split` of the source says test"):
+        split_table(replace(table, attributes=pd.DataFrame({"split": words})), None)
+
+
+def test_one_of_the_column_and_the_key_says_how(crowd: FaceTable) -> None:
+    with pytest.raises(DataError, match=r"`split: \{ratios: \[0.7, 0.1, 0.2\], seed: 0\}`"):
+        split_table(crowd, None)
+    with pytest.raises(DataError, match="has a column `split` already"):
+        split_table(with_attribute(crowd, "split", ["train"] * 300), IdentitySplit())
+
+
+def test_notes_say_how_it_was_divided_and_what_is_unusual_of_the_source(crowd: FaceTable) -> None:
+    pairs = PairSet(np.array([[0, 1]]), np.array([True]))
+    tables = split_table(replace(crowd, notes=("One is odd.",), pairs=pairs), IdentitySplit())
+    assert tables["test"].pairs is None
+    assert tables["test"].notes == (
+        "60 of the 300 identities of the source: divided by ratios 0.7, 0.1, 0.2 and seed 0.",
+    )
+    assert tables["train"].notes[:2] == (
+        "Of the whole source: One is odd.",
+        "Of the whole source: The dataset's own 1 pairs are not used, as they cross the splits.",
+    )
