@@ -42,6 +42,83 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Column:
+    """One column of records.
+
+    Attributes:
+        label: its heading.
+        cells: one text per row.
+        numbers: what rows are sorted by, None last; without numbers they are sorted by their text.
+    """
+
+    label: str
+    cells: tuple[str, ...]
+    numbers: tuple[float | None, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """One property by which records are filtered.
+
+    Attributes:
+        label: of the property.
+        values: those that it can have, at most `MOST_VALUES`.
+        rows: the position in ``values`` of each row's; -1 for none.
+    """
+
+    MOST_VALUES: ClassVar[int] = 36
+
+    label: str
+    values: tuple[str, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A choice among the values of properties.
+
+    Attributes:
+        label: what is chosen.
+        groups: one per property.
+    """
+
+    label: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Records:
+    """A long table that the reader sorts, filters and searches; its first rows without scripts.
+
+    Attributes:
+        name: unique within the page; letters and hyphens.
+        caption: what it holds.
+        columns: of equally many rows; the first names the rows.
+        filters: of the same rows.
+        search: label of the field that searches the texts of all columns; none if empty.
+    """
+
+    kind: ClassVar[str] = "records"
+    FIRST_ROWS: ClassVar[int] = 20
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    filters: tuple[Filter, ...] = ()
+    search: str = ""
+
+    def __len__(self) -> int:
+        return len(self.columns[0].cells)
+
+    @property
+    def first_rows(self) -> Table:
+        """As many as a reader without scripts sees."""
+        cells = (column.cells[: self.FIRST_ROWS] for column in self.columns)
+        labels = tuple(column.label for column in self.columns)
+        return Table(self.caption, labels, tuple(zip(*cells, strict=True)), numeric=False)
+
+
+@dataclass(frozen=True)
 class Plot:
     """A plot, what it shows in words, and the numbers behind it.
 
@@ -140,7 +217,7 @@ class Code:
     folded: bool = False
 
 
-Block = Text | Table | Plot | Cards | Gallery | Code
+Block = Text | Table | Records | Plot | Cards | Gallery | Code
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from facesim.console import printable
-from facesim.page import Page, Plot
+from facesim.page import Column, Page, Plot, Records
 
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -24,7 +24,7 @@ def render(page: Page) -> str:
     """A page as HTML: every text escaped, scripts and styles inlined."""
     from plotly.offline import get_plotlyjs
 
-    scripts = (get_plotlyjs(), _template_text("page.js"))
+    scripts = (get_plotlyjs(), _template_text("page.js"), _template_text("records.js"))
     policy = _POLICY.format(scripts=" ".join(map(_source_hash, scripts)))
     return (
         _environment()
@@ -49,6 +49,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["plot_json"] = _plot_json
+    environment.filters["records_json"] = _records_json
     return environment
 
 
@@ -67,9 +68,48 @@ def _source_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
+def _records_json(records: Records) -> str:
+    """Records for ``records.js``; repeated texts stand once."""
+    filters = [
+        {
+            "label": each.label,
+            "groups": [
+                {
+                    "label": group.label,
+                    "values": list(map(printable, group.values)),
+                    "rows": "".join(_DIGITS[row] for row in group.rows),
+                }
+                for group in each.groups
+            ],
+        }
+        for each in records.filters
+    ]
+    columns = list(map(_column, records.columns))
+    content = {"columns": columns, "filters": filters, "search": records.search}
+    return _safe_json(json.dumps(content, separators=(",", ":"), allow_nan=False))
+
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz-"
+
+
+def _column(column: Column) -> dict[str, Any]:
+    texts = list(map(printable, column.cells))
+    distinct = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+    content: dict[str, Any] = {"label": column.label, "texts": list(distinct)}
+    if len(distinct) < len(texts):
+        content["codes"] = [distinct[text] for text in texts]
+    if column.numbers is not None:
+        content["numbers"] = list(column.numbers)
+    return content
+
+
 def _plot_json(plot: Plot) -> str:
-    """A plot as JSON that is safe inside a script element, whatever strings it holds."""
     text: str = plot.figure.to_json()
+    return _safe_json(text)
+
+
+def _safe_json(text: str) -> str:
+    """JSON that is safe inside a script element, whatever strings it holds."""
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     # Beyond ASCII there are characters that turn the direction of text, or that no browser shows.

@@ -64,18 +64,24 @@ def _evaluation_sections(
 ) -> list[Section]:
     """What needs an evaluation; part of it needs the scores of its pairs, or its images, too."""
     pairs = files.pairs
-    identities = images = None
+    identities = images = shown = None
     preprocessing = Preprocessing()
     missing = ""
     if pairs is not None:
         try:
             identities = files.identities(pairs)
+            images = files.images(pairs)
             if faces:
                 preprocessing = Preprocessing.of(files.evaluated.image)
-                images = files.images(pairs)
+                shown = images
         except FacesimError as error:  # data may have moved since, or the aligner is not installed
-            lost = "Faces" if identities else "Faces, intervals of curves and suspected labels"
-            missing = f"{lost} are left out, since the evaluated images cannot be read: {error}"
+            lost = [
+                *(["faces"] if faces else []),
+                *(["filters by attribute"] if images is None else []),
+                *(["intervals of curves", "suspected labels"] if identities is None else []),
+            ]
+            listed = " and ".join(filter(None, [", ".join(lost[:-1]), lost[-1]])).capitalize()
+            missing = f"{listed} are left out, since the evaluated images cannot be read: {error}"
     sections = [
         scores_section(result, pairs, identities, files.metrics, files.baselines),
         operating_points_section(result, files.metrics),
@@ -84,9 +90,11 @@ def _evaluation_sections(
     if files.slices is not None:
         sections.append(slices_section(files.slices))
     if pairs is not None:
-        presenter = FacePairPresenter(pairs, images, preprocessing)
+        presenter = FacePairPresenter(pairs, shown, preprocessing)
         if result.threshold is not None:
-            sections.append(errors_section(presenter, result.threshold, files.calibration))
+            sections.append(
+                errors_section(presenter, result.threshold, files.calibration, identities, images)
+            )
         if identities is not None:
             sections.append(label_noise_section(presenter, identities))
     if missing:

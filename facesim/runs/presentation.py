@@ -19,7 +19,7 @@ from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.roc import Roc
 from facesim.json_files import JsonModel
-from facesim.page import Block, Card, Cards, Code, Gallery, Plot, Section, Table, Text
+from facesim.page import Block, Card, Cards, Code, Gallery, Plot, Records, Section, Table, Text
 
 NOT_IMPORTED = "the plugin file that defines it is not imported here"
 
@@ -177,6 +177,8 @@ def _stored(block: Block) -> tuple[_StoredBlock, ...]:
         return (_StoredText(text=block.description), _StoredTable(**asdict(block.numbers)))
     if isinstance(block, Gallery):
         return (_StoredText(text=f"{block.title}: faces are not kept.", tone="note"),)
+    if isinstance(block, Records):
+        block = block.first_rows
     fields = asdict(block)
     if isinstance(block, Text):
         return (_StoredText(**fields),)

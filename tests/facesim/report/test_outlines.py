@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facesim.errors import FacesimError
-from facesim.page import Page, Plot, Table, Text
+from facesim.page import Page, Plot, Records, Table, Text
 from facesim.report.comparison_report import comparison_page, group_page
 from facesim.report.run_report import report_page
 from facesim.runs.comparison import compare_runs
@@ -27,6 +27,8 @@ def outline(page: Page) -> dict[str, list[str]]:
 def _told(block: object) -> str:
     kind = getattr(block, "kind", "")
     named = getattr(block, "title", "") or getattr(block, "caption", "")
+    if isinstance(block, Records):
+        return f"{kind} {named} | {' | '.join(column.label for column in block.columns)}"
     table = block.numbers if isinstance(block, Plot) else block
     if not isinstance(table, Table):
         return f"{kind} {named}".strip()
@@ -112,10 +114,19 @@ def test_the_report_of_a_run(build_run: Callable[..., Run]) -> None:
         "slices: Slices": [
             "plot Errors by attribute | Attribute | Value | Pairs | Accuracy | FMR | FNMR | right",
         ],
-        "errors: Confident errors": [
+        "errors: Errors": [
             "text",
             "gallery False non-matches (one person, rejected): 55 pairs",
             "gallery False matches (two people, accepted): 17 pairs",
+            (
+                "records All 72 errors | Error | Score | Less the threshold | Probability | "
+                "Identities | Images"
+            ),
+            "text",
+            (
+                "records Error rates by identity, with 95% intervals | Identity | Errors | "
+                "Genuine pairs | FNMR | Impostor pairs | FMR"
+            ),
         ],
         "label-noise: Suspected labels": ["text", "text"],
         "linter: Protocol linter": ["text", "code Rows: dominant identity"],
@@ -167,7 +178,13 @@ def test_the_comparison_of_systems(build_run: Callable[..., Run]) -> None:
 
 @pytest.mark.parametrize(
     ("lost", "left_out"),
-    [("images", "Faces"), ("identities", "Faces, intervals of curves and suspected labels")],
+    [
+        ("images", "Faces and filters by attribute"),
+        (
+            "identities",
+            "Faces, filters by attribute, intervals of curves and suspected labels",
+        ),
+    ],
 )
 def test_what_is_left_out_without_the_images_is_said_at_the_end_of_the_pairs(
     build_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, lost: str, left_out: str

@@ -14,11 +14,15 @@ from facesim.page import (
     Card,
     Cards,
     Code,
+    Column,
     Face,
     FacePair,
+    Filter,
     Gallery,
+    Group,
     Page,
     Plot,
+    Records,
     Section,
     Table,
     Text,
@@ -43,6 +47,7 @@ def body(*blocks: Block) -> str:
         Cards((Card(EVIL, EVIL, EVIL),)),
         Table(EVIL, (EVIL, "b"), ((EVIL, EVIL),)),
         Gallery(EVIL, (FacePair((Face(EVIL, None), Face("b", None)), (EVIL,)),)),
+        Records("records", EVIL, (Column(EVIL, (EVIL,)),), (Filter(EVIL, ()),), EVIL),
         Code(EVIL, EVIL),
         Code(EVIL, EVIL, folded=True),
         Plot("plot", EVIL, EVIL, go.Figure(layout={"height": 100}), Table("t", ("a",), ())),
@@ -53,6 +58,35 @@ def test_markup_in_a_block_is_text(block: Block) -> None:
     text = body(block)
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+RECORDS = Records(
+    "records",
+    "All of them",
+    (
+        Column("Name", ("b", EVIL, "b", *"cdefghijklmnopqrstu")),
+        Column("N", ("1",) * 22, (1.0,) * 22),
+    ),
+    (Filter("Kind", (Group("", (EVIL, "other"), (0, 1, *[-1] * 20)),)),),
+)
+
+
+def test_records_hold_every_row_for_the_script_and_the_first_without_it() -> None:
+    text = body(RECORDS)
+    source = text.split('<script type="application/json">')[1].split("</script>")[0]
+    assert "<" not in source
+    assert source.isascii()
+    found = json.loads(source)
+    name, number = found["columns"]
+    assert [name["texts"][code] for code in name["codes"]] == list(RECORDS.columns[0].cells)
+    assert number["numbers"] == [1.0] * 22
+    assert found["filters"][0]["groups"][0] == {
+        "label": "",
+        "values": [EVIL, "other"],
+        "rows": "01" + "-" * 20,
+    }
+    assert text.count("<tr>") == 1 + Records.FIRST_ROWS
+    assert "The first 20 of 22 rows." in text
 
 
 def test_strings_in_a_plot_can_neither_end_its_script_nor_change() -> None:
@@ -85,7 +119,7 @@ def test_the_policy_names_every_script_of_the_page_and_no_other() -> None:
     digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
     named = re.findall(r"'sha256-([^']+)'", policy)
     assert named == [base64.b64encode(digest).decode() for digest in digests]
-    assert len(named) == 2
+    assert len(named) == 3
 
 
 def test_a_row_with_fewer_cells_spans_the_rest() -> None:

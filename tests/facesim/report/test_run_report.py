@@ -200,7 +200,10 @@ def test_images_that_have_gone_are_said_to_have(
     scores = run.directory.evaluation("test") / "scores.csv"
     write_text(scores, scores.read_text().replace(".png", ".jpg"))
     text, page = report(run)
-    assert "Faces are left out, since the evaluated images cannot be read: " in text
+    assert (
+        "Faces and filters by attribute are left out, since the evaluated images cannot be read: "
+        in text
+    )
     assert "are not in the table any more" in text
     assert "label-noise" in [section["id"] for section in page.all("section")]
 
@@ -211,7 +214,8 @@ def test_identities_of_format_1_have_gone_with_the_images(build_run: Callable[..
     table = pd.read_csv(scores).drop(columns=["identity1", "identity2"])
     write_text(scores, table.replace(r"\.png$", ".jpg", regex=True).to_csv(index=False))
     text, page = report(run)
-    assert "Faces, intervals of curves and suspected labels are left out, since " in text
+    left_out = "Faces, filters by attribute, intervals of curves and suspected labels are left out"
+    assert f"{left_out}, since " in text
     assert "label-noise" not in [section["id"] for section in page.all("section")]
 
 
