@@ -1,4 +1,4 @@
-"""Errors for the person who reads them."""
+"""Errors for the person who reads them, and how such texts count and guess."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,3 +71,12 @@ def nearest(wrong: str, known: Sequence[str]) -> list[str]:
     # The time grows with the number of names; a file may have a hundred thousand of them.
     lowered = {name.lower(): name for name in known[:_MOST_GUESSED]}
     return [lowered[name] for name in get_close_matches(wrong.lower(), lowered)]
+
+
+def count(number_of: int, noun: str) -> str:
+    """``1 pair``, ``6,000 pairs``, ``12 identities``, ``2 batches``."""
+    if number_of == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{number_of:,} {noun[:-1]}ies"
+    return f"{number_of:,} {noun}{'es' if noun.endswith(('tch', 'sh', 'ss')) else 's'}"

@@ -106,6 +106,13 @@ def in_words(error: BaseException) -> str:
     return f"{said}; {advice}" if advice else said
 
 
+def why_unread(error: OSError) -> str:
+    """What follows the name of a file that is not there, or cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return f"cannot be read: {error.strerror}"
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """An error and those behind it, also where ``from None`` hides them from a traceback."""
     seen: set[int] = set()

@@ -113,7 +113,25 @@ def test_the_walk_through_a_notebook_runs(
     assert run.embed([names["faces"].path(0)]).shape == (1, 32)
     assert names["every_pair"].metrics.result.pairs == 48 * 47 // 2
     assert facesim.compare(run, other).comparison.configuration == {"train.epochs": ("3", "1")}
+    _shows_the_tree_of(run.path)
     _use_a_pack(use, run, names["faces"])
+
+
+def _shows_the_tree_of(run: Path) -> None:
+    """The README's tree of a run has what the quickstart leaves, and nothing else."""
+    (tree,) = (block for block in blocks("text") if "experiment.yaml     " in block)
+    first, *lines = tree.strip().splitlines()
+    assert first.startswith("runs/quickstart/")
+    shown, folder = set(), ""
+    for line in lines:
+        indent, name = len(line) - len(line.lstrip()), line.split()[0]
+        folder = folder if indent > 2 else name if name.endswith("/") else ""
+        place = folder + name if indent > 2 else name
+        assert (run / place).is_dir() if name.endswith("/") else (run / place).is_file(), place
+        shown.add(place.rstrip("/"))
+    visible = [path for path in (*run.iterdir(), *run.glob("eval/test/*")) if path.name[0] != "."]
+    there = {path.relative_to(run).as_posix() for path in visible}
+    assert shown == (there - {"eval"}) | {"eval/test"}
 
 
 def _use_a_pack(use: str, run: facesim.OpenedRun, faces: facesim.FaceTable) -> None:

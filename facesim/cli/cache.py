@@ -11,13 +11,17 @@ from facesim.errors import FacesimError
 
 
 @cache_app.command("list")
-def cache_list() -> None:
+def cache_list(
+    every: Annotated[
+        bool, typer.Option("--all", help="List the small stores one by one, too.")
+    ] = False,
+) -> None:
     """List the feature stores of the trunk cache, most recently used first."""
     from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_stores
 
     stores = list_stores(stores_root())
-    print_stores(Console(), stores_root(), stores)
+    print_stores(Console(), stores_root(), stores, every=every)
     _exit_if_any([f"{store.folder}: {store.problem}" for store in stores if store.problem])
 
 

@@ -8,6 +8,7 @@ import typer
 from facesim.cli.application import app, gallery_app
 from facesim.cli.options import Trust
 from facesim.console import Console, say
+from facesim.errors import count
 
 if TYPE_CHECKING:
     from facesim.verifier.verifier import Verifier
@@ -188,4 +189,4 @@ def gallery_remove(
     with GalleryWriter(gallery) as writer:
         writer.remove(names)
         left = len(writer.gallery)
-    say(f"removed {len(set(names)):,}; {left:,} identities are left in {gallery}")
+    say(f"removed {len(set(names)):,}; {count(left, 'identity')} left in {gallery}")

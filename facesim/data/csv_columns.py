@@ -15,6 +15,7 @@ from pandas.errors import ParserError, ParserWarning
 from facesim.bounded import TABLE_BYTES, read_file
 from facesim.csv_cells import unguarded, unguarded_all
 from facesim.errors import DataError, did_you_mean
+from facesim.machine_errors import why_unread
 
 
 def read_text(path: Path) -> str:
@@ -26,7 +27,7 @@ def read_text(path: Path) -> str:
     try:
         data = read_file(path, TABLE_BYTES)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: {why_unread(error)}") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from facesim.arrays import UInt8Array
 from facesim.bounded import read_file
 from facesim.errors import DataError
+from facesim.machine_errors import why_unread
 
 # Metadata that may ask for a rotation; such files are left to Pillow.
 _EXIF = b"Exif\0\0"
@@ -139,7 +140,7 @@ def read_image(path: Path) -> bytes:
     try:
         return read_file(path, MAX_FILE_BYTES)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: {why_unread(error)}") from error
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from facesim.data.decoding import MAX_FILE_BYTES
 from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
+from facesim.machine_errors import why_unread
 from facesim.paths import cache_dir
 from facesim.reporters import ignore_progress
 from facesim.worker_pool import worker_pool
@@ -238,4 +239,4 @@ def _signature(status: os.stat_result) -> bytes:
 
 
 def _unreadable(path: bytes, error: OSError) -> DataError:
-    return DataError(f"{os.fsdecode(path)}: cannot be read: {error.strerror}")
+    return DataError(f"{os.fsdecode(path)}: {why_unread(error)}")

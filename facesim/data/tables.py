@@ -14,7 +14,7 @@ import pandas as pd
 
 from facesim.arrays import Int64Array
 from facesim.console import printable
-from facesim.errors import DataError, did_you_mean
+from facesim.errors import DataError, count, did_you_mean
 from facesim.interfaces import FaceTable, PairSet
 
 _NAMES_AT_A_TIME = 1 << 16  # their strings take more memory than the table's columns
@@ -99,7 +99,7 @@ def build_table(
         _refuse_missing(present, root, files, place)
     kept = np.flatnonzero(present)
     if not len(kept):
-        raise DataError(f"{root}: none of the {len(files):,} images of the table exists")
+        raise DataError(f"{root} has none of the table's images, {len(files):,} in all")
     identities, names = pd.factorize(labels[kept], sort=True)
     columns = pd.DataFrame() if attributes is None else attributes.iloc[kept]
     return FaceTable(
@@ -256,7 +256,7 @@ def _note_dropped(
         yield (
             f"Dropped because they are not in {root}: {np.count_nonzero(~present):,} of "
             f"{len(files):,} images (the first: {files[present.argmin()]}), and with them all "
-            f"images of {lost:,} identities."
+            f"images of {count(lost, 'identity')}."
         )
 
 

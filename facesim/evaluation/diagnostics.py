@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facesim.arrays import BoolArray, FloatArray
+from facesim.errors import count
 
 _MOST_EMBEDDINGS = 4096
 """Of more, this many evenly spaced ones are enough."""
@@ -155,6 +156,9 @@ CHANCE_AUC = 0.55
 """...if the AUC is low as well: a loss is also high where the scale of the embeddings is wrong but
 the order of the scores is right."""
 
+WORSE_THAN_CHANCE = 1.1
+"""A loss above this multiple of its chance value is not stuck at it, but worse."""
+
 
 def collapse_warnings(
     spread: EmbeddingSpread,
@@ -201,9 +205,22 @@ def _of_loss(
 ) -> Iterator[str]:
     if loss is None or chance_loss is None or roc_auc is None:
         return
-    if loss >= CHANCE_LOSS * chance_loss and roc_auc < CHANCE_AUC:
+    if loss < CHANCE_LOSS * chance_loss or roc_auc >= CHANCE_AUC:
+        return
+    if loss > WORSE_THAN_CHANCE * chance_loss:
         yield (
-            f"the loss on val is stuck at its chance value after {epochs_done} epochs: {loss:.4f}, "
+            f"the loss on val is worse than chance after {count(epochs_done, 'epoch')}: "
+            f"{loss:.4f}, "
+            f"where a constant score gives {chance_loss:.4f}, and the area under the ROC curve is "
+            f"{roc_auc:.3f}. The scores are on a wrong scale, or sure of wrong answers, as where "
+            "training diverges or learns the training identities by heart. Try a lower "
+            "optimizer.lr, look whether the loss on train falls, and check the identities of both "
+            "tables"
+        )
+    else:
+        yield (
+            f"the loss on val is stuck at its chance value after {count(epochs_done, 'epoch')}: "
+            f"{loss:.4f}, "
             f"where a constant score gives {chance_loss:.4f}, and the area under the ROC curve is "
             f"{roc_auc:.3f}. Try a higher or a lower optimizer.lr and fewer frozen stages of the "
             "backbone, and check the identities of the training table"

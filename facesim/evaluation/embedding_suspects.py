@@ -7,6 +7,7 @@ import numpy as np
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.errors import count
 from facesim.evaluation.embedded_splits import EmbeddedSplit, WhitenedSplits, similarities
 from facesim.experiment.sections import Rule
 
@@ -149,13 +150,13 @@ class _View:
 
 def _wrong_labels(view: _View, findings: Findings) -> None:
     """Images that are like another identity, and how many wrong labels the split must have."""
-    ranks, images, count = view.ranks, int((~np.isnan(view.ranks)).sum()), int(view.low.sum())
+    ranks, images, low = view.ranks, int((~np.isnan(view.ranks)).sum()), int(view.low.sum())
     share, surely = view.wrong_share
     if share >= WORTH_TELLING and surely >= WORTH_TELLING / 2:
         told = "all labels" if share > 0.9 else f"about {share:.0%} of the labels"
         cause = "shuffled rows or a shifted column" if share > 0.5 else "wrong labels"
         message = (
-            f"{told} of {view.split.name} look wrong: {count:,} of {images:,} images are less like "
+            f"{told} of {view.split.name} look wrong: {low:,} of {images:,} images are less like "
             f"their own identity than like three quarters of the others, which {cause} explain; "
             "the genuine pairs of such images are impostors, and what is measured is too low"
         )
@@ -260,7 +261,8 @@ def _shared_people(
         )
     findings.add(
         "one_person_two_labels",
-        f"{first.name} and {second.name} may share {len(couples):,} people under two labels: their "
+        f"{first.name} and {second.name} may share {count(len(couples), 'identity')} under two "
+        "labels: their "
         "images are hardly nearer to those of the same label than to those of the other; look at "
         "them",
         rows,
@@ -288,7 +290,7 @@ def _twins(
     others = nearest[twins]
     findings.add(
         "twin_images",
-        f"{first.name} and {second.name} share {len(twins):,} images that are far more alike than "
+        f"{first.name} and {second.name} share {count(len(twins), 'image')}, far more alike than "
         "images of two people are, perhaps of one occasion or one photograph; look at them",
         [
             f"{first.file(a)} - {second.file(b)}"

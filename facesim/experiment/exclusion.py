@@ -9,6 +9,7 @@ from typing import NamedTuple
 from facesim.atomic import write_text
 from facesim.bounded import TABLE_BYTES, read_file
 from facesim.csv_cells import guarded, unguarded
+from facesim.machine_errors import why_unread
 
 SPLITS = ("train", "val", "test")
 _COLUMNS = ("split", "file", "reason")
@@ -85,7 +86,7 @@ def _rows(path: Path) -> Iterator[tuple[int, ExcludedImage]]:
     try:
         text = read_file(path, TABLE_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ValueError(f"{path}: {why_unread(error)}") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None

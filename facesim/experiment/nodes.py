@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 
 KeyPath = tuple[str | int, ...]
 """Keys of mappings and indices of sequences, from the root."""
@@ -11,7 +11,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Mark:
-    """A position in a file; line and column count from 1.
+    """A position in a file; line and column count from 1, and line 0 is the file as a whole.
 
     Attributes:
         file: empty where there is none, but only the command line.
@@ -24,7 +24,7 @@ class Mark:
     note: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.file else ""
+        place = f"{self.file}:{self.line}:{self.column}" if self.file and self.line else self.file
         return ": ".join(filter(None, (place, self.note)))
 
 
@@ -126,6 +126,6 @@ class ExperimentError(FacesimError):
         lines = list(dict.fromkeys(str(problem) for problem in problems))
         more = len(lines) - self.MOST_SHOWN
         if more > 0:
-            lines = [*lines[: self.MOST_SHOWN], f"... and {more} more problems"]
+            lines = [*lines[: self.MOST_SHOWN], f"... and {count(more, 'more problem')}"]
         super().__init__("\n".join(lines))
         self.problems = problems

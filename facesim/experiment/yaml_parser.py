@@ -11,6 +11,7 @@ from facesim.bounded import read_file
 from facesim.errors import did_you_mean
 from facesim.experiment.nodes import ExperimentError, KeyPath, Mark, Node, Problem, Scalar, is_text
 from facesim.experiment.shipped import shipped_experiments
+from facesim.machine_errors import why_unread
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -42,7 +43,8 @@ def read_source(path: Path, content: bytes | None = None) -> tuple[Node, list[Pr
             [Problem(replace(start, line=line), (), "not UTF-8 text; save the file as UTF-8")]
         ) from None
     except (OSError, ValueError) as error:
-        raise ExperimentError([Problem(start, (), _cannot_read(path, error))]) from None
+        whole = Mark(str(path), 0, 0)
+        raise ExperimentError([Problem(whole, (), _cannot_read(path, error))]) from None
     node, problems = parse(text, start)
     if not isinstance(node.value, dict):
         raise ExperimentError(
@@ -200,6 +202,5 @@ def _cannot_read(path: Path, error: OSError | ValueError) -> str:
         known = f"; that folder has {', '.join(siblings[:10])}" if siblings and not guess else ""
         if path.stem in shipped_experiments():
             known += f"; `{path.stem}`, as it stands here, is an experiment that comes with facesim"
-        return f"no such file{guess}{known}"
-    reason = error.strerror if isinstance(error, OSError) else error
-    return f"cannot be read: {reason}"
+        return f"{why_unread(error)}{guess}{known}"
+    return why_unread(error) if isinstance(error, OSError) else f"cannot be read: {error}"

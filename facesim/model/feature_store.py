@@ -15,7 +15,7 @@ import numpy.typing as npt
 from facesim.arrays import Int64Array
 from facesim.atomic import ORPHANED_SECONDS, remove_leftovers
 from facesim.data.image_digests import Digests
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.folders import make_folder
 from facesim.model.feature_chunk import (
     FOOTER_BYTES,
@@ -49,7 +49,7 @@ class MissingFeaturesError(Exception):
     """
 
     def __init__(self, indices: Int64Array) -> None:
-        super().__init__(f"the features of {len(indices)} images are not in the store")
+        super().__init__(f"the features of {count(len(indices), 'image')} are not in the store")
         self.indices = indices
 
 

@@ -11,7 +11,7 @@ from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import B, load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.interfaces import FaceTable, MiningSampler, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
@@ -198,7 +198,7 @@ def _fill(cache: TrunkCache, rows: Int64Array, processes: Processes) -> bool:
     if missing and cache.has_room(missing):
         megabytes = cache.bytes_needed(rows) / 1e6
         processes.reporter.say(
-            f"trunk cache: {missing:,} images to compute once, {megabytes:,.0f} MB in "
+            f"trunk cache: {count(missing, 'image')} to compute once, {megabytes:,.0f} MB in "
             f"{cache.store.folder}"
         )
     share = cache.share(rows, processes.rank, processes.size)

@@ -12,14 +12,13 @@ import torch
 from facesim.arrays import Float32Array
 from facesim.data.images import Image, as_list, pixels_of
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import FacesimError, did_you_mean
+from facesim.errors import FacesimError, count, did_you_mean
 from facesim.evaluation.calibration import BEST_ACCURACY, Calibration, OperatingPoint
 from facesim.experiment.schema import Experiment
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.trunk_pass import TrunkPass, from_rows
 from facesim.notebook.display import Metrics, Shown, Verification
 from facesim.page import Table, Text
-from facesim.report.formatting import count
 from facesim.runs.evaluation import load_trained
 from facesim.runs.evaluation_plan import OWN, plan_evaluation
 from facesim.runs.run import Run

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from facesim.report.formatting import NOTHING, VAL_AGAIN, count, number, percent
+from facesim.errors import count
+from facesim.report.formatting import NOTHING, VAL_AGAIN, number, percent
 from facesim.verifier.pack_file import (
     Agreement,
     MeasuredOn,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from facesim.atomic import write_text
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.interfaces.fmr_support import FmrSupport
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult, rate_name
@@ -14,7 +14,6 @@ from facesim.report.formatting import (
     NOT_MEASURABLE,
     NOTHING,
     accept_rates,
-    count,
     difference,
     estimate,
     headline_metrics,

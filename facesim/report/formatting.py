@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+from facesim.errors import count
 from facesim.evaluation.differences import MetricDifference
 from facesim.evaluation.slices import SIMULTANEOUS, Gap
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
@@ -208,15 +209,6 @@ def acquisition_in_words(found: AcquisitionResult) -> str:
 def words(name: str) -> str:
     """``raw_pixels`` -> ``raw pixels``."""
     return name.replace("_", " ")
-
-
-def count(number_of: int, noun: str) -> str:
-    """``1 pair``, ``6,000 pairs``, ``12 identities``."""
-    if number_of == 1:
-        return f"1 {noun}"
-    if noun.endswith("y"):
-        return f"{number_of:,} {noun[:-1]}ies"
-    return f"{number_of:,} {noun}{'es' if noun.endswith(('tch', 'sh')) else 's'}"
 
 
 def headline_metrics(result: EvaluationResult, metrics: Mapping[str, Metric]) -> list[Metric]:

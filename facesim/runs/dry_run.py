@@ -8,6 +8,7 @@ import torch
 
 from facesim.data.image_copies import find_copies
 from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, read_digests
+from facesim.errors import count
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
 from facesim.processes import Processes
@@ -107,7 +108,7 @@ def _lines(
     experiment, network = components.experiment, components.network
     for split in components.splits:
         table = split.table
-        yield split.name, f"{len(table):,} images of {len(table.labels):,} identities"
+        yield split.name, f"{count(len(table), 'image')} of {count(len(table.labels), 'identity')}"
     trainable, frozen = network.count_parameters()
     pairs = sum(len(batch.same) for batch in components.sampler.batches(0))
     # Weights but the trunk's, and the trainable ones twice more for an optimizer such as Adam.
@@ -116,8 +117,11 @@ def _lines(
     megabytes = (weights + 2 * trainable * torch.finfo(torch.float32).bits / 8) / 1e6
     yield "parameters", f"{trainable:,} trainable, {frozen:,} frozen"
     yield "embedding", f"{network.embedding_dim} numbers"
-    yield "epoch", f"{pairs:,} pairs in {len(components.sampler):,} batches"
-    yield "run", f"{experiment.train.epochs} epochs, {components.total_steps:,} steps"
+    yield "epoch", f"{count(pairs, 'pair')} in {count(len(components.sampler), 'batch')}"
+    yield (
+        "run",
+        f"{count(experiment.train.epochs, 'epoch')}, {count(components.total_steps, 'step')}",
+    )
     yield "first loss", f"{loss:.4f}"
     yield "device", describe_device(network.device)
     if processes.size > 1:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from facesim.atomic import flush_to_disk, require_unchanged, seal, unseal
 from facesim.bounded import JSON_BYTES, read_file
-from facesim.errors import DataError, FacesimError
+from facesim.errors import DataError, FacesimError, count
 from facesim.interfaces import Tracker
 from facesim.machine_errors import in_words
 from facesim.runs.directory import RunFile
@@ -170,10 +170,10 @@ def lost_bytes(path: Path, content: bytes, keep_bytes: int, keep_sha256: str) ->
     return lost
 
 
-def loss_of_entries(count: int) -> str:
+def loss_of_entries(lost: int) -> str:
     """The sentence that says that a log lacks so many bytes of what a checkpoint says."""
     return (
-        f"{RunFile.LOG} is {count} bytes shorter than the last checkpoint says: "
+        f"{RunFile.LOG} is {count(lost, 'byte')} shorter than the last checkpoint says: "
         "its last entries are lost; weights and metrics do not depend on them"
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.evaluation.calibration import Calibration
 from facesim.experiment.sections import Train
 from facesim.interfaces import Tracker
@@ -68,7 +68,10 @@ def run_session(
             reporter.say(_how_shared(experiment.train, processes))
         for split in components.splits:
             table = split.table
-            reporter.say(f"{split.name}: {len(table)} images of {len(table.labels)} identities")
+            reporter.say(
+                f"{split.name}: {count(len(table), 'image')} of "
+                f"{count(len(table.labels), 'identity')}"
+            )
             for note in table.notes:
                 reporter.say(f"{split.name}: {note}")
         progress, last = Progress(), directory.checkpoints.last
@@ -110,7 +113,8 @@ def _how_shared(train: Train, processes: Processes) -> str:
     if train.reduce == "fast":
         order = "by all_reduce: equal on other numbers of processes within rounding"
     return (
-        f"{train.shards} shards on {processes.size} processes, {torch.get_num_threads()} threads "
+        f"{count(train.shards, 'shard')} on {count(processes.size, 'process')}, "
+        f"{count(torch.get_num_threads(), 'thread')} "
         f"per process; gradients are added up {order}"
     )
 

@@ -8,22 +8,29 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.console import Console
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.model.cache_admin import StoreInfo
 from facesim.model.feature_store import Verification
-from facesim.report.formatting import count
+
+SMALL_BYTES = 1_000_000
+"""Stores of less are listed together, in one line."""
 
 
-def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> None:
-    """Print the stores of the trunk cache."""
+def print_stores(
+    console: Console, root: Path, stores: Sequence[StoreInfo], *, every: bool = False
+) -> None:
+    """Print the stores of the trunk cache, the small ones in one line unless ``every``."""
     table = Table(title=Text(f"trunk cache in {root}"))
     for column in ("key", "backbone", "shape", "dtype", "view", "MB", "last used"):
         table.add_column(column, justify="right" if column == "MB" else "left")
-    for store in stores:
-        if store.problem:
+    there = [store for store in stores if not store.problem]
+    small = [] if every else [store for store in there if store.size_bytes < SMALL_BYTES]
+    small = small if len(small) > 1 else []
+    for store in there:
+        if store in small:
             continue
         about = store.description
-        used = datetime.fromtimestamp(store.last_used).astimezone().strftime("%Y-%m-%d %H:%M")
+        used = _when(store.last_used)
         described = (
             ("unreadable", "", "", "")
             if about is None
@@ -32,6 +39,18 @@ def print_stores(console: Console, root: Path, stores: Sequence[StoreInfo]) -> N
         cells = (store.folder.name[:8], *described, f"{store.size_bytes / 1e6:,.1f}", used)
         table.add_row(*map(Text, cells))
     console.print(table)
+    if small:
+        together = sum(store.size_bytes for store in small) / 1e6
+        newest = max(store.last_used for store in small)
+        line = (
+            f"and {len(small):,} small stores of {together:,.1f} MB together, last used "
+            f"{_when(newest)}; --all lists them"
+        )
+        console.print(Text(line), soft_wrap=True)
+
+
+def _when(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def print_removed(console: Console, stores: Sequence[StoreInfo]) -> None:

@@ -4,7 +4,8 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.console import Console
-from facesim.report.formatting import NOTHING, count, number, percent
+from facesim.errors import count
+from facesim.report.formatting import NOTHING, number, percent
 from facesim.verifier.pack_file import MeasuredRate, PackFile, Remeasurement
 
 

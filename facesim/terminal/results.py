@@ -9,6 +9,7 @@ from rich.text import Text
 from facesim.alignment.alignment import Acquisition
 from facesim.console import Console
 from facesim.data.linter.findings import LintReport
+from facesim.errors import count
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.metric import MeanLoss, Metric
 from facesim.interfaces.result import Estimate
@@ -18,7 +19,6 @@ from facesim.report.formatting import (
     VAL_AGAIN,
     accept_rates,
     acquisition_in_words,
-    count,
     difference,
     estimated_value,
     gap_in_words,

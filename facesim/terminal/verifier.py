@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facesim.console import Console, say
+from facesim.errors import count
 from facesim.verifier.enrolment import Enrolment
 from facesim.verifier.gallery import Gallery
 from facesim.verifier.operating_points import spelling
@@ -41,7 +42,8 @@ def print_rates(verifier: Verifier, point: PackedPoint) -> None:
     """Print the measured error rates of an operating point."""
     on = verifier.pack.measured_on
     say(
-        f"at this threshold, measured on {on.split}: {on.pairs:,} pairs of {on.identities:,} people"
+        f"at this threshold, measured on {on.split}: {count(on.pairs, 'pair')} of "
+        f"{count(on.identities, 'identity')}"
     )
     say(f"  FMR  {_rate(point.fmr)}: different people taken for one")
     say(f"  FNMR {_rate(point.fnmr)}: one person taken for two")
@@ -73,7 +75,7 @@ def print_list_summary(verdicts: Sequence[Verdict | Unjudged]) -> None:
     unjudged = len(verdicts) - len(judged)
     same = sum(judged)
     say(
-        f"{len(verdicts):,} pairs: {same:,} of the same person, {len(judged) - same:,} of "
+        f"{count(len(verdicts), 'pair')}: {same:,} of the same person, {len(judged) - same:,} of "
         f"different people, {unjudged:,} that cannot be judged"
     )
 
@@ -93,8 +95,11 @@ def print_enrolment(done: Enrolment, gallery: Gallery) -> None:
     )
     tried = done.enrolled + done.replaced + len(done.failed)
     if tried:
-        say(f"failure-to-enrol rate: {_percent(len(done.failed) / tried)} of {tried:,} identities")
-    say(f"{gallery.folder}: {len(gallery):,} identities")
+        say(
+            f"failure-to-enrol rate: {_percent(len(done.failed) / tried)} of "
+            f"{count(tried, 'identity')}"
+        )
+    say(f"{gallery.folder}: {count(len(gallery), 'identity')}")
 
 
 def print_matches(
@@ -172,7 +177,7 @@ def print_gallery(gallery: Gallery) -> None:
     for name, images in rows:
         say(f"{name}\t{images}")
     kind = gallery.embeddings
-    say(f"{len(rows):,} identities, enrolled with the pack {kind.pack!r}")
+    say(f"{count(len(rows), 'identity')}, enrolled with the pack {kind.pack!r}")
 
 
 def _point_as_json(verifier: Verifier, point: PackedPoint) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from optuna.trial import TrialState
 from facesim.atomic import remove_leftovers, write_text
 from facesim.data.linter.protocol import lint_protocol
 from facesim.discovery import record_consent
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.experiment.loading import load_with_source
 from facesim.json_files import write_json
 from facesim.processes import Processes
-from facesim.report.formatting import count
 from facesim.training.build import RunComponents, Split, prepare
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.shards import require_even_shares
@@ -132,7 +131,9 @@ def _search(plan: Plan, request: Request, view: View, processes: Processes) -> S
     best = winning_experiment(plan, winner)
     write_text(plan.folder / BEST_FILE, best.as_yaml())
     record_consent(best.as_yaml().encode(), best.plugins)  # what it loses is said above
-    view.say(f"winner: trial {winner.number}; training it with {plan.search.winner_seeds} seeds")
+    view.say(
+        f"winner: trial {winner.number}; training it with {count(plan.search.winner_seeds, 'seed')}"
+    )
     again = winner_queue(plan, winner)
     if failed := retry_failed(again):
         view.say(f"{count(failed, 'training')} of the winner or the base experiment failed before")

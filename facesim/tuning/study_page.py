@@ -7,10 +7,10 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from facesim.atomic import write_text
+from facesim.errors import count
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.yaml_writer import to_yaml
 from facesim.page import Block, Card, Cards, Code, Page, Section, Table, Text
-from facesim.report.formatting import count
 from facesim.report.rendering import render
 from facesim.tuning.objectives import importances_plot
 from facesim.tuning.storage import REASON, SURPLUS, loss_of
@@ -61,7 +61,7 @@ def study_page(plan: Plan, study: optuna.Study, summary: Summary) -> Page:
 def _winner_section(plan: Plan, summary: Summary) -> Section:
     winner = summary.winner.test.get(summary.metric)
     compared = sum(summary.trials.get(state, 0) for state in ("complete", "pruned"))
-    caveat = f"single seed, best of {compared} trials (optimistic)"
+    caveat = f"single seed, best of {count(compared, 'trial')} (optimistic)"
     cards = [Card("Best trial, on val", f"{summary.winning_value:.4f}", caveat)]
     if winner is not None:
         deviation = winner.standard_deviation

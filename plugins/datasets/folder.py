@@ -67,7 +67,8 @@ def _notes(files: dict[str, list[str]], images: dict[str, list[str]]) -> Iterato
     others = [f"{label}/{f}" for label, found in files.items() for f in found if not _is_image(f)]
     if others:
         first = others[0]
-        yield f"Left out because they are not images: {len(others):,} files (the first: {first})."
+        told = f"{len(others):,} file{'s' * (len(others) > 1)}"
+        yield f"Left out because they are not images: {told} (the first: {first})."
     empty = [label for label, found in images.items() if not found]
     if empty:
         yield f"Folders without an image: {len(empty):,} (the first: {empty[0]})."

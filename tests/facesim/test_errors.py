@@ -3,7 +3,7 @@
 import pytest
 
 from facesim import FacesimError, PluginError
-from facesim.errors import PluginFailure, did_you_mean, nearest
+from facesim.errors import PluginFailure, count, did_you_mean, nearest
 
 LOSSES = ["arcface", "contrastive", "cosface", "learned", "multi_similarity"]
 
@@ -46,3 +46,13 @@ def test_what_was_refused_is_not_said_to_have_failed() -> None:
     tried, refused = (PluginFailure("m", "o", "why", attempted=each) for each in (True, False))
     assert "failed" in str(tried)
     assert "failed" not in str(refused)
+
+
+def test_counts_follow_their_number() -> None:
+    assert count(1, "pair") == "1 pair"
+    assert count(6000, "pair") == "6,000 pairs"
+    assert count(12, "identity") == "12 identities"
+    assert count(6, "epoch") == "6 epochs"
+    assert count(2, "batch") == "2 batches"
+    assert count(20, "photograph") == "20 photographs"
+    assert count(3, "process") == "3 processes"

@@ -24,7 +24,7 @@ def _run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     [
         (["--version"], 0, f"facesim {__version__}"),
         (["--help"], 0, "python -m facesim"),
-        (["run", "no_such.yaml"], 2, "no_such.yaml:1:1: no such file"),
+        (["run", "no_such.yaml"], 2, "no_such.yaml: there is no such file"),
     ],
 )
 def test_it_is_the_command_line(tmp_path: Path, arguments: list[str], code: int, text: str) -> None:

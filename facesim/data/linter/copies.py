@@ -7,6 +7,7 @@ from typing import NamedTuple
 from facesim.arrays import BoolArray, Int64Array
 from facesim.data.image_copies import Couples, ImageCopies
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.errors import count
 from facesim.experiment.exclusion import ExcludedImage
 from facesim.experiment.sections import Rule
 from facesim.interfaces import FaceTable, PairSet
@@ -25,7 +26,7 @@ def lint_near_images(
             left, right = tables[first], tables[second]
             findings.add(
                 "near_image_in_two_splits",
-                f"{first} and {second} share {len(couples):,} images that look the same",
+                f"{first} and {second} share {count(len(couples), 'image')} that look the same",
                 couples.named(left, right, ROWS_SHOWN),
                 max(len(couples) - ROWS_SHOWN, 0),
                 couples.paths(left, right, ROWS_SHOWN),
@@ -75,7 +76,7 @@ def lint_duplicates(
     if len(blank):
         findings.add(
             "blank_image",
-            f"{len(blank):,} images of {name} are of one colour and show no face",
+            f"{count(len(blank), 'image')} of {name} without a face, of one colour",
             [f"{table.files[row]}" for row in blank[:ROWS_SHOWN]],
             max(len(blank) - ROWS_SHOWN, 0),
             [(table.path(int(row)),) for row in blank[:ROWS_SHOWN]],

@@ -15,7 +15,7 @@ from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.properties import lint_properties
 from facesim.data.linter.protocol import looks_for_near_images, read_digests
 from facesim.data.linter.splits import lint_identities, lint_same_images
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet
 from facesim.processes import Processes
@@ -191,7 +191,8 @@ def _lint_numbers(tables: dict[str, FaceTable], findings: Findings) -> None:
     if is_number.any():
         findings.add(
             "same_numbers",
-            f"{is_number.sum():,} identities of {second} have the number of one of {first}: if the "
+            f"{second} has {count(int(is_number.sum()), 'identity')} with the number of one of "
+            f"{first}: if the "
             "two data sets do not number their people independently, these are the same people",
             [f"identity {label}" for label in shared[is_number]],
         )

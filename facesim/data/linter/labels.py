@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from facesim.data.linter.findings import Findings
+from facesim.errors import count
 from facesim.interfaces import FaceTable
 
 _NUMBER = re.compile(r"([+-]?)0*(\d+)(?:[.,]0*)?")
@@ -29,7 +30,8 @@ def lint_label_spelling(tables: Mapping[str, FaceTable], findings: Findings) -> 
             rows = [_quoted(tables[name], labels) for _, labels in sorted(twice.items())]
             findings.add(
                 "label_spelling",
-                f"{len(twice):,} identities of {name} are written in two ways: their genuine pairs "
+                f"{name} has {count(len(twice), 'identity')} written in two ways: their genuine "
+                "pairs "
                 "count as impostors; write one label per person",
                 rows,
             )
@@ -48,7 +50,7 @@ def lint_label_spelling(tables: Mapping[str, FaceTable], findings: Findings) -> 
             ]
             findings.add(
                 "label_spelling",
-                f"{first} and {second} share {len(shared):,} identities that are written in two "
+                f"{first} and {second} share {count(len(shared), 'identity')}, written in two "
                 "ways; keep each person in one split",
                 rows,
             )

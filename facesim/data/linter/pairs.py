@@ -4,6 +4,7 @@ import numpy as np
 
 from facesim.arrays import Int64Array
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.errors import count
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.fmr_support import (
     RULE_OF_3,
@@ -42,7 +43,7 @@ def lint_pairs(
 def _self_pairs(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> None:
     selfs = np.flatnonzero(pairs.rows[:, 0] == pairs.rows[:, 1])
     if len(selfs):
-        message = f"{len(selfs):,} pairs of {split} pair an image with itself"
+        message = f"{split} has {count(len(selfs), 'pair')} of an image with itself"
         findings.add("self_pair", message, _named(table, pairs, selfs), _more(selfs))
 
 
@@ -54,14 +55,14 @@ def _repeated_pairs(split: str, table: FaceTable, pairs: PairSet, findings: Find
     contradict = pairs.same[earlier] != pairs.same[later]
     repeated, contradictory = later[~contradict], later[contradict]
     if len(repeated):
-        message = f"{len(repeated):,} pairs of {split} are repeated, in either order"
+        message = f"{split} has {count(len(repeated), 'repeated pair')}, in either order"
         findings.add("duplicate_pair", message, _named(table, pairs, repeated), _more(repeated))
     wrong = np.flatnonzero(
         pairs.same != (table.identities[pairs.rows[:, 0]] == table.identities[pairs.rows[:, 1]])
     )
     wrong = np.union1d(wrong, contradictory)
     if len(wrong):
-        message = f"{len(wrong):,} pairs of {split} contradict the identities or each other"
+        message = f"{split} has {count(len(wrong), 'pair')} against the identities or each other"
         findings.add("contradictory_pair", message, _named(table, pairs, wrong), _more(wrong))
 
 
@@ -79,7 +80,7 @@ def _folds(split: str, table: FaceTable, pairs: PairSet, findings: Findings) -> 
             + ", ".join(str(fold) for fold in seen[seen[:, 0] == person, 1])
             for person in shared[:ROWS_SHOWN]
         ]
-        message = f"{len(shared):,} identities of {split} are in more than one fold"
+        message = f"{split} has {count(len(shared), 'identity')} in more than one fold"
         findings.add("identity_in_two_folds", message, rows, _more(shared))
 
 
@@ -95,7 +96,8 @@ def _both_kinds(split: str, table: FaceTable, pairs: PairSet, findings: Findings
         people = len(np.unique(table.identities[pairs.rows[pairs.same, 0]]))
         findings.add(
             "too_few_genuine",
-            f"{split} has {genuine:,} genuine pairs, of {people:,} identities: one of them is "
+            f"{split} has {count(genuine, 'genuine pair')}, of {count(people, 'identity')}: one "
+            "of them is "
             f"{1 / genuine:.1%} of the FNMR, and without any error it may still be "
             f"{min(1.0, RULE_OF_3 / genuine):.0%}; list {RULE_OF_30} or more",
         )

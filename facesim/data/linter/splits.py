@@ -8,6 +8,7 @@ import numpy as np
 from facesim.arrays import Int64Array
 from facesim.data.image_digests import Digests
 from facesim.data.linter.findings import ROWS_SHOWN, Findings
+from facesim.errors import count
 from facesim.interfaces import FaceTable
 
 Tables = dict[str, FaceTable]
@@ -29,7 +30,7 @@ def lint_identities(tables: Tables, findings: Findings) -> None:
         ]
         findings.add(
             "identity_in_two_splits",
-            f"{first} and {second} share {len(shared):,} identities",
+            f"{first} and {second} share {count(len(shared), 'identity')}",
             rows,
             more=len(shared) - len(rows),
         )
@@ -41,7 +42,7 @@ def lint_same_images(tables: Tables, digests: dict[str, Digests], findings: Find
         pairs = _equal_rows(digests[first], digests[second])
         if not len(pairs):
             continue
-        message = f"{first} and {second} share {len(pairs):,} images, byte for byte"
+        message = f"{first} and {second} share {count(len(pairs), 'image')}, byte for byte"
         left, right = tables[first], tables[second]
         rows, images = _named(pairs, left, right), _images(pairs, left, right)
         findings.add("image_in_two_splits", message, rows, _more(pairs), images)

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
+from facesim.errors import count
 from facesim.evaluation.attribute_values import UNKNOWN, AttributeValues, attribute_values
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.identity_errors import IdentityRate, identity_errors
 from facesim.evaluation.probabilities import expected_calibration_error
 from facesim.page import Block, Column, Filter, Gallery, Group, Records, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
-from facesim.report.formatting import RATE, count, estimate, number, percent
+from facesim.report.formatting import RATE, estimate, number, percent
 from facesim.runs.scored_pairs import NamedPairs, PairIdentities, ScoredImages
 
 _SHOWN = 8

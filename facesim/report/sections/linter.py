@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from facesim.data.linter.findings import Finding, LintReport
+from facesim.errors import count
 from facesim.evaluation.label_suspects import Suspect, find_label_suspects
 from facesim.page import Block, Code, FacePair, Gallery, Section, Text
 from facesim.report.face_pairs import FacePairPresenter, whole_image
-from facesim.report.formatting import count
 from facesim.runs.scored_pairs import PairIdentities
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from facesim.errors import count
 from facesim.evaluation.baselines import Baseline
 from facesim.interfaces.fmr_support import FmrStatus
 from facesim.interfaces.metric import Metric, Quantity
@@ -15,7 +16,6 @@ from facesim.report.formatting import (
     accept_rates,
     acquisition_in_words,
     axis_format,
-    count,
     difference,
     estimate,
     headline_metrics,

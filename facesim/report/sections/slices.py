@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
+from facesim.errors import count
 from facesim.evaluation.slices import FEWEST_PAIRS, Slice, Slices
 from facesim.page import Block, Plot, Section, Table, Text
-from facesim.report.formatting import RATE, count, estimate, gap_in_words
+from facesim.report.formatting import RATE, estimate, gap_in_words
 from facesim.report.plots.intervals import Line, interval_plot
 
 _DRAWN = 16

@@ -42,7 +42,7 @@ def test_the_same_person(folder: Path) -> None:
     assert first.startswith("same person: score 0.94")
     assert first.endswith(">= threshold 0.3 (far=1e-2)")
     assert second.startswith("probability of the same person: 94.7%, where 50% of the pairs")
-    assert third == "at this threshold, measured on test: 600 pairs of 40 people"
+    assert third == "at this threshold, measured on test: 600 pairs of 40 identities"
     assert "FMR  1% (95% interval 0.5% to 2%, 3 of 300)" in fmr
     assert "FNMR 20% (95% interval 15% to 25%, 60 of 300)" in fnmr
 
@@ -61,11 +61,11 @@ def test_different_people(folder: Path) -> None:
 
 def test_nothing_can_be_said(folder: Path) -> None:
     status, printed = facesim(folder, "verify", "pack", "faces/p0/0.png", "nowhere.png")
-    assert (status, printed) == (2, "nowhere.png: cannot be read: No such file or directory\n")
+    assert (status, printed) == (2, "nowhere.png: there is no such file\n")
     status, printed = facesim(folder, "verify", "pack", "faces/p0/0.png", "nowhere.png", "--json")
     assert status == 2
     assert json.loads(printed)["same"] is None
-    assert "cannot be read" in json.loads(printed)["reason"]
+    assert "there is no such file" in json.loads(printed)["reason"]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_who_cannot_be_enrolled_is_told(folder: Path) -> None:
     status, printed = facesim(folder, "enroll", "pack", "bad gallery", "bad")
     assert status == 2
     assert "not enrolled: p0: bad/p0/0.png: " in printed
-    assert "failure-to-enrol rate: 100% of 1 identities" in printed
+    assert "failure-to-enrol rate: 100% of 1 identity" in printed
 
 
 def test_faiss_finds_the_same(folder: Path) -> None:

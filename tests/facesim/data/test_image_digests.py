@@ -150,7 +150,7 @@ def test_a_file_system_that_takes_no_advice_is_read(
 def test_a_file_that_cannot_be_read_leaves_none_open(table: FaceTable) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     table.path(3).unlink()
-    with pytest.raises(DataError, match=r"er/d\.jpg: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"er/d\.jpg: there is no such file"):
         image_digests(table)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -177,7 +177,7 @@ def test_many_files_are_read_by_other_processes_and_cached(
 @pytest.mark.usefixtures("in_processes")
 def test_a_file_that_another_process_cannot_read_is_named(table: FaceTable) -> None:
     table.path(3).unlink()
-    with pytest.raises(DataError, match=r"er/d\.jpg: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"er/d\.jpg: there is no such file"):
         image_digests(table)
 
 
@@ -286,7 +286,7 @@ def test_a_missing_file_is_named(table: FaceTable, known_before: bool) -> None:
         image_digests(table)
     table.path(2).unlink()
 
-    with pytest.raises(DataError, match=r"deep.c\.jpg: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"deep.c\.jpg: there is no such file"):
         image_digests(table)
 
 

@@ -71,7 +71,7 @@ def test_dropped_images_are_counted_and_their_identities_too(root: Path) -> None
     assert table.attributes.index.tolist() == [0, 1]
     [note] = table.notes
     assert "2 of 4 images (the first: gone.jpg)" in note
-    assert "all images of 1 identities" in note
+    assert "all images of 1 identity" in note
 
 
 def test_identities_with_one_image_are_kept_and_counted(root: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_table_with_nothing_to_say_has_no_notes(root: Path) -> None:
 
 
 def test_dropping_everything_is_an_error(root: Path) -> None:
-    with pytest.raises(DataError, match="none of the 1 images"):
+    with pytest.raises(DataError, match="has none of the table's images, 1 in all"):
         build_table(root, _column("gone.jpg"), _column("1"), missing="drop")
 
 

@@ -177,6 +177,17 @@ def test_a_loss_at_chance_is_named_with_both_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("loss", "said"), [(1.09, "is stuck at its chance"), (1.11, "is worse than chance")]
+)
+def test_a_loss_far_above_chance_is_not_stuck_there(loss: float, said: str) -> None:
+    """Seen as "stuck at its chance value after 1 epochs: 1.5033, where 0.6931 ..."."""
+    (sign,) = signs(loss=loss * 0.6931, chance_loss=0.6931, roc_auc=0.5, epochs_done=1, epochs=1)
+    assert f"{said}" in sign
+    assert "after 1 epoch: " in sign
+    assert ("look whether the loss on train falls" in sign) == (loss > 1.1)
+
+
+@pytest.mark.parametrize(
     ("loss", "chance_loss", "roc_auc"),
     [
         (0.9, 1.0, 0.51),  # gains, a little

@@ -142,7 +142,7 @@ def test_one_person_under_two_labels_in_two_splits() -> None:
     for columns in (data.images, data.labels):
         columns["train"] = columns["train"][kept]
     (finding,) = data.look()["one_person_two_labels"]
-    assert "train and test may share 1 people under two labels" in finding.message
+    assert "train and test may share 1 identity under two labels" in finding.message
     assert finding.rows[0].startswith("train07 in train and alias in test: ")
 
 

@@ -105,7 +105,7 @@ def test_images_may_be_listed_in_the_experiment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "problem"),
     [
-        ("nowhere.csv", r"e\.yaml:3:12: data\.exclude: .*nowhere\.csv: cannot be read"),
+        ("nowhere.csv", r"e\.yaml:3:12: data\.exclude: .*nowhere\.csv: there is no such file"),
         ("{train: []}", r"data\.exclude: lists no image"),
         ("{dev: [a.jpg]}", r"data\.exclude\.dev: "),
     ],

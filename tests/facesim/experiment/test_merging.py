@@ -132,12 +132,12 @@ def test_a_base_may_be_named_by_a_variable(write: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nextends: no.yaml", "exp.yaml:2:10: extends: no.yaml:1:1: no such file"),
+        ("a: 1\nextends: no.yaml", "exp.yaml:2:10: extends: no.yaml: there is no such file"),
         ("extends: [a.yaml]", "exp.yaml:1:10: extends: must be the path of one file"),
         ("extends: 5", "exp.yaml:1:10: extends: must be the path of one file"),
         ("extends:", "exp.yaml:1:9: extends: must be the path of one file"),
         ("extends: ${NO_SUCH}", "exp.yaml:1:10: extends: the environment variable NO_SUCH is not"),
-        ("extends: .", "exp.yaml:1:10: extends: .:1:1: cannot be read: "),
+        ("extends: .", "exp.yaml:1:10: extends: .: cannot be read: "),
         ("extends: exp.yaml", "exp.yaml:1:10: extends: circular: exp.yaml -> exp.yaml"),
         ("extends: broken.yaml", "exp.yaml:1:10: extends: broken.yaml:1:5: not valid YAML"),
     ],

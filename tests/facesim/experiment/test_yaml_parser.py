@@ -177,9 +177,9 @@ def test_a_checkpoint_taken_for_an_experiment_is_not_read_whole(tmp_path: Path) 
 def test_a_missing_file_names_the_one_that_was_meant(tmp_path: Path) -> None:
     (tmp_path / "quickstart.yaml").write_text("a: 1")
     path = tmp_path / "quikstart.yaml"
-    assert of_file(path) == f"{path}:1:1: no such file (did you mean 'quickstart.yaml'?)"
+    assert of_file(path) == f"{path}: there is no such file (did you mean 'quickstart.yaml'?)"
     path = tmp_path / "other.yml"
-    assert of_file(path) == f"{path}:1:1: no such file; that folder has quickstart.yaml"
+    assert of_file(path) == f"{path}: there is no such file; that folder has quickstart.yaml"
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300, "no/such/folder.yaml"])

@@ -17,7 +17,6 @@ from facesim.report.formatting import (
     acquisition_in_words,
     axis_format,
     complement,
-    count,
     difference,
     estimate,
     headline_metrics,
@@ -106,15 +105,6 @@ def test_what_too_few_comparisons_support_has_neither_a_value_nor_an_interval() 
     assert read_at(FmrStatus.MEASURED) == "25.00% (20.00% to 30.00%)"
     assert read_at(FmrStatus.UNSTABLE) == "25.00%, unstable (20.00% to 30.00%)"
     assert read_at(FmrStatus.NOT_MEASURABLE) == "not measurable"
-
-
-def test_counts_follow_their_number() -> None:
-    assert count(1, "pair") == "1 pair"
-    assert count(6000, "pair") == "6,000 pairs"
-    assert count(12, "identity") == "12 identities"
-    assert count(6, "epoch") == "6 epochs"
-    assert count(2, "batch") == "2 batches"
-    assert count(20, "photograph") == "20 photographs"
 
 
 def test_large_numbers_have_no_exponent() -> None:

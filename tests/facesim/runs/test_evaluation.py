@@ -293,7 +293,7 @@ def test_a_list_with_contradictory_pairs_is_refused_with_the_rows(run: Run, tmp_
     with pytest.raises(ProtocolError) as error:
         measured(run, listed(tmp_path, *ODD), name="listed")
     text = str(error.value)
-    assert "contradictory_pair: 2 pairs of listed contradict the identities" in text
+    assert "contradictory_pair: listed has 2 pairs against the identities" in text
     assert "test0/0.png - test1/0.png (genuine)" in text
     assert "test2/0.png - test2/1.png (impostor)" in text
     assert "lint: {contradictory_pair: warning}" in text
@@ -328,7 +328,7 @@ def test_thresholds_from_the_data_that_they_are_applied_to_are_refused(
 def test_folds_that_share_identities_are_refused(run: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text(PAIRS.replace("Cy\t2\tDi\t2", "Cy\t2\tBob\t2"))
     test = f"data.test={{name: lfw, root: {data}/lfw, pairs: {tmp_path}/pairs.txt}}"
-    with pytest.raises(ProtocolError, match=r"identity_in_two_folds: 1 identities of lfw"):
+    with pytest.raises(ProtocolError, match=r"identity_in_two_folds: lfw has 1 identity in"):
         measured(run, test, name="lfw")
 
 

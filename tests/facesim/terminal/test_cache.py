@@ -49,6 +49,26 @@ def test_a_store_that_nothing_describes_is_listed_all_the_same() -> None:
     assert "2.5" in text
 
 
+def test_small_stores_are_one_line_unless_all_are_asked_for() -> None:
+    large = store()
+    small = [
+        replace(large, folder=Path(f"/cache/small{n:03}"), size_bytes=40_000) for n in range(9)
+    ]
+    stores = [large, *small[:4], *small[4:]]
+    text = printed(lambda console: print_stores(console, Path("/cache"), stores))
+    assert "01234567" in text
+    assert "small" not in text.split("and 9 small stores")[0]
+    assert "and 9 small stores of 0.4 MB together, last used 2001-09-0" in text
+    every = printed(lambda console: print_stores(console, Path("/cache"), stores, every=True))
+    assert every.count("small0") == 9
+    assert "together" not in every
+
+
+def test_a_single_small_store_is_listed() -> None:
+    small = replace(store(), folder=Path("/cache/small001"), size_bytes=40_000)
+    assert "small001" in printed(lambda console: print_stores(console, Path("/cache"), [small]))
+
+
 def test_what_was_removed_is_counted() -> None:
     assert printed(lambda console: print_removed(console, [store(), store()])) == (
         "removed 2 stores, 5.0 MB\n"
@@ -84,7 +104,10 @@ def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(
         "aaaaaaaa: 1 image, all checksums valid",
         "zzzzzzzz: 1 image, all checksums valid",
     ]
-    for command, printed_first in (("list", "aaaaaaaa"), ("prune --max-gb 0", "removed 2 stores")):
+    for command, printed_first in (
+        ("list --all", "aaaaaaaa"),
+        ("prune --max-gb 0", "removed 2 stores"),
+    ):
         ended = CliRunner().invoke(app, ["cache", *command.split()])
         assert printed_first in ended.stdout
         assert isinstance(ended.exception, FacesimError)

@@ -83,7 +83,7 @@ def test_a_collapse_is_named_in_the_log_and_to_the_reader(tiny_file: Path, tmp_p
     ((line,), heard) = val_lines(tiny_file, tmp_path, "head=blind")
     point, stuck = line["warnings"]
     assert "collapsed to a point" in point
-    assert "stuck at its chance value" in stuck
+    assert "worse than chance after 1 epoch: " in stuck
     assert [text for text in heard if text.startswith("epoch 1: warning: ")] == [
         f"epoch 1: warning: {point}",
         f"epoch 1: warning: {stuck}",

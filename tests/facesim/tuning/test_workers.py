@@ -47,7 +47,7 @@ def test_a_task_with_a_winner_is_its_trainings(plan: Plan) -> None:
 def test_why_a_worker_failed_is_said_once_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(FacesimError, match=r"nowhere/study\.yaml:1:1: no such file$"):
+    with pytest.raises(FacesimError, match=r"nowhere/study\.yaml: there is no such file$"):
         run_workers(Task(tmp_path / "nowhere", None), 2, StopRequest(), lambda: None)
     assert capfd.readouterr() == ("", "")
 

@@ -170,5 +170,5 @@ def test_what_is_wrong_in_celebas_list_is_named_with_its_line(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.csv: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"none\.csv: there is no such file"):
         build(tmp_path / "none.csv")

@@ -53,7 +53,7 @@ def test_near_images_of_two_splits_are_an_error_with_their_paths() -> None:
     lint_near_images({"train": TRAIN, "test": TEST}, found, findings)
     (finding,) = findings.report().findings
     assert (finding.rule, finding.severity) == ("near_image_in_two_splits", "error")
-    assert finding.message == "train and test share 1 images that look the same"
+    assert finding.message == "train and test share 1 image that look the same"
     assert finding.rows == ("c.jpg = x.jpg (mirrored)",)
     assert finding.images == (("faces/c.jpg", "faces/x.jpg"),)
 

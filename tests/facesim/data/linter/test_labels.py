@@ -48,13 +48,13 @@ def test_different_people_stay_different(labels: tuple[str, ...]) -> None:
 def test_two_spellings_within_a_split_are_named_with_their_images() -> None:
     (finding,) = linted(test=table("0123", "123", "123", "77"))
     assert (finding.rule, finding.severity) == ("label_spelling", "error")
-    assert finding.message.startswith("1 identities of test are written in two ways")
+    assert finding.message.startswith("test has 1 identity written in two ways")
     assert finding.rows == ("'0123' (1 image), '123' (2 images)",)
 
 
 def test_two_spellings_in_two_splits_are_a_leak() -> None:
     (finding,) = linted(train=table("0123", "5"), test=table("123", "6"))
-    assert finding.message.startswith("train and test share 1 identities that are written in two")
+    assert finding.message.startswith("train and test share 1 identity, written in two ways")
     assert finding.rows == ("'0123' (1 image) in train, '123' (1 image) in test",)
 
 

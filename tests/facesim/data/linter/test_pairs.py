@@ -53,7 +53,7 @@ def test_good_pairs_break_no_rule() -> None:
 
 def test_an_image_with_itself() -> None:
     found = linted(pair_set([*GOOD, [5, 5], [9, 9]]))
-    assert found["self_pair"].message == "2 pairs of test pair an image with itself"
+    assert found["self_pair"].message == "test has 2 pairs of an image with itself"
     assert found["self_pair"].rows == (
         "1/1.jpg - 1/1.jpg (genuine)",
         "2/1.jpg - 2/1.jpg (genuine)",
@@ -63,7 +63,7 @@ def test_an_image_with_itself() -> None:
 
 def test_a_pair_twice_in_either_order() -> None:
     found = linted(pair_set([*GOOD, GOOD[0], GOOD[9][::-1]]))
-    assert found["duplicate_pair"].message == "2 pairs of test are repeated, in either order"
+    assert found["duplicate_pair"].message == "test has 2 repeated pairs, in either order"
     assert found["duplicate_pair"].rows == (
         "0/0.jpg - 0/1.jpg (genuine)",
         "2/3.jpg - 1/2.jpg (impostor)",
@@ -97,7 +97,7 @@ def test_an_identity_in_two_folds_is_named_with_them() -> None:
     rows = [*GOOD[:15], [row(0, 2), row(7, 3)]]
     found = linted(pair_set(rows, fold=fold))
     finding = found["identity_in_two_folds"]
-    assert finding.message == "8 identities of test are in more than one fold"
+    assert finding.message == "test has 8 identities in more than one fold"
     assert finding.rows[0] == "identity person 0 in folds 0, 1"
 
 

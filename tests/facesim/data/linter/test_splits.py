@@ -36,7 +36,7 @@ def test_an_identity_in_two_splits_is_named_with_an_image_of_each() -> None:
     lint_identities(TABLES, findings)
     (finding,) = findings.report().findings
     assert finding.rule == "identity_in_two_splits"
-    assert finding.message == "train and val share 1 identities"
+    assert finding.message == "train and val share 1 identity"
     assert finding.rows == ("identity bob: t2.jpg in train, v1.jpg in val",)
 
 
@@ -57,8 +57,8 @@ def test_the_same_bytes_in_two_splits_are_found_under_any_name() -> None:
     }
     lint_same_images(TABLES, digests, findings)
     assert [(f.message, f.rows) for f in findings.report().findings] == [
-        ("train and val share 1 images, byte for byte", ("t1.jpg = v1.jpg",)),
-        ("train and test share 1 images, byte for byte", ("t2.jpg = e0.jpg",)),
+        ("train and val share 1 image, byte for byte", ("t1.jpg = v1.jpg",)),
+        ("train and test share 1 image, byte for byte", ("t2.jpg = e0.jpg",)),
     ]
     assert findings.report().findings[0].images == (("faces/t1.jpg", "faces/v1.jpg"),)
 
