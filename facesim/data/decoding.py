@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import PIL.features
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from facesim.alignment.fit import Fit, fit_image
 from facesim.arrays import UInt8Array
 from facesim.bounded import read_file
 from facesim.errors import DataError
@@ -52,12 +53,18 @@ MAX_PIXELS = 64 * 2**20
 MAX_FILE_BYTES = 256 * 2**20
 """A larger file is refused without being read."""
 
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
 _GREY16 = ("I;16", "I;16B", "I;16L", "I;16N")
 _CONVERTED_BY_PILLOW = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
 
 
 def decode_image(
-    path: Path, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
+    path: Path,
+    size: tuple[int, int],
+    crop: tuple[int, int, int, int] | None = None,
+    fit: Fit = "stretch",
 ) -> UInt8Array:
     """Decode one image, turn it upright, crop and resize it.
 
@@ -67,9 +74,9 @@ def decode_image(
 
     Args:
         path: the file.
-        size: (height, width) of the result, in pixels. Bilinear with antialiasing; an image that
-            has the size already is not resampled.
+        size: (height, width) of the result, in pixels; see :func:`fit_image`.
         crop: (left, top, width, height) in the upright image, before the resize.
+        fit: how the size is reached from another aspect ratio.
 
     Returns:
         RGB, uint8 [height, width, 3].
@@ -84,7 +91,7 @@ def decode_image(
     try:
         with pillow_errors_named():
             upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
-            return _crop_and_resize(upright, size, crop)
+            return _crop_and_fit(upright, size, crop, fit)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -115,14 +122,35 @@ def convert_upright(image: Image.Image) -> Image.Image:
 
 
 def convert_image(
-    image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None = None
+    image: Image.Image,
+    size: tuple[int, int],
+    crop: tuple[int, int, int, int] | None = None,
+    fit: Fit = "stretch",
 ) -> UInt8Array:
     """The pixels of an image in memory, as :func:`decode_image` returns those of a file.
 
     Raises:
         DataError: it is of a refused kind or too large, or the crop exceeds it.
     """
-    return _crop_and_resize(convert_upright(image), size, crop)
+    return _crop_and_fit(convert_upright(image), size, crop, fit)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """The width and height of the upright image of a file, read from its header alone.
+
+    Raises:
+        DataError: unreadable, or of a refused kind; the text names the file.
+    """
+    try:
+        with pillow_errors_named(), Image.open(path, formats=FORMATS) as image:
+            if image.format == "TIFF":  # Pillow swaps the sides when it is opened, or decoded
+                return _as_rgb(ImageOps.exif_transpose(image)).size
+            # Pillow's getexif of PNG would decode the image, to find a chunk behind the pixels.
+            turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+            width, height = image.size
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    return (height, width) if turned else (width, height)
 
 
 def decoder_versions() -> str:
@@ -220,14 +248,10 @@ def _to_8_bits(grey: npt.NDArray[np.uint16]) -> UInt8Array:
     return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def _crop_and_resize(
-    image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None
+def _crop_and_fit(
+    image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None, fit: Fit
 ) -> UInt8Array:
-    image = _crop(image, crop)
-    height, width = size
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.array(image)
+    return np.array(fit_image(_crop(image, crop), size, fit))
 
 
 def _crop(image: Image.Image, crop: tuple[int, int, int, int] | None) -> Image.Image:

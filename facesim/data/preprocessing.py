@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL.Image
 
-from facesim.alignment import alignment, crop, template
+from facesim.alignment import alignment, crop, fit, template
 from facesim.alignment.aligner import Aligner, Photograph
 from facesim.alignment.alignment import Alignment, NoFaceError
 from facesim.alignment.crop import crop_face
+from facesim.alignment.fit import Fit
 from facesim.arrays import FloatArray, UInt8Array
 from facesim.data import decoding
 from facesim.data.decoding import (
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from facesim.experiment.sections import Image
     from facesim.registry import Spec
 
-_SOURCES = (
-    Path(__file__),
-    Path(decoding.__file__),
-)
+_SOURCES = (Path(__file__), Path(decoding.__file__), Path(fit.__file__))
 _SOURCES_OF_ALIGNMENT = tuple(Path(str(each.__file__)) for each in (alignment, crop, template))
 
 _ALWAYS_IN_PROVENANCE = ("size", "crop")
@@ -51,15 +49,19 @@ class Preprocessing:
         size: (height, width) in pixels; CelebA's aligned faces are 218 x 178.
         crop: (left, top, width, height) in pixels of the upright image, cut out before it is
             resized; None takes the whole image.
+        fit: how the size is reached from another aspect ratio. ``stretch`` is what was done before
+            there was a choice, so that thresholds and packs of then, which do not say, still match;
+            the section `image` of an experiment has another default.
         alignment: how a face is found in the image and cut out; None takes the image as it is.
 
     Raises:
         DataError: the size or the crop is empty, the crop begins outside of the image, or there
-            are both a crop and an alignment.
+            are both an alignment and a crop or a fit.
     """
 
     size: tuple[int, int] = (218, 178)
     crop: tuple[int, int, int, int] | None = None
+    fit: Fit = "stretch"
     alignment: Alignment | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +74,8 @@ class Preprocessing:
             )
         if self.crop is not None and self.alignment is not None:
             raise DataError("an aligner cuts the face out; leave the crop out")
+        if self.fit != "stretch" and self.alignment is not None:
+            raise DataError("an aligner cuts the face out; leave the fit out")
 
     @classmethod
     def of(cls, image: "Image") -> "Preprocessing":
@@ -85,6 +89,7 @@ class Preprocessing:
         aligner, template = aligning.pop("aligner"), aligning.pop("template")
         if aligner is None:
             return cls(**settings)
+        del settings["fit"]  # an aligned face has the size
         node = json.dumps(aligner.as_node(), sort_keys=True)
         return cls(**settings, alignment=Alignment(_built(aligner), node, template, **aligning))
 
@@ -99,7 +104,7 @@ class Preprocessing:
             DataError: the image cannot be used; the text names the file.
         """
         if placement is None and self.alignment is None:
-            return decode_image(path, self.size, self.crop)
+            return decode_image(path, self.size, self.crop, self.fit)
         upright = decode_upright(path)
         try:
             return self._aligned(upright, placement, path)
@@ -113,7 +118,7 @@ class Preprocessing:
             DataError: the image cannot be used.
         """
         if self.alignment is None:
-            return convert_image(image, self.size, self.crop)
+            return convert_image(image, self.size, self.crop, self.fit)
         return self._aligned(convert_upright(image), None, None)
 
     def _aligned(

@@ -1,9 +1,10 @@
 """Loading an experiment file, with all of its errors reported at once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -101,15 +102,45 @@ def read_run_experiment(path: Path) -> Experiment:
     return _validated(path, root, problems, WITHOUT_PLUGIN_FILES if root.child("plugins") else None)
 
 
-def with_pairs_of_seed(experiment: Experiment) -> Experiment:
-    """The experiment as it was meant before ``evaluate.seed`` existed, unless it says that key.
+_MEANT_BEFORE: dict[tuple[str, str], Callable[[Experiment], object]] = {
+    ("evaluate", "seed"): lambda experiment: experiment.seed,
+    ("image", "fit"): lambda _: "stretch",
+}
+"""What was done before a key existed, where it is not the key's default."""
 
-    Pairs and resamples followed ``seed`` then.
+
+def keys_left_out(written: Experiment | Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """The keys that an experiment of before does not say, and whose defaults it did not mean.
+
+    Args:
+        written: as it was read, or its plain data.
     """
-    if "seed" in experiment.evaluate.model_fields_set:
-        return experiment
-    evaluate = experiment.evaluate.model_copy(update={"seed": experiment.seed})
-    return experiment.model_copy(update={"evaluate": evaluate})
+    if isinstance(written, Experiment):
+        said = {name: getattr(written, name).model_fields_set for name, _ in _MEANT_BEFORE}
+    else:
+        said = {name: written.get(name, ()) for name, _ in _MEANT_BEFORE}
+    return frozenset((name, key) for name, key in _MEANT_BEFORE if key not in said[name])
+
+
+def as_before(
+    experiment: Experiment, left_out: Collection[tuple[str, str]] | None = None
+) -> Experiment:
+    """The experiment as it was meant by the facesim that wrote it.
+
+    Pairs and resamples followed ``seed`` before ``evaluate.seed`` existed, and images of another
+    aspect ratio were stretched before ``image.fit`` did.
+
+    Args:
+        experiment: as it was read.
+        left_out: the keys that did not exist; by default those that it does not say.
+    """
+    for name, key in keys_left_out(experiment) if left_out is None else left_out:
+        if name == "image" and experiment.image.aligner is not None:
+            continue  # an aligned face has the size
+        changed = {key: _MEANT_BEFORE[name, key](experiment)}
+        section = getattr(experiment, name).model_copy(update=changed)
+        experiment = experiment.model_copy(update={name: section})
+    return experiment
 
 
 def load_with_source(
@@ -125,7 +156,8 @@ def load_with_source(
     path = experiment_file(path)
     root, problems = read_with_bases(path)
     _require_text(Path.cwd(), root)  # to which other paths are relative
-    return _loaded(path, *_overridden(root, problems, overrides), trust=trust)
+    experiment, root = _loaded(path, *_overridden(root, problems, overrides), trust=trust)
+    return as_before(experiment) if discovery.lies_in_results(path) else experiment, root
 
 
 def load_text(text: str, path: Path) -> tuple[Experiment, Node]:

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from facesim import interfaces
 from facesim.alignment.aligner import Aligner
 from facesim.alignment.alignment import NoFace, SeveralFaces
+from facesim.alignment.fit import Fit
 from facesim.console import printable
 from facesim.experiment.exclusion import SPLITS
 from facesim.interfaces import FaceTable, Metric, Protocol
@@ -230,6 +231,12 @@ class Image(Section):
     crop: tuple[Pixels, Pixels, Extent, Extent] | None = Field(
         default=None, description="left, top, width and height in pixels of the file's image"
     )
+    fit: Fit = Field(
+        default="letterbox",
+        description="how images of another aspect ratio reach `size`: `letterbox` shows the whole "
+        "image between black bars, `crop` fills the size with the middle of the image, `stretch` "
+        "distorts it",
+    )
     aligner: Annotated[Spec[Aligner], interfaces.aligners] | None = Field(
         default=None, description="finds the faces of raw photographs; null uses images as they are"
     )
@@ -279,13 +286,15 @@ class Image(Section):
             raise ValueError("an aligner needs a `template`: celeba, arcface, dlib or five points")
         elif self.crop is not None:
             raise ValueError("an aligner cuts the face out; leave `crop` out")
+        elif self.fit != _default_of("fit"):
+            raise ValueError("an aligner cuts the face out; leave `fit` out")
         return self
 
     @model_serializer(mode="wrap")
     def _without_what_does_not_apply(self, written: SerializerFunctionWrapHandler) -> Any:
         values: dict[str, Any] = written(self)
         if self.aligner is not None:
-            return values
+            return {key: each for key, each in values.items() if key != "fit"}
         return {key: each for key, each in values.items() if key not in _OF_ALIGNMENT | {"aligner"}}
 
 

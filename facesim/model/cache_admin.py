@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from facesim.alignment.fit import Fit
 from facesim.atomic import write_text
 from facesim.data.decoding import decoder_versions
 from facesim.errors import FacesimError
@@ -49,6 +50,7 @@ class StoreDescription:
         crop: (left, top, width, height) in the image, or None.
         decoder: versions of the libraries that decoded.
         created: ISO 8601.
+        fit: how images of another aspect ratio reach the size.
     """
 
     backbone: str
@@ -60,6 +62,7 @@ class StoreDescription:
     crop: tuple[int, int, int, int] | None
     decoder: str
     created: str
+    fit: Fit = "stretch"
 
     @classmethod
     def of(
@@ -74,6 +77,7 @@ class StoreDescription:
             precision=recipe.precision,
             size=recipe.preprocessing.size,
             crop=recipe.preprocessing.crop,
+            fit=recipe.preprocessing.fit,
             decoder=decoder_versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )

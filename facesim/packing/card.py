@@ -105,15 +105,23 @@ def _use(pack: PackFile) -> str:
     )
 
 
+_FITTED = {
+    "letterbox": ", between black bars if they have another aspect ratio",
+    "crop": ", without what exceeds the middle if they have another aspect ratio",
+    "stretch": "",
+}
+
+
 def _preparation(pack: PackFile) -> str:
     """What images must be before they are passed to the pack."""
     alignment = pack.image.get("alignment")
     if not isinstance(alignment, dict):
         cut = f", cut to {crop} (left, top, width, height)" if (crop := pack.image["crop"]) else ""
         height, width = pack.network.image_size
+        fit = str(pack.image.get("fit", "stretch"))
         return (
             "Images must be cropped and aligned as those of the measurement were; they are read "
-            f"as they are{cut} and resized to {width} x {height}."
+            f"as they are{cut} and resized to {width} x {height}{_FITTED[fit]}."
         )
     aligner: Any = alignment["aligner"]
     template = alignment["template"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, is_within
-from facesim.experiment.loading import load_run_experiment, read_run_experiment, with_pairs_of_seed
+from facesim.experiment.loading import as_before, load_run_experiment, read_run_experiment
 from facesim.experiment.schema import Experiment
 from facesim.runs.directory import EVALUATION_NAME, EvaluationFile, RunDirectory, RunFile
 
@@ -141,7 +141,7 @@ def plan_evaluation(
     file = directory.path / RunFile.EXPERIMENT
     experiment = trained
     if overrides:
-        experiment = with_pairs_of_seed(load_run_experiment(file, overrides, trust=trust))
+        experiment = as_before(load_run_experiment(file, overrides, trust=trust))
     experiment = _without_exclusion_of_other_data(trained, experiment)
     changes = differences(trained.as_data(), experiment.as_data())
     chosen = OWN if name is None else name
@@ -197,7 +197,7 @@ def _refuse_another_meaning_of_the_name(
     file = plan.folder / EvaluationFile.EXPERIMENT
     if not (plan.is_done and file.is_file()):
         return
-    evaluated = with_pairs_of_seed(read_run_experiment(file))
+    evaluated = as_before(read_run_experiment(file))
     before = differences(evaluated.as_data(), plan.experiment.as_data())
     listed = [f"  {key}: {before[key]}" for key in before if not is_within(key, _CHANGE_NO_RESULT)]
     if listed:

@@ -12,9 +12,10 @@ from facesim.discovery import record_consent
 from facesim.errors import FacesimError
 from facesim.experiment.differences import differences, with_values_of
 from facesim.experiment.loading import (
+    as_before,
+    keys_left_out,
     load_run_experiment,
     read_run_experiment,
-    with_pairs_of_seed,
 )
 from facesim.experiment.nodes import KeyPath
 from facesim.experiment.schema import Experiment
@@ -151,7 +152,7 @@ class Run:
             UntrustedPluginsError: this user's own experiment did not name them.
         """
         file = self.path / RunFile.EXPERIMENT
-        return with_pairs_of_seed(load_run_experiment(file, trust=self.trust))
+        return as_before(load_run_experiment(file, trust=self.trust))
 
     @property
     def recorded(self) -> Experiment:
@@ -187,7 +188,8 @@ class Run:
     def changes(self, experiment: Experiment, moved: Sequence[KeyPath] = ()) -> dict[str, str]:
         """What an experiment changes of the run's, ``old -> new`` by dotted key.
 
-        A run of before ``evaluate.seed`` existed keeps its pairs under a file that leaves it out.
+        A run of before ``evaluate.seed`` and ``image.fit`` existed keeps its pairs and pixels under
+        a file that leaves them out.
         """
         now = self._meant(experiment).as_data()
         changed = differences(with_values_of(now, moved, self.recorded.as_data()), now)
@@ -335,15 +337,14 @@ class Run:
 
     @cached_property
     def _recorded(self) -> Experiment:
-        return with_pairs_of_seed(self._written)
+        return as_before(self._written)
 
     @cached_property
     def _written(self) -> Experiment:
         return read_run_experiment(self.path / RunFile.EXPERIMENT)
 
     def _meant(self, experiment: Experiment) -> Experiment:
-        has_seed = "seed" in self._written.evaluate.model_fields_set
-        return experiment if has_seed else with_pairs_of_seed(experiment)
+        return as_before(experiment, keys_left_out(self._written) & keys_left_out(experiment))
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         presentation = self.path / RunFile.PRESENTATION

@@ -11,7 +11,7 @@ from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.calibration import Calibration
 from facesim.evaluation.headline import metrics_of_result
 from facesim.evaluation.slices import Slices
-from facesim.experiment.loading import read_run_experiment, with_pairs_of_seed
+from facesim.experiment.loading import as_before, read_run_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.protocol import ProtocolReport
@@ -155,7 +155,7 @@ def read_run(
         )
     changed, evaluated = folder / EvaluationFile.EXPERIMENT, experiment
     if changed.is_file():
-        evaluated = with_pairs_of_seed(read_run_experiment(changed))
+        evaluated = as_before(read_run_experiment(changed))
     return RunFiles(
         path=path,
         name=name,

@@ -166,8 +166,9 @@ def raw_pixel_parts(
         experiment: of the trained network.
         device: where it is put.
     """
-    size = {"size": (PIXELS_SIDE, PIXELS_SIDE)}
-    image = experiment.image.model_copy(update=size)
+    # All of every image, whatever its shape and that of the network's input.
+    squares = {"size": (PIXELS_SIDE, PIXELS_SIDE), "fit": "stretch"}
+    image = experiment.image.model_copy(update=squares)
     return raw_pixels(device), experiment.model_copy(update={"image": image})
 
 

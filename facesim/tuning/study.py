@@ -16,7 +16,7 @@ from facesim.atomic import write_text
 from facesim.discovery import record_consent
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.differences import differences
-from facesim.experiment.loading import load_text, load_with_source
+from facesim.experiment.loading import keys_left_out, load_text, load_with_source
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.nodes import KeyPath, Node
 from facesim.experiment.schema import Experiment
@@ -253,10 +253,10 @@ def threads_per_trial(plan: Plan) -> int:
     return int(study.user_attrs[_THREADS])
 
 
-def began_before_evaluate_seed(plan: Plan) -> bool:
-    """Whether the study was begun by a facesim whose pairs followed the experiment's seed."""
+def keys_left_out_of(plan: Plan) -> frozenset[tuple[str, str]]:
+    """The keys that did not exist when the study was begun; see :func:`as_before`."""
     study = optuna.load_study(study_name=plan.name, storage=open_storage(plan.storage, plan.folder))
-    return "seed" not in study.user_attrs[_DEFINITION]["base"]["evaluate"]
+    return keys_left_out(study.user_attrs[_DEFINITION]["base"])
 
 
 def study_exists(plan: Plan) -> bool:

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import TrialState
 
 from facesim.errors import FacesimError
-from facesim.experiment.loading import with_pairs_of_seed
+from facesim.experiment.loading import as_before
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.machine_errors import machine_error
@@ -23,7 +23,7 @@ from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.storage import DRAWN, EPOCHS, IS_BASE, REPEATS, RUN, places
-from facesim.tuning.study import Plan, began_before_evaluate_seed, open_study
+from facesim.tuning.study import Plan, keys_left_out_of, open_study
 from facesim.tuning.trial_queue import TrialQueue
 
 
@@ -136,11 +136,10 @@ def begin_or_continue(
 ) -> Run:
     """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``.
 
-    In a study of before ``evaluate.seed`` existed its pairs follow ``seed``, as those of the
-    trials that are done.
+    In a study of before ``evaluate.seed`` or ``image.fit`` existed its pairs follow ``seed`` and
+    its images are stretched, as in the trials that are done.
     """
-    if began_before_evaluate_seed(plan):
-        experiment = with_pairs_of_seed(experiment)
+    experiment = as_before(experiment, keys_left_out_of(plan))
     if (lost := trial.user_attrs.get(REPEATS)) is not None:
         # Whoever tried it has ended, perhaps while it made a run directory, or just after.
         for directory in folder.with_name(f"{lost:04d}").glob("*/*"):

@@ -12,6 +12,7 @@ from pydantic import Field, FiniteFloat, JsonValue, TypeAdapter, ValidationError
 
 from facesim.alignment.aligner import Aligner, aligners
 from facesim.alignment.alignment import Alignment, NoFace, SeveralFaces
+from facesim.alignment.fit import Fit
 from facesim.alignment.template import TEMPLATES
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
@@ -57,11 +58,13 @@ class ImageSettings(JsonModel):
     Attributes:
         size: as there.
         crop: as there.
+        fit: as there; packs of before there was a choice do not say it.
         alignment: None where images are faces already.
     """
 
     size: tuple[Side, Side]
     crop: tuple[Offset, Offset, Extent, Extent] | None = None
+    fit: Fit = "stretch"
     alignment: AlignmentSettings | None = None
 
 
@@ -81,7 +84,9 @@ def preprocessing_of(pack: PackFolder) -> Preprocessing:
         raise DataError(f"{place}: image.size is not the image_size of the network")
     found = settings.alignment
     alignment = None if found is None else _alignment(pack, found, place)
-    return Preprocessing(settings.size, settings.crop, alignment)
+    if alignment is not None and settings.fit != "stretch":
+        raise DataError(f"{place}: image.fit: an aligner cuts the face out")
+    return Preprocessing(settings.size, settings.crop, settings.fit, alignment)
 
 
 def _alignment(pack: PackFolder, found: AlignmentSettings, place: Path) -> Alignment:

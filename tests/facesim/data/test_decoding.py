@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from facesim.alignment.fit import Fit, fit_image
 from facesim.data import decoding
-from facesim.data.decoding import decode_image, decode_plain_jpeg
+from facesim.data.decoding import decode_image, decode_plain_jpeg, decode_upright, read_size
 from facesim.errors import DataError
 
 ANY = 10**9
@@ -150,6 +151,21 @@ def test_every_lossless_format_is_read(tmp_path: Path, extension: str) -> None:
     options = {"lossless": True} if extension == "webp" else {}
     path = _save(tmp_path / f"a.{extension}", array, **options)
     assert np.array_equal(_pixels(path), array)
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch"])
+def test_both_decoders_make_the_same_of_an_image_of_another_shape(tmp_path: Path, fit: Fit) -> None:
+    path = _save(tmp_path / "a.jpg", _noise(40, 90), quality=90)
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    with_metadata, data, metadata = tmp_path / "exif.jpg", path.read_bytes(), exif.tobytes()
+    length = (2 + len(metadata)).to_bytes(2, "big")
+    with_metadata.write_bytes(data[:2] + b"\xff\xe1" + length + metadata + data[2:])
+    assert decode_plain_jpeg(with_metadata.read_bytes(), 10**6) is None
+    found = decode_image(path, SIZE, None, fit)
+    assert np.array_equal(found, decode_image(with_metadata, SIZE, None, fit))
+    with Image.open(path) as image:
+        assert np.array_equal(found, np.asarray(fit_image(image, SIZE, fit)))
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
@@ -365,6 +381,27 @@ def test_damaged_bytes_give_pixels_or_a_data_error(
     path.write_bytes(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
     with contextlib.suppress(DataError):
         assert decode_image(path, SIZE).shape == (*SIZE, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp"])
+def test_the_size_of_an_upright_image_is_read_from_its_header(
+    tmp_path: Path, orientation: int, extension: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = _save(tmp_path / f"a.{extension}", _noise(30, 50), exif=exif)
+    assert read_size(path) == decode_upright(path).size
+    if extension in ("jpg", "png"):  # no pixel is needed for it
+        path.write_bytes(path.read_bytes()[:700])
+        assert read_size(path) == ((30, 50) if orientation > 4 else (50, 30))
+
+
+def test_a_size_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    for name, said in (("a.jpg", "not that of an image"), ("gone.jpg", "No such file")):
+        with pytest.raises(DataError, match=f"{name}: .*{said}"):
+            read_size(tmp_path / name)
 
 
 def test_a_crop_may_touch_every_edge_of_the_image_and_not_exceed_it(tmp_path: Path) -> None:

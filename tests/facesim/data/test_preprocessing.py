@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from facesim import Aligner, Face, Photograph, aligners
 from facesim.alignment.alignment import NoFaceError
 from facesim.alignment.crop import crop_face
+from facesim.alignment.fit import Fit
 from facesim.data import decoding
 from facesim.data import preprocessing as module
 from facesim.data.decoding import decode_image
@@ -42,15 +43,36 @@ def test_it_decodes_by_its_size_and_crop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [Image(), Image(size=(32, 24)), Image(size=(112, 112), crop=(1, 2, 30, 40))]
+    "image",
+    [Image(), Image(size=(32, 24), fit="crop"), Image(size=(112, 112), crop=(1, 2, 30, 40))],
 )
-def test_that_of_an_experiment_has_all_its_settings_and_the_text_of_calibration_files(
-    image: Image,
-) -> None:
+def test_that_of_an_experiment_has_all_its_settings(image: Image) -> None:
     preprocessing = Preprocessing.of(image)
-    assert (preprocessing.size, preprocessing.crop) == (image.size, image.crop)
+    found = (preprocessing.size, preprocessing.crop, preprocessing.fit)
+    assert found == (image.size, image.crop, image.fit)
     assert preprocessing.alignment is None
-    assert preprocessing.provenance == image.model_dump_json(include={"size", "crop"})
+    assert preprocessing.provenance == image.model_dump_json(include={"size", "crop", "fit"})
+
+
+def test_stretched_images_have_the_text_of_calibration_files_from_before_there_was_a_choice() -> (
+    None
+):
+    image = Image(size=(112, 112), crop=(1, 2, 30, 40), fit="stretch")
+    assert Preprocessing.of(image).provenance == '{"size":[112,112],"crop":[1,2,30,40]}'
+
+
+def test_a_fit_is_part_of_pixels_cache_key_and_provenance(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    PillowImage.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)).save(
+        path
+    )
+    fits: tuple[Fit, ...] = ("stretch", "letterbox", "crop")
+    each = [Preprocessing((20, 16), fit=fit) for fit in fits]
+    pixels = [preprocessing.decode(path).tobytes() for preprocessing in each]
+    for distinct in (pixels, [one.cache_key for one in each], [one.provenance for one in each]):
+        assert len(set(distinct)) == 3
+    with PillowImage.open(path) as image:
+        assert [one.convert(image).tobytes() for one in each] == pixels
 
 
 def test_a_setting_that_it_does_not_know_cannot_be_forgotten() -> None:
@@ -197,4 +219,6 @@ def test_every_setting_of_the_alignment_is_in_key_and_provenance(aligned: Image)
 def test_an_aligner_and_a_crop_exclude_each_other(aligned: Image) -> None:
     alignment = Preprocessing.of(aligned).alignment
     with pytest.raises(DataError, match="leave the crop out"):
-        Preprocessing((8, 8), (0, 0, 4, 4), alignment)
+        Preprocessing((8, 8), (0, 0, 4, 4), alignment=alignment)
+    with pytest.raises(DataError, match="leave the fit out"):
+        Preprocessing((8, 8), fit="crop", alignment=alignment)

@@ -26,7 +26,7 @@ def test_data_has_every_default_and_absolute_paths(
     whole: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = load_experiment(whole()).as_data()
-    assert data["image"] == {"size": [218, 178], "crop": None}
+    assert data["image"] == {"size": [218, 178], "crop": None, "fit": "letterbox"}
     assert data["head"] == {"name": "mlp", "fc_dim": 128}
     assert data["scheduler"] == {"name": "constant"}
     assert data["data"]["train"]["table"] == str(tmp_path / "train.csv")

@@ -57,7 +57,10 @@ def model(tmp_path: Path) -> Path:
 
 def test_images_as_they_are_have_their_size_and_crop() -> None:
     image = Image.model_validate({"size": (24, 20), "crop": (1, 2, 3, 4)})
-    assert packed_image(image) == ({"size": [24, 20], "crop": [1, 2, 3, 4]}, {})
+    of_image = {"size": [24, 20], "crop": [1, 2, 3, 4], "fit": "letterbox"}
+    assert packed_image(image) == (of_image, {})
+    stretched = image.model_copy(update={"fit": "stretch"})
+    assert packed_image(stretched) == ({"size": [24, 20], "crop": [1, 2, 3, 4]}, {})
 
 
 def test_a_file_of_the_aligner_has_its_name_in_the_pack(model: Path) -> None:

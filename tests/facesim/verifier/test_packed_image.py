@@ -14,6 +14,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from facesim.alignment.aligner import Aligner, Face, Photograph, aligners
+from facesim.alignment.fit import Fit
+from facesim.data.decoding import decode_image
 from facesim.errors import DataError, FacesimError
 from facesim.verifier.verifier import load_pack
 from tests.facesim.verifier import tiny_networks as tiny
@@ -83,6 +85,24 @@ def test_the_face_is_found_wherever_it_is(tmp_path: Path) -> None:
     assert plain.verify(here, there).score < 0.9
 
 
+def test_an_image_of_another_shape_is_fitted_as_in_training(tmp_path: Path) -> None:
+    """A pack of before says nothing, and stretches."""
+    size = {"size": list(tiny.SIZE), "crop": None}
+    path = tmp_path / "wide.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    embedded = []
+    fits: tuple[Fit, ...] = ("stretch", "letterbox", "crop")
+    for fit in fits:
+        said = {} if fit == "stretch" else {"fit": fit}
+        verifier = load_pack(write_pack(tmp_path / fit, image=size | said))
+        fitted = tmp_path / f"{fit}.png"
+        Image.fromarray(decode_image(path, tiny.SIZE, None, fit)).save(fitted)
+        embedded.append(verifier.embed([path])[0].tobytes())
+        assert verifier.embed([fitted])[0].tobytes() == embedded[-1]
+    assert len(set(embedded)) == 3
+
+
 def test_without_a_face_nothing_is_said_whatever_training_did(tmp_path: Path) -> None:
     verifier = load_pack(write_pack(tmp_path / "pack", image=aligned("drawn")))
     face = photograph(tmp_path / "a.png", (5, 8))
@@ -139,6 +159,8 @@ def test_a_parameter_that_leads_out_of_the_pack_is_refused(
         ({"size": list(tiny.SIZE), "crop": None, "sharpen": 2}, "image.sharpen"),
         ({"size": [20, 20], "crop": None}, "is not the image_size of the network"),
         ({"size": list(tiny.SIZE), "crop": [0, 0, 0, 4]}, "image.crop"),
+        ({"size": list(tiny.SIZE), "crop": None, "fit": "squeeze"}, "image.fit"),
+        (aligned("drawn") | {"fit": "crop"}, "image.fit: an aligner cuts the face out"),
     ],
 )
 def test_settings_of_another_kind_are_refused(tmp_path: Path, image: Any, said: str) -> None:
