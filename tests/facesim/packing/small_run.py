@@ -16,7 +16,7 @@ data:
   test: {name: synthetic_faces, identities: 12, images_per_identity: 4, first_identity: 23,
          size: 24}
   workers: 0
-image: {size: [24, 20], fit: stretch}
+image: {size: [24, 20]}
 backbone: {name: small_cnn, width: 4}
 head: {name: mlp, fc_dim: 8, out_dim: 4}
 sampler: {name: identity_balanced, images_per_identity: 4}

@@ -98,7 +98,7 @@ def test_it_says_what_it_was_made_of(train_run: TrainRun, pack: PackFile) -> Non
     assert (pack.name, pack.run) == ("small", train_run().path.name)
     assert (pack.trained_on.images, pack.trained_on.identities) == (44, 11)
     assert (pack.trained_on.dataset, pack.measured_on.identities) == ("synthetic_faces", 12)
-    assert pack.image == {"size": [24, 20], "crop": None}
+    assert pack.image == {"size": [24, 20], "crop": None, "fit": "letterbox"}
     assert pack.score.comparison == "euclidean"
     assert pack.probability is not None
     assert pack.requirements.keys() >= {"numpy", "onnxruntime", "pillow"}
@@ -112,7 +112,7 @@ def test_its_files_alone_score_the_pairs_as_the_run_did(train_run: TrainRun, fol
     table = run.experiment.data.dataset_of("test").build()
     network = OnnxNetwork((folder / "network.onnx").read_bytes(), "")
     score = OnnxScore((folder / "score.onnx").read_bytes(), "")
-    preprocessing = Preprocessing(size=(24, 20))
+    preprocessing = Preprocessing(size=(24, 20), fit="letterbox")
     embedded = {
         file: network.run(preprocessing.decode(table.root / file).transpose(2, 0, 1)[None])[0]
         for file in np.unique(recorded.files)
@@ -133,7 +133,8 @@ def test_packing_it_again_gives_the_same_bytes(
 def test_other_losses_agree_in_every_decision(
     train_run: TrainRun, loss: str, tmp_path: Path
 ) -> None:
-    pack = pack_run(train_run(f"loss={loss}"), tmp_path / "pack", PackOptions())
+    trained = train_run(f"loss={loss}", "image.fit=stretch")
+    pack = pack_run(trained, tmp_path / "pack", PackOptions())
     assert pack.score.comparison == ("cosine" if "arcface" in loss else None)
     for agreement in pack.remeasurement.agreements:
         assert set(agreement.decisions.values()) == {0}

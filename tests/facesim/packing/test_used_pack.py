@@ -44,7 +44,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_used_pack_decides_as_its_run(
     train_run: Callable[..., Run], faces: Path, tmp_path: Path, loss: str, form: str
 ) -> None:
-    trained = train_run(f"loss={loss}")
+    trained = train_run(f"loss={loss}", "image.fit=stretch")
     run = OpenedRun(trained)
     pack_run(trained, tmp_path / "pack", PackOptions(format=form))  # type: ignore[arg-type]
     verifier = load_pack(tmp_path / "pack")

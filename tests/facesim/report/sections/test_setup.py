@@ -27,7 +27,7 @@ def test_each_component_has_its_parameters(files: RunFiles) -> None:
     assert rows["loss"].startswith("contrastive: margin ")
     assert rows["transforms"] == "none"
     assert "out_dim 4" in rows["head"]
-    assert rows["image"] == "size [16, 16]"
+    assert rows["image"] == "size [16, 16], fit letterbox"
     assert rows["status"] == "finished"
     assert rows["protocol"] == "pairs"
 
