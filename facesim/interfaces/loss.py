@@ -18,10 +18,13 @@ class Loss(nn.Module, ABC):
             embeddings at unit length increases, ``euclidean`` where it never increases with their
             Euclidean distance: the best matches of a face are then found by a matrix product. None
             where ``score`` is neither, or may be after training.
+        score_unit: what a score is, for those who read a threshold: ``cosine``, ``logit``, ``minus
+            the Euclidean distance``; empty where it has no name.
     """
 
     of_training_identities: bool = False
     comparison: Literal["cosine", "euclidean"] | None = None
+    score_unit: str = ""
 
     @abstractmethod
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:

@@ -17,6 +17,7 @@ from facesim.report.formatting import (
     metric_value,
     number,
     percent,
+    score,
     support,
 )
 from facesim.terminal.blocks import print_block
@@ -72,9 +73,16 @@ class Metrics(Shown, Mapping[str, Estimate]):
         result: all that was measured.
     """
 
-    def __init__(self, title: str, result: EvaluationResult, metrics: Mapping[str, Metric]) -> None:
+    def __init__(
+        self,
+        title: str,
+        result: EvaluationResult,
+        metrics: Mapping[str, Metric],
+        score_unit: str = "",
+    ) -> None:
         self._title = title
         self._metrics = metrics
+        self._score_unit = score_unit
         self.result = result
 
     def __getitem__(self, name: str) -> Estimate:
@@ -101,8 +109,11 @@ class Metrics(Shown, Mapping[str, Estimate]):
                 share = metric_value(metric, self.result.larger_class_share)
                 rows.append((f"{metric.label} of always {answer}", share, NOTHING))
         table = Table(self._title, ("Metric", "Value", "95% interval"), tuple(rows))
-        source = self.result.threshold_source
-        return [table, Text(f"Threshold {number(self.result.threshold)} from {source}.")]
+        threshold, source = self.result.threshold, self.result.threshold_source
+        if threshold is None:
+            reason = self.result.reasons.get("threshold")
+            return [table, Text(f"No threshold from {source}: {reason}.")]
+        return [table, Text(f"Threshold {score(threshold, self._score_unit)} from {source}.")]
 
 
 @dataclass(frozen=True, repr=False)

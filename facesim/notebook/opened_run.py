@@ -85,7 +85,7 @@ class OpenedRun(Shown):
             raise FacesimError(f"{self.path} was not evaluated yet; train it to its end first")
         people = f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')}"
         title = f"{self.files.title}, {self.evaluation}: {people}"
-        return Metrics(title, result, self.files.metrics)
+        return Metrics(title, result, self.files.metrics, self.files.score_unit)
 
     @property
     def scores(self) -> pd.DataFrame:

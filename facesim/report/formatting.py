@@ -55,6 +55,11 @@ def metric_value(metric: Quantity, value: float | None) -> str:
     return f"{value:.4f}" if isinstance(metric, Metric) and metric.is_rate else number(value)
 
 
+def score(value: float, unit: str) -> str:
+    """``-0.8694 (minus the Euclidean distance)``; the number alone without a unit."""
+    return f"{number(value)} ({unit})" if unit else number(value)
+
+
 def axis_format(metric: Quantity) -> str:
     """How Plotly writes the metric's values on an axis (d3-format)."""
     return ".0%" if metric.unit == "percent" else "~g"

@@ -84,7 +84,7 @@ def _evaluation_sections(
             missing = f"{listed} are left out, since the evaluated images cannot be read: {error}"
     sections = [
         scores_section(result, pairs, identities, files.metrics, files.baselines),
-        operating_points_section(result, files.metrics),
+        operating_points_section(result, files.metrics, files.score_unit),
     ]
     sections += files.protocol_report.sections
     if files.slices is not None:

@@ -86,11 +86,13 @@ class Presentation(JsonModel):
         metrics: what is measured, by name.
         cards: those that the protocol adds to the headline metrics.
         sections: those that the protocol adds to the report; of a plot its numbers.
+        score_unit: of the run's loss, in the presentation of training.
     """
 
     metrics: dict[str, StoredMetric] = Field(default_factory=dict)
     cards: tuple[_StoredCard, ...] = ()
     sections: tuple[_StoredSection, ...] = ()
+    score_unit: str = ""
 
     @classmethod
     def of(cls, experiment: Experiment, result: EvaluationResult | None = None) -> "Presentation":

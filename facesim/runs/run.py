@@ -349,7 +349,9 @@ class Run:
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         presentation = self.path / RunFile.PRESENTATION
         if not presentation.exists():
-            write_json(presentation, Presentation.of(self.experiment))
+            unit = self.components.state.network.loss.score_unit
+            told = Presentation.of(self.experiment).model_copy(update={"score_unit": unit})
+            write_json(presentation, told)
         val_pairs = self.directory.pairs_file("val")
         trainer = Trainer(
             self.components,

@@ -111,6 +111,11 @@ class RunFiles:
         return shown_metrics(self.experiment, self.training_presentation)
 
     @property
+    def score_unit(self) -> str:
+        """What a score of the run is, such as ``cosine``; empty where nothing says so."""
+        return self.training_presentation.score_unit
+
+    @property
     def best_of_training(self) -> Quantity | None:
         """The quantity that the best checkpoint is kept by; None where nothing describes it."""
         return best_of_training(self.experiment, self.training_presentation)

@@ -27,7 +27,7 @@ from facesim.report.formatting import (
     is_measurable,
     larger_class,
     metric_value,
-    number,
+    score,
     target_rates_table,
     threshold_note,
     words,
@@ -73,7 +73,8 @@ def print_result(console: Console, files: RunFiles) -> None:
         reason = result.reasons["threshold"]
         _say(console, f"no threshold from {result.threshold_source}: {reason}")
     else:
-        _say(console, f"threshold {number(result.threshold)} from {result.threshold_source}")
+        threshold = score(result.threshold, files.score_unit)
+        _say(console, f"threshold {threshold} from {result.threshold_source}")
         _say(console, threshold_note(result))
     if result.acquisition is not None:
         _say(console, acquisition_in_words(result.acquisition))

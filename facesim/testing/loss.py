@@ -124,6 +124,16 @@ def comparison_is_what_score_orders_by(spec: Spec[Loss]) -> None:
     )
 
 
+@LOSS.promise(hint="score_unit stands in a line of the report: cosine, logit, minus a distance")
+def score_unit_is_a_short_text(spec: Spec[Loss]) -> None:
+    """The unit of the scores is one line of at most 60 characters, or empty."""
+    unit: object = _build(spec).score_unit
+    require(
+        isinstance(unit, str) and len(unit) <= 60 and unit.isprintable(),
+        f"score_unit is {unit!r}",
+    )
+
+
 @LOSS.promise(
     hint="negate a distance, so that higher means more alike; check that genuine pairs "
     "(batch.same is True) are pulled together, not apart"

@@ -11,6 +11,7 @@ class CosineLoss(Loss):
     """A loss whose score is the cosine of the angle between two embeddings."""
 
     comparison = "cosine"
+    score_unit = "cosine"
 
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """The cosine [P], from -1 to 1, of embeddings [P, D] and [P, D]."""

@@ -10,6 +10,7 @@ class EuclideanLoss(Loss):
     """A loss whose score is minus the Euclidean distance between two embeddings."""
 
     comparison = "euclidean"
+    score_unit = "minus the Euclidean distance"
 
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """Minus the Euclidean distance [P] of embeddings [P, D] and [P, D]."""

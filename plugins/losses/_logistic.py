@@ -14,6 +14,8 @@ class LogisticLoss(Loss):
     The loss is the mean over the pairs, and 0 if there are none.
     """
 
+    score_unit = "logit"
+
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
         """Embeddings float [B, D] of ``batch.images`` -> the mean cross-entropy of a pair."""
         logits = self.score(*batch.gather(embeddings))

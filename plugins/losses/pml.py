@@ -86,6 +86,7 @@ class PytorchMetricLearning(Loss):
         self.of_training_identities = "num_classes" in _asked_of_the_engine(loss)
         self._name = loss.name
         self.comparison = _comparison(self.loss.distance)
+        self.score_unit = _score_unit(self.loss.distance)
         _register_tensors(self)
 
     def forward(self, embeddings: Tensor, batch: PairBatch) -> Tensor:
@@ -113,6 +114,12 @@ class PytorchMetricLearning(Loss):
         forth, back = distance.pairwise_distance(a, b), distance.pairwise_distance(b, a)
         mean: Tensor = (forth**distance.power + back**distance.power) / 2
         return mean if distance.is_inverted else -mean
+
+
+def _score_unit(distance: Any) -> str:
+    """By the class of the distance, and its power where there is one."""
+    of = type(distance).__name__ + (f"^{distance.power}" if distance.power != 1 else "")
+    return of if distance.is_inverted else f"minus {of}"
 
 
 def _comparison(distance: Any) -> Literal["cosine", "euclidean"] | None:

@@ -23,6 +23,7 @@ from facesim.report.formatting import (
     larger_class,
     metric_value,
     percent,
+    score,
     support,
     threshold_note,
     words,
@@ -46,7 +47,7 @@ def result_section(files: RunFiles) -> Section:
         "result",
         "Result",
         (
-            Text(_verdict(result)),
+            Text(_verdict(result, files.score_unit)),
             Cards(cards),
             *([Text(acquisition_in_words(result.acquisition))] if result.acquisition else []),
             *_lint_warning(files),
@@ -55,7 +56,7 @@ def result_section(files: RunFiles) -> Section:
     )
 
 
-def _verdict(result: EvaluationResult) -> str:
+def _verdict(result: EvaluationResult, score_unit: str) -> str:
     on = (
         f"{count(result.pairs, 'pair')} of {count(result.identities, 'identity')} "
         f"({result.genuine:,} genuine, {result.impostor:,} impostor)"
@@ -73,7 +74,8 @@ def _verdict(result: EvaluationResult) -> str:
     answer = larger_class(result)
     if answer is not None:
         text += f"; always answering {answer} is right for {percent(result.larger_class_share)}"
-    text += f". The threshold comes from {result.threshold_source}."
+    chosen = "" if result.threshold is None else f", {score(result.threshold, score_unit)},"
+    text += f". The threshold{chosen} comes from {result.threshold_source}."
     return text if accuracy.procedure is not None else f"{text} {threshold_note(result)}"
 
 

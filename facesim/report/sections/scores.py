@@ -78,13 +78,17 @@ def _band(scored: LabelledScores, impostor: int) -> RocBand | None:
     return band if np.isfinite(band.low).any() else None
 
 
-def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Metric]) -> Section:
+def operating_points_section(
+    result: EvaluationResult, metrics: Mapping[str, Metric], score_unit: str = ""
+) -> Section:
     """Two tables: metrics at target FMRs, and what the thresholds that val chose achieve.
 
     Args:
         result: of the evaluation.
         metrics: by name.
+        score_unit: what a threshold is, such as ``cosine``; empty where that is not known.
     """
+    unit = f" Thresholds are in the unit of the scores: {score_unit}." if score_unit else ""
     return Section(
         "operating-points",
         "Operating points",
@@ -95,7 +99,7 @@ def operating_points_section(result: EvaluationResult, metrics: Mapping[str, Met
                 "chosen on val, as a deployed system would. A target FMR is measured if it lets "
                 f"{RULE_OF_30} false matches or more pass, unstable below that, and not measurable "
                 f"below {RULE_OF_3}: N impostor pairs without a false match show no more than that "
-                "the FMR is at most 3 / N."
+                f"the FMR is at most 3 / N.{unit}"
             ),
             Table(
                 "Metrics at target false match rates (TAR at FAR)",

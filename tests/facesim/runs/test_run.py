@@ -162,3 +162,7 @@ def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weigh
     network = prepare(load_experiment(tiny_file, ["train.compile=true"])).network
     assert compiled == [network.backbone.tail, network.head]
     assert network.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_a_run_keeps_what_its_scores_are(finished: Run) -> None:
+    assert finished.read().score_unit == finished.components.state.network.loss.score_unit != ""

@@ -95,6 +95,12 @@ def test_without_baselines_nothing_is_said_of_them(files: RunFiles) -> None:
     assert "hold the threshold fixed" in fixed
 
 
+def test_a_threshold_is_in_the_unit_of_the_scores(files: RunFiles) -> None:
+    presentation = files.training_presentation.model_copy(update={"score_unit": "cosine"})
+    told = printed(replace(files, training_presentation=presentation)).splitlines()
+    assert "threshold 1 (cosine) from val" in told
+
+
 def test_intervals_with_val_drawn_again_have_a_column(files: RunFiles) -> None:
     assert VAL_AGAIN not in printed(files)
     thresholds = Thresholds(points_with_spread(scored(2.0, 5)), "val")

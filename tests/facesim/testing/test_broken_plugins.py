@@ -128,6 +128,16 @@ def loss_that_declares_another_comparison() -> Spec[Any]:
     return losses.spec("broken")
 
 
+def loss_with_a_unit_of_two_lines() -> Spec[Any]:
+    @losses("broken")
+    class Broken(Contrastive):
+        """Has a unit that would break a line of the report."""
+
+        score_unit = "minus the\nEuclidean distance"
+
+    return losses.spec("broken")
+
+
 def loss_with_a_plain_tensor() -> Spec[Any]:
     @losses("broken")
     class Broken(Contrastive):
@@ -713,6 +723,7 @@ BROKEN = [
     (loss_that_scores_a_distance, "training_tells_genuine_from_impostor"),
     (loss_with_a_one_sided_score, "score_is_symmetric"),
     (loss_that_declares_another_comparison, "comparison_is_what_score_orders_by"),
+    (loss_with_a_unit_of_two_lines, "score_unit_is_a_short_text"),
     (loss_with_a_plain_tensor, "every_tensor_is_registered"),
     (loss_with_a_weight_per_identity, "other_identities_have_a_loss"),
     (loss_whose_margin_is_a_distance, "impostors_beyond_the_margin_cost_nothing"),

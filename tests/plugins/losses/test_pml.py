@@ -371,3 +371,15 @@ def test_an_editor_expects_a_name_where_a_part_belongs() -> None:
     mapping, name = schema["anyOf"]
     assert name == {"type": "string"}
     assert mapping == {"type": "object", "properties": {"name": name}, "required": ["name"]}
+
+
+@pytest.mark.parametrize(
+    ("distance", "unit"),
+    [
+        ("CosineSimilarity", "CosineSimilarity"),
+        ("LpDistance", "minus LpDistance"),
+        ({"name": "LpDistance", "power": 2}, "minus LpDistance^2"),
+    ],
+)
+def test_the_unit_of_the_scores_is_the_distance(distance: Any, unit: str) -> None:
+    assert build("TripletMarginLoss", distance=distance).score_unit == unit

@@ -200,3 +200,17 @@ def test_cards_of_the_protocol_come_first(files: RunFiles) -> None:
     assert isinstance(cards, Cards)
     assert cards.cards[0] == Card("Accuracy over 2 folds", "90.00%", "standard error 1.00%")
     assert cards.cards[1].label == "Accuracy"
+
+
+def test_the_verdict_says_what_the_threshold_is(files: RunFiles) -> None:
+    assert files.result is not None
+    point = files.result.operating_points[0].model_copy(
+        update={"accuracy": Estimate(value=0.5), "threshold": 0.25}
+    )
+    told_of = {"threshold": 0.25, "threshold_source": "val", "operating_points": (point,)}
+    result = files.result.model_copy(update=told_of)
+    presentation = files.training_presentation.model_copy(update={"score_unit": "logit"})
+    shown = replace(files, result=result, training_presentation=presentation)
+    told = result_section(shown).blocks[0]
+    assert isinstance(told, Text)
+    assert "The threshold, 0.25 (logit), comes from val." in told.text

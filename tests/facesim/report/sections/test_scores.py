@@ -153,3 +153,10 @@ def test_a_band_needs_more_impostors_than_the_rule_of_3(impostor: int, *, has_ba
     plot = scores_section(small_result(), pairs, identities, METRICS, ()).blocks[1]
     assert isinstance(plot, Plot)
     assert ("95% interval" in [trace.name for trace in plot.figure.data]) == has_band
+
+
+def test_thresholds_are_said_to_be_in_the_unit_of_the_scores() -> None:
+    told = operating_points_section(small_result(), METRICS, "logit").blocks[0]
+    assert isinstance(told, Text)
+    assert told.text.endswith("at most 3 / N. Thresholds are in the unit of the scores: logit.")
+    assert "unit" not in operating_points_section(small_result(), METRICS).blocks[0].text  # type: ignore[union-attr]
