@@ -16,6 +16,7 @@ from facesim.interfaces.result import Estimate
 from facesim.report.aligned_folder import CROPS, FACES_CSV, AlignedFolder
 from facesim.report.comparison_report import comparison_blocks
 from facesim.report.formatting import (
+    NOT_MEASURABLE,
     VAL_AGAIN,
     accept_rates,
     acquisition_in_words,
@@ -50,21 +51,25 @@ def print_result(console: Console, files: RunFiles) -> None:
     for column in ("metric", "value", "95% interval", *([VAL_AGAIN] if again else [])):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for card in files.protocol_report.cards:
-        table.add_row(Text(card.label), Text(card.value), Text(card.detail))
+        cells = card.label, card.value, card.detail, *(["not drawn again"] if again else [])
+        table.add_row(*map(Text, cells))
     headline = headline_metrics(result, files.metrics)
     answer = larger_class(result)
     for metric in headline:
-        table.add_row(Text(metric.label), *_cells(metric, result.metrics[metric.name]))
+        table.add_row(Text(metric.label), *_cells(metric, result.metrics[metric.name], again=again))
         if answer is not None and metric.depends_on_shares:
             label = Text(f"{metric.label} of always {answer}")
-            table.add_row(label, Text(metric_value(metric, result.larger_class_share)), Text(""))
+            share = metric_value(metric, result.larger_class_share)
+            table.add_row(label, share, *["certain"] * (1 + again))
     if result.loss is not None:
-        table.add_row(MeanLoss.label, metric_value(MeanLoss(), result.loss), "")
+        loss = metric_value(MeanLoss(), result.loss)
+        table.add_row(MeanLoss.label, loss, *["none for a loss"] * (1 + again))
     table.add_section()
     for metric in headline[:1]:
         for baseline in files.baselines:
             label = Text(f"{metric.label} of {words(baseline.name)}")
-            table.add_row(label, *_cells(metric, baseline.result.metrics[metric.name]))
+            found = baseline.result.metrics[metric.name]
+            table.add_row(label, *_cells(metric, found, again=again))
     console.print(table)
     rates = accept_rates(result, files.metrics)
     if rates:
@@ -111,14 +116,18 @@ def print_exclusion(console: Console, path: Path, images: int) -> None:
         _say(console, f"no image is in two splits: {path} is not written")
 
 
-def _cells(metric: Metric, found: Estimate) -> tuple[Text, ...]:
+def _cells(metric: Metric, found: Estimate, *, again: bool) -> tuple[Text, ...]:
+    """The value, its interval, and that with val drawn again; or why there is none."""
     if found.value is None:
-        return Text(f"undefined: {found.reason}"), Text("")
-    cells = [estimated_value(metric, found), ""]
+        cells = [f"undefined: {found.reason}", *["undefined"] * (1 + again)]
+        return tuple(map(Text, cells))
+    cells = [estimated_value(metric, found), found.reason or NOT_MEASURABLE]
     if found.low is not None and is_measurable(found):
         cells[1] = interval(metric, found.low, found.high)
     if found.procedure is not None:
         cells.append(interval(metric, found.procedure.low, found.procedure.high))
+    elif again:
+        cells.append("not drawn again" if metric.at_threshold else "uses no threshold")
     return tuple(map(Text, cells))
 
 

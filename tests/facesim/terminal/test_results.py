@@ -95,6 +95,19 @@ def test_without_baselines_nothing_is_said_of_them(files: RunFiles) -> None:
     assert "hold the threshold fixed" in fixed
 
 
+def test_no_cell_of_the_result_is_blank(files: RunFiles) -> None:
+    thresholds = Thresholds(points_with_spread(scored(2.0, 5)), "val")
+    result = evaluate_scores(scored(2.0, 3), METRICS, thresholds=thresholds, resamples=50, loss=0.5)
+    text = printed(files, result=result, baselines=(baseline("chance", 0.0),))
+    table = [line for line in text.splitlines() if line.startswith("│")]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table]
+    by_label = {row[0]: row[2:] for row in rows}
+    assert by_label["Accuracy of chance"][1] == "not drawn again"
+    assert by_label["Loss"] == ["none for a loss", "none for a loss"]
+    assert by_label["Equal error rate"][1] == "uses no threshold"
+    assert all(cell for row in rows for cell in row)
+
+
 def test_a_threshold_is_in_the_unit_of_the_scores(files: RunFiles) -> None:
     presentation = files.training_presentation.model_copy(update={"score_unit": "cosine"})
     told = printed(replace(files, training_presentation=presentation)).splitlines()
@@ -172,7 +185,7 @@ def test_a_rate_that_too_few_comparisons_support_has_no_interval(files: RunFiles
     assert "12.50% to 50.00%" not in row
 
 
-def test_a_value_without_an_interval_has_an_empty_cell(files: RunFiles) -> None:
+def test_a_value_without_an_interval_says_why_in_its_place(files: RunFiles) -> None:
     assert files.result is not None
     metrics = {**files.result.metrics, "eer": Estimate(value=0.125, reason="too few identities")}
     found = printed(files, result=files.result.model_copy(update={"metrics": metrics}))
@@ -180,4 +193,4 @@ def test_a_value_without_an_interval_has_an_empty_cell(files: RunFiles) -> None:
         line for line in found.splitlines() if "Equal error rate" in line and "12.50%" in line
     )
     cells = [cell.strip() for cell in line.split("│")]
-    assert cells[1:4] == ["Equal error rate", "12.50%", ""]
+    assert cells[1:4] == ["Equal error rate", "12.50%", "too few identities"]
