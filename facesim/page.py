@@ -1,7 +1,7 @@
 """The blocks of a page: sections of text, tables and plots as plain data, without HTML."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,82 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: bool = True
+
+
+Mark = Literal["line", "steps", "points", "area", "band", "bars"]
+
+Style = int | Literal["genuine", "impostor", "ink", "muted", "faint"]
+"""Colour, dash and marker. Series have numbers, of which 12 can be told apart with any kind of
+colour vision; what has a name looks the same on every page."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a panel.
+
+    Attributes:
+        title: what it measures.
+        unit: how its values are written; ``whole`` has no ticks between whole numbers, ``points``
+            are signed, ``hidden`` has no ticks at all.
+        low: where it begins; None for a little below the lowest value.
+        high: where it ends; None for a little above the highest value.
+        log: whether it is logarithmic.
+        names: of the rows of a vertical axis, from top to bottom; values are positions in it.
+    """
+
+    title: str
+    unit: Literal["number", "percent", "whole", "points", "hidden"] = "number"
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values that are drawn alike.
+
+    Attributes:
+        name: in the legend; without one it is not there.
+        x: of the points, [N].
+        y: of the points, [N]; None leaves one out.
+        style: what tells the series from others.
+        marks: how it is drawn. ``steps`` is a line that goes right before it goes up or down;
+            ``area`` fills what is below it, ``band`` what is between ``low`` and ``high``;
+            ``bars`` begin at the left.
+        low: lower ends of the points' intervals, [N]; they lie along ``x`` where the vertical axis
+            has names, else along ``y``.
+        high: upper ends, [N].
+        tips: what pointing at a point says, [N]; by default its values.
+        silent: whether pointing passes it over.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float | None, ...]
+    style: Style = 0
+    marks: tuple[Mark, ...] = ("line",)
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    tips: tuple[str, ...] = ()
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series on one pair of axes.
+
+    Attributes:
+        x: the horizontal axis.
+        y: the vertical axis.
+        series: those further down are drawn on top.
+        height: of the axes, in pixels of the style sheet; the width is that of the page.
+    """
+
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+    height: int = 300
 
 
 @dataclass(frozen=True)
@@ -126,8 +202,7 @@ class Plot:
         name: unique within the page; letters and hyphens.
         title: heading.
         description: what a reader who does not see the plot must know.
-        figure: a Plotly figure. Colours are the style sheet's variables, such as
-            ``var(--genuine)``, so that they follow the reader's light or dark mode.
+        panels: from top to bottom.
         numbers: the plot as a table.
     """
 
@@ -136,7 +211,7 @@ class Plot:
     name: str
     title: str
     description: str
-    figure: Any
+    panels: tuple[Panel, ...]
     numbers: Table
 
 

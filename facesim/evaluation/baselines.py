@@ -1,8 +1,11 @@
 """Untrained networks as baselines, and their metrics on the same pairs: ``baselines.json``."""
 
 from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
 import torch
+from pydantic import FiniteFloat, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -11,6 +14,7 @@ from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_d
 from facesim.evaluation.evaluate import Thresholds
 from facesim.evaluation.headline import metrics_of_result
 from facesim.evaluation.task import EvaluationTask
+from facesim.evaluation.visible_points import visible_points
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import (
     Backbone,
@@ -30,6 +34,54 @@ from facesim.model.build import build_backbone
 from facesim.model.network import SiameseNetwork
 
 
+class KeptCurve(JsonModel):
+    """A ROC at the thresholds that a plot can show, as counts of accepted pairs.
+
+    Attributes:
+        thresholds: descending; the last one accepts all pairs.
+        true_accepts: accepted genuine pairs at each threshold.
+        false_accepts: accepted impostor pairs at each threshold.
+    """
+
+    thresholds: tuple[FiniteFloat, ...]
+    true_accepts: tuple[int, ...]
+    false_accepts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, roc: Roc) -> "KeptCurve | None":
+        """The points that the ROC and the DET show; None without pairs of both kinds."""
+        if roc.missing:
+            return None
+        shown = np.flatnonzero(roc.false_accepts > 0)
+        fmr, tar = np.log10(roc.fmr[shown]), roc.tar[shown]
+        errs = np.flatnonzero(tar < 1)
+        kept = visible_points(fmr, tar)
+        if errs.size:
+            kept = np.union1d(kept, errs[visible_points(fmr[errs], np.log10(1 - tar[errs]))])
+        at = shown[kept]
+        counts = (roc.true_accepts[at].tolist(), roc.false_accepts[at].tolist())
+        return cls(
+            thresholds=tuple(roc.thresholds[at].tolist()),
+            true_accepts=tuple(counts[0]),
+            false_accepts=tuple(counts[1]),
+        )
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        lengths = {len(each) for each in (self.thresholds, self.true_accepts, self.false_accepts)}
+        if len(lengths) != 1 or not len(self.thresholds):
+            raise ValueError("each threshold has one number of either kind of accepted pairs")
+        return self
+
+    def roc(self) -> Roc:
+        """The curve through the kept points."""
+        return Roc(
+            np.array([np.inf, *self.thresholds]),
+            np.array([0, *self.true_accepts], np.int64),
+            np.array([0, *self.false_accepts], np.int64),
+        )
+
+
 class Baseline(JsonModel):
     """One entry of ``baselines.json``.
 
@@ -39,12 +91,14 @@ class Baseline(JsonModel):
         result: its metrics on the same pairs, at its own threshold from val.
         differences: by how much the trained system exceeds it, metric by metric; ``second`` is
             the trained system.
+        curve: its ROC on the same pairs; None where a run kept none.
     """
 
     name: str
     description: str
     result: EvaluationResult
     differences: tuple[MetricDifference, ...]
+    curve: KeptCurve | None = None
 
     def gain(self, metric: str) -> MetricDifference:
         """The improvement of the trained system in the metric of this name.
@@ -91,6 +145,7 @@ def measure_baseline(
         choose_operating_points(val), f"{val.genuine + val.impostor:,} pairs of val"
     )
     measured = task.measure(baseline.test, thresholds)
+    scored = measured.scored
     differences = paired_differences(
         scored_run(measured, task.table),
         scored_run(trained, task.table),
@@ -102,6 +157,9 @@ def measure_baseline(
         description=baseline.description,
         result=measured.result,
         differences=differences,
+        curve=None
+        if scored is None
+        else KeptCurve.of(Roc.of_scores(scored.scores, scored.pairs.same)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from facesim.errors import count
 from facesim.evaluation.differences import MetricDifference
@@ -60,9 +61,9 @@ def score(value: float, unit: str) -> str:
     return f"{number(value)} ({unit})" if unit else number(value)
 
 
-def axis_format(metric: Quantity) -> str:
-    """How Plotly writes the metric's values on an axis (d3-format)."""
-    return ".0%" if metric.unit == "percent" else "~g"
+def axis_unit(metric: Quantity) -> Literal["number", "percent"]:
+    """The unit of an axis for the metric's values."""
+    return "percent" if metric.unit == "percent" else "number"
 
 
 def signed(metric: Quantity, value: float) -> str:

@@ -11,20 +11,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from facesim.console import printable
-from facesim.page import Column, Page, Plot, Records
+from facesim.page import Column, Page, Records
+from facesim.report.plots.svg import plot_svg
 
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "
-    "img-src data: blob:; style-src 'unsafe-inline'; script-src {scripts}"
+    "img-src data:; style-src 'unsafe-inline'; script-src {scripts}"
 )
-"""Only this file's own scripts run; Plotly sets styles and saves images as blobs."""
+"""Only the page's own scripts run; plots have their sizes in styles."""
 
 
 def render(page: Page) -> str:
     """A page as HTML: every text escaped, scripts and styles inlined."""
-    from plotly.offline import get_plotlyjs
-
-    scripts = (get_plotlyjs(), _template_text("page.js"), _template_text("records.js"))
+    scripts = (_template_text("page.js"), _template_text("records.js"))
     policy = _POLICY.format(scripts=" ".join(map(_source_hash, scripts)))
     return (
         _environment()
@@ -48,13 +47,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plot_json"] = _plot_json
+    environment.filters["plot_svg"] = plot_svg
     environment.filters["records_json"] = _records_json
     return environment
 
 
 def _printable(value: Any) -> Any:
-    """Text of data without control characters; ``Markup`` is text of templates and scripts."""
+    """Text of data without control characters; ``Markup`` is text of templates and plots."""
     return printable(value) if type(value) is str else value
 
 
@@ -101,11 +100,6 @@ def _column(column: Column) -> dict[str, Any]:
     if column.numbers is not None:
         content["numbers"] = list(column.numbers)
     return content
-
-
-def _plot_json(plot: Plot) -> str:
-    text: str = plot.figure.to_json()
-    return _safe_json(text)
 
 
 def _safe_json(text: str) -> str:

@@ -25,8 +25,7 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import metrics
 from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.model.network import NetworkInput, SiameseNetwork
-from facesim.page import Plot, Table, Text
-from facesim.report.plots.layout import SERIES, literal, new_plot, style_axes
+from facesim.page import Axis, Panel, Plot, Series, Table, Text
 from facesim.training.build import RunComponents
 from facesim.tuning.space import Parameter, Range, Space, walk
 
@@ -173,27 +172,31 @@ def importances_plot(
             evaluator=PedAnovaImportanceEvaluator(),
             target=lambda trial: sign * trial.values[index],  # it looks for the smallest values
         )
-    shares = sorted(found.items(), key=lambda item: item[1])
-    plot = new_plot(height=90 + 28 * max(len(shares), 3))
-    plot.add_bar(
-        x=[share for _, share in shares],
-        y=[literal(name) for name, _ in shares],
-        orientation="h",
-        marker={"color": SERIES[0]},
-        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    shares = sorted(found.items(), key=lambda item: -item[1])
+    panel = Panel(
+        Axis(f"Importance for {objective.name}", "percent", low=0.0),
+        Axis("", names=tuple(name for name, _ in shares)),
+        (
+            Series(
+                "",
+                tuple(share for _, share in shares),
+                tuple(range(len(shares))),
+                marks=("bars",),
+                tips=tuple(f"{name}: {share:.1%}" for name, share in shares),
+            ),
+        ),
+        height=28 * max(len(shares), 3),
     )
-    style_axes(plot, f"Importance for {objective.name}", "")
-    plot.update_xaxes(tickformat=".0%", rangemode="tozero")
     return Plot(
         f"importances-{objective.metric.name.replace('_', '-')}",
         f"Importances for {objective.name}",
         "How much each parameter decides whether a trial is among the best tenth, by PED-ANOVA; "
         "the shares add up to one. With few trials they are rough.",
-        plot,
+        (panel,),
         Table(
             "Importances",
             ("Parameter", "Share"),
-            tuple((name, f"{share:.1%}") for name, share in reversed(shares)),
+            tuple((name, f"{share:.1%}") for name, share in shares),
         ),
     )
 

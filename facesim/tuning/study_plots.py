@@ -14,18 +14,13 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from facesim.page import Plot, Table
-from facesim.report.plots.layout import GRID, MUTED, SERIES, literal, new_plot, style_axes
+from facesim.page import Axis, Panel, Plot, Series, Style, Table
 from facesim.tuning.objectives import Objective
 from facesim.tuning.space import Choice, Parameter, Space
 from facesim.tuning.storage import IS_BASE
 
-KINDS = {
-    "completed": (SERIES[0], "circle"),
-    "pruned": (MUTED, "x-thin-open"),
-    "base experiment": (SERIES[1], "diamond"),
-}
-"""Colour and symbol of each kind of trial."""
+KINDS: dict[str, Style] = {"completed": 0, "pruned": "muted", "base experiment": 1}
+"""How each kind of trial is drawn."""
 
 _COLOURED = 3
 _BEST_IN_TABLE = 10
@@ -59,7 +54,7 @@ class StudyPlots:
 
     def history(self, index: int) -> Plot:
         """The values of one objective in the order of the trials, and the best so far."""
-        objective, plot = self.objectives[index], new_plot()
+        objective = self.objectives[index]
         trials = self._with_values(TrialState.COMPLETE, TrialState.PRUNED)
         values = [trial.values[index] for trial in trials]
         best: list[float | None] = []
@@ -69,22 +64,16 @@ class StudyPlots:
             best.append(
                 value if complete and objective.metric.better(value, than=before) else before
             )
-        plot.add_scatter(
-            x=[trial.number for trial in trials],
-            y=best,
-            mode="lines",
-            line={"shape": "hv", "color": SERIES[0], "width": 2},
-            name="best so far",
-            hoverinfo="skip",
-        )
-        self._add_marks(plot, trials, [trial.number for trial in trials], values)
-        style_axes(plot, "Trial", objective.name)
+        numbers = tuple(trial.number for trial in trials)
+        line = Series("best so far", numbers, tuple(best), 0, ("steps",), silent=True)
+        drawn = (line, *self._marks(trials, numbers, values))
+        panel = Panel(Axis("Trial", "whole"), Axis(objective.name), drawn)
         return Plot(
             f"history-{objective.metric.name.replace('_', '-')}",
             f"History of {objective.name}",
             f"{objective.name} of each trial ({objective.metric.direction}d) and the best so far. "
             "A pruned trial is drawn at the value of its last epoch.",
-            plot,
+            (panel,),
             Table(
                 "Trials in order",
                 ("Trial", "Kind", objective.name, "Best so far"),
@@ -105,27 +94,32 @@ class StudyPlots:
         trials = self._with_values(TrialState.COMPLETE, TrialState.PRUNED)
         names = dict.fromkeys(name for trial in trials for name in trial.params)
         axes = {
-            range_.name: "log" if range_.distribution.log else "linear"
+            range_.name: Axis(range_.name, log=range_.distribution.log)
             for range_ in self.space.ranges()
         }
         plots = []
         for number, name in enumerate(names):
             having = [trial for trial in trials if name in trial.params]
-            slice_ = self._slice(name, axes.get(name, "category"), having, index)
+            slice_ = self._slice(name, axes.get(name), having, index)
             letters = chr(ord("a") + number // 26) + chr(ord("a") + number % 26)
             plots.append(Plot(f"slice-{letters}", name, *slice_))
         return plots
 
     def _slice(
-        self, name: str, axis: str, trials: Sequence[FrozenTrial], index: int
-    ) -> tuple[str, Any, Table]:
-        plot, objective = new_plot(height=300), self.objectives[index]
+        self, name: str, axis: Axis | None, trials: Sequence[FrozenTrial], index: int
+    ) -> tuple[str, tuple[Panel, ...], Table]:
+        """Without an axis, of a choice: a row per option."""
+        objective = self.objectives[index]
         values = [trial.params[name] for trial in trials]
-        # As text, or Plotly takes the choices 16 and 32 for numbers.
-        places = [str(value) for value in values] if axis == "category" else values
-        self._add_marks(plot, trials, places, [trial.values[index] for trial in trials])
-        style_axes(plot, name, objective.name)
-        plot.update_xaxes(type=axis, exponentformat="power")
+        measured = [trial.values[index] for trial in trials]
+        if axis is None:
+            options = tuple(dict.fromkeys(str(value) for value in values))
+            rows = [float(options.index(str(value))) for value in values]
+            drawn = self._marks(trials, measured, rows)
+            height = 40 * max(len(options), 2)
+            panel = Panel(Axis(objective.name), Axis("", names=options), drawn, height)
+        else:
+            panel = Panel(axis, Axis(objective.name), self._marks(trials, values, measured), 230)
         table = Table(
             f"{objective.name} over {name}",
             ("Trial", name, objective.name),
@@ -134,7 +128,7 @@ class StudyPlots:
                 for trial, value in zip(trials, values, strict=True)
             ),
         )
-        return f"{objective.name} of each trial over its {name}.", plot, table
+        return f"{objective.name} of each trial over its {name}.", (panel,), table
 
     def pareto_front(self, first: int, second: int, front: Sequence[FrozenTrial]) -> Plot:
         """Two objectives against each other, with the front as a line.
@@ -146,26 +140,23 @@ class StudyPlots:
         """
         x, y = self.objectives[first], self.objectives[second]
         front = sorted(front, key=lambda trial: trial.values[first])
-        plot = new_plot()
-        plot.add_scatter(
-            x=[trial.values[first] for trial in front],
-            y=[trial.values[second] for trial in front],
-            mode="lines+markers",
-            marker={"size": 14, "symbol": "circle-open", "color": SERIES[2]},
-            line={"color": SERIES[2], "width": 1, "dash": "dot"},
-            name="front",
-            hoverinfo="skip",
+        line = Series(
+            "front",
+            tuple(trial.values[first] for trial in front),
+            tuple(trial.values[second] for trial in front),
+            2,
+            ("line",),
+            silent=True,
         )
         trials = self._with_values(TrialState.COMPLETE)
         places = [[trial.values[index] for trial in trials] for index in (first, second)]
-        self._add_marks(plot, trials, *places)
-        style_axes(plot, x.name, y.name)
+        panel = Panel(Axis(x.name), Axis(y.name), (line, *self._marks(trials, *places)))
         return Plot(
             f"pareto-{chr(ord('a') + first)}{chr(ord('a') + second)}",
             f"{x.name} and {y.name}",
             f"{x.name} ({x.metric.direction}d) against {y.name} ({y.metric.direction}d). No trial "
             "is better than one of the front in every objective.",
-            plot,
+            (panel,),
             Table(
                 "The front",
                 ("Trial", *(objective.name for objective in self.objectives)),
@@ -178,28 +169,28 @@ class StudyPlots:
 
     def parallel_coordinates(self, index: int) -> Plot:
         """The completed trials over the parameters that every trial has; the best are coloured."""
-        objective, plot = self.objectives[index], new_plot(height=380)
+        objective = self.objectives[index]
         trials = self._with_values(TrialState.COMPLETE)
         trials.sort(key=lambda t: t.values[index], reverse=objective.metric.higher_is_better)
         values = [trial.values[index] for trial in trials]
         names = [parameter.name for parameter in self.space.parameters]
-        for rank, trial in reversed(list(enumerate(trials))):  # the best are drawn on top
-            is_best = rank < _COLOURED
-            plot.add_scatter(
-                x=[*map(literal, names), literal(objective.name)],
-                y=[
+        rows = (*names, objective.name)
+        drawn = [
+            Series(
+                f"trial {trial.number}" if rank < _COLOURED else "",
+                (
                     *(_height(each, trial.params[each.name]) for each in self.space.parameters),
                     _share(values[rank], min(values), max(values)),
-                ],
-                mode="lines+markers",
-                line={"color": SERIES[rank] if is_best else GRID, "width": 3 if is_best else 1},
-                name=f"trial {trial.number}",
-                showlegend=is_best,
-                hovertext=self._hover_text(trial),
-                hoverinfo="text",
+                ),
+                tuple(range(len(rows))),
+                rank if rank < _COLOURED else "faint",
+                ("line", "points") if rank < _COLOURED else ("line",),
+                tips=(self._tip(trial),) * len(rows),
             )
-        plot.update_yaxes(showticklabels=False, range=[-0.05, 1.05], zeroline=False, gridcolor=GRID)
-        plot.update_xaxes(type="category", gridcolor=MUTED, automargin=True)
+            for rank, trial in enumerate(trials)
+        ]
+        lowest, highest = Axis("lowest to highest", "hidden", -0.03, 1.03), Axis("", names=rows)
+        panel = Panel(lowest, highest, tuple(reversed(drawn)), 44 * len(rows))
         best = [
             (str(each.number), *(shown(each.params[name]) for name in names), f"{value:.4f}")
             for each, value in zip(trials, values, strict=True)
@@ -208,8 +199,8 @@ class StudyPlots:
             f"parallel-{objective.metric.name.replace('_', '-')}",
             "Parallel coordinates",
             "Each completed trial as a line from parameter to parameter, lowest value at the "
-            f"bottom; the {_COLOURED} best by {objective.name} are coloured.",
-            plot,
+            f"left; the {_COLOURED} best by {objective.name} are coloured.",
+            (panel,),
             Table(
                 "The best trials",
                 ("Trial", *names, objective.name),
@@ -222,31 +213,26 @@ class StudyPlots:
         """The trials in these states that have values; of pruned ones that of the last epoch."""
         return [trial for trial in self.trials if trial.state in states and trial.values]
 
-    def _add_marks(
-        self, plot: Any, trials: Sequence[FrozenTrial], x: Sequence[Any], y: Sequence[float]
-    ) -> None:
-        """Draw each trial as a mark; kinds differ in colour and symbol."""
-        for kind, (colour, symbol) in KINDS.items():
+    def _marks(
+        self, trials: Sequence[FrozenTrial], x: Sequence[float], y: Sequence[float]
+    ) -> tuple[Series, ...]:
+        """Each trial as a mark; kinds differ in colour and marker."""
+        found = []
+        for kind, style in KINDS.items():
             chosen = [index for index, trial in enumerate(trials) if kind_of(trial) == kind]
             if not chosen:
                 continue
-            plot.add_scatter(
-                x=[x[index] for index in chosen],
-                y=[y[index] for index in chosen],
-                mode="markers",
-                name=kind,
-                legendgroup=kind,
-                marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5}},
-                hovertext=[self._hover_text(trials[index]) for index in chosen],
-                hoverinfo="text",
-            )
+            places = [tuple(float(all_[index]) for index in chosen) for all_ in (x, y)]
+            tips = tuple(self._tip(trials[index]) for index in chosen)
+            found.append(Series(kind, places[0], places[1], style, ("points",), tips=tips))
+        return tuple(found)
 
-    def _hover_text(self, trial: FrozenTrial) -> str:
+    def _tip(self, trial: FrozenTrial) -> str:
         values = zip(self.objectives, trial.values, strict=True)
         lines = [f"trial {trial.number}, {kind_of(trial)}"]
         lines += [f"{objective.name}: {value:.4f}" for objective, value in values]
         lines += [f"{name}: {shown(value)}" for name, value in trial.params.items()]
-        return "<br>".join(literal(line) for line in lines)
+        return " · ".join(lines)
 
 
 def _height(parameter: Parameter, value: Any) -> float:

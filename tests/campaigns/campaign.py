@@ -159,7 +159,7 @@ def _end(ended: Ended) -> str:
 
 def import_what_runs_need() -> None:
     """Import plugins and packages in this process, so that the forked ones need not."""
-    for package in ("plotly.graph_objects", "pytorch_metric_learning", "torch.utils.tensorboard"):
+    for package in ("pytorch_metric_learning", "torch.utils.tensorboard"):
         import_module(package)
     load_installed_plugins()
     describe_kind("losses")

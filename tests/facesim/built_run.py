@@ -8,7 +8,7 @@ import numpy as np
 from facesim.data.pair_sets import draw_pair_set
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.attribute_values import choose_attributes
-from facesim.evaluation.baselines import Baseline
+from facesim.evaluation.baselines import Baseline, KeptCurve
 from facesim.evaluation.calibration import calibrate, choose_operating_points
 from facesim.evaluation.diagnostics import QUANTILES
 from facesim.evaluation.differences import ScoredRun, paired_differences
@@ -138,6 +138,7 @@ def _write_evaluation(run: Run, skill: float, pairs_seed: int) -> None:
             METRICS,
             seed=0,
         ),
+        curve=KeptCurve.of(by_chance.roc()),
     )
     write_json(folder / "baselines.json", [chance])
     slices = measure_slices(

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from facesim.evaluation.baselines import Baseline
 from facesim.evaluation.roc_band import RocBand
+from facesim.evaluation.visible_points import visible_points
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_points import equal_error_rate
-from facesim.page import Plot
+from facesim.page import Panel, Plot, Series, Style
 from facesim.report.formatting import (
     RATE,
     accept_rates,
@@ -19,21 +21,24 @@ from facesim.report.formatting import (
     is_measurable,
     percent,
     target_rates_table,
+    words,
 )
 from facesim.report.plots.layout import (
-    MUTED,
-    SERIES,
-    add_band,
-    add_threshold,
-    log_rate_axis,
-    new_plot,
-    style_axes,
-    visible_points,
+    TRUE_ACCEPT_RATE,
+    band_series,
+    numbers_of,
+    rate_axis,
+    reference_line,
+    threshold_series,
 )
 
 
 def det_plot(
-    roc: Roc, band: RocBand | None, result: EvaluationResult, metrics: Mapping[str, Metric]
+    roc: Roc,
+    band: RocBand | None,
+    result: EvaluationResult,
+    metrics: Mapping[str, Metric],
+    baselines: Sequence[Baseline] = (),
 ) -> Plot:
     """The trade-off of both error rates, as NIST's FRTE draws it.
 
@@ -42,38 +47,43 @@ def det_plot(
         band: pointwise intervals; None if there are none.
         result: for the operating point and the numbers in words.
         metrics: by name, for those that are read at a target FMR.
+        baselines: drawn where their curves were kept.
     """
-    plot = new_plot(height=420)
-    add_band(plot, band, non_matches=True)
+    smallest = min(1 / roc.impostor, 1 / roc.genuine)
+    drawn = (
+        *band_series(band, non_matches=True),
+        _det_series(roc, "this run", 0),
+        *(
+            _det_series(baseline.curve.roc(), words(baseline.name), style)
+            for style, baseline in enumerate(baselines, start=1)
+            if baseline.curve is not None
+        ),
+        reference_line((smallest, 1), (smallest, 1)),
+        *threshold_series(result, non_matches=True),
+    )
+    drawn = tuple(series for series in drawn if series.x)
+    panel = Panel(
+        rate_axis("False match rate (FMR)", 1 / roc.impostor),
+        rate_axis("False non-match rate (FNMR)", 1 / roc.genuine),
+        drawn,
+    )
+    rates = [(target, complement(at)) for target, at in accept_rates(result, metrics)]
+    numbers = target_rates_table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rates)
+    return Plot("det", "DET", _description(rates, roc), (panel,), numbers)
+
+
+def _det_series(roc: Roc, name: str, style: Style) -> Series:
+    """The curve where neither rate is 0."""
     fmr, fnmr = roc.det().T
     shown = (fmr > 0) & (fnmr > 0)
     fmr, fnmr = fmr[shown], fnmr[shown]
-    if len(fmr):
-        kept = visible_points(np.log10(fmr), np.log10(fnmr))
-        plot.add_scatter(
-            x=fmr[kept],
-            y=fnmr[kept],
-            name="this run",
-            mode="lines",
-            line={"color": SERIES[0], "width": 2, "shape": "hv"},
-            hovertemplate="FNMR %{y:.3~%}<br>FMR %{x:.3~%}<extra></extra>",
-        )
-    smallest = min(1 / roc.impostor, 1 / roc.genuine)
-    plot.add_scatter(
-        x=[smallest, 1],
-        y=[smallest, 1],
-        showlegend=False,
-        mode="lines",
-        line={"color": MUTED, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
+    kept = visible_points(np.log10(fmr), np.log10(fnmr))
+    fmr, fnmr = fmr[kept], fnmr[kept]
+    tips = (
+        f"FMR {percent(match)} · FNMR {percent(non_match)}"
+        for match, non_match in zip(fmr.tolist(), fnmr.tolist(), strict=True)
     )
-    add_threshold(plot, result, non_matches=True)
-    style_axes(plot, "False match rate (FMR)", "False non-match rate (FNMR)")
-    log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
-    log_rate_axis(plot.layout.yaxis, 1 / roc.genuine)
-    rates = [(target, complement(at)) for target, at in accept_rates(result, metrics)]
-    numbers = target_rates_table("FNMR at FMR, with 95% intervals", ("FMR", "FNMR"), rates)
-    return Plot("det", "DET", _description(rates, roc), plot, numbers)
+    return Series(name, numbers_of(fmr), numbers_of(fnmr), style, ("steps",), tips=tuple(tips))
 
 
 def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc) -> str:
@@ -102,29 +112,20 @@ def tar_at_far_plot(result: EvaluationResult, metrics: Mapping[str, Metric]) -> 
     ]
     if not measured:
         return None
-    plot = new_plot(height=400)
-    plot.add_scatter(
-        x=[target for target, _, _ in measured],
-        y=[value for _, _, value in measured],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [0 if at.high is None else at.high - value for _, at, value in measured],
-            "arrayminus": [0 if at.low is None else value - at.low for _, at, value in measured],
-            "width": 5,
-        },
-        text=[estimate(RATE, at) for _, at, _ in measured],
-        mode="markers",
-        marker={"size": 9, "color": SERIES[0]},
-        hovertemplate="FMR %{x}<br>TAR %{text}<extra></extra>",
+    drawn = Series(
+        "",
+        tuple(target for target, _, _ in measured),
+        tuple(value for _, _, value in measured),
+        marks=("points",),
+        low=tuple(at.low for _, at, _ in measured),
+        high=tuple(at.high for _, at, _ in measured),
+        tips=tuple(f"FMR {rate_name(at)} · TAR {estimate(RATE, tar)}" for at, tar, _ in measured),
     )
-    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
-    log_rate_axis(plot.layout.xaxis, min(target for target, _, _ in measured) / 2)
-    plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
+    x = rate_axis("False match rate (FMR)", min(drawn.x) / 2)
     return Plot(
         "tar-at-far",
         "TAR at FAR",
         f"Of {result.pairs:,} pairs, whose single scores were not kept; with 95% intervals.",
-        plot,
+        (Panel(x, TRUE_ACCEPT_RATE, (drawn,)),),
         target_rates_table("TAR at FAR", ("FMR", "TAR"), rates),
     )

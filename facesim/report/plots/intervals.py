@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from facesim.interfaces.metric import Metric
-from facesim.page import Plot, Table
+from facesim.page import Axis, Panel, Plot, Series, Table
 from facesim.report.formatting import difference
-from facesim.report.plots.layout import MUTED, SERIES, SYMBOLS, literal, new_plot, style_axes
+from facesim.report.plots.layout import reference_line
 from facesim.runs.comparison import ComparedRun, Comparison
 
 
@@ -20,8 +20,8 @@ class Line:
         value: where it is drawn.
         low: lower end of its interval, if there is one.
         high: upper end.
-        text: what hovering shows.
-        series: values of one series share colour and symbol.
+        text: what pointing at it says.
+        series: values of one series share colour and marker.
     """
 
     name: str
@@ -32,72 +32,52 @@ class Line:
     series: str = ""
 
 
-def interval_plot(
-    lines: Sequence[Line], x: str, *, tickformat: str = ".0%", reference: float | None = None
-) -> Any:
+_ROW = 28
+"""Height of a line, in pixels."""
+
+
+def interval_panel(
+    lines: Sequence[Line],
+    x: str,
+    *,
+    unit: Literal["number", "percent", "points"] = "percent",
+    reference: float | None = None,
+) -> Panel:
     """Markers with horizontal intervals, from top to bottom in the given order.
 
     Args:
         lines: what to draw.
         x: the axis's title.
-        tickformat: of the axis.
+        unit: of the values.
         reference: where to draw a vertical line.
     """
-    names = list(dict.fromkeys(line.name for line in lines))
-    series = list(dict.fromkeys(line.series for line in lines))
-    plot = new_plot(height=110 + 26 * max(len(lines), 3))
-    for number, name in enumerate(series):
-        plot.add_scatter(**_markers([line for line in lines if line.series == name], name, number))
-    plot.update_layout(showlegend=any(series), scattermode="group")
-    style_axes(plot, x, "")
-    plot.update_xaxes(tickformat=tickformat, range=_range(lines))
-    plot.update_yaxes(
-        categoryorder="array",
-        categoryarray=[literal(name) for name in reversed(names)],
-        type="category",
-        range=[-0.6, len(names) - 0.4],
-    )
+    names = tuple(dict.fromkeys(line.name for line in lines))
+    all_series = tuple(dict.fromkeys(line.series for line in lines))
+    drawn = [
+        _markers([line for line in lines if line.series == name], names, all_series)
+        for name in all_series
+    ]
     if reference is not None:
-        plot.add_vline(reference, line={"color": MUTED, "width": 1, "dash": "dot"})
-    return plot
+        drawn.insert(0, reference_line((reference,) * 2, (-0.6, len(names) - 0.4)))
+    height = _ROW * max(len(names) * len(all_series), 3)
+    return Panel(Axis(x, unit), Axis("", names=names), tuple(drawn), height)
 
 
-def _range(lines: Sequence[Line]) -> tuple[float, float]:
-    """All intervals, with a little room."""
-    lowest = min(line.value if line.low is None else line.low for line in lines)
-    highest = max(line.value if line.high is None else line.high for line in lines)
-    room = 0.05 * (highest - lowest) or 0.05
-    return lowest - room, highest + room
-
-
-def _markers(lines: Sequence[Line], series: str, number: int) -> dict[str, Any]:
-    ends = [(line.low, line.high) for line in lines]
-    colour = SERIES[number % 6]
-    return {
-        "x": [line.value for line in lines],
-        "y": [literal(line.name) for line in lines],
-        "orientation": "h",
-        "name": literal(series),
-        "mode": "markers",
-        "marker": {"size": 10, "symbol": SYMBOLS[number % 6], "color": colour},
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [
-                0 if high is None else high - line.value
-                for line, (_, high) in zip(lines, ends, strict=True)
-            ],
-            "arrayminus": [
-                0 if low is None else line.value - low
-                for line, (low, _) in zip(lines, ends, strict=True)
-            ],
-            "color": colour,
-            "thickness": 1.5,
-            "width": 5,
-        },
-        "text": [literal(line.text) for line in lines],
-        "hovertemplate": f"<b>%{{y}}</b> {literal(series)}<br>%{{text}}<extra></extra>",
-    }
+def _markers(lines: Sequence[Line], names: tuple[str, ...], all_series: tuple[str, ...]) -> Series:
+    """One series; those of one row stand side by side in it."""
+    name = lines[0].series
+    number = all_series.index(name)
+    beside = 0.8 * ((number + 0.5) / len(all_series) - 0.5)
+    return Series(
+        name,
+        tuple(line.value for line in lines),
+        tuple(names.index(line.name) + beside for line in lines),
+        number,
+        ("points",),
+        tuple(line.low for line in lines),
+        tuple(line.high for line in lines),
+        tips=tuple(f"{line.name} · {line.text}" for line in lines),
+    )
 
 
 def differences_plot(comparison: Comparison) -> Plot | None:
@@ -117,7 +97,7 @@ def differences_plot(comparison: Comparison) -> Plot | None:
         "Differences to the first run",
         f"Each run minus {comparison.runs[0].label}, with 95% intervals. An interval that holds 0 "
         f"shows no difference.{direction}",
-        interval_plot(lines, "Percentage points", tickformat="+~g", reference=0.0),
+        (interval_panel(lines, "Percentage points", unit="points", reference=0.0),),
         Table(
             "Each run minus the first",
             ("Run", "Metric", "Difference"),

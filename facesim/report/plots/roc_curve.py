@@ -1,7 +1,6 @@
 """ROC plots of one run and of several: TAR against FMR, the FMR on a logarithmic axis."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from facesim.interfaces.fmr_support import FmrStatus, false_matches_allowed
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Roc
-from facesim.page import Plot, Table
+from facesim.page import Panel, Plot, Series, Table
 from facesim.report.formatting import (
     NOTHING,
     RATE,
@@ -26,17 +25,12 @@ from facesim.report.formatting import (
     words,
 )
 from facesim.report.plots.layout import (
-    DASHES,
-    MUTED,
-    SERIES,
-    SYMBOLS,
-    add_band,
-    add_roc,
-    add_threshold,
-    literal,
-    log_rate_axis,
-    new_plot,
-    style_axes,
+    TRUE_ACCEPT_RATE,
+    band_series,
+    rate_axis,
+    reference_line,
+    roc_series,
+    threshold_series,
 )
 from facesim.runs.comparison import Comparison
 
@@ -55,51 +49,41 @@ def roc_plot(
         band: pointwise intervals; None if there are none.
         result: for the operating point and the numbers in words.
         metrics: by name, for those that are read at a target FMR.
-        baselines: each drawn at the FMRs that were measured.
+        baselines: each with a curve.
     """
-    plot = new_plot(height=420)
-    add_band(plot, band)
-    add_roc(plot, roc, "this run", 0)
-    _add_baselines(plot, baselines, metrics)
-    _add_chance(plot, 1 / roc.impostor)
-    add_threshold(plot, result)
-    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
-    log_rate_axis(plot.layout.xaxis, 1 / roc.impostor)
-    plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
+    chance = np.geomspace(1 / roc.impostor, 1, 50)
+    drawn = (
+        *band_series(band),
+        roc_series(roc, "this run", 0),
+        *_baselines(baselines, metrics),
+        reference_line(chance, chance),
+        *threshold_series(result),
+    )
     rates = accept_rates(result, metrics)
-    numbers = _numbers(band, rates, roc.impostor)
-    return Plot("roc", "ROC", _description(rates, roc, band), plot, numbers)
+    return Plot(
+        "roc",
+        "ROC",
+        _description(rates, roc, band),
+        (Panel(rate_axis("False match rate (FMR)", 1 / roc.impostor), TRUE_ACCEPT_RATE, drawn),),
+        _numbers(band, rates, roc.impostor),
+    )
 
 
-def _add_baselines(plot: Any, baselines: Sequence[Baseline], metrics: Mapping[str, Metric]) -> None:
-    for series, baseline in enumerate(baselines, start=1):
+def _baselines(baselines: Sequence[Baseline], metrics: Mapping[str, Metric]) -> Iterator[Series]:
+    """The curve of each baseline; of runs that kept none, the FMRs that were measured."""
+    for style, baseline in enumerate(baselines, start=1):
+        name = words(baseline.name)
+        if baseline.curve is not None:
+            yield roc_series(baseline.curve.roc(), name, style)
+            continue
         measured = [
             (at.point.achieved_fmr, at.value)
             for _, at in accept_rates(baseline.result, metrics)
             if is_measurable(at) and at.point is not None and at.point.achieved_fmr
         ]
-        name = literal(words(baseline.name))
-        plot.add_scatter(
-            x=[fmr for fmr, _ in measured],
-            y=[tar for _, tar in measured],
-            name=name,
-            mode="markers+lines",
-            marker={"symbol": SYMBOLS[series % 6] + "-open", "size": 8},
-            line={"color": SERIES[series % 6], "dash": DASHES[series % 6], "width": 1},
-            hovertemplate=f"<b>{name}</b><br>TAR %{{y:.2%}}<br>FMR %{{x:.3~%}}<extra></extra>",
-        )
-
-
-def _add_chance(plot: Any, smallest: float) -> None:
-    fmr = np.geomspace(smallest, 1, 50)
-    plot.add_scatter(
-        x=fmr,
-        y=fmr,
-        showlegend=False,
-        mode="lines",
-        line={"color": MUTED, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-    )
+        fmr, tar = tuple(each for each, _ in measured), tuple(each for _, each in measured)
+        if measured:
+            yield Series(name, fmr, tar, style, ("line", "points"))
 
 
 def _description(rates: Sequence[tuple[float, Estimate]], roc: Roc, band: RocBand | None) -> str:
@@ -132,25 +116,22 @@ def _numbers(band: RocBand | None, rates: Sequence[tuple[float, Estimate]], impo
 
 def roc_overlay(comparison: Comparison) -> Plot | None:
     """The curve of each run whose scores were kept; None if none were."""
-    plot = new_plot(height=440)
-    smallest = 1.0
-    for series, run in enumerate(comparison.runs):
+    drawn, smallest = [], 1.0
+    for style, run in enumerate(comparison.runs):
         pairs = run.files.pairs
         if pairs is None or not (run.result.genuine and run.result.impostor):
             continue
         roc = Roc.of_scores(pairs.scores, pairs.same)
-        add_roc(plot, roc, run.label, series)
+        drawn.append(roc_series(roc, run.label, style))
         smallest = min(smallest, 1 / roc.impostor)
-    if not plot.data:
+    if not drawn:
         return None
-    style_axes(plot, "False match rate (FMR)", "True accept rate (1 - FNMR)")
-    log_rate_axis(plot.layout.xaxis, smallest)
-    plot.update_yaxes(tickformat=".0%", range=[0, 1.01])
+    axis = rate_axis("False match rate (FMR)", smallest)
     return Plot(
         "roc",
         "ROC",
         "The curve of each run on its own pairs; further up and further left is better.",
-        plot,
+        (Panel(axis, TRUE_ACCEPT_RATE, tuple(drawn), 380),),
         _rates_of_runs(comparison),
     )
 

@@ -4,51 +4,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from plotly.subplots import make_subplots
 
 from facesim.interfaces.metric import MeanLoss, Metric, Quantity
-from facesim.page import Plot, Table
+from facesim.page import Axis, Mark, Panel, Plot, Series, Table
 from facesim.report.formatting import metric_value, number, percent
-from facesim.report.plots.layout import (
-    DASHES,
-    SERIES,
-    SYMBOLS,
-    epoch_ticks,
-    literal,
-    new_plot,
-    style_axes,
-)
 from facesim.runs.log import TrainingLog
 
 _POINTS = 1000
+_MARKED: tuple[Mark, ...] = ("line", "points")
 
 
 def loss_plot(log: TrainingLog) -> Plot:
     """The loss of logged batches and the mean loss on val, over the steps."""
-    plot = new_plot()
     steps, losses = _series(log.train, "loss")
-    kept_steps, kept_losses = _averaged(steps), _averaged(losses)
-    plot.add_scatter(
-        x=kept_steps,
-        y=kept_losses,
-        name="training batches",
-        mode="lines",
-        line={"color": SERIES[0], "width": 1.5},
-        hovertemplate="step %{x}<br>loss %{y:.4g}<extra>training</extra>",
-    )
     val_steps, val_losses = _series(log.val, "loss")
-    plot.add_scatter(
-        x=val_steps,
-        y=val_losses,
-        name="val",
-        mode="lines+markers",
-        line={"color": SERIES[1], "width": 2, "dash": "dash"},
-        marker={"symbol": "square", "size": 7},
-        hovertemplate="step %{x}<br>loss %{y:.4g}<extra>val</extra>",
+    drawn = (
+        Series("training batches", _averaged(steps), _averaged(losses)),
+        Series("val", val_steps, val_losses, 1, _MARKED),
     )
-    style_axes(plot, "Step", "Loss")
+    panel = Panel(Axis("Step", "whole"), Axis("Loss"), tuple(each for each in drawn if each.x))
     told = _loss_description(losses, val_losses)
-    return Plot("loss", "Loss", told, plot, _by_epoch(log, [MeanLoss()]))
+    return Plot("loss", "Loss", told, (panel,), _by_epoch(log, [MeanLoss()]))
 
 
 def validation_plot(log: TrainingLog, best: Quantity, metrics: Iterable[Metric]) -> Plot:
@@ -65,44 +41,34 @@ def validation_plot(log: TrainingLog, best: Quantity, metrics: Iterable[Metric])
         for metric in {best.name: best, **headline}.values()
         if any(entry.get(metric.name) is not None for entry in log.val)
     ]
-    plot = new_plot()
-    for index, metric in enumerate(each for each in logged if each.unit == "percent"):
-        epochs, values = _series(log.val, metric.name, over="epoch")
-        plot.add_scatter(
-            x=epochs,
-            y=values,
-            name=literal(metric.label),
-            mode="lines+markers",
-            line={"color": SERIES[index % 6], "dash": DASHES[index % 6], "width": 2},
-            marker={"symbol": SYMBOLS[index % 6], "size": 7},
-            hovertemplate=f"epoch %{{x}}<br>%{{y:.2%}}<extra>{literal(metric.label)}</extra>",
-        )
-    style_axes(plot, "Epoch", "On val")
-    plot.update_yaxes(tickformat=".0%")
-    epoch_ticks(plot, len(log.val))
-    plot.update_layout(hovermode="x")
+    rates = [each for each in logged if each.unit == "percent"]
+    drawn = tuple(
+        Series(metric.label, *_series(log.val, metric.name, over="epoch"), style, _MARKED)
+        for style, metric in enumerate(rates)
+    )
+    panel = Panel(Axis("Epoch", "whole"), Axis("On val", "percent"), drawn)
     better = "highest" if best.higher_is_better else "lowest"
     told = f"The best checkpoint is that of the {better} {_in_a_sentence(best.label)} on val"
     position = best.best([entry.get(best.name) for entry in log.val])
     if position is not None:
         entry = log.val[position]
         told += f": {metric_value(best, entry[best.name])} in epoch {entry['epoch']}"
-    return Plot("validation", "Metrics on val", f"{told}.", plot, _by_epoch(log, logged))
+    return Plot("validation", "Metrics on val", f"{told}.", (panel,), _by_epoch(log, logged))
 
 
 def _series(
     entries: Sequence[dict[str, Any]], name: str, over: str = "step"
-) -> tuple[list[float], list[float]]:
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Abscissae and values where the value exists."""
     there = [entry for entry in entries if entry.get(name) is not None]
-    return [entry[over] for entry in there], [entry[name] for entry in there]
+    return tuple(entry[over] for entry in there), tuple(entry[name] for entry in there)
 
 
-def _averaged(values: Sequence[float]) -> list[float]:
+def _averaged(values: tuple[float, ...]) -> tuple[float, ...]:
     """At most 1,000 means of neighbouring values."""
     if len(values) <= _POINTS:
-        return list(values)
-    return [float(part.mean()) for part in np.array_split(np.asarray(values), _POINTS)]
+        return values
+    return tuple(float(part.mean()) for part in np.array_split(np.asarray(values), _POINTS))
 
 
 def _loss_description(losses: Sequence[float], val_losses: Sequence[float]) -> str:
@@ -143,37 +109,24 @@ HEALTH = {
     "embedding_relative_variance": "Variance relative to squared length",
     "impostors_inside_margin": "Impostors inside the margin",
 }
+_SHARES = ("impostors_inside_margin",)
 
 
 def health_plot(log: TrainingLog) -> Plot:
     """One small plot over the epochs per diagnostic that was logged."""
     names = [name for name in HEALTH if any(entry.get(name) is not None for entry in log.val)]
-    titles = [HEALTH[name] for name in names]
-    plot = make_subplots(
-        rows=len(names),
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=0.12,
-        subplot_titles=titles,
-        figure=new_plot(height=60 + 150 * len(names)),
-    )
-    for row, name in enumerate(names, start=1):
-        plot.add_scatter(
-            x=[entry["epoch"] for entry in log.val],
-            y=[entry.get(name) for entry in log.val],
-            mode="lines+markers",
-            line={"color": SERIES[0], "width": 2},
-            hovertemplate=f"epoch %{{x}}<br>%{{y:.4g}}<extra>{HEALTH[name]}</extra>",
-            row=row,
-            col=1,
+    epochs = tuple(entry["epoch"] for entry in log.val)
+    panels = tuple(
+        Panel(
+            Axis("Epoch" if name == names[-1] else "", "whole"),
+            Axis(HEALTH[name], "percent" if name in _SHARES else "number", low=0.0),
+            (Series("", epochs, tuple(entry.get(name) for entry in log.val), marks=_MARKED),),
+            height=120,
         )
-    style_axes(plot, "", "")
-    plot.update_xaxes(title={"text": "Epoch"}, row=len(names), col=1)
-    epoch_ticks(plot, len(log.val))
-    plot.update_yaxes(rangemode="tozero")
-    plot.update_annotations(font={"size": 13}, x=0, xanchor="left")
-    plot.update_layout(showlegend=False, margin={"t": 28})
-    return Plot("health", "Embeddings on val", _description(log, names), plot, _numbers(log, names))
+        for name in names
+    )
+    told = _description(log, names)
+    return Plot("health", "Embeddings on val", told, panels, _numbers(log, names))
 
 
 def _description(log: TrainingLog, names: list[str]) -> str:
@@ -197,4 +150,4 @@ def _numbers(log: TrainingLog, names: list[str]) -> Table:
 
 
 def _value(name: str, value: float | None) -> str:
-    return percent(value) if name == "impostors_inside_margin" else number(value)
+    return percent(value) if name in _SHARES else number(value)

@@ -15,7 +15,7 @@ from facesim.report.formatting import (
     VAL_AGAIN,
     accept_rates,
     acquisition_in_words,
-    axis_format,
+    axis_unit,
     difference,
     estimate,
     headline_metrics,
@@ -28,7 +28,7 @@ from facesim.report.formatting import (
     threshold_note,
     words,
 )
-from facesim.report.plots.intervals import Line, interval_plot
+from facesim.report.plots.intervals import Line, interval_panel
 from facesim.runs.run_files import RunFiles
 
 
@@ -177,6 +177,6 @@ def baselines_block(
         "baselines",
         "Improvement over baselines",
         " ".join(["Lines are 95% intervals.", *gains]),
-        interval_plot(lines, compared.label, tickformat=axis_format(compared)),
+        (interval_panel(lines, compared.label, unit=axis_unit(compared)),),
         table,
     )

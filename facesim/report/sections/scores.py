@@ -49,7 +49,7 @@ def scores_section(
         pairs: its pairs; None where there were too many to keep.
         identities: of the pairs; None leaves the bands out.
         metrics: by name, for those that are read at a target FMR.
-        baselines: drawn beside the ROC.
+        baselines: drawn beside the curves.
     """
     if pairs is None:
         note = Text("The scores of single pairs were not kept.", "note")
@@ -64,7 +64,7 @@ def scores_section(
     band = _band(pairs.labelled(identities), roc.impostor) if identities is not None else None
     blocks += [
         roc_plot(roc, band, result, metrics, baselines),
-        det_plot(roc, band, result, metrics),
+        det_plot(roc, band, result, metrics, baselines),
     ]
     return Section("scores", "Scores", tuple(blocks))
 

@@ -8,7 +8,7 @@ from facesim.errors import count
 from facesim.evaluation.slices import FEWEST_PAIRS, Slice, Slices
 from facesim.page import Block, Plot, Section, Table, Text
 from facesim.report.formatting import RATE, estimate, gap_in_words
-from facesim.report.plots.intervals import Line, interval_plot
+from facesim.report.plots.intervals import Line, interval_panel
 
 _DRAWN = 16
 """Values of attributes in the plot, of whole attributes only."""
@@ -42,7 +42,7 @@ def _plot(slices: Slices, attributes: Sequence[str]) -> Plot:
         "slice-errors",
         "Errors by attribute",
         told,
-        interval_plot(lines, "Error rate"),
+        (interval_panel(lines, "Error rate"),),
         _table(slices.slices),
     )
 

@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+from pydantic_core import to_json
 from torch import Tensor
 
 from facesim.arrays import FloatArray, Int64Array
@@ -11,6 +13,7 @@ from facesim.discovery import load_installed_plugins
 from facesim.evaluation.baselines import (
     Baseline,
     BaselineSystem,
+    KeptCurve,
     measure_baseline,
     raw_pixels,
     untouched_backbone,
@@ -97,6 +100,48 @@ def test_the_gain_is_the_trained_system_less_the_baseline() -> None:
     assert gain.better == "second"
     assert gain.low is not None
     assert gain.low > 0
+
+
+def test_a_baseline_keeps_its_curve_on_the_pairs_and_reads_it_again() -> None:
+    found = measured()
+    whole = Roc.of_scores(draw(0.5, 2), SAME)
+    again = Baseline.model_validate_json(found.model_dump_json())
+    assert again == found
+    assert again.curve is not None
+    roc = again.curve.roc()
+    assert (roc.genuine, roc.impostor) == (whole.genuine, whole.impostor)
+    assert len(roc) < len(whole)
+    at = np.searchsorted(-whole.thresholds, -roc.thresholds)
+    assert np.array_equal(whole.thresholds[at], roc.thresholds)
+    assert np.array_equal(whole.true_accepts[at], roc.true_accepts)
+    assert np.array_equal(whole.false_accepts[at], roc.false_accepts)
+    assert abs(roc.area - whole.area) < 0.002
+
+
+def test_a_long_curve_is_kept_in_a_few_hundred_points_of_roc_and_det() -> None:
+    rng = np.random.default_rng(0)
+    same = np.arange(100_000) % 2 == 0
+    whole = Roc.of_scores(rng.normal(size=100_000) + 2 * same, same)
+    kept = KeptCurve.of(whole)
+    assert kept is not None
+    assert 600 <= len(kept.thresholds) <= 1200
+    roc = kept.roc()
+    for rate in (roc.fmr, roc.fnmr):  # no gap that a logarithmic axis would show
+        steps = np.diff(np.log10(rate[(rate > 1e-4) & (rate < 1)]))
+        assert np.abs(steps).max() < 0.1
+
+
+def test_a_curve_needs_pairs_of_both_kinds_and_a_number_per_threshold() -> None:
+    assert KeptCurve.of(Roc.of_scores(np.array([0.5]), np.array([True]))) is None
+    with pytest.raises(ValidationError, match="one number of either kind"):
+        KeptCurve(thresholds=(0.5,), true_accepts=(1, 2), false_accepts=(0,))
+    with pytest.raises(ValidationError, match="one number of either kind"):
+        KeptCurve(thresholds=(), true_accepts=(), false_accepts=())
+
+
+def test_a_baseline_of_an_earlier_version_has_no_curve() -> None:
+    earlier = measured().model_dump(mode="json", exclude={"curve"})
+    assert Baseline.model_validate_json(to_json(earlier)).curve is None
 
 
 def test_folds_give_the_k_fold_accuracy_as_well() -> None:

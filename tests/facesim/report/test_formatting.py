@@ -15,7 +15,7 @@ from facesim.report.formatting import (
     RATE,
     accept_rates,
     acquisition_in_words,
-    axis_format,
+    axis_unit,
     complement,
     difference,
     estimate,
@@ -81,7 +81,7 @@ def test_a_metric_is_written_in_its_unit() -> None:
     assert metric_value(Separation(), 1.23456) == "1.235"
     assert metric_value(MeanLoss(), 0.5) == "0.5"
     assert metric_value(Separation(), None) == "-"
-    assert [axis_format(each) for each in (Rate(), Area())] == [".0%", "~g"]
+    assert [axis_unit(each) for each in (Rate(), Area())] == ["percent", "number"]
 
 
 def test_a_difference_has_a_sign_and_of_percentages_is_in_points() -> None:

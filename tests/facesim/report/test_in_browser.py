@@ -1,4 +1,4 @@
-"""The report in a browser: what it draws, that it talks to nobody, that it fits a phone."""
+"""Pages in a browser: what they draw and say, that they talk to nobody and fit a phone."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,10 +42,6 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.route("**/*", self._note)
         self.page.goto(file.as_uri())
-        self.page.wait_for_function(
-            "() => [...document.querySelectorAll('figure > .plot')]"
-            ".every((plot) => plot.querySelector('.main-svg'))"
-        )
 
     def _note(self, route: Any) -> None:
         self.requests.append(route.request.url)
@@ -71,41 +67,79 @@ def files(
 
 @pytest.mark.parametrize("which", [0, 1], ids=["report", "comparison"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_figure_is_drawn_without_a_complaint_or_a_request(
+def test_every_plot_is_drawn_without_a_complaint_or_a_request(
     browser: Any, files: tuple[Path, Path], which: int, scheme: str
 ) -> None:
     visit = Visit(browser, files[which], color_scheme=scheme)
     plots = visit.page.query_selector_all(PLOTS)
     assert len(plots) == (9, 2)[which]
-    assert all(plot.query_selector(".trace") for plot in plots)
+    assert all(plot.query_selector("[data-of] > *") for plot in plots)
     assert visit.complaints == []
     assert visit.requests == [files[which].as_uri()]
 
 
-def test_hovering_shows_a_value(browser: Any, files: tuple[Path, Path]) -> None:
+def test_without_scripts_the_plots_are_drawn_all_the_same(
+    browser: Any, files: tuple[Path, Path]
+) -> None:
+    visit = Visit(browser, files[0], java_script_enabled=False)
+    box = visit.page.locator("#roc .plot .curve").first.bounding_box()
+    assert box["width"] > 300
+    assert box["height"] > 100
+    assert visit.page.locator("#roc .legend button").count() == 0
+    assert visit.page.locator("#roc .legend li").count() == 4
+
+
+def test_pointing_shows_the_nearest_value(browser: Any, files: tuple[Path, Path]) -> None:
     visit = Visit(browser, files[0])
-    drawing = visit.page.locator("#score-histogram .nsewdrag")
+    drawing = visit.page.locator("#score-histogram .panel > svg")
     drawing.scroll_into_view_if_needed()
     box = drawing.bounding_box()
     visit.page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
-    hover = visit.page.wait_for_selector("#score-histogram .hovertext", state="attached")
-    assert "impostor pairs" in hover.text_content()
+    tip = visit.page.locator(".tip")
+    assert "of the impostor pairs" in tip.text_content()
+    assert visit.page.locator(".here").is_visible()
+    visit.page.mouse.move(2, 2)
+    assert tip.text_content() == ""
+    assert not visit.page.locator(".here").is_visible()
 
 
-def test_dragging_zooms(browser: Any, files: tuple[Path, Path]) -> None:
+def test_a_touch_shows_a_value(browser: Any, files: tuple[Path, Path]) -> None:
+    size = {"width": 390, "height": 844}
+    visit = Visit(browser, files[0], viewport=size, is_mobile=True, has_touch=True)
+    visit.page.locator("#validation .panel > svg").tap()
+    assert "Accuracy" in visit.page.locator(".tip").text_content()
+    visit.page.locator("h1").tap()
+    assert visit.page.locator(".tip").text_content() == ""
+
+
+def test_keys_go_through_the_values_of_each_series(browser: Any, files: tuple[Path, Path]) -> None:
     visit = Visit(browser, files[0])
-    shown = "() => document.querySelector('#roc > .plot').layout.xaxis.range"
-    before = visit.page.evaluate(shown)
-    drawing = visit.page.locator("#roc .nsewdrag")
-    drawing.scroll_into_view_if_needed()
-    box = drawing.bounding_box()
-    visit.page.mouse.move(box["x"] + 50, box["y"] + 50)
-    visit.page.mouse.down()
-    visit.page.mouse.move(box["x"] + 200, box["y"] + 200, steps=5)
-    visit.page.mouse.up()
-    visit.page.wait_for_function(f"(before) => ({shown})()[0] !== before", arg=before[0])
-    after = visit.page.evaluate(shown)
-    assert before[0] < after[0] < after[1] < before[1]
+    visit.page.locator("#loss .legend button").last.focus()
+    visit.page.keyboard.press("Tab")
+    tip = visit.page.locator(".tip")
+    assert tip.text_content().startswith("training batchesStep ")
+    first = tip.text_content()
+    visit.page.keyboard.press("ArrowRight")
+    assert tip.text_content() != first
+    visit.page.keyboard.press("ArrowDown")
+    assert tip.text_content().startswith("valStep ")
+    visit.page.keyboard.press("Escape")
+    assert tip.text_content() == ""
+
+
+def test_the_legend_hides_a_series_from_sight_and_from_the_pointer(
+    browser: Any, files: tuple[Path, Path]
+) -> None:
+    visit = Visit(browser, files[0])
+    button = visit.page.locator("#loss .legend button").first
+    curve = visit.page.locator("#loss [data-name='training batches']")
+    assert (button.text_content(), curve.is_visible()) == ("training batches", True)
+    button.click()
+    assert (button.get_attribute("aria-pressed"), curve.is_visible()) == ("false", False)
+    visit.page.locator("#loss .panel > svg").hover()
+    assert visit.page.locator(".tip").text_content().startswith("val")
+    button.click()
+    assert (button.get_attribute("aria-pressed"), curve.is_visible()) == ("true", True)
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["report", "comparison"])
@@ -124,7 +158,7 @@ def test_plots_follow_the_readers_mode_when_it_changes(
     browser: Any, files: tuple[Path, Path]
 ) -> None:
     visit = Visit(browser, files[0], color_scheme="light")
-    line = "#loss .js-line"
+    line = "#loss .plot .curve"
     light = visit.colour(line, "stroke"), visit.colour("body", "backgroundColor")
     visit.page.emulate_media(color_scheme="dark")
     visit.page.wait_for_function(

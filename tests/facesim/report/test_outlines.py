@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from facesim.errors import FacesimError
-from facesim.page import Page, Plot, Records, Table, Text
+from facesim.page import Axis, Page, Panel, Plot, Records, Series, Table, Text
 from facesim.report.comparison_report import comparison_page, group_page
 from facesim.report.run_report import report_page
 from facesim.runs.comparison import compare_runs
@@ -37,21 +36,23 @@ def _told(block: object) -> str:
 
 
 def drawn(page: Page) -> dict[str, list[str]]:
-    """Of each plot what its axes say and how, and each trace; all but the numbers."""
+    """Of each plot what its axes say and how, and each series; all but the numbers."""
     plots = [it for section in page.sections for it in section.blocks if isinstance(it, Plot)]
-    return {
-        plot.name: [_axes(plot.figure.layout), *map(_trace, plot.figure.data)] for plot in plots
-    }
+    return {plot.name: [told for panel in plot.panels for told in _panel(panel)] for plot in plots}
 
 
-def _axes(layout: Any) -> str:
-    axes = ((it.title.text, it.type, it.tickformat) for it in (layout.xaxis, layout.yaxis))
-    return " / ".join(" ".join(each for each in axis if each) for axis in axes)
+def _panel(panel: Panel) -> list[str]:
+    return [f"{_axis(panel.x)} / {_axis(panel.y)}", *map(_series, panel.series)]
 
 
-def _trace(trace: Any) -> str:
-    name = re.sub(r"[\d.]+$", "X", trace.name or "")
-    told = [trace.mode, name, trace.line.dash, trace.marker.symbol, "fill" if trace.fill else ""]
+def _axis(axis: Axis) -> str:
+    told = [axis.title, "rows" if axis.names else axis.unit, "log" if axis.log else ""]
+    return " ".join(each for each in told if each)
+
+
+def _series(series: Series) -> str:
+    name = re.sub(r"[\d.]+$", "X", series.name)
+    told = [*series.marks, name, str(series.style), "silent" if series.silent else ""]
     return " ".join(each for each in told if each)
 
 
@@ -200,46 +201,45 @@ def test_what_is_left_out_without_the_images_is_said_at_the_end_of_the_pairs(
     assert section.blocks == (Text(f"{told}no such folder", "note"),)
 
 
-ROC_AXES = "False match rate (FMR) log / True accept rate (1 - FNMR) .0%"
-BAND = ["lines", "lines 95% interval fill"]
+FMR_AXIS = "False match rate (FMR) percent log"
+ROC_AXES = f"{FMR_AXIS} / True accept rate (1 - FNMR) percent"
+BAND = "band 95% interval 0 silent"
 
 
 def test_the_plots_of_a_run(build_run: Callable[..., Run]) -> None:
     assert drawn(report_page(build_run().read(), faces=False)) == {
-        "baselines": ["Accuracy .0% / category", "markers circle"],
-        "loss": ["Step / Loss", "lines training batches", "lines+markers val dash square"],
-        "validation": ["Epoch d / On val .0%", "lines+markers Accuracy solid circle"],
+        "baselines": ["Accuracy percent / rows", "points 0"],
+        "loss": ["Step whole / Loss number", "line training batches 0", "line points val 1"],
+        "validation": ["Epoch whole / On val percent", "line points Accuracy 0"],
         "score-quantiles": [
-            "Epoch d / Score",
-            *("lines", "lines fill", "lines+markers genuine median solid circle"),
-            *("lines", "lines fill", "lines+markers impostor median dash square"),
+            "Epoch whole / Score number",
+            *("band genuine silent", "band impostor silent"),
+            *("line points genuine median genuine", "line points impostor median impostor"),
         ],
-        "health": ["d / ", *["lines+markers"] * 3],
+        "health": [
+            *("whole / Effective rank number", "line points 0"),
+            *("whole / Variance relative to squared length number", "line points 0"),
+            *("Epoch whole / Impostors inside the margin percent", "line points 0"),
+        ],
         "score-histogram": [
-            "Score (higher: more similar) / Share of the genuine / impostor pairs .0%",
-            *("lines Genuine solid fill", "lines Impostor dash fill", "lines threshold X dot"),
+            "Score (higher: more similar) number / Share of the genuine / impostor pairs percent",
+            *("area steps Genuine genuine", "area steps Impostor impostor", "line threshold X ink"),
         ],
         "roc": [
-            ROC_AXES,
-            *BAND,
-            "lines this run solid",
-            "markers+lines chance dash square-open",
-            "lines dot",
-            "markers at the threshold diamond",
+            *(ROC_AXES, BAND, "steps this run 0", "steps chance 1", "line muted silent"),
+            "points at the threshold ink",
         ],
         "det": [
-            "False match rate (FMR) log / False non-match rate (FNMR) log",
-            *BAND,
-            "lines this run",
-            "lines dot",
-            "markers at the threshold diamond",
+            f"{FMR_AXIS} / False non-match rate (FNMR) percent log",
+            *(BAND, "steps this run 0", "steps chance 1", "line muted silent"),
+            "points at the threshold ink",
         ],
-        "slice-errors": ["Error rate .0% / category", "markers FMR circle", "markers FNMR square"],
+        "slice-errors": ["Error rate percent / rows", "points FMR 0", "points FNMR 1"],
     }
 
 
 def test_the_plots_of_a_comparison(build_run: Callable[..., Run]) -> None:
     assert drawn(comparison_page(compare_runs([build_run("a"), build_run("b")]))) == {
-        "differences": ["Percentage points +~g / category", "markers b circle"],
-        "roc": [ROC_AXES, "lines a solid", "lines b dash"],
+        "differences": ["Percentage points points / rows", "line muted silent", "points b 0"],
+        "roc": [ROC_AXES, "steps a 0", "steps b 1"],
     }

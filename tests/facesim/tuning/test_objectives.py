@@ -137,7 +137,7 @@ def test_the_parameter_that_decides_comes_first(
     names = [name for name, _ in plot.numbers.rows]
     assert names[0] == "head.out_dim"
     assert set(names) == {"head.out_dim", "head.fc_dim", "loss"}
-    assert sum(plot.figure.data[0].x) == pytest.approx(1.0)
+    assert sum(plot.panels[0].series[0].x) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("objective", "direction"), [(ACCURACY, "maximize"), (EER, "minimize")])

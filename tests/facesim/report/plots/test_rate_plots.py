@@ -70,11 +70,10 @@ def test_each_axis_begins_at_the_least_rate_that_its_kind_of_pairs_can_have(
     kept = ~files.pairs.same | (np.cumsum(files.pairs.same) <= 20)
     roc = Roc.of_scores(files.pairs.scores[kept], files.pairs.same[kept])
     assert (roc.genuine, roc.impostor) == (20, 180)
-    figure = det_plot(roc, None, files.result, files.metrics).figure
-    axes = figure.layout
-    assert axes.xaxis.range[0] == pytest.approx(np.log10(1 / 180))
-    assert axes.yaxis.range[0] == pytest.approx(np.log10(1 / 20))
-    (equal,) = (each for each in figure.data if np.array_equal(each.x, each.y))
+    (panel,) = det_plot(roc, None, files.result, files.metrics).panels
+    assert panel.x.low == pytest.approx(1 / 180)
+    assert panel.y.low == pytest.approx(1 / 20)
+    (equal,) = (each for each in panel.series if each.x == each.y)
     assert equal.x == pytest.approx((1 / 180, 1))
 
 
@@ -83,18 +82,20 @@ def test_the_operating_point_is_marked_on_both(files: RunFiles) -> None:
     at = files.result.at_threshold
     assert at is not None
     for plot, y in ((roc_plot, at.tar.value or 0), (det_plot, 1 - (at.tar.value or 0))):
-        drawn = plot(roc_of(files), None, files.result, files.metrics).figure
-        (marked,) = (trace for trace in drawn.data if trace.name == "at the threshold")
+        (panel,) = plot(roc_of(files), None, files.result, files.metrics).panels
+        (marked,) = (series for series in panel.series if series.name == "at the threshold")
         assert (marked.x, marked.y) == ((at.fmr.value,), (y,))
 
 
-def test_baselines_are_drawn_at_the_rates_that_were_measured(files: RunFiles) -> None:
+def test_baselines_that_kept_no_curve_are_drawn_at_the_rates_that_were_measured(
+    files: RunFiles,
+) -> None:
     assert files.result is not None
-    figure = roc_plot(roc_of(files), None, files.result, files.metrics, files.baselines).figure
-    (drawn,) = (trace for trace in figure.data if trace.name == "chance")
-    (own,) = (trace for trace in figure.data if trace.name == "this run")
-    assert own.line.color != drawn.line.color
-    assert (own.line.dash or "solid") != drawn.line.dash
+    earlier = [each.model_copy(update={"curve": None}) for each in files.baselines]
+    (panel,) = roc_plot(roc_of(files), None, files.result, files.metrics, earlier).panels
+    (drawn,) = (series for series in panel.series if series.name == "chance")
+    (own,) = (series for series in panel.series if series.name == "this run")
+    assert own.style != drawn.style
     found = files.baselines[0].result.metrics
     points = [found["tar_at_far_1e-1"].point]
     assert [(at.achieved_fmr, at.tar) for at in points if at] == list(
@@ -106,6 +107,6 @@ def test_without_scores_the_targets_are_drawn(files: RunFiles) -> None:
     assert files.result is not None
     found = tar_at_far_plot(files.result, files.metrics)
     assert found is not None
-    assert found.figure.data[0].x == (0.1,)
+    assert found.panels[0].series[0].x == (0.1,)
     assert [row[0] for row in found.numbers.rows] == ["1e-1", "1e-2, 1e-3, 1e-4, 1e-5, 1e-6"]
     assert tar_at_far_plot(files.result, {}) is None

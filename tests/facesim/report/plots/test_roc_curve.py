@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from facesim.evaluation.baselines import Baseline
+from facesim.evaluation.baselines import Baseline, KeptCurve
 from facesim.evaluation.roc_band import RocBand
 from facesim.interfaces.roc import Roc
 from facesim.report.plots.roc_curve import roc_overlay, roc_plot
@@ -22,7 +22,7 @@ def test_each_run_has_a_curve_and_a_row_even_the_same_run_twice(
     run = build_run()
     plot = roc_overlay(compare_runs([run, run]))
     assert plot is not None
-    assert len(plot.figure.data) == len(plot.numbers.rows) == 2
+    assert len(plot.panels[0].series) == len(plot.numbers.rows) == 2
     assert plot.numbers.rows[0] == plot.numbers.rows[1]
     assert plot.numbers.columns[:2] == ("Run", "TAR at FAR 1e-1")
 
@@ -32,7 +32,7 @@ def test_a_run_whose_scores_were_not_kept_has_a_row_only(build_run: Callable[...
     (runs[1].directory.evaluation("test") / "scores.csv").unlink()
     plot = roc_overlay(compare_runs(runs))
     assert plot is not None
-    assert [trace.name for trace in plot.figure.data] == ["one", "three"]
+    assert [series.name for series in plot.panels[0].series] == ["one", "three"]
     assert [row[0] for row in plot.numbers.rows] == ["one", "two", "three"]
     for run in (runs[0], runs[2]):
         (run.directory.evaluation("test") / "scores.csv").unlink()
@@ -77,30 +77,36 @@ def test_without_a_band_the_targets_are_in_the_table() -> None:
 
 
 def test_chance_is_a_line_from_the_least_rate_and_the_axes_hold_all() -> None:
-    figure = roc_plot(ROC, None, small_result(), METRICS).figure
-    (chance,) = (trace for trace in figure.data if trace.showlegend is False)
-    assert chance.x.tolist() == chance.y.tolist()
-    assert (chance.x[0], chance.x[-1]) == (pytest.approx(1 / 200), pytest.approx(1))
-    assert figure.layout.xaxis.range[0] == pytest.approx(np.log10(1 / 200))
-    assert figure.layout.yaxis.range == (0, 1.01)
-    assert figure.layout.xaxis.title.text == "False match rate (FMR)"
-    assert figure.layout.yaxis.title.text == "True accept rate (1 - FNMR)"
+    (panel,) = roc_plot(ROC, None, small_result(), METRICS).panels
+    (chance,) = (series for series in panel.series if not series.name)
+    assert chance.x == chance.y
+    assert [chance.x[0], chance.x[-1]] == pytest.approx([1 / 200, 1])
+    assert panel.x.low == pytest.approx(1 / 200)
+    assert (panel.y.low, panel.y.high) == (0, 1.01)
+    assert panel.x.title == "False match rate (FMR)"
+    assert panel.y.title == "True accept rate (1 - FNMR)"
 
 
-def test_a_baseline_is_drawn_at_the_fmrs_that_it_achieved() -> None:
+def test_a_baseline_has_its_curve() -> None:
+    curve = KeptCurve.of(ROC)
+    baseline = Baseline(
+        name="chance", description="", result=small_result(), differences=(), curve=curve
+    )
+    (panel,) = roc_plot(ROC, None, small_result(), METRICS, [baseline]).panels
+    own, drawn = (series for series in panel.series if "steps" in series.marks)
+    assert (drawn.name, drawn.x, drawn.y) == ("chance", own.x, own.y)
+
+
+def test_a_baseline_without_a_curve_is_drawn_at_the_fmrs_that_it_achieved() -> None:
     """Nowhere that is not measurable."""
     baseline = Baseline(
         name="raw_pixels", description="pixels", result=small_result(), differences=()
     )
-    figure = roc_plot(ROC, BAND, small_result(), METRICS, [baseline, baseline]).figure
-    first, second = (trace for trace in figure.data if trace.name == "raw pixels")
-    assert first.x == (pytest.approx(0.09), pytest.approx(0.009))
-    assert first.y == (0.75, 0.5)
-    looks = [(it.line.color, it.line.dash, it.marker.symbol) for it in (first, second)]
-    assert looks == [
-        ("var(--series-2)", "dash", "square-open"),
-        ("var(--series-3)", "dot", "diamond-open"),
-    ]
+    (panel,) = roc_plot(ROC, BAND, small_result(), METRICS, [baseline, baseline]).panels
+    first, second = (series for series in panel.series if series.name == "raw pixels")
+    assert list(first.x) == pytest.approx([0.09, 0.009])
+    assert list(first.y) == [0.75, 0.5]
+    assert (first.style, second.style) == (1, 2)
 
 
 def test_the_axis_of_several_runs_begins_at_the_least_rate_of_any(
@@ -108,9 +114,7 @@ def test_the_axis_of_several_runs_begins_at_the_least_rate_of_any(
 ) -> None:
     plot = roc_overlay(compare_runs([build_run("one"), build_run("two")]))
     assert plot is not None
-    assert plot.figure.layout.xaxis.range[0] == pytest.approx(np.log10(1 / 180))
-    assert plot.figure.layout.yaxis.range == (0, 1.01)
-    one, two = plot.figure.data
-    assert (one.line.color, two.line.color) == ("var(--series-1)", "var(--series-2)")
+    assert plot.panels[0].x.low == pytest.approx(1 / 180)
+    assert [series.style for series in plot.panels[0].series] == [0, 1]
     assert all(len(row) == len(plot.numbers.columns) for row in plot.numbers.rows)
     assert plot.numbers.columns[-1] == "TAR at FAR 1e-6"

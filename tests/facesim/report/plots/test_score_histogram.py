@@ -9,14 +9,15 @@ SCORES = np.array([0.9, 0.8, 0.7, 0.1, 0.2, 0.75])
 
 
 def test_the_shares_of_each_kind_sum_to_one() -> None:
-    figure = score_histogram(SCORES, SAME, None).figure
-    for trace in figure.data:
-        assert sum(trace.y[:-1]) == pytest.approx(1.0)  # the last point only closes the outline
+    for series in score_histogram(SCORES, SAME, None).panels[0].series:
+        assert sum(y or 0 for y in series.y[:-1]) == pytest.approx(
+            1.0
+        )  # the last point only closes the outline
 
 
 def test_each_bin_has_the_share_of_the_scores_in_it() -> None:
-    figure = score_histogram(SCORES, SAME, None).figure
-    for trace, scores in zip(figure.data, (SCORES[SAME], SCORES[~SAME]), strict=True):
+    (panel,) = score_histogram(SCORES, SAME, None).panels
+    for trace, scores in zip(panel.series, (SCORES[SAME], SCORES[~SAME]), strict=True):
         assert len(trace.x) == len(trace.y)
         for low, high, share in zip(trace.x, trace.x[1:], trace.y, strict=False):
             inside = (low <= scores) & ((scores < high) | (high == trace.x[-1]))
@@ -28,7 +29,11 @@ def test_the_description_counts_the_errors_at_the_threshold() -> None:
     assert "25.00%" not in found.description
     assert "50.00% of genuine pairs lie below it (false non-matches)" in found.description
     assert "50.00% of impostor pairs at or above it (false matches)" in found.description
-    assert [trace.name for trace in found.figure.data] == ["Genuine", "Impostor", "threshold 0.75"]
+    assert [series.name for series in found.panels[0].series] == [
+        "Genuine",
+        "Impostor",
+        "threshold 0.75",
+    ]
 
 
 def test_a_kind_without_pairs_is_left_out() -> None:
@@ -55,7 +60,7 @@ def test_each_kind_has_a_median_and_a_band() -> None:
     log = log_of({**quantiles("genuine", 2.0), **quantiles("impostor", -2.0)})
     found = score_quantiles_plot(log)
     assert found is not None
-    assert [trace.name for trace in found.figure.data if trace.name] == [
+    assert [series.name for series in found.panels[0].series if series.name] == [
         "genuine median",
         "impostor median",
     ]
@@ -68,7 +73,7 @@ def test_each_kind_has_a_median_and_a_band() -> None:
 def test_val_may_have_pairs_of_one_kind(kind: str) -> None:
     found = score_quantiles_plot(log_of(quantiles(kind, 2.0)))
     assert found is not None
-    assert [trace.name for trace in found.figure.data if trace.name] == [f"{kind} median"]
+    assert [series.name for series in found.panels[0].series if series.name] == [f"{kind} median"]
 
 
 def test_without_quantiles_there_is_no_plot() -> None:
@@ -94,33 +99,31 @@ def test_the_words_and_the_quantiles_are_exact() -> None:
 
 
 def test_bins_are_sixty_from_the_least_to_the_largest_score_and_say_their_ends() -> None:
-    found = score_histogram(SCORES, SAME, 0.3).figure
-    genuine, impostor, threshold = found.data
-    assert genuine.x.tolist() == impostor.x.tolist()
+    (panel,) = score_histogram(SCORES, SAME, 0.3).panels
+    genuine, impostor, threshold = panel.series
+    assert genuine.x == impostor.x
     assert genuine.x == pytest.approx(np.linspace(0.1, 0.9, 61))
-    assert len(genuine.text) == 61
-    assert genuine.text[0] == "0.1 to 0.1133"
-    assert genuine.text[-1] == genuine.text[-2] == "0.8867 to 0.9"
+    assert len(genuine.tips) == 61
+    assert genuine.tips[0] == "score 0.1 to 0.1133 · 25.00% of the genuine pairs"
+    assert genuine.tips[-1] == genuine.tips[-2]
+    assert genuine.tips[-1].startswith("score 0.8867 to 0.9 · ")
     assert genuine.y[-1] == genuine.y[-2] == 0.25
-    assert "of the genuine pairs" in genuine.hovertemplate
-    assert (genuine.line.dash, impostor.line.dash) == ("solid", "dash")
+    assert (genuine.style, impostor.style) == ("genuine", "impostor")
     assert (threshold.x, threshold.y) == ((0.3, 0.3), (0, 0.5))
-    assert (genuine.fillcolor, impostor.fillcolor) == (
-        "var(--genuine-fill)",
-        "var(--impostor-fill)",
-    )
+    assert [panel.y.low, panel.y.high] == pytest.approx([0, 0.525])
 
 
 def test_quantiles_are_drawn_over_the_epochs_that_have_them() -> None:
     log = log_of({"accuracy": 0.5}, quantiles("genuine", 2.0), quantiles("genuine", 3.0))
     found = score_quantiles_plot(log)
     assert found is not None
-    low, high, median = found.figure.data
-    assert low.x == high.x == median.x == (2, 3)
-    assert (low.y, median.y, high.y) == ((1.0, 2.0), (2.0, 3.0), (3.0, 4.0))
-    assert list(map(tuple, median.customdata)) == [(1.0, 3.0), (2.0, 4.0)]
-    assert (low.showlegend, high.showlegend, high.fill) == (False, False, "tonexty")
-    assert found.figure.layout.xaxis.dtick == 1
+    (panel,) = found.panels
+    band, median = panel.series
+    assert list(band.x) == list(median.x) == [2, 3]
+    assert (band.low, median.y, band.high) == ((1.0, 2.0), (2.0, 3.0), (3.0, 4.0))
+    assert median.tips[0] == "epoch 2 · genuine median 2 · 90% from 1 to 3"
+    assert (band.name, band.marks) == ("", ("band",))
+    assert panel.x.unit == "whole"
     assert found.numbers.columns[:3] == ("Epoch", "genuine 5%", "genuine 25%")
     assert found.numbers.rows[0] == ("1", *["-"] * 10)
     assert found.numbers.rows[1][:6] == ("2", "1", "1.5", "2", "2.5", "3")

@@ -43,8 +43,8 @@ LOG = log_of(
 
 def test_headline_rates_are_drawn_and_all_headline_metrics_are_in_the_table() -> None:
     found = validation_plot(LOG, ACCURACY, [ACCURACY, AREA, ERROR, Quiet("loss", "Quiet")])
-    assert [trace.name for trace in found.figure.data] == ["Accuracy", "EER"]
-    assert found.figure.layout.yaxis.tickformat.endswith("%")
+    assert [series.name for series in found.panels[0].series] == ["Accuracy", "EER"]
+    assert found.panels[0].y.unit == "percent"
     assert found.numbers.columns == ("Epoch", "Accuracy", "Area", "EER")
     assert found.numbers.rows[1] == ("2", "70.00%", "0.9000", "10.00%")
 
@@ -70,7 +70,7 @@ def test_a_metric_that_was_not_logged_is_left_out() -> None:
 
 def test_the_loss_of_batches_and_of_val_has_a_curve_each() -> None:
     found = loss_plot(LOG)
-    assert [(trace.name, trace.y) for trace in found.figure.data] == [
+    assert [(series.name, series.y) for series in found.panels[0].series] == [
         ("training batches", (2.0, 1.0)),
         ("val", (3.0, 2.5)),
     ]
@@ -81,7 +81,7 @@ def test_the_loss_of_batches_and_of_val_has_a_curve_each() -> None:
 
 def test_a_long_log_is_averaged() -> None:
     train = tuple({"step": step, "loss": float(step % 2)} for step in range(4000))
-    drawn = loss_plot(TrainingLog(train=train, val=(), status="running")).figure.data[0]
+    drawn = loss_plot(TrainingLog(train=train, val=(), status="running")).panels[0].series[0]
     assert len(drawn.y) == 1000
     assert set(drawn.y) == {0.5}
 
@@ -93,7 +93,7 @@ def test_without_a_loss_that_is_said() -> None:
 
 def test_only_diagnostics_that_were_logged_are_drawn() -> None:
     found = health_plot(log_of({"effective_rank": 3.0}, {"effective_rank": 2.0}))
-    assert [trace.y for trace in found.figure.data] == [(3.0, 2.0)]
+    assert [panel.series[0].y for panel in found.panels] == [(3.0, 2.0)]
     assert found.numbers.columns == ("Epoch", "Effective rank")
     assert "After the last epoch: effective rank 2." in found.description
 
@@ -105,9 +105,9 @@ def test_a_share_of_impostors_is_in_percent() -> None:
 
 def test_curves_are_drawn_over_the_steps_or_epochs_that_have_a_value() -> None:
     log = log_of({"accuracy": 0.8, "loss": 3.0}, {"loss": None}, {"accuracy": 0.9, "loss": 2.0})
-    batches, val = loss_plot(log).figure.data
+    batches, val = loss_plot(log).panels[0].series
     assert (batches.x, val.x, val.y) == ((5, 10), (10, 30), (3.0, 2.0))
-    (drawn,) = validation_plot(log, ACCURACY, [ACCURACY]).figure.data
+    (drawn,) = validation_plot(log, ACCURACY, [ACCURACY]).panels[0].series
     assert (drawn.x, drawn.y) == ((1, 3), (0.8, 0.9))
     table = loss_plot(log).numbers
     assert table.columns == ("Epoch", "Loss")
@@ -116,7 +116,7 @@ def test_curves_are_drawn_over_the_steps_or_epochs_that_have_a_value() -> None:
 
 def test_a_log_of_exactly_a_thousand_batches_is_not_averaged() -> None:
     train = tuple({"step": step, "loss": float(step % 2)} for step in range(1000))
-    drawn = loss_plot(TrainingLog(train=train, val=(), status="running")).figure.data[0]
+    drawn = loss_plot(TrainingLog(train=train, val=(), status="running")).panels[0].series[0]
     assert set(drawn.y) == {0.0, 1.0}
     assert drawn.x == tuple(range(1000))
 
@@ -127,11 +127,9 @@ def test_without_val_the_words_are_of_the_batches_alone() -> None:
     assert told.startswith("The loss of the training batches went from 2 to 0.5. Batches and val")
 
 
-def test_curves_differ_in_colour_dash_and_symbol() -> None:
-    accuracy, error = validation_plot(LOG, ACCURACY, [ERROR]).figure.data
-    assert (accuracy.line.color, error.line.color) == ("var(--series-1)", "var(--series-2)")
-    assert (accuracy.line.dash, error.line.dash) == ("solid", "dash")
-    assert (accuracy.marker.symbol, error.marker.symbol) == ("circle", "square")
+def test_curves_have_styles_of_their_own() -> None:
+    accuracy, error = validation_plot(LOG, ACCURACY, [ERROR]).panels[0].series
+    assert (accuracy.style, error.style) == (0, 1)
 
 
 def test_a_best_metric_that_no_epoch_has_leaves_its_epoch_out() -> None:
@@ -143,16 +141,15 @@ def test_each_diagnostic_has_its_plot_over_the_epochs_and_its_column() -> None:
     first: dict[str, object] = {"effective_rank": 3.0, "embedding_relative_variance": 0.5}
     second: dict[str, object] = {"effective_rank": 2.0, "impostors_inside_margin": 0.25}
     found = health_plot(log_of(first, second))
-    rank, variance, inside = found.figure.data
-    assert rank.x == variance.x == inside.x == (1, 2)
-    assert (variance.y, inside.y) == ((0.5, None), (None, 0.25))
-    assert (rank.yaxis, variance.yaxis, inside.yaxis) == ("y", "y2", "y3")
-    assert found.figure.layout.height == 510
-    assert [it.text for it in found.figure.layout.annotations] == list(found.numbers.columns[1:])
+    rank, variance, inside = (panel.series[0] for panel in found.panels)
+    assert rank.x == variance.x == inside.x
+    assert list(rank.x) == [1, 2]
+    assert [list(each.y) for each in (variance, inside)] == [[0.5, None], [None, 0.25]]
+    assert [panel.y.title for panel in found.panels] == list(found.numbers.columns[1:])
+    assert [panel.x.title for panel in found.panels] == ["", "", "Epoch"]
+    assert {panel.x.unit for panel in found.panels} == {"whole"}
     assert found.numbers.rows == (("1", "3", "0.5", "-"), ("2", "2", "-", "25.00%"))
     assert found.description.endswith(
         "After the last epoch: effective rank 2, variance relative to squared length -, impostors "
         "inside the margin 25.00%."
     )
-    axes = found.figure.layout
-    assert (axes.xaxis3.title.text, axes.xaxis2.title.text) == ("Epoch", "")

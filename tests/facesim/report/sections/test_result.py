@@ -153,7 +153,7 @@ def test_the_first_metric_is_drawn_and_all_are_in_the_table(files: RunFiles) -> 
     plot = baselines_block(files.result, files.baselines, shown)
     assert isinstance(plot, Plot)
     assert "Equal error rate over chance (a random score): -" in plot.description
-    assert plot.figure.layout.xaxis.title.text == "Equal error rate"
+    assert plot.panels[0].x.title == "Equal error rate"
     assert plot.numbers.columns == ("System", "Equal error rate", "ROC AUC")
     assert [row[0] for row in plot.numbers.rows] == ["this run", "chance"]
 
@@ -165,7 +165,7 @@ def test_the_axis_of_a_metric_is_in_its_unit(
     assert files.result is not None
     plot = baselines_block(files.result, files.baselines, [files.metrics[name]])
     assert isinstance(plot, Plot)
-    assert ("%" in plot.figure.layout.xaxis.tickformat) == is_percentage
+    assert (plot.panels[0].x.unit == "percent") == is_percentage
 
 
 def test_each_system_has_its_own_metrics_under_their_headings(files: RunFiles) -> None:

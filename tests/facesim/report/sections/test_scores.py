@@ -152,7 +152,7 @@ def test_a_band_needs_more_impostors_than_the_rule_of_3(impostor: int, *, has_ba
     identities = PairIdentities(people, np.arange(30).astype(object))
     plot = scores_section(small_result(), pairs, identities, METRICS, ()).blocks[1]
     assert isinstance(plot, Plot)
-    assert ("95% interval" in [trace.name for trace in plot.figure.data]) == has_band
+    assert ("95% interval" in [series.name for series in plot.panels[0].series]) == has_band
 
 
 def test_thresholds_are_said_to_be_in_the_unit_of_the_scores() -> None:

@@ -1,5 +1,7 @@
 """Errors by attribute on the page."""
 
+import pytest
+
 from facesim.evaluation.slices import SIMULTANEOUS, Gap, Slice, Slices
 from facesim.interfaces.result import Estimate
 from facesim.page import Plot, Text
@@ -48,8 +50,9 @@ def test_attributes_are_drawn_widest_gap_first_and_rates_of_few_pairs_are_not() 
         slice_of("glasses", "sun", 0.90, impostor=29),
     )
     plot = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=gap(0.05)))
-    (drawn,) = plot.figure.data
-    assert drawn.y == ("glasses: yes", "glasses: no", "hair: black", "hair: grey")
+    (panel,) = plot.panels
+    assert panel.y.names == ("glasses: yes", "glasses: no", "hair: black", "hair: grey")
+    assert list(panel.series[0].y) == [0, 1, 2, 3]
     assert [row[2] for row in plot.numbers.rows] == ["100"] * 4 + ["29, too few"]
 
 
@@ -57,7 +60,7 @@ def test_only_whole_attributes_are_drawn_and_the_others_are_counted() -> None:
     many = tuple(slice_of("hair", str(value), value / 100) for value in range(15))
     few = (slice_of("glasses", "yes", 0.01), slice_of("glasses", "no", 0.02))
     plot = plot_of(Slices(threshold=0.5, pairs=400, slices=(*few, *many), worst_gap=None))
-    assert len(plot.figure.data[0].y) == 15
+    assert len(plot.panels[0].y.names) == 15
     assert "The plot shows the 1 attribute with the widest gaps." in plot.description
 
 
@@ -105,12 +108,14 @@ def test_both_rates_are_drawn_and_the_wider_of_their_gaps_orders_the_attributes(
     found = Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=None)
     section = slices_section(found)
     assert (section.name, section.title) == ("slices", "Slices")
-    fmr, fnmr = plot_of(found).figure.data
+    (panel,) = plot_of(found).panels
+    fmr, fnmr = panel.series
     assert (fmr.name, fnmr.name) == ("FMR", "FNMR")
     names = ("glasses: yes", "glasses: no", "glasses: sun", "hair: black", "hair: grey")
-    assert fmr.y == names
-    assert fnmr.y == (names[0], *names[2:])
-    assert fnmr.text[0] == "12.50% (6.25% to 25.00%)"
+    assert panel.y.names == names
+    assert fmr.y == pytest.approx([row - 0.2 for row in range(5)])
+    assert fnmr.y == pytest.approx([row + 0.2 for row in (0, 2, 3, 4)])
+    assert fnmr.tips[0] == "glasses: yes · 12.50% (6.25% to 25.00%)"
     assert plot_of(found).numbers.rows[0] == (
         *("hair", "black", "100", "75.00%"),
         *("25.00% (12.50% to 50.00%)", "12.50% (6.25% to 25.00%)"),
@@ -131,7 +136,7 @@ def test_sixteen_values_fit_and_an_attribute_of_more_is_drawn_alone() -> None:
             for value in range(size)
         )
         plot = plot_of(Slices(threshold=0.5, pairs=400, slices=slices, worst_gap=None))
-        return len(plot.figure.data[0].y)
+        return len(plot.panels[0].y.names)
 
     assert drawn(14, 2) == 16
     assert drawn(14, 3) == 14
