@@ -97,7 +97,7 @@ def test_every_block_is_kept_a_plot_as_its_numbers_and_a_gallery_as_a_note(
         Code("more", "b = 2", folded=True),
         Cards((card, card)),
     )
-    others = (Plot("plot", "title", "what it shows", None, table), Gallery("Errors", ()))
+    others = (Plot("plot", "title", "what it shows", (), table), Gallery("Errors", ()))
     report = ProtocolReport((card,), (Section("own", "Own", (*kept_as_they_are, *others)),))
     protocol = type(files.evaluated.evaluate.protocol.build())
     monkeypatch.setattr(protocol, "report", lambda *_: report)
