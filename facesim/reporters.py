@@ -1,6 +1,8 @@
 """Reporters of progress: bars on a terminal, lines elsewhere, or nothing."""
 
+import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -40,9 +42,19 @@ class Reporter(Protocol):
         ...
 
 
-def reporter_for(console: Console) -> Reporter:
-    """Bars on a terminal, plain lines elsewhere."""
-    return TerminalReporter(console) if console.is_terminal else PlainReporter()
+def reporter_for(console: Console, *, quiet: bool = False) -> Reporter:
+    """Bars on a terminal, plain lines elsewhere.
+
+    Args:
+        console: where they are shown.
+        quiet: whether nothing is, nor any warning.
+    """
+    if not quiet:
+        return TerminalReporter(console) if console.is_terminal else PlainReporter()
+    warnings.simplefilter("ignore")
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(logging.ERROR)
+    return SilentReporter()
 
 
 class TerminalReporter:

@@ -10,7 +10,13 @@ from facesim.cli import cache, data, experiments, packs, plugins, runs, verifier
 from facesim.cli.application import RaisedByCodeError, app
 from facesim.console import Console, guard_terminal, printable, say
 from facesim.interrupts import watch_interrupts
-from facesim.terminal.streams import discard, prepare_streams
+from facesim.terminal.streams import (
+    awaits_document,
+    discard,
+    keep_stdout,
+    prepare_streams,
+    release_stdout,
+)
 
 
 def main() -> None:
@@ -32,28 +38,52 @@ def main() -> None:
         del arguments[0]
     if _TRACEBACK in arguments:  # wherever it stands
         arguments = [_TRACEBACK, *(word for word in arguments if word != _TRACEBACK)]
+    if _JSON in arguments:
+        keep_stdout()
+    try:
+        sys.exit(_carry_out(arguments))
+    finally:
+        release_stdout()
+
+
+_TRACEBACK = "--traceback"
+_JSON = "--json"
+
+_SHARED = ("run", "check", "eval")
+"""The commands that several processes carry out together."""
+
+
+def _carry_out(arguments: list[str]) -> int:
+    """Carry out a command; returns its exit code, or exits with it."""
     try:
         try:
             # not on its own, where typer prints arguments as they are
             code = app(arguments, standalone_mode=False)
         finally:
             sys.stdout.flush()  # here, where an error can still be told
+        code = code if isinstance(code, int) else 0
+        if awaits_document():
+            from facesim.terminal.documents import print_exit_document
+
+            print_exit_document(code)
     except _UsageError as error:
         from typer.rich_utils import rich_format_error
 
         error.message = printable(error.message)  # it repeats an argument
         rich_format_error(error)
+        _tell_script(error, error.format_message(), error.exit_code)
         sys.exit(error.exit_code)
     except BaseException as error:  # noqa: BLE001  a plugin may raise any
         cause = error.__cause__ if isinstance(error, RaisedByCodeError) else None
         _end(cause or error, traceback=_TRACEBACK in arguments)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code
 
 
-_TRACEBACK = "--traceback"
+def _tell_script(error: BaseException, message: str, exit_code: int) -> None:
+    if awaits_document():
+        from facesim.terminal.documents import print_error_document
 
-_SHARED = ("run", "check", "eval")
-"""The commands that several processes carry out together."""
+        print_error_document(message, exit_code, error)
 
 
 def _work_alone_if_unshared(arguments: list[str]) -> None:
@@ -85,6 +115,7 @@ def _end(error: BaseException, *, traceback: bool) -> NoReturn:
         Console(stderr=True, soft_wrap=True).print(failure.message, markup=False, highlight=False)
     except OSError:  # standard error itself cannot be written
         discard(sys.stderr)
+    _tell_script(error, failure.message, failure.exit_code)
     sys.exit(failure.exit_code)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facesim.cli.application import cache_app
+from facesim.cli.options import AsJson
 from facesim.console import Console
 from facesim.errors import FacesimError
 
@@ -15,13 +16,18 @@ def cache_list(
     every: Annotated[
         bool, typer.Option("--all", help="List the small stores one by one, too.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the feature stores of the trunk cache, most recently used first."""
     from facesim.model.cache_admin import list_stores, stores_root
     from facesim.terminal.cache import print_stores
+    from facesim.terminal.documents import print_document, stores_content
 
     stores = list_stores(stores_root())
-    print_stores(Console(), stores_root(), stores, every=every)
+    if as_json:
+        print_document("cache list", stores_content(stores_root(), stores))
+    else:
+        print_stores(Console(), stores_root(), stores, every=every)
     _exit_if_any([f"{store.folder}: {store.problem}" for store in stores if store.problem])
 
 

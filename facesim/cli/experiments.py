@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesim.cli.application import app
-from facesim.cli.options import ExperimentFile, Out, Overrides, ProcessCount, Trust
+from facesim.cli.options import AsJson, ExperimentFile, Out, Overrides, ProcessCount, Quiet, Trust
 from facesim.console import Console, say
 from facesim.terminal.streams import outlive_stdout
 
@@ -34,6 +34,8 @@ def run(
     ] = None,
     trust: Trust = False,
     processes: ProcessCount = 1,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train and evaluate an experiment; writes a run directory."""
     from facesim.experiment.loading import load_experiment
@@ -42,6 +44,7 @@ def run(
     from facesim.reporters import reporter_for
     from facesim.runs.follower import follow
     from facesim.runs.run import Run
+    from facesim.terminal.documents import evaluation_content, print_document
     from facesim.terminal.launching import together
     from facesim.terminal.results import print_result
     from facesim.training.shards import Shards
@@ -49,7 +52,7 @@ def run(
 
     outlive_stdout()
     console = Console()
-    reporter = reporter_for(console)
+    reporter = reporter_for(console, quiet=quiet)
     try:
         with together(reporter, processes) as group:
             experiment = load_experiment(file, overrides or (), trust=trust)
@@ -78,13 +81,17 @@ def run(
         again += [f"--out={out}", "--resume=auto"]
         if is_launched() and processes == 1:  # by a torchrun of the person's own
             again = ["torchrun", "...", "-m", *again]
-        reporter.say(f"stopped by {stopped}; resume with:")
-        reporter.say(shlex.join(again))
+        say(f"stopped by {stopped}; resume with:")
+        say(shlex.join(again))
         raise typer.Exit(stopped.exit_code) from None
     files = run.read()
+    if as_json:
+        report = write_report(files).absolute()
+        print_document("run", {**evaluation_content(files), "report": report})
+        return
     print_result(console, files)
-    reporter.say(f"report: {write_report(files)}")
-    reporter.say(f"run directory: {run.path}")
+    say(f"report: {write_report(files)}")
+    say(f"run directory: {run.path}")
 
 
 @app.command()
@@ -94,18 +101,21 @@ def check(
     out: Out = Path("runs"),
     trust: Trust = False,
     processes: ProcessCount = 1,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Validate an experiment, build all components and dry-run one step; writes nothing."""
     from facesim.experiment.loading import load_experiment
     from facesim.reporters import reporter_for
     from facesim.runs.dry_run import check_experiment
     from facesim.runs.follower import follow
+    from facesim.terminal.documents import check_content, print_document
     from facesim.terminal.launching import together
     from facesim.terminal.results import print_check
     from facesim.training.stop import Stopped
 
     console = Console()
-    reporter = reporter_for(console)
+    reporter = reporter_for(console, quiet=quiet)
     try:
         with together(reporter, processes) as group:
             experiment = load_experiment(file, overrides or (), trust=trust)
@@ -117,7 +127,10 @@ def check(
     except Stopped as stopped:
         say(f"stopped by {stopped}")
         raise typer.Exit(stopped.exit_code) from None
-    print_check(console, experiment.name, report)
+    if as_json:
+        print_document("check", check_content(experiment.name, report))
+    else:
+        print_check(console, experiment.name, report)
 
 
 @app.command()
@@ -134,23 +147,30 @@ def lint(
         ),
     ] = None,
     trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Lint the data of an experiment; trains nothing. Exits with 1 if a finding stops a run."""
     from facesim.experiment.loading import load_experiment
     from facesim.processes import Processes
     from facesim.reporters import reporter_for
+    from facesim.terminal.documents import lint_content, print_document
     from facesim.terminal.results import print_exclusion, print_lint
     from facesim.training.lint import lint_experiment
 
     experiment = load_experiment(file, overrides or (), trust=trust)
     console = Console()
-    reporter = reporter_for(console)
+    reporter = reporter_for(console, quiet=quiet)
     _say_if_shipped(file, reporter)
     linted = lint_experiment(experiment, Processes(reporter))
     written = None if write is None else linted.write_exclusion(write)
-    print_lint(console, linted.report)
-    if write is not None and written is not None:
-        print_exclusion(console, write, written)
+    if as_json:
+        content = lint_content(experiment.name, linted.report, write if written else None)
+        print_document("lint", content)
+    else:
+        print_lint(console, linted.report)
+        if write is not None and written is not None:
+            print_exclusion(console, write, written)
     raise typer.Exit(not linted.report.allows_run)
 
 

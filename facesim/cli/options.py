@@ -42,3 +42,10 @@ Plugins = Annotated[
     ),
 ]
 EvaluationName = Annotated[str, typer.Option(help="An evaluation of the run: a folder of eval/.")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document, and everything else on standard error."),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but the result, and errors.")
+]

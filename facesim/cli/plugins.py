@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facesim.cli.application import app, new_app
-from facesim.cli.options import Plugins, Trust
+from facesim.cli.options import AsJson, Plugins, Quiet, Trust
 from facesim.console import Console, say
 
 
@@ -34,37 +34,58 @@ def plugins(
     name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
     more: Plugins = None,
     trust: Trust = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """List plugins, or describe one: parameters, defaults and origin."""
     from facesim.discovery import load_installed_plugins
     from facesim.experiment.loading import load_plugins_of
     from facesim.interfaces import REGISTRIES
-    from facesim.plugin_info import describe_kind, describe_plugin, failed_plugins
+    from facesim.plugin_info import PluginInfo, describe_kind, describe_plugin, failed_plugins
+    from facesim.terminal.documents import plugins_content, print_document
     from facesim.terminal.plugins import print_failures, print_kind, print_plugin
 
     console = Console()
     load_installed_plugins()
     for named in more or ():
         load_plugins_of(named, trust=trust)
-    if kind is not None and name is not None:
-        print_plugin(console, describe_plugin(kind, name))
-        return
-    for one in [kind] if kind is not None else [registry.plural for registry in REGISTRIES]:
-        print_kind(console, one, describe_kind(one))
-    print_failures(console, failed_plugins())
+    kinds = [registry.plural for registry in REGISTRIES] if kind is None else [kind]
+    found: dict[str, tuple[PluginInfo, ...]]
+    if name is not None:
+        found = {kinds[0]: (describe_plugin(kinds[0], name),)}
+    else:
+        found = {each: describe_kind(each) for each in kinds}
+    every = [plugin for of_kind in found.values() for plugin in of_kind]
+    if as_json:
+        print_document("plugins", plugins_content(every, failed_plugins()))
+    elif name is not None:
+        print_plugin(console, every[0])
+    elif quiet:
+        for plugin in every:
+            say(plugin.name if kind is not None else f"{plugin.kind} {plugin.name}")
+        print_failures(Console(stderr=True), failed_plugins())
+    else:
+        for plural, of_kind in found.items():
+            print_kind(console, plural, of_kind)
+        print_failures(console, failed_plugins())
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check environment and plugins; exits with 1 if something is wrong."""
     from facesim.doctor import examine_distributions, examine_environment
     from facesim.terminal.doctor import print_distributions, print_environment
+    from facesim.terminal.documents import doctor_content, print_document
 
     console = Console()
     environment = examine_environment()
-    print_environment(console, environment)
+    if not as_json:
+        print_environment(console, environment)
     distributions = examine_distributions()
-    print_distributions(console, distributions)
+    if as_json:
+        print_document("doctor", doctor_content(environment, distributions))
+    else:
+        print_distributions(console, distributions)
     raise typer.Exit(not (environment.ok and all(status.ok for status in distributions)))
 
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from facesim.cli.application import app
-from facesim.cli.options import EvaluationName, Plugins, ProcessCount, Trust
+from facesim.cli.options import AsJson, EvaluationName, Plugins, ProcessCount, Quiet, Trust
 from facesim.console import Console, say
 from facesim.terminal.streams import outlive_stdout
 
@@ -39,18 +39,21 @@ def evaluate(
     more: Plugins = None,
     trust: Trust = False,
     processes: ProcessCount = 1,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a trained run on test or on other data, with thresholds from val."""
     from facesim.reporters import reporter_for
     from facesim.runs.follower import follow
     from facesim.runs.run import EvaluationChoices, Run
+    from facesim.terminal.documents import evaluation_content, print_document
     from facesim.terminal.launching import together
     from facesim.terminal.results import print_result
     from facesim.training.stop import Stopped
 
     outlive_stdout()
     console = Console()
-    reporter = reporter_for(console)
+    reporter = reporter_for(console, quiet=quiet)
     choices: EvaluationChoices = {
         "overrides": overrides or (),
         "plugins": more or (),
@@ -66,10 +69,15 @@ def evaluate(
                 return
             plan, _ = run.evaluate(**choices)
     except Stopped as stopped:
-        reporter.say(f"stopped by {stopped}; the same command begins the evaluation anew")
+        say(f"stopped by {stopped}; the same command begins the evaluation anew")
         raise typer.Exit(stopped.exit_code) from None
-    print_result(console, run.read(plan.name))
-    reporter.say(f"written to {plan.folder}")
+    files = run.read(plan.name)
+    if as_json:
+        content = {**evaluation_content(files), "folder": plan.folder.absolute()}
+        print_document("eval", content)
+        return
+    print_result(console, files)
+    say(f"written to {plan.folder}")
 
 
 @app.command()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesim.cli.application import app, gallery_app
-from facesim.cli.options import Trust
+from facesim.cli.options import AsJson, Trust
 from facesim.console import Console, say
 from facesim.errors import count
+from facesim.terminal.streams import write_document
 
 if TYPE_CHECKING:
     from facesim.verifier.verifier import Verifier
@@ -23,7 +24,6 @@ At = Annotated[
         "FMR target up to 1e-3 that has a threshold, or else of the smallest one that has.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
 @app.command()
@@ -71,10 +71,10 @@ def verify(
     except DataError as error:
         if not as_json:
             raise
-        say(verdict_as_json(verifier, Unjudged(str(error))))
+        write_document(verdict_as_json(verifier, Unjudged(str(error))))
         raise typer.Exit(2) from None
     if as_json:
-        say(verdict_as_json(verifier, verdict))
+        write_document(verdict_as_json(verifier, verdict))
     else:
         print_verdict(verifier, verdict)
     raise typer.Exit(0 if verdict.same else 1)
@@ -162,7 +162,7 @@ def search(
     index = FaissIndex(opened, verifier.comparison) if faiss else None
     [matches] = verifier.search(opened, [photograph], top, nearest=index)
     if as_json:
-        say(matches_as_json(verifier, matches, point, len(opened)))
+        write_document(matches_as_json(verifier, matches, point, len(opened)))
     else:
         print_matches(Console(), verifier, matches, point, len(opened))
     found = bool(matches) and verifier.verdict(matches[0].score, point).same

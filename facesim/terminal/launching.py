@@ -21,6 +21,7 @@ from facesim.processes import Processes
 from facesim.rendezvous import is_launched, loopback_only
 from facesim.reporters import Reporter
 from facesim.terminal.failure import Failure, failure_of
+from facesim.terminal.streams import release_stdout
 from facesim.training.stop import Stopped, ending_together
 
 _PATIENCE = 600
@@ -66,6 +67,7 @@ def launch(count: int) -> int:
         "shutdown_timeout": _PATIENCE,  # not of every version of torch
     }
     known = signature(LaunchConfig).parameters
+    release_stdout()  # for the document of the main process
     config = LaunchConfig(**{name: each for name, each in settings.items() if name in known})
     try:
         elastic_launch(config, sys.executable)("-m", "facesim", *sys.argv[1:])

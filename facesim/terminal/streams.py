@@ -1,10 +1,12 @@
-"""Standard streams that are closed, full, or a pipe whose reader has gone."""
+"""Standard streams that are closed, full, kept for a document, or a pipe whose reader has gone."""
 
 import errno
 import os
 import sys
 from contextlib import suppress
 from typing import Any
+
+from facesim.console import say
 
 
 def prepare_streams() -> None:
@@ -30,6 +32,65 @@ def outlive_stdout() -> None:
     error.
     """
     _named_stdout().is_outlived = True
+
+
+def keep_stdout(*, is_used: bool = False) -> None:
+    """Keep standard output for one document: what is printed goes to standard error from now on.
+
+    That of libraries, of plugins and of processes that are started, too.
+
+    Args:
+        is_used: whether the document is there already.
+    """
+    global _kept
+    _kept = _KeptStdout(is_used)
+
+
+def release_stdout() -> None:
+    """Let standard output be used as before :func:`keep_stdout`."""
+    global _kept
+    if _kept is not None:
+        _kept.release()
+        _kept = None
+
+
+def awaits_document() -> bool:
+    """Whether standard output is kept for a document that is not written yet."""
+    return _kept is not None and not _kept.is_used
+
+
+def write_document(text: str) -> None:
+    """Write the document that standard output is kept for."""
+    awaited = awaits_document()
+    release_stdout()
+    say(text)
+    if awaited:  # nothing that is printed later follows it
+        keep_stdout(is_used=True)
+
+
+class _KeptStdout:
+    """Standard output, which standard error stands in for."""
+
+    def __init__(self, is_used: bool) -> None:
+        self.is_used = is_used
+        self._stream = sys.stdout
+        self._stream.flush()
+        self._descriptor = None
+        with suppress(OSError, ValueError):  # a stream of a test has none
+            if self._stream.fileno() == 1:
+                self._descriptor = os.dup(1)
+                os.dup2(2, 1)
+        sys.stdout = sys.stderr
+
+    def release(self) -> None:
+        sys.stdout.flush()
+        if self._descriptor is not None:
+            os.dup2(self._descriptor, 1)
+            os.close(self._descriptor)
+        sys.stdout = self._stream
+
+
+_kept: _KeptStdout | None = None
 
 
 class _Stdout:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import facesim.reporters
+from facesim.console import Console
 from facesim.reporters import Advance, Reporter
 
 _CHANGES = {
@@ -85,9 +86,11 @@ def watch(on_event: Callable[[Watch], None]) -> None:
         event(Watch.FLUSH)
 
     os.fsync = fsync
-    facesim.reporters.reporter_for = lambda console: _Reporter(
-        reporter_for(console), lambda: event(Watch.PROGRESS)
-    )
+
+    def watched(console: Console, *, quiet: bool = False) -> Reporter:
+        return _Reporter(reporter_for(console, quiet=quiet), lambda: event(Watch.PROGRESS))
+
+    facesim.reporters.reporter_for = watched
     sys.addaudithook(audit)
 
 
