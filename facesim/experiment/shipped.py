@@ -49,11 +49,11 @@ def experiment_file(given: Path) -> Path:
     if given.name != name or given.suffix or (given.exists() and not given.is_dir()):
         return given
     if Path(f"{name}{_SUFFIX}").is_file():
-        raise FacesimError(f"{name}: no such file (did you mean '{name}{_SUFFIX}'?)")
+        raise FacesimError(f"{name}: there is no such file (did you mean '{name}{_SUFFIX}'?)")
     try:
         return shipped_experiment(name)
     except FacesimError as error:
-        raise FacesimError(f"{name}: no such file, and {error}") from None
+        raise FacesimError(f"{name}: there is no such file, and {error}") from None
 
 
 def _folder() -> Path:

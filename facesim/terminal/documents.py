@@ -48,8 +48,8 @@ def print_error_document(message: str, exit_code: int, error: BaseException | No
         content["problems"] = [
             {
                 "file": problem.mark.file or None,
-                "line": problem.mark.line,
-                "column": problem.mark.column,
+                "line": problem.mark.line or None,  # of the file as a whole
+                "column": problem.mark.column or None,
                 "key": ".".join(map(str, problem.path)),
                 "message": problem.message,
             }

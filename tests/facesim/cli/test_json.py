@@ -151,7 +151,7 @@ def test_the_installation_is_a_document(facesim: Command, command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("check", "no.yaml"), "no.yaml:1:1: no such file"),
+        (("check", "no.yaml"), "no.yaml: there is no such file"),
         (("eval", "no_run"), "no_run"),
         (("run",), "Missing argument"),
         (("plugins", "losses", "triplett"), "did you mean 'triplet'"),

@@ -56,7 +56,7 @@ def test_an_unknown_name_lists_the_shipped_ones_and_the_nearest() -> None:
     with pytest.raises(FacesimError) as error:
         load_experiment(Path("quickstrat"))
     told = str(error.value)
-    assert told.startswith("quickstrat: no such file, and no experiment of facesim's is called")
+    assert told.startswith("quickstrat: there is no such file")
     assert "(did you mean 'quickstart'" in told
     assert ", ".join(shipped_experiments()) in told
 
