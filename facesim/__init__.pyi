@@ -14,8 +14,10 @@ from facesim.console import printable as printable
 from facesim.csv_cells import guarded_all as guarded_all
 from facesim.data.csv_columns import read_csv_columns as read_csv_columns
 from facesim.data.csv_columns import read_text as read_text
+from facesim.data.identity_split import split_table as split_table
 from facesim.data.pair_drawing import PairSpace as PairSpace
 from facesim.data.pair_sets import read_training_pairs as read_training_pairs
+from facesim.data.table_files import read_table_columns as read_table_columns
 from facesim.data.tables import build_table as build_table
 from facesim.discovery import load_installed_plugins as load_installed_plugins
 from facesim.discovery import load_named_plugin as load_named_plugin
@@ -23,6 +25,7 @@ from facesim.errors import DataError as DataError
 from facesim.errors import FacesimError as FacesimError
 from facesim.errors import PluginError as PluginError
 from facesim.errors import did_you_mean as did_you_mean
+from facesim.experiment.sections import IdentitySplit as IdentitySplit
 from facesim.folders import make_folder as make_folder
 from facesim.interfaces import FMR_TARGETS as FMR_TARGETS
 from facesim.interfaces import IMAGENET as IMAGENET

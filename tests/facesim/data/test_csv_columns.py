@@ -73,6 +73,56 @@ def test_a_wrong_file_is_refused_with_its_line(
         _read(tmp_path, text)
 
 
+ROWS = [("img", "ids", "note"), ("a.jpg", "1", "Z\xfcrich"), ("b.jpg", "2", "\u20ac 5")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiter_and_encoding_are_found(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    text = "\r\n".join(map(delimiter.join, ROWS))
+    path = _write(tmp_path, text.encode(encoding))
+    columns = read_csv_columns(path, ("img", "ids"), delimiter=None, encoding=None)
+    assert [tuple(columns.frame), *columns.frame.itertuples(index=False, name=None)] == ROWS
+    assert columns.place(1) == f"{path}:3"
+    told = " ".join(columns.notes)
+    assert ("read as utf-16" in told) == encoding.startswith("utf-16")
+    assert ("read as cp1252" in told) == (encoding == "cp1252")
+    assert ("between its columns" in told) == (delimiter != ",")
+
+
+def test_what_is_given_is_not_found_and_no_note(tmp_path: Path) -> None:
+    path = _write(tmp_path, "img;ids,x\nZ\xfcrich.jpg;1,2\n".encode("latin-1"))
+    columns = read_csv_columns(path, ("img",), delimiter=";", encoding="latin-1")
+    assert (columns.frame["ids,x"].tolist(), columns.notes) == (["1,2"], ())
+    assert columns.frame["img"].tolist() == ["Z\xfcrich.jpg"]
+
+
+def test_a_text_that_cp1252_does_not_know_is_latin_1(tmp_path: Path) -> None:
+    path = _write(tmp_path, b"img,ids\na\x81.jpg,1\n")
+    columns = read_csv_columns(path, ("img",), delimiter=None, encoding=None)
+    assert columns.frame["img"].tolist() == ["a\x81.jpg"]
+    assert columns.notes == ("t.csv is read as latin-1, which is how it looks.",)
+
+
+def test_a_delimiter_is_found_by_the_columns_that_must_be_there(tmp_path: Path) -> None:
+    path = _write(tmp_path, 'img;ids;"a, b, c, d"\n1.jpg;7;"x;y"\n')
+    columns = read_csv_columns(path, ("img", "ids"), delimiter=None)
+    assert columns.frame["a, b, c, d"].tolist() == ["x;y"]
+
+
+def test_a_column_that_is_not_there_says_which_key_names_it(tmp_path: Path) -> None:
+    path = _write(tmp_path, "file;person\na.jpg;1\n")
+    told = (
+        r"t\.csv:1: there is no column 'img'; the header has 'file', 'person', read with "
+        r"semicolons between the columns; write `image_column: NAME` for another"
+    )
+    with pytest.raises(DataError, match=told):
+        read_csv_columns(path, {"image_column": "img"}, delimiter=None)
+    with pytest.raises(DataError, match="in double quotes where it holds a semicolon"):
+        path = _write(tmp_path, "img;ids\na.jpg;1;2\n")
+        read_csv_columns(path, ("img",), delimiter=None)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: there is no such file$"):
         read_csv_columns(tmp_path / "gone.csv", ("img",))
