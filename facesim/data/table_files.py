@@ -148,7 +148,7 @@ def _excel(path: Path, content: bytes) -> tuple[Columns, str]:
             _refuse_large(path, 0, sum(each.file_size for each in packed.infolist()))
         with pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book:
             sheets = [str(name) for name in book.sheet_names]
-            raw = book.parse(sheets[0], header=None, dtype=object, na_filter=False)
+            raw = pd.read_excel(book, sheets[0], header=None, dtype=object, na_filter=False)
     except _DAMAGED as error:
         raise DataError(f"{path}: cannot be read as Excel: {error}") from error
     cells = raw.apply(_as_text)
