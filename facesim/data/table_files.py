@@ -68,7 +68,7 @@ def read_table_columns(
     read = _parquet if suffix in _PARQUET else _excel
     try:
         columns, header_at = read(path, read_file(path, TABLE_BYTES))
-    except OSError as error:  # of pyarrow as well, for what is no Parquet
+    except OSError as error:
         raise DataError(f"{path}: {why_unread(error)}") from error
     check_header(header_at, list(columns.frame.columns), required)
     if columns.frame.empty:
@@ -107,7 +107,7 @@ def _parquet(path: Path, content: bytes) -> tuple[Columns, str]:
                     "numbers; leave it out of the file"
                 )
         table = parquet.read_table(io.BytesIO(content))
-    except arrow.ArrowException as error:
+    except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
     # Not pandas' own index, which it writes as a column where it is not just a range.
     frame = table.to_pandas(ignore_metadata=True, types_mapper=_nullable(arrow).get)

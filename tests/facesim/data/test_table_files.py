@@ -126,6 +126,16 @@ def test_another_file_under_the_suffix_is_refused(
         read(tmp_path / name)
 
 
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", TABLE)
+    content = bytearray(path.read_bytes())
+    for at in range(4, len(content) - 8, 97):
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"t\.parquet: cannot be read as Parquet: "):
+        read(path)
+
+
 def test_half_a_workbook_is_refused(tmp_path: Path) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as packed:
@@ -138,7 +148,7 @@ def test_half_a_workbook_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".parquet", ".xlsx"])
 def test_no_file_and_no_row_are_told(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
-    with pytest.raises(DataError, match="there is no such file$"):
+    with pytest.raises(DataError, match=r"there is no such file$"):
         read(path)
     pd_columns: dict[str, list[str]] = {"img": [], "ids": []}
     frame = pd.DataFrame(pd_columns)
