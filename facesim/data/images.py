@@ -19,7 +19,8 @@ def as_list(images: Image | Iterable[Image]) -> Sequence[Image]:
     """Several images; a single one is a list of one."""
     if isinstance(images, str | Path | PIL.Image.Image):
         return [images]
-    if isinstance(images, np.ndarray) and images.ndim < 4:
+    of_names = isinstance(images, np.ndarray) and images.dtype.kind in "OU"
+    if isinstance(images, np.ndarray) and images.ndim < 4 and not of_names:
         return [images]
     return list(images)
 

@@ -190,11 +190,14 @@ def _photographs(folder: Path) -> FaceTable:
     }
     files: list[str] = []
     others: list[str] = []
+    dangling: list[str] = []
     for path, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(path).relative_to(folder)
         for name in names:
-            if not name.startswith("."):
+            if not (Path(path) / name).exists():
+                dangling.append((inside / name).as_posix())
+            elif not name.startswith("."):
                 photograph = Path(name).suffix.lower() in extensions
                 (files if photograph else others).append((inside / name).as_posix())
     if not files:
@@ -204,6 +207,10 @@ def _photographs(folder: Path) -> FaceTable:
     notes = [
         f"Files of other kinds: {len(others):,} are left out (the first: {min(others)})."
         for _ in others[:1]
+    ]
+    notes += [
+        f"Links that lead nowhere: {len(dangling):,} are left out (the first: {min(dangling)})."
+        for _ in dangling[:1]
     ]
     nobody = np.array(["photograph"] * len(files), dtype=object)
     listed = np.array(sorted(files), dtype=object)

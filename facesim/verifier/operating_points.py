@@ -10,7 +10,7 @@ from facesim.verifier.pack_file import PackedPoint
 DEFAULT_FMR = 1e-3
 """The FMR target whose threshold is used if none is asked for, or the nearest that there is."""
 
-_FAR = re.compile(r"(?:far|fmr)[=_](.+)", re.IGNORECASE)
+_FAR = re.compile(r"(?:far|fmr)[=_]([^%]+)(%?)", re.IGNORECASE)
 
 
 def operating_point(points: Sequence[PackedPoint], at: str | None = None) -> PackedPoint:
@@ -18,9 +18,9 @@ def operating_point(points: Sequence[PackedPoint], at: str | None = None) -> Pac
 
     Args:
         points: of the pack.
-        at: ``far=1e-3``, ``eer``, ``best_accuracy`` or another of their names. By default that of
-            the largest FMR target up to :data:`DEFAULT_FMR` that has a threshold, or else of the
-            smallest one that has, or else the first with a threshold.
+        at: ``far=1e-3``, ``far=0.1%``, ``eer``, ``best_accuracy`` or another of their names. By
+            default that of the largest FMR target up to :data:`DEFAULT_FMR` that has a threshold,
+            or else of the smallest one that has, or else the first with a threshold.
 
     Raises:
         FacesimError: there is none of this name, or it has no threshold.
@@ -63,5 +63,5 @@ def _meaning(name: str) -> str | float:
     match = _FAR.fullmatch(name.strip())
     if match:
         with suppress(ValueError):
-            return float(match[1])
-    return name.strip()
+            return float(f"{float(match[1]) / (100 if match[2] else 1):.9g}")
+    return name.strip().lower()

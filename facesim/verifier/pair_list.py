@@ -19,8 +19,10 @@ _COLUMNS = (*_FILES, "same", "score", "probability", "reason")
 def read_pairs(path: Path) -> list[tuple[str, str]]:
     """The pairs of a CSV file with the columns ``file1`` and ``file2``; others are not looked at.
 
+    An empty cell is an empty name, whose pair cannot be judged.
+
     Raises:
-        DataError: it cannot be read, or a row lacks a file; the line is named.
+        DataError: it cannot be read, or a row has too few or too many cells; the line is named.
     """
     pairs = []
     try:
@@ -37,8 +39,8 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
                         f"{len(header)}"
                     )
                 first, second = (unguarded(row[column].strip()) for column in columns)
-                if not first or not second or "\0" in first + second:
-                    raise DataError(f"{path}:{rows.line_num}: a file is missing")
+                if "\0" in first + second:
+                    raise DataError(f"{path}:{rows.line_num}: a name holds a null character")
                 pairs.append((first, second))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
@@ -70,13 +72,15 @@ def verify_list(
         reporter: shows the progress.
         at: the operating point.
     """
-    found = []
-    with reporter.task("verifying pairs", len(pairs)) as advance:
-        paths = ((folder / a, folder / b) for a, b in pairs)
-        for verdict in verifier.verify_pairs(paths, at):
+    named = [(folder / a, folder / b) for a, b in pairs if a and b]
+    with reporter.task("verifying pairs", len(named)) as advance:
+        found = []
+        for verdict in verifier.verify_pairs(named, at):
             found.append(verdict)
             advance()
-    return found
+    judged = iter(found)
+    unnamed = Unjudged("the list names no file")
+    return [next(judged) if a and b else unnamed for a, b in pairs]
 
 
 def write_verdicts(

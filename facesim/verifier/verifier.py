@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -165,6 +165,14 @@ class Verifier:
 
     def __repr__(self) -> str:
         return f"Verifier({str(self.folder)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process loads the folder again, with all its checks, and without trust.
+        return load_pack, (str(self.folder.absolute()),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Verifier":
+        # Nothing of it changes; scikit-learn copies the parameters of what it clones.
+        return self
 
     @property
     def dimension(self) -> int:

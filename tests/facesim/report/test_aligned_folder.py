@@ -291,3 +291,10 @@ def test_a_name_that_a_spreadsheet_would_run_is_guarded(
     align()
     assert "\n'=1+1.png," in (out / "faces.csv").read_text()
     assert "=1+1.png" in read_csv_columns(out / "faces.csv", ["file"]).frame["file"].tolist()
+
+
+def test_a_link_that_leads_nowhere_is_left_out_and_told(align: Align, folder: Path) -> None:
+    (folder / "ann" / "3.png").symlink_to(folder / "gone.png")
+    aligned = align()
+    assert "ann/3.png" not in [each.file for each in aligned.photographs]
+    assert "Links that lead nowhere: 1 are left out (the first: ann/3.png)." in aligned.notes

@@ -1,5 +1,6 @@
 """A pack as a step of scikit-learn."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,14 @@ def test_its_parameters_are_its_arguments(tmp_path: Path) -> None:
     assert not np.array_equal(before, embedder.transform([face]))
     with pytest.raises(ValueError, match="has no parameter 'dimension'"):
         embedder.set_params(dimension=3)
+
+
+def test_with_a_loaded_pack_it_is_cloned_and_pickled(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone
+
+    embedder = Embedder(load_pack(write_pack(tmp_path / "pack")))
+    names = np.array([str(path) for path in write_faces(tmp_path / "faces").rglob("*.png")])
+    expected = embedder.transform(names)
+    for copied in (clone(embedder), pickle.loads(pickle.dumps(embedder))):
+        np.testing.assert_array_equal(copied.transform(names.tolist()), expected)

@@ -33,9 +33,8 @@ def test_other_columns_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
         ("file1,flie2\na,b\n", "did you mean 'flie2'"),
         ("file1,file2\n", "there are no pairs"),
         ("file1,file2\na,b\nc\n", r"pairs\.csv:3: 1 cells where the header has 2"),
-        ("file1,file2\na,\n", r"pairs\.csv:2: a file is missing"),
         ('file1,file2\na,"b\n', "not a CSV file"),
-        ("file1,file2\na,b\0c\n", "a file is missing|not a CSV file"),
+        ("file1,file2\na,b\0c\n", "a null character|not a CSV file"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_told(tmp_path: Path, text: str, said: str) -> None:
@@ -64,5 +63,15 @@ def test_a_pair_that_cannot_be_judged_is_a_row(tmp_path: Path) -> None:
     first = verdicts[0]
     assert isinstance(first, Verdict)
     assert float(rows[0]["score"]) == pytest.approx(first.score, rel=1e-8)
-    assert "cannot be read" in rows[1]["reason"]
+    assert "there is no such file" in rows[1]["reason"]
     assert rows[1]["score"] == rows[1]["probability"] == ""
+
+
+def test_a_row_with_an_empty_cell_leaves_the_others_judged(tmp_path: Path) -> None:
+    faces = write_faces(tmp_path / "faces")
+    verifier = load_pack(write_pack(tmp_path / "pack"))
+    text = "file1,file2\n,p0/1.png\np0/0.png,p0/1.png\np0/0.png,\n"
+    pairs = read_pairs(written(tmp_path, text))
+    verdicts = verify_list(verifier, pairs, faces, SilentReporter(), "eer")
+    assert [type(each) for each in verdicts] == [Unjudged, Verdict, Unjudged]
+    assert verdicts[0] == Unjudged("the list names no file")
