@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from facesim.interfaces import aligners
 from facesim.report.aligned_folder import COLUMNS, AlignedFolder, align_folder
 from facesim.report.contact_sheet import contact_sheet, write_contact_sheet
 from facesim.reporters import SilentReporter
+from tests.facesim.accessibility import violations
 from tests.facesim.model.bright_face import BrightFace, save_photograph
 
 Align = Callable[..., AlignedFolder]
@@ -276,6 +278,10 @@ def test_a_long_section_says_how_many_are_not_shown(
     assert text.text.endswith("2 of 4 are shown.")  # type: ignore[union-attr]
     shown = [pair.faces[0].file for pair in gallery.pairs]  # type: ignore[union-attr]
     assert shown == ["ann/1.png", "ann/3.png"]  # the lowest confidence first
+
+
+def test_axe_finds_nothing_on_the_contact_sheet(align: Align, out: Path, browser: Any) -> None:
+    assert violations(browser, write_contact_sheet(align())) == []
 
 
 def test_the_page_lies_beside_the_list(align: Align, out: Path) -> None:

@@ -1,6 +1,6 @@
 """Pages in a browser: what they draw and say, that they talk to nobody and fit a phone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,7 @@ from facesim.report.run_report import write_report
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
 
-CHROMIUM = Path("/usr/bin/chromium")
 PLOTS = "figure > .plot"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
-        yield chromium
-        chromium.close()
 
 
 class Visit:

@@ -1,6 +1,7 @@
 """What the page of a study says of its winner and its trials."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -22,6 +23,7 @@ from facesim.tuning.summary import (
     Spread,
     Summary,
 )
+from tests.facesim.accessibility import violations
 
 SPREAD = Spread(mean=0.75, standard_deviation=0.0125, values=(0.75, 0.75))
 
@@ -81,6 +83,15 @@ def page_of(plan: Plan) -> Callable[[Summary], Page]:
             )
         )
     return lambda summary: study_page(plan, study, summary)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    page_of: Callable[[Summary], Page], summary: Summary, browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "study.html"
+    path.write_text(render(page_of(summary)), encoding="utf-8")
+    assert violations(browser, path, color_scheme=scheme) == []
 
 
 def section(page: Page, name: str) -> tuple[Any, ...]:
