@@ -63,6 +63,17 @@ def test_a_workflow_reads_only_and_pins_the_major_version_of_its_actions(path: P
         assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in used), used
 
 
+def test_the_container_has_a_python_that_is_promised_and_runs_a_shipped_experiment() -> None:
+    text = (ROOT / ".github" / "Dockerfile").read_text(encoding="utf-8")
+    images = set(re.findall(r"(?m)^FROM python:(\d+\.\d+)", text))
+    prefix = "Programming Language :: Python :: "
+    assert images
+    assert images <= {name.removeprefix(prefix) for name in PROJECT["classifiers"]}
+    (command,) = re.findall(r"(?m)^CMD (.+)$", text)
+    assert yaml.safe_load(command) == ["run", "quickstart"]
+    assert (ROOT / "experiments" / "quickstart.yaml").is_file()
+
+
 def test_every_dependency_has_a_lower_bound() -> None:
     extras = PROJECT["optional-dependencies"].values()
     named = [*PROJECT["dependencies"], *(name for extra in extras for name in extra)]

@@ -174,7 +174,8 @@ def test_every_package_is_installed() -> None:
     }
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
     installed = {name.replace("plugins", "facesim_plugins", 1) for name in names}
-    assert installed | {"facesim.experiments"} == set(listed)  # of data alone
+    data = {"facesim.experiments", "facesim.report.templates", "facesim.scaffold.templates"}
+    assert installed | data == set(listed)
     assert all((folder / "__init__.py").is_file() for folder in folders)
 
 
