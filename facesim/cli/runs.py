@@ -87,12 +87,14 @@ def report(
     faces: Annotated[
         bool, typer.Option("--faces/--no-faces", help="Embed small images of faces, or none.")
     ] = True,
+    trust: Trust = False,
 ) -> None:
     """Write a run's report: one self-contained HTML file."""
     from facesim.report.run_report import write_report
     from facesim.runs.run import Run
 
-    say(f"written to {write_report(Run.open(run_dir).read(name), faces=faces)}")
+    files = Run.open(run_dir).read(name)
+    say(f"written to {write_report(files, faces=faces, trust=trust)}")
 
 
 class _Against(TyperCommand):

@@ -5,7 +5,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -16,7 +22,17 @@ from facesim.experiment.nodes import KeyPath
 from facesim.experiment.search import Search
 from facesim.experiment.sections import Data, Evaluate, Image, Rule, Section, Severity, Train
 from facesim.experiment.yaml_writer import to_yaml
-from facesim.interfaces import KINDS, Backbone, Head, Loss, Sampler, Tracker, Transform
+from facesim.interfaces import (
+    KINDS,
+    Backbone,
+    Callback,
+    Head,
+    Loss,
+    ReportSection,
+    Sampler,
+    Tracker,
+    Transform,
+)
 from facesim.registry import Registry, Spec
 from facesim.registry.type_descriptions import strip_annotated, union_members
 
@@ -70,6 +86,12 @@ class Experiment(Section):
     trackers: tuple[Annotated[Spec[Tracker], interfaces.trackers], ...] = Field(
         default=(), description="in addition to metrics.jsonl, which is always written"
     )
+    callbacks: tuple[Annotated[Spec[Callback], interfaces.callbacks], ...] = Field(
+        default=(), description="hooks of training, which watch it and may end it"
+    )
+    report_sections: tuple[Annotated[Spec[ReportSection], interfaces.report_sections], ...] = Field(
+        default=(), description="sections that are added to the report"
+    )
     train: Train
     evaluate: Evaluate = Field(default_factory=Evaluate)
     lint: dict[Rule, Severity] = Field(
@@ -84,6 +106,11 @@ class Experiment(Section):
         if self.search is not None and self.train.epochs == 0:
             raise ValueError("a search needs train.epochs of 1 or more")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_kinds(self, written: SerializerFunctionWrapHandler) -> Any:
+        values: dict[str, Any] = written(self)
+        return {key: each for key, each in values.items() if key not in _NOT_ALWAYS or each}
 
     def specs(self) -> dict[str, tuple[Spec[Any], ...]]:
         """The plugins by place (``data.train``, ``loss``), in the order of the kinds."""
@@ -104,6 +131,10 @@ class Experiment(Section):
     def save(self, path: Path) -> None:
         """Write :meth:`as_yaml`."""
         write_text(path, self.as_yaml())
+
+
+_NOT_ALWAYS = ("callbacks", "report_sections")
+"""Left out where they are empty: a run of before they existed has the same resolved experiment."""
 
 
 def value_at(data: Any, path: Sequence[str | int]) -> Any:

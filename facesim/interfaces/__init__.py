@@ -4,6 +4,7 @@ from facesim.alignment.aligner import aligners
 from facesim.arrays import Int64Array
 from facesim.errors import DataError
 from facesim.interfaces.backbone import IMAGENET, Backbone, Normalization
+from facesim.interfaces.callback import Callback, EmbeddedImages, StopTraining, TrainingView
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport, not_measurable_reason
 from facesim.interfaces.head import Head, ModuleHead
 from facesim.interfaces.kinds import (
@@ -13,6 +14,7 @@ from facesim.interfaces.kinds import (
     Kind,
     ParameterGroups,
     backbones,
+    callbacks,
     data_commands,
     datasets,
     find_kind,
@@ -21,13 +23,14 @@ from facesim.interfaces.kinds import (
     metrics,
     optimizers,
     protocols,
+    report_sections,
     samplers,
     schedulers,
     trackers,
     transforms,
 )
 from facesim.interfaces.loss import Loss
-from facesim.interfaces.metric import Metric
+from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.protocol import (
     Comparisons,
     Evaluator,
@@ -38,6 +41,7 @@ from facesim.interfaces.protocol import (
     System,
 )
 from facesim.interfaces.rate_at_fmr import FnmrAtFmr, RateAtFmr
+from facesim.interfaces.report_section import ReportSection, RunRecord
 from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Confusion, Roc
 from facesim.interfaces.roc_points import (
@@ -60,10 +64,12 @@ __all__ = [
     "REGISTRIES",
     "Backbone",
     "CallableTransform",
+    "Callback",
     "Comparisons",
     "Confusion",
     "CurvePoint",
     "DataError",
+    "EmbeddedImages",
     "Estimate",
     "EvaluationResult",
     "Evaluator",
@@ -86,16 +92,22 @@ __all__ = [
     "ParameterGroups",
     "Protocol",
     "ProtocolReport",
+    "Quantity",
     "RateAtFmr",
+    "ReportSection",
     "Roc",
+    "RunRecord",
     "Sampler",
     "ScoredPairs",
+    "StopTraining",
     "System",
     "TableSampler",
     "Tracker",
+    "TrainingView",
     "Transform",
     "aligners",
     "backbones",
+    "callbacks",
     "data_commands",
     "datasets",
     "equal_error_rate",
@@ -107,6 +119,7 @@ __all__ = [
     "optimizers",
     "protocols",
     "rate_name",
+    "report_sections",
     "samplers",
     "schedulers",
     "tar_at_fmr",

@@ -10,10 +10,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from facesim.alignment.aligner import aligners
 from facesim.errors import PluginError, did_you_mean
 from facesim.interfaces.backbone import Backbone
+from facesim.interfaces.callback import Callback
 from facesim.interfaces.head import Head, as_head
 from facesim.interfaces.loss import Loss
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import Protocol
+from facesim.interfaces.report_section import ReportSection
 from facesim.interfaces.sampler import Sampler, as_sampler
 from facesim.interfaces.tables import FaceTable
 from facesim.interfaces.tracker import Tracker
@@ -47,6 +49,10 @@ schedulers: Registry[LRScheduler] = Registry(
 )
 protocols: Registry[Protocol] = Registry("protocol", "protocols", base=Protocol)
 metrics: Registry[Metric] = Registry("metric", "metrics", base=Metric)
+callbacks: Registry[Callback] = Registry("callback", "callbacks", base=Callback)
+report_sections: Registry[ReportSection] = Registry(
+    "report_section", "report_sections", base=ReportSection
+)
 trackers: Registry[Tracker] = Registry("tracker", "trackers", base=Tracker)
 
 
@@ -109,6 +115,20 @@ KINDS: tuple[Kind, ...] = (
     Kind(protocols, ("evaluate.protocol",), "facesim.testing.protocol:PROTOCOL", "protocol.py"),
     Kind(
         metrics, ("evaluate.metrics",), "facesim.testing.metric:METRIC", "metric.py", several=True
+    ),
+    Kind(
+        callbacks,
+        ("callbacks",),
+        "facesim.testing.callback:CALLBACK",
+        "callback.py",
+        several=True,
+    ),
+    Kind(
+        report_sections,
+        ("report_sections",),
+        "facesim.testing.report_section:REPORT_SECTION",
+        "report_section.py",
+        several=True,
     ),
     Kind(trackers, ("trackers",), "facesim.testing.tracker:TRACKER", "tracker.py", several=True),
 )

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -100,14 +99,7 @@ class OpenedRun(Shown):
         pairs = self.files.pairs
         if pairs is None:
             raise FacesimError(f"the scores of single pairs of {self.files.title} were not kept")
-        columns: dict[str, Any] = {"file1": pairs.files[:, 0], "file2": pairs.files[:, 1]}
-        if pairs.identities is not None:
-            labels = pairs.identities.labels[pairs.identities.codes]
-            columns |= {"identity1": labels[:, 0], "identity2": labels[:, 1]}
-        columns |= {"same": pairs.same, "score": pairs.scores}
-        if pairs.probabilities is not None:
-            columns["probability"] = pairs.probabilities
-        return pd.DataFrame(columns)
+        return pairs.as_frame()
 
     @cached_property
     def network(self) -> SiameseNetwork:

@@ -12,6 +12,7 @@ from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
 from facesim.report.sections.errors import errors_section
 from facesim.report.sections.linter import label_noise_section, linter_section
+from facesim.report.sections.plugins import plugin_sections
 from facesim.report.sections.result import result_section
 from facesim.report.sections.scores import operating_points_section, scores_section
 from facesim.report.sections.setup import reproduction_section, setup_section, summary_line
@@ -22,7 +23,7 @@ from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run_files import RunFiles
 
 
-def write_report(files: RunFiles, *, faces: bool = True) -> Path:
+def write_report(files: RunFiles, *, faces: bool = True, trust: bool = False) -> Path:
     """Write one self-contained HTML file about a run and one of its evaluations.
 
     A part that the run does not have yet is left out, or the page says what is missing.
@@ -30,6 +31,8 @@ def write_report(files: RunFiles, *, faces: bool = True) -> Path:
     Args:
         files: of the run, finished or not, and of the evaluation.
         faces: whether small images of faces become part of the file.
+        trust: whether to import plugin files of the run, for the sections that they add, also if
+            this user's own experiment did not name them when the run began.
 
     Returns:
         ``report.html`` in the run directory; ``report-<name>.html`` for other data than ``test``.
@@ -40,19 +43,20 @@ def write_report(files: RunFiles, *, faces: bool = True) -> Path:
     own = files.name == OWN
     path = files.path / (RunFile.REPORT if own else f"report-{files.name}.html")
     try:
-        write_text(path, render(report_page(files, faces=faces)))
+        write_text(path, render(report_page(files, faces=faces, trust=trust)))
     except OSError as error:
         raise FacesimError(f"{path}: cannot be written: {in_words(error)}") from None
     return path
 
 
-def report_page(files: RunFiles, *, faces: bool) -> Page:
+def report_page(files: RunFiles, *, faces: bool, trust: bool = False) -> Page:
     """The page of a run."""
     sections = [
         result_section(files),
         setup_section(files),
         training_section(files),
         *(_evaluation_sections(files, files.result, faces=faces) if files.result else ()),
+        *plugin_sections(files, trust=trust),
         linter_section(files.lint, faces=faces),
         reproduction_section(files),
     ]

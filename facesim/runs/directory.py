@@ -13,7 +13,12 @@ from tempfile import mkdtemp
 
 from pydantic import BaseModel, PositiveInt
 
-from facesim.atomic import begin_manifest, remove_leftovers, settle_manifest
+from facesim.atomic import (
+    begin_manifest,
+    remove_leftovers,
+    require_unchanged,
+    settle_manifest,
+)
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
 from facesim.folders import make_folder
@@ -22,6 +27,7 @@ from facesim.json_files import read_json, write_json
 from facesim.locks import ProcessLock
 from facesim.machine_errors import in_words, machine_error
 from facesim.plugin_failures import keep_traceback
+from facesim.training.callbacks import FOLDER as CALLBACKS
 from facesim.training.checkpoint import CheckpointFolder
 from facesim.training.stop import Stopped, TrainingCancelled
 from facesim.version import __version__
@@ -152,9 +158,26 @@ class RunDirectory:
         """The folder of one evaluation; ``name`` is a plain file name."""
         return self.path / "eval" / name
 
+    def callback_files(self) -> dict[str, tuple[Path, ...]]:
+        """The files that callbacks wrote, by callback.
+
+        Links are left out: in the directory of somebody else they may lead anywhere.
+
+        Raises:
+            DataError: one is damaged.
+        """
+        found = {}
+        for folder in sorted((self.path / CALLBACKS).glob("[!.]*")):
+            if folder.is_dir() and not folder.is_symlink():
+                files = sorted(path for path in folder.glob("[!.]*") if _is_file_itself(path))
+                found[folder.name] = tuple(files)
+                for path in files:
+                    require_unchanged(path, "delete it, and the report is made without it")
+        return found
+
     def remove_leftovers(self) -> None:
         """Remove the temporary files of killed writers; the run is locked."""
-        for folder in ("checkpoints", "pairs", "eval/*"):
+        for folder in ("checkpoints", "pairs", "eval/*", f"{CALLBACKS}/*"):
             for found in self.path.glob(folder):
                 remove_leftovers(found)
         for file in RunFile:
@@ -200,6 +223,10 @@ class RunDirectory:
             settle_manifest(self.path)
         finally:
             lock.release()
+
+
+def _is_file_itself(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 class _Format(BaseModel):

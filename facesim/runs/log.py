@@ -108,11 +108,16 @@ class TrainingLog:
         val: one entry per epoch: ``step``, ``epoch`` and every metric by name.
         status: ``finished``, ``interrupted``, ``pruned`` or ``failed``; ``running`` where the log
             has no end.
+        callbacks: what callbacks logged: ``step``, ``epoch`` and ``CALLBACK.NAME``.
+        stopped: with which ``epoch`` a callback ended training, and its ``reason``; None if none
+            did.
     """
 
     train: tuple[dict[str, Any], ...]
     val: tuple[dict[str, Any], ...]
     status: str
+    callbacks: tuple[dict[str, Any], ...] = ()
+    stopped: dict[str, Any] | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -146,6 +151,8 @@ def read_log(path: Path) -> TrainingLog | None:
         train=tuple(entry for entry in entries if entry.get("kind") == "train"),
         val=tuple(_renamed(entry) for entry in entries if entry.get("kind") == "val"),
         status=str(last) if last in get_args(Ending) else "running",
+        callbacks=tuple(entry for entry in entries if entry.get("kind") == "callback"),
+        stopped=next((entry for entry in entries if entry.get("kind") == "stopped"), None),
     )
 
 
@@ -196,7 +203,7 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise DataError(f"{path}:{number}: not a JSON object; delete the line")
     wrong = [key for key, value in entry.items() if not _may_be(key, value)]
-    if entry.get("kind") in ("train", "val"):
+    if entry.get("kind") in ("train", "val", "callback", "stopped"):
         wrong += [key for key in ("step", "epoch") if type(entry.get(key)) is not int]
     if wrong:
         raise DataError(f"{path}:{number}: {wrong[0]} is missing or not a value; delete the line")
@@ -205,7 +212,7 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 def _may_be(key: str, value: Any) -> bool:
     """Whether an entry may have this value: a number, null, or text where that belongs."""
-    if key == "kind":
+    if key in ("kind", "reason"):
         return isinstance(value, str)
     if key == "warnings":
         return isinstance(value, list) and all(isinstance(each, str) for each in value)

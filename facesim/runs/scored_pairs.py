@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,20 @@ class NamedPairs:
     def same_pairs_as(self, other: "NamedPairs") -> bool:
         """Whether both hold the same pairs in the same order."""
         return np.array_equal(self.files, other.files) and np.array_equal(self.same, other.same)
+
+    def as_frame(self) -> pd.DataFrame:
+        """One row per pair: file1, file2, identity1, identity2, same, score and probability.
+
+        The columns that are not known are left out.
+        """
+        columns: dict[str, Any] = {"file1": self.files[:, 0], "file2": self.files[:, 1]}
+        if self.identities is not None:
+            labels = self.identities.labels[self.identities.codes]
+            columns |= {"identity1": labels[:, 0], "identity2": labels[:, 1]}
+        columns |= {"same": self.same, "score": self.scores}
+        if self.probabilities is not None:
+            columns["probability"] = self.probabilities
+        return pd.DataFrame(columns, copy=True)
 
     def rows_of_pairs(self) -> dict[tuple[str, str, bool], int]:
         """The row of each pair by its files, in alphabetical order, and by ``same``."""

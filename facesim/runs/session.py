@@ -152,7 +152,9 @@ def stages_of(directory: RunDirectory, epochs: int) -> tuple[Stage, ...]:
     path, last = directory.path, directory.checkpoints.last
     log = read_log(path / RunFile.LOG)
     finished = log is not None and log.status == "finished"
-    trained = finished or (last.exists() and read_checkpoint(last)["progress"]["epoch"] >= epochs)
+    trained = finished or (
+        last.exists() and Progress.of(read_checkpoint(last)["progress"]).is_trained(epochs)
+    )
     evaluated = {
         folder.name: (folder / EvaluationFile.METRICS).is_file()
         for folder in sorted((path / "eval").glob("*"))

@@ -109,7 +109,7 @@ def _test(kind: Kind, name: str, load: str) -> str:
         name=name,
         Class=_class(name),
         kind=kind.name,
-        Kind=kind.name.capitalize(),
+        Kind=_class(kind.name),
         imports=f"{path}from facesim import {loader}\n",
         loader=loader,
         load=load,

@@ -117,3 +117,15 @@ class TrackerContract(_PluginContract):
     """The tests of a tracker."""
 
     kind = "tracker"
+
+
+class CallbackContract(_PluginContract):
+    """The tests of a callback, in a training of three epochs that is only told."""
+
+    kind = "callback"
+
+
+class ReportSectionContract(_PluginContract):
+    """The tests of a report section, on runs of different completeness."""
+
+    kind = "report_section"

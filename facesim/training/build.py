@@ -24,7 +24,7 @@ from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.nodes import is_text
 from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Data
-from facesim.interfaces import FaceTable, Sampler, TableSampler, Tracker
+from facesim.interfaces import Callback, FaceTable, Sampler, TableSampler, Tracker
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.build import build_network
 from facesim.model.devices import pick_device
@@ -35,6 +35,7 @@ from facesim.reporters import Reporter, SilentReporter
 from facesim.seeds import derive_seed
 from facesim.training.aligned_tables import align_table
 from facesim.training.checkpoint import TrainingState
+from facesim.training.determinism import undisturbed
 from facesim.training.make_inputs import make_inputs
 from facesim.training.trunk_file import load_trunk, restore_trunk
 
@@ -69,6 +70,7 @@ class RunComponents:
         state: network, optimizer and scheduler.
         total_steps: batches in all epochs together.
         trackers: not started yet.
+        callbacks: by their keys, the plugin's name and a number where it is not the first.
         metrics: measured on val after each epoch, by name.
         best: by which the best checkpoint is kept.
     """
@@ -81,6 +83,7 @@ class RunComponents:
     state: TrainingState
     total_steps: int
     trackers: tuple[Tracker, ...]
+    callbacks: dict[str, Callback]
     metrics: dict[str, Metric]
     best: Quantity
 
@@ -196,6 +199,7 @@ def prepare(
     """
     metrics, best = measured_metrics(experiment), quantity_named(experiment, experiment.train.best)
     trackers = tuple(_build(spec) for spec in experiment.trackers)  # may lack their packages
+    callbacks = _callbacks(experiment)
     device = pick_device(experiment.device)
     tables = tables or Tables()
     train_table = tables.read("train", experiment).table
@@ -228,8 +232,30 @@ def prepare(
     optimizer, scheduler = _make_updates(experiment, network, total_steps)
     state = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
     return RunComponents(
-        experiment, train, val, test, sampler, state, total_steps, trackers, metrics, best
+        experiment,
+        train,
+        val,
+        test,
+        sampler,
+        state,
+        total_steps,
+        trackers,
+        callbacks,
+        metrics,
+        best,
     )
+
+
+def _callbacks(experiment: Experiment) -> dict[str, Callback]:
+    found: dict[str, Callback] = {}
+    for spec in experiment.callbacks:
+        key, number = spec.name, 1
+        while key in found:
+            number += 1
+            key = f"{spec.name}-{number}"
+        with undisturbed():
+            found[key] = _build(spec)
+    return found
 
 
 def _require_memory(key: str, images: int, experiment: Experiment, split: Split) -> None:

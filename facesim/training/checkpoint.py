@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import JsonValue, NonNegativeInt, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -23,6 +23,21 @@ _SHA256_DIGITS = 64
 
 
 @dataclass
+class HookProgress:
+    """What the callbacks of a run have come to.
+
+    Attributes:
+        states: what each of them keeps, by its key.
+        has_begun: whether the hooks know that the current epoch has begun.
+        stopped: why training ends before its epochs are over; empty while it goes on.
+    """
+
+    states: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
+    has_begun: bool = False
+    stopped: str = ""
+
+
+@dataclass
 class Progress:
     """How far a run has come.
 
@@ -35,6 +50,7 @@ class Progress:
         unlogged_losses: of the steps since the last logged one.
         log_bytes: length of ``metrics.jsonl`` at this point; what follows is written again.
         log_sha256: digest of these bytes; empty in checkpoints of before.
+        hooks: of the callbacks; checkpoints of runs that have none leave it out.
     """
 
     epoch: NonNegativeInt = 0
@@ -45,6 +61,25 @@ class Progress:
     unlogged_losses: list[float] = field(default_factory=list)
     log_bytes: NonNegativeInt = 0
     log_sha256: str = ""
+    hooks: HookProgress = field(default_factory=HookProgress)
+
+    def is_trained(self, epochs: int) -> bool:
+        """Whether no epoch is left of so many, or a callback has ended training."""
+        return self.epoch >= epochs or bool(self.hooks.stopped and not self.batch)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, as checkpoints hold it."""
+        data = asdict(self)
+        if self.hooks == HookProgress():
+            del data["hooks"]
+        return data
+
+    @classmethod
+    def of(cls, data: Any) -> "Progress":
+        """Of what :meth:`as_data` gave; raises ValidationError."""
+        # as JSON, where a number is no text and a dictionary may be a dataclass
+        text = to_json(data, inf_nan_mode="constants", fallback=str)
+        return TypeAdapter(Progress).validate_json(text, strict=True)
 
 
 @dataclass(frozen=True)
@@ -120,7 +155,7 @@ def checkpoint_content(state: TrainingState, progress: Progress) -> dict[str, An
         "optimizer": state.optimizer.state_dict(),
         "scheduler": state.scheduler.state_dict(),
         "sampler": state.sampler.state_dict() if isinstance(state.sampler, MiningSampler) else {},
-        "progress": asdict(progress),
+        "progress": progress.as_data(),
     }
 
 
@@ -163,7 +198,7 @@ def restore_content(source: Path | str, content: dict[str, Any], state: Training
             raise FacesimError(
                 f"{source} does not fit this experiment's sampler: {type(error).__name__}: {error}"
             ) from None
-    return _progress(content["progress"])
+    return Progress.of(content["progress"])
 
 
 def _difference(found: Any, expected: Any, where: str) -> str:
@@ -249,7 +284,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise FacesimError(f"{path} is not a checkpoint that this version of facesim can read")
     wrong = [key for key, kind in _PARTS.items() if not isinstance(content.get(key), kind)]
     try:
-        _progress(content.get("progress"))
+        Progress.of(content.get("progress"))
     except ValidationError as error:
         first = error.errors()[0]
         wrong.append(".".join(map(str, ("progress", *first["loc"]))))
@@ -268,13 +303,6 @@ _PARTS = {
     "optimizer": dict,
     "scheduler": dict,
 }
-
-
-def _progress(data: Any) -> Progress:
-    """Raises ValidationError."""
-    # as JSON, where a number is no text and a dictionary may be a dataclass
-    text = to_json(data, inf_nan_mode="constants", fallback=str)
-    return TypeAdapter(Progress).validate_json(text, strict=True)
 
 
 def trained_digest(path: Path, like: str = "") -> str:

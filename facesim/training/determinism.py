@@ -1,9 +1,11 @@
-"""Deterministic algorithms of torch, so that a run repeats bit for bit."""
+"""Deterministic algorithms, and settings that nothing else changes: a run repeats bit for bit."""
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch.utils import deterministic as memory
 
@@ -26,3 +28,26 @@ def deterministic(enabled: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
         memory.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put back, behind the block, what code that only watches may change for the whole process.
+
+    The states of the random generators of Python, NumPy and torch; whether gradients are recorded,
+    the default type of numbers, the number of threads, and whether algorithms are deterministic.
+    """
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002  the global one
+    devices = range(torch.cuda.device_count())
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    recorded = torch.is_grad_enabled()
+    with torch.random.fork_rng(devices), deterministic(enabled=False):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(arrays)  # noqa: NPY002
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(recorded)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)

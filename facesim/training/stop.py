@@ -70,10 +70,14 @@ class InterruptibleReporter(CheckedReporter):
     Args:
         reporter: shows the progress.
         stop: asked each time that a task advances.
+
+    Attributes:
+        plain: the reporter itself, for work that cannot be gone on with later.
     """
 
     def __init__(self, reporter: Reporter, stop: StopRequest) -> None:
         super().__init__(reporter, stop.check)
+        self.plain = reporter
         self._stop = stop
 
     @contextmanager

@@ -13,6 +13,7 @@ from facesim.interfaces import PairSet
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
+from facesim.training.callbacks import Hooks
 from facesim.training.checkpoint import (
     CheckpointFolder,
     Progress,
@@ -22,7 +23,7 @@ from facesim.training.mining import mine_epoch
 from facesim.training.shards import SharedBatch
 from facesim.training.step import require_finite
 from facesim.training.steps import Steps
-from facesim.training.stop import Stopped
+from facesim.training.stop import Stopped, TrainingCancelled
 from facesim.training.validation import Validation, validate
 
 Values = Mapping[str, float | None]
@@ -80,6 +81,7 @@ class Trainer:
         self.processes = processes
         self.settings = components.experiment.train
         self.steps = Steps(components, processes)
+        self.hooks = Hooks(components, progress, checkpoints.path.parent, log.write, processes)
         self._unread: list[Tensor] = []
 
     def train(self, on_epoch: OnEpoch = ignore_epoch) -> None:
@@ -93,14 +95,21 @@ class Trainer:
         progress, epochs = self.progress, self.settings.epochs
         self._relink()
         try:
-            if not epochs:  # the network is measured as it was built
-                self._save()
-                link_file(self.checkpoints.last, self.checkpoints.best)
-            remaining = range(progress.epoch, epochs)
-            self._warm(remaining)
-            while progress.epoch < epochs:
-                self._train_epoch()
+            self.hooks.start()
+            if not progress.is_trained(epochs):
+                self._warm(range(progress.epoch, epochs))
+            while not progress.is_trained(epochs):
+                self.hooks.begin_epoch()
+                if progress.is_trained(epochs):
+                    break
+                if not progress.hooks.stopped:
+                    self._train_epoch()
                 self._end_epoch(self._validate(), on_epoch)
+            if not progress.step or progress.hooks.stopped:
+                self._save()
+            if not self.checkpoints.best.exists():  # the network is measured as it was built
+                link_file(self.checkpoints.last, self.checkpoints.best)
+            self.hooks.end()
         except Stopped as stopped:
             if not stopped.at_once:  # otherwise perhaps in the middle of a step
                 self._save()
@@ -141,9 +150,12 @@ class Trainer:
                     loss = self._log_losses()
                     note = f"loss {loss:.4f}, {watch.images_per_second():.0f} images/s"
                 if self._is_due(settings.checkpoint_every):
+                    self.hooks.call("on_checkpoint")
                     self._save()
                     self._link_periodic()
-                advance(1, note)  # last, because a stop leaves the loop here
+                advance(1, note)  # last, because a request to stop leaves the loop here
+                if progress.hooks.stopped:
+                    break
 
     def _step(self, part: SharedBatch, inputs: NetworkInput) -> None:
         """One update; its loss is read later, because reading it would wait for the device."""
@@ -199,12 +211,17 @@ class Trainer:
         is_best = best.better(values[best.name], progress.best)
         if is_best:
             progress.best, progress.best_epoch = values[best.name], progress.epoch
+        self.hooks.end_epoch(values)
         progress.epoch, progress.batch = progress.epoch + 1, 0
         self._save()
         if is_best or not self.checkpoints.best.exists():
             link_file(self.checkpoints.last, self.checkpoints.best)
         self._report(values, warnings, is_best=is_best)
-        on_epoch(progress.epoch, values)
+        try:
+            on_epoch(progress.epoch, values)
+        except TrainingCancelled:
+            if not progress.hooks.stopped:  # otherwise a callback has ended it, as if all were done
+                raise
 
     def _report(self, values: Values, warnings: Sequence[str], *, is_best: bool) -> None:
         """Print the headline metrics of an epoch, and its warnings."""

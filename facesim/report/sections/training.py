@@ -13,6 +13,9 @@ def training_section(files: RunFiles) -> Section:
     if log is None or not (log.train or log.val):
         return Section("training", "Training", (Text("The run has logged nothing yet.", "note"),))
     blocks: list[Block] = [Text(warning, "warning") for warning in log.warnings]
+    if log.stopped is not None:
+        ended = f"epoch {log.stopped['epoch']} of {files.experiment.train.epochs}"
+        blocks.append(Text(f"A callback ended training with {ended}: {log.stopped['reason']}."))
     if log.status != "finished":
         blocks.append(Text(f"This run is not finished; its status is {log.status}.", "note"))
     blocks.append(loss_plot(log))

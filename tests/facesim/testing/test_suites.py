@@ -41,7 +41,8 @@ class Collected:
 
 @pytest.mark.parametrize("kind", [registry.kind for registry in REGISTRIES])
 def test_each_promise_of_the_kind_is_a_test_of_its_name(kind: str) -> None:
-    suite: Any = getattr(suites, f"{kind.capitalize()}Contract")
+    name = "".join(word.capitalize() for word in kind.split("_"))
+    suite: Any = getattr(suites, f"{name}Contract")
     collected = Collected("spec", "promise")
     suite.pytest_generate_tests(collected)
     assert collected.tests == [promise.name for promise in CONTRACTS[kind].promises]

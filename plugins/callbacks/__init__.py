@@ -1,0 +1,1 @@
+"""Callbacks: hooks of training."""
