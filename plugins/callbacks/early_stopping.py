@@ -26,7 +26,7 @@ class EarlyStopping(Callback):
             int, Field(gt=0, description="epochs without an improvement after which training ends")
         ] = 3,
         min_delta: Annotated[
-            float, Field(ge=0, description="what an improvement is at least, in the metric's unit")
+            float, Field(ge=0, description="a change up to this size is no improvement")
         ] = 0.0,
         first_epochs: Annotated[
             int, Field(ge=0, description="epochs in which training never ends, nor is waited for")

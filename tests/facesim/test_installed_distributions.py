@@ -1,5 +1,6 @@
 """Distributions of other people in an environment of their own: found, examined, switched off."""
 
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ import facesim
 
 DISTRIBUTIONS = Path(__file__).parents[1] / "distributions"
 FACESIM = "import sys; from facesim.cli import main; sys.argv[0] = 'facesim'; main()"
+
+WHAT = ("faces", "hooks", "newer", "taken", "unimportable")
 
 Command = Callable[..., tuple[int, str]]
 
@@ -48,7 +51,7 @@ def write_wheel(source: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """Runs facesim in a fresh environment with the four distributions."""
+    """Runs facesim in a fresh environment with the distributions."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder / "venv", with_pip=False)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}))
@@ -86,7 +89,7 @@ def test_every_distribution_is_examined(examined: tuple[int, dict[str, str]]) ->
     environment, ours, *others = of_each
     assert environment.startswith("environment: all well\n")
     assert ours == f"facesim {facesim.__version__}"
-    assert others == [f"acme-{what} 1.2" for what in ("faces", "newer", "taken", "unimportable")]
+    assert others == [f"acme-{what} 1.2" for what in WHAT]
     assert code == 1
 
 
@@ -136,5 +139,51 @@ def test_a_plugin_of_another_distribution_is_explained_with_its_origin(command: 
 def test_all_but_the_built_ins_can_be_switched_off(command: Command) -> None:
     code, shown = command("plugins", "doctor", FACESIM_PLUGINS_DISABLE="1")
     assert code == 0
-    assert shown.count("switched off by FACESIM_PLUGINS_DISABLE") == 4
+    assert shown.count("switched off by FACESIM_PLUGINS_DISABLE") == len(WHAT)
     assert "losses: arcface, bce_distance, " in shown
+
+
+DRAWN = """
+name: hooked
+data:
+  train: {name: synthetic_faces, identities: 8, images_per_identity: 6, size: 24}
+  val: {name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 8, size: 24}
+  test: {name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 12, size: 24}
+  workers: 0
+image: {size: [24, 24]}
+backbone: {name: small_cnn, width: 4}
+head: {name: mlp, fc_dim: 8, out_dim: 4}
+sampler: {name: random_pairs, pairs_per_image: 1.0}
+loss: contrastive
+optimizer: adam
+train: {epochs: 5, batch_size: 8}
+evaluate: {metrics: [accuracy, roc_auc, acme_gap], baselines: false}
+callbacks: [acme_spread]
+report_sections: [acme_spreads]
+lint: {too_few_impostors: "off"}
+"""
+
+
+def test_a_callback_a_section_and_a_metric_of_another_distribution_work_in_a_run(
+    command: Command, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "hooked.yaml", tmp_path / "runs"
+    file.write_text(DRAWN, encoding="utf-8")
+    code, shown = command("run", str(file), f"--out={out}")
+    assert code == 0, shown
+    assert "training ends with epoch 2: acme_spread: 2 epochs are enough for acme" in shown
+    (run_dir,) = (out / "hooked").iterdir()
+    (spreads,) = run_dir.glob("callbacks/acme_spread/*")
+    assert len(json.loads(spreads.read_text())) == 2
+    assert "acme_gap" in json.loads((run_dir / "eval/test/metrics.json").read_text())["metrics"]
+    page = (run_dir / "report.html").read_text(encoding="utf-8")
+    assert "Spread of &lt;embeddings&gt;" in page
+    assert "Training ended: acme_spread: 2 epochs are enough for acme." in page
+    assert "Acme gap" in page
+    (run_dir / "report.html").unlink()
+    assert command("report", str(run_dir))[0] == 0
+    assert "Spread of &lt;embeddings&gt;" in (run_dir / "report.html").read_text(encoding="utf-8")
+    code, shown = command("plugins", "callbacks")
+    assert code == 0
+    assert "acme_spread" in shown
+    assert "early_stopping" in shown

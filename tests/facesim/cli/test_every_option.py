@@ -360,22 +360,22 @@ def test_eval_that_is_stopped(facesim: Facesim, calls: Calls) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "name", "faces"),
+    ("words", "name", "faces", "trust"),
     [
-        ((), "test", True),
-        (("--name", "lfw", "--no-faces"), "lfw", False),
-        (("--faces",), "test", True),
+        ((), "test", True, False),
+        (("--name", "lfw", "--no-faces"), "lfw", False, False),
+        (("--faces", "--trust"), "test", True, True),
     ],
 )
 def test_report(
-    facesim: Facesim, calls: Calls, words: tuple[str, ...], name: str, faces: bool
+    facesim: Facesim, calls: Calls, words: tuple[str, ...], name: str, faces: bool, trust: bool
 ) -> None:
     calls.stand_in("facesim.runs.run.Run.open", Evaluated())
     calls.stand_in("facesim.report.run_report.write_report", Path("a/report.html"))
     assert facesim("report", "runs/mine/1", *words) == (0, ["written to a/report.html"])
     assert calls.of("open") == [(Path("runs/mine/1"),)]
     assert calls.of("write_report") == [(f"files of {name}",)]
-    assert calls.named("write_report") == [{"faces": faces}]
+    assert calls.named("write_report") == [{"faces": faces, "trust": trust}]
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,33 @@ def test_a_run_on_several_processes_ends_as_on_one(
     assert files[0] == files[1]
 
 
+HOOKS = (
+    "callbacks=[{name: early_stopping, patience: 1, min_delta: 0.9}, save_embeddings, lr_monitor]",
+    "train.epochs=5",
+)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_hooks_of_the_main_process_end_the_training_of_all(
+    experiment: Callable[..., Experiment], tmp_path: Path, size: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    chosen = experiment(*HOOKS)
+    alone = run_together(chosen, 1, tmp_path / "alone")
+    assert alone.log is not None
+    assert (len(alone.log.val), alone.log.status) == (2, "finished")
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "another"))
+    run = run_together(chosen, size, tmp_path / "together")
+    require_same(run, alone)
+    assert result_of(run)[1] == result_of(alone)[1]
+    contents = [
+        {path.name: path.read_bytes() for path in (it.path / "callbacks").rglob("*.npz")}
+        for it in (run, alone)
+    ]
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 2
+
+
 @pytest.fixture(scope="module")
 def unstopped(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run that is stopped in the tests, on one process and without a stop."""

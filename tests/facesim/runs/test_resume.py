@@ -66,36 +66,53 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, write_tiny: Callable[[Path, int], Path]
 ) -> Callable[..., tuple[Path, Path, float]]:
     """The tiny experiment's file, a run of it that nobody disturbed, and how long that took."""
-    done: dict[tuple[int, str], tuple[Path, Path, float]] = {}
+    done: dict[tuple[int, str, str], tuple[Path, Path, float]] = {}
 
-    def run(workers: int, sampler: str = "random_pairs") -> tuple[Path, Path, float]:
-        if (workers, sampler) not in done:
+    def run(
+        workers: int, sampler: str = "random_pairs", more: str = ""
+    ) -> tuple[Path, Path, float]:
+        if (workers, sampler, more) not in done:
             folder = tmp_path_factory.mktemp("undisturbed")
             file = write_tiny(folder, workers)
-            file.write_text(file.read_text().replace("random_pairs", sampler))
+            file.write_text(file.read_text().replace("random_pairs", sampler) + more)
             in_process(file, folder / "first").join()
             began = time.monotonic()
             process = in_process(file, folder / "runs")
             process.join()
             assert process.exitcode == 0
-            done[workers, sampler] = file, folder / "runs", time.monotonic() - began
-        return done[workers, sampler]
+            done[workers, sampler, more] = file, folder / "runs", time.monotonic() - began
+        return done[workers, sampler, more]
 
     return run
 
 
+HOOKS = """
+callbacks:
+- {name: early_stopping, patience: 1, min_delta: 0.9}
+- {name: save_embeddings, keep: 1}
+- {name: save_embeddings, split: train, every_epochs: 2}
+- lr_monitor
+"""
+
+
 @pytest.mark.parametrize(
-    ("workers", "sampler", "kills"),
-    [(0, "random_pairs", 12), (2, "random_pairs", 8), (0, "hard_pairs", 12)],
+    ("workers", "sampler", "more", "kills"),
+    [
+        (0, "random_pairs", "", 12),
+        (2, "random_pairs", "", 8),
+        (0, "hard_pairs", "", 12),
+        (0, "hard_pairs", HOOKS, 16),
+    ],
 )
 def test_killed_at_random_moments_and_resumed_ends_bit_identical(
     workers: int,
     sampler: str,
+    more: str,
     kills: int,
     undisturbed: Callable[..., tuple[Path, Path, float]],
     tmp_path: Path,
 ) -> None:
-    file, reference, seconds = undisturbed(workers, sampler)
+    file, reference, seconds = undisturbed(workers, sampler, more)
     moments = random.Random(workers)
     for _ in range(kills):
         process = in_process(file, tmp_path)
@@ -109,6 +126,9 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(
         process.join()
     assert process.exitcode == 0
     assert not list(differences(only_run(reference).path, only_run(tmp_path).path))
+    log = only_run(tmp_path).log
+    assert log is not None
+    assert (log.stopped is not None, len(log.val)) == (bool(more), 2 if more else 3)
 
 
 def test_what_may_differ_is_what_says_when_the_run_was_started() -> None:

@@ -330,3 +330,53 @@ def test_a_state_folder_that_cannot_be_written_is_said_once(
     code, output, error = facesim("run", own, "--set", "train.epochs=0")
     assert code == 0
     assert (output + error).count("will ask for --trust") == 1
+
+
+SECTION = """
+from pathlib import Path
+Path({mark!r}).touch()
+
+from facesim import ReportSection, Section, Text, report_sections
+
+@report_sections("own_words")
+class OwnWords(ReportSection):
+    def section(self, run):
+        return Section("own", "Own words", (Text("They were <said>."),))
+"""
+
+
+def test_a_section_of_a_plugin_file_needs_consent_and_the_report_says_so(
+    facesim: Command, tiny_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mark = tmp_path / "section-ran"
+    (tmp_path / "section.py").write_text(SECTION.format(mark=str(mark)))
+    file = tmp_path / "worded.yaml"
+    file.write_text(
+        f"extends: {tiny_file}\nname: worded\nplugins: [./section.py]\n"
+        "train: {epochs: 0}\nevaluate: {baselines: false}\nreport_sections: [own_words]\n"
+    )
+    assert facesim("run", file, "--out", tmp_path / "worded")[0] == 0
+    (run,) = (tmp_path / "worded" / "worded").iterdir()
+    report = run / "report.html"
+    assert "They were &lt;said&gt;." in report.read_text("utf-8")
+
+    mark.unlink()
+    assert facesim("report", run)[0] == 0
+    assert mark.exists()  # by who began the run
+    assert "They were &lt;said&gt;." in report.read_text("utf-8")
+
+    mark.unlink()
+    shutil.rmtree(tmp_path / "state")
+    caplog.clear()
+    assert facesim("report", run)[0] == 0
+    assert not mark.exists()
+    page = report.read_text("utf-8")
+    assert "They were" not in page
+    assert "The report_section &#39;own_words&#39; is left out: it comes from a plugin file" in page
+    assert "facesim report RUN_DIR --trust" in page
+    (record,) = [each for each in caplog.records if "own_words" in each.getMessage()]
+    assert "\n" not in record.getMessage()
+
+    assert facesim("report", run, "--trust")[0] == 0
+    assert mark.exists()
+    assert "They were &lt;said&gt;." in report.read_text("utf-8")

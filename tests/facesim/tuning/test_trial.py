@@ -441,3 +441,32 @@ def test_a_study_of_before_keeps_the_pairs_of_its_seed(
     fresh = plan.space.base.model_copy(update={"seed": 7})
     run = begin_or_continue(plan, optuna.create_study().ask(), fresh, plan.folder)
     assert run.experiment.evaluate.seed == (0 if knows_the_key else 7)
+
+
+def test_a_trial_that_a_callback_ends_counts_as_trained_and_is_not_pruned(
+    write_search: Write, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = "[{name: early_stopping, patience: 1, min_delta: 0.9}, lr_monitor]"
+    plan = planned(write_search(changed=("search:\n", f"callbacks: {stop}\nsearch:\n")))
+    open_study(plan)
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: EPOCHS_OF[trial.number] == 2)
+    EPOCHS_OF.clear()
+    report = optuna.Trial.report
+
+    def counting(trial: optuna.Trial, value: float, step: int) -> None:
+        EPOCHS_OF[trial.number] = step
+        report(trial, value, step)
+
+    monkeypatch.setattr(optuna.Trial, "report", counting)
+    queue = made(plan)
+    assert [trial.state for trial in queue.trials] == [TrialState.COMPLETE] * 4
+    assert [trial.user_attrs[EPOCHS] for trial in queue.trials] == [2] * 4
+    for trial in queue.trials:
+        run = Run.open(Path(trial.user_attrs[RUN]))
+        assert run.log is not None
+        assert (run.log.status, run.log.stopped is None) == ("finished", False)
+        assert len(run.log.callbacks) == 3
+
+
+EPOCHS_OF: dict[int, int] = {}
+"""The latest epoch that each trial reported."""
