@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesim import EmbeddedImages, callbacks
+from facesim import EmbeddedImages, callbacks, open_run
 from facesim.experiment.loading import load_experiment
 from facesim.runs.run import Run
 from tests.plugins.callbacks.views import view_of
@@ -76,15 +76,13 @@ def test_in_a_run_they_are_those_of_the_trained_network(tmp_path: Path) -> None:
     run.complete()
     files = run.directory.callback_files()
     (of_val,), (of_train,) = files["save_embeddings"], files["save_embeddings-2"]
-    table = experiment.data.val.build()
+    table = run.components.val.table
     with np.load(of_val, allow_pickle=False) as arrays:
         assert arrays["files"].tolist() == table.files.tolist()
         assert arrays["labels"].tolist() == table.labels[table.identities].tolist()
         saved = arrays["embeddings"]
-    from facesim import open_run
-
     opened = open_run(run.path)
-    paths = [opened.experiment.data.val.build().path(row) for row in range(3)]
+    paths = [table.path(row) for row in range(3)]
     np.testing.assert_allclose(opened.embed(paths), saved[:3], atol=2e-3)  # cached as float16
     with np.load(of_train, allow_pickle=False) as arrays:
         assert arrays["embeddings"].shape == (7, 16)

@@ -57,7 +57,7 @@ def told(run: RunRecord) -> Section:
         "steps": len(run.steps),
         "pairs": run.result and run.result.pairs,
         "scores": run.scores is not None and len(run.scores),
-        "columns": run.scores is not None and " ".join(run.scores),
+        "columns": run.scores is not None and " ".join(map(str, run.scores)),
         "label": run.metrics["roc_auc"].label,
         "files": " ".join(path.name for path in run.files.get("mine", ())),
         "status": f"{run.status} {run.stopped}",
