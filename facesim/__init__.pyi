@@ -57,6 +57,7 @@ from facesim.interfaces import Protocol as Protocol
 from facesim.interfaces import ProtocolReport as ProtocolReport
 from facesim.interfaces import Quantity as Quantity
 from facesim.interfaces import RateAtFmr as RateAtFmr
+from facesim.interfaces import Recognised as Recognised
 from facesim.interfaces import ReportSection as ReportSection
 from facesim.interfaces import Roc as Roc
 from facesim.interfaces import RunRecord as RunRecord

@@ -11,18 +11,37 @@ from facesim.console import Console, say
 
 
 @app.command()
-def schema(more: Plugins = None, trust: Trust = False) -> None:
+def schema(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]", help="With --write: the file, facesim.schema.json by default."
+        ),
+    ] = None,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Write the schema to FILE, in place of an older one."),
+    ] = False,
+    more: Plugins = None,
+    trust: Trust = False,
+) -> None:
     """Print the JSON Schema of experiment files, with the parameters of all plugins."""
     import json
 
     from facesim.discovery import load_installed_plugins
-    from facesim.experiment.json_schema import experiment_json_schema
+    from facesim.experiment.json_schema import FILE_NAME, experiment_json_schema, write_schema
     from facesim.experiment.loading import load_plugins_of
 
+    if file is not None and not write:
+        raise typer.BadParameter("a FILE is written with --write only", param_hint="FILE")
     load_installed_plugins()
     for named in more or ():
         load_plugins_of(named, trust=trust)
-    say(json.dumps(experiment_json_schema(), indent=2))
+    if write:
+        target = file or Path(FILE_NAME)
+        say(f"written: {write_schema(target / FILE_NAME if target.is_dir() else target)}")
+    else:
+        say(json.dumps(experiment_json_schema(), indent=2))
 
 
 @app.command()
@@ -112,20 +131,40 @@ def new_plugin(
 def new_experiment(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to create: mine.yaml.")],
     faces: Annotated[
-        str | None, typer.Option(help="The dataset; a wrong name lists the known ones.")
+        str | None,
+        typer.Option(help="A folder of images, a table of them, or the name of a dataset."),
     ] = None,
     root: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Its folder, relative to the file.")
+        str | None, typer.Option(metavar="DIR", help="The folder or file that the dataset reads.")
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="A name, or '{name: NAME, PARAMETER: VALUE}'.")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="As for --backbone.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of training.")] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Copy an experiment that comes with facesim: quickstart."
+        ),
+    ] = None,
 ) -> None:
-    """Create a commented experiment; on a terminal, asks for missing options."""
-    from facesim.scaffold.experiment import write_experiment
+    """Create a commented experiment that fits your images; on a terminal, asks for the rest.
+
+    Beside it the JSON Schema is written by which editors complete and check it.
+    """
+    from facesim.scaffold.experiment import copy_experiment, require_possible, write_experiment
     from facesim.terminal.questions import ask
 
     given = {"faces": faces, "root": root, "backbone": backbone, "loss": loss, "epochs": epochs}
-    say(f"written: {write_experiment(ask(file.stem, given), file)}")
+    if like is not None:
+        beside = [f"--{key}" for key, it in given.items() if it is not None]
+        if beside:
+            raise typer.BadParameter(f"copies an experiment as it is; leave {beside[0]} out")
+        written = copy_experiment(like, file)
+    else:
+        require_possible(file)
+        written = write_experiment(ask(given), file)
+    for path in written:
+        say(f"written: {path}")
+    say(f"next: facesim check {file}")

@@ -1,14 +1,20 @@
 """JSON Schema of an experiment file, for completion and checks in an editor."""
 
+import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from facesim.atomic import write_text
+from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
+from facesim.folders import make_folder
 from facesim.interfaces import REGISTRIES
+from facesim.machine_errors import in_words
 from facesim.registry import PLUGINS_OF, Plugin, Registry, Spec
 
 Schema = dict[str, Any]
@@ -16,6 +22,7 @@ Schema = dict[str, Any]
 FILE_NAME = "facesim.schema.json"
 """What the schema is called beside experiment files that refer to it."""
 
+_TITLE = "A facesim experiment"
 _VARIABLE: Schema = {
     "type": "string",
     "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}",
@@ -69,13 +76,41 @@ def experiment_json_schema() -> Schema:
             definitions |= variant.of_kind(registry)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A facesim experiment",
+        "title": _TITLE,
         "type": "object",
         "if": {"required": ["extends"]},
         "then": _with_plugins(open_part, otherwise=part),
         "else": _with_plugins(open_whole, otherwise=whole),
         "$defs": definitions,
     }
+
+
+def write_schema(path: Path) -> Path:
+    """Write the schema, in place of one that was written before.
+
+    Raises:
+        FacesimError: the file is another one, or cannot be written.
+    """
+    require_own_schema(path)
+    try:
+        make_folder(path.parent)
+        write_text(path, json.dumps(experiment_json_schema(), indent=1) + "\n")
+    except OSError as error:
+        raise FacesimError(f"{path} cannot be written: {in_words(error)}") from None
+    return path
+
+
+def require_own_schema(path: Path) -> None:
+    """Raise FacesimError if the file is another one than :func:`write_schema` writes."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            own = f'"title": "{_TITLE}"' in file.read(1000)
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        own = False
+    if not own:
+        raise FacesimError(f"{path} exists, and is no schema that facesim wrote; move it away")
 
 
 class _WithoutTitles(GenerateJsonSchema):

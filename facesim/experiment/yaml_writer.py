@@ -3,6 +3,7 @@
 from typing import Any
 
 import yaml
+from pydantic_core import to_jsonable_python
 
 from facesim.experiment.yaml_scalars import escaped, typed
 
@@ -10,6 +11,20 @@ from facesim.experiment.yaml_scalars import escaped, typed
 def to_yaml(data: dict[str, Any]) -> str:
     """Write JSON data as an experiment file; any string survives."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def to_flow_yaml(data: Any) -> str:
+    """Write JSON data, which may hold paths, in flow style on one line; any string survives."""
+    plain = to_jsonable_python(data)
+    written = yaml.dump(
+        plain,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+        default_flow_style=True,
+    )
+    return str(written).removesuffix("\n").removesuffix("\n...")
 
 
 class _Dumper(yaml.SafeDumper):

@@ -41,6 +41,7 @@ from facesim.interfaces.protocol import (
     System,
 )
 from facesim.interfaces.rate_at_fmr import FnmrAtFmr, RateAtFmr
+from facesim.interfaces.recognised import Recognised
 from facesim.interfaces.report_section import ReportSection, RunRecord
 from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Confusion, Roc
@@ -94,6 +95,7 @@ __all__ = [
     "ProtocolReport",
     "Quantity",
     "RateAtFmr",
+    "Recognised",
     "ReportSection",
     "Roc",
     "RunRecord",

@@ -38,6 +38,7 @@ class Plugin(Generic[T]):
         default: whether a node that the file leaves out is this plugin.
         packages: the distributions, besides facesim's own requirements, that its results depend on.
         starter: how an experiment that is newly written begins with it; empty if none does.
+        suggest: says what a newly written experiment makes of it in view of the images; or None.
         is_stand_in: whether it stands for a plugin that was not imported.
     """
 
@@ -51,6 +52,7 @@ class Plugin(Generic[T]):
     default: bool = False
     packages: tuple[str, ...] = ()
     starter: str = ""
+    suggest: Callable[[Any], Any] | None = None
     is_stand_in: bool = False
 
     @property

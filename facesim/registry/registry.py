@@ -58,6 +58,7 @@ class Registry(Generic[T]):
         default: bool = False,
         packages: Sequence[str] = (),
         starter: str = "",
+        suggest: Callable[[Any], Any] | None = None,
     ) -> Callable[[F], F]:
         """Register a factory under ``name``.
 
@@ -73,6 +74,11 @@ class Registry(Generic[T]):
             starter: its node in the file of ``facesim new experiment``, as YAML, where a comment
                 may follow. Of a dataset it is the lines of all three splits, in which ROOT stands
                 for the folder of the faces. Of other kinds the first that is registered is used.
+            suggest: called by ``facesim new experiment`` with what it knows of the images; None
+                says that the plugin does not fit them. Of a dataset it takes the path that a person
+                names and returns a ``facesim.Recognised``; of a backbone it takes the height and
+                width of the images, of a protocol the number of people in an undivided source, and
+                returns the plugin's node as YAML.
 
         Raises:
             PluginError: the name or an alias is taken, another plugin is the default already, or
@@ -98,6 +104,7 @@ class Registry(Generic[T]):
                 default=default,
                 packages=tuple(packages),
                 starter=starter,
+                suggest=suggest,
             )
             for other in self._plugins.values():
                 if other.name != name or not _again(other, module, factory):

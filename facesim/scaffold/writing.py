@@ -16,6 +16,12 @@ def filled(template: str, **values: str) -> str:
     return Template(text).substitute(values)
 
 
+def require_new(path: Path) -> None:
+    """Raise FacesimError if a file exists already."""
+    if path.exists() or path.is_symlink():
+        raise FacesimError(f"{path} exists already; remove it, or choose another name")
+
+
 def write_new(texts: dict[Path, str]) -> tuple[Path, ...]:
     """Write files with the folders that they lie in; all of them or, if one exists, none.
 
@@ -23,8 +29,7 @@ def write_new(texts: dict[Path, str]) -> tuple[Path, ...]:
         FacesimError: a file exists already, or cannot be written.
     """
     for path in texts:
-        if path.exists() or path.is_symlink():
-            raise FacesimError(f"{path} exists already; remove it, or choose another name")
+        require_new(path)
     for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,35 +1,85 @@
-"""Questions that `facesim new experiment` asks on a terminal."""
+"""Questions that `facesim new experiment` asks on a terminal, each until its answer can be used."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import typer
 
-from facesim.scaffold.experiment import Answers, needs_root, possible_faces, suggested
+from facesim.console import printable, say
+from facesim.errors import FacesimError
+from facesim.scaffold.experiment import Answers, require_valid, suggested
+from facesim.scaffold.faces import Faces, find_faces, needs_root, possible_faces
 
-_QUESTIONS = {
-    "faces": "Where do the faces come from: {faces}?",
-    "root": "In which folder are they?",
-    "backbone": "Which backbone: a name, or {{name: NAME, PARAMETER: VALUE}}?",
-    "loss": "Which loss: a name, or {{name: NAME, PARAMETER: VALUE}}?",
+T = TypeVar("T")
+
+_FACES = "Which faces: a folder of images, a table of them, or {drawn} for drawn ones?"
+_FOLDER = "In which folder, or file, are they?"
+_OTHERS = {
+    "backbone": "Which backbone: a name, or {name: NAME, PARAMETER: VALUE}?",
+    "loss": "Which loss: a name, or {name: NAME, PARAMETER: VALUE}?",
     "epochs": "How many epochs?",
 }
 
 
-def ask(name: str, given: dict[str, Any]) -> Answers:
+def ask(given: dict[str, Any]) -> Answers:
     """The answers: what is given, and for the rest the person's own or, without one, the default.
 
     Args:
-        name: of the experiment.
         given: by the name of the answer; None is left to be asked.
+
+    Raises:
+        FacesimError: what is given cannot be used.
     """
-    answers = replace(suggested(name), **{k: it for k, it in given.items() if it is not None})
-    if not sys.stdin.isatty():
-        return answers
-    faces = ", ".join(plugin.name for plugin in possible_faces())
-    for key, question in _QUESTIONS.items():
-        if given.get(key) is None and (key != "root" or needs_root(answers.faces)):
-            answer = typer.prompt(question.format(faces=faces), default=getattr(answers, key))
-            answers = replace(answers, **{key: answer})
+    asks = sys.stdin.isatty()
+    faces = _ask_faces(given["faces"], given["root"], asks=asks)
+    say(faces.told)
+    answers = suggested(faces)
+    for key in _OTHERS:
+        if given[key] is not None:
+            answers = replace(answers, **{key: given[key]})
+    require_valid(answers)
+    for key, question in _OTHERS.items():
+        if asks and given[key] is None:
+            default = str(getattr(answers, key))
+            answers = _asked(question, default, partial(_with_answer, answers, key))
     return answers
+
+
+def _ask_faces(faces: str | None, root: str | None, *, asks: bool) -> Faces:
+    if not asks or root is not None or (faces is not None and not needs_root(faces)):
+        return find_faces(faces or "", root or "")
+    if faces is not None:
+        return _ask_folder(faces)
+    drawn = possible_faces()[0].name
+    return _asked(_FACES.format(drawn=drawn), drawn, _ask_folder)
+
+
+def _ask_folder(faces: str) -> Faces:
+    if not needs_root(faces):
+        return find_faces(faces)
+    return _asked(_FOLDER, None, partial(find_faces, faces))
+
+
+def _asked(question: str, default: str | None, use: Callable[[str], T]) -> T:
+    """What an answer leads to; asked again, with what is wrong, until there is one."""
+    while True:
+        answer = str(typer.prompt(question, default=default))
+        try:
+            return use(answer.strip())
+        except FacesimError as error:
+            typer.secho(printable(str(error)), fg="red", err=True)
+
+
+def _with_answer(answers: Answers, key: str, answer: str) -> Answers:
+    value: Any = answer
+    if key == "epochs":
+        try:
+            value = int(answer)
+        except ValueError:
+            raise FacesimError(f"{answer!r} is not a whole number, such as 6") from None
+    changed = replace(answers, **{key: value})
+    require_valid(changed)
+    return changed

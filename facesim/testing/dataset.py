@@ -1,17 +1,20 @@
 """Contract of datasets."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from facesim.data.decoding import decode_image
-from facesim.interfaces import FaceTable, PairSet
+from facesim.errors import DataError
+from facesim.interfaces import FaceTable, PairSet, Recognised
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import pickled
 
 DATASET: Contract[FaceTable] = Contract("dataset", promises_of_every_kind())
 
+_SPLITS = ("train", "val", "test")
 _BUILD_TABLE = "make the table with facesim.build_table, which ensures it"
 
 
@@ -82,6 +85,30 @@ def it_can_be_pickled(spec: Spec[FaceTable]) -> None:
     """The table can be pickled, and so be sent to a worker process."""
     table = spec.build()
     require(np.array_equal(pickled(table).files, table.files), "the copy has different files")
+
+
+@DATASET.promise(hint="return None for what is another's, and only nodes that build a table")
+def what_it_recognises_it_can_read(spec: Spec[FaceTable]) -> None:
+    """If it is registered with ``suggest``: that knows its own images, and none where none are."""
+    suggest = spec.plugin.suggest
+    if suggest is None:
+        return
+    with TemporaryDirectory() as empty:
+        found = suggest(Path(empty))
+        require(found is None, f"it recognises something in an empty folder: {found}")
+    try:
+        found = suggest(spec.build().root)
+    except DataError:
+        return  # which says what is missing for it
+    if found is None:
+        return
+    require(isinstance(found, Recognised), f"it returns a {type(found).__name__}")
+    keys = {*found.data}
+    require("source" in keys or keys == {*_SPLITS}, f"it suggests {sorted(keys)} only")
+    require(keys <= {"source", *_SPLITS}, f"it suggests {sorted(keys)}")
+    for key, node in found.data.items():
+        built = spec.plugin.registry.spec(**node).build()
+        require(len(built) > 0, f"what it suggests for {key} is an empty table")
 
 
 def _require_pairs_of(table: FaceTable, pairs: PairSet) -> None:

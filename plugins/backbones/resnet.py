@@ -10,8 +10,21 @@ from facesim import IMAGENET, Backbone, FacesimError, backbones
 from facesim_plugins.backbones._stages import Pooling, cut
 from facesim_plugins.backbones._weights import load_weights, torchvision_file
 
+SMALLEST = 96
+"""Height and width in pixels below which the five halvings leave too little of a face."""
 
-@backbones("resnet")
+
+def suggest(size: tuple[int, int]) -> str | None:
+    """ResNet-18, frozen but for its last stage, for images of a height and width in pixels."""
+    if min(size) < SMALLEST:
+        return None
+    return (
+        "{name: resnet, depth: 18, frozen_stages: 3} # weights from ImageNet, downloaded once; the "
+        "last stage is trained"
+    )
+
+
+@backbones("resnet", suggest=suggest)
 def resnet(
     *,
     depth: Annotated[

@@ -1,14 +1,17 @@
 """Labeled Faces in the Wild, and data sets of the same layout."""
 
-from collections.abc import Sequence
+import glob
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from facesim import DataError, FaceTable, Int64Array, PairSet, datasets
+from facesim import DataError, FaceTable, Int64Array, PairSet, Recognised, datasets
 from facesim_plugins.datasets._whitespace_table import WhitespaceFile, whole_number
 from facesim_plugins.datasets.folder import folder
 
@@ -16,7 +19,34 @@ _GENUINE_CELLS, _IMPOSTOR_CELLS = 3, 4
 """``name i j`` are two images of one person; ``name i name j`` are images of two people."""
 
 
-@datasets("lfw")
+def suggest(path: Path) -> Recognised | None:
+    """Recognise Name/Name_0001.jpg with pairs.txt in the same folder or the one above."""
+    if not path.is_dir():
+        return None
+    roots = (it for it in (path, *sorted(path.glob("lfw*"))) if it.is_dir())
+    root = next((it for it in roots if any(_first_images(it))), None)
+    lists = [] if root is None else [it / "pairs.txt" for it in (root, root.parent)]
+    pairs = next((it for it in lists if it.is_file()), None)
+    if pairs is None:
+        return None
+    note = (
+        f"{pairs} is View 2, the ten folds of published accuracies. These people are in it, so it "
+        "measures networks that were trained on others: `facesim eval RUN_DIR --name lfw --set "
+        f"evaluate.protocol=k_fold --set 'data.test={{name: lfw, root: {root}, pairs: {pairs}}}'`."
+    )
+    node = {"name": "lfw", "root": root}
+    return Recognised("Labeled Faces in the Wild", {"source": node}, certain=True, notes=(note,))
+
+
+def _first_images(root: Path) -> Iterator[Path]:
+    """The first image of each person who is among the first of a listing."""
+    with os.scandir(root) as entries:
+        people = [Path(entry.path) for entry in islice(entries, 100) if entry.is_dir()]
+    for person in people:
+        yield from person.glob(f"{glob.escape(person.name)}_0001.*")
+
+
+@datasets("lfw", suggest=suggest)
 def lfw(
     *,
     root: Annotated[Path, Field(description="folder of Name/Name_0001.jpg")],

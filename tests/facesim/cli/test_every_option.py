@@ -458,19 +458,35 @@ def test_new_plugin(
 
 
 def test_new_experiment(facesim: Facesim, calls: Calls) -> None:
+    calls.stand_in("facesim.scaffold.experiment.require_possible")
     calls.stand_in("facesim.terminal.questions.ask", "answers")
-    calls.stand_in("facesim.scaffold.experiment.write_experiment", "here/mine.yaml")
+    calls.stand_in("facesim.scaffold.experiment.write_experiment", ["here/mine.yaml", "schema"])
+    calls.stand_in("facesim.scaffold.experiment.copy_experiment", ["here/mine.yaml"])
     file = Path("here/mine.yaml")
-    assert facesim("new", "experiment", str(file)) == (0, ["written: here/mine.yaml"])
+    written = ["written: here/mine.yaml", "written: schema", "next: facesim check here/mine.yaml"]
+    assert facesim("new", "experiment", str(file)) == (0, written)
     keys = ("faces", "root", "backbone", "loss", "epochs")
     values = ("folder", "faces", "resnet", "triplet", 3)
     words = [word for key, value in zip(keys, values, strict=True) for word in (f"--{key}", value)]
     assert facesim("new", "experiment", str(file), *map(str, words))[0] == 0
-    assert calls.of("ask") == [
-        ("mine", dict.fromkeys(keys)),
-        ("mine", dict(zip(keys, values, strict=True))),
-    ]
+    assert calls.of("ask") == [(dict.fromkeys(keys),), (dict(zip(keys, values, strict=True)),)]
     assert calls.of("write_experiment") == 2 * [("answers", file)]
+    assert calls.of("require_possible") == 2 * [(file,)]
+    copied = facesim("new", "experiment", str(file), "--like", "quickstart")
+    assert copied == (0, [written[0], written[2]])
+    assert calls.of("copy_experiment") == [("quickstart", file)]
+    assert facesim("new", "experiment", str(file), "--like", "quickstart", "--epochs", "3")[0] == 2
+
+
+def test_the_schema_is_written_where_it_is_to_be(facesim: Facesim, calls: Calls) -> None:
+    calls.stand_in("facesim.experiment.json_schema.write_schema", "there")
+    assert facesim("schema", "--write") == (0, ["written: there"])
+    assert facesim("schema", "--write", "other.json") == (0, ["written: there"])
+    assert facesim("schema", "--write", ".") == (0, ["written: there"])
+    name = "facesim.schema.json"
+    assert calls.of("write_schema") == [(Path(name),), (Path("other.json"),), (Path(name),)]
+    assert facesim("schema", "other.json")[0] == 2
+    assert len(calls.of("write_schema")) == 3
 
 
 @pytest.mark.parametrize(

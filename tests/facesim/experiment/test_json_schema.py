@@ -1,5 +1,8 @@
 """The JSON Schema agrees with what facesim reads, and with what it refuses."""
 
+import errno
+import json
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -10,7 +13,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from pydantic import BaseModel, WithJsonSchema
 
 from facesim import interfaces
-from facesim.experiment.json_schema import experiment_json_schema
+from facesim.errors import FacesimError
+from facesim.experiment.json_schema import experiment_json_schema, write_schema
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError, Node, Scalar
 from facesim.experiment.yaml_parser import read_source
@@ -323,3 +327,29 @@ def test_a_node_with_a_default_shows_it_where_it_may_be_left_out() -> None:
 def test_every_reference_leads_somewhere() -> None:
     schema = experiment_json_schema()
     assert references(schema) <= {f"#/$defs/{name}" for name in schema["$defs"]}
+
+
+def test_the_schema_is_written_in_place_of_its_own_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new" / "facesim.schema.json"
+    assert write_schema(path) == path
+    written = path.read_text()
+    assert json.loads(written) == experiment_json_schema()
+    path.write_text(written.replace("contrastive", "outdated"))
+    write_schema(path)
+    assert path.read_text() == written
+    for content in (b"{}", b"\xff\xfe"):
+        path.write_bytes(content)
+        with pytest.raises(FacesimError, match="is no schema that facesim wrote; move it away"):
+            write_schema(path)
+        assert path.read_bytes() == content
+    with pytest.raises(FacesimError, match="is no schema that facesim wrote"):
+        write_schema(tmp_path)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("facesim.experiment.json_schema.write_text", full)
+    with pytest.raises(FacesimError, match="cannot be written: "):
+        write_schema(tmp_path / "another.json")

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from facesim import (
     IMAGENET,
     Backbone,
+    DataError,
     FaceTable,
     PairBatch,
     PairSet,
+    Recognised,
     Tracker,
     backbones,
     datasets,
@@ -647,3 +649,40 @@ def test_a_promise_is_stated_by_its_check_and_keeps_its_hint() -> None:
         (first,) = [each for each in contract.promises if each.name == "explains_itself"]
         assert first.statement == "It has a docstring, and each parameter has a description."
         assert first.hint.startswith("write a docstring")
+
+
+@pytest.mark.parametrize(
+    ("suggested", "told"),
+    [
+        (None, ""),
+        (DataError("the list is missing"), ""),
+        (Recognised("mine", {"source": {"name": "mine"}}), ""),
+        (Recognised("mine", {"train": {"name": "mine"}}), "it suggests ['train'] only"),
+        (Recognised("mine", {"source": {"name": "mine"}, "tset": {"name": "mine"}}), "it suggests"),
+        ("source: mine", "it returns a str"),
+        (Recognised("mine", {"source": {"name": "none"}}), "what it suggests for source is an"),
+    ],
+)
+def test_what_a_dataset_recognises_must_be_what_it_can_read(
+    tmp_path: Path, suggested: Any, told: str
+) -> None:
+    def suggest(path: Path) -> Any:
+        if not any(path.iterdir()):
+            return None
+        if isinstance(suggested, DataError):
+            raise suggested
+        return suggested
+
+    nothing = np.array([], dtype=object)
+    none = {"files": nothing, "identities": np.array([], int), "labels": nothing, "pairs": None}
+    datasets("mine", suggest=suggest)(lambda: table(tmp_path))
+    datasets("none")(lambda: table(tmp_path, **none))
+    found = observed(datasets.spec("mine"), "what_it_recognises_it_can_read")
+    assert found.startswith(told)
+    assert bool(found) == bool(told)
+
+
+def test_a_dataset_that_recognises_nothing_is_found(tmp_path: Path) -> None:
+    datasets("greedy", suggest=lambda _: Recognised("all", {}))(lambda: table(tmp_path))
+    found = observed(datasets.spec("greedy"), "what_it_recognises_it_can_read")
+    assert found.startswith("it recognises something in an empty folder: Recognised(what='all'")

@@ -1,12 +1,13 @@
 """The celeba dataset: one official partition, or all, of the images that are there."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from facesim import DataError, datasets
 from facesim_plugins.datasets.celeba import celeba as celeba_dataset
+from facesim_plugins.datasets.celeba import suggest
 
 
 @pytest.fixture
@@ -74,3 +75,38 @@ def test_the_real_subset_loads_what_is_there(celeba: Path) -> None:
     table = celeba_dataset(root=celeba, split="all", missing="drop")
     assert (len(table), len(table.labels)) == (5081, 240)
     assert "197,518 of 202,599 images" in table.notes[0]
+
+
+def test_the_official_partition_is_recognised(root: Path) -> None:
+    found = suggest(root)
+    assert found is not None
+    node = {"name": "celeba", "root": root}
+    assert found.data == {split: node | {"split": split} for split in ("train", "val", "test")}
+    assert (found.certain, found.notes) == (True, ())
+    (root / "img_align_celeba" / "1.jpg").unlink()
+    found = suggest(root)
+    assert found is not None
+    assert found.data["test"] == node | {"missing": "drop", "split": "test"}
+
+
+def test_people_are_divided_anew_where_a_partition_has_no_image(root: Path) -> None:
+    (root / "img_align_celeba" / "5.jpg").unlink()
+    source = {"name": "celeba", "root": root, "missing": "drop", "split": "all"}
+    for _ in range(2):
+        found = suggest(root)
+        assert found is not None
+        assert (found.data, found.certain) == ({"source": source}, True)
+        assert "people are divided anew" in found.notes[0]
+        (root / "list_eval_partition.txt").unlink(missing_ok=True)
+
+
+def test_what_is_missing_of_celeba_is_told(root: Path, tmp_path_factory: Any) -> None:
+    other = tmp_path_factory.mktemp("other")
+    assert suggest(other) is None
+    with pytest.raises(DataError, match="did you mean"):
+        suggest(root.parent)
+    (root / "img_align_celeba").rename(other / "img_align_celeba")
+    with pytest.raises(DataError, match="img_align_celeba: there is no such folder"):
+        suggest(root)
+    with pytest.raises(DataError, match="official files are not there"):
+        suggest(other)

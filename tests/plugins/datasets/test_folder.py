@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from facesim import DataError, datasets
-from facesim_plugins.datasets.folder import folder
+from facesim_plugins.datasets.folder import folder, suggest
 
 
 def _touch(root: Path, *names: str) -> None:
@@ -66,3 +66,60 @@ def test_no_images_say_what_is_expected(tmp_path: Path) -> None:
         folder(root=tmp_path)
     with pytest.raises(DataError, match=r"nowhere: there is no such folder"):
         folder(root=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("files", "what", "data"),
+    [
+        (["ann/1.png", "bob/1.png"], "one folder per person", {"source": "."}),
+        (["ann/1.png", "bob/x/1.png", ".c/1.png"], "one folder per person", {"source": "."}),
+        (
+            [
+                f"{it}/1.png"
+                for it in ("train/a", "train/b", "VAL/c", "VAL/d", "test/e", "test/f", "x/g")
+            ],
+            "one folder per person in train, VAL, test",
+            {"train": "train", "val": "VAL", "test": "test"},
+        ),
+        (
+            ["Training/a/1.png", "Training/b/1.png", "test/e/1.png", "test/f/1.png"],
+            "one folder per person in Training, test",
+            {"source": "Training", "test": "test"},
+        ),
+    ],
+)
+def test_folders_of_people_are_recognised(
+    tmp_path: Path, files: list[str], what: str, data: dict[str, str]
+) -> None:
+    _touch(tmp_path, *files)
+    found = suggest(tmp_path)
+    assert found is not None
+    assert (found.what, found.divided, found.certain) == (what, False, False)
+    nodes = {key: {"name": "folder", "root": tmp_path / root} for key, root in data.items()}
+    assert found.data == nodes
+    told = ("No folder holds val; people of Training are taken.",) if "val" not in data else ()
+    assert found.notes == (told if "test" in data else ())
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["1.png", "2.png"], "nothing says who is on them; put those of each person into a folder"),
+        (["images/1.png", "a.txt"], "nothing says who is on them"),
+        (["train/1.png", "val/a/1.png"], r"/train: there are images, and nothing says"),
+        (["photos/ann/1.png", "photos/bob/1.png"], "one folder deeper; name .*/photos$"),
+    ],
+)
+def test_images_without_a_folder_of_each_person_are_told(
+    tmp_path: Path, files: list[str], message: str
+) -> None:
+    _touch(tmp_path, *files)
+    with pytest.raises(DataError, match=message):
+        suggest(tmp_path)
+
+
+def test_what_holds_no_image_is_not_recognised(tmp_path: Path) -> None:
+    _touch(tmp_path, "a/readme.txt", "b.csv")
+    assert suggest(tmp_path) is None
+    assert suggest(tmp_path / "b.csv") is None
+    assert suggest(tmp_path / "nowhere") is None

@@ -7,7 +7,7 @@ import pytest
 from facesim import DataError, FaceTable, PairSet
 from facesim.data.linter.findings import Findings
 from facesim.data.linter.pairs import lint_pairs
-from facesim_plugins.datasets.lfw import lfw
+from facesim_plugins.datasets.lfw import lfw, suggest
 
 PEOPLE = ("Ann_Lee", "Bob", "Cy_Young", "Di")
 
@@ -132,3 +132,28 @@ def test_images_may_have_been_saved_in_another_format(tmp_path: Path) -> None:
 def test_a_wrong_line_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         lfw(root=tree(tmp_path / "lfw"), pairs=listed(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("images", "pairs"), [("", ""), ("lfw", ""), ("lfw_funneled", "."), ("", "..")]
+)
+def test_the_folders_with_their_list_are_recognised(
+    tmp_path: Path, images: str, pairs: str
+) -> None:
+    named = tmp_path / "data"
+    root = tree(named / images)
+    list_of_pairs = listed((root.parent if pairs == ".." else named), VIEW_2)
+    found = suggest(named)
+    assert found is not None
+    assert (found.certain, found.divided) == (True, False)
+    assert found.data == {"source": {"name": "lfw", "root": root}}
+    assert str(list_of_pairs) in found.notes[0]
+    assert f"root: {root}, pairs: {list_of_pairs}" in found.notes[0]
+
+
+def test_without_its_list_or_its_names_it_is_another_folder(tmp_path: Path) -> None:
+    assert suggest(tree(tmp_path / "lfw")) is None
+    (tmp_path / "other" / "ann").mkdir(parents=True)
+    listed(tmp_path / "other", VIEW_2)
+    assert suggest(tmp_path / "other") is None
+    assert suggest(tmp_path / "other" / "pairs.txt") is None
