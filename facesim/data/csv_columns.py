@@ -254,7 +254,7 @@ def check_header(place: str, header: list[str], required: Required, read: str = 
     for name in _names(required):
         if name not in header:
             how = f", read {read} between the columns" if read else ""
-            other = f"; write `{keys[name]}: NAME` for another" if name in keys else ""
+            other = f"; `{keys[name]}` names another" if name in keys else ""
             raise DataError(
                 f"{place}: there is no column {name!r}{did_you_mean(name, header)}; the header "
                 f"has {found}{how}{other}"

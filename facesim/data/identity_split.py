@@ -45,7 +45,6 @@ def split_table(table: FaceTable, split: IdentitySplit | None) -> dict[str, Face
                 "or the column out of the source to divide its people anew"
             )
         of_row = _written_splits(table)
-        how = f"the column `{COLUMN}` of the source says so"
         table = replace(table, attributes=table.attributes.drop(columns=COLUMN))
     elif split is None:
         raise DataError(
@@ -55,19 +54,14 @@ def split_table(table: FaceTable, split: IdentitySplit | None) -> dict[str, Face
     else:
         of_row = divide_identities(table, split)[table.identities]
         table = _without_pairs(table)
-        ratios = ", ".join(f"{share:g}" for share in split.ratios)
-        how = f"divided by ratios {ratios} and seed {split.seed}"
-    people = len(table.labels)
     tables = {}
     for index, name in enumerate(SPLITS):
         rows = np.flatnonzero(of_row == index)
         if not len(rows):
             raise DataError(f"no row of the column `{COLUMN}` of the source says {name}")
-        here = len(np.unique(table.identities[rows]))
-        of = f"{here:,} of the {people:,} identities of the source: {how}."
         # What is unusual about the source is said once, of its first part.
         notes = tuple(f"Of the whole source: {note}" for note in table.notes) if not index else ()
-        tables[name] = keep_rows(replace(table, notes=notes), rows, of)
+        tables[name] = keep_rows(replace(table, notes=notes), rows)
     return tables
 
 
@@ -168,6 +162,10 @@ def _majority(table: FaceTable, name: str) -> npt.NDArray[Any]:
     return values
 
 
+_EVEN = {8: "[0.5, 0.25, 0.25]", 6: "[0.34, 0.33, 0.33]"}
+"""Ratios that leave two people in each split, by how many there must be."""
+
+
 def _require_enough(of_identity: Int64Array, images: Int64Array, split: IdentitySplit) -> None:
     """Raise unless each split holds two people, and of one of them two images."""
     for index, name in enumerate(SPLITS):
@@ -175,9 +173,11 @@ def _require_enough(of_identity: Int64Array, images: Int64Array, split: Identity
         if len(here) < 2 or here.max() < 2:
             ratios = ", ".join(f"{share:g}" for share in split.ratios)
             alone = ", none of them with two images" if len(here) >= 2 else ""
+            other = next((text for least, text in _EVEN.items() if len(images) >= least), None)
+            remedy = "Add people" if other is None else f"Write other ratios, such as {other}"
             raise DataError(
                 f"the source has {len(images):,} identities, of which ratios {ratios} leave "
                 f"{len(here):,} for {name}{alone}; it needs two people, one of them with two "
-                "images, for pairs of either kind. Write other ratios, such as [0.5, 0.25, 0.25], "
-                "or use everybody in turn: `evaluate: {protocol: identity_folds}`"
+                f"images, for pairs of either kind. {remedy}, or use everybody in turn: "
+                "`evaluate: {protocol: identity_folds}`"
             )

@@ -176,8 +176,8 @@ def drop_images(table: FaceTable, files: Sequence[str], place: Callable[[str], s
     )
 
 
-def keep_rows(table: FaceTable, kept: Int64Array, note: str) -> FaceTable:
-    """Some of the rows of a table, with a note that says why the others are gone.
+def keep_rows(table: FaceTable, kept: Int64Array, note: str = "") -> FaceTable:
+    """Some of the rows of a table, with a note that says why the others are gone, if it says so.
 
     Identities without an image go, too, and so do those of the dataset's own pairs that compare
     one of the images.
@@ -185,11 +185,11 @@ def keep_rows(table: FaceTable, kept: Int64Array, note: str) -> FaceTable:
     Args:
         table: of one split.
         kept: int64 [K], ascending.
-        note: one sentence.
+        note: one sentence, or nothing.
     """
     people, identities = np.unique(table.identities[kept], return_inverse=True)
     pairs = table.pairs
-    notes = [note]
+    notes = [note] if note else []
     if pairs is not None:
         now = np.full(len(table), -1, dtype=np.int64)
         now[kept] = np.arange(len(kept))

@@ -13,7 +13,9 @@ from facesim.data.images import Image, as_list, pixels_of
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError, count, did_you_mean
 from facesim.evaluation.calibration import BEST_ACCURACY, Calibration, OperatingPoint
+from facesim.experiment.exclusion import SPLITS
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import FaceTable
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.trunk_pass import TrunkPass, from_rows
 from facesim.notebook.display import Metrics, Shown, Verification
@@ -36,7 +38,7 @@ class OpenedRun(Shown):
         ['accuracy', 'balanced_accuracy']
         >>> trained.scores.columns.tolist()[:4]
         ['file1', 'file2', 'identity1', 'identity2']
-        >>> faces = trained.experiment.data.test.build()
+        >>> faces = trained.table("test")
         >>> trained.embed([faces.path(0), faces.path(1)]).shape
         (2, 4)
 
@@ -62,6 +64,20 @@ class OpenedRun(Shown):
             UntrustedPluginsError: your own experiment did not name them when the run began.
         """
         return self.run.experiment
+
+    def table(self, split: str = "test") -> FaceTable:
+        """The images and identities of a split, without those that are excluded.
+
+        Args:
+            split: ``train``, ``val`` or ``test``; of an evaluation on other data, its own.
+
+        Raises:
+            FacesimError: the images are not there, or the table cannot be read.
+        """
+        if split not in SPLITS:
+            raise FacesimError(f"there is no split {split!r}: {', '.join(SPLITS)}")
+        own = self.evaluation == OWN
+        return self.run.tables.read(split, self.experiment if own else self.files.evaluated).table
 
     @cached_property
     def files(self) -> RunFiles:
@@ -140,7 +156,7 @@ class OpenedRun(Shown):
         """How alike two images are, as the loss compares their embeddings: higher is more alike.
 
         Example:
-            >>> faces = trained.experiment.data.test.build()
+            >>> faces = trained.table("test")
             >>> face, another = faces.path(0), faces.path(9)
             >>> trained.score(face, face) > trained.score(face, another)
             True
@@ -156,7 +172,7 @@ class OpenedRun(Shown):
         """Decide whether two images show one person, at a threshold that was chosen on val.
 
         Example:
-            >>> faces = trained.experiment.data.test.build()
+            >>> faces = trained.table("test")
             >>> decision = trained.verify(faces.path(0), faces.path(0))
             >>> decision.same, decision.operating_point
             (True, 'best_accuracy')

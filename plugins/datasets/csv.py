@@ -72,7 +72,7 @@ def csv(
             row = int(absolute.argmax())
             raise DataError(
                 f"{columns.place(row)}: {image_column}: the path {files[row]!r} is absolute; write "
-                f"it relative to {root}, or `allow_absolute: true` in the experiment"
+                f"it relative to {root}, or allow it by `allow_absolute`"
             )
         root, files = _below_one_folder(root, files, absolute, columns.place)
     return build_table(

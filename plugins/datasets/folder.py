@@ -110,9 +110,15 @@ def folder(
     images = {label: [f for f in found if _is_image(f)] for label, found in files.items()}
     rows = [(f"{label}/{image}", label) for label, found in images.items() for image in found]
     if not rows:
+        with os.scandir(root) as entries:
+            flat = sum(entry.is_file() and _is_image(entry.name) for entry in entries)
+        beside = (
+            f"; {flat:,} images lie in it directly: move those of each person into a folder, or "
+            "list them with their people in a table for the dataset csv"
+        )
         raise DataError(
             f"{root}: no image is in a subfolder of it; it must hold <identity>/<image>, the "
-            f"image's extension one of {' '.join(sorted(EXTENSIONS))}"
+            f"image's extension one of {' '.join(sorted(EXTENSIONS))}{beside if flat else ''}"
         )
     paths, labels = np.array(rows, dtype=object).T
     return build_table(root, paths, labels, notes=tuple(_notes(files, images)))

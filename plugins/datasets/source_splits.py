@@ -185,8 +185,8 @@ def write_splits(tables: Mapping[str, FaceTable], out: Path, columns: tuple[str,
     existing = [str(path) for path in paths.values() if os.path.lexists(path)]
     if existing:
         raise FacesimError(
-            f"{', '.join(existing)}: there already, and not overwritten; remove it, or write --out "
-            "with another folder"
+            f"{', '.join(existing)}: there already, and not overwritten; write --out with another "
+            "folder"
         )
     made: list[Path] = []
     try:

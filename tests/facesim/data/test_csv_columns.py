@@ -114,7 +114,7 @@ def test_a_column_that_is_not_there_says_which_key_names_it(tmp_path: Path) -> N
     path = _write(tmp_path, "file;person\na.jpg;1\n")
     told = (
         r"t\.csv:1: there is no column 'img'; the header has 'file', 'person', read with "
-        r"semicolons between the columns; write `image_column: NAME` for another"
+        r"semicolons between the columns; `image_column` names another"
     )
     with pytest.raises(DataError, match=told):
         read_csv_columns(path, {"image_column": "img"}, delimiter=None)

@@ -157,16 +157,21 @@ def test_many_identities_are_divided_in_a_second() -> None:
 
 
 TOO_FEW = [
-    ([5] * 5, "has 5 identities, of which ratios 0.7, 0.1, 0.2 leave 1 for val; it needs two"),
-    ([1] * 40, "leave 28 for train, none of them with two images; it needs two people"),
+    ([5] * 5, "of which ratios 0.7, 0.1, 0.2 leave 1 for val; it needs two", "Add people, or"),
+    ([5] * 6, "leave 1 for val", "such as [0.34, 0.33, 0.33], or"),
+    ([5] * 8, "leave 1 for val", "such as [0.5, 0.25, 0.25], or"),
+    ([1] * 40, "leave 28 for train, none of them with two images", "[0.5, 0.25, 0.25], or"),
 ]
 
 
-@pytest.mark.parametrize(("images", "told"), TOO_FEW)
-def test_too_few_people_are_refused_with_what_to_write(images: list[int], told: str) -> None:
+@pytest.mark.parametrize(("images", "told", "remedy"), TOO_FEW)
+def test_too_few_people_are_refused_with_what_to_write(
+    images: list[int], told: str, remedy: str
+) -> None:
     with pytest.raises(DataError) as refused:
         split_table(people(images), IdentitySplit())
     assert told in str(refused.value)
+    assert remedy in str(refused.value)
     assert "`evaluate: {protocol: identity_folds}`" in str(refused.value)
 
 
@@ -177,6 +182,16 @@ def test_an_unknown_and_an_almost_unique_attribute_are_refused(crowd: FaceTable)
         split_table(table, IdentitySplit(stratify=("gendr",)))
     with pytest.raises(DataError, match="'born' has 300 values for 300 identities"):
         split_table(table, IdentitySplit(stratify=("born",)))
+
+
+@pytest.mark.parametrize(
+    ("people_there", "ratios"), [(6, (0.34, 0.33, 0.33)), (8, (0.5, 0.25, 0.25))]
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ratios_that_an_error_names_are_enough(
+    people_there: int, ratios: tuple[float, float, float], seed: int
+) -> None:
+    split_table(people([5] * people_there), IdentitySplit(ratios=ratios, seed=seed))
 
 
 @pytest.mark.parametrize(
@@ -218,14 +233,12 @@ def test_one_of_the_column_and_the_key_says_how(crowd: FaceTable) -> None:
         split_table(with_attribute(crowd, "split", ["train"] * 300), IdentitySplit())
 
 
-def test_notes_say_how_it_was_divided_and_what_is_unusual_of_the_source(crowd: FaceTable) -> None:
+def test_what_is_unusual_of_the_source_is_told_once(crowd: FaceTable) -> None:
     pairs = PairSet(np.array([[0, 1]]), np.array([True]))
     tables = split_table(replace(crowd, notes=("One is odd.",), pairs=pairs), IdentitySplit())
     assert tables["test"].pairs is None
-    assert tables["test"].notes == (
-        "60 of the 300 identities of the source: divided by ratios 0.7, 0.1, 0.2 and seed 0.",
-    )
-    assert tables["train"].notes[:2] == (
+    assert (tables["val"].notes, tables["test"].notes) == ((), ())
+    assert tables["train"].notes == (
         "Of the whole source: One is odd.",
         "Of the whole source: The dataset's own 1 pairs are not used, as they cross the splits.",
     )

@@ -96,7 +96,10 @@ def test_rows_of_excel_are_numbered_as_excel_does(tmp_path: Path) -> None:
     rows: list[list[Any]] = [[], ["img", "ids"], ["a.jpg", 1], [None, None], ["b.jpg", None]]
     with pytest.raises(DataError, match=r"t\.xlsx: row 5: the cell of the column 'ids' is empty"):
         read(workbook(tmp_path / "t.xlsx", rows))
-    with pytest.raises(DataError, match=r"t\.xlsx: row 2: there is no column 'ids'.*NAME"):
+    with pytest.raises(
+        DataError,
+        match=r"t\.xlsx: row 2: there is no column 'ids'.*`identity_column` names another",
+    ):
         read(workbook(tmp_path / "t.xlsx", [[], ["img", "who"], ["a.jpg", 1]]))
 
 

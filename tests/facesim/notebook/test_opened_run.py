@@ -12,7 +12,7 @@ from facesim.runs.run import Run
 
 
 def faces_of(trained: OpenedRun) -> list[Path]:
-    table = trained.experiment.data.dataset_of("test").build()
+    table = trained.table()
     return [table.path(row) for row in range(len(table))]
 
 
@@ -39,6 +39,16 @@ def test_scores_are_the_pairs_with_their_scores(trained: OpenedRun) -> None:
     assert len(scores) == len(written) - 1
     assert written[0].split(",") == [*scores.columns]
     assert (scores["same"] == (scores["identity1"] == scores["identity2"])).all()
+
+
+def test_a_table_is_that_of_a_split_of_the_evaluation(trained: OpenedRun) -> None:
+    of_val = trained.experiment.data.dataset_of("val").build()
+    assert trained.table("val").files.tolist() == of_val.files.tolist()
+    assert {*trained.table().labels} & {*trained.table("train").labels} == set()
+    other = evaluate(trained, {"data.test.identities": 3}, name="three")
+    assert (len(other.table().labels), len(other.table("val"))) == (3, len(of_val))
+    with pytest.raises(FacesimError, match="there is no split 'tset': train, val, test"):
+        trained.table("tset")
 
 
 @pytest.mark.parametrize("which", ["trained", "cached"])

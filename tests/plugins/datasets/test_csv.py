@@ -75,7 +75,7 @@ def test_an_absolute_path_names_its_line_and_the_key_that_allows_it(
     tmp_path: Path, images: Path
 ) -> None:
     path = _write(tmp_path, f"img,ids\nimages/a.jpg,1\n{images}/b.jpg,2\n")
-    told = r"train\.csv:3: img: the path '/.*b\.jpg' is absolute; .*`allow_absolute: true`"
+    told = r"train\.csv:3: img: the path '/.*b\.jpg' is absolute; .* allow it by `allow_absolute`"
     with pytest.raises(DataError, match=told):
         csv(table=path)
     with pytest.raises(DataError, match=r"train\.csv:2: img: the path 'C:.*' is absolute"):

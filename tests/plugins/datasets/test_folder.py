@@ -62,7 +62,8 @@ def test_an_identity_may_be_a_link_to_a_folder(tmp_path: Path) -> None:
 
 def test_no_images_say_what_is_expected(tmp_path: Path) -> None:
     _touch(tmp_path, "1.png")
-    with pytest.raises(DataError, match="must hold <identity>/<image>"):
+    told = r"must hold <identity>/<image>, .*; 1 images lie in it directly: move those of each"
+    with pytest.raises(DataError, match=told):
         folder(root=tmp_path)
     with pytest.raises(DataError, match=r"nowhere: there is no such folder"):
         folder(root=tmp_path / "nowhere")
