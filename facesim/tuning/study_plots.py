@@ -94,7 +94,11 @@ class StudyPlots:
         trials = self._with_values(TrialState.COMPLETE, TrialState.PRUNED)
         names = dict.fromkeys(name for trial in trials for name in trial.params)
         axes = {
-            range_.name: Axis(range_.name, log=range_.distribution.log)
+            range_.name: Axis(
+                range_.name,
+                "whole" if range_.distribution.kind == "int" else "number",
+                log=range_.distribution.log,
+            )
             for range_ in self.space.ranges()
         }
         plots = []
@@ -190,7 +194,8 @@ class StudyPlots:
             for rank, trial in enumerate(trials)
         ]
         lowest, highest = Axis("lowest to highest", "hidden", -0.03, 1.03), Axis("", names=rows)
-        panel = Panel(lowest, highest, tuple(reversed(drawn)), 44 * len(rows))
+        on_top = (*drawn[_COLOURED:], *drawn[:_COLOURED])
+        panel = Panel(lowest, highest, on_top, 44 * len(rows))
         best = [
             (str(each.number), *(shown(each.params[name]) for name in names), f"{value:.4f}")
             for each, value in zip(trials, values, strict=True)

@@ -32,8 +32,8 @@ class Line:
     series: str = ""
 
 
-_ROW = 28
-"""Height of a line, in pixels."""
+_ROW, _BESIDE = 28, 16
+"""Height of a row with one series, and what each further one adds, in pixels."""
 
 
 def interval_panel(
@@ -59,7 +59,7 @@ def interval_panel(
     ]
     if reference is not None:
         drawn.insert(0, reference_line((reference,) * 2, (-0.6, len(names) - 0.4)))
-    height = _ROW * max(len(names) * len(all_series), 3)
+    height = max(len(names) * (_ROW + _BESIDE * (len(all_series) - 1)), 3 * _ROW)
     return Panel(Axis(x, unit), Axis("", names=names), tuple(drawn), height)
 
 

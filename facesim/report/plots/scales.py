@@ -13,7 +13,6 @@ from facesim.report.formatting import number, percent
 _ROOM = 0.03
 """Of the range of the data, beyond its ends."""
 
-_INTERVALS = 5
 _EACH_WHOLE_NUMBER_UP_TO = 12
 _DECADES = 7
 _ROW_ENDS = (0.6, 0.4)
@@ -67,8 +66,12 @@ class Scale:
             return f"{value:,.0f}"
         return f"{value:+.4g}" if self.axis.unit == "points" else number(value)
 
-    def ticks(self) -> list[tuple[float, str]]:
-        """Where there are ticks, 0 to 1, with their labels."""
+    def ticks(self, about: int = 5) -> list[tuple[float, str]]:
+        """Where there are ticks, 0 to 1, with their labels.
+
+        Args:
+            about: into how many intervals they divide a linear axis.
+        """
         if self.axis.unit == "hidden":
             return []
         if self.axis.names:
@@ -77,17 +80,17 @@ class Scale:
             values = _log_ticks(self.low, self.high)
             labels = [f"{100 * each:g}%" if self._percent else f"{each:g}" for each in values]
         else:
-            values, labels = self._linear_ticks()
+            values, labels = self._linear_ticks(about)
         return list(zip(self.at(values).tolist(), labels, strict=True))
 
     @property
     def _percent(self) -> bool:
         return self.axis.unit == "percent"
 
-    def _linear_ticks(self) -> tuple[list[float], list[str]]:
+    def _linear_ticks(self, about: int) -> tuple[list[float], list[str]]:
         unit = 100.0 if self._percent else 1.0  # steps are round in the unit that is written
         low, high = unit * self.low, unit * self.high
-        step = _round_step((high - low) / _INTERVALS)
+        step = _round_step((high - low) / about)
         if self.axis.unit == "whole":
             step = 1 if high - low <= _EACH_WHOLE_NUMBER_UP_TO else max(1, step)
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

@@ -24,6 +24,9 @@ MARKERS = 6
 _UNITS = 10_000
 """Of the view box, in either direction."""
 
+_BETWEEN_TICKS = 55
+"""Pixels between two ticks of a vertical axis, about."""
+
 _LETTER = 7.4
 _LONGEST_LABEL = 34
 """Letters of a tick's label; the plot's table has the whole text."""
@@ -84,7 +87,10 @@ def _panel(panel: Panel, number: int) -> Markup:
     x = Scale.of(panel.x, _values(panel, along_x=True))
     y = Scale.of(panel.y, _values(panel, along_x=False))
     x_ticks = [(at, _shortened(label)) for at, label in x.ticks()]
-    y_ticks = [(at if rows else 1 - at, _shortened(label)) for at, label in y.ticks()]
+    y_ticks = [
+        (at if rows else 1 - at, _shortened(label))
+        for at, label in y.ticks(max(2, panel.height // _BETWEEN_TICKS))
+    ]
     left = max((_LETTER * len(label) for _, label in y_ticks), default=0.0) + 12
     drawn = Markup("").join(
         _series(series, x, y, f"{number}-{index}") for index, series in enumerate(panel.series)

@@ -154,6 +154,22 @@ def test_plots_follow_the_readers_mode_when_it_changes(
     assert visit.complaints == []
 
 
+def test_paper_is_light_and_has_what_can_be_read_there(
+    browser: Any, files: tuple[Path, Path]
+) -> None:
+    """Also for a reader whose screen is dark; A4 within margins of 15 mm is 680 pixels wide."""
+    visit = Visit(browser, files[0], color_scheme="dark", viewport={"width": 680, "height": 1000})
+    visit.page.emulate_media(media="print", color_scheme="dark")
+    assert visit.colour("body", "backgroundColor") == "rgb(255, 255, 255)"
+    assert visit.colour("#roc .plot text", "fill") == "rgb(29, 32, 36)"
+    assert not visit.page.locator("nav").is_visible()
+    assert visit.page.locator("#roc .plot .curve").first.is_visible()
+    assert visit.page.evaluate("() => document.documentElement.scrollWidth") == 680
+    for table in visit.page.query_selector_all(".scroll"):
+        assert table.evaluate("(it) => it.scrollWidth <= it.clientWidth")
+    assert visit.page.pdf(format="A4").startswith(b"%PDF")
+
+
 def test_nothing_in_the_data_runs(
     browser: Any, tmp_path: Path, build_run_in: Callable[..., Run]
 ) -> None:

@@ -119,7 +119,7 @@ def test_parallel_coordinates_colour_the_best_and_stay_within_the_axes(plots: St
     assert [row[0] for row in plot.numbers.rows] == ["3", "0", "2"]
     (panel,) = plot.panels
     drawn = {series.name: series for series in panel.series}
-    assert list(drawn) == ["trial 2", "trial 0", "trial 3"]
+    assert list(drawn) == ["trial 3", "trial 0", "trial 2"]
     assert panel.y.names == ("loss", "optimizer.lr", "val.accuracy")
     assert list(drawn["trial 3"].y) == [0, 1, 2]
     assert list(drawn["trial 3"].x) == [1.0, 1.0, 1.0]

@@ -32,10 +32,16 @@ def test_series_have_styles_of_their_own_and_stand_side_by_side_in_one_row() -> 
     assert panel.series[1].y == pytest.approx((0.2, 1.2))
 
 
-@pytest.mark.parametrize(("lines", "height"), [(1, 84), (3, 84), (4, 112)])
-def test_each_line_takes_28_pixels_from_the_third_on(lines: int, height: int) -> None:
-    panel = interval_panel([Line(str(it), it, None, None, "") for it in range(lines)], "x")
-    assert panel.height == height
+@pytest.mark.parametrize(("rows", "beside", "height"), [(1, 1, 84), (4, 1, 112), (4, 3, 240)])
+def test_a_row_takes_28_pixels_and_16_for_each_further_series(
+    rows: int, beside: int, height: int
+) -> None:
+    lines = [
+        Line(str(row), row, None, None, "", str(series))
+        for row in range(rows)
+        for series in range(beside)
+    ]
+    assert interval_panel(lines, "x").height == height
 
 
 def test_a_reference_is_a_line_through_all_rows() -> None:

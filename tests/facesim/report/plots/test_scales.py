@@ -44,6 +44,11 @@ def test_steps_are_round_in_the_unit_that_is_written() -> None:
     assert labels(Axis("Difference", "points"), -3.5, 9.5) == ["-2", "0", "+2", "+4", "+6", "+8"]
 
 
+def test_a_short_axis_has_fewer_ticks() -> None:
+    scale = Scale.of(Axis("Share"), (0.0, 0.65))
+    assert len(scale.ticks(2)) < len(scale.ticks())
+
+
 def test_a_logarithmic_axis_has_its_decades() -> None:
     rates = Axis("FMR", "percent", low=1e-4, high=1.05, log=True)
     assert labels(rates) == ["0.01%", "0.1%", "1%", "10%", "100%"]
