@@ -276,6 +276,21 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Other pages, by paths relative to this one.
+
+    Attributes:
+        caption: what they are.
+        links: what each is called, and its path.
+    """
+
+    kind: ClassVar[str] = "links"
+
+    caption: str
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Code:
     """Preformatted text.
 
@@ -292,7 +307,7 @@ class Code:
     folded: bool = False
 
 
-Block = Text | Table | Records | Plot | Cards | Gallery | Code
+Block = Text | Table | Records | Plot | Cards | Gallery | Code | Links
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,27 @@ class SilentReporter:
         yield ignore_progress
 
 
+class TitledReporter:
+    """A reporter that says before each task what it is a part of.
+
+    Args:
+        reporter: shows the progress.
+        title: of the whole, such as ``fold 2 of 5``.
+    """
+
+    def __init__(self, reporter: Reporter, title: str) -> None:
+        self._reporter = reporter
+        self._title = title
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._reporter.say(text)
+
+    def task(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Advance]:
+        """Show a task under both titles."""
+        return self._reporter.task(f"{self._title}: {title}", total, done)
+
+
 class CheckedReporter:
     """A reporter whose tasks check something whenever they advance.
 

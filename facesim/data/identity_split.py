@@ -1,6 +1,7 @@
 """Splits of one table by identity: train, val and test share nobody."""
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from facesim.arrays import Int64Array
 from facesim.data.tables import keep_rows
-from facesim.errors import DataError, did_you_mean
+from facesim.errors import DataError, count, did_you_mean
 from facesim.experiment.exclusion import SPLITS
 from facesim.experiment.sections import SPLIT_EXAMPLE, IdentitySplit
 from facesim.interfaces import FaceTable
@@ -38,6 +39,8 @@ def split_table(table: FaceTable, split: IdentitySplit | None) -> dict[str, Face
         DataError: neither or both say how, a cell of the column is no split, or a split would have
             too few people to be compared.
     """
+    if split is not None and split.folds is not None:
+        return _fold_tables(table, split, split.folds)
     if COLUMN in table.attributes.columns:
         if split is not None:
             raise DataError(
@@ -62,6 +65,38 @@ def split_table(table: FaceTable, split: IdentitySplit | None) -> dict[str, Face
         # What is unusual about the source is said once, of its first part.
         notes = tuple(f"Of the whole source: {note}" for note in table.notes) if not index else ()
         tables[name] = keep_rows(replace(table, notes=notes), rows)
+    return tables
+
+
+def _fold_tables(table: FaceTable, split: IdentitySplit, folds: int) -> dict[str, FaceTable]:
+    """Train, val and test of one of k folds; of all of them together only test, which is everybody.
+
+    The next fold is val, so that each person is in test once, in val once and else in train.
+    """
+    if COLUMN in table.attributes.columns:
+        raise DataError(
+            f"the source has a column `{COLUMN}`, and folds divide its people anew; take the "
+            "column out of the source, or write `evaluate: {protocol: pairs}` to use it"
+        )
+    table = _without_pairs(table)
+    people = len(table.labels)
+    fold = folds_of_identities(table, split, folds)[table.identities] + 1
+    if split.fold is None:
+        note = f"Each of the {people:,} identities is in the test of one of {folds} folds."
+        return {"test": replace(table, notes=(*table.notes, note))}
+    following = split.fold % folds + 1
+    rows = {
+        "train": (fold != split.fold) & (fold != following),
+        "val": fold == following,
+        "test": fold == split.fold,
+    }
+    tables = {}
+    for name, which in rows.items():
+        here = len(np.unique(table.identities[which]))
+        of = f"{here:,} of the {people:,} identities of the source: fold {split.fold} of {folds}."
+        notes = tuple(f"Of the whole source: {note}" for note in table.notes)
+        whole = replace(table, notes=notes if name == "train" else ())
+        tables[name] = keep_rows(whole, np.flatnonzero(which), of)
     return tables
 
 
@@ -108,6 +143,45 @@ def divide_identities(table: FaceTable, split: IdentitySplit) -> Int64Array:
         DataError: an attribute is not there or is almost unique, or a split would have too few
             people to be compared.
     """
+    of_identity = _parts(table, split, split.ratios)
+    images = np.bincount(table.identities, minlength=len(table.labels))
+    _require_enough(of_identity, images, split)
+    return of_identity
+
+
+def folds_of_identities(table: FaceTable, split: IdentitySplit, folds: int) -> Int64Array:
+    """The fold of each identity, int64 [I], counted from 0; see :func:`divide_identities`.
+
+    Args:
+        table: of the people.
+        split: seed and attributes.
+        folds: how many, of as many people each, give or take one.
+
+    Raises:
+        DataError: an attribute is not there or is almost unique, or a fold would have too few
+            people to be compared.
+    """
+    of_identity = _parts(table, split, [1 / folds] * folds)
+    images = np.bincount(table.identities, minlength=len(table.labels))
+    for number in range(folds):
+        here = images[of_identity == number]
+        if len(here) < 2 or here.max() < 2:
+            alone = ", none of them with two images" if len(here) >= 2 else ""
+            raise DataError(
+                f"the source has {count(len(images), 'identity')}, of which {folds} folds leave "
+                f"{len(here):,} for fold {number + 1}{alone}; it needs two people, one of them "
+                "with two images, for pairs of either kind. "
+                + (
+                    "Write fewer: `evaluate: {protocol: {name: identity_folds, folds: 3}}`"
+                    if folds > 3
+                    else "So few people allow no test"
+                )
+            )
+    return of_identity
+
+
+def _parts(table: FaceTable, split: IdentitySplit, ratios: Sequence[float]) -> Int64Array:
+    """The part of each identity, int64 [I], of which each holds its share of every stratum."""
     images = np.bincount(table.identities, minlength=len(table.labels))
     keys = [_majority(table, name) for name in split.stratify]
     keys.append(np.frexp(images)[1])  # 1, 2-3, 4-7, 8-15, ... images
@@ -116,25 +190,24 @@ def divide_identities(table: FaceTable, split: IdentitySplit) -> Int64Array:
     labels = [unicodedata.normalize("NFC", str(label)) for label in table.labels]
     hashes = np.array([derive_seed(split.seed, "split", label) for label in labels])
     order = np.lexsort((table.labels, hashes, stratum))
-    slots = _shares(len(labels), split)
+    slots = _shares(len(labels), ratios, split.seed)
     slots = slots[np.lexsort((slots, stratum[order]))]  # of each stratum: train, val, test
     of_identity = np.empty(len(labels), dtype=np.int64)
     of_identity[order] = slots
-    _require_enough(of_identity, images, split)
     return of_identity
 
 
-def _shares(people: int, split: IdentitySplit) -> Int64Array:
+def _shares(people: int, ratios: Sequence[float], seed: int) -> Int64Array:
     """The splits in an order in which any part of it has them by ratios as near as can be.
 
     The divisor method of Webster and Sainte-Lague; the seed decides where the order begins, so
     that small strata do not go to the same split with every seed.
     """
-    places = [(np.arange(people) + 0.5) / share for share in split.ratios]
+    places = [(np.arange(people) + 0.5) / share for share in ratios]
     splits = np.repeat(np.arange(len(places)), people)
-    rarer = np.asarray(split.ratios)[splits]  # first where two are due
+    rarer = np.asarray(ratios)[splits]  # first where two are due
     order = np.lexsort((rarer, np.round(np.concatenate(places), 9)))[:people]
-    begin = derive_seed(split.seed, "first split") * people >> 63
+    begin = derive_seed(seed, "first split") * people >> 63
     return np.roll(splits[order], begin)
 
 

@@ -20,7 +20,16 @@ from facesim.atomic import write_text
 from facesim.errors import PluginError
 from facesim.experiment.nodes import KeyPath
 from facesim.experiment.search import Search
-from facesim.experiment.sections import Data, Evaluate, Image, Rule, Section, Severity, Train
+from facesim.experiment.sections import (
+    Data,
+    Evaluate,
+    IdentitySplit,
+    Image,
+    Rule,
+    Section,
+    Severity,
+    Train,
+)
 from facesim.experiment.yaml_writer import to_yaml
 from facesim.interfaces import (
     KINDS,
@@ -111,6 +120,54 @@ class Experiment(Section):
     def _without_unused_kinds(self, written: SerializerFunctionWrapHandler) -> Any:
         values: dict[str, Any] = written(self)
         return {key: each for key, each in values.items() if key not in _NOT_ALWAYS or each}
+
+    @model_validator(mode="after")
+    def _has_the_folds_of_its_protocol(self) -> "Experiment":
+        """The experiment with as many folds in ``data.split`` as the protocol says."""
+        protocol, split = self.evaluate.protocol, self.data.split
+        if protocol.plugin.is_stand_in:
+            return self
+        folds = protocol.build().folds
+        if folds is None:
+            if self.folds is not None:
+                raise ValueError(
+                    f"data.split.folds: the protocol {protocol.name} does not pool folds; write "
+                    f"`evaluate: {{protocol: {{name: identity_folds, folds: {self.folds}}}}}`"
+                )
+            return self
+        if self.data.source is None:
+            raise ValueError(
+                f"evaluate.protocol: {protocol.name} divides the people into folds itself; write "
+                "them as `data: {source: ...}` in place of train, val and test"
+            )
+        if self.evaluate.val_pairs is not None or self.evaluate.test_pairs is not None:
+            raise ValueError(
+                f"evaluate.protocol: {protocol.name} draws the pairs of each fold; leave "
+                "evaluate.val_pairs and evaluate.test_pairs out"
+            )
+        values = {} if split is None else split.model_dump(exclude_unset=True)
+        if values.setdefault("folds", folds) != folds:
+            raise ValueError(
+                f"data.split.folds is {values['folds']}, and the protocol {protocol.name} has "
+                f"{folds}; leave data.split.folds out"
+            )
+        return self._with_split(values)
+
+    def _with_split(self, values: Mapping[str, Any]) -> "Experiment":
+        update = {"split": IdentitySplit.model_validate(values)}
+        data = self.data.model_validate({**dict(self.data), **update})
+        return self.model_copy(update={"data": data})
+
+    @property
+    def folds(self) -> int | None:
+        """How many networks are trained, each tested on a fold of the people; None for one."""
+        split = self.data.split
+        return None if split is None or split.fold is not None else split.folds
+
+    def of_fold(self, number: int) -> "Experiment":
+        """The experiment of one of the :attr:`folds`, counted from 1: an ordinary one."""
+        split = {} if self.data.split is None else dict(self.data.split.model_dump())
+        return self._with_split({**split, "fold": number})
 
     def specs(self) -> dict[str, tuple[Spec[Any], ...]]:
         """The plugins by place (``data.train``, ``loss``), in the order of the kinds."""

@@ -117,6 +117,19 @@ class IdentitySplit(Section):
         description="attribute columns whose values are spread over the splits in proportion, as "
         "the number of images per identity always is",
     )
+    folds: int | None = Field(
+        default=None,
+        ge=3,
+        le=1000,
+        description="parts of the people, each tested by a network of its own, in place of "
+        "ratios; what a protocol with folds says, and filled in from there",
+    )
+    fold: int | None = Field(
+        default=None,
+        ge=1,
+        description="train one network, tested on this fold, with the next one as val and all "
+        "others as train; by default one after another is trained and tested",
+    )
 
     @field_validator("ratios")
     @classmethod
@@ -127,6 +140,30 @@ class IdentitySplit(Section):
                 "instance [0.7, 0.1, 0.2]"
             )
         return ratios
+
+    @model_validator(mode="after")
+    def _ratios_or_folds(self) -> "IdentitySplit":
+        if self.folds is None and self.fold is not None:
+            raise ValueError("`fold` is one of `folds`; write how many there are")
+        if self.folds is not None and self.fold is not None and self.fold > self.folds:
+            raise ValueError(f"there is no fold {self.fold} of {self.folds}")
+        if self.folds is not None and "ratios" in self.model_fields_set:
+            raise ValueError(
+                "folds are all of one size, and in each one of them is val and one test; leave "
+                "`ratios` out, or write `evaluate: {protocol: pairs}`"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_does_not_apply(self, written: SerializerFunctionWrapHandler) -> Any:
+        values: dict[str, Any] = written(self)
+        if self.folds is not None:
+            values.pop("ratios", None)
+        return {
+            key: each
+            for key, each in values.items()
+            if each is not None or key not in ("folds", "fold")
+        }
 
 
 SPLIT_EXAMPLE = "split: {ratios: [0.7, 0.1, 0.2], seed: 0}"
@@ -201,6 +238,8 @@ class Data(Section):
                 "both `source` and `train` say what is trained on; leave one of them out (`null` "
                 "where another file has it)"
             )
+        if self.split is not None and self.split.folds is not None:
+            self._require_nothing_by_split(self.split)
         return self
 
     @model_serializer(mode="wrap")
@@ -208,6 +247,21 @@ class Data(Section):
         values: dict[str, Any] = written(self)
         ways = ("source", "split", *SPLITS)
         return {key: each for key, each in values.items() if each is not None or key not in ways}
+
+    def _require_nothing_by_split(self, split: IdentitySplit) -> None:
+        """Raise if something is said of val or test, which are other people in every fold."""
+        if split.fold is None and (self.val is not None or self.test is not None):
+            raise ValueError(
+                "with folds, val and test are parts of the source; leave `val` and `test` out"
+            )
+        if self.exclude is not None:
+            listed = [name for name in SPLITS if getattr(self.exclude, name)]
+            if listed:
+                raise ValueError(
+                    f"`exclude` lists images of {listed[0]}, and with folds each person is in "
+                    "train, val and test in turn; list them under `anywhere`, which is an empty "
+                    "column `split` in an exclusion file"
+                )
 
     def dataset_of(self, split: str) -> Spec[FaceTable]:
         """The dataset that holds ``train``, ``val`` or ``test``: its own, or the source."""

@@ -54,11 +54,13 @@ class ScoredPairs:
         scores: float [P], higher is more alike.
         loss: mean training loss over the pairs; None for a loss that exists only for the
             identities that were trained on.
+        network: int64 [P], which of several networks gave each score; None where one gave all.
     """
 
     pairs: PairSet
     scores: npt.NDArray[np.floating]
     loss: float | None = None
+    network: Int64Array | None = None
 
 
 class System(ABC):
@@ -163,9 +165,13 @@ class Protocol(ABC):
     Attributes:
         lists_pairs: whether it compares a list of image pairs, so that ``evaluate.test_pairs``
             may name one.
+        folds: into how many parts the people of ``data.source`` are divided, each compared by a
+            network of its own that was trained without them: the engine trains so many and pools
+            their comparisons. None compares with the one network that was trained on train.
     """
 
     lists_pairs: ClassVar[bool] = True
+    folds: int | None = None
 
     @abstractmethod
     def plan(self, table: FaceTable, listed_pairs: Callable[[], PairSet], seed: int) -> Comparisons:

@@ -124,6 +124,7 @@ class OpenedRun(Shown):
         Raises:
             FacesimError: there is no such checkpoint, or the network cannot be built.
         """
+        self.run.require_one_network(f"open one of them, as in open_run('{self.path}/folds/1')")
         return load_trained(self.run.directory, self.experiment, BEST)
 
     def embed(self, images: Image | Iterable[Image]) -> Float32Array:

@@ -97,6 +97,7 @@ def pack_run(run: Run, folder: Path, options: PackOptions) -> PackFile:
             be read, the network cannot be exported, or the packed files decide otherwise than the
             original; nothing is written then.
     """
+    run.require_one_network(f"pack one of them, as in `facesim pack {run.path}/folds/1`")
     require_replaceable(folder)
     original = _original(run, options)
     with new_folder(folder) as unfinished:

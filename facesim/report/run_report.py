@@ -11,6 +11,7 @@ from facesim.page import Page, Section, Text
 from facesim.report.face_pairs import FacePairPresenter
 from facesim.report.rendering import render
 from facesim.report.sections.errors import errors_section
+from facesim.report.sections.folds import folds_section
 from facesim.report.sections.linter import label_noise_section, linter_section
 from facesim.report.sections.plugins import plugin_sections
 from facesim.report.sections.result import result_section
@@ -26,7 +27,8 @@ from facesim.runs.run_files import RunFiles
 def write_report(files: RunFiles, *, faces: bool = True, trust: bool = False) -> Path:
     """Write one self-contained HTML file about a run and one of its evaluations.
 
-    A part that the run does not have yet is left out, or the page says what is missing.
+    A part that the run does not have yet is left out, or the page says what is missing. The folds
+    of a run get their own files, to which its own leads.
 
     Args:
         files: of the run, finished or not, and of the evaluation.
@@ -40,6 +42,9 @@ def write_report(files: RunFiles, *, faces: bool = True, trust: bool = False) ->
     Raises:
         FacesimError: the file cannot be written.
     """
+    for fold in files.folds:
+        if fold.result is not None:
+            write_report(fold, faces=faces)
     own = files.name == OWN
     path = files.path / (RunFile.REPORT if own else f"report-{files.name}.html")
     try:
@@ -54,7 +59,7 @@ def report_page(files: RunFiles, *, faces: bool, trust: bool = False) -> Page:
     sections = [
         result_section(files),
         setup_section(files),
-        training_section(files),
+        training_section(files) if files.experiment.folds is None else folds_section(files),
         *(_evaluation_sections(files, files.result, faces=faces) if files.result else ()),
         *plugin_sections(files, trust=trust),
         linter_section(files.lint, faces=faces),

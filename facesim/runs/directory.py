@@ -35,6 +35,9 @@ from facesim.version import __version__
 EVALUATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Of the folder of an evaluation."""
 
+FOLDS = "folds"
+"""Name of the folder with the runs of the folds, where a run has folds."""
+
 EVALUATE_AGAIN = "`facesim eval` writes it again"
 """How errors about damaged files end."""
 
@@ -110,22 +113,44 @@ class RunDirectory:
         Raises:
             FacesimError: the folder cannot be made.
         """
-        parent = out / experiment.name
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        return cls._create(out / experiment.name, stamp, experiment, _CREATE_SECONDS)
+
+    def create_fold(self, number: int, experiment: Experiment) -> "RunDirectory":
+        """Make the directory of the run of one fold in this one, which is locked.
+
+        Raises:
+            FacesimError: the folder cannot be made.
+        """
+        return self._create(self.path / FOLDS, str(number), experiment, leftovers_from=0.0)
+
+    @classmethod
+    def _create(
+        cls, parent: Path, name: str, experiment: Experiment, leftovers_from: float
+    ) -> "RunDirectory":
+        """Make a run directory in a folder, from which older unfinished ones are removed.
+
+        Args:
+            parent: the folder.
+            name: of the directory; with a counter behind it if it is taken.
+            experiment: resolved.
+            leftovers_from: seconds of age from which nobody is making a directory any more.
+        """
         try:
             make_folder(parent)
             for leftover in parent.glob(".*.tmp"):
-                if time.time() - leftover.stat().st_mtime > _CREATE_SECONDS:
+                if time.time() - leftover.stat().st_mtime >= leftovers_from:
                     shutil.rmtree(leftover, ignore_errors=True)
-            unfinished = Path(mkdtemp(prefix=f".{stamp}.", suffix=".tmp", dir=parent))
+            unfinished = Path(mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent))
             try:
                 unfinished.chmod(parent.stat().st_mode)  # mkdtemp's folders are private
                 for folder in ("checkpoints", "pairs", "eval"):
-                    make_folder(unfinished / folder)
+                    if folder == "eval" or experiment.folds is None:
+                        make_folder(unfinished / folder)
                 begin_manifest(unfinished)
                 experiment.save(unfinished / RunFile.EXPERIMENT)
                 _write_format(unfinished)
-                path = _rename_to_free(unfinished, parent / stamp)
+                path = _rename_to_free(unfinished, parent / name)
             finally:  # renamed by now, unless something failed
                 shutil.rmtree(unfinished, ignore_errors=True)
         except OSError as error:
@@ -149,6 +174,21 @@ class RunDirectory:
     def checkpoints(self) -> CheckpointFolder:
         """The folder of checkpoints, from which a run resumes."""
         return CheckpointFolder(self.path / "checkpoints")
+
+    @property
+    def experiment_file(self) -> Path:
+        """The resolved experiment."""
+        return self.path / RunFile.EXPERIMENT
+
+    @property
+    def folds(self) -> "tuple[RunDirectory, ...]":
+        """The directories of the runs of its folds that have begun, in order."""
+        begun = [each for each in (self.path / FOLDS).glob("[1-9]*") if each.name.isdecimal()]
+        return tuple(map(RunDirectory, sorted(begun, key=lambda each: int(each.name))))
+
+    def fold(self, number: int) -> Path:
+        """Where the run of a fold is, counted from 1."""
+        return self.path / FOLDS / str(number)
 
     def pairs_file(self, split: str) -> Path:
         """The evaluation pairs of a split, as CSV."""

@@ -17,6 +17,7 @@ from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
+from facesim.training.lint import lint_experiment
 from facesim.training.step import NonFiniteLossError
 from facesim.training.steps import Steps
 from facesim.training.stop import stoppable
@@ -52,6 +53,23 @@ def check_experiment(experiment: Experiment, out: Path, processes: Processes) ->
 
 
 def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckReport:
+    if experiment.folds is None:
+        return _checked_one(experiment, out, processes)
+    lint = lint_experiment(experiment, processes).report
+    lint.require_no_errors()
+    found = _checked_one(experiment.of_fold(1), out, processes, linted=True)
+    table = Tables().read("test", experiment).table
+    people = (
+        f"{experiment.folds}, one after another, each tested on its share of "
+        f"{count(len(table.labels), 'identity')}; what follows is of the first"
+    )
+    lines = (("trainings", people), *found.lines)
+    return CheckReport(lines, (*found.notes, *map(str, lint.findings)))
+
+
+def _checked_one(
+    experiment: Experiment, out: Path, processes: Processes, *, linted: bool = False
+) -> CheckReport:
     tables = Tables(processes.reporter)
     components = prepare(experiment, tables=tables)
     splits = components.splits
@@ -68,7 +86,7 @@ def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckRe
     share_start(processes, components, tables, Progress())
     loss = _first_loss(components, processes)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
-    notes += map(str, lint.findings)
+    notes += () if linted else map(str, lint.findings)
     if looks_for_near_images(experiment) and not copies.decoded:
         notes.append(
             f"near-duplicates were not searched: more than {DECODED_IMAGES:,} images would have to "

@@ -124,7 +124,7 @@ class _Follower:
     def __init__(
         self, experiment: Experiment, group: Processes, settings: ExitStack, *, takes_others: bool
     ) -> None:
-        self._experiment = experiment
+        self._experiment = self._whole = experiment
         self._group = group
         self._settings = settings
         self._takes_others = takes_others
@@ -166,6 +166,9 @@ class _Follower:
         if self._takes_others:
             self._experiment = validate_strictly(Experiment, experiment)
         else:
+            fold = ((portable["data"] or {}).get("split") or {}).get("fold")
+            if self._whole.folds is not None and fold is not None:
+                self._experiment = self._whole.of_fold(fold)
             self._require_same(portable)
         for built in ("_components", "_steps"):
             vars(self).pop(built, None)

@@ -19,7 +19,19 @@ from facesim.interfaces.protocol import ProtocolReport
 from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.roc import Roc
 from facesim.json_files import JsonModel
-from facesim.page import Block, Card, Cards, Code, Gallery, Plot, Records, Section, Table, Text
+from facesim.page import (
+    Block,
+    Card,
+    Cards,
+    Code,
+    Gallery,
+    Links,
+    Plot,
+    Records,
+    Section,
+    Table,
+    Text,
+)
 
 NOT_IMPORTED = "the plugin file that defines it is not imported here"
 
@@ -181,6 +193,8 @@ def _stored(block: Block) -> tuple[_StoredBlock, ...]:
         return (_StoredText(text=f"{block.title}: faces are not kept.", tone="note"),)
     if isinstance(block, Records):
         block = block.first_rows
+    if isinstance(block, Links):
+        return (_StoredText(text=f"{block.caption}: {', '.join(map(str, dict(block.links)))}."),)
     fields = asdict(block)
     if isinstance(block, Text):
         return (_StoredText(**fields),)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -22,9 +23,11 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import write_json
 from facesim.processes import Processes
-from facesim.runs.directory import RunDirectory, RunFile
+from facesim.reporters import Reporter, TitledReporter
+from facesim.runs.directory import EvaluationFile, RunDirectory, RunFile
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
+from facesim.runs.folds import evaluate_together
 from facesim.runs.follower import share_experiment, share_start
 from facesim.runs.log import TrainingLog, read_log
 from facesim.runs.presentation import Presentation
@@ -34,7 +37,8 @@ from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import BEST, CheckpointFolder
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs, evaluation_pairs
-from facesim.training.stop import stoppable
+from facesim.training.lint import lint_experiment
+from facesim.training.stop import stop_on_signals, stoppable
 from facesim.training.trainer import OnEpoch, Trainer, ignore_epoch
 
 
@@ -91,10 +95,14 @@ class Run:
         """
         processes = processes or Processes()
         tables = Tables(processes.reporter)
-        components = prepare(experiment, tables=tables)
-        lint = _lint(components, processes)
+        one = experiment if experiment.folds is None else experiment.of_fold(1)
+        components = prepare(one, tables=tables)
+        lint = _lint_folds(experiment, tables, processes) if experiment.folds else None
+        lint = lint or _lint(components, processes)
         run = cls(RunDirectory.create(out, experiment), processes, experiment)
-        run.tables, run.components = tables, components
+        run.tables = tables
+        if not experiment.folds:
+            run.components = components
         run.record_consent()
         write_json(run.path / RunFile.LINT, lint)
         return run
@@ -172,13 +180,43 @@ class Run:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of the run in order, each done or not."""
+        if self.recorded.folds:
+            return self._stages_of_folds(self.recorded.folds)
         return stages_of(self.directory, self.recorded.train.epochs)
 
     @property
     def missing_stages(self) -> tuple[str, ...]:
         """The stages that ``facesim run`` still has to do; without named evaluations."""
-        own = ("lint", "train", f"evaluate {OWN}", "report")
-        return tuple(stage.name for stage in self.stages if stage.name in own and not stage.is_done)
+        own = ("lint", "train", "fold", f"evaluate {OWN}", "report")
+        return tuple(
+            stage.name
+            for stage in self.stages
+            if not stage.is_done and (stage.name in own or stage.name.startswith("fold "))
+        )
+
+    @property
+    def folds(self) -> "tuple[Run, ...]":
+        """The runs of its folds that have begun, in order; none where there are no folds."""
+        runs = [Run(each, self.processes, trust=self.trust) for each in self.directory.folds]
+        for run in runs:
+            run.tables = self.tables
+        return tuple(runs)
+
+    def require_one_network(self, instead: str) -> None:
+        """Raise if the run has a network per fold, none of which is the run's.
+
+        Args:
+            instead: what to do with the run of one fold, for the message.
+
+        Raises:
+            FacesimError: it has.
+        """
+        if self.recorded.folds:
+            raise FacesimError(
+                f"{self.path} holds {self.recorded.folds} networks, one per fold, and none of them "
+                f"is the network of this run; {instead}, or train one on all of the people with "
+                "`evaluate: {protocol: pairs}` and `data: {split: {ratios: ...}}`"
+            )
 
     @property
     def log(self) -> TrainingLog | None:
@@ -233,6 +271,7 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
+        self.require_one_network("train the folds with `facesim run`")
         with (
             self.directory.keeping_traceback(),
             run_session(self.directory, self.components, self.processes) as session,
@@ -249,6 +288,8 @@ class Run:
             Stopped: a signal came; the run can be resumed.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
+        if self.experiment.folds:
+            return self._complete_folds(self.experiment.folds, on_epoch)
         with (
             self.directory.keeping_traceback(),
             run_session(self.directory, self.components, self.processes) as session,
@@ -279,6 +320,7 @@ class Run:
             ProtocolError: the linter found what would make the results worthless.
             Stopped: a signal came to one of several processes.
         """
+        self._require_one_evaluated()
         with (
             self.directory.locked(),
             self.directory.keeping_traceback(),
@@ -312,6 +354,7 @@ class Run:
             FacesimError: this cannot be evaluated under this name.
             UntrustedPluginsError: this user's own experiment did not name the run's plugins.
         """
+        self._require_one_evaluated()
         if plugins:
             every = json.dumps([*self.experiment.plugins, *plugins])
             overrides = (f"plugins={every}", *overrides)
@@ -334,6 +377,69 @@ class Run:
                 instance without one of its plugins.
         """
         return read_run(self.directory, self.recorded, name, self.tables)
+
+    def _complete_folds(self, folds: int, on_epoch: OnEpoch) -> EvaluationResult:
+        """Complete the run of one fold after another, and evaluate them together.
+
+        What is done already is left as it is; together they are evaluated anew each time, which
+        gives the same and takes seconds.
+        """
+        reporter = self.processes.reporter
+        reporter.say(f"run directory: {self.path}")
+        with (
+            self.directory.locked(),
+            self.directory.keeping_traceback(),
+            stop_on_signals(self.processes) as stop,
+        ):
+            self.directory.remove_leftovers()
+            if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
+                lint = _lint_folds(self.experiment, self.tables, self.processes)
+                write_json(self.path / RunFile.LINT, lint)
+            presentation = self.path / RunFile.PRESENTATION
+            if not presentation.exists():
+                write_json(presentation, Presentation.of(self.experiment))
+            for number in range(1, folds + 1):
+                stop.check()
+                title = f"fold {number} of {folds}"
+                reporter.say(title)
+                fold = self._fold(number, TitledReporter(reporter, title))
+                if not (fold.path / RunFile.LINT).exists():  # what is in it was said of all folds
+                    found = lint_experiment(fold.experiment, Processes(), self.tables)
+                    write_json(fold.path / RunFile.LINT, found.report)
+                if set(fold.missing_stages) - {"report"}:
+                    fold.complete(on_epoch)
+            stop.check()
+            tested = [fold.read() for fold in self.folds]
+            return evaluate_together(self.directory, self.experiment, tested, self.tables)
+
+    def _fold(self, number: int, reporter: Reporter) -> "Run":
+        """The run of a fold, which begins if it has not."""
+        experiment = self.experiment.of_fold(number)
+        if self.directory.fold(number).exists():
+            directory = RunDirectory(self.directory.fold(number))
+        else:
+            directory = self.directory.create_fold(number, experiment)
+        run = Run(directory, replace(self.processes, reporter=reporter), experiment)
+        run.tables = self.tables
+        run.record_consent()
+        return run
+
+    def _stages_of_folds(self, folds: int) -> tuple[Stage, ...]:
+        begun = {int(each.path.name): each for each in self.folds}
+        done = {
+            number: number in begun and not set(begun[number].missing_stages) - {"report"}
+            for number in range(1, folds + 1)
+        }
+        evaluated = (self.directory.evaluation(OWN) / EvaluationFile.METRICS).is_file()
+        return (
+            Stage("lint", (self.path / RunFile.LINT).is_file()),
+            *(Stage(f"fold {number}", is_done) for number, is_done in done.items()),
+            Stage(f"evaluate {OWN}", evaluated and all(done.values())),
+            Stage("report", (self.path / RunFile.REPORT).is_file()),
+        )
+
+    def _require_one_evaluated(self) -> None:
+        self.require_one_network(f"evaluate one of them, as in `facesim eval {self.path}/folds/1`")
 
     @cached_property
     def _recorded(self) -> Experiment:
@@ -362,6 +468,19 @@ class Run:
             processes=session.processes,
         )
         trainer.train(on_epoch)
+
+
+def _lint_folds(experiment: Experiment, tables: Tables, processes: Processes) -> LintReport:
+    """Lint every fold before the first is trained, and report the warnings.
+
+    Raises:
+        ProtocolError: an error was found.
+    """
+    lint = lint_experiment(experiment, processes, tables).report
+    lint.require_no_errors()
+    for warning in lint.findings:
+        processes.reporter.say(str(warning))
+    return lint
 
 
 def _lint(components: RunComponents, processes: Processes) -> LintReport:

@@ -20,6 +20,7 @@ from facesim.json_files import read_json
 from facesim.runs.directory import (
     EVALUATE_AGAIN,
     EVALUATION_NAME,
+    FOLDS,
     EvaluationFile,
     RunDirectory,
     RunFile,
@@ -60,6 +61,7 @@ class RunFiles:
         training_presentation: describes what training measured.
         presentation: describes what the evaluation measured.
         tables: where the tables are kept that are read.
+        folds: the runs of its folds that have begun, in order; none where there are no folds.
     """
 
     path: Path
@@ -77,6 +79,7 @@ class RunFiles:
     training_presentation: Presentation
     presentation: Presentation
     tables: Tables
+    folds: "tuple[RunFiles, ...]" = ()
 
     def images(self, pairs: NamedPairs) -> ScoredImages:
         """The images of the evaluation's pairs, which may have moved since.
@@ -132,7 +135,21 @@ class RunFiles:
     @property
     def title(self) -> str:
         """``name/run id``, which tells runs of one experiment apart."""
-        return f"{self.experiment.name} / {self.path.absolute().name}"
+        path, split = self.path.absolute(), self.experiment.data.split
+        if path.parent.name == FOLDS and split is not None and split.fold is not None:
+            path, fold = path.parent.parent, f" / fold {split.fold}"
+        else:
+            fold = ""
+        return f"{self.experiment.name} / {path.name}{fold}"
+
+    @property
+    def status(self) -> str:
+        """How training ended, or that of the first fold which did not finish."""
+        if self.experiment.folds is None:
+            return self.log.status if self.log else "not started"
+        of_folds = [fold.status for fold in self.folds]
+        of_folds += ["not started"] * (self.experiment.folds - len(of_folds))
+        return next((each for each in of_folds if each != "finished"), "finished")
 
 
 def read_run(
@@ -161,12 +178,16 @@ def read_run(
     changed, evaluated = folder / EvaluationFile.EXPERIMENT, experiment
     if changed.is_file():
         evaluated = as_before(read_run_experiment(changed))
+    folds = tuple(
+        read_run(each, as_before(read_run_experiment(each.experiment_file)), OWN, tables)
+        for each in directory.folds
+    )
     return RunFiles(
         path=path,
         name=name,
         experiment=experiment,
         evaluated=evaluated,
-        starts=read_starts(path / RunFile.ENVIRONMENT),
+        starts=folds[0].starts if folds else read_starts(path / RunFile.ENVIRONMENT),
         log=_checked_log(directory),
         result=_read(folder / EvaluationFile.METRICS, EvaluationResult),
         pairs=read_scored_pairs(folder),
@@ -178,6 +199,7 @@ def read_run(
         presentation=_read(folder / EvaluationFile.PRESENTATION, Presentation) or Presentation(),
         lint=_read_lint(path / RunFile.LINT, folder / EvaluationFile.LINT),
         tables=tables,
+        folds=folds,
     )
 
 

@@ -18,6 +18,7 @@ from facesim.csv_cells import guarded_all, unguarded_all
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.protocol import ScoredPairs
+from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores, effective_pair_identities
 from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile
 
@@ -29,9 +30,11 @@ _COLUMNS = {
     "same": np.int8,
     "score": np.float64,
     "probability": np.float64,
+    "network": np.int64,
 }
-_OPTIONAL = ("identity1", "identity2", "probability")
-"""Format 1 has no identities; without enough pairs of val there is no probability."""
+_OPTIONAL = ("identity1", "identity2", "probability", "network")
+"""Format 1 has no identities; without enough pairs of val there is no probability; only a run of
+folds has several networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,8 @@ class NamedPairs:
         scores: float64 [P].
         probabilities: float64 [P], of showing one person; None where val supported no calibration.
         identities: on both sides; None in runs of format 1, where only the table knows them.
+        network: int64 [P], which of several networks gave each score, less its own threshold; None
+            where one gave all.
     """
 
     files: npt.NDArray[np.object_]
@@ -83,9 +88,27 @@ class NamedPairs:
     scores: FloatArray
     probabilities: FloatArray | None = None
     identities: PairIdentities | None = None
+    network: Int64Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def roc(self) -> Roc:
+        """The ROC curve; of several networks the mean of theirs at each FMR.
+
+        Each score then gives way to the share of its network's impostor pairs that it would be
+        below. Pepe and Cai, "The analysis of placement values for evaluating discriminatory
+        measures", 2004.
+        """
+        scores = self.scores
+        if self.network is not None:
+            scores = np.empty(len(self))
+            for each in np.unique(self.network):
+                at = self.network == each
+                impostor = np.sort(self.scores[at & ~self.same])
+                below = np.searchsorted(impostor, self.scores[at], side="left")
+                scores[at] = below / max(len(impostor), 1)
+        return Roc.of_scores(scores, self.same)
 
     def same_pairs_as(self, other: "NamedPairs") -> bool:
         """Whether both hold the same pairs in the same order."""
@@ -115,17 +138,20 @@ class NamedPairs:
         """Some of the pairs, by their rows."""
         at = np.array(rows, np.int64)
         identities, probabilities = self.identities, self.probabilities
+        network = self.network
         return NamedPairs(
             self.files[at],
             self.same[at],
             self.scores[at],
             None if probabilities is None else probabilities[at],
             None if identities is None else replace(identities, codes=identities.codes[at]),
+            None if network is None else network[at],
         )
 
     def labelled(self, identities: PairIdentities) -> LabelledScores:
         """The scores with the identities of these pairs."""
-        return LabelledScores.of(self.scores, self.same, *identities.codes.T)
+        scored = LabelledScores.of(self.scores, self.same, *identities.codes.T)
+        return replace(scored, network=self.network)
 
 
 def shared_pairs(first: NamedPairs, second: NamedPairs) -> tuple[NamedPairs, NamedPairs]:
@@ -162,6 +188,8 @@ def write_scored_pairs(
     }
     if scored.pairs.fold is not None:
         columns["fold"] = scored.pairs.fold
+    if scored.network is not None:
+        columns["network"] = scored.network
     if probabilities is not None:
         columns["probability"] = probabilities
     order = np.asarray(table.labels)[np.unique(table.identities[rows])]
@@ -173,9 +201,9 @@ def write_scored_pairs(
 
 
 def read_scored_pairs(folder: Path) -> NamedPairs | None:
-    """Read ``file1,file2[,identity1,identity2],same,score[,probability]``; None without the file.
+    """Read ``file1,file2[,identity1,identity2],same,score[,probability][,network]``.
 
-    Further columns are left out.
+    Further columns are left out. None without the file.
 
     Raises:
         DataError: a file is not what facesim wrote, a column is missing, ``same`` or ``score``
@@ -204,6 +232,7 @@ def read_scored_pairs(folder: Path) -> NamedPairs | None:
         table["same"].to_numpy(bool),
         table["score"].to_numpy(np.float64),
         table["probability"].to_numpy(np.float64) if "probability" in table else None,
+        network=table["network"].to_numpy(np.int64) if "network" in table else None,
     )
     if not {"identity1", "identity2"} <= set(table.columns):
         return pairs

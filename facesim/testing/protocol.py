@@ -64,6 +64,13 @@ def listed_pairs_are_compared(spec: Spec[Protocol]) -> None:
     require(bool(asked) == protocol.lists_pairs, observed)
 
 
+@PROTOCOL.promise(hint="set folds = None for one network, or a number from 3 on")
+def folds_are_several(spec: Spec[Protocol]) -> None:
+    """It has no folds, or three or more: one is train, one val, and one test."""
+    folds = spec.build().folds
+    require(folds is None or folds >= 3, f"folds is {folds}")
+
+
 @PROTOCOL.promise(hint="return Measurement(evaluator.evaluate(...), the scored pairs)")
 def measure_gives_a_result_of_its_comparisons(spec: Spec[Protocol]) -> None:
     """The result counts both kinds of comparison, and scores are kept for planned pairs only."""

@@ -108,6 +108,7 @@ class Tables:
     def __init__(self, reporter: Reporter | None = None) -> None:
         self._reporter = reporter or SilentReporter()
         self._read: list[tuple[Any, TableDigests]] = []
+        self._sources: list[tuple[Any, FaceTable]] = []
         self._divided: list[tuple[Any, dict[str, FaceTable]]] = []
         self._excluded: set[str] = set()
 
@@ -134,7 +135,7 @@ class Tables:
             if known == what:
                 return images
         try:
-            table = _build(dataset) if division is None else self._divide(data)[name]
+            table = _build(dataset) if division is None else self._part(name, data)
             require_plain_names(table.files, table.labels)
             _require_text(table.attributes)
             here = set(anywhere).intersection(table.files.tolist()) if anywhere else set()
@@ -157,18 +158,30 @@ class Tables:
         self._read.append((what, images))
         return images
 
-    def _divide(self, data: Data) -> dict[str, FaceTable]:
-        """The splits of the source, which is read once.
+    def _part(self, name: str, data: Data) -> FaceTable:
+        """A split of the source, which is read once.
 
         Images are excluded only afterwards: who is in which split does not follow from them.
         """
-        for known, tables in self._divided:
-            if known == (data.source, data.split):
-                return tables
+        what = (data.source, data.split)
+        tables = next((tables for known, tables in self._divided if known == what), None)
+        if tables is None:
+            table = self._source(data)
+            tables = split_table(table, data.split) if len(table) else dict.fromkeys(SPLITS, table)
+            self._divided.append((what, tables))
+        if name not in tables:
+            raise FacesimError(
+                f"each of the folds has a {name} of its own; name one with `data.split.fold`"
+            )
+        return tables[name]
+
+    def _source(self, data: Data) -> FaceTable:
+        for known, read in self._sources:
+            if known == data.source:
+                return read
         table: FaceTable = _build(data.dataset_of("train"))
-        tables = split_table(table, data.split) if len(table) else dict.fromkeys(SPLITS, table)
-        self._divided.append(((data.source, data.split), tables))
-        return tables
+        self._sources.append((data.source, table))
+        return table
 
     def require_excluded(self, data: Data) -> None:
         """Raise if an image that is excluded from whichever split holds it was in none.

@@ -6,7 +6,7 @@ from pathlib import Path
 from facesim.data.image_copies import find_copies
 from facesim.data.linter.copies import leaked_images
 from facesim.data.linter.evaluation import NamedImages
-from facesim.data.linter.findings import LintReport
+from facesim.data.linter.findings import LintReport, findings_over_folds
 from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, read_digests
 from facesim.errors import FacesimError
 from facesim.experiment.exclusion import SPLITS, ExcludedImage, write_exclusion
@@ -49,13 +49,34 @@ class LintedExperiment:
         return len(images)
 
 
-def lint_experiment(experiment: Experiment, processes: Processes) -> LintedExperiment:
-    """Lint the splits and pairs of an experiment.
+def lint_experiment(
+    experiment: Experiment, processes: Processes, tables: Tables | None = None
+) -> LintedExperiment:
+    """Lint the splits and pairs of an experiment; of one with folds those of each fold.
+
+    Args:
+        experiment: names the data.
+        processes: show progress while new images are read.
+        tables: where the tables are kept that are read.
 
     Raises:
         FacesimError: a table or an image cannot be read, or a split allows no pairs.
     """
-    tables, data = Tables(processes.reporter), experiment.data
+    tables = tables or Tables(processes.reporter)
+    if experiment.folds is None:
+        return _lint(experiment, processes, tables)
+    found = [
+        _lint(experiment.of_fold(number), processes, tables)
+        for number in range(1, experiment.folds + 1)
+    ]
+    # Whoever is in val or test of one fold is in train of another.
+    leaked = {each.file: each._replace(split="") for fold in found for each in fold.leaked}
+    report = findings_over_folds([each.report for each in found])
+    return LintedExperiment(report, found[0].excluded, tuple(leaked.values()))
+
+
+def _lint(experiment: Experiment, processes: Processes, tables: Tables) -> LintedExperiment:
+    data = experiment.data
     splits = [NamedImages(name, tables.read(name, experiment)) for name in SPLITS]
     tables.require_excluded(data)
     pairs = choose_all_pairs(experiment, splits[1:])

@@ -168,6 +168,13 @@ def _say_what_is_odd(plan: Plan, study: optuna.Study, request: Request, view: Vi
 
 def _plan(request: Request) -> Plan:
     experiment, root = load_with_source(request.file, request.overrides, trust=request.trust)
+    if experiment.folds is not None:
+        raise FacesimError(
+            f"{request.file}: a search chooses on val, and with folds whoever is in val is tested "
+            "in another fold, so that the winner would be tested on people who chose it. Search "
+            "with `evaluate: {protocol: pairs}` and `data: {split: {ratios: [0.7, 0.1, 0.2]}}`; or "
+            "on one fold, whose test nothing is chosen on, with `--set data.split.fold=1`"
+        )
     if experiment.search is not None and request.trials is not None:
         search = experiment.search.model_copy(update={"trials": request.trials})
         experiment = experiment.model_copy(update={"search": search})

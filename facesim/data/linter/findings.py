@@ -1,5 +1,6 @@
 """Findings of the protocol linter."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -77,6 +78,25 @@ class LintReport(JsonModel):
                 f"experiment, `--set 'lint={{{rules}}}'` on the command line"
             )
             raise ProtocolError("\n".join([*map(str, self.findings), advice]))
+
+
+def findings_over_folds(reports: Sequence[LintReport]) -> LintReport:
+    """What was found in any of k folds; the same sentence with other numbers is said once."""
+    folds: dict[tuple[Rule, str], list[int]] = {}
+    first: dict[tuple[Rule, str], Finding] = {}
+    for number, report in enumerate(reports, start=1):
+        for finding in report.findings:
+            alike = finding.rule, re.sub(r"\d[\d.,]*", "#", finding.message)
+            first.setdefault(alike, finding)
+            folds.setdefault(alike, []).append(number)
+    found = []
+    for alike, finding in first.items():
+        numbers = list(dict.fromkeys(folds[alike]))
+        where = f"fold {numbers[0]}"
+        if len(numbers) > 1:
+            where += f" (and alike in {len(numbers) - 1} of the {len(reports) - 1} others)"
+        found.append(finding.model_copy(update={"message": f"{where}: {finding.message}"}))
+    return LintReport(findings=tuple(sorted(found, key=lambda each: each.severity)))
 
 
 class ProtocolError(FacesimError):

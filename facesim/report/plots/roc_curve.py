@@ -121,7 +121,7 @@ def roc_overlay(comparison: Comparison) -> Plot | None:
         pairs = run.files.pairs
         if pairs is None or not (run.result.genuine and run.result.impostor):
             continue
-        roc = Roc.of_scores(pairs.scores, pairs.same)
+        roc = pairs.roc()
         drawn.append(roc_series(roc, run.label, style))
         smallest = min(smallest, 1 / roc.impostor)
     if not drawn:

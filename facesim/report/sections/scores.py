@@ -9,7 +9,6 @@ from facesim.evaluation.roc_band import RocBand, roc_band
 from facesim.interfaces.fmr_support import RULE_OF_3, RULE_OF_30
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import AchievedPoint, Estimate, EvaluationResult
-from facesim.interfaces.roc import Roc
 from facesim.interfaces.scores import LabelledScores
 from facesim.page import Block, Section, Table, Text
 from facesim.report.formatting import (
@@ -60,7 +59,7 @@ def scores_section(
     if not (result.genuine and result.impostor):
         blocks.append(Text("The curves need genuine and impostor pairs.", "note"))
         return Section("scores", "Scores", tuple(blocks))
-    roc = Roc.of_scores(pairs.scores, pairs.same)
+    roc = pairs.roc()
     band = _band(pairs.labelled(identities), roc.impostor) if identities is not None else None
     blocks += [
         roc_plot(roc, band, result, metrics, baselines),

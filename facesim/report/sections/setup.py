@@ -35,7 +35,7 @@ def setup_section(files: RunFiles) -> Section:
             }
         ),
         "seed": str(trained.seed),
-        "status": files.log.status if files.log else "not started",
+        "status": files.status,
     }
     table = Table(
         "Components of the experiment",

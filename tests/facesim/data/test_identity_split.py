@@ -1,5 +1,6 @@
 """The splits of a source share nobody, follow labels and image counts alone, in proportion."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from facesim.arrays import Int64Array
-from facesim.data.identity_split import divide_identities, split_table
+from facesim.data.identity_split import divide_identities, folds_of_identities, split_table
 from facesim.errors import DataError
 from facesim.experiment.sections import IdentitySplit
 from facesim.interfaces import FaceTable, PairSet
@@ -242,3 +243,58 @@ def test_what_is_unusual_of_the_source_is_told_once(crowd: FaceTable) -> None:
         "Of the whole source: One is odd.",
         "Of the whole source: The dataset's own 1 pairs are not used, as they cross the splits.",
     )
+
+
+def folds_of(table: FaceTable, seed: int = 0, folds: int = 5) -> list[dict[str, set[str]]]:
+    splits = [IdentitySplit(seed=seed, folds=folds, fold=at + 1) for at in range(folds)]
+    return [members(split_table(table, split)) for split in splits]
+
+
+def test_each_person_is_in_test_once_in_val_once_and_else_in_train(crowd: FaceTable) -> None:
+    folds = folds_of(crowd)
+    for name, times in (("test", 1), ("val", 1), ("train", 3)):
+        counts = Counter(person for fold in folds for person in fold[name])
+        assert set(counts.values()) == {times}
+        assert len(counts) == 300
+    for fold, following in zip(folds, [*folds[1:], folds[0]], strict=True):
+        assert len(fold["train"] | fold["val"] | fold["test"]) == 300
+        assert fold["val"] == following["test"]
+
+
+def test_folds_are_of_one_size_and_hold_their_share_of_every_stratum(crowd: FaceTable) -> None:
+    sexes = np.where(np.arange(300) % 3 == 0, "f", "m").tolist()
+    table = with_attribute(crowd, "sex", sexes)
+    split = IdentitySplit(folds=5, fold=1, stratify=("sex",))
+    of_identity = folds_of_identities(table, split, 5)
+    assert np.bincount(of_identity).tolist() == [60] * 5
+    women = np.bincount(of_identity[np.array(sexes) == "f"])
+    assert women.min() >= 19
+    assert women.max() <= 21
+    images = np.bincount(table.identities)
+    many = np.bincount(of_identity[images >= 16])
+    assert many.max() - many.min() <= 3
+
+
+def test_folds_follow_from_labels_and_seed_alone(crowd: FaceTable) -> None:
+    rows = np.random.default_rng(1).permutation(len(crowd))
+    moved = FaceTable(Path("elsewhere"), crowd.files[rows], crowd.identities[rows], crowd.labels)
+    assert folds_of(crowd) == folds_of(moved)
+    assert folds_of(crowd) != folds_of(crowd, seed=1)
+
+
+def test_all_folds_together_have_everybody_in_test_and_no_train(crowd: FaceTable) -> None:
+    tables = split_table(crowd, IdentitySplit(folds=5))
+    assert members(tables) == {"test": set(crowd.labels.tolist())}
+
+
+def test_too_few_people_for_so_many_folds() -> None:
+    with pytest.raises(DataError, match="identity_folds, folds: 3"):
+        folds_of(people([4] * 7), folds=4)
+    with pytest.raises(DataError, match="So few people allow no test"):
+        folds_of(people([4] * 5), folds=3)
+
+
+def test_folds_of_a_source_that_somebody_has_split(crowd: FaceTable) -> None:
+    table = with_attribute(crowd, "split", ["train"] * 300)
+    with pytest.raises(DataError, match="folds divide its people anew"):
+        split_table(table, IdentitySplit(folds=5, fold=1))

@@ -1,0 +1,160 @@
+"""One evaluation of the runs of k folds: each person tested once, by a network without them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from facesim.data.linter.findings import LintReport, findings_over_folds
+from facesim.errors import FacesimError
+from facesim.evaluation.acquisition import measured_acquisition
+from facesim.evaluation.attribute_values import choose_attributes
+from facesim.evaluation.baselines import Baseline
+from facesim.evaluation.folds import (
+    MeasuredFold,
+    difference_over_folds,
+    estimate_over_folds,
+    evaluate_folds,
+    pooled_scores,
+)
+from facesim.evaluation.headline import metrics_of_result
+from facesim.evaluation.slices import Slices, measure_slices
+from facesim.experiment.measured_metrics import measured_metrics
+from facesim.experiment.schema import Experiment
+from facesim.folders import make_folder
+from facesim.interfaces import FaceTable, PairSet
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.protocol import Measurement, ScoredPairs
+from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.scores import LabelledScores
+from facesim.runs.directory import RunDirectory
+from facesim.runs.evaluation_files import EvaluationOutcome, write_results
+from facesim.runs.evaluation_plan import OWN
+from facesim.runs.run_files import RunFiles
+from facesim.runs.scored_pairs import ScoredImages
+from facesim.seeds import derive_seed
+from facesim.training.build import Tables
+
+
+def evaluate_together(
+    directory: RunDirectory, experiment: Experiment, folds: Sequence[RunFiles], tables: Tables
+) -> EvaluationResult:
+    """Evaluate the test comparisons of all folds as one, and write ``eval/test``.
+
+    A score in ``scores.csv`` is the fold's less the fold's own threshold, so that 0 decides every
+    pair; the column `network` says the fold. The scores themselves are in the folds' directories.
+
+    Args:
+        directory: of the run that the folds are of.
+        experiment: of that run.
+        folds: read with their own evaluations, in order.
+        tables: where the tables are kept that are read.
+
+    Raises:
+        FacesimError: a fold has not been evaluated, or an image of its pairs is not in the source.
+    """
+    table = tables.read("test", experiment).table
+    measured = [_MeasuredRun(files, table) for files in folds]
+    seed = derive_seed(experiment.evaluate.seed, "bootstrap")
+    metrics, resamples = measured_metrics(experiment), experiment.evaluate.resamples
+    tested = [each.fold for each in measured]
+    result = evaluate_folds(tested, metrics, seed=seed, resamples=resamples)
+    acquired = None if table.acquisition is None else measured_acquisition(table.acquisition)
+    protocol = experiment.evaluate.protocol.name
+    result = result.model_copy(update={"protocol": protocol, "acquisition": acquired})
+    scored = pooled_scores(tested)
+    numbers = np.repeat(np.arange(1, len(folds) + 1), [len(each.pairs) for each in measured])
+    pairs = PairSet(np.concatenate([each.rows for each in measured]), scored.same)
+    probabilities = [each.pairs.probabilities for each in measured]
+    known = [each for each in probabilities if each is not None]
+    found = EvaluationOutcome(
+        table,
+        _findings(folds),
+        None,
+        Measurement(result, ScoredPairs(pairs, scored.scores, network=numbers)),
+        _baselines(folds, result, metrics_of_result(result, metrics)),
+        _slices(experiment, table, pairs, scored, seed),
+        np.concatenate(known) if len(known) == len(folds) else None,
+    )
+    folder = directory.evaluation(OWN)
+    make_folder(folder)
+    write_results(folder, experiment, found)
+    return result
+
+
+class _MeasuredRun:
+    """The own evaluation of a fold's run, its pairs as rows of the source.
+
+    Args:
+        files: the run.
+        table: of the source.
+    """
+
+    def __init__(self, files: RunFiles, table: FaceTable) -> None:
+        if files.result is None or files.pairs is None or files.calibration is None:
+            raise FacesimError(f"{files.path} was not evaluated; `facesim eval` does it")
+        self.result, self.pairs = files.result, files.pairs
+        self.rows = ScoredImages.find(self.pairs, table).rows
+        scored = LabelledScores.of_pairs(
+            self.pairs.scores, PairSet(self.rows, self.pairs.same), table.identities
+        )
+        self.fold = MeasuredFold(scored, files.calibration.operating_points, self.result.loss)
+
+
+def _findings(folds: Sequence[RunFiles]) -> LintReport:
+    """What the linter found in the folds' own evaluations, and in their embeddings."""
+    return findings_over_folds([each.lint or LintReport() for each in folds])
+
+
+def _slices(
+    experiment: Experiment, table: FaceTable, pairs: PairSet, scored: LabelledScores, seed: int
+) -> Slices | None:
+    attributes, notes = choose_attributes(table.attributes, experiment.evaluate.slices)
+    if not (attributes or notes):
+        return None
+    resamples = experiment.evaluate.resamples
+    found = measure_slices(
+        attributes, pairs.rows, scored, threshold=0.0, seed=seed, resamples=resamples
+    )
+    return found.model_copy(update={"notes": tuple(notes)})
+
+
+def _baselines(
+    folds: Sequence[RunFiles], pooled: EvaluationResult, metrics: Mapping[str, Metric]
+) -> tuple[Baseline, ...]:
+    """Each baseline over the folds; those that were not measured in all of them are left out."""
+    found = [{each.name: each for each in files.baselines} for files in folds]
+    weights = [files.result.pairs for files in folds if files.result is not None]
+    names = [name for name in found[0] if all(name in each for each in found)]
+    baselines = []
+    for name in names:
+        of_folds = [each[name] for each in found]
+        estimates = {
+            metric: estimate_over_folds([each.result.metrics[metric] for each in of_folds], weights)
+            for metric in pooled.metrics
+            if all(metric in each.result.metrics for each in of_folds)
+        }
+        differences = [
+            difference_over_folds(
+                metrics[metric], [each.gain(metric) for each in of_folds], weights
+            )
+            for metric in estimates
+            if metric in metrics
+        ]
+        result = pooled.model_copy(
+            update={
+                "metrics": estimates,
+                "operating_points": (),
+                "wilson": {},
+                "threshold": None,
+                "threshold_source": "the val of each fold",
+                "loss": None,
+                "reasons": {"threshold": "each fold has its own", "loss": "not measured"},
+            }
+        )
+        description = of_folds[0].description
+        baselines.append(
+            Baseline(
+                name=name, description=description, result=result, differences=tuple(differences)
+            )
+        )
+    return tuple(baselines)

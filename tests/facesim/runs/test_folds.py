@@ -1,0 +1,311 @@
+"""A run of k folds: k ordinary runs, and one result over everybody."""
+
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from facesim.cli import main
+from facesim.data.linter.findings import ProtocolError
+from facesim.errors import FacesimError
+from facesim.evaluation.calibration import Calibration
+from facesim.experiment.loading import load_experiment
+from facesim.experiment.schema import Experiment
+from facesim.interfaces import EvaluationResult
+from facesim.interfaces.roc import Roc
+from facesim.notebook.commands import open_run
+from facesim.packing.pack import PackOptions, pack_run
+from facesim.processes import Processes
+from facesim.report.run_report import write_report
+from facesim.reporters import Advance, SilentReporter
+from facesim.runs.comparison import compare_runs
+from facesim.runs.dry_run import check_experiment
+from facesim.runs.run import Run
+from facesim.training.lint import lint_experiment
+from tests.campaigns.undisturbed import MAY_DIFFER, differences
+
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(["facesim.runs.run", "facesim.discovery"])
+
+FOLDS = """
+name: few
+data:
+  source: {{name: synthetic_faces, identities: 12, images_per_identity: 6, size: 24,
+            root: {root}/faces}}
+  workers: 0
+image: {{size: [24, 24]}}
+transforms: [horizontal_flip]
+backbone: {{name: small_cnn, width: 4}}
+head: {{name: mlp, fc_dim: 8, out_dim: 4}}
+sampler: {{name: random_pairs, pairs_per_image: 1.0}}
+loss: contrastive
+optimizer: adam
+train: {{epochs: 2, batch_size: 8, checkpoint_every: 4, log_every: 2}}
+evaluate: {{protocol: {{name: identity_folds, folds: 3}}, pairs_per_image: 2.0}}
+"""
+
+
+def write_folds(folder: Path) -> Path:
+    path = folder / "few.yaml"
+    path.write_text(FOLDS.format(root=folder))
+    return path
+
+
+class Heard(SilentReporter):
+    """Remembers what was said, and the titles of tasks."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.tasks: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    @contextmanager
+    def task(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        self.tasks.append(title)
+        with super().task(title, total, done) as advance:
+            yield advance
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("folds")
+
+
+@pytest.fixture(scope="module")
+def experiment(folder: Path) -> Experiment:
+    return load_experiment(write_folds(folder))
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, experiment: Experiment, heard: Heard) -> Run:
+    began = Run.begin(experiment, folder / "runs", Processes(heard))
+    began.complete()
+    return Run.open(began.path)
+
+
+@pytest.fixture(scope="module")
+def result(run: Run) -> EvaluationResult:
+    found = run.read().result
+    assert found is not None
+    return found
+
+
+def scores_of(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path / "eval" / "test" / "scores.csv", dtype={"identity1": str})
+
+
+def people_in(fold: Run, name: str) -> set[str]:
+    return set(fold.tables.read(name, fold.experiment).table.labels.tolist())
+
+
+def test_each_person_is_tested_once_by_a_network_without_them(run: Run) -> None:
+    tested = [people_in(fold, "test") for fold in run.folds]
+    assert [len(each) for each in tested] == [4, 4, 4]
+    assert len(set.union(*tested)) == 12
+    for fold, people in zip(run.folds, tested, strict=True):
+        assert not people & (people_in(fold, "train") | people_in(fold, "val"))
+        assert not people_in(fold, "train") & people_in(fold, "val")
+    assert people_in(run.folds[2], "val") == tested[0]
+
+
+def test_a_fold_is_an_ordinary_run_that_runs_again_to_the_same(run: Run, tmp_path: Path) -> None:
+    fold = run.folds[1]
+    split = load_experiment(fold.path / "experiment.yaml").data.split
+    assert split is not None
+    assert (split.folds, split.fold) == (3, 2)
+    again = Run.begin(fold.experiment, tmp_path).complete()
+    assert again == fold.read().result
+
+
+def test_each_pair_is_decided_by_the_threshold_of_its_own_fold(
+    run: Run, result: EvaluationResult
+) -> None:
+    right, margins = [], []
+    for fold in run.folds:
+        scores = scores_of(fold.path)
+        chosen = Calibration.model_validate_json((fold.path / "calibration.json").read_text())
+        threshold = chosen.operating_points[0].threshold or 0.0
+        right += ((scores.score >= threshold) == (scores.same == 1)).tolist()
+        margins += (scores.score - threshold).tolist()
+    assert result.metrics["accuracy"].value == pytest.approx(np.mean(right))
+    pooled = scores_of(run.path)
+    assert pooled.score.tolist() == pytest.approx(margins)
+    assert pooled.network.value_counts().to_dict() == {1: 48, 2: 48, 3: 48}
+    assert (result.protocol, result.threshold, result.identities) == ("identity_folds", 0.0, 12)
+
+
+def test_the_area_is_the_mean_over_the_networks(run: Run, result: EvaluationResult) -> None:
+    areas = []
+    for fold in run.folds:
+        scores = scores_of(fold.path)
+        areas.append(Roc.of_scores(scores.score, scores.same).area)
+    assert result.metrics["roc_auc"].value == pytest.approx(np.mean(areas))
+    pairs = run.read().pairs
+    assert pairs is not None
+    assert pairs.roc().area == pytest.approx(np.mean(areas), abs=0.02)
+
+
+def test_baselines_are_the_means_of_those_of_the_folds(run: Run) -> None:
+    pooled = {each.name: each for each in run.read().baselines}
+    assert set(pooled) == {"chance", "raw_pixels", "untouched_backbone"}
+    for name, found in pooled.items():
+        of_folds = [
+            {each.name: each for each in fold.read().baselines}[name].result.metrics["accuracy"]
+            for fold in run.folds
+        ]
+        mean = np.mean([each.value for each in of_folds if each.value is not None])
+        assert found.result.metrics["accuracy"].value == pytest.approx(mean)
+        gain = found.gain("accuracy").difference
+        trained = run.read().result
+        assert trained is not None
+        assert gain == pytest.approx((trained.metrics["accuracy"].value or 0) - mean)
+
+
+def test_progress_says_which_fold(run: Run, heard: Heard) -> None:
+    assert run.missing_stages == ("report",)
+    assert "fold 2 of 3" in heard.said
+    assert any(title.startswith("fold 3 of 3: epoch") for title in heard.tasks)
+    told = [line for line in heard.said if line.startswith("warning: too_few_impostors: ")]
+    assert len(told) == len(set(told)), "what is found in each fold is said once"
+
+
+def test_the_report_shows_the_spread_and_leads_to_the_folds(run: Run) -> None:
+    page = write_report(run.read(), faces=False).read_text()
+    for number in (1, 2, 3):
+        assert f'href="folds/{number}/report.html"' in page
+        assert (run.path / "folds" / str(number) / "report.html").is_file()
+    assert "Accuracy by fold" in page
+    assert "The run has logged nothing yet" not in page
+
+
+def test_two_runs_of_the_same_folds_are_compared_pair_by_pair(
+    run: Run, experiment: Experiment, tmp_path: Path
+) -> None:
+    other = Run.begin(experiment.model_copy(update={"seed": 1}), tmp_path)
+    other.complete()
+    comparison = compare_runs([run, Run.open(other.path)])
+    found = comparison.runs[1]
+    assert found.why_unpaired is None
+    areas = [each.result.metrics["roc_auc"].value for each in comparison.runs]
+    assert None not in areas
+    assert found.differences["roc_auc"].difference == pytest.approx(areas[1] - areas[0])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda run: run.evaluate(name="other"),
+        lambda run: run.train(),
+        lambda run: pack_run(run, run.path / "pack", PackOptions()),
+        lambda run: open_run(run.path).network,
+    ],
+    ids=["eval", "train", "pack", "network"],
+)
+def test_what_needs_one_network_says_what_to_do_instead(
+    run: Run, use: Callable[[Run], object]
+) -> None:
+    with pytest.raises(FacesimError, match=r"3 networks, one per fold.*or train one on all"):
+        use(run)
+
+
+def test_a_search_is_refused_since_its_val_is_tested_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "search.yaml"
+    space = "search: {trials: 2, space: {optimizer.lr: {float: [1.0e-4, 1.0e-2]}}}\n"
+    file.write_text(FOLDS.format(root=folder) + space)
+    monkeypatch.setattr(sys, "argv", ["facesim", "optimize", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code
+    assert "tested in another fold" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_check_rehearses_one_fold_and_says_how_many_trainings_there_are(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    lines = dict(check_experiment(experiment, tmp_path, Processes()).lines)
+    assert lines["trainings"].startswith("3, one after another")
+    assert lines["train"] == "24 images of 4 identities"
+    assert not list(tmp_path.iterdir())
+
+
+def test_lint_looks_at_every_fold(experiment: Experiment, tmp_path: Path) -> None:
+    """Two people of whom one image is the same are in two splits of every fold that parts them."""
+    file, photos = write_folds(tmp_path), tmp_path / "photos"
+    table = load_experiment(file).data.dataset_of("train").build()
+    for row, identity in enumerate(table.identities):
+        (photos / f"person {identity}").mkdir(parents=True, exist_ok=True)
+        shutil.copy(table.path(row), photos / f"person {identity}" / f"{row}.png")
+    shutil.copy(photos / "person 0" / "0.png", photos / "person 11" / "copy.png")
+    source = f"data.source={{name: folder, root: {photos}}}"
+    leaking = load_experiment(file, [source])
+    linted = lint_experiment(leaking, Processes())
+    assert not linted.report.allows_run
+    found = [each for each in linted.report.findings if each.rule == "image_in_two_splits"]
+    assert found
+    assert found[0].message.startswith("fold ")
+    assert {each.split for each in linted.leaked} == {""}
+    with pytest.raises(ProtocolError):
+        Run.begin(leaking, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+    linted.write_exclusion(tmp_path / "leaks.csv")
+    without = load_experiment(file, [source, f"data.exclude={tmp_path / 'leaks.csv'}"])
+    assert lint_experiment(without, Processes()).report.allows_run
+
+
+def start_or_resume(file: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    experiment = load_experiment(file)
+    run = Run.latest_unfinished(experiment, out) or Run.begin(experiment, out)
+    assert run.path.parent == out / "few", "a fold is no run that is resumed by itself"
+    run.complete()
+
+
+def in_process(file: Path, out: Path) -> Any:
+    process = FORKSERVER.Process(target=start_or_resume, args=(file, out))
+    process.start()
+    return process
+
+
+def test_killed_at_random_moments_and_resumed_ends_bit_identical(tmp_path: Path) -> None:
+    file = write_folds(tmp_path)
+    began = time.monotonic()
+    undisturbed = in_process(file, tmp_path / "undisturbed")
+    undisturbed.join()
+    seconds = time.monotonic() - began
+    assert undisturbed.exitcode == 0
+    moments = random.Random(0)
+    for _ in range(4):
+        process = in_process(file, tmp_path / "killed")
+        process.join(timeout=moments.uniform(0.3, 0.8) * seconds)
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
+            break
+    else:
+        process = in_process(file, tmp_path / "killed")
+        process.join()
+    assert process.exitcode == 0
+    paths = [next((tmp_path / out / "few").glob("[!.]*")) for out in ("undisturbed", "killed")]
+    found = [each for each in differences(*paths) if Path(each.detail).name not in MAY_DIFFER]
+    assert not found
+    assert json.loads((paths[1] / "eval/test/metrics.json").read_text())["identities"] == 12
