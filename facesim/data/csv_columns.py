@@ -179,7 +179,7 @@ def _delimiter_of(text: str, required: Sequence[str]) -> Delimiter:
         except csv.Error:
             cells = []
         headers[delimiter] = [unguarded(name) for name in cells]
-    whole = [each for each, names in headers.items() if {*required} <= {*names}]
+    whole = [each for each, names in headers.items() if required and {*required} <= {*names}]
     return whole[0] if whole else max(DELIMITERS, key=lambda each: len(headers[each]))
 
 

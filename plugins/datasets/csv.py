@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from facesim import BoolArray, DataError, FaceTable, build_table, datasets, read_table_columns
+from facesim_plugins.datasets._table_layout import recognise_tables
 
 STARTER = """\
 # Tables with the columns img and ids, the images relative to the folder.
@@ -18,7 +19,7 @@ val: {name: csv, images: ROOT/images, table: ROOT/val.csv}
 test: {name: csv, images: ROOT/images, table: ROOT/test.csv}"""
 
 
-@datasets("csv", starter=STARTER)
+@datasets("csv", starter=STARTER, suggest=recognise_tables)
 def csv(
     *,
     images: Annotated[
