@@ -33,6 +33,8 @@ def main() -> None:
     prepare_streams()
     watch_interrupts()
     arguments = sys.argv[1:]
+    if _COMPLETING in os.environ:  # which a shell waits for, and ends in an exit
+        app(arguments)
     _work_alone_if_unshared(arguments)
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
@@ -48,6 +50,7 @@ def main() -> None:
 
 _TRACEBACK = "--traceback"
 _JSON = "--json"
+_COMPLETING = "_FACESIM_COMPLETE"
 
 _SHARED = ("run", "check", "eval")
 """The commands that several processes carry out together."""

@@ -9,6 +9,7 @@ import typer
 from facesim.cli.application import app
 from facesim.cli.options import AsJson, ExperimentFile, Out, Overrides, ProcessCount, Quiet, Trust
 from facesim.console import Console, say
+from facesim.terminal.completion import complete_run_dir
 from facesim.terminal.streams import outlive_stdout
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ def run(
     out: Out = Path("runs"),
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN_DIR", help="Resume this run; `auto`: the latest unfinished one."),
+        typer.Option(
+            metavar="RUN_DIR",
+            help="Resume this run; `auto`: the latest unfinished one.",
+            autocompletion=complete_run_dir,
+        ),
     ] = None,
     trust: Trust = False,
     processes: ProcessCount = 1,

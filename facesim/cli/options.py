@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
+from facesim.terminal.completion import complete_experiment, complete_run_dir
+
 ExperimentFile = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
         help="An experiment file (YAML), or the name of one that comes with facesim: quickstart.",
+        autocompletion=complete_experiment,
     ),
+]
+RunDir = Annotated[
+    Path,
+    typer.Argument(metavar="RUN_DIR", help="A run directory.", autocompletion=complete_run_dir),
 ]
 Overrides = Annotated[
     list[str] | None,

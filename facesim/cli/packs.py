@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facesim.cli.application import app
-from facesim.cli.options import Trust
+from facesim.cli.options import RunDir, Trust
 from facesim.console import Console, say
 
 
@@ -23,7 +23,7 @@ class _Quantization(StrEnum):
 
 @app.command()
 def pack(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
+    run_dir: RunDir,
     checkpoint: Annotated[
         str, typer.Option(help="best, last, or the name of a periodic checkpoint.")
     ] = "best",

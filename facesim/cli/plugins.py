@@ -8,6 +8,11 @@ import typer
 from facesim.cli.application import app, new_app
 from facesim.cli.options import AsJson, Plugins, Quiet, Trust
 from facesim.console import Console, say
+from facesim.terminal.completion import (
+    complete_kind,
+    complete_kind_in_singular,
+    complete_plugin,
+)
 
 
 @app.command()
@@ -48,9 +53,12 @@ def schema(
 def plugins(
     kind: Annotated[
         str | None,
-        typer.Argument(help="losses, samplers, backbones, ..."),
+        typer.Argument(help="losses, samplers, backbones, ...", autocompletion=complete_kind),
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="A plugin of that kind.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A plugin of that kind.", autocompletion=complete_plugin),
+    ] = None,
     more: Plugins = None,
     trust: Trust = False,
     quiet: Quiet = False,
@@ -110,7 +118,12 @@ def doctor(as_json: AsJson = False) -> None:
 
 @new_app.command("plugin")
 def new_plugin(
-    kind: Annotated[str, typer.Argument(help="loss, sampler, backbone, ...")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="loss, sampler, backbone, ...", autocompletion=complete_kind_in_singular
+        ),
+    ],
     name: Annotated[str, typer.Argument(help="Its name in experiment files.")],
     out: Annotated[
         Path,

@@ -7,14 +7,15 @@ import typer
 from typer.core import TyperCommand
 
 from facesim.cli.application import app
-from facesim.cli.options import AsJson, EvaluationName, Plugins, ProcessCount, Quiet, Trust
+from facesim.cli.options import AsJson, EvaluationName, Plugins, ProcessCount, Quiet, RunDir, Trust
 from facesim.console import Console, say
+from facesim.terminal.completion import complete_run_dir
 from facesim.terminal.streams import outlive_stdout
 
 
 @app.command("eval")
 def evaluate(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
+    run_dir: RunDir,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,7 +83,7 @@ def evaluate(
 
 @app.command()
 def report(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")],
+    run_dir: RunDir,
     name: EvaluationName = "test",
     faces: Annotated[
         bool, typer.Option("--faces/--no-faces", help="Embed small images of faces, or none.")
@@ -117,7 +118,9 @@ def compare(
     run_dirs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN_DIR...", help="The first is the reference, unless --against is given."
+            metavar="RUN_DIR...",
+            help="The first is the reference, unless --against is given.",
+            autocompletion=complete_run_dir,
         ),
     ],
     against: Annotated[

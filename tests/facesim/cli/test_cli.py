@@ -283,20 +283,38 @@ def test_the_version_is_printed(facesim: Command) -> None:
         ("facesim --version re", ["report"]),
         ("facesim cache ", ["list", "prune", "verify"]),
         ("facesim run --res", ["--resume"]),
+        ("facesim check quickst", ["quickstart", "quickstart_optimize"]),
     ],
 )
-def test_bash_completes_commands_and_options(typed: str, offered: list[str]) -> None:
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_options_and_experiments(
+    shell: str, typed: str, offered: list[str], tmp_path: Path
+) -> None:
     # In a process of its own, because a program's name decides which variables it reads.
-    program = "import sys; sys.argv[0] = 'facesim'; from facesim.cli import main; main()"
-    typing = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    program = (
+        "import sys; sys.argv[0] = 'facesim'; from facesim.cli import main\n"
+        "try: main()\nfinally: assert 'torch' not in sys.modules"  # a shell waits for it
+    )
+    typing = {
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+        "_TYPER_COMPLETE_ARGS": typed,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
     finished = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **typing, "_FACESIM_COMPLETE": "complete_bash"},
+        cwd=tmp_path,
+        env={**os.environ, **typing, "_FACESIM_COMPLETE": f"complete_{shell}"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (finished.returncode, finished.stdout.split()) == (0, offered)
+    assert finished.returncode == 0, finished.stderr
+    if shell == "zsh":  # with descriptions: "report":"Write a run's report"
+        found = re.findall(r'^(?:_arguments .*\(\()?"([^":]+)"', finished.stdout, re.MULTILINE)
+    else:
+        found = [line.split("\t")[0] for line in finished.stdout.splitlines()]
+    assert found == offered
 
 
 @pytest.mark.parametrize("command", [("doctor",), ("plugins", "doctor")])
