@@ -159,7 +159,8 @@ def _present(celeba: CelebA) -> npt.NDArray[np.bool_]:
     if celeba.images.is_dir():
         with scandir(celeba.images) as entries:
             names = [entry.name for entry in entries if entry.is_file()]
-        present: npt.NDArray[np.bool_] = pd.Index(celeba.files).isin(names)
+        # As objects: names in a folder need not be UTF-8, which pandas' own text has to be.
+        present: npt.NDArray[np.bool_] = pd.Index(celeba.files, dtype=object).isin(names)
         if present.any():
             return present
     raise DataError(

@@ -249,8 +249,14 @@ def test_a_resumed_run_gets_the_trunk_that_it_began_with(load: Load, tmp_path: P
     [
         ({"files": np.array(["a\udcff", "b"])}, "row 0: the path of the image"),
         ({"labels": np.array(["x", "y\r"])}, "row 1: the label of an identity"),
-        ({"attributes": pd.DataFrame({"a\udcff": [1, 2]})}, "the attribute"),
-        ({"attributes": pd.DataFrame({"note": ["a\udcff", "b"]})}, "the attribute 'note' is not"),
+        (
+            {"attributes": pd.DataFrame([[1], [2]], columns=pd.Index(["a\udcff"], dtype=object))},
+            "the attribute",
+        ),
+        (
+            {"attributes": pd.DataFrame({"note": ["a\udcff", "b"]}, dtype=object)},
+            "the attribute 'note' is not",
+        ),
     ],
 )
 def test_a_table_of_any_dataset_holds_text_only(

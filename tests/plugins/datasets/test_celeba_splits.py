@@ -1,5 +1,7 @@
 """facesim data celeba: identity-disjoint CSV files, the same bytes every time, nothing unsaid."""
 
+import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -75,6 +77,12 @@ def test_ratios_divide_the_identities_that_have_images(root: Path, tmp_path: Pat
             root, out=tmp_path / str(seed), ratios=(0.6, 0.2, 0.2), seed=seed
         )
         assert _counts(report) == [(9, 3), (3, 1), (3, 1)]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no such names")
+def test_a_file_whose_name_is_not_utf_8_is_no_matter(root: Path) -> None:
+    (root / "img_align_celeba" / os.fsdecode(b"\xff.jpg")).touch()
+    assert _counts(write_celeba_splits(root)) == [(18, 6), (6, 2), (6, 2)]
 
 
 def test_missing_images_are_left_out_and_counted_with_how_to_get_them(root: Path) -> None:
