@@ -97,11 +97,15 @@ from facesim.notebook.commands import load_experiment as load_experiment
 from facesim.notebook.commands import open_run as open_run
 from facesim.notebook.commands import run as run
 from facesim.notebook.opened_run import OpenedRun as OpenedRun
+from facesim.page import Axis as Axis
 from facesim.page import Block as Block
 from facesim.page import Card as Card
 from facesim.page import Cards as Cards
 from facesim.page import Code as Code
+from facesim.page import Panel as Panel
+from facesim.page import Plot as Plot
 from facesim.page import Section as Section
+from facesim.page import Series as Series
 from facesim.page import Table as Table
 from facesim.page import Text as Text
 from facesim.paths import cache_dir as cache_dir

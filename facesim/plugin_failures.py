@@ -161,7 +161,7 @@ def _refused_call(error: BaseException) -> Plugin[Any] | None:
 
 
 def _named(plugin: Plugin[Any]) -> str:
-    return f"the {plugin.kind} {plugin.name!r}"
+    return f"the {plugin.kind.replace('_', ' ')} {plugin.name!r}"
 
 
 def _file_of(plugin: Plugin[Any]) -> str:

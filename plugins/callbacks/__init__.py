@@ -1,1 +1,1 @@
-"""Callbacks: hooks of training."""
+"""The built-in callbacks, one file each."""

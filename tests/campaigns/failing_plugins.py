@@ -18,10 +18,12 @@ import torch
 
 import facesim
 from facesim_plugins.backbones.small_cnn import small_cnn
+from facesim_plugins.callbacks.save_embeddings import SaveEmbeddings
 from facesim_plugins.heads.mlp import mlp
 from facesim_plugins.losses.contrastive import Contrastive
 from facesim_plugins.metrics.eer import Eer
 from facesim_plugins.protocols.pairs import Pairs
+from facesim_plugins.report_sections.embedding_map import EmbeddingMap
 from facesim_plugins.samplers.random_pairs import RandomPairs
 from facesim_plugins.trackers.csv import Csv
 from facesim_plugins.transforms.horizontal_flip import HorizontalFlip
@@ -113,6 +115,16 @@ class Failing(RandomPairs):
 
 """
     + _CALL,
+    "callback": """
+@facesim.callbacks("failing")
+class Failing(SaveEmbeddings):
+"""
+    + _CALL,
+    "report_section": """
+@facesim.report_sections("failing")
+class Failing(EmbeddingMap):
+"""
+    + _CALL,
     "tracker": """
 @facesim.trackers("failing")
 class Failing(Csv):
@@ -183,12 +195,16 @@ _NAMES = {
     "optimizer": ("step", "state_dict", "zero_grad"),
     "scheduler": ("step", "state_dict"),
     "dataset": ("failing",),
+    "callback": ("on_start", "on_epoch_start", "on_epoch_end", "on_checkpoint", "on_end", "state"),
+    "report_section": ("section",),
 }
 
 _PLACES = {
     "metric": "evaluate: {metrics: [accuracy, failing], baselines: false}",
     "protocol": "evaluate: {protocol: failing, baselines: false}",
     "tracker": "trackers: [failing]",
+    "callback": "callbacks: [failing]",
+    "report_section": "report_sections: [failing]",
     "transform": "transforms: [failing]",
     "dataset": "data: {test: {name: failing, first: 200}}",
 }

@@ -157,6 +157,7 @@ VARIATIONS: dict[tuple[str, str], Variation] = {
     ("callbacks", "early_stopping"): ("callbacks=[early_stopping]",),
     ("callbacks", "lr_monitor"): ("callbacks=[lr_monitor]",),
     ("callbacks", "save_embeddings"): ("callbacks=[{name: save_embeddings, split: train}]",),
+    ("report_sections", "embedding_map"): ("report_sections=[embedding_map]",),
     ("trackers", "csv"): ("trackers=[csv]",),
     ("trackers", "mlflow"): ("trackers=[mlflow]",),
     ("trackers", "tensorboard"): ("trackers=[tensorboard]",),

@@ -10,6 +10,7 @@ from facesim.discovery import UntrustedPluginsError
 from facesim.errors import FacesimError, PluginError
 from facesim.experiment.loading import load_run_experiment
 from facesim.interfaces import ReportSection, RunRecord
+from facesim.interrupts import is_ctrl_c
 from facesim.page import Block, Page, Plot, Section, Text
 from facesim.plugin_failures import describe_failure, reason_of
 from facesim.registry import Spec
@@ -48,7 +49,9 @@ def plugin_sections(files: RunFiles, *, trust: bool = False) -> list[Section]:
             section = _section(spec, files, refusal)
             if section is not None:
                 sections.append(_checked(section, number))
-        except Exception as error:  # noqa: BLE001  third-party code may raise anything
+        except BaseException as error:  # third-party code may raise anything
+            if is_ctrl_c(error):
+                raise
             sections.append(_left_out(spec, number, error))
     return sections
 
@@ -106,11 +109,11 @@ def _checked(section: object, number: int) -> Section:
     return named
 
 
-def _left_out(spec: Spec[ReportSection], number: int, error: Exception) -> Section:
+def _left_out(spec: Spec[ReportSection], number: int, error: BaseException) -> Section:
     told = None if isinstance(error, FacesimError) else describe_failure(error)
     if told is None:
         reason = str(error) if isinstance(error, FacesimError) else reason_of(error)
-        told = f"the report_section {spec.name!r} is left out: {reason}"
+        told = f"the report section {spec.name!r} is left out: {reason}"
     warn_once(told)
     untrusted = spec.plugin.is_stand_in
     text = Text(told[:1].upper() + told[1:] + ".", "note" if untrusted else "error")

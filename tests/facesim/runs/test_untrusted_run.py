@@ -372,7 +372,7 @@ def test_a_section_of_a_plugin_file_needs_consent_and_the_report_says_so(
     assert not mark.exists()
     page = report.read_text("utf-8")
     assert "They were" not in page
-    assert "The report_section &#39;own_words&#39; is left out: it comes from a plugin file" in page
+    assert "The report section &#39;own_words&#39; is left out: it comes from a plugin file" in page
     assert "facesim report RUN_DIR --trust" in page
     (record,) = [each for each in caplog.records if "own_words" in each.getMessage()]
     assert "\n" not in record.getMessage()

@@ -91,6 +91,8 @@ def test_a_distribution_of_each_kind_is_complete(registry: Registry[Any], tmp_pa
         ("dataset", "data:\n  train: {name: my_own, root: faces/train}"),
         ("loss", "loss: my_own"),
         ("tracker", "trackers: [my_own]"),
+        ("callback", "callbacks: [my_own]"),
+        ("report_section", "report_sections: [my_own]"),
     ],
 )
 def test_a_distribution_says_how_an_experiment_names_it(

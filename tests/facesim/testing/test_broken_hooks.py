@@ -180,7 +180,7 @@ class Writes(Plain):
 class Sorts(Plain):
     def section(self, run: RunRecord) -> Any:
         if run.scores is not None:
-            run.scores.sort_values("score", inplace=True)
+            run.scores["score"] *= 2
         return super().section(run)
 
 

@@ -10,7 +10,7 @@ import pytest
 from facesim.atomic import write_text
 from facesim.console import warn_once
 from facesim.interfaces import ReportSection, RunRecord, report_sections
-from facesim.page import Card, Cards, Code, Section, Table, Text
+from facesim.page import Axis, Card, Cards, Code, Panel, Plot, Section, Series, Table, Text
 from facesim.report.run_report import report_page, write_report
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -103,6 +103,13 @@ def test_every_text_is_escaped_and_names_are_the_page_s_own(read: Read) -> None:
             Table(evil, (evil, evil), ((evil, evil),)),
             Cards((Card(evil, evil, evil),)),
             Code(evil, evil),
+            Plot(
+                evil,
+                evil,
+                evil,
+                (Panel(Axis(evil), Axis(evil), (Series(evil, (1.0,), (2.0,), tips=(evil,)),)),),
+                Table(evil, (evil,), ((evil,),)),
+            ),
         )
         return Section(f'result"{evil}', evil, blocks)
 
@@ -118,8 +125,13 @@ def fail(run: RunRecord) -> Section:
     raise KeyError("margin")
 
 
+def leave(run: RunRecord) -> Section:
+    raise SystemExit(0)
+
+
 FAILING: dict[str, tuple[Callable[[RunRecord], Any], str]] = {
     "raises": (fail, "failed in"),
+    "leaves": (leave, "failed in"),
     "is no section": (lambda _: "<b>", "section() returned str, not a facesim.Section"),
     "holds no block": (
         lambda _: Section("a", "A", ("<b>",)),  # type: ignore[arg-type]
@@ -143,7 +155,7 @@ def test_a_section_that_fails_is_named_and_the_report_is_there(
     assert isinstance(text, Text)
     assert text.tone == "error"
     assert said in text.text
-    assert "he report_section 'made_1'" in text.text
+    assert "he report section 'made_1'" in text.text
     (record,) = caplog.records
     assert said in record.getMessage()
     assert "\n" not in record.getMessage()
