@@ -119,7 +119,8 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="RUN_DIR...",
-            help="The first is the reference, unless --against is given.",
+            help="Run directories, or folders of them. The first is the reference, unless "
+            "--against is given.",
             autocompletion=complete_run_dir,
         ),
     ],
@@ -131,27 +132,42 @@ def compare(
         ),
     ] = None,
     name: EvaluationName = "test",
+    every: Annotated[
+        bool, typer.Option("--all", help="Show all metrics, and not the five most telling ones.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write this HTML file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write this file: .html, .csv, .md or .tex."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare runs: differences in configuration and metrics, and their significance.
 
-    With --against, two systems over several seeds each: what other people and other seeds would
-    change is in the intervals.
+    Runs of one experiment with several seeds are one group: mean and spread, and what other people
+    and other seeds would change is in the intervals. With --against, two systems that you name.
     """
-    from facesim.report.comparison_report import write_comparison
-    from facesim.runs.comparison import Comparison, compare_runs
-    from facesim.runs.group_comparison import GroupComparison, compare_groups
-    from facesim.runs.run import Run
+    from facesim.report.comparison_files import require_known_suffix, write_comparison
+    from facesim.runs.compared_runs import open_runs
+    from facesim.runs.comparison import compare_groups, compare_runs, comparison_data
+    from facesim.terminal.documents import print_document
     from facesim.terminal.results import print_comparison
 
-    runs = [Run.open(path) for path in run_dirs]
-    comparison: Comparison | GroupComparison
+    if out is not None:
+        require_known_suffix(out)
+    runs, passed = open_runs(run_dirs, name)
     if against:
-        comparison = compare_groups([Run.open(path) for path in against], runs, name=name)
+        others, passed_there = open_runs(against, name)
+        passed += passed_there
+        comparison = compare_groups(others, runs, name=name)
     else:
         comparison = compare_runs(runs, name=name)
-    print_comparison(Console(), comparison)
-    if out is not None:
-        say(f"written to {write_comparison(comparison, out)}")
+    for line in passed:
+        say(line)
+    written = None if out is None else write_comparison(comparison, out, every=every)
+    if as_json:
+        content = {**comparison_data(comparison), "passed_over": passed, "written": written}
+        print_document("compare", content)
+        return
+    print_comparison(Console(), comparison, every=every)
+    if written is not None:
+        say(f"written to {written}")

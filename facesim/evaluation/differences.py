@@ -10,6 +10,12 @@ from pydantic import FiniteFloat
 from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
+from facesim.evaluation.intervals import (
+    LEVEL,
+    level_of_each,
+    name_together,
+    student_t_quantile,
+)
 from facesim.evaluation.pooling import metric_value, undefined_reason
 from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
@@ -44,7 +50,14 @@ class MetricDifference(JsonModel):
     reason: str | None = None
 
 
-def independent_difference(metric: Quantity, first: Estimate, second: Estimate) -> MetricDifference:
+def independent_difference(
+    metric: Quantity,
+    first: Estimate,
+    second: Estimate,
+    *,
+    comparisons: int = 1,
+    degrees: float = 1.0,
+) -> MetricDifference:
     """The difference of two estimates, treated as independent.
 
     The distances from each value to the ends of its interval are squared and added. Newcombe,
@@ -55,6 +68,9 @@ def independent_difference(metric: Quantity, first: Estimate, second: Estimate) 
         metric: with its direction.
         first: the metric of the first system.
         second: the metric of the second.
+        comparisons: for which the intervals hold together; where there are several, the distances
+            are stretched as the quantiles of Student's t are.
+        degrees: of freedom of the intervals, which is the number of people less one.
     """
     if first.value is None or second.value is None:
         reason = first.reason or second.reason
@@ -63,17 +79,24 @@ def independent_difference(metric: Quantity, first: Estimate, second: Estimate) 
     if first.low is None or first.high is None or second.low is None or second.high is None:
         reason = first.reason or second.reason or "a run has no interval"
         return MetricDifference(metric=metric.name, difference=difference, reason=reason)
-    low = difference - math.hypot(second.value - second.low, first.high - first.value)
-    high = difference + math.hypot(second.high - second.value, first.value - first.low)
+    wider = _stretch(comparisons, degrees)
+    low = difference - wider * math.hypot(second.value - second.low, first.high - first.value)
+    high = difference + wider * math.hypot(second.high - second.value, first.value - first.low)
     better = metric.better_side(low, high)
     return MetricDifference(
         metric=metric.name,
         difference=difference,
         low=low,
         high=high,
-        interval=INDEPENDENT_INTERVAL,
+        interval=name_together(INDEPENDENT_INTERVAL, comparisons),
         better=better,
     )
+
+
+def _stretch(comparisons: int, degrees: float) -> float:
+    levels = (level_of_each(comparisons), LEVEL)
+    wide, usual = (student_t_quantile(0.5 + level / 2, degrees) for level in levels)
+    return wide / usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +128,7 @@ def paired_differences(
     metrics: Mapping[str, Metric],
     *,
     seed: int,
+    comparisons: int = 1,
 ) -> tuple[MetricDifference, ...]:
     """The difference of every metric, each run measured without the same identities in turn.
 
@@ -116,6 +140,7 @@ def paired_differences(
         second: another run's scores of the same P comparisons, in the same order.
         metrics: those to compare, by name.
         seed: of random groups of pairs.
+        comparisons: for which the intervals of a metric hold together.
 
     Raises:
         FacesimError: the runs scored different comparisons.
@@ -138,22 +163,23 @@ def paired_differences(
     return tuple(
         MetricDifference(metric=name, difference=None, reason=reasons[name])
         if reasons[name]
-        else _judged(name, metric, *next(found))
+        else _judged(metric, *next(found), comparisons)
         for name, metric in metrics.items()
     )
 
 
 def _judged(
-    name: str, metric: Metric, difference: float, uncertainty: Uncertainty
+    metric: Metric, difference: float, uncertainty: Uncertainty, comparisons: int
 ) -> MetricDifference:
-    interval = uncertainty.interval(difference, is_rate=False)
+    level = level_of_each(comparisons)
+    interval = uncertainty.interval(difference, is_rate=False, level=level)
     better = metric.better_side(interval.low, interval.high)
     return MetricDifference(
-        metric=name,
+        metric=metric.name,
         difference=difference,
         low=interval.low,
         high=interval.high,
-        interval=None if interval.reason else INTERVAL_NAME,
+        interval=None if interval.reason else name_together(INTERVAL_NAME, comparisons),
         better=better,
         reason=interval.reason,
     )

@@ -12,6 +12,16 @@ LEVEL = 0.95
 """Nominal coverage of the intervals."""
 
 
+def level_of_each(comparisons: int) -> float:
+    """The level of single intervals at which so many hold together with `LEVEL` (Bonferroni)."""
+    return 1 - (1 - LEVEL) / comparisons
+
+
+def name_together(interval: str, comparisons: int) -> str:
+    """The name of an interval that holds together with those of the other comparisons."""
+    return interval if comparisons == 1 else f"{interval}_simultaneous"
+
+
 @dataclass(frozen=True)
 class Interval:
     """A confidence interval, or the reason why there is none.

@@ -12,7 +12,7 @@ from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.differences import MetricDifference, ScoredRun
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
-from facesim.evaluation.intervals import LEVEL, student_t_quantile
+from facesim.evaluation.intervals import level_of_each, name_together, student_t_quantile
 from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.scores import LabelledScores
@@ -68,6 +68,7 @@ def differences_over_seeds(
     *,
     paired: bool,
     seed: int,
+    comparisons: int = 1,
 ) -> dict[str, SeedDifference]:
     """The difference of the means over seeds, with an interval over people and seeds together.
 
@@ -86,6 +87,7 @@ def differences_over_seeds(
         metrics: those to compare, by name.
         paired: whether run i of both has the same seed.
         seed: of random groups of pairs.
+        comparisons: for which the intervals of a metric hold together.
 
     Raises:
         FacesimError: a side has no run, or runs cannot be paired.
@@ -131,7 +133,9 @@ def differences_over_seeds(
             continue
         each, uncertainty = next(found)
         sides = each[: len(first)], each[len(first) :]
-        differences[name] = judged(metric, *sides, paired=paired, people=uncertainty)
+        differences[name] = judged(
+            metric, *sides, paired=paired, people=uncertainty, comparisons=comparisons
+        )
     return differences
 
 
@@ -142,6 +146,7 @@ def judged(
     *,
     paired: bool,
     people: Uncertainty | None,
+    comparisons: int = 1,
 ) -> SeedDifference:
     """A difference of means over seeds with its interval and verdict.
 
@@ -151,6 +156,7 @@ def judged(
         second: of the second.
         paired: whether value i of both is with the same seed.
         people: of the difference over identities; None if it is not known, and nothing is shown.
+        comparisons: for which the intervals of a metric hold together.
     """
     difference = statistics.fmean(second) - statistics.fmean(first)
     over_seeds = (
@@ -172,8 +178,10 @@ def judged(
     if reason is not None or people is None:
         return found.model_copy(update={"reason": reason})
 
+    level = level_of_each(comparisons)
+
     def reach(degrees: float, variance: float) -> float:
-        return student_t_quantile(0.5 + LEVEL / 2, degrees) * math.sqrt(variance)
+        return student_t_quantile(0.5 + level / 2, degrees) * math.sqrt(variance)
 
     reaches = [reach(people.degrees, people.variance)]
     if several:
@@ -183,7 +191,7 @@ def judged(
         update={
             "low": low,
             "high": high,
-            "interval": SEEDS_INTERVAL if several else INTERVAL_NAME,
+            "interval": name_together(SEEDS_INTERVAL if several else INTERVAL_NAME, comparisons),
             "better": metric.better_side(low, high) if several else None,
             "reason": None if several else ONE_SEED,
         }

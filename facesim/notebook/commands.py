@@ -12,12 +12,13 @@ from facesim.notebook.opened_run import OpenedRun
 from facesim.notebook.progress import notebook_reporter
 from facesim.page import Table, Text
 from facesim.processes import Processes
+from facesim.report.comparison_files import write_comparison
 from facesim.report.comparison_report import comparison_blocks
 from facesim.report.run_report import write_report
-from facesim.runs.comparison import Comparison, compare_runs
+from facesim.runs.compared_runs import open_runs
+from facesim.runs.comparison import Comparison, compare_groups, compare_runs
 from facesim.runs.dry_run import CheckReport, check_experiment
 from facesim.runs.evaluation_plan import OWN
-from facesim.runs.group_comparison import GroupComparison, compare_groups
 from facesim.runs.run import Run
 from facesim.training.checkpoint import BEST
 from facesim.training.stop import Stopped
@@ -47,14 +48,24 @@ class RunComparison(Shown):
 
     Attributes:
         comparison: differences of experiments and metrics.
+        passed_over: what was passed over in folders of runs, a line per reason.
     """
 
-    def __init__(self, comparison: Comparison | GroupComparison) -> None:
+    def __init__(self, comparison: Comparison, passed_over: Sequence[str] = ()) -> None:
         self.comparison = comparison
+        self.passed_over = tuple(passed_over)
 
     def blocks(self) -> Sequence[Table | Text]:
         """The differences of the experiments, those of the metrics, and what they show."""
-        return comparison_blocks(self.comparison)
+        return [*map(Text, self.passed_over), *comparison_blocks(self.comparison)]
+
+    def save(self, out: str | Path) -> Path:
+        """Write the comparison to a file: .html, .csv, .md or .tex, with all metrics.
+
+        Raises:
+            FacesimError: it cannot be written, or its suffix is another one.
+        """
+        return write_comparison(self.comparison, Path(out), every=True)
 
 
 def load_experiment(
@@ -200,28 +211,43 @@ def compare(
 ) -> RunComparison:
     """Compare runs with the first of them, or with those of another system.
 
+    Runs of one experiment with several seeds are one group: what other people and other seeds would
+    change is in the intervals then.
+
     Example:
         >>> other = run(load_experiment("experiments/quickstart.yaml", {"seed": 1}), progress=False)
         >>> compare(trained, other).comparison.configuration
         {'seed': ('0', '1'), 'train.epochs': ('1', '3')}
 
     Args:
-        runs: two or more, opened or as run directories; of one system with several seeds if there
-            is something to compare them against.
-        against: runs of another system, with the same seeds or others; what other people and
-            other seeds would change is in the intervals then.
+        runs: two or more, opened or as run directories; a folder means the finished runs in it.
+        against: runs of another system, with the same seeds or others; the first ones are then
+            those of one system, too.
         evaluation: the name of the evaluation that is compared.
 
     Raises:
         FacesimError: fewer than two runs, or one that has no such evaluation.
     """
-    ours, theirs = (
-        [each.run if isinstance(each, OpenedRun) else Run.open(Path(each)) for each in side]
-        for side in (runs, against)
-    )
-    if theirs:
-        return RunComparison(compare_groups(theirs, ours, name=evaluation))
-    return RunComparison(compare_runs(ours, name=evaluation))
+    ours, theirs = (_opened(side, evaluation) for side in (runs, against))
+    passed = (*ours[1], *theirs[1])
+    if theirs[0]:
+        return RunComparison(compare_groups(theirs[0], ours[0], name=evaluation), passed)
+    return RunComparison(compare_runs(ours[0], name=evaluation), passed)
+
+
+def _opened(
+    runs: Sequence[OpenedRun | str | Path], evaluation: str
+) -> tuple[list[Run], tuple[str, ...]]:
+    opened: list[Run] = []
+    passed: tuple[str, ...] = ()
+    for each in runs:
+        if isinstance(each, OpenedRun):
+            opened.append(each.run)
+            continue
+        found, over = open_runs([Path(each)], evaluation)
+        opened += found
+        passed += over
+    return opened, passed
 
 
 def _assignments(overrides: Mapping[str, Any]) -> list[str]:

@@ -1,316 +1,425 @@
 """The comparison of runs as an HTML page and as tables."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
-from facesim.atomic import write_text
-from facesim.errors import FacesimError, count
-from facesim.interfaces.fmr_support import FmrSupport
+from facesim.errors import count
+from facesim.evaluation.differences import MetricDifference
+from facesim.evaluation.seed_differences import ONE_SEED, SeedDifference
+from facesim.interfaces.fmr_support import FmrStatus
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult, rate_name
-from facesim.machine_errors import in_words
-from facesim.page import Page, Section, Table, Text
+from facesim.page import Block, Page, Section, Table, Text
 from facesim.report.formatting import (
     NOT_MEASURABLE,
     NOTHING,
+    UNSTABLE,
     accept_rates,
-    difference,
-    estimate,
-    headline_metrics,
     is_measurable,
-    larger_class,
     metric_value,
-    over_seeds,
+    percent,
+    short_interval,
     signed,
+    spread,
     support,
 )
 from facesim.report.plots.intervals import differences_plot
 from facesim.report.plots.roc_curve import roc_overlay
-from facesim.report.rendering import render
-from facesim.runs.comparison import Comparison, result_of
-from facesim.runs.group_comparison import GroupComparison
+from facesim.runs.compared_runs import assignment
+from facesim.runs.comparison import TELLING, ComparedGroup, ComparedRun, Comparison
 from facesim.runs.presentation import DescribedMetric
 
-_ONE_ANSWER = "of one answer for all"
+_SHOWN_KEYS = 12
+"""Keys of the configuration on the terminal; the page has all."""
 
-
-def write_comparison(comparison: Comparison | GroupComparison, out: Path) -> Path:
-    """Write one self-contained HTML file.
-
-    Args:
-        comparison: of `facesim.runs.comparison.compare_runs` or
-            `facesim.runs.group_comparison.compare_groups`.
-        out: the file; an existing one is replaced.
-
-    Raises:
-        FacesimError: it cannot be written.
-    """
-    try:
-        page = (
-            group_page(comparison)
-            if isinstance(comparison, GroupComparison)
-            else comparison_page(comparison)
-        )
-        write_text(out, render(page))
-    except OSError as error:
-        raise FacesimError(f"{out}: cannot be written: {in_words(error)}") from None
-    return out
+_VERDICTS = {"second": "better", "first": "worse", None: "no difference shown"}
 
 
 def comparison_page(comparison: Comparison) -> Page:
-    """The page of a comparison."""
-    first = comparison.runs[0]
-    plots = (differences_plot(comparison), roc_overlay(comparison))
-    drawn = (plot for plot in plots if plot is not None)
+    """The page of a comparison: every metric, the configuration, and each run."""
+    groups = comparison.groups
+    runs = sum(len(group.runs) for group in groups)
+    metrics = metrics_shown(comparison, every=True)
+    telling = metrics_shown(comparison)
+    title = f"{count(runs, 'run')} compared"
+    if len(groups) < runs:
+        title = f"{title}, {count(len(groups), 'group')} by seed"
+    if comparison.sides:
+        title = f"{count(len(groups[1].runs), 'run')} against {len(groups[0].runs)}"
+    plots = (differences_plot(comparison, telling), roc_overlay(comparison))
+    drawn = tuple(plot for plot in plots if plot is not None)
+    tables: list[Block] = [
+        metrics_table(comparison, metrics),
+        *differences_tables(comparison, metrics),
+        *support_table([run.result for group in groups for run in group.runs], comparison.metrics),
+    ]
+    result: tuple[Block, ...] = (
+        metrics_table(comparison, telling),
+        *comparison_notes(comparison),
+        *drawn,
+    )
     return Page(
-        f"{count(len(comparison.runs), 'run')} compared",
-        f"on {comparison.name}, each with {first.label}",
+        title,
+        f"on {comparison.name}, each with {comparison.reference.label}",
         (
-            Section("result", "Result", (*comparison_notes(comparison), *drawn)),
-            Section("metrics", "Metrics", (metrics_table(comparison), *_support_of(comparison))),
-            Section("configuration", "Configuration", (configuration_block(comparison),)),
-            Section("runs", "Runs", (_runs_table(comparison),)),
+            Section("result", "Result", result),
+            Section("metrics", "Metrics", tuple(tables)),
+            Section("configuration", "Configuration", (configuration_matrix(comparison),)),
+            Section("runs", "Runs", (runs_table(comparison, telling), _places(comparison))),
         ),
     )
 
 
-def comparison_blocks(comparison: Comparison | GroupComparison) -> list[Table | Text]:
-    """What fits a terminal or a notebook: configuration, metrics, and what they show."""
-    if isinstance(comparison, GroupComparison):
-        sides = (comparison.first.label, comparison.second.label)
-        configuration = _configuration(comparison.configuration, sides)
-        return [configuration, *_group_tables(comparison), *_group_notes(comparison)]
-    metrics = (metrics_table(comparison), *_support_of(comparison))
-    tables = (configuration_block(comparison), *metrics)
-    return [*tables, *comparison_notes(comparison)]
+def comparison_blocks(comparison: Comparison, *, every: bool = False) -> list[Table | Text]:
+    """What fits a terminal of 80 columns, or a notebook.
+
+    Args:
+        comparison: of runs.
+        every: whether all metrics are shown, five per table, and not the five most telling ones.
+    """
+    metrics = metrics_shown(comparison, every=every)
+    tables = [
+        metrics_table(comparison, metrics[start : start + TELLING])
+        for start in range(0, max(len(metrics), 1), TELLING)
+    ]
+    if len(comparison.groups) == 1:
+        tables.append(runs_table(comparison, metrics[:TELLING]))
+    results = [run.result for group in comparison.groups for run in group.runs]
+    return [
+        configuration_list(comparison),
+        *tables,
+        *differences_tables(comparison, metrics if every else metrics[:1]),
+        *support_table(results, {metric.name: metric for metric in metrics}),
+        *comparison_notes(comparison),
+    ]
 
 
-def metrics_table(comparison: Comparison) -> Table:
-    """Each metric of each run, and each difference to the first run."""
-    first, *others = comparison.runs
-    headings = [heading for run in others for heading in (run.label, "Difference to the first")]
+def metrics_shown(comparison: Comparison, *, every: bool = False) -> tuple[Metric, ...]:
+    """The five most telling metrics, or all: what heads results, then as the experiment lists them.
+
+    What no run can measure is left out, and of the five what repeats another one in every run, as
+    the balanced accuracy repeats the accuracy where both kinds of pairs are equally many.
+    """
+    results = [run.result for group in comparison.groups for run in group.runs]
+    measured = tuple(
+        metric
+        for metric in comparison.ordered_metrics
+        if any(is_measurable(result.metrics[metric.name]) for result in results)
+    )
+    if every:
+        return measured
+    distinct: dict[tuple[float | None, ...], Metric] = {}
+    for metric in measured:
+        values = (it.metrics[metric.name].value for it in results)
+        key = tuple(None if value is None else round(value, 9) for value in values)
+        distinct.setdefault(key, metric)
+    return tuple(distinct.values())[:TELLING]
+
+
+def metrics_table(comparison: Comparison, metrics: Sequence[Metric]) -> Table:
+    """Each metric of each group, the best group first."""
+    several = {len(group.runs) > 1 for group in comparison.groups}
+    shown = "mean ± standard deviation over seeds"
+    if False in several:
+        people = "95% interval over people"
+        shown = f"{shown}, or one seed with its {people}" if True in several else f"with {people}"
+    by = [metric.label for metric in comparison.ordered_metrics[:1]]
+    best = f"Best {by[0]} first: " if by and len(comparison.groups) > 1 else ""
     return Table(
-        "Metrics with 95% intervals, and differences to the first run",
-        ("Metric", first.label, *headings),
-        tuple(row for metric in comparison.metrics.values() for row in _rows(comparison, metric)),
+        f"{best}{shown}",
+        ("Runs", *(metric.label for metric in metrics)),
+        tuple(
+            (_named(comparison, group), *(_cell(group, metric) for metric in metrics))
+            for group in comparison.ranked
+        ),
     )
 
 
-def support_table(
-    sides: Mapping[str, Sequence[EvaluationResult]], metrics: Mapping[str, Metric]
-) -> tuple[Table, ...]:
-    """What the rates at target FMRs rest on; nothing without such rates.
+def _named(comparison: Comparison, group: ComparedGroup) -> str:
+    """What a group is called, whether it is the reference, and its number of seeds."""
+    facts = ["reference"] if group is comparison.reference and len(comparison.groups) > 1 else []
+    if comparison.has_seeds:
+        facts.append(f"{len(group.runs)} seeds" if len(group.runs) > 1 else "one seed")
+    return f"{group.label}\n({', '.join(facts)})" if facts else group.label
 
-    Args:
-        sides: results by what they are called; of several, the least supported counts.
-        metrics: those that are compared, by name.
+
+def _cell(group: ComparedGroup, metric: Metric) -> str:
+    """A metric of a group over lines: the value, its spread or interval, and what is to be said."""
+    found = [result.metrics[metric.name] for result in group.results]
+    if not all(map(is_measurable, found)):
+        missing = next(each for each in found if not is_measurable(each))
+        return NOT_MEASURABLE if missing.support or not missing.reason else missing.reason
+    lines = [metric_value(metric, group.mean(metric))]
+    deviation = group.deviation(metric)
+    if deviation is not None:
+        lines.append(f"± {spread(metric, deviation)}")
+    elif len(found) == 1 and found[0].low is not None and found[0].high is not None:
+        lines.append(short_interval(metric, found[0].low, found[0].high))
+    if any(each.support and each.support.status is FmrStatus.UNSTABLE for each in found):
+        lines.append(UNSTABLE)
+    difference = group.differences.get(metric.name)
+    if difference is not None and difference.better is not None:
+        lines.append(_VERDICTS[difference.better])
+    return "\n".join(lines)
+
+
+def differences_tables(comparison: Comparison, metrics: Sequence[Metric]) -> Iterator[Table]:
+    """The differences of each metric to the reference, the best group first."""
+    others = [group for group in comparison.ranked if group is not comparison.reference]
+    for metric in metrics if others else ():
+        found = [(group, group.differences[metric.name]) for group in others]
+        over_seeds = any(isinstance(each, SeedDifference) for _, each in found)
+        errors = ("Errors",) if over_seeds else ()
+        unit = " in percentage points" if metric.unit == "percent" else ""
+        over = "people and seeds; errors: of people / of seeds" if over_seeds else "people"
+        yield Table(
+            f"{metric.label} minus that of {comparison.reference.label},{unit} with 95% intervals "
+            f"over {over}",
+            ("Runs", "Difference", "Interval", *errors, "Verdict"),
+            tuple(
+                (group.label, *_difference_cells(metric, each, over_seeds)) for group, each in found
+            ),
+        )
+
+
+def _difference_cells(metric: Metric, found: MetricDifference, over_seeds: bool) -> tuple[str, ...]:
+    if found.difference is None:
+        blank = (NOTHING,) * (3 if over_seeds else 2)
+        return (*blank, found.reason or "not measured")
+    between = NOTHING
+    if found.low is not None and found.high is not None:
+        between = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
+    verdict = _VERDICTS[found.better]
+    if found.reason is not None:
+        verdict = "no verdict of one seed" if found.reason == ONE_SEED else found.reason
+    cells = [signed(metric, found.difference), between]
+    if isinstance(found, SeedDifference):
+        errors = (found.identities_error, found.seeds_error)
+        cells.append(
+            " / ".join(NOTHING if error is None else spread(metric, error) for error in errors)
+        )
+    return (*cells, verdict)
+
+
+def support_table(
+    results: Sequence[EvaluationResult], metrics: Mapping[str, Metric]
+) -> tuple[Table, ...]:
+    """What the rates at target FMRs rest on in the run that supports them least.
+
+    Nothing without such rates.
     """
-    rates = [[dict(accept_rates(each, metrics)) for each in results] for results in sides.values()]
-    targets = dict.fromkeys(target for runs in rates for each in runs for target in each)
-    rows = []
+    rates = [dict(accept_rates(each, metrics)) for each in results]
+    targets = dict.fromkeys(target for each in rates for target in each)
+    rows, others = [], []
     for target in targets:
-        cells = [
-            support(_least_supported([each[target].support for each in runs if target in each]))
-            for runs in rates
-        ]
-        if set(cells) != {NOT_MEASURABLE}:
-            rows.append((rate_name(target), *cells))
+        known = [it for each in rates if target in each and (it := each[target].support)]
+        least = min(known, key=lambda it: (it.false_matches or 0, it.identities or 0), default=None)
+        said = support(least)
+        if said == NOT_MEASURABLE:
+            others.append(rate_name(target))
+        else:
+            rows.append((rate_name(target), said))
+    if others:
+        rows.append((", ".join(others), NOT_MEASURABLE))
     if not targets:
         return ()
-    others = ", ".join(rate_name(each) for each in [*targets][len(rows) :])
-    if others:
-        rows.append((others, *[NOT_MEASURABLE] * len(sides)))
-    columns = ("FMR", *sides)
-    return (Table("What the rates at target FMRs rest on", columns, tuple(rows), numeric=False),)
+    caption = "What the rates at target FMRs rest on, in the run that supports them least"
+    return (Table(caption, ("FMR", "Support"), tuple(rows), numeric=False),)
 
 
-def _support_of(comparison: Comparison) -> tuple[Table, ...]:
-    sides = {run.label: [run.result] for run in comparison.runs}
-    return support_table(sides, comparison.metrics)
-
-
-def _least_supported(found: Sequence[FmrSupport | None]) -> FmrSupport | None:
-    known = [each for each in found if each is not None]
-    return min(known, key=lambda it: (it.false_matches or 0, it.identities or 0), default=None)
-
-
-def configuration_block(comparison: Comparison) -> Table | Text:
-    """The keys in which the experiments differ."""
-    return _configuration(comparison.configuration, [run.label for run in comparison.runs])
-
-
-def _configuration(
-    differing: Mapping[str, tuple[str | None, ...]], labels: Sequence[str]
-) -> Table | Text:
-    if not differing:
+def configuration_matrix(comparison: Comparison) -> Table | Text:
+    """Each key in which the experiments differ, with its value in each group."""
+    if not comparison.configuration:
         return Text("The experiments do not differ.")
     return Table(
         "Keys in which the experiments differ",
-        ("Key", *labels),
+        ("Key", *(group.label for group in comparison.groups)),
         tuple(
             (key, *(NOTHING if value is None else value for value in values))
-            for key, values in differing.items()
+            for key, values in comparison.configuration.items()
         ),
         numeric=False,
     )
 
 
-def _rows(comparison: Comparison, metric: Metric) -> list[tuple[str, ...]]:
-    """The metric of each run, or why none has it; and what one answer for all reaches."""
-    found = [run.result.metrics[metric.name] for run in comparison.runs]
-    if not any(map(is_measurable, found)) and all(each.support for each in found):
-        return [(metric.label, NOT_MEASURABLE)]
-    if all(each.value is None for each in found):
-        return [(metric.label, estimate(metric, found[0]))]
-    cells = [estimate(metric, found[0])]
-    for run, each in zip(comparison.runs[1:], found[1:], strict=True):
-        cells += [estimate(metric, each), difference(metric, run.differences[metric.name])]
-    shares = _one_answer(metric, [run.result for run in comparison.runs])
-    if shares is None:
-        return [(metric.label, *cells)]
-    spaced = [cell for share in shares[1:] for cell in (share, NOTHING)]
-    return [(metric.label, *cells), (f"{metric.label} {_ONE_ANSWER}", shares[0], *spaced)]
+def configuration_list(comparison: Comparison) -> Table | Text:
+    """The same without what names say: as a matrix for two groups, else who has which value."""
+    if len(comparison.groups) <= 2 or not comparison.configuration:
+        return configuration_matrix(comparison)
+    rows = []
+    for key, values in comparison.configuration.items():
+        if all(
+            assignment(key, value) in group.label.split(", ")
+            for value, group in zip(values, comparison.groups, strict=True)
+        ):
+            continue
+        having: dict[str | None, list[str]] = {}
+        for value, group in zip(values, comparison.groups, strict=True):
+            having.setdefault(value, []).append(group.label)
+        told = "\n".join(
+            f"{NOTHING if value is None else value}: {_few(labels)}"
+            for value, labels in having.items()
+        )
+        rows.append((key, told))
+    if not rows:
+        return Text("The experiments differ in nothing but what their names say.")
+    more = len(rows) - _SHOWN_KEYS
+    rows = rows[:_SHOWN_KEYS]
+    if more > 0:
+        rows.append((f"and {count(more, 'more key')}", "all of them: --out FILE.html"))
+    caption = "Keys in which the experiments differ"
+    return Table(caption, ("Key", "Values"), tuple(rows), numeric=False)
 
 
-def _one_answer(metric: Metric, results: Sequence[EvaluationResult]) -> list[str] | None:
-    """Beside an accuracy, that of always giving the answer that most pairs have, by result."""
-    if not metric.depends_on_shares or all(larger_class(each) is None for each in results):
-        return None
-    return [metric_value(metric, each.larger_class_share) for each in results]
+def _few(labels: Sequence[str]) -> str:
+    if len(labels) <= 3:
+        return "; ".join(labels)
+    return f"{'; '.join(labels[:2])} and {len(labels) - 2:,} more"
 
 
 def comparison_notes(comparison: Comparison) -> list[Text]:
-    """One sentence per run on its first metric, and a warning where it could not be paired."""
-    first, *others = comparison.runs
-    headline = headline_metrics(first.result, comparison.metrics)
-    notes = []
-    described = [it.label for it in comparison.metrics.values() if isinstance(it, DescribedMetric)]
-    if described:
+    """What is to be known of the differences: how they were made, and what they do not show."""
+    notes = [*_of_metrics(comparison), *_of_pairing(comparison), *_of_seeds(comparison)]
+    compared = len(comparison.groups) - 1
+    if compared > 1:
+        best = metrics_shown(comparison, every=True)[:1]
         told = (
-            f"Compared as if the runs were independent, which shows fewer differences: "
-            f"{', '.join(described)}. No plugin file of a run is imported to compare."
+            f"The intervals of {compared:,} differences to {comparison.reference.label} hold "
+            "together with 95%, metric by metric (Bonferroni)."
         )
+        if best:
+            told += (
+                f" Who picks the first of {compared + 1:,} by {best[0].label} has chosen on "
+                f"{comparison.name}: on other people it is less far ahead on average."
+            )
         notes.append(Text(told, "note"))
-    for run in others:
-        if run.why_unpaired is not None:
-            told = (
-                f"{run.label} is compared as if it were independent of the first run: "
-                f"{run.why_unpaired}. This shows fewer differences than a paired comparison."
-            )
-            notes.append(Text(told, "warning"))
-        if run.shared_pairs is not None:
-            shared = count(run.shared_pairs, "pair")
-            told = (
-                f"{run.label} was evaluated on other pairs than the first run. The differences are "
-                f"of the {shared} that both share, out of {first.result.pairs:,} and "
-                f"{run.result.pairs:,}; the metrics beside them are of all pairs of each run."
-            )
-            notes.append(Text(told, "warning"))
-        for metric in headline[:1]:
-            told = difference(metric, run.differences[metric.name])
-            notes.append(Text(f"{metric.label} of {run.label}: {told}."))
     return notes
 
 
-def _runs_table(comparison: Comparison) -> Table:
+def _of_metrics(comparison: Comparison) -> Iterator[Text]:
+    described = [it.label for it in comparison.metrics.values() if isinstance(it, DescribedMetric)]
+    if described and not comparison.has_seeds and len(comparison.groups) > 1:
+        yield Text(
+            f"Compared as if the runs were independent, which shows fewer differences: "
+            f"{', '.join(described)}. No plugin file of a run is imported to compare.",
+            "note",
+        )
+    shown = {metric.name for metric in metrics_shown(comparison, every=True)}
+    lost = [metric.label for name, metric in comparison.metrics.items() if name not in shown]
+    if lost:
+        yield Text(f"Not measurable in any run: {', '.join(lost)}.", "note")
+    reasons: dict[str, list[str]] = {}
+    for group in comparison.groups[1:]:
+        for name, found in group.differences.items():
+            if found.difference is None and name in shown:
+                said = reasons.setdefault(found.reason or "not measured", [])
+                said.append(comparison.metrics[name].label)
+    for reason, labels in reasons.items():
+        yield Text(f"Not compared: {', '.join(dict.fromkeys(labels))}, {reason}.", "note")
+    shares = [it.result.larger_class_share for group in comparison.groups for it in group.runs]
+    known = sorted({share for share in shares if share is not None and share > 0.5})
+    depending = [it.label for it in metrics_shown(comparison) if it.depends_on_shares]
+    if known and depending:
+        between = " to ".join(dict.fromkeys(percent(share) for share in (known[0], known[-1])))
+        yield Text(f"Of one answer for all, {', '.join(depending)}: {between}.", "note")
+
+
+def _of_pairing(comparison: Comparison) -> Iterator[Text]:
+    reference = comparison.reference
+    for group in comparison.groups[1:]:
+        if group.why_unpaired is not None and comparison.has_seeds:
+            yield Text(f"{group.label} has no interval: {group.why_unpaired}.", "warning")
+        elif group.why_unpaired is not None:
+            yield Text(
+                f"{group.label} is compared as if it were independent of {reference.label}: "
+                f"{group.why_unpaired}. This shows fewer differences than a paired comparison.",
+                "warning",
+            )
+        if group.shared_pairs is not None:
+            pairs = (reference.results[0].pairs, group.results[0].pairs)
+            yield Text(
+                f"{group.label} was evaluated on other pairs than {reference.label}. The "
+                f"differences are of the {count(group.shared_pairs, 'pair')} that both share, out "
+                f"of {pairs[0]:,} and {pairs[1]:,}; the metrics beside them are of all pairs of "
+                "each run.",
+                "warning",
+            )
+
+
+def _of_seeds(comparison: Comparison) -> Iterator[Text]:
+    groups, reference = comparison.groups, comparison.reference
+    for group in groups if comparison.sides else ():
+        if group.differing:
+            told = f"The runs of {group.label} differ in more than the seed: "
+            yield Text(told + ", ".join(group.differing) + ".", "warning")
+    if len(groups) == 1:
+        yield Text(
+            f"All runs are of one experiment, {reference.label}: there is nothing to compare them "
+            "with but each other, which `facesim compare RUN --against RUN` does.",
+            "note",
+        )
+        return
+    if not comparison.has_seeds:
+        yield Text(
+            "Each was trained with one seed: the intervals are over people and hold these networks "
+            "fixed. With other seeds they would differ, too; runs that differ in nothing but the "
+            "seed are compared over seeds.",
+            "note",
+        )
+        return
+    alone = [group.label for group in groups if len(group.runs) == 1]
+    if alone:
+        yield Text(f"Of {', '.join(alone)}: {ONE_SEED}.", "note")
+    other = [
+        f"{group.label} ({', '.join(map(str, group.seeds))})"
+        for group in groups[1:]
+        if group.seeds != reference.seeds or len(set(group.seeds)) < len(group.seeds)
+    ]
+    if other:
+        yield Text(
+            f"Not paired by seed, since their seeds are not those of {reference.label} "
+            f"({', '.join(map(str, reference.seeds))}), each once: {'; '.join(other)}. This shows "
+            "fewer differences.",
+            "note",
+        )
+
+
+def runs_table(comparison: Comparison, metrics: Sequence[Metric]) -> Table:
+    """Each run by itself, in the order of its group."""
     return Table(
-        "Compared runs",
-        ("Run", "Directory", "Pairs", "Threshold from"),
+        "Single runs, with 95% intervals over people",
+        ("Run", *(metric.label for metric in metrics)),
+        tuple(
+            (run.label, *(_of_run(run, metric) for metric in metrics))
+            for group in comparison.ranked
+            for run in group.runs
+        ),
+    )
+
+
+def _of_run(run: ComparedRun, metric: Metric) -> str:
+    found = run.result.metrics[metric.name]
+    if not is_measurable(found):
+        return NOT_MEASURABLE if found.support or not found.reason else found.reason
+    value = metric_value(metric, found.value)
+    if found.low is None or found.high is None:
+        return value
+    return f"{value}\n{short_interval(metric, found.low, found.high)}"
+
+
+def _places(comparison: Comparison) -> Table:
+    return Table(
+        "Run directories",
+        ("Run", "Seed", "Directory", "Pairs", "Threshold from"),
         tuple(
             (
                 run.label,
+                str(run.files.experiment.seed),
                 str(run.files.path),
                 f"{run.result.pairs:,}",
                 run.result.threshold_source,
             )
-            for run in comparison.runs
+            for group in comparison.ranked
+            for run in group.runs
         ),
         numeric=False,
     )
-
-
-def group_page(comparison: GroupComparison) -> Page:
-    """The page of a comparison of two systems with several seeds each."""
-    first, second = comparison.first, comparison.second
-    runs = tuple(
-        (side.label, str(files.experiment.seed), str(files.path))
-        for side in (first, second)
-        for files in side.files
-    )
-    blocks = (_configuration(comparison.configuration, (first.label, second.label)),)
-    return Page(
-        f"{count(len(second.files), 'run')} against {len(first.files)}",
-        f"on {comparison.name}, {second.label} with {first.label}",
-        (
-            Section("result", "Result", tuple(_group_notes(comparison))),
-            Section("metrics", "Metrics", _group_tables(comparison)),
-            Section("configuration", "Configuration", blocks),
-            Section(
-                "runs",
-                "Runs",
-                (Table("Compared runs", ("Side", "Seed", "Directory"), runs, numeric=False),),
-            ),
-        ),
-    )
-
-
-def _group_tables(comparison: GroupComparison) -> tuple[Table, ...]:
-    sides = (comparison.first, comparison.second)
-    results = {side.label: [result_of(files) for files in side.files] for side in sides}
-    return (_group_table(comparison), *support_table(results, comparison.metrics))
-
-
-def _group_table(comparison: GroupComparison) -> Table:
-    """Each metric of both sides over their seeds, and the difference."""
-    rows = []
-    for metric in comparison.metrics.values():
-        found = comparison.differences[metric.name]
-        if found.difference is None:
-            continue
-        sides = [over_seeds(metric, values) for values in (found.first, found.second)]
-        errors = [
-            NOTHING if error is None else signed(metric, error).removeprefix("+")
-            for error in (found.identities_error, found.seeds_error)
-        ]
-        rows.append((metric.label, *sides, difference(metric, found), " / ".join(errors)))
-        results = [result_of(side.files[0]) for side in (comparison.first, comparison.second)]
-        shares = _one_answer(metric, results)
-        if shares is not None:
-            rows.append((f"{metric.label} {_ONE_ANSWER}", *shares, NOTHING, NOTHING))
-    sizes = [count(len(side.files), "run") for side in (comparison.first, comparison.second)]
-    return Table(
-        f"{sizes[1]} of {comparison.second.label} against {sizes[0]} of {comparison.first.label}: "
-        "means ± standard deviations over seeds, differences with 95% intervals over people and "
-        "seeds, and their standard errors over people / seeds",
-        ("Metric", "Reference", "Compared", "Difference", "Errors"),
-        tuple(rows),
-    )
-
-
-def _group_notes(comparison: GroupComparison) -> list[Text]:
-    """A sentence on the first metric, and what is to be known of the sides."""
-    first, second = comparison.first, comparison.second
-    notes = []
-    for side in (first, second):
-        if side.differing:
-            told = f"The runs of {side.label} differ in more than the seed: "
-            notes.append(Text(told + ", ".join(side.differing) + ".", "warning"))
-    if not comparison.paired:
-        seeds = [", ".join(map(str, side.seeds)) for side in (first, second)]
-        told = (
-            f"The two sides have other seeds ({seeds[0]} and {seeds[1]}) and are not paired by "
-            "seed. This shows fewer differences."
-        )
-        notes.append(Text(told, "note"))
-    reasons = [
-        f"{metric.label}, {comparison.differences[name].reason}"
-        for name, metric in comparison.metrics.items()
-        if comparison.differences[name].difference is None
-    ]
-    if reasons:
-        notes.append(Text(f"Not compared: {'; '.join(reasons)}.", "note"))
-    for metric in headline_metrics(result_of(first.files[0]), comparison.metrics)[:1]:
-        told = difference(metric, comparison.differences[metric.name])
-        how = "over people and seeds together"
-        notes.append(Text(f"{metric.label} of {second.label}, {how}: {told}."))
-    return notes

@@ -1,6 +1,5 @@
 """Metrics as text: which are shown, and their numbers, intervals and differences."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -14,6 +13,8 @@ from facesim.page import Table
 
 NOTHING = "-"
 """What stands where there is no number."""
+
+_TO = "\N{EN DASH}"
 
 UNSTABLE, NOT_MEASURABLE = "unstable", "not measurable"
 """What stands at a target FMR that too few impostor comparisons support."""
@@ -76,6 +77,15 @@ def interval(metric: Quantity, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return NOTHING
     return f"{metric_value(metric, low)} to {metric_value(metric, high)}"
+
+
+def short_interval(metric: Quantity, low: float, high: float) -> str:
+    """``79.6-84.3`` beside a percentage, ``.912-.934`` beside a number between 0 and 1."""
+    if metric.unit == "percent":
+        return f"{100 * low:.1f}{_TO}{100 * high:.1f}"
+    if isinstance(metric, Metric) and metric.is_rate:
+        return _TO.join(f"{end:.3f}".removeprefix("0") for end in (low, high))
+    return f"{number(low)}{_TO}{number(high)}"
 
 
 def estimate(metric: Quantity, found: Estimate) -> str:
@@ -172,14 +182,12 @@ def gap_in_words(gap: Gap | None) -> str:
     return told if (low or 0.0) > 0 else f"{told} No gap has an interval that excludes 0."
 
 
-def over_seeds(metric: Quantity, values: Sequence[float]) -> str:
-    """``81.20% ± 0.31``: mean and standard deviation of a metric over seeds."""
-    if not values:
-        return NOTHING
-    mean = metric_value(metric, statistics.fmean(values))
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {signed(metric, statistics.stdev(values)).removeprefix('+')}"
+def spread(metric: Quantity, deviation: float) -> str:
+    """A standard deviation or error, of percentages in percentage points, without a unit."""
+    if metric.unit == "percent":
+        return f"{100 * deviation:.2f}"
+    is_rate = isinstance(metric, Metric) and metric.is_rate
+    return f"{deviation:.4f}" if is_rate else f"{deviation:.2g}"
 
 
 def threshold_note(result: EvaluationResult) -> str:

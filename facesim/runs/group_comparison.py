@@ -1,140 +1,203 @@
-"""Comparison of two systems that were each trained several times, with other seeds."""
+"""Differences of two groups of runs: of one run each, or over seeds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facesim.errors import FacesimError
-from facesim.evaluation.differences import ScoredRun
-from facesim.evaluation.seed_differences import SeedDifference, differences_over_seeds
-from facesim.experiment.differences import differing_values
+from facesim.evaluation.differences import (
+    MetricDifference,
+    ScoredRun,
+    independent_difference,
+    paired_differences,
+)
+from facesim.evaluation.seed_differences import SeedDifference, differences_over_seeds, judged
 from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.scores import LabelledScores
-from facesim.runs.comparison import result_of, scored_pairs_of
-from facesim.runs.evaluation_plan import OWN
 from facesim.runs.presentation import NOT_IMPORTED, DescribedMetric
-from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
+from facesim.runs.scored_pairs import NamedPairs, shared_pairs
+
+_ENOUGH_SHARED = 0.5
+"""Runs are compared on the pairs that they share if these are such a share of the genuine and of
+the impostor pairs of the run that has fewer: a few pairs show less than all, as independent."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """The runs of one system.
+class Compared:
+    """What a group and the reference differ by.
 
     Attributes:
-        label: what it is called on the page.
-        files: the run directories, read, in ascending order of their seeds.
-        differing: keys of the experiments, other than the seed, in which its own runs differ.
+        differences: group minus reference, by metric.
+        why_unpaired: why the differences are not paired, if they are not.
+        shared_pairs: of how many pairs the differences are, where the runs share a part only.
     """
 
-    label: str
-    files: tuple[RunFiles, ...]
-    differing: tuple[str, ...]
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seed of each run."""
-        return tuple(files.experiment.seed for files in self.files)
+    differences: dict[str, MetricDifference]
+    why_unpaired: str | None = None
+    shared_pairs: int | None = None
 
 
-@dataclass(frozen=True)
-class GroupComparison:
-    """Two systems, each with one run or more.
-
-    Attributes:
-        name: of the evaluation.
-        first: the reference.
-        second: what is compared with it.
-        metrics: those that every run measured, by name.
-        differences: second minus first, by metric.
-        paired: whether both have the same seeds and were compared seed by seed.
-        configuration: each key of the experiments that differs between the sides' first runs,
-            but for the seed; None where an experiment has no such key.
-    """
-
-    name: str
-    first: Side
-    second: Side
-    metrics: dict[str, Metric]
-    differences: dict[str, SeedDifference]
-    paired: bool
-    configuration: dict[str, tuple[str | None, ...]]
+def result_of(files: RunFiles) -> EvaluationResult:
+    """The evaluation of a run; raises a FacesimError if there is none."""
+    if files.result is None:
+        raise FacesimError(
+            f"{files.path} has no evaluation {files.name!r}; `facesim eval` makes one"
+        )
+    return files.result
 
 
-def compare_groups(
-    first: Sequence[Run], second: Sequence[Run], *, name: str = OWN, metric: str | None = None
-) -> GroupComparison:
-    """Compare the runs of one system with those of another, over people and seeds together.
-
-    Runs are paired by seed if both sides have the same seeds, each once. They may be evaluated on
-    other pairs, which shows fewer differences.
+def compare_two(
+    first: Sequence[RunFiles],
+    second: Sequence[RunFiles],
+    metrics: Mapping[str, Metric],
+    comparisons: int = 1,
+) -> Compared:
+    """Compare a run with the reference; the networks are held fixed, people are not.
 
     Args:
-        first: runs of the reference, one or more.
-        second: runs of the other system.
-        name: of the evaluation.
-        metric: the only one that is compared; None for all that every run measured.
-
-    Raises:
-        FacesimError: a side has no run, a run stands twice, or one has no such evaluation, does not
-            load or has no scores of single pairs.
+        first: the reference, one run.
+        second: one other run.
+        metrics: those to compare, by name.
+        comparisons: with the reference, for which the intervals hold together.
     """
-    if not first or not second:
-        raise FacesimError("each side of a comparison needs a run directory or more")
-    paths = [run.path.resolve() for run in (*first, *second)]
-    twice = [path for at, path in enumerate(paths) if path in paths[:at]]
-    if twice:
-        raise FacesimError(f"{twice[0]} is named twice; each run is on one side, and once")
-    sides = [sorted((run.read(name) for run in runs), key=_seed) for runs in (first, second)]
-    reference, other = (_side(read) for read in sides)
-    if reference.label == other.label:
-        labels = (f"{reference.label} (reference)", f"{other.label} (compared)")
-    else:
-        labels = (reference.label, other.label)
-    every = [*reference.files, *other.files]
-    metrics = {
-        key: found
-        for key, found in every[0].metrics.items()
-        if (metric is None or key == metric)
-        and all(key in result_of(files).metrics for files in every)
-    }
-    scored = _scored_runs(every)
-    paired = reference.seeds == other.seeds and len(set(reference.seeds)) == len(reference.seeds)
-    differences = differences_over_seeds(
-        scored[: len(reference.files)],
-        scored[len(reference.files) :],
-        {n: each for n, each in metrics.items() if not isinstance(each, DescribedMetric)},
-        paired=paired,
-        seed=result_of(every[0]).seed,
-    ) | {
-        name: SeedDifference(metric=name, difference=None, reason=NOT_IMPORTED)
+    (before,), (after,) = first, second
+    try:
+        return _paired(before, after, metrics, comparisons)
+    except FacesimError as error:
+        differences = {
+            name: _independent(metric, before, after, comparisons)
+            for name, metric in metrics.items()
+        }
+        return Compared(differences, str(error))
+
+
+def _independent(
+    metric: Metric, first: RunFiles, second: RunFiles, comparisons: int
+) -> MetricDifference:
+    results = result_of(first), result_of(second)
+    before, after = (each.metrics[metric.name] for each in results)
+    degrees = max(min(each.identities for each in results) - 1, 1)
+    return independent_difference(metric, before, after, comparisons=comparisons, degrees=degrees)
+
+
+def _paired(
+    first: RunFiles, second: RunFiles, metrics: Mapping[str, Metric], comparisons: int
+) -> Compared:
+    """The differences, and of how many pairs they are if not of all.
+
+    Raises a FacesimError that says why the runs cannot be paired.
+    """
+    before, after = scored_pairs_of(first), scored_pairs_of(second)
+    shared = None
+    if not before.same_pairs_as(after):
+        every = max(len(before), len(after))
+        before, after = _shared(before, after)
+        shared = len(before) if len(before) < every else None
+    identities = first.identities(before)
+    found = paired_differences(
+        ScoredRun(before.labelled(identities), result_of(first).threshold),
+        ScoredRun(after.labelled(identities), result_of(second).threshold),
+        _measurable(metrics),
+        seed=result_of(first).seed,
+        comparisons=comparisons,
+    )
+    differences = {each.metric: each for each in found} | {
+        name: _independent(metric, first, second, comparisons)
         for name, metric in metrics.items()
         if isinstance(metric, DescribedMetric)
     }
-    return GroupComparison(
-        name,
-        Side(labels[0], reference.files, reference.differing),
-        Side(labels[1], other.files, other.differing),
-        metrics,
-        differences,
-        paired,
-        _differing([reference.files[0], other.files[0]]),
+    return Compared(differences, None, shared)
+
+
+def _measurable(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    return {n: each for n, each in metrics.items() if not isinstance(each, DescribedMetric)}
+
+
+def _shared(before: NamedPairs, after: NamedPairs) -> tuple[NamedPairs, NamedPairs]:
+    """The pairs of both, which must be enough to stand for those of either run."""
+    shared = shared_pairs(before, after)
+    for same, kind in ((True, "genuine"), (False, "impostor")):
+        in_both, *in_each = (int((each.same == same).sum()) for each in (shared[0], before, after))
+        if in_both < _ENOUGH_SHARED * min(in_each) or not in_both:
+            raise FacesimError(
+                f"it was evaluated on other pairs: the two runs share {in_both:,} of their "
+                f"{in_each[0]:,} and {in_each[1]:,} {kind} pairs"
+            )
+    return shared
+
+
+def scored_pairs_of(files: RunFiles) -> NamedPairs:
+    """The scores of single pairs; raises a FacesimError if they were not kept."""
+    if files.pairs is None:
+        raise FacesimError(f"the scores of single pairs of {files.title} were not kept")
+    return files.pairs
+
+
+def compare_over_seeds(
+    first: Sequence[RunFiles],
+    second: Sequence[RunFiles],
+    metrics: Mapping[str, Metric],
+    comparisons: int = 1,
+    *,
+    strict: bool = False,
+) -> Compared:
+    """Compare two groups over people and seeds together, by seed if both have the same seeds.
+
+    Args:
+        first: the runs of the reference.
+        second: the runs of the other group.
+        metrics: those to compare, by name.
+        comparisons: with the reference, for which the intervals hold together.
+        strict: whether scores that were not kept are an error, and not a missing interval.
+
+    Raises:
+        FacesimError: the scores of a run's single pairs were not kept, if ``strict``.
+    """
+    seeds = [[files.experiment.seed for files in side] for side in (first, second)]
+    paired = seeds[0] == seeds[1] and len(set(seeds[0])) == len(seeds[0])
+    measurable = _measurable(metrics)
+    try:
+        scored = _scored_runs([*first, *second])
+    except FacesimError as error:
+        if strict:
+            raise
+        return Compared(
+            {name: _of_values(each, first, second, paired) for name, each in metrics.items()},
+            str(error),
+        )
+    differences: dict[str, MetricDifference] = dict(
+        differences_over_seeds(
+            scored[: len(first)],
+            scored[len(first) :],
+            measurable,
+            paired=paired,
+            seed=result_of(first[0]).seed,
+            comparisons=comparisons,
+        )
     )
+    differences |= {
+        name: SeedDifference(metric=name, difference=None, reason=NOT_IMPORTED)
+        for name in metrics
+        if name not in measurable
+    }
+    return Compared(differences)
 
 
-def _seed(files: RunFiles) -> int:
-    return files.experiment.seed
-
-
-def _side(read: Sequence[RunFiles]) -> Side:
-    return Side(read[0].experiment.name, tuple(read), tuple(_differing(read)))
-
-
-def _differing(read: Sequence[RunFiles]) -> dict[str, tuple[str | None, ...]]:
-    """The keys in which experiments differ, but for the seed."""
-    found = differing_values([files.experiment.as_data() for files in read])
-    return {key: values for key, values in found.items() if key != "seed"}
+def _of_values(
+    metric: Metric, first: Sequence[RunFiles], second: Sequence[RunFiles], paired: bool
+) -> SeedDifference:
+    """The difference of means alone, without an interval."""
+    sides = [
+        [value for it in side if (value := result_of(it).metrics[metric.name].value) is not None]
+        for side in (first, second)
+    ]
+    if [len(side) for side in sides] != [len(first), len(second)]:
+        reason = "a run has no value"
+        return SeedDifference(metric=metric.name, difference=None, reason=reason)
+    return judged(metric, *sides, paired=paired, people=None)
 
 
 def _scored_runs(read: Sequence[RunFiles]) -> list[ScoredRun]:
@@ -149,5 +212,6 @@ def _scored_runs(read: Sequence[RunFiles]) -> list[ScoredRun]:
         names = [*identities.labels, *(f"\0{number}" for number in beyond)]
         own = np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
         labelled = LabelledScores.of(pairs.scores, pairs.same, *own[identities.codes].T)
+        labelled = replace(labelled, network=pairs.network)
         scored.append(ScoredRun(labelled, result_of(files).threshold))
     return scored

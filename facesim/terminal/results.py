@@ -35,7 +35,6 @@ from facesim.report.formatting import (
 )
 from facesim.runs.comparison import Comparison
 from facesim.runs.dry_run import CheckReport
-from facesim.runs.group_comparison import GroupComparison
 from facesim.runs.run_files import RunFiles
 from facesim.terminal.blocks import print_block
 
@@ -144,10 +143,10 @@ def _say(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_comparison(console: Console, comparison: Comparison | GroupComparison) -> None:
-    """Print the differences of the experiments, then those of the metrics."""
-    for block in comparison_blocks(comparison):
-        print_block(console, block)
+def print_comparison(console: Console, comparison: Comparison, *, every: bool = False) -> None:
+    """Print the differences of the experiments, then those of the metrics: five, or every one."""
+    for block in comparison_blocks(comparison, every=every):
+        print_block(console, block, light=True)
 
 
 def print_aligned(console: Console, aligned: AlignedFolder, contact_sheet: Path) -> None:

@@ -9,12 +9,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from facesim.errors import FacesimError
+from facesim.evaluation.seed_differences import SeedDifference as SeedsDifference
 from facesim.evaluation.seed_differences import judged
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.interfaces.metric import MeanLoss, Quantity
 from facesim.json_files import JsonModel
-from facesim.runs.comparison import compare_runs
-from facesim.runs.group_comparison import compare_groups
+from facesim.runs.comparison import compare_groups, compare_runs
 from facesim.runs.run import Run
 from facesim.tuning.liveness import ProcessIdentity
 from facesim.tuning.objectives import VAL, by_current_name
@@ -250,8 +250,9 @@ def _difference(
     found = judged(metric, *values, paired=True, people=None)
     try:
         runs = [[Run.open(Path(trial.user_attrs[RUN])) for trial in trials] for trials in systems]
-        compared = compare_groups(*runs, metric=metric.name)
-        found = compared.differences.get(metric.name, found)
+        compared = compare_groups(*runs, metric=metric.name).groups[1].differences
+        over_seeds = compared.get(metric.name)
+        found = over_seeds if isinstance(over_seeds, SeedsDifference) else found
     except FacesimError as error:
         reason = _why_not_compared([*systems[0], *systems[1]], error)
         found = found.model_copy(update={"reason": reason})
@@ -275,7 +276,7 @@ def _of_seed(metric: Quantity, seed: int, winner: FrozenTrial, base: FrozenTrial
     difference = measured[1][metric.name] - measured[0][metric.name]
     try:
         runs = [Run.open(Path(trial.user_attrs[RUN])) for trial in (base, winner)]
-        compared = compare_runs(runs).runs[1]
+        compared = compare_runs(runs).groups[1]
     except FacesimError as error:
         reason = _why_not_compared([base, winner], error)
         return SeedDifference(seed=seed, difference=difference, reason=reason)

@@ -39,7 +39,7 @@ image: {{size: [16, 16]}}
 backbone: {{name: small_cnn, width: 4}}
 head: {{name: mlp, fc_dim: 8, out_dim: {out_dim}}}
 sampler: {{name: random_pairs, pairs_per_image: 1.0}}
-loss: contrastive
+loss: {loss}
 optimizer: adam
 train: {{epochs: 3, batch_size: 8}}
 """
@@ -53,6 +53,7 @@ def build_run_in(
     pairs_seed: int = 0,
     out_dim: int = 4,
     seed: int = 0,
+    loss: str = "contrastive",
 ) -> Run:
     """Build, in a folder, a finished run of 360 test pairs of 24 drawn people.
 
@@ -62,10 +63,11 @@ def build_run_in(
         skill: how far its scores separate genuine from impostor pairs.
         pairs_seed: of its test pairs.
         out_dim: of the embeddings that the experiment declares.
+        loss: that it declares.
         seed: of the training; a quarter of a score's noise is its own.
     """
     file = folder / f"{name}.yaml"
-    file.write_text(BUILT.format(name=name, out_dim=out_dim, seed=seed))
+    file.write_text(BUILT.format(name=name, out_dim=out_dim, seed=seed, loss=loss))
     experiment = load_experiment(file)
     run = Run(RunDirectory.create(folder / "runs", experiment))
     _write_log(run)

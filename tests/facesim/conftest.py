@@ -70,7 +70,7 @@ def build_run_in() -> "Callable[..., Run]":
 def build_run(tmp_path: Path, build_run_in: "Callable[..., Run]") -> "Callable[..., Run]":
     """The same in the test's own folder; the name may be left out."""
 
-    def build(name: str = "built", *arguments: float, **settings: int) -> "Run":
+    def build(name: str = "built", *arguments: float, **settings: Any) -> "Run":
         return build_run_in(tmp_path, name, *arguments, **settings)
 
     return build

@@ -24,15 +24,17 @@ from facesim.report.formatting import (
     target_rates_table,
     words,
 )
+from facesim.report.plots.intervals import MOST_DRAWN, not_drawn
 from facesim.report.plots.layout import (
     TRUE_ACCEPT_RATE,
     band_series,
+    numbers_of,
     rate_axis,
     reference_line,
     roc_series,
     threshold_series,
 )
-from facesim.runs.comparison import Comparison
+from facesim.runs.comparison import ComparedGroup, Comparison
 
 
 def roc_plot(
@@ -114,37 +116,72 @@ def _numbers(band: RocBand | None, rates: Sequence[tuple[float, Estimate]], impo
     return Table(caption, ("FMR", "TAR", "95% interval", "Support"), rows)
 
 
+_GRID = 200
+"""FMRs at which the curves of several seeds are averaged."""
+
+
 def roc_overlay(comparison: Comparison) -> Plot | None:
-    """The curve of each run whose scores were kept; None if none were."""
-    drawn, smallest = [], 1.0
-    for style, run in enumerate(comparison.runs):
-        pairs = run.files.pairs
-        if pairs is None or not (run.result.genuine and run.result.impostor):
-            continue
-        roc = pairs.roc()
-        drawn.append(roc_series(roc, run.label, style))
-        smallest = min(smallest, 1 / roc.impostor)
-    if not drawn:
+    """The curve of each run, or the mean of each group's; None if no scores were kept."""
+    curves = [
+        (style, group, rocs)
+        for style, group in enumerate(comparison.groups[: MOST_DRAWN + 1])
+        if (rocs := list(_rocs(group)))
+    ]
+    if not curves:
         return None
+    smallest = min(1 / roc.impostor for _, _, rocs in curves for roc in rocs)
+    drawn = [series for each in curves for series in _curve_of(*each, smallest)]
+    told = "The curve of each run on its own pairs; further up and further left is better."
+    if any(len(rocs) > 1 for _, _, rocs in curves):
+        told += " Of several seeds it is the mean, and the band reaches from the lowest to the"
+        told += " highest of them."
     axis = rate_axis("False match rate (FMR)", smallest)
     return Plot(
         "roc",
         "ROC",
-        "The curve of each run on its own pairs; further up and further left is better.",
+        told + not_drawn(comparison),
         (Panel(axis, TRUE_ACCEPT_RATE, tuple(drawn), 380),),
         _rates_of_runs(comparison),
     )
 
 
+def _rocs(group: ComparedGroup) -> Iterator[Roc]:
+    for run in group.runs:
+        if run.files.pairs is not None and run.result.genuine and run.result.impostor:
+            yield run.files.pairs.roc()
+
+
+def _curve_of(
+    style: int, group: ComparedGroup, rocs: Sequence[Roc], smallest: float
+) -> Iterator[Series]:
+    if len(rocs) == 1:
+        yield roc_series(rocs[0], group.label, style)
+        return
+    fmr = np.geomspace(smallest, 1.0, _GRID)
+    # A curve goes right before it goes up, and begins at an FMR of 0.
+    tar = np.stack([roc.tar[np.searchsorted(roc.fmr, fmr, side="right") - 1] for roc in rocs])
+    low, mean, high = (
+        numbers_of(each) for each in (tar.min(axis=0), tar.mean(axis=0), tar.max(axis=0))
+    )
+    x = numbers_of(fmr)
+    yield Series("", x, mean, style, ("band",), low, high, silent=True)
+    tips = tuple(
+        f"FMR {percent(far)} · TAR {percent(at)} ({percent(least)} to {percent(most)})"
+        for far, at, least, most in zip(x, mean, low, high, strict=True)
+    )
+    yield Series(group.label, x, mean, style, ("steps",), tips=tips)
+
+
 def _rates_of_runs(comparison: Comparison) -> Table:
-    rates = [dict(accept_rates(run.result, comparison.metrics)) for run in comparison.runs]
+    runs = [run for group in comparison.groups for run in group.runs]
+    rates = [dict(accept_rates(run.result, comparison.metrics)) for run in runs]
     targets = dict.fromkeys(target for each in rates for target in each)
     rows = tuple(
         (
             run.label,
             *(estimate(RATE, each[target]) if target in each else NOTHING for target in targets),
         )
-        for run, each in zip(comparison.runs, rates, strict=True)
+        for run, each in zip(runs, rates, strict=True)
     )
     columns = ("Run", *(f"TAR at FAR {rate_name(target)}" for target in targets))
     return Table("TAR at FAR", columns, rows)

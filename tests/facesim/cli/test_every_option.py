@@ -382,6 +382,7 @@ def test_report(
     ("words", "runs", "reference", "name", "out"),
     [
         (("a", "b"), "ab", None, "test", None),
+        (("--all", "a", "b", "--out", "c.csv"), "ab", None, "test", "c.csv"),
         (("a", "b", "--name", "lfw", "--out", "c.html"), "ab", None, "lfw", "c.html"),
         (("a", "b", "--against", "c", "d", "e"), "ab", "cde", "test", None),
         (("a", "--against", "c", "--against", "d", "--name", "lfw"), "a", "cd", "lfw", None),
@@ -402,9 +403,9 @@ def test_compare(
 ) -> None:
     monkeypatch.setattr(Run, "open", str)
     calls.stand_in("facesim.runs.comparison.compare_runs", "compared")
-    calls.stand_in("facesim.runs.group_comparison.compare_groups", "compared")
+    calls.stand_in("facesim.runs.comparison.compare_groups", "compared")
     calls.stand_in("facesim.terminal.results.print_comparison")
-    calls.stand_in("facesim.report.comparison_report.write_comparison", Path("c.html"))
+    calls.stand_in("facesim.report.comparison_files.write_comparison", Path("c.html"))
     assert facesim("compare", *words) == (0, ["written to c.html"] if out else [])
     groups = () if reference is None else (list(reference),)
     of_groups, of_runs = calls.of("compare_groups"), calls.of("compare_runs")
@@ -412,7 +413,10 @@ def test_compare(
     assert bool(of_groups) == (reference is not None)
     assert calls.named("compare_groups" if reference else "compare_runs") == [{"name": name}]
     assert [shown[1] for shown in calls.of("print_comparison")] == ["compared"]
+    every = {"every": "--all" in words}
+    assert calls.named("print_comparison") == [every]
     assert calls.of("write_comparison") == ([("compared", Path(out))] if out else [])
+    assert calls.named("write_comparison") == ([every] if out else [])
 
 
 @pytest.mark.parametrize("command", ["schema", "plugins"])

@@ -83,4 +83,9 @@ def test_runs_are_compared_opened_or_by_their_path(file: Path, trained: OpenedRu
     compared = compare(trained, other.path)
     assert compared.comparison.configuration == {"train.epochs": ("1", "0")}
     assert "train.epochs" in repr(compared)
-    assert compared._repr_html_().count("<table>") == 3
+    assert compared._repr_html_().count("<table>") >= 3
+    assert compare(trained, other.path.parent.parent).comparison.groups[1].runs[0].files.path == (
+        other.path
+    )
+    saved = compared.save(file.parent / "compared.csv")
+    assert saved.read_text(encoding="utf-8").startswith("kind,label,")

@@ -132,7 +132,7 @@ def test_evaluate() -> None:
 
 
 def test_compare(calls: Calls) -> None:
-    calls("open", "opened")
+    opening = calls("open_runs", (["opened"], ("1 run is passed over",)))
     runs, groups = calls("compare_runs", "runs"), calls("compare_groups", "groups")
     opened: Any = SimpleNamespace()
     trained = OpenedRun(opened)
@@ -145,3 +145,5 @@ def test_compare(calls: Calls) -> None:
     both = [trained.run, "opened"]
     assert runs == [(both, {"name": "test"}), (both, {"name": "lfw"})]
     assert groups == [(["opened", "opened"], [trained.run], {"name": "lfw"})]
+    assert opening[:2] == [([Path("a")], "test"), ([Path("a")], "lfw")]
+    assert compare(trained, "a").passed_over == ("1 run is passed over",)

@@ -8,11 +8,10 @@ import pytest
 
 from facesim.atomic import write_text
 from facesim.page import Page, Section, Text
-from facesim.report.comparison_report import write_comparison
+from facesim.report.comparison_files import write_comparison
 from facesim.report.rendering import render
 from facesim.report.run_report import write_report
-from facesim.runs.comparison import compare_runs
-from facesim.runs.group_comparison import compare_groups
+from facesim.runs.comparison import compare_groups, compare_runs
 from facesim.runs.run import Run
 from tests.facesim.accessibility import violations
 

@@ -24,9 +24,10 @@ from facesim.report.formatting import (
     larger_class,
     metric_value,
     number,
-    over_seeds,
     percent,
+    short_interval,
     signed,
+    spread,
     support,
     words,
 )
@@ -112,11 +113,14 @@ def test_large_numbers_have_no_exponent() -> None:
     assert number(-1.01854) == "-1.019"
 
 
-def test_over_seeds_it_is_the_mean_and_the_deviation_of_a_sample() -> None:
-    assert over_seeds(Rate(), [0.80, 0.81, 0.82]) == "81.00% ± 1.00"
-    assert over_seeds(Separation(), [1.0, 3.0]) == "2 ± 1.414"
-    assert over_seeds(Rate(), [0.8]) == "80.00%"
-    assert over_seeds(Rate(), []) == "-"
+def test_a_spread_has_the_digits_that_matter() -> None:
+    assert spread(Rate(), 0.01) == "1.00"
+    assert spread(Separation(), 1.41421) == "1.4"
+
+
+def test_a_short_interval_has_no_unit() -> None:
+    assert short_interval(Rate(), 0.7961, 0.8429) == "79.6\N{EN DASH}84.3"
+    assert short_interval(Separation(), -1.5, 2.25) == "-1.5\N{EN DASH}2.25"
 
 
 def test_a_difference_of_rates_is_in_points_and_says_which_run_is_better() -> None:

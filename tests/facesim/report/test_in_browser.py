@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facesim.atomic import write_text
-from facesim.report.comparison_report import write_comparison
+from facesim.report.comparison_files import write_comparison
 from facesim.report.run_report import write_report
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run

@@ -7,10 +7,9 @@ import pytest
 
 from facesim.errors import FacesimError
 from facesim.page import Axis, Page, Panel, Plot, Records, Series, Table, Text
-from facesim.report.comparison_report import comparison_page, group_page
+from facesim.report.comparison_report import comparison_page
 from facesim.report.run_report import report_page
-from facesim.runs.comparison import compare_runs
-from facesim.runs.group_comparison import compare_groups
+from facesim.runs.comparison import compare_groups, compare_runs
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 
@@ -139,42 +138,50 @@ def test_the_report_of_a_run(build_run: Callable[..., Run]) -> None:
     }
 
 
-def test_the_comparison_of_runs(build_run: Callable[..., Run]) -> None:
+COMPARED = (
+    "Accuracy",
+    "Equal error rate",
+    "FMR at the threshold",
+    "FNMR at the threshold",
+    "ROC AUC",
+)
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_the_comparison_of_runs(build_run: Callable[..., Run], seeds: tuple[int, ...]) -> None:
+    runs = [build_run(name, seed=seed) for name in "ab" for seed in seeds]
+    found = outline(comparison_page(compare_runs(runs)))
     at_targets = " | ".join(f"TAR at FAR {level}" for level in LEVELS)
-    runs = [build_run("a"), build_run("b")]
-    assert outline(comparison_page(compare_runs(runs))) == {
-        "result: Result": [
-            "text",
-            "plot Differences to the first run | Run | Metric | Difference | left",
-            f"plot ROC | Run | {at_targets} | right",
-        ],
-        "metrics: Metrics": [
-            (
-                "table Metrics with 95% intervals, and differences to the first run | Metric | a "
-                "| b | Difference to the first | right"
-            ),
-            f"{SUPPORT} | a | b | left",
-        ],
-        "configuration: Configuration": [f"{EXPERIMENTS} | a | b | left"],
-        "runs: Runs": ["table Compared runs | Run | Directory | Pairs | Threshold from | left"],
-    }
+    telling = " | ".join(COMPARED)
+    several = len(seeds) > 1
+    shown = "mean ± standard deviation over seeds" if several else "with 95% interval over people"
+    best = f"table Best Accuracy first: {shown} | Runs"
+    assert found["result: Result"] == [
+        f"{best} | {telling} | right",
+        *["text"] * (1 if several else 2),
+        "plot Differences to a | Runs | Metric | Difference | left",
+        f"plot ROC | Run | {at_targets} | right",
+    ]
+    every, accuracy, *_, support = found["metrics: Metrics"]
+    assert every.startswith(f"{best} | Accuracy | ")
+    over = "people and seeds; errors: of people / of seeds" if several else "people"
+    errors = " | Errors" if several else ""
+    assert accuracy == (
+        f"table Accuracy minus that of a, in percentage points with 95% intervals over {over} "
+        f"| Runs | Difference | Interval{errors} | Verdict | right"
+    )
+    assert support.endswith(", in the run that supports them least | FMR | Support | left")
+    assert found["configuration: Configuration"] == [f"{EXPERIMENTS} | a | b | left"]
+    assert found["runs: Runs"] == [
+        f"table Single runs, with 95% intervals over people | Run | {telling} | right",
+        "table Run directories | Run | Seed | Directory | Pairs | Threshold from | left",
+    ]
 
 
 def test_the_comparison_of_systems(build_run: Callable[..., Run]) -> None:
     a, b = ([build_run(name, seed=seed) for seed in (1, 2)] for name in "ab")
-    assert outline(group_page(compare_groups(a, b))) == {
-        "result: Result": ["text", "text"],
-        "metrics: Metrics": [
-            (
-                "table 2 runs of b against 2 runs of a: means ± standard deviations over seeds, "
-                "differences with 95% intervals over people and seeds, and their standard errors "
-                "over people / seeds | Metric | Reference | Compared | Difference | Errors | right"
-            ),
-            f"{SUPPORT} | a | b | left",
-        ],
-        "configuration: Configuration": [f"{EXPERIMENTS} | a | b | left"],
-        "runs: Runs": ["table Compared runs | Side | Seed | Directory | left"],
-    }
+    by_hand, by_seed = compare_groups(a, b), compare_runs([*a, *b])
+    assert outline(comparison_page(by_hand)) == outline(comparison_page(by_seed))
 
 
 @pytest.mark.parametrize(
@@ -240,6 +247,6 @@ def test_the_plots_of_a_run(build_run: Callable[..., Run]) -> None:
 
 def test_the_plots_of_a_comparison(build_run: Callable[..., Run]) -> None:
     assert drawn(comparison_page(compare_runs([build_run("a"), build_run("b")]))) == {
-        "differences": ["Percentage points points / rows", "line muted silent", "points b 0"],
+        "differences": ["Percentage points points / rows", "line muted silent", "points b 1"],
         "roc": [ROC_AXES, "steps a 0", "steps b 1"],
     }

@@ -14,7 +14,7 @@ from facesim.runs.run import Run
 
 def test_runs_on_the_same_pairs_are_paired(build_run: Callable[..., Run]) -> None:
     comparison = compare_runs([build_run("weak", 0.5), build_run("strong", 3.0)])
-    weak, strong = comparison.runs
+    weak, strong = comparison.groups
     assert strong.why_unpaired is None
     assert weak.differences == {}
     assert strong.differences["accuracy"].better == "second"
@@ -24,7 +24,7 @@ def test_runs_on_the_same_pairs_are_paired(build_run: Callable[..., Run]) -> Non
 
 def test_a_run_does_not_differ_from_its_like(build_run: Callable[..., Run]) -> None:
     comparison = compare_runs([build_run("one"), build_run("two")])
-    differences = comparison.runs[1].differences
+    differences = comparison.groups[1].differences
     assert {each.better for each in differences.values()} == {None}
     assert differences["accuracy"].difference == 0.0
 
@@ -33,11 +33,11 @@ def test_runs_on_other_pairs_are_compared_as_if_they_were_independent(
     build_run: Callable[..., Run],
 ) -> None:
     comparison = compare_runs([build_run("one"), build_run("two", pairs_seed=1)])
-    assert comparison.runs[1].shared_pairs is None
-    assert comparison.runs[1].why_unpaired == (
+    assert comparison.groups[1].shared_pairs is None
+    assert comparison.groups[1].why_unpaired == (
         "it was evaluated on other pairs: the two runs share 7 of their 180 and 180 impostor pairs"
     )
-    found = comparison.runs[1].differences["accuracy"]
+    found = comparison.groups[1].differences["accuracy"]
     assert None not in (found.low, found.difference, found.high)
     assert (found.low or 0) < (found.difference or 0) < (found.high or 0)
 
@@ -47,7 +47,7 @@ def test_runs_that_share_most_of_their_pairs_are_compared_on_those(
 ) -> None:
     """In any order, and with either file first; of what one run lacks nothing is known."""
     weak, strong = build_run("weak", 0.5), build_run("strong", 3.0)
-    whole = compare_runs([weak, strong]).runs[1].differences["accuracy"]
+    whole = compare_runs([weak, strong]).groups[1].differences["accuracy"]
     file = strong.directory.evaluation("test") / "scores.csv"
     scores = pd.read_csv(file, dtype={"identity1": str, "identity2": str})
     turned = {
@@ -57,11 +57,11 @@ def test_runs_that_share_most_of_their_pairs_are_compared_on_those(
         "identity2": "identity1",
     }
     write_text(file, scores.rename(columns=turned)[::-1].to_csv(index=False))
-    reordered = compare_runs([weak, strong]).runs[1]
+    reordered = compare_runs([weak, strong]).groups[1]
     assert (reordered.shared_pairs, reordered.why_unpaired) == (None, None)
     assert reordered.differences["accuracy"] == whole
     write_text(file, scores[scores.index % 4 > 0].to_csv(index=False))
-    part = compare_runs([weak, strong]).runs[1]
+    part = compare_runs([weak, strong]).groups[1]
     assert (part.shared_pairs, part.why_unpaired) == (270, None)
     kept = pd.read_csv(weak.directory.evaluation("test") / "scores.csv")[scores.index % 4 > 0]
     assert part.differences["accuracy"].difference == pytest.approx(
@@ -76,7 +76,7 @@ def test_a_run_on_a_part_of_the_pairs_is_compared_on_its_own(build_run: Callable
     scores = pd.read_csv(file, dtype={"identity1": str, "identity2": str})
     write_text(file, scores[scores.index % 4 == 0].to_csv(index=False))
     for first, second in ((weak, strong), (strong, weak)):
-        part = compare_runs([first, second]).runs[1]
+        part = compare_runs([first, second]).groups[1]
         assert (part.shared_pairs, part.why_unpaired) == (90, None)
 
 
@@ -90,19 +90,19 @@ def accuracy(scores: pd.DataFrame, run: Run) -> float:
 def test_three_runs_are_compared_with_the_first(build_run: Callable[..., Run]) -> None:
     runs = [build_run("one"), build_run("two", 2.0), build_run("three", 2.5)]
     comparison = compare_runs(runs)
-    assert [len(run.differences) > 0 for run in comparison.runs] == [False, True, True]
-    first, second, third = (run.result.metrics["accuracy"].value for run in comparison.runs)
+    assert [len(run.differences) > 0 for run in comparison.groups] == [False, True, True]
+    first, second, third = (run.results[0].metrics["accuracy"].value for run in comparison.groups)
     assert first is not None
-    assert [run.differences["accuracy"].difference for run in comparison.runs[1:]] == [
+    assert [run.differences["accuracy"].difference for run in comparison.groups[1:]] == [
         pytest.approx((value or 0) - first) for value in (second, third)
     ]
 
 
 def test_runs_are_told_apart_by_the_shortest_label(build_run: Callable[..., Run]) -> None:
     first, second = build_run("same"), build_run("same")
-    labels = [run.label for run in compare_runs([first, second]).runs]
+    labels = [run.label for run in compare_runs([first, second]).groups]
     assert labels == [first.path.name, second.path.name]
-    assert [run.label for run in compare_runs([first, build_run("other")]).runs] == [
+    assert [run.label for run in compare_runs([first, build_run("other")]).groups] == [
         "same",
         "other",
     ]
@@ -137,7 +137,7 @@ def test_a_metric_that_one_run_lacks_is_not_compared(build_run: Callable[..., Ru
     found = compare_runs(runs)
     assert "accuracy" in found.metrics
     assert "roc_auc" not in found.metrics
-    assert all(set(run.differences) == set(found.metrics) for run in found.runs[1:])
+    assert all(set(run.differences) == set(found.metrics) for run in found.groups[1:])
 
 
 def test_runs_without_scores_of_single_pairs_are_compared_as_if_independent(
@@ -145,7 +145,7 @@ def test_runs_without_scores_of_single_pairs_are_compared_as_if_independent(
 ) -> None:
     runs = [build_run("weak", 0.5), build_run("strong", 3.0)]
     (runs[0].directory.evaluation("test") / "scores.csv").unlink()
-    _, strong = compare_runs(runs).runs
+    _, strong = compare_runs(runs).groups
     assert strong.why_unpaired is not None
     assert strong.why_unpaired.startswith("the scores of single pairs of weak / ")
     assert strong.why_unpaired.endswith(" were not kept")

@@ -23,13 +23,14 @@ from facesim.evaluation.calibration import Calibration
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import EvaluationResult
+from facesim.interfaces.kinds import built_metrics
 from facesim.interfaces.roc import Roc
 from facesim.notebook.commands import open_run
 from facesim.packing.pack import PackOptions, pack_run
 from facesim.processes import Processes
 from facesim.report.run_report import write_report
 from facesim.reporters import Advance, SilentReporter
-from facesim.runs.comparison import compare_runs
+from facesim.runs.comparison import compare_groups, compare_runs
 from facesim.runs.dry_run import check_experiment
 from facesim.runs.run import Run
 from facesim.training.lint import lint_experiment
@@ -201,12 +202,13 @@ def test_two_runs_of_the_same_folds_are_compared_pair_by_pair(
 ) -> None:
     other = Run.begin(experiment.model_copy(update={"seed": 1}), tmp_path)
     other.complete()
-    comparison = compare_runs([run, Run.open(other.path)])
-    found = comparison.runs[1]
-    assert found.why_unpaired is None
-    areas = [each.result.metrics["roc_auc"].value for each in comparison.runs]
-    assert None not in areas
-    assert found.differences["roc_auc"].difference == pytest.approx(areas[1] - areas[0])  # type: ignore[operator]
+    both = run, Run.open(other.path)
+    (group,) = compare_runs(both).groups
+    areas = group.values(built_metrics(experiment.evaluate.metrics)["roc_auc"])
+    assert group.seeds == (0, 1)
+    found = compare_groups(both[:1], both[1:]).groups[1].differences["roc_auc"]
+    assert found.difference == pytest.approx(areas[1] - areas[0])
+    assert found.interval is not None
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,22 @@ from typer.testing import CliRunner
 from facesim.atomic import write_text
 from facesim.cli.application import app
 from facesim.errors import FacesimError
+from facesim.evaluation.seed_differences import ONE_SEED, SEEDS_INTERVAL, SeedDifference
 from facesim.page import Table
-from facesim.report.comparison_report import comparison_blocks, write_comparison
-from facesim.runs.group_comparison import compare_groups
+from facesim.report.comparison_files import write_comparison
+from facesim.report.comparison_report import comparison_blocks
+from facesim.runs.comparison import Comparison, compare_groups, compare_runs
 from facesim.runs.run import Run
 
 Build = Callable[..., Run]
 SYSTEMS = (("weak", 0.5), ("strong", 3.0))
+
+
+def paired(found: Comparison) -> bool:
+    """Whether the second group was compared seed by seed."""
+    difference = found.groups[1].differences["roc_auc"]
+    assert isinstance(difference, SeedDifference)
+    return difference.paired
 
 
 def two_systems(build_run: Build, strong: float = 3.0) -> tuple[list[Run], list[Run]]:
@@ -27,9 +36,9 @@ def two_systems(build_run: Build, strong: float = 3.0) -> tuple[list[Run], list[
 
 def test_runs_with_the_same_seeds_are_paired(build_run: Build) -> None:
     found = compare_groups(*two_systems(build_run))
-    assert found.paired
-    assert (found.first.seeds, found.second.seeds) == ((1, 2), (1, 2))
-    assert found.differences["roc_auc"].better == "second"
+    assert paired(found)
+    assert [group.seeds for group in found.groups] == [(1, 2), (1, 2)]
+    assert found.groups[1].differences["roc_auc"].better == "second"
     assert found.configuration == {"head.out_dim": ("4", "8"), "name": ("weak", "strong")}
 
 
@@ -37,23 +46,23 @@ def test_runs_with_other_seeds_are_not_paired_and_told_to_be(build_run: Build) -
     weak, strong = two_systems(build_run)
     third = build_run("strong", 3.0, out_dim=8, seed=3)
     found = compare_groups(weak, [*strong, third])
-    assert not found.paired
-    assert found.differences["roc_auc"].better == "second"
+    assert not paired(found)
+    assert found.groups[1].differences["roc_auc"].better == "second"
     told = " ".join(str(block) for block in comparison_blocks(found))
-    assert "other seeds (1, 2 and 1, 2, 3)" in told
-    assert "3 runs of strong against 2 runs of weak: means" in told
+    assert "their seeds are not those of weak (1, 2), each once: strong (1, 2, 3)." in told
+    assert "strong\\n(3 seeds)" in told
 
 
 def test_alike_systems_do_not_differ(build_run: Build) -> None:
     found = compare_groups(*two_systems(build_run, strong=0.5))
-    assert {each.better for each in found.differences.values()} == {None}
+    assert {each.better for each in found.groups[1].differences.values()} == {None}
 
 
 def test_runs_of_one_side_that_differ_in_more_than_the_seed_are_a_warning(build_run: Build) -> None:
     weak, strong = two_systems(build_run)
     other = build_run("strong", 3.0, out_dim=16, seed=3)
     found = compare_groups(weak, [strong[0], other])
-    assert found.second.differing == ("head.out_dim",)
+    assert found.groups[1].differing == ("head.out_dim",)
     told = " ".join(str(block) for block in comparison_blocks(found))
     assert "The runs of strong differ in more than the seed: head.out_dim." in told
 
@@ -72,67 +81,82 @@ def test_the_command_takes_several_runs_a_side(build_run: Build, tmp_path: Path)
     command = ["compare", *strong, "--against", *weak, "--out", str(out)]
     result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    assert "of strong, over people and seeds together" in result.output
+    assert "over people and seeds" in result.output
     assert "better" in result.output
     page = out.read_text(encoding="utf-8")
     assert "2 runs against 2" in page
-    assert "standard errors over people / seeds" in page
-    assert "Not compared: TAR at FAR 1e-" in page
+    assert "errors: of people / of seeds" in page
+    assert "Not measurable in any run: TAR at FAR 1e-" in page
 
 
 def test_one_run_a_side_has_no_verdict(build_run: Build, tmp_path: Path) -> None:
     weak, strong = two_systems(build_run)
     found = compare_groups(weak[:1], strong[1:])
-    assert found.differences["roc_auc"].better is None
+    assert found.groups[1].differences["roc_auc"].better is None
     page = write_comparison(found, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "one seed says nothing of how much other seeds would differ" in page
-
-
-def test_rates_at_target_fmrs_say_what_the_least_supported_run_rests_on(build_run: Build) -> None:
-    found = compare_groups(*two_systems(build_run))
-    (support,) = (
-        block
-        for block in comparison_blocks(found)
-        if isinstance(block, Table) and block.columns[0] == "FMR"
-    )
-    fewest = [
-        min(
-            each.identities or 0
-            for files in side.files
-            if files.result is not None
-            and (each := files.result.metrics["tar_at_far_1e-1"].support) is not None
-        )
-        for side in (found.first, found.second)
-    ]
-    assert support.rows == (
-        ("1e-1", *(f"unstable: 18 false matches of {people} identities" for people in fewest)),
-        ("1e-2, 1e-3, 1e-4, 1e-5, 1e-6", "not measurable", "not measurable"),
-    )
 
 
 def test_two_runs_with_one_seed_are_not_paired_by_it(build_run: Build) -> None:
     """Which of the one side would belong to which of the other?"""
     sides = [[build_run(name, skill, seed=1) for _ in range(2)] for name, skill in SYSTEMS]
     found = compare_groups(*sides)
-    assert (found.first.seeds, found.second.seeds) == ((1, 1), (1, 1))
-    assert not found.paired
+    assert [group.seeds for group in found.groups] == [(1, 1), (1, 1)]
+    assert not paired(found)
 
 
 def test_a_metric_that_could_not_be_compared_hides_no_other(build_run: Build) -> None:
     found = compare_groups(*two_systems(build_run))
+    weak, strong = found.groups
     first = next(iter(found.metrics))
-    without = found.differences[first].model_copy(
-        update={"difference": None, "reason": "undefined"}
+    lost = strong.differences[first].model_copy(update={"difference": None, "reason": "undefined"})
+    strong = replace(strong, differences={**strong.differences, first: lost})
+    told = comparison_blocks(replace(found, groups=(weak, strong)), every=True)
+    tables = [each for each in told if isinstance(each, Table) and "Verdict" in each.columns]
+    assert tables[0].rows[0][-1] == "undefined"
+    assert all(
+        table.rows[0][-1] in ("better", "worse", "no difference shown") for table in tables[1:]
     )
-    comparison = replace(found, differences={**found.differences, first: without})
-    tables = [each for each in comparison_blocks(comparison) if isinstance(each, Table)]
-    (table,) = (each for each in tables if "Reference" in each.columns)
-    listed = [row[0] for row in table.rows]
-    assert listed == [
-        metric.label
-        for name, metric in found.metrics.items()
-        if name != first and found.differences[name].difference is not None
-    ]
+    assert "Not compared: Accuracy, undefined." in str(told)
+
+
+def test_three_groups_are_each_compared_with_the_first(build_run: Build) -> None:
+    """Their intervals hold together, so each is wider than that of the pair alone."""
+    systems = {"weak": 0.5, "middle": 1.0, "strong": 3.0}
+    runs = [build_run(*each, seed=seed) for each in systems.items() for seed in (1, 2)]
+    found = compare_runs(runs)
+    assert [group.label for group in found.groups] == [*systems]
+    for at, group in enumerate(found.groups[1:], start=1):
+        alone = compare_runs([*runs[:2], *runs[2 * at : 2 * at + 2]]).groups[1]
+        for name in ("accuracy", "roc_auc"):
+            together, apart = group.differences[name], alone.differences[name]
+            assert together.difference == pytest.approx(apart.difference)
+            assert (together.low or 0) < (apart.low or 0)
+            assert (together.high or 0) > (apart.high or 0)
+            assert apart.interval == SEEDS_INTERVAL
+            assert together.interval == f"{SEEDS_INTERVAL}_simultaneous"
+
+
+def test_a_group_of_one_seed_has_an_interval_over_people_and_no_verdict(build_run: Build) -> None:
+    weak = [build_run("weak", 0.5, seed=seed) for seed in (1, 2)]
+    strong = compare_runs([*weak, build_run("strong", 3.0)]).groups[1].differences["roc_auc"]
+    assert (strong.low or 0) > 0
+    assert (strong.better, strong.reason) == (None, ONE_SEED)
+
+
+def test_scores_that_were_not_kept_cost_a_group_its_interval_alone(build_run: Build) -> None:
+    systems = {"weak": 0.5, "middle": 1.0, "strong": 3.0}
+    runs = [build_run(*each, seed=seed) for each in systems.items() for seed in (1, 2)]
+    (runs[5].directory.evaluation("test") / "scores.csv").unlink()
+    found = compare_runs(runs)
+    _, middle, strong = found.groups
+    assert middle.differences["accuracy"].low is not None
+    assert strong.differences["accuracy"].low is None
+    assert (strong.differences["accuracy"].difference or 0) > 0
+    assert strong.why_unpaired is not None
+    assert "strong has no interval: the scores of single pairs" in str(comparison_blocks(found))
+    with pytest.raises(FacesimError, match="were not kept"):
+        compare_groups(runs[:2], runs[4:])
 
 
 def test_the_command_compares_evaluations_of_the_asked_name(build_run: Build) -> None:
@@ -144,7 +168,7 @@ def test_the_command_compares_evaluations_of_the_asked_name(build_run: Build) ->
         asked = ["compare", *paths[0], "--against", *against, "--name", "other"]
         found = CliRunner().invoke(app, asked)
         assert found.exit_code == 0, found.output
-        assert "2 runs of weak against 2 runs of strong" in " ".join(found.output.split())
+        assert "Accuracy minus that of strong" in " ".join(found.output.split())
 
 
 def test_pairs_that_contradict_the_identities_are_compared_as_they_are_listed(
@@ -157,4 +181,4 @@ def test_pairs_that_contradict_the_identities_are_compared_as_they_are_listed(
         scores.loc[scores.index[scores["same"] == "1"][:2], "same"] = "0"
         write_text(file, scores.to_csv(index=False))
     found = compare_groups(*sides)
-    assert found.differences["roc_auc"].better == "second"
+    assert found.groups[1].differences["roc_auc"].better == "second"

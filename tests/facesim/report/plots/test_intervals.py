@@ -1,10 +1,12 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from facesim.evaluation.differences import MetricDifference
-from facesim.report.plots.intervals import Line, differences_plot, interval_panel
+from facesim.page import Plot
+from facesim.report.plots.intervals import Line, interval_panel
+from facesim.report.plots.intervals import differences_plot as drawn_differences
 from facesim.runs.comparison import Comparison, compare_runs
 from facesim.runs.run import Run
 
@@ -50,9 +52,13 @@ def test_a_reference_is_a_line_through_all_rows() -> None:
 
 
 def with_differences(comparison: Comparison, *found: MetricDifference) -> Comparison:
-    first, second = comparison.runs
-    differences = {each.metric: each for each in found}
-    return replace(comparison, runs=(first, replace(second, differences=differences)))
+    first, second = comparison.groups
+    differences = {**second.differences, **{each.metric: each for each in found}}
+    return replace(comparison, groups=(first, replace(second, differences=differences)))
+
+
+def differences_plot(comparison: Comparison, names: Sequence[str]) -> Plot | None:
+    return drawn_differences(comparison, [comparison.metrics[name] for name in names])
 
 
 def test_differences_of_rates_are_drawn_in_points(build_run: Callable[..., Run]) -> None:
@@ -62,18 +68,19 @@ def test_differences_of_rates_are_drawn_in_points(build_run: Callable[..., Run])
         MetricDifference(metric="accuracy", difference=0.125, low=-0.25, high=0.5),
         MetricDifference(metric="eer", difference=-0.25, reason="no interval here"),
         MetricDifference(metric="roc_auc", difference=0.5, low=0.25, high=0.75),
-        MetricDifference(metric="fmr_at_threshold", difference=None, reason="none"),
+        MetricDifference(metric="fmr", difference=None, reason="none"),
     )
-    plot = differences_plot(with_differences(comparison, *found))
+    names = [each.metric for each in found]
+    plot = differences_plot(with_differences(comparison, *found), names)
     assert plot is not None
     (panel,) = plot.panels
     zero, drawn = panel.series
     assert panel.y.names == ("Accuracy", "Equal error rate")
     assert list(drawn.x) == [12.5, -25.0]
     assert (drawn.low, drawn.high) == ((-25.0, None), (50.0, None))
-    assert drawn.name == "two"
+    assert (drawn.name, drawn.style) == ("two", 1)
     assert plot.description == (
-        "Each run minus one, with 95% intervals. An interval that holds 0 shows no difference. "
+        "Each minus one, with 95% intervals. An interval that holds 0 shows no difference. "
         "Lower is better for: Equal error rate."
     )
     assert plot.numbers.rows == (
@@ -81,7 +88,7 @@ def test_differences_of_rates_are_drawn_in_points(build_run: Callable[..., Run])
         ("two", "Equal error rate", "-25.00 points, without an interval: no interval here"),
     )
     assert set(zero.x) == {0}
-    accuracy = differences_plot(with_differences(comparison, found[0]))
+    accuracy = differences_plot(with_differences(comparison, found[0]), names[:1])
     assert accuracy is not None
     assert "Lower is better" not in accuracy.description
-    assert differences_plot(with_differences(comparison, *found[2:])) is None
+    assert differences_plot(with_differences(comparison, *found[2:]), names[2:]) is None

@@ -1,0 +1,228 @@
+"""The comparison of runs as a file: an HTML page, CSV, Markdown or LaTeX, by its suffix."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from facesim.atomic import write_text
+from facesim.csv_cells import guarded
+from facesim.errors import FacesimError
+from facesim.evaluation.differences import MetricDifference
+from facesim.interfaces.metric import Metric
+from facesim.interfaces.result import Estimate
+from facesim.machine_errors import in_words
+from facesim.page import Table, Text
+from facesim.report.comparison_report import (
+    comparison_notes,
+    comparison_page,
+    configuration_matrix,
+    differences_tables,
+    metrics_shown,
+    metrics_table,
+)
+from facesim.report.rendering import render
+from facesim.runs.comparison import ComparedGroup, Comparison
+
+Blocks = Sequence[Table | Text]
+
+
+def require_known_suffix(out: Path) -> None:
+    """Raise a FacesimError unless a comparison can be written to a file of this name."""
+    if out.suffix.lower() not in _WRITERS:
+        *first, last = _WRITERS
+        raise FacesimError(
+            f"{out}: a comparison is written as {', '.join(first)} or {last}, by the file's suffix"
+        )
+
+
+def write_comparison(comparison: Comparison, out: Path, *, every: bool = False) -> Path:
+    """Write a comparison to a file, in the format that its suffix names.
+
+    Args:
+        comparison: of `facesim.runs.comparison`.
+        out: the file, of a suffix that :func:`require_known_suffix` knows; an existing one is
+            replaced as a whole.
+        every: whether Markdown and LaTeX have all metrics; HTML and CSV always do.
+
+    Raises:
+        FacesimError: it cannot be written, or its suffix is another one.
+    """
+    require_known_suffix(out)
+    try:
+        write_text(out, _WRITERS[out.suffix.lower()](comparison, every))
+    except OSError as error:
+        raise FacesimError(f"{out}: cannot be written: {in_words(error)}") from None
+    return out
+
+
+def _as_html(comparison: Comparison, every: bool) -> str:  # noqa: ARG001
+    return render(comparison_page(comparison))
+
+
+_COLUMNS = (
+    *("kind", "label", "is_reference", "seeds", "metric", "value", "standard_deviation"),
+    *("low", "high", "interval", "difference", "difference_low", "difference_high"),
+    *("difference_interval", "verdict", "reason", "directory"),
+)
+
+
+def _as_csv(comparison: Comparison, every: bool) -> str:  # noqa: ARG001
+    """A row per group and metric, then one per run and metric; numbers with all their digits."""
+    file = io.StringIO()
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for group in comparison.ranked:
+        for metric in comparison.ordered_metrics:
+            rows.writerow(_group_row(comparison, group, metric))
+        for run in group.runs if len(group.runs) > 1 else ():
+            for metric in comparison.ordered_metrics:
+                found = run.result.metrics[metric.name]
+                where = (str(run.files.experiment.seed), guarded(str(run.files.path)))
+                rows.writerow(_run_row(guarded(run.label), metric, found, *where))
+    return file.getvalue()
+
+
+def _group_row(comparison: Comparison, group: ComparedGroup, metric: Metric) -> list[object]:
+    alone = len(group.runs) == 1
+    found = group.results[0].metrics[metric.name] if alone else None
+    seeds = " ".join(map(str, group.seeds))
+    return [
+        "group",
+        guarded(group.label),
+        int(group is comparison.reference),
+        seeds,
+        metric.name,
+        _digits(group.mean(metric)),
+        _digits(group.deviation(metric)),
+        *_interval(found),
+        *_difference(group.differences.get(metric.name), found),
+        guarded(str(group.runs[0].files.path)) if alone else "",
+    ]
+
+
+def _run_row(
+    label: str, metric: Metric, found: Estimate, seed: str, directory: str
+) -> list[object]:
+    measured = (_digits(found.value), "", *_interval(found))
+    no_difference = ("",) * 5
+    reason = guarded(found.reason or "")
+    return ["run", label, "", seed, metric.name, *measured, *no_difference, reason, directory]
+
+
+def _interval(found: Estimate | None) -> list[object]:
+    if found is None or found.low is None:
+        return ["", "", ""]
+    return [_digits(found.low), _digits(found.high), found.interval or ""]
+
+
+def _difference(found: MetricDifference | None, estimate: Estimate | None) -> list[object]:
+    """The cells from the difference to the reason."""
+    reason = (found.reason if found else None) or (estimate.reason if estimate else None)
+    said = guarded(reason or "")
+    if found is None:
+        return ["", "", "", "", "", said]
+    verdict = {"first": "worse", "second": "better", None: ""}[found.better]
+    ends = (_digits(found.difference), _digits(found.low), _digits(found.high))
+    return [*ends, found.interval or "", verdict, said]
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
+
+
+def _blocks(comparison: Comparison, every: bool) -> Iterator[Table | Text]:
+    metrics = metrics_shown(comparison, every=every)
+    yield metrics_table(comparison, metrics)
+    yield from differences_tables(comparison, metrics)
+    yield configuration_matrix(comparison)
+    yield from comparison_notes(comparison)
+
+
+def _as_markdown(comparison: Comparison, every: bool) -> str:
+    return "\n".join(_markdown_block(block) for block in _blocks(comparison, every))
+
+
+def _markdown_block(block: Table | Text) -> str:
+    if isinstance(block, Text):
+        return f"{_markdown(block.text)}\n"
+    side = "---:" if block.numeric else "---"
+    lines = [f"**{_markdown(block.caption)}**", ""]
+    lines += [_markdown_row(block.columns), f"|---|{f'{side}|' * (len(block.columns) - 1)}"]
+    blank = [""] * len(block.columns)
+    lines += [_markdown_row([*row, *blank][: len(blank)]) for row in block.rows]
+    return "\n".join([*lines, ""])
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_markdown, cells))} |"
+
+
+def _markdown(text: str) -> str:
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+    return escaped.replace("\n", "<br>")
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "\N{EN DASH}": "--",
+    "-": "{-}",
+    "\n": " ",
+    **{character: f"\\{character}" for character in "{}$&#_%"},
+}
+
+
+def _as_latex(comparison: Comparison, every: bool) -> str:
+    needs = r"\usepackage[T1]{fontenc} and \usepackage{booktabs}"
+    head = f"% For \\input into a document with {needs}.\n"
+    return head + "\n".join(_latex_block(block) for block in _blocks(comparison, every))
+
+
+def _latex_block(block: Table | Text) -> str:
+    if isinstance(block, Text):
+        return f"\\par\\noindent {_latex(block.text)}\n"
+    side = "r" if block.numeric else "l"
+    spec = "l" + side * (len(block.columns) - 1)
+    blank = [""] * len(block.columns)
+    rows = [_latex_row([*row, *blank][: len(blank)]) for row in block.rows]
+    return "\n".join(
+        [
+            "\\begin{table}",
+            "\\centering",
+            f"\\caption{{{_latex(block.caption)}}}",
+            f"\\begin{{tabular}}{{{spec}}}",
+            "\\toprule",
+            _latex_row(block.columns),
+            "\\midrule",
+            *rows,
+            "\\bottomrule",
+            "\\end{tabular}",
+            "\\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    # A row that begins with a bracket would be the argument of the line break above it.
+    return "{}" + " & ".join(map(_latex, cells)) + " \\\\"
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+_WRITERS: dict[str, Callable[[Comparison, bool], str]] = {
+    ".html": _as_html,
+    ".csv": _as_csv,
+    ".md": _as_markdown,
+    ".tex": _as_latex,
+}
