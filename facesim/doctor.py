@@ -4,6 +4,7 @@ import platform
 import re
 import shutil
 import tempfile
+import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
@@ -26,8 +27,14 @@ from facesim.paths import cache_dir
 from facesim.plugin_info import failed_plugins
 from facesim.version import __version__, installed_version
 
-_REQUIREMENT_OF_EXTRA = re.compile(r"""([\w.-]+)[^;]*;.*\bextra\s*==\s*["']([^"']+)["']""")
-"""``timm>=1.0.9; extra == "timm"``: the package and the extra that asks for it."""
+_CHECKOUT = Path(__file__).parents[1]
+"""Where pyproject.toml lies, if facesim is imported from its sources."""
+
+_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
+"""``timm>=1.0.9; extra == "timm"``: the extra that asks for a package."""
+
+_REQUIREMENT = re.compile(r"([\w.-]+)\s*(?:\[([^]]*)\])?")
+"""``facesim[timm,onnx]``: the package, and its extras."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +116,36 @@ def examine_environment() -> EnvironmentStatus:
 
 
 def optional_extras() -> tuple[Extra, ...]:
-    """The extras in the metadata of the installed facesim; none if it was never installed."""
-    try:
-        requirements = requires("facesim") or ()
-    except PackageNotFoundError:
-        return ()
-    extras: dict[str, dict[str, str | None]] = {}
-    for match in filter(None, map(_REQUIREMENT_OF_EXTRA.match, requirements)):
-        package, extra = match.groups()
-        if package != "facesim":  # an extra that includes others
-            extras.setdefault(extra, {})[package] = installed_version(package)
-    return tuple(Extra(name, packages) for name, packages in extras.items())
+    """The extras of facesim, each with the packages of those that it includes; none if unknown."""
+    named = _requirements_of_extras()
+
+    def packages(extra: str) -> list[str]:
+        found = []
+        for requirement in named.get(extra, ()):
+            name, included = _REQUIREMENT.findall(requirement)[0]
+            if name == "facesim":
+                found += [each for other in included.split(",") for each in packages(other.strip())]
+            else:
+                found.append(name)
+        return found
+
+    return tuple(
+        Extra(extra, {name: installed_version(name) for name in packages(extra)}) for extra in named
+    )
+
+
+def _requirements_of_extras() -> dict[str, list[str]]:
+    """What each extra asks for, as the sources say, which may be newer than the metadata."""
+    with suppress(OSError, ValueError, LookupError):
+        project = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+        if project["name"] == "facesim":
+            return dict(project["optional-dependencies"])
+    extras: dict[str, list[str]] = {}
+    with suppress(PackageNotFoundError):
+        for requirement in requires("facesim") or ():
+            if match := _EXTRA.search(requirement):
+                extras.setdefault(match[1], []).append(requirement)
+    return extras
 
 
 def examine_cache(folder: Path) -> CacheFolder:

@@ -1,5 +1,6 @@
 import platform
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from facesim.doctor import (
 from facesim.errors import PluginFailure
 from facesim.host import HostStatus
 
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 HOST = HostStatus(2, None, ("gloo",), "node-1", (), (), (), {}, problems=("no address",))
 
 
@@ -28,6 +30,7 @@ def metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "site" / "facesim-9.9.dist-info"
     folder.mkdir(parents=True)
     monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.setattr("facesim.doctor._CHECKOUT", tmp_path)
     return folder / "METADATA"
 
 
@@ -55,12 +58,34 @@ def test_an_extra_names_its_packages_and_those_that_are_missing(metadata: Path) 
         'Requires-Dist: facesim[there,half]; extra == "both"\n'
     )
 
-    there, half = optional_extras()
+    there, half, both = optional_extras()
 
     assert (there.name, list(there.packages), there.installed) == ("there", ["typer"], True)
     assert there.packages["typer"] is not None
     assert (half.name, half.installed) == ("half", False)
     assert half.packages == {"no-such-package": None, **there.packages}
+    assert (both.name, both.packages) == ("both", {**there.packages, **half.packages})
+
+
+def test_the_sources_say_which_extras_there_are_today(metadata: Path, tmp_path: Path) -> None:
+    metadata.write_text(
+        "Name: facesim\nVersion: 9.9\nRequires-Dist: typer>=0.15; extra == 'of_before'\n"
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        "[project]\nname = 'facesim'\noptional-dependencies = {new = ['typer>=0.16']}\n"
+    )
+    assert [extra.name for extra in optional_extras()] == ["new"]
+
+
+def test_sources_of_something_else_say_nothing(metadata: Path, tmp_path: Path) -> None:
+    metadata.write_text("Name: facesim\nVersion: 9.9\nRequires-Dist: typer; extra == 'mine'\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    assert [extra.name for extra in optional_extras()] == ["mine"]
+
+
+def test_every_extra_of_the_project_is_listed() -> None:
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    assert [each.name for each in optional_extras()] == list(project["optional-dependencies"])
 
 
 def test_a_facesim_without_requirements_has_no_extras(metadata: Path) -> None:
