@@ -56,6 +56,9 @@ Rule = Literal[
     "identity_in_two_folds",
     "too_few_impostors",
     "dominant_identity",
+    "magnified",
+    "squeezed",
+    "unaligned",
 ]
 """The rules of the protocol linter."""
 

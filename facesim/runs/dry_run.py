@@ -64,7 +64,7 @@ def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckRe
         f"{count(len(table.labels), 'identity')}; what follows is of the first"
     )
     lines = (("trainings", people), *found.lines)
-    return CheckReport(lines, (*found.notes, *map(str, lint.findings)))
+    return CheckReport(lines, (*found.notes, *map(str, (*lint.images, *lint.findings))))
 
 
 def _checked_one(
@@ -86,7 +86,7 @@ def _checked_one(
     share_start(processes, components, tables, Progress())
     loss = _first_loss(components, processes)
     notes = [f"{split.name}: {note}" for split in splits for note in split.table.notes]
-    notes += () if linted else map(str, lint.findings)
+    notes += () if linted else map(str, (*lint.images, *lint.findings))
     if looks_for_near_images(experiment) and not copies.decoded:
         notes.append(
             f"near-duplicates were not searched: more than {DECODED_IMAGES:,} images would have to "
@@ -120,6 +120,18 @@ def _first_loss(components: RunComponents, processes: Processes) -> float:
     return loss.item()
 
 
+_FITS = {
+    "letterbox": "fit letterbox: whole images, black bars",
+    "crop": "fit crop: the middle of images",
+    "stretch": "fit stretch: whole images, distorted",
+}
+
+
+def _fit_in_words(experiment: Experiment) -> str:
+    aligner = experiment.image.aligner
+    return _FITS[experiment.image.fit] if aligner is None else f"faces cut out by {aligner.name}"
+
+
 def _lines(
     components: RunComponents, loss: float, out: Path, processes: Processes
 ) -> Iterator[tuple[str, str]]:
@@ -127,6 +139,8 @@ def _lines(
     for split in components.splits:
         table = split.table
         yield split.name, f"{count(len(table), 'image')} of {count(len(table.labels), 'identity')}"
+    height, width = experiment.image.size
+    yield "input", f"{width} x {height} pixels, {_fit_in_words(experiment)}"
     trainable, frozen = network.count_parameters()
     pairs = sum(len(batch.same) for batch in components.sampler.batches(0))
     # Weights but the trunk's, and the trainable ones twice more for an optimizer such as Adam.

@@ -86,7 +86,7 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
     suspects = look_for_suspects(plan, network, tables, processes)
     for line in suspects:
         processes.reporter.say(str(line))
-    lint = LintReport(findings=(*lint.findings, *suspects))
+    lint = lint.model_copy(update={"findings": (*lint.findings, *suspects)})
     found = EvaluationOutcome(test.table, lint, calibration, measured, baselines, slices)
     write_files(plan, found)
     return measured.result

@@ -221,12 +221,13 @@ def _checked_log(directory: RunDirectory) -> TrainingLog | None:
 
 
 def _read_lint(*paths: Path) -> LintReport | None:
-    """The findings of all of them, without duplicates."""
+    """The findings of all of them without duplicates, and of each split the last description."""
     reports = [report for path in paths if (report := _read(path, LintReport)) is not None]
     if not reports:
         return None
     findings = dict.fromkeys(finding for report in reports for finding in report.findings)
-    return LintReport(findings=tuple(findings))
+    images = {images.name: images for report in reports for images in report.images}
+    return LintReport(findings=tuple(findings), images=tuple(images.values()))
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

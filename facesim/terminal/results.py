@@ -104,6 +104,8 @@ def print_lint(console: Console, report: LintReport) -> None:
         _say(console, str(finding))
     if not report.findings:
         _say(console, "the protocol linter found nothing")
+    for images in report.images:
+        _say(console, str(images))
 
 
 def print_exclusion(console: Console, path: Path, images: int) -> None:

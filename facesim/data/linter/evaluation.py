@@ -10,11 +10,13 @@ from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import Digests, TableDigests
 from facesim.data.linter.copies import lint_duplicates, lint_near_images
 from facesim.data.linter.findings import Findings, LintReport
+from facesim.data.linter.inputs import lint_inputs
 from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.properties import lint_properties
 from facesim.data.linter.protocol import looks_for_near_images, read_digests
 from facesim.data.linter.splits import lint_identities, lint_same_images
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError, count
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet
@@ -123,6 +125,9 @@ def lint_evaluation(
             if _number_people_alike(table, measured.table)
         }
         lint_label_spelling(alike, findings)
+        new = [measured, *([] if calibration is None else [calibration])]
+        of_new = {split.name: split.table for split in new}
+        lint_inputs(of_new, Preprocessing.of(experiment.image), findings, processes)
         lint_properties(tables, pairs, findings, processes)
     for name, some in pairs.items():
         lint_pairs(name, seen[name].table, some, experiment.evaluate.smallest_far, findings)

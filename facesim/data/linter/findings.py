@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from facesim.data.linter.image_sizes import SplitImages
 from facesim.errors import FacesimError
 from facesim.experiment.sections import Rule, Severity
 from facesim.json_files import JsonModel
@@ -27,6 +28,9 @@ WARNINGS: frozenset[Rule] = frozenset(
         "wrong_labels",
         "one_person_two_labels",
         "twin_images",
+        "magnified",
+        "squeezed",
+        "unaligned",
     }
 )
 """Rules whose default severity is a warning; the others are errors."""
@@ -55,9 +59,15 @@ class Finding(JsonModel):
 
 
 class LintReport(JsonModel):
-    """All findings; the model of ``lint.json``."""
+    """What the linter found; the model of ``lint.json``.
+
+    Attributes:
+        findings: broken rules.
+        images: what the images of each split look like; empty in files of before.
+    """
 
     findings: tuple[Finding, ...] = ()
+    images: tuple[SplitImages, ...] = ()
 
     @property
     def allows_run(self) -> bool:
@@ -113,6 +123,7 @@ class Findings:
     def __init__(self, severities: Mapping[Rule, Severity]) -> None:
         self._severities = severities
         self._found: list[Finding] = []
+        self._images: list[SplitImages] = []
 
     def add(
         self,
@@ -149,10 +160,15 @@ class Findings:
             )
         )
 
+    def describe(self, images: SplitImages) -> None:
+        """Record what the images of a split look like."""
+        self._images.append(images)
+
     def watches(self, rule: Rule) -> bool:
         """Whether a rule is on; some are expensive to check."""
         return self._severities.get(rule) != "off"
 
     def report(self) -> LintReport:
         """All findings, errors first."""
-        return LintReport(findings=tuple(sorted(self._found, key=lambda f: f.severity)))
+        found = sorted(self._found, key=lambda finding: finding.severity)
+        return LintReport(findings=tuple(found), images=tuple(self._images))

@@ -7,10 +7,12 @@ from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import Digests, TableDigests
 from facesim.data.linter.copies import lint_duplicates, lint_near_images
 from facesim.data.linter.findings import Findings, LintReport
+from facesim.data.linter.inputs import lint_inputs
 from facesim.data.linter.labels import lint_label_spelling
 from facesim.data.linter.pairs import lint_pairs
 from facesim.data.linter.properties import lint_properties
 from facesim.data.linter.splits import lint_identities, lint_same_images
+from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable, PairSet
 from facesim.processes import Processes
@@ -62,6 +64,7 @@ def lint_protocol(
     lint_near_images(tables, copies, findings)
     for name, table in tables.items():
         lint_duplicates(name, table, copies, pairs.get(name), findings)
+    lint_inputs(tables, Preprocessing.of(experiment.image), findings, processes)
     lint_properties(tables, pairs, findings, processes)
     for name, drawn in pairs.items():
         lint_pairs(name, tables[name], drawn, experiment.evaluate.smallest_far, findings)

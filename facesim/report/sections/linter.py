@@ -1,15 +1,16 @@
 """Findings of the protocol linter, and suspected label errors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from facesim.data.linter.findings import Finding, LintReport
+from facesim.data.linter.image_sizes import SplitImages
 from facesim.errors import count
 from facesim.evaluation.label_suspects import Suspect, find_label_suspects
-from facesim.page import Block, Code, FacePair, Gallery, Section, Text
+from facesim.page import Block, Code, Face, FacePair, Gallery, Section, Table, Text
 from facesim.report.face_pairs import FacePairPresenter, whole_image
 from facesim.runs.scored_pairs import PairIdentities
 
@@ -19,14 +20,55 @@ def linter_section(lint: LintReport | None, *, faces: bool) -> Section:
     if lint is None:
         text = "This run was not linted; `facesim check` lints an experiment."
         return Section("linter", "Protocol linter", (Text(text, "note"),))
+    blocks = [block for finding in lint.findings for block in _blocks(finding, faces=faces)]
     if not lint.findings:
         text = (
             "The protocol linter found nothing: no identity and no image in two splits, no "
             "repeated, contradictory or self-paired pair."
         )
-        return Section("linter", "Protocol linter", (Text(text),))
-    blocks = [block for finding in lint.findings for block in _blocks(finding, faces=faces)]
+        blocks.append(Text(text))
+    blocks += _images(lint.images, faces=faces)
     return Section("linter", "Protocol linter", tuple(blocks))
+
+
+def _images(images: Sequence[SplitImages], *, faces: bool) -> Iterator[Block]:
+    """The sizes of each split's images, and the mean of some of them."""
+    if not images:
+        return
+    rows = [
+        (each.name, count(each.sizes.images, "image"), each.sizes.in_words, each.sizes.effect)
+        for each in images
+    ]
+    columns = ("Split", "Images", "Sizes in pixels, width x height", "At the network's input")
+    yield Table("Images", columns, tuple(rows), numeric=False)
+    means = [(each.name, each.face) for each in images if each.face is not None]
+    if not means:
+        return
+    yield Table(
+        "Mean faces",
+        ("Split", "Images", "Shifted", "Turned", "Larger or smaller", "Sharpness of the mean"),
+        tuple(
+            (
+                *(name, f"{face.images}", f"{face.shifted:.1%}", f"{face.turned:.0f} degrees"),
+                *(f"{face.scaled - 1:.0%}", f"{face.sharpness:.2f}"),
+            )
+            for name, face in means
+        ),
+    )
+    yield Text(
+        "Each image is moved until it fits the mean of the others best. Shifted: the median "
+        "distance from the common place, of the image's side. Turned, larger or smaller: the mean "
+        "difference from the common angle and size. Sharpness: how much of the details that the "
+        "mean of the moved images shows is in the mean of the images as they are; about 0.7 in "
+        "photographs whose eyes lie in one place.",
+        "note",
+    )
+    if faces:
+        shown = tuple(
+            FacePair((Face(f"mean of {name}", f"data:image/webp;base64,{face.webp}"),), (name,))
+            for name, face in means
+        )
+        yield Gallery("Mean faces: images", shown)
 
 
 def _blocks(finding: Finding, *, faces: bool) -> list[Block]:

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from facesim.data.linter.findings import Finding, LintReport
+from facesim.data.linter.image_sizes import ImageSize, ImageSizes, SplitImages
+from facesim.data.linter.mean_face import MeanFace
 from facesim.data.preprocessing import Preprocessing
 from facesim.evaluation.label_suspects import Suspect
-from facesim.page import Code, Gallery, Text
+from facesim.page import Code, Gallery, Table, Text
 from facesim.report.face_pairs import LONGEST_SIDE, FacePairPresenter
 from facesim.report.sections.linter import label_noise_section, linter_section
 from facesim.runs.scored_pairs import NamedPairs, PairIdentities
@@ -51,6 +53,40 @@ def test_a_finding_shows_its_images_where_faces_are_shown(tmp_path: Path) -> Non
     assert not any(
         isinstance(block, Gallery) for block in linter_section(report, faces=False).blocks
     )
+
+
+def test_sizes_and_mean_faces_are_shown_and_without_faces_only_their_numbers() -> None:
+    size = ImageSize(width=100, height=80, images=60)
+    sizes = ImageSizes(
+        images=60,
+        read=60,
+        different=1,
+        frequent=(size,),
+        smallest=size,
+        largest=size,
+        size=(112, 92),
+        fit="letterbox",
+        magnified=0.92,
+        often_magnified=0,
+        squeezed=1,
+        often_squeezed=0,
+        black=0.18,
+        cut=0,
+    )
+    face = MeanFace(images=60, shifted=0.02, turned=3, scaled=1.05, sharpness=0.7, webp="UklG")
+    report = LintReport(images=(SplitImages(name="train", sizes=sizes, face=face),))
+    nothing, images, means, _, gallery = linter_section(report, faces=True).blocks
+    assert isinstance(nothing, Text)
+    assert isinstance(images, Table)
+    assert isinstance(means, Table)
+    assert isinstance(gallery, Gallery)
+    told = "0.92 times as large, black bars on 18%"
+    assert images.rows == (("train", "60 images", "100 x 80 pixels", told),)
+    assert means.rows == (("train", "60", "2.0%", "3 degrees", "5%", "0.70"),)
+    assert gallery.pairs[0].faces[0].image == "data:image/webp;base64,UklG"
+    blocks = linter_section(report, faces=False).blocks
+    assert means in blocks
+    assert not any(isinstance(block, Gallery) for block in blocks)
 
 
 @pytest.mark.parametrize(
