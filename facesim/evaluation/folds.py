@@ -97,7 +97,7 @@ def evaluate_folds(
     headline = choose_headline(genuine, len(together) - genuine, measured_on=fewest)
     measured = {**metrics, **({} if headline is None else {headline.name: headline})}
     names = [at.name for at in folds[0].points]
-    source = f"val of each of {len(folds)} folds, subtracted from the scores of its test"
+    source = f"the val of each of {len(folds)} folds, whose own is subtracted from its scores"
 
     def at(name: str, measured: Mapping[str, Metric]) -> EvaluationResult:
         point = _point_of_all(folds, name)

@@ -11,6 +11,7 @@ from facesim.reporters import (
     PlainReporter,
     SilentReporter,
     TerminalReporter,
+    TitledReporter,
     reporter_for,
 )
 
@@ -104,6 +105,19 @@ def test_something_is_checked_after_each_advance() -> None:
         advance(2, "loss 0.5")
         advance(1)
     assert kept.told == ["begins", ("epoch", 4, 1), (1, ""), (2, "loss 0.5"), (1, "")]
+
+
+def test_a_title_stands_before_each_task(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PlainReporter, "seconds_between_lines", 0.0)
+    reporter = TitledReporter(PlainReporter(), "fold 2 of 5")
+    reporter.say("begins")
+    with reporter.task("epoch 1/2", 4) as advance:
+        advance()
+    begins, task = capsys.readouterr().out.splitlines()
+    assert begins == "begins"
+    assert task.startswith("fold 2 of 5: epoch 1/2 1/4")
 
 
 def test_a_silent_reporter_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from facesim.page import (
     Filter,
     Gallery,
     Group,
+    Links,
     Page,
     Panel,
     Plot,
@@ -55,6 +56,7 @@ def plot_of(*panels: Panel) -> Plot:
         Gallery(EVIL, (FacePair((Face(EVIL, None), Face("b", None)), (EVIL,)),)),
         Records("records", EVIL, (Column(EVIL, (EVIL,)),), (Filter(EVIL, ()),), EVIL),
         Code(EVIL, EVIL),
+        Links(EVIL, ((EVIL, EVIL),)),
         Code(EVIL, EVIL, folded=True),
         Plot("plot", EVIL, EVIL, (), Table("t", ("a",), ())),
     ],
@@ -123,6 +125,11 @@ def test_a_sentence_among_numbers_may_wrap() -> None:
     reason = "not measurable with 400 impostors; FMR 0.001 needs 1000 or more"
     text = body(Table("caption", ("a", "b", "c"), (("name", "98.20%", reason),)))
     assert f'<td>98.20%</td><td class="long">{reason}</td>' in text
+
+
+def test_links_lead_to_other_pages_and_leave_the_policy_alone() -> None:
+    text = body(Links("The folds", (("fold 1", "folds/1/report.html"),)))
+    assert '<a href="folds/1/report.html">fold 1</a>' in text
 
 
 def test_only_warnings_and_errors_are_labelled() -> None:

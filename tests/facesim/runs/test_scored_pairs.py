@@ -162,3 +162,33 @@ def test_names_that_spreadsheets_take_for_formulas_are_guarded_and_come_back(
     assert found.identities is not None
     assert found.files.tolist() == [["=1.png", "'@.png"]]
     assert found.identities.labels.tolist() == ["+label", "-2"]
+
+
+def test_scores_of_several_networks_keep_which_one_gave_them(tmp_path: Path) -> None:
+    pairs = PairSet(np.array([[0, 1], [0, 3], [1, 3]]), np.array([True, False, False]))
+    scored = ScoredPairs(pairs, np.arange(3.0), network=np.array([1, 2, 2]))
+    write_scored_pairs(tmp_path, TABLE, scored, None)
+    found = read_scored_pairs(tmp_path)
+    assert found is not None
+    assert found.network is not None
+    assert found.network.tolist() == [1, 2, 2]
+    assert found.identities is not None
+    labelled = found.taken([0, 2]).labelled(found.taken([0, 2]).identities or found.identities)
+    assert labelled.network is not None
+    assert labelled.network.tolist() == [1, 2]
+
+
+def test_the_curve_of_several_networks_is_the_mean_of_theirs_at_each_fmr() -> None:
+    generator = np.random.default_rng(0)
+    same = np.tile(np.arange(200) % 2 == 0, 2)
+    scores = generator.normal(size=400) + same * np.repeat([1.0, 2.5], 200)
+    network = np.repeat([1, 2], 200)
+    files = np.full((400, 2), "a.png", object)
+    apart = [NamedPairs(files, same, scores, None).taken(range(i, i + 200)) for i in (0, 200)]
+    scales = np.where(network == 1, 100 + scores, scores / 50)
+    together = NamedPairs(files, same, scales, network=network).roc()
+    for fmr in (0.05, 0.2, 0.5):
+        of_each = [each.roc().tar[each.roc().fmr <= fmr].max() for each in apart]
+        assert together.tar[together.fmr <= fmr + 1e-9].max() == pytest.approx(np.mean(of_each))
+    mean = np.mean([each.roc().area for each in apart])
+    assert together.area == pytest.approx(mean, abs=0.005)

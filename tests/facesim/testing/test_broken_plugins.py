@@ -655,6 +655,16 @@ def protocol_of_genuine_pairs_alone() -> Spec[Any]:
     return protocols.spec("broken")
 
 
+def protocol_of_two_folds() -> Spec[Any]:
+    @protocols("broken")
+    class Broken(ListedPairs):
+        """Leaves no people to train on beside those of val and test."""
+
+        folds = 2
+
+    return protocols.spec("broken")
+
+
 def protocol_that_reports_from_memory() -> Spec[Any]:
     @protocols("broken")
     class Broken(ListedPairs):
@@ -759,6 +769,7 @@ BROKEN = [
     (protocol_that_draws_as_it_likes, "plan_repeats"),
     (protocol_that_ignores_the_list, "listed_pairs_are_compared"),
     (protocol_of_genuine_pairs_alone, "measure_gives_a_result_of_its_comparisons"),
+    (protocol_of_two_folds, "folds_are_several"),
     (protocol_that_reports_from_memory, "report_is_made_from_the_file"),
     (tracker_that_writes_beside_the_run, "nothing_is_written_elsewhere"),
     (tracker_that_fails_without_numbers, "run_that_logs_nothing_can_end"),

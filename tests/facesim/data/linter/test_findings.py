@@ -11,6 +11,7 @@ from facesim.data.linter.findings import (
     Findings,
     LintReport,
     ProtocolError,
+    findings_over_folds,
 )
 from facesim.experiment.sections import Rule
 
@@ -89,3 +90,28 @@ def test_warnings_do_not_stop() -> None:
     findings = Findings({})
     findings.add("dominant_identity", "one person")
     findings.report().require_no_errors()
+
+
+def test_what_is_alike_in_several_folds_is_said_once() -> None:
+    def found(*messages: str, rule: Rule = "too_few_impostors") -> LintReport:
+        findings = Findings({})
+        for message in messages:
+            findings.add(rule, message)
+        return findings.report()
+
+    several = [found("val has 72 pairs"), found("val has 1,072 pairs", "test has 8"), found()]
+    told = [str(each) for each in findings_over_folds(several).findings]
+    assert told == [
+        "warning: too_few_impostors: fold 1 (and alike in 1 of the 2 others): val has 72 pairs",
+        "warning: too_few_impostors: fold 2: test has 8",
+    ]
+    errors = [found("shared", rule="identity_in_two_splits"), LintReport()]
+    assert not findings_over_folds(errors).allows_run
+
+
+def test_who_is_in_most_test_pairs_of_a_fold_is_not_in_most_of_all() -> None:
+    findings = Findings({})
+    for name in ("val", "test"):
+        findings.add("dominant_identity", f"identity 3 is in 30% of the pairs of {name}")
+    found = findings_over_folds([findings.report()]).findings
+    assert [each.message for each in found] == ["fold 1: identity 3 is in 30% of the pairs of val"]
