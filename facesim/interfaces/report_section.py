@@ -10,7 +10,10 @@ import pandas as pd
 
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult
-from facesim.page import Section
+from facesim.page import Cards, Code, Plot, Section, Table, Text
+
+BLOCKS = (Text, Table, Plot, Cards, Code)
+"""What a section may hold: plain data, which leads nowhere and brings no image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,8 @@ class RunRecord:
         title: ``name/run id``.
         evaluation: the name of the evaluation, ``test`` for the run's own.
         experiment: the resolved experiment as plain data.
-        status: ``finished``, ``interrupted``, ``pruned``, ``failed`` or ``running``.
+        status: ``finished``, ``interrupted``, ``pruned``, ``failed``, ``running`` or ``not
+            started``.
         stopped: why training ended early; None if it did not.
         steps: the logged steps: ``step``, ``epoch``, ``loss``, ``lr``.
         epochs: the validations: ``step``, ``epoch``, and every metric by name.
@@ -32,6 +36,8 @@ class RunRecord:
         scores: one row per compared pair (file1, file2, identity1, identity2, same, score,
             probability), without the columns that the run lacks; None where no scores were kept.
         files: what callbacks wrote, by callback; each file's path.
+        folds: the runs of the folds that have begun, where each fold trained a network of its own:
+            then they have the logs and the files, and reports of their own.
     """
 
     path: Path
@@ -47,6 +53,7 @@ class RunRecord:
     metrics: Mapping[str, Metric]
     scores: pd.DataFrame | None
     files: Mapping[str, tuple[Path, ...]]
+    folds: "tuple[RunRecord, ...]" = ()
 
 
 class ReportSection(ABC):
@@ -58,4 +65,4 @@ class ReportSection(ABC):
 
     @abstractmethod
     def section(self, run: RunRecord) -> Section | None:
-        """The section, of the blocks of a page; None where there is nothing to show."""
+        """The section, of `Text`, `Table`, `Plot`, `Cards` and `Code`; None where there is none."""

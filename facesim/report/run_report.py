@@ -44,7 +44,7 @@ def write_report(files: RunFiles, *, faces: bool = True, trust: bool = False) ->
     """
     for fold in files.folds:
         if fold.result is not None:
-            write_report(fold, faces=faces)
+            write_report(fold, faces=faces, trust=trust)
     own = files.name == OWN
     path = files.path / (RunFile.REPORT if own else f"report-{files.name}.html")
     try:

@@ -13,7 +13,8 @@ import pandas as pd
 from facesim.evaluation.evaluate import evaluate_scores
 from facesim.interfaces import LabelledScores, ReportSection, RunRecord
 from facesim.interfaces.kinds import built_metrics, standard_metrics
-from facesim.page import Block, Section
+from facesim.interfaces.report_section import BLOCKS
+from facesim.page import Section
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
 
@@ -74,8 +75,8 @@ def _checked(section: object) -> None:
         require(False, f"it returned {type(section).__name__}")
         return
     blocks: Sequence[object] = section.blocks
-    wrong = [type(block).__name__ for block in blocks if not isinstance(block, Block)]
-    require(not wrong, f"its section holds {', '.join(wrong)}, which is no block of a page")
+    wrong = [type(block).__name__ for block in blocks if not isinstance(block, BLOCKS)]
+    require(not wrong, f"its section holds {', '.join(wrong)}, which is none of its blocks")
     require(bool(str(section.title).strip()), "its section has no title")
 
 

@@ -41,7 +41,9 @@ class EmbeddingMap(ReportSection):
         self.identities = identities
 
     def section(self, run: RunRecord) -> Section | None:
-        """One plot per split that was saved."""
+        """One plot per split that was saved; of a run in folds, in the reports of its folds."""
+        if run.folds:
+            return None
         newest: dict[str, Path] = {}
         for key, paths in run.files.items():
             for path in paths if key.partition("-")[0] == _CALLBACK else ():

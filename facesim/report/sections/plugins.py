@@ -10,8 +10,9 @@ from facesim.discovery import UntrustedPluginsError
 from facesim.errors import FacesimError, PluginError
 from facesim.experiment.loading import load_run_experiment
 from facesim.interfaces import ReportSection, RunRecord
+from facesim.interfaces.report_section import BLOCKS
 from facesim.interrupts import is_ctrl_c
-from facesim.page import Block, Page, Plot, Section, Text
+from facesim.page import Page, Plot, Section, Text
 from facesim.plugin_failures import describe_failure, reason_of
 from facesim.registry import Spec
 from facesim.report.rendering import render
@@ -72,7 +73,7 @@ def _record(files: RunFiles) -> RunRecord:
         title=files.title,
         evaluation=files.name,
         experiment=files.experiment.as_data(),
-        status=log.status if log else "running",
+        status=files.status,
         stopped=log.stopped["reason"] if log and log.stopped else None,
         steps=steps,
         epochs=epochs,
@@ -81,6 +82,7 @@ def _record(files: RunFiles) -> RunRecord:
         metrics=files.metrics,
         scores=None if files.pairs is None else files.pairs.as_frame(),
         files=RunDirectory(files.path).callback_files(),
+        folds=tuple(map(_record, files.folds)),
     )
 
 
@@ -94,9 +96,10 @@ def _checked(section: object, number: int) -> Section:
     if not isinstance(section, Section):
         raise PluginError(f"section() returned {type(section).__name__}, not a facesim.Section")
     blocks: Sequence[object] = section.blocks
-    wrong = [type(each).__name__ for each in blocks if not isinstance(each, Block)]
+    wrong = [type(each).__name__ for each in blocks if not isinstance(each, BLOCKS)]
     if wrong:
-        raise PluginError(f"its section holds {wrong[0]}, which is no block of a page")
+        known = ", ".join(kind.__name__ for kind in BLOCKS)
+        raise PluginError(f"its section holds {wrong[0]}, which is none of {known}")
     own = f"plugin-{number}"
     shown = tuple(
         replace(each, name=f"{own}-{re.sub('[^A-Za-z-]', '-', each.name)}")

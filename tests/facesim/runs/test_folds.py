@@ -311,3 +311,22 @@ def test_killed_at_random_moments_and_resumed_ends_bit_identical(tmp_path: Path)
     found = [each for each in differences(*paths) if Path(each.detail).name not in MAY_DIFFER]
     assert not found
     assert json.loads((paths[1] / "eval/test/metrics.json").read_text())["identities"] == 12
+
+
+def test_callbacks_watch_each_fold_and_sections_see_them_all(tmp_path: Path) -> None:
+    stop = "callbacks=[{name: early_stopping, patience: 1, min_delta: 0.9}, save_embeddings]"
+    chosen = (stop, "report_sections=[embedding_map]", "train.epochs=4", "evaluate.baselines=false")
+    run = Run.begin(load_experiment(write_folds(tmp_path), chosen), tmp_path / "runs")
+    run.complete()
+    assert set(run.missing_stages) <= {"report"}
+    for fold in run.folds:
+        assert fold.log is not None
+        assert len(fold.log.val) == 2
+        assert fold.log.stopped is not None
+        assert list(fold.directory.callback_files()) == ["save_embeddings"]
+    whole = write_report(run.read(), faces=False).read_text(encoding="utf-8")
+    assert "Embeddings of val" not in whole
+    assert "is left out" not in whole
+    of_fold = (run.path / "folds" / "2" / "report.html").read_text(encoding="utf-8")
+    assert "Embeddings of val after epoch 2" in of_fold
+    assert "A callback ended training with epoch 2 of 4: early_stopping" in of_fold

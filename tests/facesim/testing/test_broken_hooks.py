@@ -215,7 +215,7 @@ def _empty() -> Iterator[None]:
         (LooksAtTest, "resuming_is_identical", "it embeds 'test'; test is for the final result"),
         (StopsAtTheEnd, "untrained_run_may_end", "it raises StopTraining in on_end"),
         (ReturnsText, "section_is_made_of_blocks", "it returned str"),
-        (HoldsText, "section_is_made_of_blocks", "its section holds str, which is no block"),
+        (HoldsText, "section_is_made_of_blocks", "its section holds str, which is none"),
         (HasNoTitle, "section_is_made_of_blocks", "its section has no title"),
         (NeedsAResult, "run_may_be_unfinished", "AttributeError: 'NoneType' object has no"),
         (NeedsAFile, "run_may_be_unfinished", "KeyError: 'save_embeddings'"),

@@ -147,14 +147,16 @@ def disturb(self: Noting, hook: str, view: TrainingView) -> None:
         view.embed(split, at_most=5).embeddings.fill(0)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_callback_that_tries_to_changes_no_bit_of_the_training(
-    acting: Callable[..., Any], begin: Begin
+    workers: int, acting: Callable[..., Any], begin: Begin
 ) -> None:
-    plain = begin(out="plain")
+    settings = (f"data.workers={workers}", "train.checkpoint_every=5")
+    plain = begin(*settings, out="plain")
     plain.train()
     acting(disturb)
     threads, states = torch.get_num_threads(), (random.getstate(), torch.get_rng_state())
-    watched = begin("callbacks=[noting]", out="watched")
+    watched = begin(*settings, "callbacks=[noting]", out="watched")
     watched.train()
     assert len(calls_of(watched)) > 10
     assert (torch.get_num_threads(), torch.get_default_dtype()) == (threads, torch.float32)

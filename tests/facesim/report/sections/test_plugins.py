@@ -10,7 +10,7 @@ import pytest
 from facesim.atomic import write_text
 from facesim.console import warn_once
 from facesim.interfaces import ReportSection, RunRecord, report_sections
-from facesim.page import Axis, Card, Cards, Code, Panel, Plot, Section, Series, Table, Text
+from facesim.page import Axis, Card, Cards, Code, Links, Panel, Plot, Section, Series, Table, Text
 from facesim.report.run_report import report_page, write_report
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -135,7 +135,11 @@ FAILING: dict[str, tuple[Callable[[RunRecord], Any], str]] = {
     "is no section": (lambda _: "<b>", "section() returned str, not a facesim.Section"),
     "holds no block": (
         lambda _: Section("a", "A", ("<b>",)),  # type: ignore[arg-type]
-        "its section holds str, which is no block of a page",
+        "its section holds str, which is none of Text, Table, Plot, Cards, Code",
+    ),
+    "leads away": (
+        lambda _: Section("a", "A", (Links("a", (("a", "https://example.org"),)),)),
+        "its section holds Links, which is none of Text, Table, Plot, Cards, Code",
     ),
     "cannot be rendered": (lambda _: Section("a", "A", (Table("a", ("a",), ((),)),)), "left out: "),
 }
