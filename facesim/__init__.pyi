@@ -13,7 +13,7 @@ from facesim.atomic import write_text as write_text
 from facesim.console import printable as printable
 from facesim.csv_cells import guarded_all as guarded_all
 from facesim.data.csv_columns import read_csv_columns as read_csv_columns
-from facesim.data.csv_columns import read_text as read_text
+from facesim.data.csv_dialect import read_text as read_text
 from facesim.data.identity_split import split_table as split_table
 from facesim.data.pair_drawing import PairSpace as PairSpace
 from facesim.data.pair_sets import read_training_pairs as read_training_pairs

@@ -15,13 +15,12 @@ from facesim.csv_cells import unguarded
 from facesim.data.csv_columns import (
     MOST_COLUMNS,
     Columns,
-    Delimiter,
-    Encoding,
     Required,
     check_header,
     read_csv_columns,
     with_required,
 )
+from facesim.data.csv_dialect import Delimiter, Encoding
 from facesim.errors import DataError, PluginError
 from facesim.machine_errors import why_unread
 
