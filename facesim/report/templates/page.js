@@ -12,7 +12,10 @@
   here.className = "here";
   here.hidden = true;
 
+  let shown = null;
+
   const hide = () => {
+    shown = null;
     tip.textContent = "";
     here.hidden = true;
   };
@@ -45,11 +48,14 @@
         const svg = group.closest(".panel > svg");
         const lines = group.dataset.tips.split("\n");
         group.places ??= places(group);
-        return group.places.map(([x, y], index) => ({ svg, x, y, group, told: lines[index] }));
+        return group.places.map(([x, y], index) => ({ svg, x, y, group, index, told: lines[index] }));
       })
       .filter((points) => points.length);
 
+  // Only what changes is written again, and so read out again.
   const show = (point) => {
+    if (shown && shown.group === point.group && shown.index === point.index) return;
+    shown = point;
     const area = point.svg.getBoundingClientRect();
     const panel = point.svg.parentElement;
     const outer = panel.getBoundingClientRect();
@@ -113,6 +119,7 @@
     };
 
     plot.tabIndex = 0;
+    plot.setAttribute("aria-keyshortcuts", Object.keys(keys).join(" "));
     plot.addEventListener("pointermove", nearest);
     plot.addEventListener("pointerdown", nearest);
     plot.addEventListener("pointerleave", (event) => {

@@ -35,6 +35,7 @@ from facesim.runs.dry_run import check_experiment
 from facesim.runs.run import Run
 from facesim.training.lint import lint_experiment
 from tests.campaigns.undisturbed import MAY_DIFFER, differences
+from tests.facesim.accessibility import violations
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(["facesim.runs.run", "facesim.discovery"])
@@ -195,6 +196,10 @@ def test_the_report_shows_the_spread_and_leads_to_the_folds(run: Run) -> None:
         assert (run.path / "folds" / str(number) / "report.html").is_file()
     assert "Accuracy by fold" in page
     assert "The run has logged nothing yet" not in page
+
+
+def test_axe_finds_nothing_in_the_report(run: Run, browser: Any) -> None:
+    assert violations(browser, write_report(run.read(), faces=False)) == []
 
 
 def test_two_runs_of_the_same_folds_are_compared_pair_by_pair(
