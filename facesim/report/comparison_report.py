@@ -87,7 +87,11 @@ def comparison_blocks(comparison: Comparison, *, every: bool = False) -> list[Ta
     return [
         configuration_list(comparison),
         *tables,
-        *differences_tables(comparison, metrics if every else metrics[:1]),
+        *(
+            table
+            for metric in (metrics if every else metrics[:1])
+            for table in differences_tables(comparison, [metric])
+        ),
         *support_table(results, {metric.name: metric for metric in metrics}),
         *comparison_notes(comparison),
     ]
@@ -162,23 +166,36 @@ def _cell(group: ComparedGroup, metric: Metric) -> str:
     return "\n".join(lines)
 
 
-def differences_tables(comparison: Comparison, metrics: Sequence[Metric]) -> Iterator[Table]:
-    """The differences of each metric to the reference, the best group first."""
+def differences_tables(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Table, ...]:
+    """The differences to the reference, by metric and then the best group first; none without."""
     others = [group for group in comparison.ranked if group is not comparison.reference]
-    for metric in metrics if others else ():
-        found = [(group, group.differences[metric.name]) for group in others]
-        over_seeds = any(isinstance(each, SeedDifference) for _, each in found)
-        errors = ("Errors",) if over_seeds else ()
-        unit = " in percentage points" if metric.unit == "percent" else ""
-        over = "people and seeds; errors: of people / of seeds" if over_seeds else "people"
-        yield Table(
-            f"{metric.label} minus that of {comparison.reference.label},{unit} with 95% intervals "
-            f"over {over}",
-            ("Runs", "Difference", "Interval", *errors, "Verdict"),
-            tuple(
-                (group.label, *_difference_cells(metric, each, over_seeds)) for group, each in found
+    if not others or not metrics:
+        return ()
+    found = [(it, group, group.differences[it.name]) for it in metrics for group in others]
+    over_seeds = any(isinstance(each, SeedDifference) for _, _, each in found)
+    errors = ("Errors",) if over_seeds else ()
+    over = "people and seeds; errors: of people / of seeds" if over_seeds else "people"
+    several = len(metrics) > 1
+    what = "Differences to" if several else f"{metrics[0].label} minus that of"
+    unit = ", percentages in points," if any(it.unit == "percent" for it in metrics) else ""
+    rows = []
+    for metric, group, each in found:
+        named = (metric.label, group.label) if several else (group.label,)
+        rows.append((*named, *_difference_cells(metric, each, over_seeds)))
+    return (
+        Table(
+            f"{what} {comparison.reference.label}{unit} with 95% intervals over {over}",
+            (
+                *(("Metric",) if several else ()),
+                "Runs",
+                "Difference",
+                "Interval",
+                *errors,
+                "Verdict",
             ),
-        )
+            tuple(rows),
+        ),
+    )
 
 
 def _difference_cells(metric: Metric, found: MetricDifference, over_seeds: bool) -> tuple[str, ...]:
@@ -278,7 +295,7 @@ def _few(labels: Sequence[str]) -> str:
 
 def comparison_notes(comparison: Comparison) -> list[Text]:
     """What is to be known of the differences: how they were made, and what they do not show."""
-    notes = [*_of_metrics(comparison), *_of_pairing(comparison), *_of_seeds(comparison)]
+    notes = [*_of_pairing(comparison), *_of_seeds(comparison)]
     compared = len(comparison.groups) - 1
     if compared > 1:
         best = metrics_shown(comparison, every=True)[:1]
@@ -292,7 +309,7 @@ def comparison_notes(comparison: Comparison) -> list[Text]:
                 f"{comparison.name}: on other people it is less far ahead on average."
             )
         notes.append(Text(told, "note"))
-    return notes
+    return [*notes, *_of_metrics(comparison)]
 
 
 def _of_metrics(comparison: Comparison) -> Iterator[Text]:

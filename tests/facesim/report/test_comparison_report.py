@@ -142,7 +142,9 @@ def test_a_verdict_stands_beside_the_value_and_in_the_table_of_differences(
     assert row[0] == "weak"
     assert row[-1] == "worse"
     assert " to " in row[2]
-    assert differences.caption.startswith("Accuracy minus that of strong, in percentage points")
+    assert differences.caption == (
+        "Accuracy minus that of strong, percentages in points, with 95% intervals over people"
+    )
 
 
 def test_that_runs_could_not_be_paired_is_a_warning(build_run: Build) -> None:

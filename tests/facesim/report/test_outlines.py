@@ -162,12 +162,12 @@ def test_the_comparison_of_runs(build_run: Callable[..., Run], seeds: tuple[int,
         "plot Differences to a | Runs | Metric | Difference | left",
         f"plot ROC | Run | {at_targets} | right",
     ]
-    every, accuracy, *_, support = found["metrics: Metrics"]
+    every, differences, support = found["metrics: Metrics"]
     assert every.startswith(f"{best} | Accuracy | ")
     over = "people and seeds; errors: of people / of seeds" if several else "people"
     errors = " | Errors" if several else ""
-    assert accuracy == (
-        f"table Accuracy minus that of a, in percentage points with 95% intervals over {over} "
+    assert differences == (
+        f"table Differences to a, percentages in points, with 95% intervals over {over} | Metric "
         f"| Runs | Difference | Interval{errors} | Verdict | right"
     )
     assert support.endswith(", in the run that supports them least | FMR | Support | left")
