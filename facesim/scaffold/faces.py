@@ -28,6 +28,8 @@ _LONGEST_SIDE = 224
 _PHOTOGRAPH = 400
 """Pixels of a longer side from which an image probably shows more than a face."""
 _FEW_PEOPLE = 30
+_FEWEST_PEOPLE = 6
+"""That train, val and test can have two of each."""
 _SAMPLE = 24
 _TURNED = (5, 6, 7, 8)
 """The values of EXIF's orientation that exchange height and width."""
@@ -152,6 +154,11 @@ def _found_in(path: Path, plugins: list[Plugin[FaceTable]]) -> Faces:
     first = next(iter(tables.values()))
     people = len(first.labels)
     undivided = "source" in tables and not recognised.divided
+    if undivided and people < _FEWEST_PEOPLE:
+        raise FacesimError(
+            f"{path}: {recognised.what}, with {people} people; too few to be divided into train, "
+            f"val and test, which takes {_FEWEST_PEOPLE} or more"
+        )
     height, width = shown = _usual_size(first)
     told = (
         f"{path}: {recognised.what}; {sum(len(it.labels) for it in tables.values()):,} people, "

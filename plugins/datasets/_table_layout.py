@@ -13,6 +13,8 @@ from facesim_plugins.datasets.folder import EXTENSIONS, SPLITS
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".xlsm")
 """Of the tables in a folder; a file that is named itself may have any but an image's."""
 _SPLIT = "split"
+_USUAL = {"image": "img", "identity": "ids"}
+"""The columns that need not be named."""
 _OF_PEOPLE = (
     "ids",
     "id",
@@ -61,7 +63,8 @@ def recognise_tables(path: Path) -> Recognised | None:
 
 def _of_source(table: Path) -> Recognised:
     node, divided = _node(table)
-    what = "a table of images and people"
+    images, people = (node.get(f"{it}_column", usual) for it, usual in _USUAL.items())
+    what = f"a table of images (`{images}`) and people (`{people}`)"
     if divided:
         what += f", divided by its column `{_SPLIT}`"
     return Recognised(what, {"source": node}, divided=divided, certain=True)
@@ -84,10 +87,9 @@ def _node(table: Path) -> tuple[dict[str, Any], bool]:
     image_column, where = _images_of(table, frame)
     identity_column = _identities_of(table, frame, image_column)
     node: dict[str, Any] = {"name": "csv", "table": table, **where}
-    if image_column != "img":
-        node["image_column"] = image_column
-    if identity_column != "ids":
-        node["identity_column"] = identity_column
+    for it, column in (("image", image_column), ("identity", identity_column)):
+        if column != _USUAL[it]:
+            node[f"{it}_column"] = column
     return node, _SPLIT in frame.columns
 
 

@@ -57,6 +57,14 @@ def test_few_people_are_divided_so_that_each_split_has_some(tmp_path: Path) -> N
     assert "# 29 people are few to divide: expect wide intervals." in faces.data
 
 
+def test_people_who_are_too_few_for_three_splits_are_refused(tmp_path: Path) -> None:
+    root = draw(tmp_path / "photos", 5)
+    with pytest.raises(FacesimError, match="one folder per person, with 5 people; too few to be"):
+        find_faces(str(root))
+    draw(root / "train", 2), draw(root / "val", 2), draw(root / "test", 2)
+    assert "split" not in data_of(find_faces(str(root)))
+
+
 def test_a_protocol_may_make_a_division_needless(tmp_path: Path) -> None:
     @protocols("mine", suggest=lambda people: "{name: mine}" if people < 30 else None)
     def mine() -> Any: ...
@@ -80,7 +88,7 @@ def test_a_protocol_may_make_a_division_needless(tmp_path: Path) -> None:
 def test_the_network_sees_the_size_of_the_images(
     size: tuple[int, int], expected: tuple[int, int], backbone: str, tmp_path: Path
 ) -> None:
-    faces = find_faces(str(draw(tmp_path / "photos", 2, 1, size)))
+    faces = find_faces(str(draw(tmp_path / "photos", 6, 1, size)))
     assert faces.size == expected
     node = yaml.safe_load(faces.backbone)
     assert (node if isinstance(node, str) else node["name"]) == backbone
@@ -88,11 +96,11 @@ def test_the_network_sees_the_size_of_the_images(
 
 
 def test_sizes_are_those_of_images_that_can_be_opened_and_stand_upright(tmp_path: Path) -> None:
-    root = draw(tmp_path / "photos", 2, 1)
+    root = draw(tmp_path / "photos", 6, 1)
     turned = Image.new("RGB", (40, 30))
     exif = Image.Exif()
     exif[0x0112] = 6
-    for number in (1, 2):
+    for number in range(10):
         turned.save(root / "person 0" / f"{number}.jpg", exif=exif)
     (root / "person 1" / "broken.png").write_bytes(b"no image")
     assert find_faces(str(root)).size == (40, 30)
@@ -103,8 +111,8 @@ def test_sizes_are_those_of_images_that_can_be_opened_and_stand_upright(tmp_path
 
 
 def of(root: Path) -> FaceTable:
-    files = np.array(["person 0/0.png", "person 1/0.png"], dtype=object)
-    return build_table(root, files, np.array(["a", "b"], dtype=object))
+    files = np.array([f"person {person}/0.png" for person in range(6)], dtype=object)
+    return build_table(root, files, np.array([*"abcdef"], dtype=object))
 
 
 def registered(name: str, root: Path, **more: Any) -> None:
@@ -114,7 +122,7 @@ def registered(name: str, root: Path, **more: Any) -> None:
 
 
 def test_certainty_goes_before_a_layout_that_others_share(tmp_path: Path) -> None:
-    root = draw(tmp_path / "photos", 2)
+    root = draw(tmp_path / "photos", 6)
     registered("surely", root, certain=True, notes=("Mind the \x1b[31m gap.",))
     registered("aaa", root)
     faces = find_faces(str(root))
@@ -125,7 +133,7 @@ def test_certainty_goes_before_a_layout_that_others_share(tmp_path: Path) -> Non
 
 
 def test_a_source_that_is_divided_already_is_taken_at_its_word(tmp_path: Path) -> None:
-    registered("split", draw(tmp_path / "photos", 2), certain=True, divided=True)
+    registered("split", draw(tmp_path / "photos", 6), certain=True, divided=True)
     assert data_of(find_faces(str(tmp_path))) == {"source": {"name": "split"}}
 
 
@@ -137,7 +145,7 @@ def test_what_is_missing_is_said_if_nobody_recognises_the_folder(tmp_path: Path)
     def mine() -> FaceTable:
         raise NotImplementedError
 
-    root = draw(tmp_path / "photos", 2)
+    root = draw(tmp_path / "photos", 6)
     assert data_of(find_faces(str(root)))["source"]["name"] == "folder"
     (tmp_path / "empty").mkdir()
     with pytest.raises(FacesimError, match=r"^the list is missing$"):
@@ -212,5 +220,5 @@ def test_without_an_answer_faces_are_drawn() -> None:
 
 def test_a_home_folder_may_be_abbreviated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    draw(tmp_path / "photos", 2)
+    draw(tmp_path / "photos", 6)
     assert data_of(find_faces("~/photos"))["source"]["root"] == str(tmp_path / "photos")

@@ -45,8 +45,8 @@ def given(**answers: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> str:
-    for name in ("ann/1", "bob/1"):
-        path = tmp_path / "photos" / f"{name}.pgm"
+    for name in ("ann", "bob", "cy", "di", "ed", "flo"):
+        path = tmp_path / "photos" / name / "1.pgm"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"P5 120 120 255\n" + bytes(120 * 120))
     return str(tmp_path / "photos")
@@ -73,7 +73,7 @@ def test_a_folder_is_looked_into_and_what_it_is_is_said(
     asked = answering(photos, "", "learned", "3")
     answers = ask(given())
     assert answers == Answers(find_faces(photos), answers.faces.backbone, "learned", 3)
-    assert f"{photos}: one folder per person; 2 people, 2 images" in capsys.readouterr().out
+    assert f"{photos}: one folder per person; 6 people, 6 images" in capsys.readouterr().out
     assert asked[1][1].startswith("{name: resnet, depth: 18")
 
 

@@ -87,7 +87,7 @@ def test_a_column_split_divides_the_people(write: Write, tmp_path: Path) -> None
     for named in (path, tmp_path):
         found = found_in(named)
         assert found == Recognised(
-            "a table of images and people, divided by its column `split`",
+            "a table of images (`img`) and people (`ids`), divided by its column `split`",
             {"source": {"name": "csv", "table": path}},
             divided=True,
             certain=True,
