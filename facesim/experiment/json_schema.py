@@ -209,7 +209,7 @@ class _Variant:
             # Pydantic spells all plugins of a kind out wherever a node is one of them; a reference
             # keeps the schema small, and there is one place to accept other plugins in.
             beside: Schema = {key: schema[key] for key in _BESIDE if key in schema}
-            return {**self.reference(schema[PLUGINS_OF]), **beside}
+            return _without_null({**self.reference(schema[PLUGINS_OF]), **beside})
         changed = {key: self._below(key, value) for key, value in schema.items()}
         if "$ref" in changed:
             changed |= self.reference(changed["$ref"].removeprefix("#/$defs/"))
@@ -217,7 +217,7 @@ class _Variant:
             changed.pop("required", None)
         if "description" in changed:
             changed["description"] = _plain(changed["description"])
-        return _or_variable(_with_plain_null(changed))
+        return _or_variable(_with_plain_null(_without_null(changed)))
 
     def _below(self, key: str, value: Any) -> Any:
         if key == "properties":
@@ -243,6 +243,11 @@ def _plain(docstring: str) -> str:
     return docstring.replace("``", "")
 
 
+def _without_null(schema: Schema) -> Schema:
+    """Without a default of null, which an editor would fill in with a key."""
+    return {key: it for key, it in schema.items() if (key, it) != ("default", None)}
+
+
 def _with_plain_null(schema: Schema) -> Schema:
     """``anyOf`` of a type and null as a list of types; the null that remains gets a title.
 
@@ -256,8 +261,7 @@ def _with_plain_null(schema: Schema) -> Schema:
     if len(others) == 1 and isinstance(others[0].get("type"), list):  # a scalar, or a variable
         (scalar,) = others
         types = [*scalar["type"], "null"]
-        # An editor would fill a default of null in with every key that is required.
-        rest = {k: it for k, it in schema.items() if k != "anyOf" and (k, it) != ("default", None)}
+        rest = {key: it for key, it in schema.items() if key != "anyOf"}
         return {**scalar, **rest, "type": types, "errorMessage": _expected(types)}
     return schema | {"anyOf": [*others, {"type": "null", "title": "null"}]}
 

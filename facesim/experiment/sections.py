@@ -173,11 +173,19 @@ SPLIT_EXAMPLE = "split: {ratios: [0.7, 0.1, 0.2], seed: 0}"
 """The line that divides a source, for messages."""
 
 
+_WAYS = "either `source` and `split`, or `train`, `val` and `test`"
+
+
 class Data(Section):
     """The train, val and test splits, which should share no identity: given, or of one source."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["source"]}, {"required": [*SPLITS]}]}
+        json_schema_extra={
+            "anyOf": [
+                {"title": "one source", "required": ["source"], "errorMessage": _WAYS},
+                {"title": "three splits", "required": [*SPLITS], "errorMessage": _WAYS},
+            ]
+        }
     )
 
     source: Dataset | None = Field(

@@ -43,8 +43,9 @@ def ask(given: dict[str, Any]) -> Answers:
     require_valid(answers)
     for key, question in _OTHERS.items():
         if asks and given[key] is None:
-            default = str(getattr(answers, key))
-            answers = _asked(question, default, partial(_with_answer, answers, key))
+            default = str(getattr(answers, key)).partition(" #")[0]  # without its comment
+            use = partial(_with_answer, answers, key, default)
+            answers = _asked(question, default, use)
     return answers
 
 
@@ -66,14 +67,20 @@ def _ask_folder(faces: str) -> Faces:
 def _asked(question: str, default: str | None, use: Callable[[str], T]) -> T:
     """What an answer leads to; asked again, with what is wrong, until there is one."""
     while True:
-        answer = str(typer.prompt(question, default=default))
+        try:
+            answer = str(typer.prompt(question, default=default))
+        except typer.Abort:
+            typer.echo(err=True)  # what is said of it begins a line
+            raise
         try:
             return use(answer.strip())
         except FacesimError as error:
             typer.secho(printable(str(error)), fg="red", err=True)
 
 
-def _with_answer(answers: Answers, key: str, answer: str) -> Answers:
+def _with_answer(answers: Answers, key: str, default: str, answer: str) -> Answers:
+    if answer == default:
+        return answers
     value: Any = answer
     if key == "epochs":
         try:

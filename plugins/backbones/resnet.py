@@ -19,8 +19,7 @@ def suggest(size: tuple[int, int]) -> str | None:
     if min(size) < SMALLEST:
         return None
     return (
-        "{name: resnet, depth: 18, frozen_stages: 3} # weights from ImageNet, downloaded once; the "
-        "last stage is trained"
+        "{name: resnet, depth: 18, frozen_stages: 3} # ImageNet's weights, the last stage trained"
     )
 
 

@@ -248,6 +248,24 @@ def test_a_node_is_marked_by_the_plugin_that_it_names_alone(
     assert all(text in it.message for it, (_, text) in zip(found, marked, strict=True))
 
 
+def test_data_that_is_incomplete_is_told_both_ways() -> None:
+    data = experiment_json_schema()["$defs"]["Data"]
+    ways = [(branch["title"], branch["required"]) for branch in data["anyOf"]]
+    assert ways == [("one source", ["source"]), ("three splits", ["train", "val", "test"])]
+    assert {branch["errorMessage"] for branch in data["anyOf"]} == {
+        "either `source` and `split`, or `train`, `val` and `test`"
+    }
+
+
+def test_no_key_is_filled_in_with_null() -> None:
+    def nulls(part: Any) -> int:
+        below = [*part.values()] if isinstance(part, dict) else part
+        own = isinstance(part, dict) and "default" in part and part["default"] is None
+        return own + sum(map(nulls, below)) if isinstance(below, list) else 0
+
+    assert nulls(experiment_json_schema()) == 0
+
+
 PATTERNS = [
     (r"^[A-Za-z0-9][A-Za-z0-9._-]*$", True),
     (r"^(auto|cuda(:\d{1,3})?)$", True),
