@@ -173,6 +173,8 @@ def _found_in(path: Path, plugins: list[Plugin[FaceTable]]) -> Faces:
             "If they show more than a face, let image.aligner find it: `facesim plugins aligners`."
         )
     lines = [f"{key}: {to_flow_yaml(node)}" for key, node in recognised.data.items()]
+    if protocol:
+        notes.append(f"{people} people are few to divide: `evaluate.protocol` tests all in turn.")
     if undivided and not protocol:
         ratios = "[0.7, 0.1, 0.2]"
         if people < _FEW_PEOPLE:

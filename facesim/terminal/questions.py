@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from facesim.console import printable, say
+from facesim.console import Console, say
 from facesim.errors import FacesimError
 from facesim.scaffold.experiment import Answers, require_valid, suggested
 from facesim.scaffold.faces import Faces, find_faces, needs_root, possible_faces
@@ -66,16 +66,17 @@ def _ask_folder(faces: str) -> Faces:
 
 def _asked(question: str, default: str | None, use: Callable[[str], T]) -> T:
     """What an answer leads to; asked again, with what is wrong, until there is one."""
+    console = Console(stderr=True, soft_wrap=True)
     while True:
         try:
             answer = str(typer.prompt(question, default=default))
         except typer.Abort:
-            typer.echo(err=True)  # what is said of it begins a line
+            console.print()  # what is said of it begins a line
             raise
         try:
             return use(answer.strip())
         except FacesimError as error:
-            typer.secho(printable(str(error)), fg="red", err=True)
+            console.print(str(error), style="red", markup=False, highlight=False)
 
 
 def _with_answer(answers: Answers, key: str, default: str, answer: str) -> Answers:

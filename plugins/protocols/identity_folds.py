@@ -7,8 +7,18 @@ from pydantic import Field
 from facesim import protocols
 from facesim_plugins.protocols.pairs import Pairs
 
+FEW = range(6, 30)
+"""Numbers of people of whom a split for thresholds and one for tests would be too small."""
 
-@protocols("identity_folds")
+
+def suggest(people: int) -> str | None:
+    """The protocol for few people, with two or more in a fold."""
+    if people not in FEW:
+        return None
+    return f"{{name: identity_folds, folds: {5 if people >= 10 else 3}}}"
+
+
+@protocols("identity_folds", suggest=suggest)
 class IdentityFolds(Pairs):
     """Train a network per fold of the people, and pool the pairs of all: for few people.
 

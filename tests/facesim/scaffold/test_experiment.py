@@ -201,3 +201,14 @@ def test_a_wrong_option_is_an_error_and_writes_nothing(
     assert command(monkeypatch, "mine.yaml", *words) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("people", "folds"), [(6, 3), (12, 5), (29, 5), (30, None)])
+def test_few_people_are_tested_in_turn(people: int, folds: int | None, tmp_path: Path) -> None:
+    for person in range(people):
+        path = tmp_path / "photos" / str(person) / "1.pgm"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"P5 20 20 255\n" + bytes(400))
+    answers = Answers(find_faces(str(tmp_path / "photos")))
+    experiment = load_experiment(write_experiment(answers, tmp_path / "mine.yaml")[0])
+    assert experiment.folds == folds

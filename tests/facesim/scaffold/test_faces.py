@@ -11,7 +11,8 @@ from PIL import Image
 
 from facesim import DataError, FacesimError, FaceTable, PluginError, Recognised, build_table
 from facesim.discovery import load_installed_plugins
-from facesim.interfaces import backbones, datasets, protocols
+from facesim.interfaces import backbones, datasets
+from facesim.registry import Registry
 from facesim.scaffold.faces import Faces, find_faces, needs_root, possible_faces
 
 load_installed_plugins()
@@ -19,7 +20,7 @@ load_installed_plugins()
 
 @pytest.fixture(autouse=True)
 def _isolated() -> Iterator[None]:
-    with datasets.isolated(), backbones.isolated(), protocols.isolated():
+    with datasets.isolated(), backbones.isolated():
         yield
 
 
@@ -51,7 +52,10 @@ def test_people_whom_nobody_has_split_are_a_source_that_is_split(tmp_path: Path)
     assert f"# {root}" in faces.data
 
 
-def test_few_people_are_divided_so_that_each_split_has_some(tmp_path: Path) -> None:
+def test_few_people_are_divided_so_that_each_split_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesim.scaffold.faces.protocols", Registry("protocol", "protocols"))
     faces = find_faces(str(draw(tmp_path / "photos", 29)))
     assert data_of(faces)["split"]["ratios"] == [0.5, 0.25, 0.25]
     assert "# 29 people are few to divide: expect wide intervals." in faces.data
@@ -65,12 +69,18 @@ def test_people_who_are_too_few_for_three_splits_are_refused(tmp_path: Path) -> 
     assert "split" not in data_of(find_faces(str(root)))
 
 
-def test_a_protocol_may_make_a_division_needless(tmp_path: Path) -> None:
-    @protocols("mine", suggest=lambda people: "{name: mine}" if people < 30 else None)
+def test_a_protocol_may_make_a_division_needless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: Registry[Any] = Registry("protocol", "protocols")
+    monkeypatch.setattr("facesim.scaffold.faces.protocols", own)
+
+    @own("mine", suggest=lambda people: "{name: mine}" if people < 30 else None)
     def mine() -> Any: ...
 
     few, many = (find_faces(str(draw(tmp_path / str(people), people))) for people in (29, 30))
     assert (few.protocol, "split" in data_of(few)) == ("{name: mine}", False)
+    assert "# 29 people are few to divide: `evaluate.protocol` tests all in turn." in few.data
     assert (many.protocol, "split" in data_of(many)) == ("", True)
 
 
