@@ -34,11 +34,13 @@ class Placed(NamedTuple):
         acquisition: what the photograph held.
         placement: see :meth:`Template.place`; None if the photograph is not used.
         face: None if there is none.
+        faces: how many it was chosen among.
     """
 
     acquisition: Acquisition
     placement: FloatArray | None
     face: Face | None = None
+    faces: int = 0
 
 
 class NoFaceError(DataError):
@@ -141,7 +143,7 @@ class Alignment:
             raise NoFaceError(f"{len(sure)} faces were found where one is wanted")
         face = max(sure, key=self._preference(photograph))
         acquisition = Acquisition.SEVERAL if len(sure) > 1 else Acquisition.FACE
-        return Placed(acquisition, self.template_for(size).place(face), face)
+        return Placed(acquisition, self.template_for(size).place(face), face, len(sure))
 
     def _nothing_found(self, faces: Sequence[Face]) -> str:
         if not faces:

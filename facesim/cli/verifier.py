@@ -153,6 +153,7 @@ def search(
     from facesim.terminal.verifier import matches_as_json, print_matches
     from facesim.verifier.faiss_index import FaissIndex
     from facesim.verifier.gallery import open_gallery
+    from facesim.verifier.search import search as search_gallery
     from facesim.verifier.verifier import load_pack
 
     verifier = load_pack(pack, trust=trust)
@@ -160,11 +161,12 @@ def search(
     opened = open_gallery(gallery)
     opened.require(verifier.embeddings)
     index = FaissIndex(opened, verifier.comparison) if faiss else None
-    [matches] = verifier.search(opened, [photograph], top, nearest=index)
+    [probe] = verifier.look([photograph])
+    [matches] = search_gallery(opened, probe.embedding[None], verifier, top, nearest=index)
     if as_json:
-        write_document(matches_as_json(verifier, matches, point, len(opened)))
+        write_document(matches_as_json(verifier, matches, point, len(opened), probe.face))
     else:
-        print_matches(Console(), verifier, matches, point, len(opened))
+        print_matches(Console(), verifier, matches, point, len(opened), probe.face)
     found = bool(matches) and verifier.verdict(matches[0].score, point).same
     raise typer.Exit(0 if found else 1)
 

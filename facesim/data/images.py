@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import PIL.Image
 
+from facesim.alignment.alignment import Placed
 from facesim.arrays import UInt8Array
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError
@@ -31,14 +32,23 @@ def pixels_of(image: Image, preprocessing: Preprocessing) -> UInt8Array:
     Raises:
         DataError: the file cannot be decoded, or the array is not an image.
     """
+    return look_at(image, preprocessing)[0]
+
+
+def look_at(image: Image, preprocessing: Preprocessing) -> tuple[UInt8Array, Placed | None]:
+    """The same, and the face that is seen; None where none is looked for.
+
+    Raises:
+        DataError: as of :func:`pixels_of`.
+    """
     if isinstance(image, str | Path):
-        return preprocessing.decode(Path(image))
+        return preprocessing.look(Path(image))
     if isinstance(image, PIL.Image.Image):
-        return preprocessing.convert(image)
+        return preprocessing.look(image)
     if isinstance(image, np.ndarray):
         is_rgb = image.ndim == 3 and image.shape[2] == 3
         if image.dtype == np.uint8 and (is_rgb or image.ndim == 2):
-            return preprocessing.convert(PIL.Image.fromarray(image))
+            return preprocessing.look(PIL.Image.fromarray(image))
         raise DataError(
             f"an array {image.dtype} {list(image.shape)} is not an image; "
             "pass uint8 [height, width, 3] (RGB) or [height, width] (grey)"

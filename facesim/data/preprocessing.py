@@ -12,7 +12,7 @@ import PIL.Image
 
 from facesim.alignment import alignment, crop, fit, template
 from facesim.alignment.aligner import Aligner, Photograph
-from facesim.alignment.alignment import Alignment, NoFaceError
+from facesim.alignment.alignment import Alignment, NoFaceError, Placed
 from facesim.alignment.crop import crop_face
 from facesim.alignment.fit import Fit
 from facesim.arrays import FloatArray, UInt8Array
@@ -103,13 +103,9 @@ class Preprocessing:
         Raises:
             DataError: the image cannot be used; the text names the file.
         """
-        if placement is None and self.alignment is None:
-            return decode_image(path, self.size, self.crop, self.fit)
-        upright = decode_upright(path)
-        try:
-            return self._aligned(upright, placement, path)
-        except DataError as error:
-            raise type(error)(f"{path}: {error}") from None
+        if placement is not None:
+            return crop_face(decode_upright(path), placement, self.size)
+        return self.look(path)[0]
 
     def convert(self, image: PIL.Image.Image) -> UInt8Array:
         """The pixels of an image in memory, as :meth:`decode` returns those of a file.
@@ -117,19 +113,33 @@ class Preprocessing:
         Raises:
             DataError: the image cannot be used.
         """
+        return self.look(image)[0]
+
+    def look(self, image: Path | PIL.Image.Image) -> tuple[UInt8Array, Placed | None]:
+        """The pixels of an image, and the face that they show; None where none is looked for.
+
+        Raises:
+            DataError: the image cannot be used; the text names a file.
+        """
+        if isinstance(image, PIL.Image.Image):
+            if self.alignment is None:
+                return convert_image(image, self.size, self.crop, self.fit), None
+            return self._aligned(self.alignment, convert_upright(image), None)
         if self.alignment is None:
-            return convert_image(image, self.size, self.crop, self.fit)
-        return self._aligned(convert_upright(image), None, None)
+            return decode_image(image, self.size, self.crop, self.fit), None
+        upright = decode_upright(image)
+        try:
+            return self._aligned(self.alignment, upright, image)
+        except DataError as error:
+            raise type(error)(f"{image}: {error}") from None
 
     def _aligned(
-        self, upright: PIL.Image.Image, placement: FloatArray | None, path: Path | None
-    ) -> UInt8Array:
-        if placement is None and self.alignment is not None:
-            photograph = Photograph(np.asarray(upright), path)
-            placement = self.alignment.place(photograph, self.size).placement
-        if placement is None:
+        self, alignment: Alignment, upright: PIL.Image.Image, path: Path | None
+    ) -> tuple[UInt8Array, Placed]:
+        placed = alignment.place(Photograph(np.asarray(upright), path), self.size)
+        if placed.placement is None:
             raise NoFaceError("no face was found")
-        return crop_face(upright, placement, self.size)
+        return crop_face(upright, placed.placement, self.size), placed
 
     @property
     def provenance(self) -> str:

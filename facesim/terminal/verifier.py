@@ -14,7 +14,7 @@ from facesim.verifier.gallery import Gallery
 from facesim.verifier.operating_points import spelling
 from facesim.verifier.pack_file import MeasuredRate, PackedPoint
 from facesim.verifier.search import Match
-from facesim.verifier.verifier import Unjudged, Verdict, Verifier
+from facesim.verifier.verifier import TakenFace, Unjudged, Verdict, Verifier
 
 _SHOWN = 20
 
@@ -35,6 +35,9 @@ def print_verdict(verifier: Verifier, verdict: Verdict) -> None:
             f"probability of the same person: {_percent(verdict.probability)}, where {share} of "
             "the pairs show one person"
         )
+    for which, face in zip(("first", "second"), verdict.faces, strict=True):
+        if face is not None and face.found > 1:
+            say(f"{which} photograph: {face}")
     print_rates(verifier, point)
 
 
@@ -64,9 +67,17 @@ def verdict_as_json(verifier: Verifier, verdict: Verdict | Unjudged) -> str:
         "same": verdict.same,
         "score": verdict.score,
         "probability": verdict.probability,
+        "faces": [face_as_json(face) for face in verdict.faces],
         **_point_as_json(verifier, verdict.point),
     }
     return json.dumps(content)
+
+
+def face_as_json(face: TakenFace | None) -> dict[str, Any] | None:
+    """The face that was taken of a photograph, and of how many; None where none is looked for."""
+    if face is None:
+        return None
+    return {"found": face.found, "rule": face.rule, "box": list(face.box)}
 
 
 def print_list_summary(verdicts: Sequence[Verdict | Unjudged]) -> None:
@@ -78,15 +89,27 @@ def print_list_summary(verdicts: Sequence[Verdict | Unjudged]) -> None:
         f"{count(len(verdicts), 'pair')}: {same:,} of the same person, {len(judged) - same:,} of "
         f"different people, {unjudged:,} that cannot be judged"
     )
+    several = sum(
+        any(face is not None and face.found > 1 for face in verdict.faces)
+        for verdict in verdicts
+        if isinstance(verdict, Verdict)
+    )
+    if several:
+        say(
+            f"{count(several, 'pair')} with a photograph that holds several faces; the columns "
+            "faces1 and faces2 say how many, face1 and face2 which one was taken"
+        )
 
 
 def print_enrolment(done: Enrolment, gallery: Gallery) -> None:
     """Print what an enrolment did, and what could not be used."""
     for reason in done.unused[:_SHOWN]:
         say(f"not used: {reason}")
+    for told in done.several[:_SHOWN]:
+        say(f"several faces: {told}")
     for name, reason in list(done.failed.items())[:_SHOWN]:
         say(f"not enrolled: {name}: {reason}")
-    more = max(0, len(done.unused) - _SHOWN) + max(0, len(done.failed) - _SHOWN)
+    more = sum(max(0, len(each) - _SHOWN) for each in (done.unused, done.several, done.failed))
     if more:
         say(f"... and {more:,} more")
     say(
@@ -108,8 +131,11 @@ def print_matches(
     matches: Sequence[Match],
     point: PackedPoint,
     enrolled: int,
+    face: TakenFace | None = None,
 ) -> None:
     """Print the best matches of a photograph, and what their number means for false ones."""
+    if face is not None and face.found > 1:
+        say(f"the photograph: {face}")
     table = Table()
     for column in ("rank", "identity", "score", "probability", f"above {spelling(point)}"):
         table.add_column(column, justify="left" if column == "identity" else "right")
@@ -149,7 +175,11 @@ def _fpir_bound(point: PackedPoint, enrolled: int) -> float | None:
 
 
 def matches_as_json(
-    verifier: Verifier, matches: Sequence[Match], point: PackedPoint, enrolled: int
+    verifier: Verifier,
+    matches: Sequence[Match],
+    point: PackedPoint,
+    enrolled: int,
+    face: TakenFace | None = None,
 ) -> str:
     """The best matches as one line of JSON."""
     found = [
@@ -164,6 +194,7 @@ def matches_as_json(
     ]
     content = {
         "matches": found,
+        "face": face_as_json(face),
         "enrolled": enrolled,
         "fpir_at_most": _fpir_bound(point, enrolled),
         **_point_as_json(verifier, point),

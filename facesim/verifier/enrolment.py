@@ -54,6 +54,7 @@ class Enrolment:
         images: that were embedded.
         failed: why identities could not be enrolled, by name.
         unused: why single photographs of those that were could not be used.
+        several: which face was taken of photographs that hold several.
     """
 
     enrolled: int = 0
@@ -62,6 +63,7 @@ class Enrolment:
     images: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
+    several: list[str] = field(default_factory=list)
 
 
 def enroll(
@@ -181,12 +183,14 @@ def _templates(
     embedded: list[Float32Array] = []
     reasons: list[str] = []
     while batch := list(islice(images, BATCH)):
-        found = verifier.embed_each([path for _, path in batch])
+        found = verifier.look_each([path for _, path in batch])
         for (person, path), each in zip(batch, found, strict=True):
             if isinstance(each, Unjudged):
                 reasons.append(each.reason)
             else:
-                embedded.append(each)
+                embedded.append(each.embedding)
+                if each.face is not None and each.face.found > 1:
+                    done.several.append(f"{path}: {each.face}")
             if path is person.images[-1]:
                 done.images += len(embedded)
                 yield from _template(verifier, person, embedded, reasons, done)

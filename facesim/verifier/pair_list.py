@@ -13,7 +13,8 @@ from facesim.reporters import Reporter
 from facesim.verifier.verifier import Unjudged, Verdict, Verifier
 
 _FILES = ("file1", "file2")
-_COLUMNS = (*_FILES, "same", "score", "probability", "reason")
+_FACES = ("faces1", "face1", "faces2", "face2")
+_COLUMNS = (*_FILES, "same", "score", "probability", "reason", *_FACES)
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
@@ -86,9 +87,11 @@ def verify_list(
 def write_verdicts(
     path: Path, pairs: Iterable[tuple[str, str]], verdicts: Iterable[Verdict | Unjudged]
 ) -> None:
-    """Write ``file1,file2,same,score,probability,reason``, whole or not at all.
+    """Write ``file1,file2,same,score,probability,reason`` and faces, whole or not at all.
 
     ``same`` is 1 or 0, or empty where the pair could not be judged; then there is a reason.
+    ``faces1`` is the number of faces that were found in the first photograph, ``face1`` the edges
+    of the one that was taken (left, top, right, bottom); empty where the pack looks for none.
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -96,8 +99,18 @@ def write_verdicts(
     for pair, verdict in zip(pairs, verdicts, strict=True):
         files = [guarded(name) for name in pair]
         if isinstance(verdict, Unjudged):
-            rows.writerow([*files, "", "", "", guarded(verdict.reason)])
+            rows.writerow([*files, "", "", "", guarded(verdict.reason), *[""] * len(_FACES)])
         else:
             probability = "" if verdict.probability is None else f"{verdict.probability:.6g}"
-            rows.writerow([*files, int(verdict.same), f"{verdict.score:.9g}", probability, ""])
+            judged = [int(verdict.same), f"{verdict.score:.9g}", probability, ""]
+            faces = [
+                cell
+                for face in verdict.faces
+                for cell in (
+                    ("", "")
+                    if face is None
+                    else (face.found, " ".join(f"{edge:.0f}" for edge in face.box))
+                )
+            ]
+            rows.writerow([*files, *judged, *faces])
     write_text(path, text.getvalue())

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from facesim.alignment.alignment import Placed
 from facesim.arrays import Float32Array, UInt8Array
-from facesim.data.images import Image, as_list, pixels_of
+from facesim.data.images import Image, as_list, look_at
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.verifier.gallery import EmbeddingKind, Gallery
@@ -42,12 +43,55 @@ class Verdict:
         probability: that they show the same person, where as many pairs do as in those of its fit;
             None if the pack has no calibration.
         point: the operating point, with its threshold and the error rates that were measured there.
+        faces: the face that was taken of each image; None where the pack looks for none.
     """
 
     same: bool
     score: float
     probability: float | None
     point: PackedPoint
+    faces: tuple["TakenFace | None", "TakenFace | None"] = (None, None)
+
+
+@dataclass(frozen=True)
+class TakenFace:
+    """The face of a photograph that was taken.
+
+    Attributes:
+        found: among how many.
+        rule: by which it was taken of several: ``largest`` or ``most_central``.
+        box: left, top, right and bottom edge in pixels of the upright photograph.
+    """
+
+    found: int
+    rule: str
+    box: tuple[float, float, float, float]
+
+    @classmethod
+    def of(cls, placed: Placed | None, preprocessing: Preprocessing) -> "TakenFace | None":
+        """That of a face which the preprocessing placed."""
+        if placed is None or placed.face is None or preprocessing.alignment is None:
+            return None
+        return cls(placed.faces, preprocessing.alignment.several_faces, placed.face.box)
+
+    def __str__(self) -> str:
+        edges = zip(("left", "top", "right", "bottom"), self.box, strict=True)
+        place = ", ".join(f"{name} {value:.0f}" for name, value in edges)
+        rule = self.rule.replace("_", " ")
+        return f"{self.found} faces were found, the {rule} one was taken ({place})"
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """An image that could be used.
+
+    Attributes:
+        embedding: float32 [D].
+        face: that was taken; None where the pack looks for none.
+    """
+
+    embedding: Float32Array
+    face: TakenFace | None
 
 
 @dataclass(frozen=True)
@@ -205,9 +249,9 @@ class Verifier:
             FacesimError: there is no such operating point.
         """
         point = self.operating_point(at)
-        [first, second] = self.embed([a, b])
-        [score] = self.scores(first[None], second[None])
-        return self.verdict(float(score), point)
+        first, second = self.look([a, b])
+        [score] = self.scores(first.embedding[None], second.embedding[None])
+        return replace(self.verdict(float(score), point), faces=(first.face, second.face))
 
     def verify_pairs(
         self, pairs: Iterable[tuple[Image, Image]], at: str | None = None
@@ -224,7 +268,7 @@ class Verifier:
             FacesimError: there is no such operating point.
         """
         point = self.operating_point(at)
-        known: dict[str, Float32Array | Unjudged] = {}
+        known: dict[str, Embedded | Unjudged] = {}
         remaining = iter(pairs)
         while batch := list(islice(remaining, _PAIRS)):
             yield from self._verify_batch(batch, point, known)
@@ -233,12 +277,12 @@ class Verifier:
         self,
         pairs: Sequence[tuple[Image, Image]],
         point: PackedPoint,
-        known: dict[str, Float32Array | Unjudged],
+        known: dict[str, Embedded | Unjudged],
     ) -> Iterator[Verdict | Unjudged]:
         """``known`` keeps the embeddings of paths."""
         images = {_key(image): image for pair in pairs for image in pair}
         new = {key: image for key, image in images.items() if key not in known}
-        found = dict(zip(new, self.embed_each(new.values()), strict=True))
+        found = dict(zip(new, self.look_each(new.values()), strict=True))
         known |= {key: each for key, each in found.items() if isinstance(new[key], str | Path)}
         found |= {key: known[key] for key in images if key in known}
         none = np.empty((0, self.dimension), dtype=np.float32)
@@ -247,12 +291,16 @@ class Verifier:
             (a, b) for a, b in sides if not isinstance(a, Unjudged) and not isinstance(b, Unjudged)
         ]
         first, second = (
-            np.stack([pair[at] for pair in judged]) if judged else none for at in (0, 1)
+            np.stack([pair[at].embedding for pair in judged]) if judged else none for at in (0, 1)
         )
         scores = iter(self.scores(first, second))
-        for pair in sides:
-            unjudged = next((each for each in pair if isinstance(each, Unjudged)), None)
-            yield unjudged or self.verdict(float(next(scores)), point)
+        for a, b in sides:
+            if isinstance(a, Unjudged):
+                yield a
+            elif isinstance(b, Unjudged):
+                yield b
+            else:
+                yield replace(self.verdict(float(next(scores)), point), faces=(a.face, b.face))
 
     def verdict(self, score: float, point: PackedPoint) -> Verdict:
         """The decision on a score at an operating point that has a threshold."""
@@ -272,29 +320,42 @@ class Verifier:
         Raises:
             DataError: an image cannot be used; a file is named.
         """
-        everything = as_list(images)
-        found = np.empty((len(everything), self.dimension), dtype=np.float32)
-        for position, each in enumerate(self.embed_each(everything)):
+        found = [each.embedding for each in self.look(images)]
+        return np.stack(found) if found else np.empty((0, self.dimension), dtype=np.float32)
+
+    def look(self, images: Image | Iterable[Image]) -> list[Embedded]:
+        """The embedding of each image, with the face that was taken.
+
+        Raises:
+            DataError: an image cannot be used; a file is named.
+        """
+        everything, found = as_list(images), list[Embedded]()
+        for position, each in enumerate(self.look_each(everything)):
             if isinstance(each, Unjudged):
                 is_file = isinstance(everything[position], str | Path)
                 raise DataError(each.reason if is_file else f"image {position}: {each.reason}")
-            found[position] = each
+            found.append(each)
         return found
 
-    def embed_each(self, images: Iterable[Image]) -> list[Float32Array | Unjudged]:
-        """The embedding, float32 [D], of each image, or why there is none."""
-        result: list[Float32Array | Unjudged] = []
+    def look_each(self, images: Iterable[Image]) -> list[Embedded | Unjudged]:
+        """The embedding of each image with the face that was taken, or why there is none."""
+        result: list[Embedded | Unjudged] = []
         remaining = iter(images)
         while batch := list(islice(remaining, BATCH)):
             pixels: dict[int, UInt8Array] = {}
             reasons: dict[int, Unjudged] = {}
+            faces: dict[int, TakenFace | None] = {}
             for position, image in enumerate(batch):
                 try:
-                    pixels[position] = pixels_of(image, self._preprocessing)
+                    pixels[position], placed = look_at(image, self._preprocessing)
+                    faces[position] = TakenFace.of(placed, self._preprocessing)
                 except DataError as error:
                     reasons[position] = Unjudged(str(error))
             rows = self._run(np.stack(list(pixels.values()))) if pixels else ()
-            embedded: dict[int, Float32Array] = dict(zip(pixels, rows, strict=True))
+            embedded = {
+                position: Embedded(row, faces[position])
+                for position, row in zip(pixels, rows, strict=True)
+            }
             result += [reasons.get(at) or embedded[at] for at in range(len(batch))]
         return result
 

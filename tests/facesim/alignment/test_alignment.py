@@ -80,7 +80,7 @@ def test_without_a_face_the_policy_decides(
     with pytest.raises(NoFaceError, match="no face was found"):
         chosen(strict)
     skipped = chosen(replace(strict, no_face="skip"))
-    assert skipped == (acquisition, None, None)
+    assert skipped == Placed(acquisition, None)
     middle = chosen(replace(strict, no_face="centre_crop"))
     assert (middle.acquisition, middle.face) == (acquisition, None)
     np.testing.assert_array_equal(middle.placement, centred((200, 300), SIZE))

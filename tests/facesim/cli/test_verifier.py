@@ -96,7 +96,7 @@ def test_many_pairs(folder: Path) -> None:
         "3 pairs: 1 of the same person, 1 of different people, 1 that cannot be judged\n"
     )
     lines = (folder / "out.csv").read_text().splitlines()
-    assert lines[0] == "file1,file2,same,score,probability,reason"
+    assert lines[0] == "file1,file2,same,score,probability,reason,faces1,face1,faces2,face2"
     assert [line.split(",")[2] for line in lines[1:]] == ["1", "0", ""]
     beside = folder / "faces" / "pairs.csv"
     beside.write_bytes((folder / "pairs.csv").read_bytes())

@@ -1,5 +1,6 @@
 """Preprocessing of a pack: its aligner finds the face, and nothing leads out of the pack."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,11 @@ from facesim.alignment.aligner import Aligner, Face, Photograph, aligners
 from facesim.alignment.fit import Fit
 from facesim.data.decoding import decode_image
 from facesim.errors import DataError, FacesimError
-from facesim.verifier.verifier import load_pack
+from facesim.reporters import SilentReporter
+from facesim.terminal.verifier import verdict_as_json
+from facesim.verifier.enrolment import enroll
+from facesim.verifier.pair_list import write_verdicts
+from facesim.verifier.verifier import Verdict, load_pack
 from tests.facesim.verifier import tiny_networks as tiny
 from tests.facesim.verifier.tiny_packs import described, write_pack
 
@@ -29,10 +34,11 @@ def drawn_faces() -> Iterator[None]:
 
     @aligners("drawn")
     class Drawn(Aligner):
-        def __init__(self, *, file: Path | None = None, least: int = 100) -> None:
+        def __init__(self, *, file: Path | None = None, least: int = 100, copies: int = 0) -> None:
             self.fingerprint = "" if file is None else file.read_text()
             self.content_only = least >= 0
             self.least = least
+            self.copies = copies
 
         def find(self, photograph: Photograph) -> Sequence[Face]:
             rows, columns = np.nonzero(photograph.pixels.mean(2) > self.least)
@@ -43,7 +49,8 @@ def drawn_faces() -> Iterator[None]:
             width, height = right - left, bottom - top
             places = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
             landmarks = np.array([(left + x * width, top + y * height) for x, y in places])
-            return [Face((left, top, right, bottom), landmarks, 1.0)]
+            small = Face((0.0, 0.0, 9.0, 9.0), landmarks / 10, 1.0)
+            return [*[small] * self.copies, Face((left, top, right, bottom), landmarks, 1.0)]
 
     yield
     aligners._plugins.clear()
@@ -83,6 +90,34 @@ def test_the_face_is_found_wherever_it_is(tmp_path: Path) -> None:
     assert verifier.verify(here, other).score < verifier.verify(here, there).score
     plain = load_pack(write_pack(tmp_path / "plain"))
     assert plain.verify(here, there).score < 0.9
+
+
+def test_of_several_faces_it_is_said_which_was_taken(tmp_path: Path) -> None:
+    pack = write_pack(tmp_path / "pack", image=aligned({"name": "drawn", "copies": 2}))
+    verifier = load_pack(pack)
+    a, b = photograph(tmp_path / "a.png", (5, 8)), photograph(tmp_path / "b.png", (52, 23), seed=1)
+    faces = verifier.verify(a, b).faces
+    assert [face.found for face in faces if face] == [3, 3]
+    assert [face.box for face in faces if face] == [(5, 8, 54, 67), (52, 23, 101, 82)]
+    assert str(faces[0]) == (
+        "3 faces were found, the largest one was taken (left 5, top 8, right 54, bottom 67)"
+    )
+    [verdict] = verifier.verify_pairs([(a, b)])
+    assert isinstance(verdict, Verdict)
+    assert verdict.faces == faces
+    write_verdicts(tmp_path / "out.csv", [("a.png", "b.png")], [verdict])
+    assert (
+        (tmp_path / "out.csv").read_text().splitlines()[1].endswith(",3,5 8 54 67,3,52 23 101 82")
+    )
+    document = json.loads(verdict_as_json(verifier, verdict))
+    assert document["faces"][0] == {"found": 3, "rule": "largest", "box": [5, 8, 54, 67]}
+    people = tmp_path / "people"
+    people.mkdir()
+    a.rename(people / "ann.png")
+    done = enroll(verifier, tmp_path / "gallery", people, SilentReporter())
+    assert done.several == [f"{people / 'ann.png'}: {faces[0]}"]
+    plain = load_pack(write_pack(tmp_path / "plain"))
+    assert plain.verify(b, b).faces == (None, None)
 
 
 def test_an_image_of_another_shape_is_fitted_as_in_training(tmp_path: Path) -> None:

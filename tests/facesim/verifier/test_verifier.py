@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 import facesim
-from facesim.data.images import pixels_of
+from facesim.data.images import look_at
 from facesim.errors import DataError, FacesimError
 from facesim.verifier.search import Comparison
 from facesim.verifier.verifier import Unjudged, Verdict, Verifier, load_pack
@@ -99,9 +99,9 @@ def test_an_image_of_many_pairs_is_decoded_once(
 
     def noted(image: Any, preprocessing: Any) -> Any:
         decoded.append(image)
-        return pixels_of(image, preprocessing)
+        return look_at(image, preprocessing)
 
-    monkeypatch.setattr("facesim.verifier.verifier.pixels_of", noted)
+    monkeypatch.setattr("facesim.verifier.verifier.look_at", noted)
     paths = sorted(faces.rglob("*.png"))
     list(verifier.verify_pairs((a, b) for a in paths for b in paths for _ in range(3)))
     assert sorted(decoded) == paths
