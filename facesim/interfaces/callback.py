@@ -190,7 +190,11 @@ class Callback:
         """
 
     def on_end(self, view: TrainingView) -> None:
-        """Training is over; again where the run is resumed after its last checkpoint."""
+        """Training is over: its epochs are, or a callback has ended it.
+
+        Not where the run is interrupted, pruned or fails; again where it is resumed after its last
+        checkpoint.
+        """
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs of the callback: numbers, text, lists and dictionaries."""

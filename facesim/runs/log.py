@@ -205,6 +205,8 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     wrong = [key for key, value in entry.items() if not _may_be(key, value)]
     if entry.get("kind") in ("train", "val", "callback", "stopped"):
         wrong += [key for key in ("step", "epoch") if type(entry.get(key)) is not int]
+    if entry.get("kind") == "stopped" and "reason" not in entry:
+        wrong.append("reason")
     if wrong:
         raise DataError(f"{path}:{number}: {wrong[0]} is missing or not a value; delete the line")
     return entry

@@ -122,7 +122,8 @@ class Hooks:
             kept.stopped = reason
             last = self._progress.epoch + bool(self._progress.batch)
             self._log("stopped", self._progress.step, {"epoch": last, "reason": reason})
-            self._processes.reporter.say(f"training ends with epoch {last}: {reason}")
+            where = f"with epoch {last}" if last else "before its first epoch"
+            self._processes.reporter.say(f"training ends {where}: {reason}")
 
     def _view(
         self, key: str, metrics: Mapping[str, float | None], hook: str = "on_end"

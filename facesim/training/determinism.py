@@ -38,7 +38,9 @@ def undisturbed() -> Iterator[None]:
     the default type of numbers, the number of threads, and whether algorithms are deterministic.
     """
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002  the global one
-    devices = range(torch.cuda.device_count())
+    # Only where CUDA is in use: asking would begin to use it, on every GPU. Steps seed all anyway.
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = [torch.cuda.current_device()] if in_use else []
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     recorded = torch.is_grad_enabled()
     with torch.random.fork_rng(devices), deterministic(enabled=False):

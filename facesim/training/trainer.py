@@ -96,7 +96,7 @@ class Trainer:
         self._relink()
         try:
             self.hooks.start()
-            if not progress.is_trained(epochs):
+            if not progress.is_trained(epochs) and not progress.hooks.stopped:
                 self._warm(range(progress.epoch, epochs))
             while not progress.is_trained(epochs):
                 self.hooks.begin_epoch()
@@ -107,7 +107,7 @@ class Trainer:
                 self._end_epoch(self._validate(), on_epoch)
             if not progress.step or progress.hooks.stopped:
                 self._save()
-            if not self.checkpoints.best.exists():  # the network is measured as it was built
+            if not progress.step or not self.checkpoints.best.exists():  # it is as it was built
                 link_file(self.checkpoints.last, self.checkpoints.best)
             self.hooks.end()
         except Stopped as stopped:

@@ -10,12 +10,15 @@ from facesim.runs.run_files import RunFiles
 def training_section(files: RunFiles) -> Section:
     """Plots over the steps and epochs, below the warnings of the run."""
     log = files.log
+    blocks: list[Block] = []
+    if log is not None and log.stopped is not None:
+        last = log.stopped["epoch"]
+        where = f"with epoch {last} of {files.experiment.train.epochs}" if last else "at its start"
+        blocks.append(Text(f"A callback ended training {where}: {log.stopped['reason']}."))
     if log is None or not (log.train or log.val):
-        return Section("training", "Training", (Text("The run has logged nothing yet.", "note"),))
-    blocks: list[Block] = [Text(warning, "warning") for warning in log.warnings]
-    if log.stopped is not None:
-        ended = f"epoch {log.stopped['epoch']} of {files.experiment.train.epochs}"
-        blocks.append(Text(f"A callback ended training with {ended}: {log.stopped['reason']}."))
+        blocks.append(Text("The run has logged nothing yet.", "note"))
+        return Section("training", "Training", tuple(blocks))
+    blocks += [Text(warning, "warning") for warning in log.warnings]
     if log.status != "finished":
         blocks.append(Text(f"This run is not finished; its status is {log.status}.", "note"))
     blocks.append(loss_plot(log))

@@ -183,6 +183,10 @@ def test_metrics_of_format_1_have_their_present_names(path: Path) -> None:
         ('{"kind": "train", "step": null, "epoch": 1}', "step"),
         ('{"kind": "val", "step": 1, "epoch": 1, "warnings": "text"}', "warnings"),
         ('{"kind": ["val"]}', "kind"),
+        ('{"kind": "callback", "step": 1, "epoch": 1, "lr_monitor.tail": "1"}', "lr_monitor.tail"),
+        ('{"kind": "callback", "step": 1}', "epoch"),
+        ('{"kind": "stopped", "step": 1, "epoch": 1}', "reason"),
+        ('{"kind": "stopped", "step": 1, "epoch": 1, "reason": 5}', "reason"),
     ],
 )
 def test_an_entry_with_another_value_is_named(path: Path, line: str, key: str) -> None:

@@ -56,3 +56,18 @@ def test_a_run_that_nothing_describes_the_best_of_says_so(
         ["Nothing in the run describes 'theirs'"] if measured else []
     )
     assert "validation" not in [block.name for block in blocks if isinstance(block, Plot)]
+
+
+@pytest.mark.parametrize(("epoch", "where"), [(2, "with epoch 2 of 3"), (0, "at its start")])
+def test_why_a_callback_ended_training_stands_first(
+    build_run: Callable[..., Run], epoch: int, where: str
+) -> None:
+    files = build_run().read()
+    assert files.log is not None
+    stopped = {"kind": "stopped", "step": 10, "epoch": epoch, "reason": "mine: <enough>"}
+    val = files.log.val if epoch else ()
+    train = files.log.train if epoch else ()
+    log = replace(files.log, stopped=stopped, val=val, train=train)
+    told, *others = training_section(replace(files, log=log)).blocks
+    assert told == Text(f"A callback ended training {where}: mine: <enough>.")
+    assert len(others) == (4 if epoch else 1)
