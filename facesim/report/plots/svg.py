@@ -197,7 +197,8 @@ def _series(series: Series, x: Scale, y: Scale, key: str) -> Markup:
 
 def _told(series: Series, x: Scale, y: Scale, shown: BoolArray) -> Markup:
     """What pointing at each point says, one line per point."""
-    if series.silent or not {"line", "steps", "points", "bars"} & {*series.marks}:
+    drawn = {"line", "steps", "points", "bars"} & {*series.marks}
+    if series.silent or not drawn or not shown.any():
         return Markup("")
     tips = series.tips or [
         "" if b is None else f"{x.axis.title} {x.written(a)} · {y.axis.title} {y.written(b)}"

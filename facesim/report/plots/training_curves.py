@@ -19,7 +19,12 @@ def loss_plot(log: TrainingLog) -> Plot:
     steps, losses = _series(log.train, "loss")
     val_steps, val_losses = _series(log.val, "loss")
     drawn = (
-        Series("training batches", _averaged(steps), _averaged(losses)),
+        Series(
+            "training batches",
+            _averaged(steps),
+            _averaged(losses),
+            marks=("line",) if len(steps) > 1 else ("points",),
+        ),
         Series("val", val_steps, val_losses, 1, _MARKED),
     )
     panel = Panel(Axis("Step", "whole"), Axis("Loss"), tuple(each for each in drawn if each.x))

@@ -41,15 +41,16 @@
     ]);
   };
 
+  const pointsOf = (group) => {
+    const svg = group.closest(".panel > svg");
+    const lines = group.dataset.tips.split("\n");
+    return places(group).map(([x, y], index) => ({ svg, x, y, group, index, told: lines[index] }));
+  };
+
   const seriesOf = (plot) =>
     [...plot.querySelectorAll("[data-tips]")]
       .filter((group) => !group.classList.contains("off"))
-      .map((group) => {
-        const svg = group.closest(".panel > svg");
-        const lines = group.dataset.tips.split("\n");
-        group.places ??= places(group);
-        return group.places.map(([x, y], index) => ({ svg, x, y, group, index, told: lines[index] }));
-      })
+      .map((group) => (group.points ??= pointsOf(group)))
       .filter((points) => points.length);
 
   // Only what changes is written again, and so read out again.
@@ -88,15 +89,15 @@
     const nearest = (event) => {
       let best = null;
       let least = Infinity;
-      seriesOf(plot).forEach((points, series) =>
+      seriesOf(plot).forEach((points, series) => {
+        const area = points[0].svg.getBoundingClientRect();
         points.forEach((point, index) => {
-          const area = point.svg.getBoundingClientRect();
           const across = area.left + point.x * area.width - event.clientX;
           const down = area.top + point.y * area.height - event.clientY;
           const distance = across * across + down * down;
           if (distance < least) [least, best, at] = [distance, point, [series, index]];
-        }),
-      );
+        });
+      });
       if (best) show(best);
       else hide();
     };

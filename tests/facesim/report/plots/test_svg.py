@@ -85,6 +85,12 @@ def test_each_point_has_a_tip_on_a_line_of_its_own() -> None:
     assert group.get("data-name") == "name"
 
 
+def test_a_series_without_a_place_on_the_axes_has_nothing_to_point_at() -> None:
+    found = drawn(Series("a", (0.0, -1.0), (1.0, 1.0)), x=Axis("x", log=True, low=0.1, high=1.0))
+    assert found.find(".//g[@data-tips]") is None
+    assert paths(found, "curve") == [""]
+
+
 def test_only_series_with_a_name_are_in_the_legend() -> None:
     found = drawn(Series("a", (1.0,), (1.0,)), Series("", (1.0,), (1.0,)))
     assert [entry.text for entry in found.findall(".//li/span")] == ["a"]

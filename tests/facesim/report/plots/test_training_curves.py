@@ -86,6 +86,13 @@ def test_a_long_log_is_averaged() -> None:
     assert set(drawn.y) == {0.5}
 
 
+@pytest.mark.parametrize(("steps", "marks"), [(1, ("points",)), (2, ("line",))])
+def test_a_single_batch_is_a_point(steps: int, marks: tuple[str, ...]) -> None:
+    train = tuple({"step": step, "loss": 1.0} for step in range(steps))
+    (panel,) = loss_plot(TrainingLog(train=train, val=(), status="running")).panels
+    assert panel.series[0].marks == marks
+
+
 def test_without_a_loss_that_is_said() -> None:
     empty = TrainingLog(train=(), val=(), status="running")
     assert loss_plot(empty).description == "No loss was logged."
