@@ -19,13 +19,14 @@ from facesim.runs.run import Run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = (ROOT / ".github" / "PACKAGE.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^ *```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
+@pytest.mark.parametrize("text", [*blocks("yaml"), *blocks("yaml", PACKAGE)])
 def test_every_experiment_shown_loads(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,7 +38,7 @@ def test_every_experiment_shown_loads(
 
 
 @pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"`facesim ([a-z]+(?: [a-z]+)?)", README)))
+    "command", sorted(set(re.findall(r"`facesim ([a-z]+(?: [a-z]+)?)", README + PACKAGE)))
 )
 def test_every_command_named_exists(command: str) -> None:
     words = command.split()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from facesim.cli import main
 from facesim.terminal.documents import FORMAT
+from facesim.training.stop import Stopped
 from tests.facesim.cli.test_cli import GOOD, Command
 
 NOISY = """\
@@ -168,6 +170,19 @@ def test_a_mistake_is_a_document_too_and_a_message(
     assert found["error"]["exit_code"] == 2
     assert message in found["error"]["message"]
     assert message.partition(":")[0] in error
+
+
+def test_what_is_stopped_is_a_document_too(
+    facesim: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr("facesim.runs.run.Run.complete", stop)
+    code, output, error = facesim("run", "mine.yaml", "--json", "--quiet")
+    assert code == 143
+    assert json.loads(output)["error"] == {"message": "stopped by SIGTERM", "exit_code": 143}
+    assert "--resume=auto" in error  # the command that goes on
 
 
 def test_the_problems_of_an_experiment_have_their_places(folder: Path, facesim: Command) -> None:
