@@ -1,6 +1,6 @@
 """Dry run: build every component and run one forward and backward pass; writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +33,12 @@ class CheckReport:
     Attributes:
         lines: (label, value) pairs for the reader.
         notes: of the tables, and the warnings of the linter and of the dry run.
+        numbers: sizes and the first loss, for scripts; of several trainings, those of the first.
     """
 
     lines: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    numbers: Mapping[str, float]
 
 
 def check_experiment(experiment: Experiment, out: Path, processes: Processes) -> CheckReport:
@@ -64,7 +66,8 @@ def _checked(experiment: Experiment, out: Path, processes: Processes) -> CheckRe
         f"{count(len(table.labels), 'identity')}; what follows is of the first"
     )
     lines = (("trainings", people), *found.lines)
-    return CheckReport(lines, (*found.notes, *map(str, (*lint.images, *lint.findings))))
+    notes = (*found.notes, *map(str, (*lint.images, *lint.findings)))
+    return CheckReport(lines, notes, found.numbers)
 
 
 def _checked_one(
@@ -102,7 +105,9 @@ def _checked_one(
             f"warning: the first batch leaves every trainable weight as it is (loss {loss:.4f}, "
             "gradient 0): is every pair beyond the margin, or the loss made for other distances?"
         )
-    return CheckReport(tuple(_lines(components, loss, out, processes)), tuple(notes))
+    numbers = _numbers(components, loss)
+    lines = tuple(_lines(components, numbers, out, processes))
+    return CheckReport(lines, tuple(notes), numbers)
 
 
 def _first_loss(components: RunComponents, processes: Processes) -> float:
@@ -132,8 +137,26 @@ def _fit_in_words(experiment: Experiment) -> str:
     return _FITS[experiment.image.fit] if aligner is None else f"faces cut out by {aligner.name}"
 
 
+def _numbers(components: RunComponents, loss: float) -> dict[str, float]:
+    trainable, frozen = components.network.count_parameters()
+    numbers: dict[str, float] = {}
+    for split in components.splits:
+        numbers[f"{split.name}_images"] = len(split.table)
+        numbers[f"{split.name}_identities"] = len(split.table.labels)
+    return {
+        **numbers,
+        "trainable_parameters": trainable,
+        "frozen_parameters": frozen,
+        "embedding_dim": components.network.embedding_dim,
+        "pairs_per_epoch": sum(len(batch.same) for batch in components.sampler.batches(0)),
+        "batches_per_epoch": len(components.sampler),
+        "steps": components.total_steps,
+        "first_loss": loss,
+    }
+
+
 def _lines(
-    components: RunComponents, loss: float, out: Path, processes: Processes
+    components: RunComponents, numbers: Mapping[str, float], out: Path, processes: Processes
 ) -> Iterator[tuple[str, str]]:
     experiment, network = components.experiment, components.network
     for split in components.splits:
@@ -141,8 +164,8 @@ def _lines(
         yield split.name, f"{count(len(table), 'image')} of {count(len(table.labels), 'identity')}"
     height, width = experiment.image.size
     yield "input", f"{width} x {height} pixels, {_fit_in_words(experiment)}"
-    trainable, frozen = network.count_parameters()
-    pairs = sum(len(batch.same) for batch in components.sampler.batches(0))
+    trainable, frozen = numbers["trainable_parameters"], numbers["frozen_parameters"]
+    pairs = int(numbers["pairs_per_epoch"])
     # Weights but the trunk's, and the trainable ones twice more for an optimizer such as Adam.
     tensors = network.trained_state().values()
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
@@ -154,7 +177,7 @@ def _lines(
         "run",
         f"{count(experiment.train.epochs, 'epoch')}, {count(components.total_steps, 'step')}",
     )
-    yield "first loss", f"{loss:.4f}"
+    yield "first loss", f"{numbers['first_loss']:.4f}"
     yield "device", describe_device(network.device)
     if processes.size > 1:
         share = experiment.train.shards // processes.size

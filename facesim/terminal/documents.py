@@ -84,7 +84,12 @@ def evaluation_content(files: "RunFiles") -> dict[str, Any]:
 
 def check_content(name: str, report: "CheckReport") -> dict[str, Any]:
     """Of ``check``; what cannot be run is an error instead."""
-    return {"experiment": name, "facts": dict(report.lines), "notes": report.notes}
+    return {
+        "experiment": name,
+        "numbers": report.numbers,
+        "facts": dict(report.lines),
+        "notes": report.notes,
+    }
 
 
 def lint_content(name: str, report: "LintReport", written: Path | None) -> dict[str, Any]:
@@ -93,6 +98,7 @@ def lint_content(name: str, report: "LintReport", written: Path | None) -> dict[
         "experiment": name,
         "allows_run": report.allows_run,
         "findings": report.findings,
+        "images": report.images,
         "written": None if written is None else written.absolute(),
     }
 

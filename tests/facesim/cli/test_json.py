@@ -120,7 +120,11 @@ def test_a_check_is_one_document_whatever_the_number_of_processes(folder: Path) 
     )
     assert code == 0, error
     found = json.loads(output)
-    assert list(found) == ["format", "command", "experiment", "facts", "notes"]
+    assert list(found) == ["format", "command", "experiment", "numbers", "facts", "notes"]
+    numbers = found["numbers"]
+    assert (numbers["train_images"], numbers["test_identities"]) == (48, 4)
+    assert numbers["steps"] == 2 * numbers["batches_per_epoch"]
+    assert found["facts"]["first loss"] == f"{numbers['first_loss']:.4f}"
     assert found["facts"]["train"] == "48 images of 8 identities"
 
 
