@@ -107,7 +107,8 @@ class OpenedRun(Shown):
         """The pairs of the evaluation with their scores, one row per pair.
 
         The columns are file1, file2, identity1, identity2, same, score and probability, without
-        those that the run does not have.
+        those that the run does not have. Of a run of folds, a score is less the threshold of its
+        fold, which the column network says.
 
         Raises:
             FacesimError: the scores of single pairs were not kept.

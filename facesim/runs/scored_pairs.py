@@ -96,9 +96,8 @@ class NamedPairs:
     def roc(self) -> Roc:
         """The ROC curve; of several networks the mean of theirs at each FMR.
 
-        Each score then gives way to the share of its network's impostor pairs that it would be
-        below. Pepe and Cai, "The analysis of placement values for evaluating discriminatory
-        measures", 2004.
+        Each score then gives way to its place among the impostor pairs of its network. Pepe and
+        Cai, "The analysis of placement values for evaluating discriminatory measures", 2004.
         """
         scores = self.scores
         if self.network is not None:
@@ -106,8 +105,9 @@ class NamedPairs:
             for each in np.unique(self.network):
                 at = self.network == each
                 impostor = np.sort(self.scores[at & ~self.same])
-                below = np.searchsorted(impostor, self.scores[at], side="left")
-                scores[at] = below / max(len(impostor), 1)
+                ends = [np.searchsorted(impostor, self.scores[at], s) for s in ("left", "right")]
+                # An impostor pair is at its own rank, a genuine one between those of two.
+                scores[at] = (sum(ends) - 1) / 2 / max(len(impostor), 1)
         return Roc.of_scores(scores, self.same)
 
     def same_pairs_as(self, other: "NamedPairs") -> bool:
@@ -126,6 +126,8 @@ class NamedPairs:
         columns |= {"same": self.same, "score": self.scores}
         if self.probabilities is not None:
             columns["probability"] = self.probabilities
+        if self.network is not None:
+            columns["network"] = self.network
         return pd.DataFrame(columns, copy=True)
 
     def rows_of_pairs(self) -> dict[tuple[str, str, bool], int]:

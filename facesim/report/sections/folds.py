@@ -3,11 +3,12 @@
 from facesim.errors import count
 from facesim.page import Block, Links, Plot, Section, Table, Text
 from facesim.report.formatting import (
+    NOTHING,
     axis_unit,
     estimate,
     headline_metrics,
     metric_value,
-    number,
+    score,
 )
 from facesim.report.plots.intervals import Line, interval_panel
 from facesim.runs.directory import FOLDS, RunFile
@@ -46,17 +47,21 @@ def folds_section(files: RunFiles) -> Section:
 def _compared(folds: list[RunFiles]) -> Block:
     """The headline metrics of each fold; the first as a plot."""
     results = [each.result for each in folds if each.result is not None]
-    metrics = headline_metrics(results[0], folds[0].metrics)
+    metrics = [
+        metric
+        for metric in headline_metrics(results[0], folds[0].metrics)
+        if all(metric.name in each.metrics for each in results)
+    ]
     names = [f"fold {each.path.name}" for each in folds]
     rows = tuple(
         (
             name,
             f"{result.identities:,}",
             f"{result.pairs:,}",
-            number(result.threshold),
+            NOTHING if result.threshold is None else score(result.threshold, each.score_unit),
             *(estimate(metric, result.metrics[metric.name]) for metric in metrics),
         )
-        for name, result in zip(names, results, strict=True)
+        for name, each, result in zip(names, folds, results, strict=True)
     )
     columns = ("Fold", "People", "Pairs", "Threshold", *(metric.label for metric in metrics))
     table = Table("The folds, each measured by itself", columns, rows)

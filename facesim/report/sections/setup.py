@@ -49,8 +49,12 @@ def setup_section(files: RunFiles) -> Section:
 def summary_line(files: RunFiles) -> str:
     """Loss, network and data in one line."""
     of = files.experiment
+    network = f"{of.loss.name} loss on {of.backbone.name} and {of.head.name}"
+    if of.folds is not None:
+        people = f"each fold of {of.data.dataset_of('test').name}"
+        return f"{network}, {of.folds} networks: {people} is tested by one trained without it"
     return (
-        f"{of.loss.name} loss on {of.backbone.name} and {of.head.name}, trained on "
+        f"{network}, trained on "
         f"{of.data.dataset_of('train').name}, tested on "
         f"{files.evaluated.data.dataset_of('test').name}"
     )

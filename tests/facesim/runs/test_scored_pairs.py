@@ -191,4 +191,4 @@ def test_the_curve_of_several_networks_is_the_mean_of_theirs_at_each_fmr() -> No
         of_each = [each.roc().tar[each.roc().fmr <= fmr].max() for each in apart]
         assert together.tar[together.fmr <= fmr + 1e-9].max() == pytest.approx(np.mean(of_each))
     mean = np.mean([each.roc().area for each in apart])
-    assert together.area == pytest.approx(mean, abs=0.005)
+    assert together.area == pytest.approx(mean)
