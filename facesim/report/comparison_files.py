@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -164,6 +165,9 @@ def _markdown(text: str) -> str:
     return escaped.replace("\n", "<br>")
 
 
+_WORDS = 16
+"""Letters of a line of words in a LaTeX table, whose columns would else fit no page."""
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -175,7 +179,6 @@ _LATEX = {
     "±": r"$\pm$",
     "\N{EN DASH}": "--",
     "-": "{-}",
-    "\n": " ",
     **{character: f"\\{character}" for character in "{}$&#_%"},
 }
 
@@ -189,18 +192,17 @@ def _as_latex(comparison: Comparison, every: bool) -> str:
 def _latex_block(block: Table | Text) -> str:
     if isinstance(block, Text):
         return f"\\par\\noindent {_latex(block.text)}\n"
-    side = "r" if block.numeric else "l"
-    spec = "l" + side * (len(block.columns) - 1)
+    sides = "l" + ("r" if block.numeric else "l") * (len(block.columns) - 1)
     blank = [""] * len(block.columns)
-    rows = [_latex_row([*row, *blank][: len(blank)]) for row in block.rows]
+    rows = [_latex_row([*row, *blank][: len(blank)], sides) for row in block.rows]
     return "\n".join(
         [
             "\\begin{table}",
-            "\\centering",
+            "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
             f"\\caption{{{_latex(block.caption)}}}",
-            f"\\begin{{tabular}}{{{spec}}}",
+            f"\\begin{{tabular}}{{{sides}}}",
             "\\toprule",
-            _latex_row(block.columns),
+            _latex_row(block.columns, sides),
             "\\midrule",
             *rows,
             "\\bottomrule",
@@ -211,9 +213,20 @@ def _latex_block(block: Table | Text) -> str:
     )
 
 
-def _latex_row(cells: Sequence[str]) -> str:
+def _latex_row(cells: Sequence[str], sides: str) -> str:
     # A row that begins with a bracket would be the argument of the line break above it.
-    return "{}" + " & ".join(map(_latex, cells)) + " \\\\"
+    return "{}" + " & ".join(map(_latex_cell, cells, sides)) + " \\\\"
+
+
+def _latex_cell(text: str, side: str) -> str:
+    """A cell, whose lines stand in a table of their own; words are wrapped, numbers are not."""
+    width = _WORDS if text[:1].isalpha() else len(text) + 1
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines = [part for line in text.split("\n") for part in wrapper.wrap(line)]
+    if len(lines) < 2:
+        return _latex(text)
+    inside = " \\\\ ".join(map(_latex, lines))
+    return f"\\begin{{tabular}}[t]{{@{{}}{side}@{{}}}}{inside}\\end{{tabular}}"
 
 
 def _latex(text: str) -> str:

@@ -13,6 +13,7 @@ from facesim.evaluation.differences import (
     paired_differences,
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME
+from facesim.evaluation.intervals import student_t_quantile
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Quantity
 from facesim.interfaces.result import Estimate
@@ -132,3 +133,15 @@ def test_runs_on_other_pairs_are_refused() -> None:
     theirs = LabelledScores.of(scores_of(1), SAME, FIRST + 1, SECOND + 1)
     with pytest.raises(FacesimError, match="different pairs"):
         paired_differences(ScoredRun(ours, 0.5), ScoredRun(theirs, 0.5), METRICS, seed=0)
+
+
+@pytest.mark.parametrize("degrees", [4.0, 60.0])
+def test_independent_intervals_that_hold_together_are_wider(degrees: float) -> None:
+    alone = independent_difference(Accuracy(), BEFORE, AFTER, degrees=degrees)
+    found = independent_difference(Accuracy(), BEFORE, AFTER, comparisons=5, degrees=degrees)
+    wide, usual = (student_t_quantile(0.5 + level / 2, degrees) for level in (0.99, 0.95))
+    for end in ("low", "high"):
+        reaches = (getattr(each, end) - (each.difference or 0) for each in (found, alone))
+        one, other = reaches
+        assert one / other == pytest.approx(wide / usual)
+    assert found.interval == f"{alone.interval}_simultaneous"

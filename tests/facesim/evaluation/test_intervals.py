@@ -3,7 +3,13 @@ from statistics import NormalDist
 
 import pytest
 
-from facesim.evaluation.intervals import student_t_quantile, wilson_interval
+from facesim.evaluation.intervals import (
+    LEVEL,
+    level_of_each,
+    name_together,
+    student_t_quantile,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize("successes", [0, 1, 7, 10])
@@ -64,3 +70,9 @@ def test_students_quantile_of_one_and_two_degrees_has_a_closed_form(probability:
 
 def test_students_quantile_is_symmetric() -> None:
     assert student_t_quantile(0.025, 5) == pytest.approx(-student_t_quantile(0.975, 5))
+
+
+def test_intervals_that_hold_together_are_each_of_a_higher_level() -> None:
+    assert level_of_each(1) == pytest.approx(LEVEL)
+    assert level_of_each(5) == pytest.approx(0.99)
+    assert (name_together("a_95", 1), name_together("a_95", 2)) == ("a_95", "a_95_simultaneous")

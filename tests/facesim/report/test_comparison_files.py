@@ -83,7 +83,8 @@ def test_latex_is_escaped_and_says_what_it_needs(comparison: Comparison, tmp_pat
     )
     assert r"strong \& 100\%" in text
     assert r"weak\_one" in text
-    assert r" $\pm$ " in text
+    assert r" \\ $\pm$ " in text
+    assert r"\begin{tabular}[t]{@{}r@{}}FNMR at the \\ threshold\end{tabular}" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") >= 3
     for line in lines:
         assert not re.search(r"(?<!\\)[%#_]", line), line
