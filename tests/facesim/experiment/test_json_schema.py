@@ -129,6 +129,8 @@ WRONG = [
     ("", "transforms: flip\n"),
     ("", "transforms: [flop]\n"),
     ("", "trackers: [tensorboard]\n"),
+    ("", "callbacks: [early_stoping]\n"),
+    ("", "report_sections: embedding_map\n"),
     ("", "plugins: ./mine.py\n"),
     ("", "device: gpu\n"),
 ]

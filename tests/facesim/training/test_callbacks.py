@@ -125,6 +125,13 @@ def test_a_run_without_callbacks_has_neither_keys_nor_bytes_of_them(begin: Begin
     assert not (run.path / FOLDER).exists()
 
 
+def test_callbacks_and_report_sections_are_written_where_there_are_some(tiny_file: Path) -> None:
+    chosen = ("callbacks=[lr_monitor]", "report_sections=[embedding_map]")
+    data = load_experiment(tiny_file, chosen).as_data()
+    assert data["callbacks"] == [{"name": "lr_monitor"}]
+    assert data["report_sections"] == [{"name": "embedding_map", "identities": 12}]
+
+
 def disturb(self: Noting, hook: str, view: TrainingView) -> None:
     """Try everything by which code that watches might change a training by accident."""
     random.seed(1)
