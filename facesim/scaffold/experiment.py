@@ -141,6 +141,7 @@ def _text(answers: Answers, path: Path) -> str:
         backbone=answers.backbone or defaults.backbone,
         loss=answers.loss or defaults.loss,
         epochs=str(answers.epochs),
+        pairs=f"{faces.pairs_per_image}.0",
         protocol=f"protocol: {faces.protocol}, " if faces.protocol else "",
         **{key: first_starter(registry).starter for key, registry in _OTHERS.items()},
     )

@@ -31,6 +31,9 @@ _FEW_PEOPLE = 30
 _FEWEST_PEOPLE = 6
 """That train, val and test can have two of each."""
 _SAMPLE = 24
+_MANY_IMAGES = 5000
+_MOST_PAIRS = 4
+"""Evaluation pairs per image of a table with fewer images than that."""
 _TURNED = (5, 6, 7, 8)
 """The values of EXIF's orientation that exchange height and width."""
 
@@ -44,12 +47,14 @@ class Faces:
         data: the lines of the section ``data``.
         size: height and width in pixels that suit the network's input.
         protocol: the node of ``evaluate.protocol`` that suits so few people, or an empty text.
+        pairs_per_image: evaluation pairs that suit so many images; more where they are few.
     """
 
     told: str
     data: str
     size: tuple[int, int]
     protocol: str = ""
+    pairs_per_image: int = 1
 
     @property
     def backbone(self) -> str:
@@ -185,7 +190,7 @@ def _found_in(path: Path, plugins: list[Plugin[FaceTable]]) -> Faces:
     comments = [f"# {line}" for note in notes for line in wrap(printable(note), 94)]
     scale = min(1.0, _LONGEST_SIDE / max(shown))
     size = (max(16, round(height * scale)), max(16, round(width * scale)))
-    return Faces(told, "\n".join([*comments, *lines]), size, protocol)
+    return Faces(told, "\n".join([*comments, *lines]), size, protocol, _pairs_per_image(first))
 
 
 def _recognised(path: Path, plugins: list[Plugin[FaceTable]]) -> tuple[Recognised, list[str]]:
@@ -217,6 +222,14 @@ def _recognised(path: Path, plugins: list[Plugin[FaceTable]]) -> tuple[Recognise
         raise FacesimError("\n".join(reasons))
     listed = "\n".join(f"  {plugin.name}: {plugin.summary}" for plugin in plugins)
     raise FacesimError(f"{path}: no dataset finds its images there:\n{listed}")
+
+
+def _pairs_per_image(table: FaceTable) -> int:
+    """No more than there are genuine pairs for, half of the pairs being genuine, in any split."""
+    if len(table) >= _MANY_IMAGES:
+        return 1
+    images = float(np.median(np.bincount(table.identities)))
+    return int(min(_MOST_PAIRS, max(1, (images - 1) // 2)))
 
 
 def _usual_size(table: FaceTable) -> tuple[int, int]:

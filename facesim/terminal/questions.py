@@ -34,6 +34,8 @@ def ask(given: dict[str, Any]) -> Answers:
         FacesimError: what is given cannot be used.
     """
     asks = sys.stdin.isatty()
+    if not asks and None in given.values():
+        say("nothing is asked, as standard input is no terminal; see --help for the options")
     faces = _ask_faces(given["faces"], given["root"], asks=asks)
     say(faces.told)
     answers = suggested(faces)

@@ -61,6 +61,12 @@ def test_few_people_are_divided_so_that_each_split_has_some(
     assert "# 29 people are few to divide: expect wide intervals." in faces.data
 
 
+@pytest.mark.parametrize(("images", "pairs"), [(1, 1), (2, 1), (5, 2), (6, 2), (9, 4), (30, 4)])
+def test_few_images_are_compared_in_more_pairs(images: int, pairs: int, tmp_path: Path) -> None:
+    faces = find_faces(str(draw(tmp_path / "photos", 6, images)))
+    assert faces.pairs_per_image == pairs
+
+
 def test_people_who_are_too_few_for_three_splits_are_refused(tmp_path: Path) -> None:
     root = draw(tmp_path / "photos", 5)
     with pytest.raises(FacesimError, match="one folder per person, with 5 people; too few to be"):

@@ -142,11 +142,14 @@ def test_what_is_given_and_wrong_is_an_error_before_anything_is_asked(
 
 
 def test_without_a_terminal_nothing_is_asked(
-    answering: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
+    answering: Callable[..., Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = answering()
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
     assert ask(given(loss="triplet")) == Answers(find_faces(), "small_cnn", "triplet", 6)
+    assert "nothing is asked, as standard input is no terminal" in capsys.readouterr().out
     with pytest.raises(FacesimError, match="reads a folder; name it too"):
         ask(given(faces="folder"))
     assert asked == []
