@@ -139,6 +139,7 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Also write this file: .html, .csv, .md or .tex."),
     ] = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs: differences in configuration and metrics, and their significance.
@@ -147,6 +148,7 @@ def compare(
     and other seeds would change is in the intervals. With --against, two systems that you name.
     """
     from facesim.report.comparison_files import require_known_suffix, write_comparison
+    from facesim.reporters import reporter_for
     from facesim.runs.compared_runs import open_runs
     from facesim.runs.comparison import compare_groups, compare_runs, comparison_data
     from facesim.terminal.documents import print_document
@@ -161,8 +163,9 @@ def compare(
         comparison = compare_groups(others, runs, name=name)
     else:
         comparison = compare_runs(runs, name=name)
+    reporter = reporter_for(Console(), quiet=quiet)
     for line in passed:
-        say(line)
+        reporter.say(line)
     written = None if out is None else write_comparison(comparison, out, every=every)
     if as_json:
         content = {**comparison_data(comparison), "passed_over": passed, "written": written}
@@ -170,4 +173,4 @@ def compare(
         return
     print_comparison(Console(), comparison, every=every)
     if written is not None:
-        say(f"written to {written}")
+        reporter.say(f"written to {written}")

@@ -1,6 +1,5 @@
 """What a shell completes: experiments, run directories, and plugins with their kinds."""
 
-import json
 import os
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from glob import escape, glob
@@ -64,6 +63,8 @@ def _kinds() -> list[dict[str, Any]]:
 
     To import plugins takes seconds, so what was found is kept until one of their files changes.
     """
+    import json
+
     from facesim.paths import cache_dir
 
     file, state = cache_dir() / "completion.json", _state_of_plugins()

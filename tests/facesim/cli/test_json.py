@@ -104,6 +104,16 @@ def test_an_evaluation_is_one_document(facesim: Command, ran: dict[str, Any]) ->
     assert found["result"]["pairs"] < ran["result"]["pairs"]
 
 
+def test_a_quiet_comparison_is_its_tables(facesim: Command, ran: dict[str, Any]) -> None:
+    other = facesim("run", "mine.yaml", "--set=seed=1", "--set=name=other", "--json")[1]
+    runs = (ran["run_dir"], json.loads(other)["run_dir"])
+    code, output, error = facesim("compare", *runs, "--out=page.html", "--quiet")
+    assert (code, error) == (0, "")
+    assert "written to" not in output
+    assert "Accuracy" in output
+    assert "written to" in facesim("compare", *runs, "--out=page.html")[1]
+
+
 def test_quiet_leaves_the_result_alone(folder: Path, facesim: Command) -> None:
     (folder / "plain.yaml").write_text(GOOD.replace("name: mine", "name: plain"))
     code, output, error = facesim("run", "plain.yaml", "--quiet")
