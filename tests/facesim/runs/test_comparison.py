@@ -1,13 +1,16 @@
 """Differences of runs to the first of them."""
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
+from facesim.runs.compared_runs import open_runs
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
 
@@ -150,3 +153,37 @@ def test_runs_without_scores_of_single_pairs_are_compared_as_if_independent(
     assert strong.why_unpaired.startswith("the scores of single pairs of weak / ")
     assert strong.why_unpaired.endswith(" were not kept")
     assert strong.differences["accuracy"].interval == "independent_95"
+
+
+def test_the_intervals_of_several_differences_hold_together(
+    build_run: Callable[..., Run],
+) -> None:
+    """Of pairs that are the same, and of others."""
+    runs = [build_run("one"), build_run("two", 2.0), build_run("three", 2.5, pairs_seed=1)]
+    several = compare_runs(runs).groups[1:]
+    for run, group in zip(runs[1:], several, strict=True):
+        alone = compare_runs([runs[0], run]).groups[1].differences["accuracy"]
+        found = group.differences["accuracy"]
+        assert found.difference == alone.difference
+        assert (found.low or 0) < (alone.low or 0)
+        assert (found.high or 0) > (alone.high or 0)
+        assert found.interval == f"{alone.interval}_simultaneous"
+
+
+def test_a_study_is_its_retrained_runs_since_trials_leave_test_alone(
+    build_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    places = ("trials/0000/a", "trials/0001/a", "winner-1/0000/a", "winner-1/0001/a")
+    for at, place in enumerate(places):
+        run = build_run("a", loss="triplet" if at % 2 else "contrastive")
+        (study / place).mkdir(parents=True)
+        if place.startswith("trials"):
+            shutil.rmtree(run.path / "eval")
+        run.path.rename(study / place / "20260101-120000")
+    runs, (passed,) = open_runs([study], "test")
+    assert "2 runs with no evaluation 'test'" in passed
+    labels = [group.label for group in compare_runs(runs).groups]
+    assert labels == ["loss=contrastive", "loss=triplet"]
+    with pytest.raises(FacesimError, match=r"the trials of a search, which leave test alone"):
+        open_runs([study / "trials"], "test")
