@@ -36,7 +36,7 @@ def _images(images: Sequence[SplitImages], *, faces: bool) -> Iterator[Block]:
     if not images:
         return
     rows = [
-        (each.name, count(each.sizes.images, "image"), each.sizes.in_words, each.sizes.effect)
+        (each.name, f"{each.sizes.images:,}", each.sizes.in_words, each.sizes.effect)
         for each in images
     ]
     columns = ("Split", "Images", "Sizes in pixels, width x height", "At the network's input")
@@ -65,7 +65,10 @@ def _images(images: Sequence[SplitImages], *, faces: bool) -> Iterator[Block]:
     )
     if faces:
         shown = tuple(
-            FacePair((Face(f"mean of {name}", f"data:image/webp;base64,{face.webp}"),), (name,))
+            FacePair(
+                (Face(f"mean of {name}", f"data:image/webp;base64,{face.webp}"),),
+                (f"sharpness {face.sharpness:.2f}",),
+            )
             for name, face in means
         )
         yield Gallery("Mean faces: images", shown)
