@@ -120,7 +120,8 @@ def test_a_report_without_the_aligner_says_why_it_shows_no_faces(
     opened = Run.open(run.path)
     page = write_report(opened.read("test"), faces=True).read_text("utf-8")
     assert (
-        "Faces are left out, since the evaluated images cannot be read: the aligner needs" in page
+        "Faces and filters by attribute are left out, since the evaluated images cannot be read: "
+        "the aligner needs" in page
     )
     assert 'id="errors"' in page
     assert "data:image/jpeg" not in page
