@@ -126,7 +126,8 @@ def test_a_report_without_the_aligner_says_why_it_shows_no_faces(
     assert 'id="errors"' in page
     assert "data:image/jpeg" not in page
     page = write_report(opened.read("test"), faces=False).read_text("utf-8")
-    assert "the aligner needs" not in page
+    assert "Faces and filters" not in page
+    assert "Filters by attribute are left out, since the evaluated images cannot be read" in page
     assert 'id="errors"' in page
 
 
