@@ -79,7 +79,9 @@ def keep_traceback(error: BaseException, path: Path) -> None:
     """Write the traceback to a file, and note that on the error."""
     text = "".join(traceback.format_exception(error))
     try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        path.unlink(missing_ok=True)  # never to where a link in somebody else's folder leads
+        with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
     except OSError:  # what failed is told all the same
         return
     error.add_note(f"{_KEPT_IN}{path}")

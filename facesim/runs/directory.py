@@ -72,6 +72,9 @@ class EvaluationFile(StrEnum):
     METRICS = "metrics.json"
 
 
+_FOLDERS = ("checkpoints", "pairs", "eval", CALLBACKS, FOLDS)
+"""Of a run directory, where something is written, or into the folders in them."""
+
 _UNLOCKED_SECONDS = 10.0
 """What is written without the lock, as the report, is written within a moment."""
 
@@ -180,11 +183,18 @@ class RunDirectory:
         """The resolved experiment."""
         return self.path / RunFile.EXPERIMENT
 
-    @property
-    def folds(self) -> "tuple[RunDirectory, ...]":
-        """The directories of the runs of its folds that have begun, in order."""
-        begun = [each for each in (self.path / FOLDS).glob("[1-9]*") if each.name.isdecimal()]
-        return tuple(map(RunDirectory, sorted(begun, key=lambda each: int(each.name))))
+    def begun_folds(self, folds: int | None) -> "tuple[RunDirectory, ...]":
+        """The directories of the runs of its folds that have begun, in order.
+
+        Links are left out, as in :meth:`callback_files`: a report is written into each of them.
+
+        Args:
+            folds: how many there are; None where the experiment has none.
+        """
+        if folds is None or (self.path / FOLDS).is_symlink():
+            return ()
+        paths = (self.fold(number) for number in range(1, folds + 1))
+        return tuple(RunDirectory(each) for each in paths if _is_folder_itself(each))
 
     def fold(self, number: int) -> Path:
         """Where the run of a fold is, counted from 1."""
@@ -206,9 +216,11 @@ class RunDirectory:
         Raises:
             DataError: one is damaged.
         """
-        found = {}
+        found: dict[str, tuple[Path, ...]] = {}
+        if (self.path / CALLBACKS).is_symlink():
+            return found
         for folder in sorted((self.path / CALLBACKS).glob("[!.]*")):
-            if folder.is_dir() and not folder.is_symlink():
+            if _is_folder_itself(folder):
                 files = sorted(path for path in folder.glob("[!.]*") if _is_file_itself(path))
                 found[folder.name] = tuple(files)
                 for path in files:
@@ -248,8 +260,16 @@ class RunDirectory:
         What is written under it is of the present format, whatever the directory's was.
 
         Raises:
-            FacesimError: another process holds it.
+            FacesimError: another process holds it, or a folder in it is a link, which in the
+                directory of somebody else may lead to another run, which would be written to.
         """
+        folders = [self.path / name for name in _FOLDERS]
+        for path in [each for folder in folders for each in (folder, *folder.glob("*"))]:
+            if path.is_symlink():
+                raise FacesimError(
+                    f"{path} is a symbolic link, and facesim writes to nothing outside of a run's "
+                    "directory; put the folder itself there"
+                )
         lock = ProcessLock(self.path / ".lock")
         if not lock.acquire(wait=False):
             raise FacesimError(
@@ -267,6 +287,10 @@ class RunDirectory:
 
 def _is_file_itself(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
+
+
+def _is_folder_itself(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 class _Format(BaseModel):

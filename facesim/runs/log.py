@@ -46,6 +46,8 @@ class RunLog:
         keep_bytes: int = 0,
         keep_sha256: str = "",
     ) -> None:
+        if path.is_symlink():  # what it leads to would be cut and written to
+            raise DataError(f"{path}: is a symbolic link; put the file itself there")
         unseal(path)
         self._path = path
         self._file = path.open("ab", buffering=0)

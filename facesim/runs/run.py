@@ -187,7 +187,7 @@ class Run:
     @property
     def missing_stages(self) -> tuple[str, ...]:
         """The stages that ``facesim run`` still has to do; without named evaluations."""
-        own = ("lint", "train", "fold", f"evaluate {OWN}", "report")
+        own = ("lint", "train", f"evaluate {OWN}", "report")
         return tuple(
             stage.name
             for stage in self.stages
@@ -197,10 +197,11 @@ class Run:
     @property
     def folds(self) -> "tuple[Run, ...]":
         """The runs of its folds that have begun, in order; none where there are no folds."""
-        runs = [Run(each, self.processes, trust=self.trust) for each in self.directory.folds]
+        begun = self.directory.begun_folds(self.recorded.folds)
+        runs = [Run(each, self.processes, trust=self.trust) for each in begun]
         for run in runs:
             run.tables = self.tables
-        return tuple(runs)
+        return tuple(run for run in runs if run.recorded.folds is None)
 
     def require_one_network(self, instead: str) -> None:
         """Raise if the run has a network per fold, none of which is the run's.

@@ -178,10 +178,11 @@ def read_run(
     changed, evaluated = folder / EvaluationFile.EXPERIMENT, experiment
     if changed.is_file():
         evaluated = as_before(read_run_experiment(changed))
-    folds = tuple(
-        read_run(each, as_before(read_run_experiment(each.experiment_file)), OWN, tables)
-        for each in directory.folds
-    )
+    folds = []
+    for each in directory.begun_folds(experiment.folds):
+        of_fold = as_before(read_run_experiment(each.experiment_file))
+        if of_fold.folds is None:  # a fold has none of its own
+            folds.append(read_run(each, of_fold, OWN, tables))
     return RunFiles(
         path=path,
         name=name,
@@ -199,7 +200,7 @@ def read_run(
         presentation=_read(folder / EvaluationFile.PRESENTATION, Presentation) or Presentation(),
         lint=_read_lint(path / RunFile.LINT, folder / EvaluationFile.LINT),
         tables=tables,
-        folds=folds,
+        folds=tuple(folds),
     )
 
 

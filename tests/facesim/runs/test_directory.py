@@ -125,3 +125,48 @@ def test_where_things_are(directory: RunDirectory) -> None:
     assert directory.evaluation("lfw") == directory.path / "eval" / "lfw"
     assert directory.pairs_file("val").parent.is_dir()
     assert directory.evaluation("lfw").parent.is_dir()
+
+
+def test_folds_that_are_links_or_none_of_the_experiment_s_are_left_out(
+    directory: RunDirectory, tiny: Experiment
+) -> None:
+    for number in (1, 3, 4):
+        made = directory.create_fold(number, tiny)
+        assert made.path == directory.fold(number)
+    directory.fold(2).symlink_to(directory.fold(1))
+    assert [each.path.name for each in directory.begun_folds(3)] == ["1", "3"]
+    assert directory.begun_folds(None) == ()
+    (directory.path / "folds").rename(directory.path / "elsewhere")
+    (directory.path / "folds").symlink_to(directory.path / "elsewhere")
+    assert directory.begun_folds(3) == ()
+
+
+def test_files_of_callbacks_are_not_those_that_a_link_leads_to(directory: RunDirectory) -> None:
+    (directory.path / "elsewhere" / "mine").mkdir(parents=True)
+    (directory.path / "elsewhere" / "mine" / "a.txt").touch()
+    (directory.path / "callbacks").symlink_to(directory.path / "elsewhere")
+    assert directory.callback_files() == {}
+
+
+@pytest.mark.parametrize("name", ["eval", "eval/test", "checkpoints", "callbacks/mine", "folds/1"])
+def test_a_directory_with_a_folder_that_is_a_link_is_not_written_to(
+    directory: RunDirectory, tmp_path: Path, name: str
+) -> None:
+    path = directory.path / name
+    path.parent.mkdir(exist_ok=True)
+    if path.is_dir():
+        path.rmdir()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FacesimError, match=rf"{name} is a symbolic link"), directory.locked():
+        pass
+
+
+def test_a_traceback_goes_to_no_file_that_a_link_leads_to(
+    directory: RunDirectory, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("kept")
+    (directory.path / "traceback.txt").symlink_to(tmp_path / "mine")
+    with pytest.raises(KeyError), directory.keeping_traceback():
+        raise KeyError("margin")
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert "KeyError: 'margin'" in (directory.path / "traceback.txt").read_text()

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import random
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -199,6 +200,34 @@ def test_the_report_shows_the_spread_and_leads_to_the_folds(run: Run) -> None:
     assert "The run has logged nothing yet" not in page
 
 
+def test_a_report_is_written_into_no_run_that_a_link_leads_to(run: Run, tmp_path: Path) -> None:
+    copied, mine = tmp_path / "downloaded", tmp_path / "mine"
+    shutil.copytree(run.path, copied)
+    (copied / "folds" / "2").rename(mine)
+    (copied / "folds" / "2").symlink_to(mine)
+    shutil.rmtree(copied / "folds" / "3")
+    (copied / "folds" / "3").symlink_to(copied)  # a run with folds, and so on
+    (mine / "report.html").write_text("mine")
+    files = Run.open(copied).read()
+    assert [each.path.name for each in files.folds] == ["1"]
+    assert files.status == "not started"
+    write_report(files, faces=False)
+    assert (mine / "report.html").read_text() == "mine"
+
+
+def test_a_fold_has_no_folds_and_neither_has_a_run_without_them(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "whole")
+    shutil.copytree(run.path / "folds", tmp_path / "whole" / "folds" / "1" / "folds")
+    (first, *_) = Run.open(tmp_path / "whole").read().folds
+    assert first.folds == ()
+    assert Run.open(first.path).folds == ()
+    shutil.rmtree(first.path)
+    shutil.copytree(run.path, first.path)
+    opened = Run.open(tmp_path / "whole")
+    assert [each.path.name for each in opened.read().folds] == ["2", "3"]
+    assert [each.path.name for each in opened.folds] == ["2", "3"]
+
+
 def test_axe_finds_nothing_in_the_report(run: Run, browser: Any) -> None:
     assert violations(browser, write_report(run.read(), faces=False)) == []
 
@@ -296,22 +325,21 @@ def in_process(file: Path, out: Path) -> Any:
 
 def test_killed_at_random_moments_and_resumed_ends_bit_identical(tmp_path: Path) -> None:
     file = write_folds(tmp_path)
-    began = time.monotonic()
     undisturbed = in_process(file, tmp_path / "undisturbed")
     undisturbed.join()
-    seconds = time.monotonic() - began
     assert undisturbed.exitcode == 0
-    moments = random.Random(0)
-    for _ in range(4):
+    delays = random.Random(0)
+    begun = "folds/1/checkpoints/last.pt", "folds/2/experiment.yaml", "folds/3/checkpoints/last.pt"
+    for moment in begun:
         process = in_process(file, tmp_path / "killed")
-        process.join(timeout=moments.uniform(0.3, 0.8) * seconds)
+        while process.is_alive() and not list((tmp_path / "killed").glob(f"few/*/{moment}")):
+            time.sleep(0.005)
+        time.sleep(delays.uniform(0, 0.1))
         process.kill()
         process.join()
-        if process.exitcode == 0:
-            break
-    else:
-        process = in_process(file, tmp_path / "killed")
-        process.join()
+        assert process.exitcode == -signal.SIGKILL, "it has come to its end before"
+    process = in_process(file, tmp_path / "killed")
+    process.join()
     assert process.exitcode == 0
     paths = [next((tmp_path / out / "few").glob("[!.]*")) for out in ("undisturbed", "killed")]
     found = [each for each in differences(*paths) if Path(each.detail).name not in MAY_DIFFER]

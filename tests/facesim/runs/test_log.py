@@ -37,6 +37,14 @@ def test_each_line_is_one_strict_json_object(path: Path) -> None:
     }
 
 
+def test_a_log_that_is_a_link_is_not_written_to(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("kept")
+    path.symlink_to(tmp_path / "mine")
+    with pytest.raises(DataError, match=r"metrics\.jsonl: is a symbolic link"):
+        RunLog(path)
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
 def test_what_came_after_the_checkpoint_is_dropped_even_half_a_line(path: Path) -> None:
     log = RunLog(path)
     log.write("train", 1, {})
