@@ -9,6 +9,7 @@ from pydantic import FiniteFloat, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facesim.arrays import FloatArray
 from facesim.evaluation.calibration import choose_operating_points
 from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds
@@ -128,7 +129,7 @@ class BaselineSystem:
 
 def measure_baseline(
     baseline: BaselineSystem, val_pairs: PairSet, task: EvaluationTask, trained: Measurement
-) -> Baseline:
+) -> tuple[Baseline, FloatArray]:
     """Choose thresholds on val, measure the task at them, and compare with the trained system.
 
     Args:
@@ -136,6 +137,9 @@ def measure_baseline(
         val_pairs: the pairs on which its thresholds are chosen.
         task: what is measured.
         trained: the trained system on the same task, with scores of single pairs.
+
+    Returns:
+        What ``baselines.json`` says of it, and its scores of the P pairs, float64 [P].
 
     Raises:
         FacesimError: an image cannot be used, or a score is NaN or infinite.
@@ -145,22 +149,21 @@ def measure_baseline(
         choose_operating_points(val), f"{val.genuine + val.impostor:,} pairs of val"
     )
     measured = task.measure(baseline.test, thresholds)
-    scored = measured.scored
+    scored = scored_run(measured, task.table)
     differences = paired_differences(
-        scored_run(measured, task.table),
+        scored,
         scored_run(trained, task.table),
         metrics_of_result(trained.result, task.metrics),
         seed=task.seed,
     )
-    return Baseline(
+    found = Baseline(
         name=baseline.name,
         description=baseline.description,
         result=measured.result,
         differences=differences,
-        curve=None
-        if scored is None
-        else KeptCurve.of(Roc.of_scores(scored.scores, scored.pairs.same)),
+        curve=KeptCurve.of(Roc.of_scores(scored.scored.scores, scored.scored.same)),
     )
+    return found, scored.scored.scores
 
 
 def scored_run(measured: Measurement, table: FaceTable) -> ScoredRun:

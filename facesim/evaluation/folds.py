@@ -17,12 +17,11 @@ import numpy as np
 from facesim.arrays import FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import BEST_ACCURACY, OperatingPoint
-from facesim.evaluation.differences import MetricDifference
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.headline import choose_headline
 from facesim.evaluation.pooling import weakest_support
 from facesim.interfaces.metric import Metric
-from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult
+from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.scores import LabelledScores
 
 
@@ -138,74 +137,3 @@ def _loss(folds: Sequence[MeasuredFold]) -> float | None:
     if len(losses) < len(folds):
         return None
     return float(np.average(losses, weights=[len(each.scored) for each in folds]))
-
-
-OVER_FOLDS_INTERVAL = "folds_mover_95"
-"""The name of an interval made of those of the folds."""
-
-
-def estimate_over_folds(estimates: Sequence[Estimate], weights: Sequence[int]) -> Estimate:
-    """The mean of a metric over folds whose comparisons were not kept.
-
-    The folds share no people, so that the squares of the distances from each value to the ends of
-    its interval add up, weighted. Zou and Donner, "Construction of confidence limits about effect
-    measures", 2008.
-
-    Args:
-        estimates: of each fold.
-        weights: the comparisons of each fold.
-    """
-    values = [each.value for each in estimates]
-    number = next((at for at, value in enumerate(values) if value is None), None)
-    if number is not None:
-        return Estimate(value=None, reason=f"in fold {number + 1}: {estimates[number].reason}")
-    ends = [(each.low, each.high) for each in estimates]
-    mean, low, high = _mover([value for value in values if value is not None], ends, weights)
-    points = [each.point for each in estimates if each.point is not None]
-    fmr = [each.achieved_fmr for each in points if each.achieved_fmr is not None]
-    point = None
-    if points and len(fmr) == len(estimates) and points[0].target is not None:
-        point = CurvePoint(
-            target=points[0].target,
-            achieved_fmr=float(np.average(fmr, weights=weights)),
-            support=weakest_support([each.support for each in points]),
-        )
-    without = next((each.reason for each in estimates if each.low is None), None)
-    interval = None if low is None else OVER_FOLDS_INTERVAL
-    return Estimate(value=mean, low=low, high=high, interval=interval, reason=without, point=point)
-
-
-def difference_over_folds(
-    metric: Metric, differences: Sequence[MetricDifference], weights: Sequence[int]
-) -> MetricDifference:
-    """The mean of a difference over folds, as :func:`estimate_over_folds` has it."""
-    values = [each.difference for each in differences]
-    known = [value for value in values if value is not None]
-    without = next((each.reason for each in differences if each.low is None), None)
-    if len(known) < len(values):
-        return MetricDifference(metric=metric.name, difference=None, reason=without)
-    mean, low, high = _mover(known, [(each.low, each.high) for each in differences], weights)
-    return MetricDifference(
-        metric=metric.name,
-        difference=mean,
-        low=low,
-        high=high,
-        interval=None if low is None else OVER_FOLDS_INTERVAL,
-        better=metric.better_side(low, high),
-        reason=without,
-    )
-
-
-def _mover(
-    values: Sequence[float],
-    ends: Sequence[tuple[float | None, float | None]],
-    weights: Sequence[int],
-) -> tuple[float, float | None, float | None]:
-    """The weighted mean of values, and its interval from theirs."""
-    shares = np.asarray(weights) / np.sum(weights)
-    mean = float(shares @ values)
-    known = np.array([end for end in ends if None not in end], np.float64)
-    if len(known) < len(values):
-        return mean, None, None
-    reach = np.sqrt(np.square(shares) @ np.square(known - np.asarray(values)[:, None]))
-    return mean, mean - float(reach[0]), mean + float(reach[1])

@@ -67,6 +67,7 @@ class EvaluationFile(StrEnum):
     SCORES = "scores.csv"
     IDENTITIES = "identities.json"
     BASELINES = "baselines.json"
+    BASELINE_SCORES = "baseline_scores.csv"
     SLICES = "slices.json"
     PRESENTATION = "presentation.json"
     METRICS = "metrics.json"

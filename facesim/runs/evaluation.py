@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 
+from facesim.arrays import FloatArray
 from facesim.data.linter.evaluation import LintedEvaluation, NamedImages, lint_evaluation
 from facesim.data.linter.findings import LintReport
 from facesim.errors import FacesimError
@@ -82,12 +83,23 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
         result = measured.result.model_copy(update={"acquisition": acquired})
         measured = replace(measured, result=result)
     baselines = _baselines(plan, task, measured, system, val, calibration)
+    split = plan.experiment.data.split
+    is_fold = plan.name == OWN and split is not None and split.fold is not None
     slices = _slices(plan, task, measured)
     suspects = look_for_suspects(plan, network, tables, processes)
     for line in suspects:
         processes.reporter.say(str(line))
     lint = lint.model_copy(update={"findings": (*lint.findings, *suspects)})
-    found = EvaluationOutcome(test.table, lint, calibration, measured, baselines, slices)
+    found = EvaluationOutcome(
+        test.table,
+        lint,
+        calibration,
+        measured,
+        tuple(each for each, _ in baselines),
+        slices,
+        # The folds together are compared with a baseline pair by pair.
+        baseline_scores={each.name: scores for each, scores in baselines} if is_fold else {},
+    )
     write_files(plan, found)
     return measured.result
 
@@ -206,14 +218,16 @@ def _baselines(
     system: NetworkSystem,
     val: _Val,
     calibration: Calibration,
-) -> tuple[Baseline, ...]:
+) -> list[tuple[Baseline, FloatArray]]:
     """The baselines on the same comparisons, with thresholds from the same pairs of val.
+
+    Each comes with its scores, float64 [P].
 
     There are none if the experiment asks for none, nor where the scores of single pairs are not
     kept: the 1,024 numbers of each image would take an hour to compare pair by pair.
     """
     if measured.scored is None or not plan.experiment.evaluate.baselines:
-        return ()
+        return []
     try:
         val_split, val_pairs = val.split, val.pairs_of(calibration)
     except FacesimError as error:
@@ -221,10 +235,10 @@ def _baselines(
             f"{error}\nBaselines choose their thresholds on val; without it, write "
             "`evaluate.baselines: false`"
         ) from None
-    return tuple(
+    return [
         measure_baseline(baseline, val_pairs, task, measured)
         for baseline in baseline_systems(system, val_split)
-    )
+    ]
 
 
 def _slices(plan: EvaluationPlan, task: EvaluationTask, measured: Measurement) -> Slices | None:

@@ -1,6 +1,7 @@
 """The files that an evaluation writes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -19,7 +20,7 @@ from facesim.json_files import write_json
 from facesim.runs.directory import EvaluationFile
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
 from facesim.runs.presentation import Presentation
-from facesim.runs.scored_pairs import write_scored_pairs
+from facesim.runs.scored_pairs import write_baseline_scores, write_scored_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class EvaluationOutcome:
         baselines: of the same comparisons; none where the experiment asks for none.
         slices: by attribute; None where there is nothing to compare.
         of_folds: float64 [P], the probabilities from the calibrations of the folds.
+        baseline_scores: float64 [P] of each baseline by name, which only a fold keeps.
     """
 
     table: FaceTable
@@ -43,6 +45,7 @@ class EvaluationOutcome:
     baselines: tuple[Baseline, ...]
     slices: Slices | None
     of_folds: FloatArray | None = None
+    baseline_scores: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def probabilities(self) -> FloatArray | None:
@@ -88,6 +91,7 @@ def write_results(folder: Path, experiment: Experiment, found: EvaluationOutcome
     write_json(folder / EvaluationFile.LINT, found.lint)
     _write_or_delete(folder / EvaluationFile.BASELINES, found.baselines)
     _write_or_delete(folder / EvaluationFile.SLICES, found.slices)
+    write_baseline_scores(folder, found.baseline_scores)
     if measured.scored is not None:  # all pairs of 20,000 images would fill ten gigabytes
         write_scored_pairs(folder, found.table, measured.scored, found.probabilities)
     else:

@@ -1,6 +1,7 @@
 """One evaluation of the runs of k folds: each person tested once, by a network without them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,13 +10,9 @@ from facesim.errors import FacesimError
 from facesim.evaluation.acquisition import measured_acquisition
 from facesim.evaluation.attribute_values import choose_attributes
 from facesim.evaluation.baselines import Baseline
-from facesim.evaluation.folds import (
-    MeasuredFold,
-    difference_over_folds,
-    estimate_over_folds,
-    evaluate_folds,
-    pooled_scores,
-)
+from facesim.evaluation.calibration import OperatingPoint
+from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
+from facesim.evaluation.folds import MeasuredFold, evaluate_folds, pooled_scores
 from facesim.evaluation.headline import metrics_of_result
 from facesim.evaluation.slices import Slices, measure_slices
 from facesim.experiment.measured_metrics import measured_metrics
@@ -24,13 +21,13 @@ from facesim.folders import make_folder
 from facesim.interfaces import FaceTable, PairSet
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.protocol import Measurement, ScoredPairs
-from facesim.interfaces.result import EvaluationResult
+from facesim.interfaces.result import Estimate, EvaluationResult
 from facesim.interfaces.scores import LabelledScores
 from facesim.runs.directory import RunDirectory
 from facesim.runs.evaluation_files import EvaluationOutcome, write_results
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.run_files import RunFiles
-from facesim.runs.scored_pairs import ScoredImages
+from facesim.runs.scored_pairs import ScoredImages, read_baseline_scores
 from facesim.seeds import derive_seed
 from facesim.training.build import Tables
 
@@ -71,7 +68,7 @@ def evaluate_together(
         _findings(folds),
         None,
         Measurement(result, ScoredPairs(pairs, scored.scores, network=numbers)),
-        _baselines(folds, result, metrics_of_result(result, metrics)),
+        _baselines(measured, result, metrics),
         _slices(experiment, table, pairs, scored, seed),
         np.concatenate(known) if len(known) == len(folds) else None,
     )
@@ -98,6 +95,22 @@ class _MeasuredRun:
             self.pairs.scores, PairSet(self.rows, self.pairs.same), table.identities
         )
         self.fold = MeasuredFold(scored, files.calibration.operating_points, self.result.loss)
+        self.baselines = {each.name: each for each in files.baselines}
+        folder = RunDirectory(files.path).evaluation(OWN)
+        self.baseline_scores = read_baseline_scores(folder, len(self.pairs))
+
+    def baseline(self, name: str) -> MeasuredFold | None:
+        """A baseline on the same comparisons; None where its scores were not kept."""
+        if name not in self.baseline_scores:
+            return None
+        points = [
+            OperatingPoint(
+                name=at.name, threshold=at.threshold, reason=at.reason, support=at.support
+            )
+            for at in self.baselines[name].result.operating_points
+        ]
+        scored = replace(self.fold.scored, scores=self.baseline_scores[name])
+        return MeasuredFold(scored, points)
 
 
 def _findings(folds: Sequence[RunFiles]) -> LintReport:
@@ -119,42 +132,75 @@ def _slices(
 
 
 def _baselines(
-    folds: Sequence[RunFiles], pooled: EvaluationResult, metrics: Mapping[str, Metric]
+    runs: Sequence[_MeasuredRun], trained: EvaluationResult, metrics: Mapping[str, Metric]
 ) -> tuple[Baseline, ...]:
     """Each baseline over the folds; those that were not measured in all of them are left out."""
-    found = [{each.name: each for each in files.baselines} for files in folds]
-    weights = [files.result.pairs for files in folds if files.result is not None]
-    names = [name for name in found[0] if all(name in each for each in found)]
-    baselines = []
-    for name in names:
-        of_folds = [each[name] for each in found]
-        estimates = {
-            metric: estimate_over_folds([each.result.metrics[metric] for each in of_folds], weights)
-            for metric in pooled.metrics
-            if all(metric in each.result.metrics for each in of_folds)
-        }
-        differences = [
-            difference_over_folds(
-                metrics[metric], [each.gain(metric) for each in of_folds], weights
-            )
-            for metric in estimates
-            if metric in metrics
+    names = [name for name in runs[0].baselines if all(name in each.baselines for each in runs)]
+    return tuple(_baseline(name, runs, trained, metrics) for name in names)
+
+
+def _baseline(
+    name: str,
+    runs: Sequence[_MeasuredRun],
+    trained: EvaluationResult,
+    metrics: Mapping[str, Metric],
+) -> Baseline:
+    """A baseline over the folds, evaluated as the trained networks are and paired with them."""
+    folds = [each.baseline(name) for each in runs]
+    kept = [each for each in folds if each is not None]
+    if len(kept) < len(runs):
+        number = folds.index(None) + 1
+        return _without_scores(name, runs, trained, metrics, number)
+    result = evaluate_folds(kept, metrics, seed=trained.seed, resamples=trained.resamples)
+    differences = paired_differences(
+        ScoredRun(pooled_scores(kept), result.threshold),
+        ScoredRun(pooled_scores([each.fold for each in runs]), trained.threshold),
+        metrics_of_result(trained, metrics),
+        seed=trained.seed,
+    )
+    return Baseline(
+        name=name,
+        description=runs[0].baselines[name].description,
+        result=result.model_copy(update={"protocol": trained.protocol}),
+        differences=differences,
+    )
+
+
+def _without_scores(
+    name: str,
+    runs: Sequence[_MeasuredRun],
+    trained: EvaluationResult,
+    metrics: Mapping[str, Metric],
+    number: int,
+) -> Baseline:
+    """The means over folds of which one was tested before the scores of baselines were kept."""
+    reason = f"fold {number} was tested by an older facesim, which kept no scores of baselines"
+    weights = [each.result.pairs for each in runs]
+    results = [each.baselines[name].result for each in runs]
+    means, differences = {}, []
+    for metric in metrics_of_result(trained, metrics):
+        values = [
+            each.metrics[metric].value if metric in each.metrics else None for each in results
         ]
-        result = pooled.model_copy(
-            update={
-                "metrics": estimates,
-                "operating_points": (),
-                "wilson": {},
-                "threshold": None,
-                "threshold_source": "the val of each fold",
-                "loss": None,
-                "reasons": {"threshold": "each fold has its own", "loss": "not measured"},
-            }
-        )
-        description = of_folds[0].description
-        baselines.append(
-            Baseline(
-                name=name, description=description, result=result, differences=tuple(differences)
-            )
-        )
-    return tuple(baselines)
+        known = [value for value in values if value is not None]
+        mean = float(np.average(known, weights=weights)) if len(known) == len(runs) else None
+        means[metric] = Estimate(value=mean, reason=reason)
+        own = trained.metrics[metric].value
+        difference = None if mean is None or own is None else own - mean
+        differences.append(MetricDifference(metric=metric, difference=difference, reason=reason))
+    reasons = {"threshold": "each fold has its own", "loss": "not measured"}
+    result = trained.model_copy(
+        update={
+            "metrics": means,
+            "operating_points": (),
+            "wilson": {},
+            "threshold": None,
+            "threshold_source": "the val of each fold",
+            "loss": None,
+            "reasons": reasons,
+        }
+    )
+    description = runs[0].baselines[name].description
+    return Baseline(
+        name=name, description=description, result=result, differences=tuple(differences)
+    )

@@ -1,7 +1,7 @@
 """``scores.csv``: the pairs of an evaluation by file and identity, with their scores."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -257,6 +257,45 @@ def _identities(folder: Path, sides: npt.NDArray[np.object_], same: BoolArray) -
             f"{path}: the identity {error} of {EvaluationFile.SCORES} is missing; "
             "`facesim eval` writes both"
         ) from None
+
+
+def write_baseline_scores(folder: Path, scores: Mapping[str, FloatArray]) -> None:
+    """Write ``baseline_scores.csv``: a column per baseline, a row per row of ``scores.csv``.
+
+    Without any the file is deleted.
+    """
+    path = folder / EvaluationFile.BASELINE_SCORES
+    if not scores:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as file:
+        pd.DataFrame(scores).to_csv(file, index=False, lineterminator="\n")
+
+
+def read_baseline_scores(folder: Path, pairs: int) -> dict[str, FloatArray]:
+    """Read ``baseline_scores.csv``, float64 [P] by baseline; empty without the file.
+
+    Args:
+        folder: of the evaluation.
+        pairs: P, the rows of its ``scores.csv``.
+
+    Raises:
+        DataError: the file is not what facesim wrote.
+    """
+    path = folder / EvaluationFile.BASELINE_SCORES
+    if not path.is_file():
+        return {}
+    require_unchanged(path, EVALUATE_AGAIN)
+    try:
+        table = pd.read_csv(path, dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; {EVALUATE_AGAIN}") from None
+    if len(table) != pairs or not np.isfinite(table.to_numpy()).all():
+        raise DataError(
+            f"{path}: a finite score is needed for each of the {pairs:,} pairs of "
+            f"{EvaluationFile.SCORES}; {EVALUATE_AGAIN}"
+        )
+    return {str(name): table[name].to_numpy(np.float64) for name in table}
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,9 @@ def measured(protocol: str = "pairs", fold: Int64Array | None = None) -> Baselin
     weak = BaselineSystem(
         "weak", "adds a little to noise", Given(draw(0.5, 1)), Given(draw(0.5, 2))
     )
-    return measure_baseline(weak, pairs, task, trained)
+    found, scores = measure_baseline(weak, pairs, task, trained)
+    np.testing.assert_array_equal(scores, draw(0.5, 2))
+    return found
 
 
 def test_its_threshold_comes_from_val_and_not_from_the_pairs_it_is_measured_on() -> None:

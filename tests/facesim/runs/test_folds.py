@@ -19,13 +19,15 @@ import torch
 
 from facesim.cli import main
 from facesim.data.linter.findings import ProtocolError
-from facesim.errors import FacesimError
-from facesim.evaluation.calibration import Calibration
+from facesim.errors import DataError, FacesimError
+from facesim.evaluation.calibration import Calibration, OperatingPoint
+from facesim.evaluation.folds import MeasuredFold, evaluate_folds
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import EvaluationResult
 from facesim.interfaces.kinds import built_metrics
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.scores import LabelledScores
 from facesim.notebook.commands import open_run
 from facesim.packing.pack import PackOptions, pack_run
 from facesim.processes import Processes
@@ -34,6 +36,7 @@ from facesim.reporters import Advance, SilentReporter
 from facesim.runs.comparison import compare_groups, compare_runs
 from facesim.runs.dry_run import check_experiment
 from facesim.runs.run import Run
+from facesim.runs.scored_pairs import read_baseline_scores
 from facesim.training.lint import lint_experiment
 from tests.campaigns.undisturbed import MAY_DIFFER, differences
 from tests.facesim.accessibility import violations
@@ -180,6 +183,66 @@ def test_baselines_are_the_means_of_those_of_the_folds(run: Run) -> None:
         trained = run.read().result
         assert trained is not None
         assert gain == pytest.approx((trained.metrics["accuracy"].value or 0) - mean)
+
+
+def test_baselines_have_the_intervals_of_all_people(run: Run, result: EvaluationResult) -> None:
+    for found in run.read().baselines:
+        folds = []
+        for fold in run.folds:
+            own = {each.name: each for each in fold.read().baselines}[found.name]
+            scores = pd.read_csv(fold.path / "eval/test/baseline_scores.csv")[found.name]
+            people = scores_of(fold.path)
+            accuracy = np.mean((scores >= own.result.threshold) == (people.same == 1))
+            assert accuracy == pytest.approx(own.result.metrics["accuracy"].value)
+            names = people[["identity1", "identity2"]].astype(int).to_numpy().T
+            scored = LabelledScores.of(scores, people.same == 1, *names)
+            at = OperatingPoint(name="best_accuracy", threshold=own.result.threshold)
+            folds.append(MeasuredFold(scored, [at]))
+        metrics = built_metrics(run.experiment.evaluate.metrics)
+        whole = evaluate_folds(folds, metrics, seed=result.seed, resamples=result.resamples)
+        for name, wanted in whole.metrics.items():
+            own_interval = result.metrics[name].interval
+            assert found.result.metrics[name].interval == wanted.interval == own_interval
+            assert found.result.metrics[name].low == pytest.approx(wanted.low), name
+        gain = found.gain("accuracy")
+        assert (gain.reason, gain.interval) == (None, result.metrics["accuracy"].interval)
+        assert gain.low is not None
+        assert gain.low < (gain.difference or 0)
+
+
+def test_only_a_fold_keeps_the_scores_of_its_baselines(run: Run) -> None:
+    assert not (run.path / "eval/test/baseline_scores.csv").exists()
+    kept = run.folds[0].path / "eval/test/baseline_scores.csv"
+    manifest = (run.folds[0].path / "facesim-manifest.json").read_text()
+    assert f"eval/test/{kept.name}" in manifest
+
+
+def test_damaged_scores_of_baselines_are_not_evaluated(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "copy")
+    file = tmp_path / "copy/folds/2/eval/test/baseline_scores.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    for damaged in ("".join(lines[:-1]), "".join(lines).replace("0.", "x", 1)):
+        file.write_text(damaged)
+        with pytest.raises(DataError, match=r"baseline_scores.csv"):
+            Run.open(tmp_path / "copy").complete()
+        with pytest.raises(DataError, match=r"baseline_scores.csv"):
+            read_baseline_scores(shutil.copytree(file.parent, tmp_path / str(len(damaged))), 48)
+
+
+def test_folds_of_before_give_baselines_without_intervals(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "copy")
+    (tmp_path / "copy/folds/2/eval/test/baseline_scores.csv").unlink()
+    before = Run.open(tmp_path / "copy")
+    before.complete()
+    now = {each.name: each for each in run.read().baselines}
+    for found in before.read().baselines:
+        accuracy, gain = found.result.metrics["accuracy"], found.gain("accuracy")
+        assert accuracy.value == pytest.approx(now[found.name].result.metrics["accuracy"].value)
+        assert gain.difference == pytest.approx(now[found.name].gain("accuracy").difference)
+        assert accuracy.low is gain.low is None
+        assert accuracy.reason == gain.reason
+        assert "fold 2 was tested by an older facesim" in (gain.reason or "")
+    write_report(before.read(), faces=False)
 
 
 def test_progress_says_which_fold(run: Run, heard: Heard) -> None:
