@@ -102,10 +102,10 @@ def _checked(section: object, number: int) -> Section:
         raise PluginError(f"its section holds {wrong[0]}, which is none of {known}")
     own = f"plugin-{number}"
     shown = tuple(
-        replace(each, name=f"{own}-{re.sub('[^A-Za-z-]', '-', each.name)}")
+        replace(each, name=f"{own}-{at}-{re.sub('[^A-Za-z0-9-]', '-', each.name)}")
         if isinstance(each, Plot)
         else each
-        for each in section.blocks
+        for at, each in enumerate(section.blocks, start=1)
     )
     named = Section(own, str(section.title), shown)
     render(Page("", "", (named,)))

@@ -1,6 +1,7 @@
 """Sections of plugins in the report: what they are shown, and what a failing one costs."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,20 @@ def test_every_text_is_escaped_and_names_are_the_page_s_own(read: Read) -> None:
     assert 'id="plugin-1"' in page
     assert 'id="plugin-2"' in page
     assert page.count('id="result"') == 1
+
+
+def test_plots_of_one_section_have_ids_of_their_own(read: Read) -> None:
+    def make(run: RunRecord) -> Section:
+        panels = (Panel(Axis("x"), Axis("y"), (Series("line", (1.0,), (2.0,)),)),)
+        names = "fold-1", "fold-2", "fold_2"
+        table = Table("Values", ("y",), (("2",),))
+        plots = tuple(Plot(name, name, "A plot.", panels, table) for name in names)
+        return Section("folds", "Folds", plots)
+
+    page = write_report(read(make), faces=False).read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len([each for each in ids if each.startswith("plugin-1-")]) >= 3
+    assert len(set(ids)) == len(ids)
 
 
 def fail(run: RunRecord) -> Section:
