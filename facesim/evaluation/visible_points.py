@@ -16,7 +16,9 @@ def visible_points(x: FloatArray, y: FloatArray) -> Int64Array:
     """
     if len(x) <= _POINTS:
         return np.arange(len(x))
-    steps = np.abs(np.diff(x)) / np.ptp(x) + np.abs(np.diff(y)) / max(float(np.ptp(y)), 1e-12)
+    ranges = (max(float(np.ptp(axis)), 1e-12) for axis in (x, y))  # 0 of a straight line
+    of_x, of_y = (np.abs(np.diff(axis)) / reach for axis, reach in zip((x, y), ranges, strict=True))
+    steps = of_x + of_y
     along = np.concatenate([[0.0], np.cumsum(steps)])
     wanted = np.linspace(0, along[-1], _POINTS)
     return np.unique(np.searchsorted(along, wanted).clip(0, len(x) - 1))

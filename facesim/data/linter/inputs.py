@@ -1,4 +1,4 @@
-"""Rules about the way of images to the network's input: magnified, squeezed, faces anywhere."""
+"""Rules about image preprocessing: images magnified or squeezed, and faces not aligned."""
 
 from collections.abc import Mapping, Sequence
 

@@ -34,5 +34,6 @@ def test_the_points_of_a_long_curve_are_as_far_apart_on_either_axis() -> None:
         assert gaps.max() == pytest.approx(2 / 599, abs=0.0011)
 
 
-def test_a_flat_curve_is_thinned_out_too() -> None:
+def test_a_line_along_one_axis_is_thinned_out_too() -> None:
+    assert len(visible_points(np.full(2000, 0.5), np.linspace(0, 1, 2000))) == 600
     assert len(visible_points(np.linspace(0, 1, 2000), np.full(2000, 0.5))) == 600
