@@ -284,13 +284,17 @@ class Uncertainty:
         degrees = self.degrees + PRIOR_DEGREES * is_rate
         quantile = student_t_quantile(0.5 + level / 2, degrees)
         variance = self.moderated if is_rate else self.variance
+        of_one = self.mean * (1 - self.mean)
+        # Rounding leaves a variance of some 1e-34 where all deletions agree.
+        agrees = is_rate and min(variance, of_one) <= 1e-24
         if more is not None:
+            if agrees:
+                variance = of_one / self.composition.trials
             wider = student_t_quantile(0.5 + level / 2, more.degrees) / quantile
             variance += more.variance * wider**2
+            agrees = agrees and min(variance, of_one) <= 1e-24
         if not is_rate:
             reach = quantile * math.sqrt(variance)
             return Interval(value - reach, value + reach)
-        # Rounding leaves a variance of some 1e-34 where all deletions agree.
-        of_one = self.mean * (1 - self.mean)
-        trials = of_one / variance if min(variance, of_one) > 1e-24 else self.composition.trials
+        trials = self.composition.trials if agrees else of_one / variance
         return Interval(*wilson_interval(value, trials, quantile=quantile))

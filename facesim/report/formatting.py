@@ -130,6 +130,8 @@ def difference(metric: Quantity, found: MetricDifference) -> str:
     value = signed(metric, found.difference) + unit
     if found.low is None or found.high is None:
         return f"{value}, without an interval: {found.reason}"
+    if found.low == found.high:
+        return f"{value}: equal on these pairs, which says nothing of other people"
     between = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
     return f"{value} ({between}): {found.reason or _VERDICTS[found.better]}"
 

@@ -1,4 +1,4 @@
-"""The callbacks of a run: which hook is called when, with what view, and what is kept of them."""
+"""Calling the hooks of a run's callbacks, and keeping their states in its checkpoints."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -34,15 +34,20 @@ def deterministic(enabled: bool) -> Iterator[None]:
 def undisturbed() -> Iterator[None]:
     """Put back, behind the block, what code that only watches may change for the whole process.
 
-    The states of the random generators of Python, NumPy and torch; whether gradients are recorded,
-    the default type of numbers, the number of threads, and whether algorithms are deterministic.
+    The states of the random generators of Python, NumPy and torch; whether gradients are recorded
+    and anomalies looked for, the default type of numbers and the default device, the number of
+    threads, the precision of matrix products, cuDNN's settings, and whether algorithms are
+    deterministic.
     """
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002  the global one
     # Only where CUDA is in use: asking would begin to use it, on every GPU. Steps seed all anyway.
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = [torch.cuda.current_device()] if in_use else []
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    recorded = torch.is_grad_enabled()
+    recorded, watched = torch.is_grad_enabled(), torch.is_anomaly_enabled()
+    device, precision = torch.get_default_device(), torch.get_float32_matmul_precision()
+    cudnn = torch.backends.cudnn
+    settings = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "allow_tf32")}
     with torch.random.fork_rng(devices), deterministic(enabled=False):
         try:
             yield
@@ -51,5 +56,11 @@ def undisturbed() -> Iterator[None]:
             np.random.set_state(arrays)  # noqa: NPY002
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(recorded)
+            torch.autograd.set_detect_anomaly(watched)
+            if torch.get_default_device() != device:
+                torch.set_default_device(device)
+            torch.set_float32_matmul_precision(precision)
+            for name, value in settings.items():
+                setattr(cudnn, name, value)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)

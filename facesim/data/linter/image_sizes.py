@@ -20,7 +20,7 @@ SAMPLED_HEADERS = 2000
 MAGNIFIED = 2.0
 """From this factor on an image is said to be magnified."""
 
-SQUEEZED = 1.1
+SQUEEZED = 1 / 0.9
 """Beyond this ratio of the scales across and down an image is said to be squeezed."""
 
 _MOST_FREQUENT = 3
@@ -102,13 +102,18 @@ class ImageSizes(JsonModel):
             if share >= 0.005:
                 effects.append(f"{told} {share:.0%}")
         if self.squeezed > 1.005:
-            effects.append(f"squeezed by {self.squeezed - 1:.0%}")
+            effects.append(f"squeezed by {squeezed_by(self.squeezed):.0%}")
         return ", ".join(effects)
 
     @property
     def frame(self) -> tuple[int, int]:
         """Height and width of the most frequent size."""
         return self.frequent[0].height, self.frequent[0].width
+
+
+def squeezed_by(ratio: float) -> float:
+    """What one side loses against the other, as a share, where their scales have this ratio."""
+    return 1 - 1 / ratio
 
 
 class SplitImages(JsonModel):

@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from facesim.data.linter.findings import Findings
-from facesim.data.linter.image_sizes import MAGNIFIED, SQUEEZED, SplitImages, image_sizes
+from facesim.data.linter.image_sizes import (
+    MAGNIFIED,
+    SQUEEZED,
+    SplitImages,
+    image_sizes,
+    squeezed_by,
+)
 from facesim.data.linter.mean_face import SAMPLED_FACES, mean_face
 from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import FaceTable
@@ -62,11 +68,12 @@ def lint_inputs(
     if squeezed := [each for each in splits if each.sizes.often_squeezed > 0.5]:
         findings.add(
             "squeezed",
-            f"most images of {_names(squeezed)} are squeezed by more than {SQUEEZED - 1:.0%}, "
+            f"most images of {_names(squeezed)} are squeezed by more than "
+            f"{squeezed_by(SQUEEZED):.0%}, "
             "which distorts faces; write `image: {fit: letterbox}`, or `crop`",
             [
                 f"{each.name}: {each.sizes.often_squeezed:.0%} of the images; the median one by "
-                f"{each.sizes.squeezed - 1:.0%}"
+                f"{squeezed_by(each.sizes.squeezed):.0%}"
                 for each in squeezed
             ],
         )

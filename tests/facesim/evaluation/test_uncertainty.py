@@ -100,6 +100,16 @@ def test_variance_from_elsewhere_widens_with_its_own_degrees_of_freedom() -> Non
     assert few.high > many.high
 
 
+@pytest.mark.parametrize("variance", [0.0, 1e-33])
+def test_variance_from_elsewhere_widens_a_rate_that_all_deletions_agree_on(variance: float) -> None:
+    found = of(8, variance=variance, mean=0.5)
+    fixed = found.interval(0.5, is_rate=True)
+    again = found.interval(0.5, is_rate=True, more=OtherVariance(0.0009, 7))
+    assert None not in (fixed.low, fixed.high, again.low, again.high)
+    assert again.low < fixed.low  # type: ignore[operator]
+    assert fixed.high < again.high  # type: ignore[operator]
+
+
 def test_exactly_the_fewest_identities_have_an_interval() -> None:
     assert of(FEWEST_EFFECTIVE_IDENTITIES).reason is None
     assert of(np.nextafter(FEWEST_EFFECTIVE_IDENTITIES, 0)).reason is not None

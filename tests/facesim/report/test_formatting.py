@@ -278,3 +278,9 @@ def test_whether_error_rates_include_photographs_without_a_face(
     if left_out is not None:  # files of before lack it
         content["left_out"] = left_out
     assert acquisition_in_words(AcquisitionResult.model_validate(content)).endswith(ends)
+
+
+def test_a_difference_of_nothing_has_no_interval_of_no_width() -> None:
+    found = MetricDifference(metric="x", difference=0.0, low=0.0, high=0.0)
+    told = "+0.00 points: equal on these pairs, which says nothing of other people"
+    assert difference(RATE, found) == told

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from facesim.training.determinism import deterministic
+from facesim.training.determinism import deterministic, undisturbed
 
 Settings = tuple[bool, bool, bool]
 
@@ -46,3 +46,31 @@ def test_where_it_is_not_asked_for_nothing_changes() -> None:
     apply((False, False, True))
     with deterministic(False):
         assert settings() == (False, False, True)
+
+
+def test_settings_that_watching_code_changes_are_put_back() -> None:
+    cudnn = torch.backends.cudnn
+
+    def settings() -> list[object]:
+        return [
+            torch.get_default_dtype(),
+            torch.get_default_device(),
+            torch.get_float32_matmul_precision(),
+            torch.is_anomaly_enabled(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            *(getattr(cudnn, name) for name in ("enabled", "benchmark", "allow_tf32")),
+        ]
+
+    before = settings()
+    with undisturbed():
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        torch.set_float32_matmul_precision("medium")
+        torch.autograd.set_detect_anomaly(mode=True)
+        torch.set_grad_enabled(mode=False)
+        torch.use_deterministic_algorithms(mode=True)
+        cudnn.enabled, cudnn.benchmark, cudnn.allow_tf32 = False, True, False
+        assert all(ours != theirs for ours, theirs in zip(settings(), before, strict=True))
+    assert settings() == before
+    assert torch.zeros(1).device.type == "cpu"

@@ -25,7 +25,7 @@ def table(folder: Path, *sizes: tuple[int, int]) -> FaceTable:
 def test_one_size_is_said_in_a_word(tmp_path: Path) -> None:
     found = image_sizes(table(tmp_path, *[(100, 100)] * 4), Preprocessing((112, 92), fit="stretch"))
     assert found.in_words == "100 x 100 pixels"
-    assert found.effect == "as large, squeezed by 22%"
+    assert found.effect == "as large, squeezed by 18%"
     assert (found.often_squeezed, found.often_magnified, found.frame) == (1.0, 0.0, (100, 100))
 
 
