@@ -1,12 +1,10 @@
 """Reading the columns of a table file as text: CSV, Parquet or Excel, by its suffix."""
 
 import io
-import zipfile
-import zlib
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
@@ -21,11 +19,13 @@ from facesim.data.csv_columns import (
     with_required,
 )
 from facesim.data.csv_dialect import Delimiter, Encoding
+from facesim.data.excel_sheet import read_first_sheet
 from facesim.errors import DataError, PluginError
 from facesim.machine_errors import why_unread
 
 _MOST_ROWS = 100_000_000
 _MOST_BYTES = TABLE_BYTES  # when unpacked
+_BYTES_OF_CELL = 8
 _PARQUET = (".parquet", ".pq")
 _EXCEL = (".xlsx", ".xlsm")
 _NOT_READ = (".xls", ".xlsb", ".ods", ".numbers", ".feather", ".arrow", ".json", ".jsonl")
@@ -95,17 +95,31 @@ def _parquet(path: Path, content: bytes) -> tuple[Columns, str]:
     try:
         described = parquet.ParquetFile(io.BytesIO(content))
         groups = [described.metadata.row_group(at) for at in range(described.num_row_groups)]
-        _refuse_large(path, described.metadata.num_rows, sum(it.total_byte_size for it in groups))
-        schema = described.schema_arrow
+        rows, schema = described.metadata.num_rows, described.schema_arrow
+        _refuse_large(path, rows, sum(it.total_byte_size for it in groups))
         if len(schema) > MOST_COLUMNS:
             raise DataError(f"{path}: {len(schema):,} columns; at most {MOST_COLUMNS:,} are read")
+        types = arrow.types
         for field in schema:
-            if arrow.types.is_nested(field.type) or arrow.types.is_binary(field.type):
+            no_text = (types.is_nested, types.is_binary, types.is_large_binary)
+            if any(it(field.type) for it in (*no_text, types.is_fixed_size_binary)):
                 raise DataError(
                     f"{path}: the column {field.name!r} holds {field.type}, neither text nor "
                     "numbers; leave it out of the file"
                 )
-        table = parquet.read_table(io.BytesIO(content))
+        # What a file says of its size is how it is encoded: equal texts are there once.
+        size = rows * len(schema) * _BYTES_OF_CELL
+        _refuse_large(path, rows, size)
+        texts = [
+            it.name for it in schema if types.is_string(it.type) or types.is_large_string(it.type)
+        ]
+        described = parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts)
+        parts = []
+        for group in range(described.num_row_groups):
+            parts.append(described.read_row_group(group))
+            size += sum(_text_bytes(column) for column in parts[-1].columns)
+            _refuse_large(path, rows, size)
+        table = arrow.concat_tables(parts) if parts else schema.empty_table()
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
     # Not pandas' own index, which it writes as a column where it is not just a range.
@@ -114,6 +128,21 @@ def _parquet(path: Path, content: bytes) -> tuple[Columns, str]:
     if len(cells) < len(schema):
         check_header(str(path), schema.names, ())
     return Columns(pd.DataFrame(cells), lambda row: f"{path}: row {row + 1:,}"), str(path)
+
+
+def _text_bytes(column: Any) -> int:
+    """What the texts of an Arrow column take when each row has its own."""
+    arrow, compute = import_module("pyarrow"), import_module("pyarrow.compute")
+    size = 0
+    for chunk in column.chunks:
+        of_texts = chunk.dictionary if arrow.types.is_dictionary(chunk.type) else chunk
+        if not (arrow.types.is_string(of_texts.type) or arrow.types.is_large_string(of_texts.type)):
+            continue
+        lengths = compute.binary_length(of_texts).cast(arrow.int64())
+        if of_texts is not chunk:
+            lengths = lengths.take(chunk.indices)
+        size += compute.sum(lengths).as_py() or 0
+    return size
 
 
 def _nullable(arrow: Any) -> dict[Any, Any]:
@@ -134,34 +163,25 @@ def _as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
     return column.astype(object).map(str).where(~missing, "").astype(object)
 
 
-_DAMAGED = (  # what zipfile and openpyxl raise for what is no workbook, or half of one
-    *(zipfile.BadZipFile, zlib.error, ParseError, EOFError),
-    *(KeyError, ValueError, TypeError, AttributeError, IndexError),
-)
-
-
 def _excel(path: Path, content: bytes) -> tuple[Columns, str]:
     _package("openpyxl", path, "excel")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            _refuse_large(path, 0, sum(each.file_size for each in packed.infolist()))
-        with pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book:
-            sheets = [str(name) for name in book.sheet_names]
-            raw = pd.read_excel(book, sheets[0], header=None, dtype=object, na_filter=False)
-    except _DAMAGED as error:
-        raise DataError(f"{path}: cannot be read as Excel: {error}") from error
-    cells = raw.apply(_as_text)
-    cells = cells[(cells != "").any(axis=1)] if len(cells) else cells
-    if not len(cells):
-        raise DataError(f"{path}: the sheet {sheets[0]!r} is empty")
-    header = [unguarded(name) for name in cells.iloc[0].str.strip()]
-    header_at = f"{path}: row {cells.index[0] + 1}"
+    sheet = read_first_sheet(path, content, _MOST_BYTES)
+    header = [unguarded(name.strip()) for name in sheet.rows[0]]
+    header_at = f"{path}: row {sheet.numbers[0]:,}"
     check_header(header_at, header, ())
-    rows = cells.index[1:].to_numpy() + 1
-    frame = cells.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
-    others = f"; the other sheets, such as {sheets[1]!r}, are not" if sheets[1:] else ""
-    notes = (f"Of {path.name} the sheet {sheets[0]!r} is read{others}.",) if others else ()
-    return Columns(frame, lambda row: f"{path}: row {rows[row]:,}", notes), header_at
+    frame = pd.DataFrame(sheet.rows[1:], columns=header, dtype=object)
+    note = (
+        f"Of {path.name} the sheet {sheet.name!r} is read; the other sheets, such as "
+        f"{sheet.others[0]!r}, are not."
+        if sheet.others
+        else ""
+    )
+    place = partial(_row_of_sheet, path, sheet.numbers[1:])
+    return Columns(frame, place, (note,) if note else ()), header_at
+
+
+def _row_of_sheet(path: Path, numbers: list[int], row: int) -> str:
+    return f"{path}: row {numbers[row]:,}"
 
 
 def _refuse_large(path: Path, rows: int, size: int) -> None:

@@ -161,10 +161,10 @@ def test_no_file_and_no_row_are_told(tmp_path: Path, suffix: str) -> None:
 
 
 def test_lists_and_bytes_are_no_attributes(tmp_path: Path) -> None:
-    for cell in ([1, 2], b"pixels"):
-        parquet.write_table(
-            pa.table({"img": ["a"], "ids": ["1"], "x": [cell]}), tmp_path / "t.parquet"
-        )
+    of_fixed_size = pa.array([b"pixels"], pa.binary(6))
+    for column in ([[1, 2]], [b"pixels"], of_fixed_size, pa.array([b"pixels"], pa.large_binary())):
+        table = pa.table({"img": ["a"], "ids": ["1"], "x": column})
+        parquet.write_table(table, tmp_path / "t.parquet")
         with pytest.raises(DataError, match=r"the column 'x' holds .*; leave it out of the file"):
             read(tmp_path / "t.parquet")
 
@@ -177,6 +177,34 @@ def test_a_file_that_unpacks_to_more_than_the_limit_is_refused(
     for path in paths:
         with pytest.raises(DataError, match="bytes when unpacked; at most"):
             read(path)
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_string()])
+@pytest.mark.parametrize("rows_of_group", [100, 1000])
+def test_a_long_text_that_parquet_holds_once_counts_in_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_: pa.DataType, rows_of_group: int
+) -> None:
+    names = pa.array([f"{row}.jpg" for row in range(1000)])
+    table = pa.table({"img": names, "ids": pa.array(["x" * 2000] * 1000, type_)})
+    path = tmp_path / "t.parquet"
+    parquet.write_table(table, path, row_group_size=rows_of_group, compression="zstd")
+    assert path.stat().st_size < 100_000
+    assert read(path).frame["ids"].tolist() == ["x" * 2000] * 1000
+    monkeypatch.setattr("facesim.data.table_files._MOST_BYTES", 500_000)
+    with pytest.raises(
+        DataError, match=r"1,000 rows and [\d,]+ bytes when unpacked; at most .* 500,000 are"
+    ):
+        read(path)
+
+
+def test_cells_of_parquet_that_take_no_room_in_the_file_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "t.parquet", {"img": ["a"] * 50_000, "ids": [1] * 50_000})
+    assert path.stat().st_size < 5_000
+    monkeypatch.setattr("facesim.data.table_files._MOST_BYTES", 500_000)
+    with pytest.raises(DataError, match=r"800,000 bytes when unpacked; at most .* 500,000 are"):
+        read(path)
 
 
 @pytest.mark.parametrize(
