@@ -43,7 +43,10 @@ class Columns:
     notes: tuple[str, ...] = ()
 
     def attributes(self, without: Sequence[str]) -> pd.DataFrame:
-        """The other columns: numbers where every cell is one or empty; others stay text."""
+        """The other columns: numbers where every cell is one or empty; others stay text.
+
+        Of a text the apostrophe is removed by which facesim guards what would be a formula.
+        """
         return self.frame.drop(columns=list(without)).apply(_as_numbers)
 
 
@@ -126,7 +129,8 @@ def _as_numbers(column: "pd.Series[str]") -> "pd.Series[str] | pd.Series[float]"
     try:
         return pd.to_numeric(column.astype(object).where(column != "", None))
     except ValueError:
-        return column
+        cells = column.to_numpy(dtype=object)
+        return pd.Series(unguarded_all(cells), column.index, dtype=column.dtype)
 
 
 def _place(path: Path, delimiter: Delimiter, encoding: Encoding, row: int) -> str:

@@ -1,4 +1,4 @@
-"""The images that a new experiment begins with: what they are, how many, and of whom."""
+"""Finding the data of a new experiment: its dataset, image size, split and protocol."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How a table of images and people is to be read: which of its columns are which."""
+"""Recognising the columns of images, identities and splits in a table of images."""
 
 import os
 from collections.abc import Iterator
@@ -67,18 +67,33 @@ def _of_source(table: Path) -> Recognised:
     what = f"a table of images (`{images}`) and people (`{people}`)"
     if divided:
         what += f", divided by its column `{_SPLIT}`"
-    return Recognised(what, {"source": node}, divided=divided, certain=True)
+    return Recognised(
+        what, {"source": node}, divided=divided, certain=True, notes=_notes_of(table, node)
+    )
 
 
 def _of_splits(tables: dict[str, Path]) -> Recognised:
     nodes = {split: _node(table)[0] for split, table in tables.items()}
     what = f"tables of images and people, {', '.join(table.name for table in tables.values())}"
+    notes = tuple(note for it, node in nodes.items() for note in _notes_of(tables[it], node))
     if len(nodes) == len(SPLITS):
-        return Recognised(what, nodes, certain=True)
+        return Recognised(what, nodes, certain=True, notes=notes)
     missing = " and ".join(split for split in SPLITS if split not in nodes)
     note = f"No table is of {missing}; people of {tables['train'].name} are taken."
     others = {split: node for split, node in nodes.items() if split != "train"}
-    return Recognised(what, {"source": nodes["train"], **others}, certain=True, notes=(note,))
+    return Recognised(
+        what, {"source": nodes["train"], **others}, certain=True, notes=(note, *notes)
+    )
+
+
+def _notes_of(table: Path, node: dict[str, Any]) -> tuple[str, ...]:
+    if not node.get("allow_absolute"):
+        return ()
+    note = (
+        f"`allow_absolute` is written because {table.name} has absolute paths: images are read "
+        "from wherever it says; remove it if you do not trust the table."
+    )
+    return (note,)
 
 
 def _node(table: Path) -> tuple[dict[str, Any], bool]:

@@ -54,10 +54,9 @@ def csv(
 ) -> FaceTable:
     """Read images and identities from a table; further columns become attributes.
 
-    Parquet needs the extra ``parquet``, and Excel, whose first sheet is read, ``excel``. In the
-    columns of images and identities, and in the header, an apostrophe before ``=``, ``+``, ``-``,
-    ``@``, a tab or a carriage return is removed: facesim writes it so that spreadsheets take no
-    text for a formula.
+    Parquet needs the extra ``parquet``, and Excel, whose first sheet is read, ``excel``. In
+    texts and in the header an apostrophe before ``=``, ``+``, ``-``, ``@``, a tab or a carriage
+    return is removed: facesim writes it so that spreadsheets take no text for a formula.
 
     Raises:
         DataError: a row, column or image cannot be used; with file and line.
@@ -74,6 +73,13 @@ def csv(
             raise DataError(
                 f"{columns.place(row)}: {image_column}: the path {files[row]!r} is absolute; write "
                 f"it relative to {root}, or allow it by `allow_absolute`"
+            )
+        named = frame[image_column].str.match(r"[A-Za-z]:[/\\]|\\\\").to_numpy(dtype=bool)
+        if named.any() and os.name == "posix":
+            row = int(named.argmax())
+            raise DataError(
+                f"{columns.place(row)}: {image_column}: {files[row]!r} is a path of Windows, which "
+                "leads nowhere on this machine; write where the image is here"
             )
         root, files = _below_one_folder(root, files, absolute, columns.place)
     return build_table(

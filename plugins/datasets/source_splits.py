@@ -208,13 +208,12 @@ def write_splits(tables: Mapping[str, FaceTable], out: Path, columns: tuple[str,
 
 
 def _frame(table: FaceTable, columns: tuple[str, str]) -> pd.DataFrame:
+    """The table as it is written: no name of a column and no text is a formula."""
     image, identity = columns
-    frame = pd.DataFrame(
-        {
-            image: guarded_all(table.files.astype(object)),
-            identity: guarded_all(table.labels[table.identities].astype(object)),
-        }
-    )
-    if table.attributes.columns.empty:
-        return frame
-    return pd.concat([frame, table.attributes.reset_index(drop=True)], axis=1)
+    frame = pd.DataFrame({image: table.files, identity: table.labels[table.identities]})
+    if not table.attributes.columns.empty:
+        frame = pd.concat([frame, table.attributes.reset_index(drop=True)], axis=1)
+    for at, name in enumerate(frame.columns):
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            frame.isetitem(at, guarded_all(frame[name].to_numpy(dtype=object)))
+    return frame.set_axis(guarded_all(frame.columns.to_numpy(dtype=object)), axis=1)

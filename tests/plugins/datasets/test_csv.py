@@ -105,6 +105,16 @@ def test_an_allowed_absolute_path_is_written_plainly_and_once(tmp_path: Path, im
         csv(table=_write(tmp_path, rows), allow_absolute=True)
 
 
+@pytest.mark.parametrize("path", ["C:/x/a.png", r"C:\x\a.png", r"\\server\faces\a.png"])
+def test_a_path_of_windows_names_its_line(tmp_path: Path, images: Path, path: str) -> None:
+    told = r"train\.csv:3: img: '.*a\.png' is a path of Windows, which leads nowhere"
+    for first in (f"{images}/b.jpg", "images/b.jpg"):
+        with pytest.raises(DataError, match=told):
+            csv(table=_write(tmp_path, f"img,ids\n{first},1\n{path},2\n"), allow_absolute=True)
+    with pytest.raises(DataError, match=r"train\.csv:2: .* is a path of Windows"):
+        csv(table=_write(tmp_path, f"img,ids\n{path},2\n"), allow_absolute=True)
+
+
 def test_what_was_found_of_a_file_is_a_note(tmp_path: Path, images: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_bytes("img;ids\na.jpg;J\xfcrgen\nb.jpg;J\xfcrgen\n".encode("cp1252"))

@@ -144,6 +144,30 @@ def test_a_table_keeps_its_columns_and_is_stratified_by_one(
     assert kinds == {"train": {"a": 6, "b": 6}, "val": {"a": 3, "b": 3}, "test": {"a": 6, "b": 6}}
 
 
+def test_no_cell_is_a_formula_and_all_read_back_as_they_were(
+    typed: Typed, photos: Path, tmp_path: Path
+) -> None:
+    files = sorted(path.relative_to(photos).as_posix() for path in photos.glob("*/*.png"))
+    people = [file.partition("/")[0] for file in files]
+    notes = ['=HYPERLINK("x")', "@a", "-1+2", "''=a", "'plain", "-5"] * len(files)
+    frame = pd.DataFrame({"img": files, "ids": people, "=note": notes[: len(files)], "age": -1.5})
+    frame.to_parquet(tmp_path / "people.parquet")
+    code, _, error = typed("people.parquet", "--images", photos)
+    assert (code, error) == (0, "")
+    written = [tmp_path / "people_splits" / f"{name}.csv" for name in SPLITS]
+    header = written[0].read_text().splitlines()[0]
+    assert header == "img,ids,'=note,age"
+    cells = {cell for path in written for cell in pd.read_csv(path)["'=note"]}
+    assert cells == {'\'=HYPERLINK("x")', "'@a", "'-1+2", "''=a", "'plain", "-5"}
+    source, *tables = (
+        csv(images=photos, table=path) for path in (tmp_path / "people.parquet", *written)
+    )
+    of_source, *of_splits = (table.attributes.set_index(table.files) for table in (source, *tables))
+    together = pd.concat(of_splits).loc[of_source.index]
+    assert together.to_dict("list") == of_source.to_dict("list")
+    assert "'=a" in set(together["=note"])
+
+
 def test_a_column_split_is_taken_at_its_word(typed: Typed, photos: Path, tmp_path: Path) -> None:
     files = [f"person {person:02d}/0.png" for person in range(30)]
     frame = pd.DataFrame({"img": files, "ids": range(30), "split": ["train", "val", "test"] * 10})

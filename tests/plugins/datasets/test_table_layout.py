@@ -80,6 +80,11 @@ def test_absolute_paths_are_allowed_where_the_images_are_there(
     faces = tmp_path / "faces"
     path = write(f"img,ids\n{faces}/1.png,a\n{faces}/2.png,b\n")
     assert source_of(path) == {"allow_absolute": True}
+    told = "`allow_absolute` is written because people.csv has absolute paths: images are read"
+    assert [note.startswith(told) for note in found_in(path).notes] == [True]
+    path.rename(tmp_path / "train.csv")
+    told = told.replace("people", "train")
+    assert [note.startswith(told) for note in found_in(tmp_path).notes] == [False, True]
 
 
 def test_a_column_split_divides_the_people(write: Write, tmp_path: Path) -> None:
