@@ -59,7 +59,7 @@ def comparison_page(comparison: Comparison) -> Page:
     )
     return Page(
         title,
-        f"on {comparison.name}, each with {comparison.reference.label}",
+        f"on {comparison.name}, each compared with {comparison.reference.label}",
         (
             Section("result", "Result", result),
             Section("metrics", "Metrics", tuple(tables)),

@@ -201,7 +201,7 @@ def test_an_accuracy_on_unequal_kinds_stands_beside_that_of_one_answer(build_run
 def test_the_page_of_a_comparison_says_what_is_compared_with_what(build_run: Build) -> None:
     runs = [build_run("one"), build_run("two", 2.0), build_run("three", out_dim=8)]
     page = comparison_page(compare_runs(runs))
-    assert (page.title, page.subtitle) == ("3 runs compared", "on test, each with one")
+    assert (page.title, page.subtitle) == ("3 runs compared", "on test, each compared with one")
     assert [section.name for section in page.sections] == [
         *("result", "metrics", "configuration", "runs"),
     ]
@@ -274,7 +274,7 @@ def test_the_page_of_two_systems_says_the_seeds_of_each(build_run: Build) -> Non
     weak = [build_run("weak", 0.5, seed=seed) for seed in (1, 2)]
     strong = [build_run("strong", 3.0, out_dim=8, seed=seed) for seed in (1, 3, 2)]
     page = comparison_page(compare_groups(weak, strong))
-    assert (page.title, page.subtitle) == ("3 runs against 2", "on test, each with weak")
+    assert (page.title, page.subtitle) == ("3 runs against 2", "on test, each compared with weak")
     _, table = page.sections[3].blocks
     assert isinstance(table, Table)
     assert [row[:2] for row in table.rows] == [
