@@ -20,7 +20,7 @@ from facesim.experiment.sections import Image
 from facesim.experiment.shipped import experiment_file
 from facesim.experiment.yaml_parser import parse, read_source
 from facesim.experiment.yaml_scalars import escaped, resolve
-from facesim.registry import WITHOUT_PLUGIN_FILES
+from facesim.registry import AS_WRITTEN, WITHOUT_PLUGIN_FILES
 from facesim.registry.signature import validate_strictly
 
 
@@ -91,7 +91,8 @@ def load_packed_experiment(content: bytes, path: Path, *, trust: bool = False) -
 def read_run_experiment(path: Path) -> Experiment:
     """Read an experiment that facesim wrote into a run directory; imports none of its plugins.
 
-    What they define, where nothing else defines it, can be shown and compared but not built.
+    Nothing is built, since files and packages of before may be gone. What its plugins define, where
+    nothing else defines it, can be shown and compared but not built.
 
     Raises:
         DataError: it is not what facesim wrote.
@@ -99,7 +100,8 @@ def read_run_experiment(path: Path) -> Experiment:
     """
     root, problems = _read_resolved(path)
     discovery.load_installed_plugins()
-    return _validated(path, root, problems, WITHOUT_PLUGIN_FILES if root.child("plugins") else None)
+    context = WITHOUT_PLUGIN_FILES if root.child("plugins") else AS_WRITTEN
+    return _validated(path, root, problems, context)
 
 
 _MEANT_BEFORE: dict[tuple[str, str], Callable[[Experiment], object]] = {

@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -29,6 +30,7 @@ from facesim.experiment.sections import (
     Section,
     Severity,
     Train,
+    built_protocol,
 )
 from facesim.experiment.yaml_writer import to_yaml
 from facesim.interfaces import (
@@ -122,12 +124,16 @@ class Experiment(Section):
         return {key: each for key, each in values.items() if key not in _NOT_ALWAYS or each}
 
     @model_validator(mode="after")
-    def _has_the_folds_of_its_protocol(self) -> "Experiment":
-        """The experiment with as many folds in ``data.split`` as the protocol says."""
+    def _has_the_folds_of_its_protocol(self, info: ValidationInfo) -> "Experiment":
+        """The experiment with as many folds in ``data.split`` as the protocol says.
+
+        One that was resolved has them.
+        """
         protocol, split = self.evaluate.protocol, self.data.split
-        if protocol.plugin.is_stand_in:
+        built = built_protocol(protocol, info)
+        if built is None:
             return self
-        folds = protocol.build().folds
+        folds = built.folds
         if folds is None:
             if self.folds is not None:
                 raise ValueError(

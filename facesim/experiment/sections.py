@@ -24,10 +24,12 @@ from facesim.alignment.aligner import Aligner
 from facesim.alignment.alignment import NoFace, SeveralFaces
 from facesim.alignment.fit import Fit
 from facesim.console import printable
+from facesim.errors import FacesimError
 from facesim.experiment.exclusion import SPLITS
 from facesim.interfaces import FaceTable, Metric, Protocol
 from facesim.interfaces.kinds import standard_metrics
-from facesim.registry import Spec
+from facesim.plugin_failures import describe_failure, reason_of
+from facesim.registry import READ_ONLY, Spec
 
 Rule = Literal[
     "identity_in_two_splits",
@@ -108,6 +110,9 @@ def _or_a_file(schema: dict[str, Any]) -> None:
     schema["anyOf"].append({"type": "string"})
 
 
+MOST_FOLDS = 1000
+
+
 class IdentitySplit(Section):
     """Identity-disjoint train, val and test splits of one table of people."""
 
@@ -123,7 +128,7 @@ class IdentitySplit(Section):
     folds: int | None = Field(
         default=None,
         ge=3,
-        le=1000,
+        le=MOST_FOLDS,
         description="parts of the people, each tested by a network of its own, in place of "
         "ratios; what a protocol with folds says, and filled in from there",
     )
@@ -469,6 +474,27 @@ class Train(Section):
         return template
 
 
+def built_protocol(protocol: Spec[Protocol], info: ValidationInfo) -> Protocol | None:
+    """Build a protocol while an experiment is validated; None where it is only read.
+
+    Raises:
+        PydanticCustomError: it cannot be built; its text says why.
+    """
+    if info.context in READ_ONLY or protocol.plugin.is_stand_in:
+        return None
+    try:
+        return protocol.build()
+    except FacesimError as error:
+        raise _wrong(f"the protocol {protocol.name!r} cannot be built: {error}") from None
+    except Exception as error:  # third-party code may raise anything
+        told = describe_failure(error) or f"the protocol {protocol.name!r}: {reason_of(error)}"
+        raise _wrong(told) from error
+
+
+def _wrong(told: str) -> PydanticCustomError:
+    return PydanticCustomError("facesim_plugin", "{message}", {"message": told})
+
+
 class Evaluate(Section):
     """How a trained system is evaluated."""
 
@@ -523,11 +549,24 @@ class Evaluate(Section):
         description="error rates by attributes of the test images: all, none, or those named",
     )
 
+    @field_validator("protocol")
+    @classmethod
+    def _can_be_built(cls, protocol: Spec[Protocol], info: ValidationInfo) -> Spec[Protocol]:
+        built = built_protocol(protocol, info)
+        folds: object = None if built is None else built.folds
+        if folds is not None and not (type(folds) is int and 3 <= folds <= MOST_FOLDS):
+            raise _wrong(
+                f"the protocol {protocol.name!r} has folds = {folds!r}; wanted is None or a number "
+                f"from 3 to {MOST_FOLDS}"
+            )
+        return protocol
+
     @model_validator(mode="after")
-    def _lists_pairs_only_where_the_protocol_does(self) -> "Evaluate":
-        if self.test_pairs is None or self.protocol.plugin.is_stand_in:
+    def _lists_pairs_only_where_the_protocol_does(self, info: ValidationInfo) -> "Evaluate":
+        if self.test_pairs is None:
             return self
-        if not self.protocol.build().lists_pairs:
+        built = built_protocol(self.protocol, info)
+        if built is not None and not built.lists_pairs:
             raise ValueError(
                 f"the protocol {self.protocol.name} does not compare a list of pairs; leave "
                 "test_pairs out"

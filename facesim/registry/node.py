@@ -18,6 +18,12 @@ T = TypeVar("T")
 WITHOUT_PLUGIN_FILES = object()
 """The context in which an experiment is read whose plugin files are not imported."""
 
+AS_WRITTEN = object()
+"""The context in which a resolved experiment is read, to be shown and compared."""
+
+READ_ONLY = (WITHOUT_PLUGIN_FILES, AS_WRITTEN)
+"""The contexts in which nothing is built: a file or package that it needs may be gone."""
+
 PLUGINS_OF = "x-facesim-plugins"
 """Marks, in the JSON Schema of anything that holds a plugin, the node that is one."""
 

@@ -3,12 +3,18 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from facesim import losses, schedulers
-from facesim.experiment.loading import load_experiment
+from facesim import DataError, losses, protocols, schedulers
+from facesim.experiment.loading import (
+    load_experiment,
+    load_run_experiment,
+    read_run_experiment,
+)
 from facesim.experiment.nodes import ExperimentError
+from tests.facesim.experiment.test_sections import AllPairs
 
 MINE = """
 from typing import Annotated
@@ -229,3 +235,49 @@ def test_a_node_left_out_is_the_plugin_registered_as_the_default(
     assert load_experiment(whole()).scheduler.name == "flat"
     named = load_experiment(whole("", "scheduler: level\n"))
     assert named.as_data()["scheduler"] == {"name": "flat"}
+
+
+def protocol_that_raises(error: Exception) -> None:
+    @protocols("broken")
+    class Broken(AllPairs):
+        def __init__(self) -> None:
+            raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DataError("pairs.txt: there is no such file"), "pairs.txt: there is no such file"),
+        (KeyError("margin"), "KeyError: 'margin'"),
+    ],
+)
+def test_a_protocol_that_cannot_be_built_is_a_problem_among_others(
+    whole: Callable[..., Path], error: Exception, told: str
+) -> None:
+    protocol_that_raises(error)
+    path = whole(new="evaluate:\n  protocol: broken\n  batch_size: 0\n")
+    problems = [line for line in refused(path) if "evaluate" in line]
+    assert len(problems) == 2
+    assert "the protocol 'broken'" in problems[0]
+    assert told in problems[0]
+    line = path.read_text().splitlines().index("  protocol: broken") + 1
+    assert f":{line}:13" in problems[0]
+
+
+def test_a_run_whose_protocol_cannot_be_built_any_more_is_read(whole: Callable[..., Path]) -> None:
+    path = whole(new="evaluate: {protocol: broken, test_pairs: pairs.csv}\n")
+    protocol_that_raises(DataError("pairs.txt: there is no such file"))
+    assert read_run_experiment(path).evaluate.protocol.name == "broken"
+    with pytest.raises(ExperimentError, match=r"pairs\.txt: there is no such file"):
+        load_run_experiment(path)
+
+
+@pytest.mark.parametrize("folds", [2, "5", 1001, True])
+def test_the_folds_of_a_protocol_are_a_number(whole: Callable[..., Path], folds: Any) -> None:
+    @protocols("odd")
+    class Odd(AllPairs):
+        def __init__(self) -> None:
+            self.folds = folds
+
+    (problem,) = refused(whole(new="evaluate: {protocol: odd}\n"))
+    assert f"the protocol 'odd' has folds = {folds!r}; wanted is None or a number" in problem
