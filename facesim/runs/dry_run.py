@@ -84,7 +84,7 @@ def _checked_one(
         near=looks_for_near_images(experiment),
         at_most=DECODED_IMAGES,
     )
-    lint = lint_protocol(experiment, splits, pairs, processes, copies)
+    lint = lint_protocol(experiment, splits, pairs, processes, copies, describe=not linted)
     lint.require_no_errors()
     share_start(processes, components, tables, Progress())
     loss = _first_loss(components, processes)

@@ -6,8 +6,10 @@ from pathlib import Path
 from facesim.data.image_copies import find_copies
 from facesim.data.linter.copies import leaked_images
 from facesim.data.linter.evaluation import NamedImages
-from facesim.data.linter.findings import LintReport, findings_over_folds
+from facesim.data.linter.findings import Findings, LintReport, findings_over_folds
+from facesim.data.linter.inputs import lint_inputs
 from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, read_digests
+from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.experiment.exclusion import SPLITS, ExcludedImage, write_exclusion
 from facesim.experiment.schema import Experiment
@@ -66,16 +68,22 @@ def lint_experiment(
     if experiment.folds is None:
         return _lint(experiment, processes, tables)
     found = [
-        _lint(experiment.of_fold(number), processes, tables)
+        _lint(experiment.of_fold(number), processes, tables, describe=False)
         for number in range(1, experiment.folds + 1)
     ]
+    # The images of all folds are the same, so that they are looked at once.
+    source = Findings(experiment.lint)
+    everybody = {"the source": tables.read("test", experiment).table}
+    lint_inputs(everybody, Preprocessing.of(experiment.image), source, processes)
     # Whoever is in val or test of one fold is in train of another.
     leaked = {each.file: each._replace(split="") for fold in found for each in fold.leaked}
-    report = findings_over_folds([each.report for each in found])
+    report = findings_over_folds([each.report for each in found], source.report())
     return LintedExperiment(report, found[0].excluded, tuple(leaked.values()))
 
 
-def _lint(experiment: Experiment, processes: Processes, tables: Tables) -> LintedExperiment:
+def _lint(
+    experiment: Experiment, processes: Processes, tables: Tables, *, describe: bool = True
+) -> LintedExperiment:
     data = experiment.data
     splits = [NamedImages(name, tables.read(name, experiment)) for name in SPLITS]
     tables.require_excluded(data)
@@ -84,7 +92,7 @@ def _lint(experiment: Experiment, processes: Processes, tables: Tables) -> Linte
     digests = {split.name: read_digests(split, processes) for split in splits}
     near = looks_for_near_images(experiment)
     copies = find_copies(of_each, digests, processes, near=near)
-    report = lint_protocol(experiment, splits, pairs, processes, copies)
+    report = lint_protocol(experiment, splits, pairs, processes, copies, describe=describe)
     excluded = [
         ExcludedImage("" if name == "anywhere" else name, file, "excluded before")
         for name in (*SPLITS, "anywhere")

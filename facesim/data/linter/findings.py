@@ -90,28 +90,43 @@ class LintReport(JsonModel):
             raise ProtocolError("\n".join([*map(str, self.findings), advice]))
 
 
-def findings_over_folds(reports: Sequence[LintReport]) -> LintReport:
+OF_INPUTS: frozenset[Rule] = frozenset({"magnified", "squeezed", "unaligned"})
+"""Rules about what the images look like."""
+
+
+def findings_over_folds(
+    reports: Sequence[LintReport], source: LintReport | None = None
+) -> LintReport:
     """What was found in any of k folds; the same sentence with other numbers is said once.
 
-    Left out is who is in many test pairs of one fold, which is a part of all.
+    Left out is who is in many test pairs of one fold, which is a part of all, and what the images
+    of a fold's splits look like, which are those of the source.
+
+    Args:
+        reports: of each fold.
+        source: what the images of all folds look like, and what was found of that.
     """
+    source = source or LintReport()
     folds: dict[tuple[Rule, str], list[int]] = {}
     first: dict[tuple[Rule, str], Finding] = {}
     for number, report in enumerate(reports, start=1):
         for finding in report.findings:
             if finding.rule == "dominant_identity" and "pairs of test" in finding.message:
                 continue
+            if finding.rule in OF_INPUTS:
+                continue
             alike = finding.rule, re.sub(r"\d[\d.,]*", "#", finding.message)
             first.setdefault(alike, finding)
             folds.setdefault(alike, []).append(number)
-    found = []
+    found = list(source.findings)
     for alike, finding in first.items():
         numbers = list(dict.fromkeys(folds[alike]))
         where = f"fold {numbers[0]}"
         if len(numbers) > 1:
             where += f" (and alike in {len(numbers) - 1} of the {len(reports) - 1} others)"
         found.append(finding.model_copy(update={"message": f"{where}: {finding.message}"}))
-    return LintReport(findings=tuple(sorted(found, key=lambda each: each.severity)))
+    by_severity = tuple(sorted(found, key=lambda each: each.severity))
+    return LintReport(findings=by_severity, images=source.images)
 
 
 class ProtocolError(FacesimError):

@@ -40,6 +40,8 @@ def lint_protocol(
     pairs: Mapping[str, PairSet],
     processes: Processes,
     copies: ImageCopies | None = None,
+    *,
+    describe: bool = True,
 ) -> LintReport:
     """Lint the splits and pairs of an experiment.
 
@@ -49,6 +51,7 @@ def lint_protocol(
         pairs: the evaluation pairs of val and test.
         processes: show progress while new images are read.
         copies: of the images; None to search for them.
+        describe: whether to look at what the images of each split look like.
 
     Raises:
         DataError: an image cannot be read.
@@ -64,7 +67,8 @@ def lint_protocol(
     lint_near_images(tables, copies, findings)
     for name, table in tables.items():
         lint_duplicates(name, table, copies, pairs.get(name), findings)
-    lint_inputs(tables, Preprocessing.of(experiment.image), findings, processes)
+    if describe:
+        lint_inputs(tables, Preprocessing.of(experiment.image), findings, processes)
     lint_properties(tables, pairs, findings, processes)
     for name, drawn in pairs.items():
         lint_pairs(name, tables[name], drawn, experiment.evaluate.smallest_far, findings)

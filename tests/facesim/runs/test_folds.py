@@ -348,6 +348,31 @@ def test_a_check_rehearses_one_fold_and_says_how_many_trainings_there_are(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_images_of_all_folds_are_described_once(run: Run, experiment: Experiment) -> None:
+    heard = Heard()
+    linted = lint_experiment(experiment, Processes(heard)).report
+    (images,) = linted.images
+    assert str(images).startswith("the source: 24 x 24 pixels; at the input as large")
+    assert images.sizes.images == 72
+    assert images.face is not None
+    assert images.face.images == 72
+    assert [title for title in heard.tasks if title.startswith("looking at faces")] == [
+        "looking at faces of the source"
+    ]
+    kept = run.read().lint
+    assert kept is not None
+    assert kept.images == linted.images
+    page = write_report(run.read()).read_text()
+    assert "Mean faces" in page
+
+
+def test_most_images_magnified_is_said_once_of_all_folds(folder: Path) -> None:
+    larger = load_experiment(write_folds(folder), ["image.size=[96, 96]"])
+    found = lint_experiment(larger, Processes()).report.findings
+    (magnified,) = [each for each in found if each.rule == "magnified"]
+    assert magnified.message.startswith("most images of the source are magnified")
+
+
 def test_lint_looks_at_every_fold(experiment: Experiment, tmp_path: Path) -> None:
     """Two people of whom one image is the same are in two splits of every fold that parts them."""
     file, photos = write_folds(tmp_path), tmp_path / "photos"
