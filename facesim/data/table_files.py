@@ -124,9 +124,10 @@ def _parquet(path: Path, content: bytes) -> tuple[Columns, str]:
         raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
     # Not pandas' own index, which it writes as a column where it is not just a range.
     frame = table.to_pandas(ignore_metadata=True, types_mapper=_nullable(arrow).get)
-    cells = {name: _as_text(frame.iloc[:, at]) for at, name in enumerate(schema.names)}
+    header = [unguarded(name) for name in schema.names]
+    cells = {name: _as_text(frame.iloc[:, at]) for at, name in enumerate(header)}
     if len(cells) < len(schema):
-        check_header(str(path), schema.names, ())
+        check_header(str(path), header, ())
     return Columns(pd.DataFrame(cells), lambda row: f"{path}: row {row + 1:,}"), str(path)
 
 

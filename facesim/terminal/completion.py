@@ -2,9 +2,10 @@
 
 import os
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from glob import escape, glob
+from glob import escape
 from importlib.util import find_spec
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ _RUN = "run.json"
 """The file by which a run directory is known."""
 
 _MOST = 100
+_MOST_FOLDERS = 2000
+"""That are looked at, newest first, while the shell waits."""
+_SYSTEM = ("/dev/", "/proc/", "/sys/")
+"""Folders of no files."""
 
 
 def complete_experiment(incomplete: str) -> list[str]:
@@ -30,10 +35,34 @@ def complete_run_dir(incomplete: str) -> list[str]:
 
     The shell knows other folders.
     """
-    start = escape(incomplete or f"runs{os.sep}")
-    below = (f"{start}{depth}" for depth in ("*", "*/*", "*/*/*"))
-    found = [os.path.dirname(file) for each in below for file in glob(f"{each}/{_RUN}")]  # noqa: PTH120, PTH207
+    parent, start = os.path.split(incomplete or f"runs{os.sep}")
+    folders = [path for path in _folders(parent, start) if os.path.basename(path).startswith(start)]  # noqa: PTH119
+    found: list[str] = []
+    left = _MOST_FOLDERS
+    for depth in (1, 2, 3):
+        folders, left = folders[:left], max(0, left - len(folders))
+        found += [path for path in folders if os.path.lexists(f"{path}/{_RUN}")]
+        if depth < 3:
+            inside = (path for folder in folders for path in _folders(folder))
+            folders = list(islice(inside, left))
     return sorted(found, key=lambda path: Path(path).name, reverse=True)[:_MOST]
+
+
+def _folders(parent: str, start: str = "") -> list[str]:
+    """The folders in one, the last name first; hidden ones only where a dot is typed."""
+    if f"{os.path.realpath(parent)}/".startswith(_SYSTEM):
+        return []
+    try:
+        with os.scandir(parent or os.curdir) as entries:
+            looked_at = islice(entries, 10 * _MOST_FOLDERS)
+            names = [
+                each.name
+                for each in looked_at
+                if (start or not each.name.startswith(".")) and each.is_dir()
+            ]
+    except OSError:
+        return []
+    return [os.path.join(parent, name) for name in sorted(names, reverse=True)]  # noqa: PTH118
 
 
 def complete_kind(incomplete: str) -> list[str]:

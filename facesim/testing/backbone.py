@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from facesim.errors import count
 from facesim.interfaces import Backbone
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
@@ -27,10 +28,10 @@ BACKBONE: Contract[Backbone] = Contract("backbone", promises_of_every_kind())
 def features_have_the_stated_width(spec: Spec[Backbone]) -> None:
     """Any number of images gives features float32 [B, features], or unpooled maps of that width."""
     backbone = spec.build().eval()
-    for count in (1, 3):
-        features = backbone(_images(backbone, count))
-        observed = f"{count} images gave {features.dtype} {list(features.shape)}"
-        stated = (count, backbone.features)
+    for number in (1, 3):
+        features = backbone(_images(backbone, number))
+        observed = f"{count(number, 'image')} gave {features.dtype} {list(features.shape)}"
+        stated = (number, backbone.features)
         require(
             features.shape[:2] == stated and features.dtype == torch.float32,
             f"{observed}, `features` says {backbone.features}",
@@ -170,9 +171,9 @@ def every_process_computes_its_own_images(spec: Spec[Backbone]) -> None:
     require_same_on_every_process(after_a_step, "4 images")
 
 
-def _images(backbone: Backbone, count: int, seed: int = 0) -> Tensor:
+def _images(backbone: Backbone, number: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    shape = (count, 3, *(backbone.image_size or (HEIGHT, WIDTH)))
+    shape = (number, 3, *(backbone.image_size or (HEIGHT, WIDTH)))
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 

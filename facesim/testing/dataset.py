@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from facesim.data.decoding import decode_image
-from facesim.errors import DataError
+from facesim.errors import DataError, count
 from facesim.interfaces import FaceTable, PairSet, Recognised
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
@@ -38,7 +38,7 @@ def no_image_is_listed_twice(spec: Spec[FaceTable]) -> None:
     """No image is in two rows, because a pair could then hold it twice."""
     files, counts = np.unique(spec.build().files, return_counts=True)
     twice = files[counts > 1]
-    require(not len(twice), f"{len(twice)} images are in several rows, the first {twice[:1]}")
+    require(not len(twice), f"{count(len(twice), 'image')} in several rows, the first {twice[:1]}")
 
 
 @DATASET.promise(hint=_BUILD_TABLE)
@@ -120,6 +120,6 @@ def _require_pairs_of(table: FaceTable, pairs: PairSet) -> None:
     require(not (rows[:, 0] == rows[:, 1]).any(), "a pair holds one image twice")
     first, second = table.identities[rows].T
     wrong = np.count_nonzero((first == second) != pairs.same)
-    require(wrong == 0, f"`same` is wrong for {wrong} of {len(rows)} pairs")
+    require(wrong == 0, f"`same` is wrong for {wrong} of {count(len(rows), 'pair')}")
     folds = pairs.fold is None or len(pairs.fold) == len(rows)
     require(folds, "the number of folds differs from that of pairs")

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from facesim.errors import count
 from facesim.interfaces import Head
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
@@ -30,10 +31,10 @@ def embeddings_are_one_row_per_image(spec: Spec[Head]) -> None:
     """
     head = spec.build(FEATURES).eval()
     width = head(_features(head, 2)).shape[-1]
-    for count in (1, 2, 7):
-        embeddings = head(_features(head, count))
-        observed = f"{count} images gave {embeddings.dtype} {list(embeddings.shape)}"
-        require(embeddings.shape == (count, width) and embeddings.dtype == torch.float32, observed)
+    for number in (1, 2, 7):
+        embeddings = head(_features(head, number))
+        observed = f"{count(number, 'image')} gave {embeddings.dtype} {list(embeddings.shape)}"
+        require(embeddings.shape == (number, width) and embeddings.dtype == torch.float32, observed)
 
 
 @HEAD.promise(hint="in eval() mode, let nothing depend on the other images of the batch")
@@ -103,7 +104,7 @@ def _after_a_step(spec: Spec[Head]) -> dict[str, Tensor]:
     }
 
 
-def _features(head: Head, count: int) -> Tensor:
+def _features(head: Head, number: int) -> Tensor:
     """Random features, or feature maps for a head that pools them."""
-    shape = (count, FEATURES, *(MAP_SIZE if head.pools else ()))
+    shape = (number, FEATURES, *(MAP_SIZE if head.pools else ()))
     return torch.randn(shape, requires_grad=True)

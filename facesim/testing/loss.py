@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from facesim.errors import count
 from facesim.interfaces import Loss, PairBatch
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
@@ -94,7 +95,7 @@ def score_is_symmetric(spec: Spec[Loss]) -> None:
     a, b = torch.randn(2, 50, DIM)
     for pairs in (50, 1, 0):
         shape = loss.score(a[:pairs], b[:pairs]).shape
-        require(shape == (pairs,), f"the scores of {pairs} pairs have shape {list(shape)}")
+        require(shape == (pairs,), f"the scores of {count(pairs, 'pair')} have shape {list(shape)}")
     exchanged = (loss.score(a, b) - loss.score(b, a)).abs().max().item()
     require(exchanged == 0, f"exchanging a and b changes a score by up to {exchanged:.2g}")
 

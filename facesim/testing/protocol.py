@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.interfaces import (
     Comparisons,
     Estimate,
@@ -81,8 +81,8 @@ def measure_gives_a_result_of_its_comparisons(spec: Spec[Protocol]) -> None:
     require(found.result.impostor > 0, "no impostor comparison was measured")
     if found.scored is not None:
         require(comparisons.pairs is not None, "it returned scores of pairs that were not planned")
-        count, wanted = len(found.scored.scores), len(found.scored.pairs)
-        require(count == wanted, f"{count} scores for {wanted} pairs")
+        scores, wanted = len(found.scored.scores), len(found.scored.pairs)
+        require(scores == wanted, f"{count(scores, 'score')} for {count(wanted, 'pair')}")
 
 
 @PROTOCOL.promise(hint="let report() read result.details alone, and put plain JSON data there")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from facesim.arrays import Int64Array
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, count
 from facesim.interfaces import MiningSampler, PairBatch, Sampler
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
@@ -72,9 +72,9 @@ def length_is_the_number_of_batches(spec: Spec[Sampler]) -> None:
     for what, identities in TABLES.items():
         sampler = _build(spec, identities)
         for epoch in range(3):
-            count = sum(1 for _ in sampler.batches(epoch))
-            observed = f"{what}: the length is {len(sampler)}, epoch {epoch} has {count} batches"
-            require(count == len(sampler) > 0, observed)
+            batches = sum(1 for _ in sampler.batches(epoch))
+            has = f"epoch {epoch} has {count(batches, 'batch')}"
+            require(batches == len(sampler) > 0, f"{what}: the length is {len(sampler)}, {has}")
 
 
 @SAMPLER.promise(hint="make batches with PairBatch.of_pairs(rows, identities)")
@@ -84,9 +84,11 @@ def image_is_once_in_a_batch(spec: Spec[Sampler]) -> None:
         for batch in _build(spec, identities).batches(0):
             images = batch.images.tolist()
             require(len(set(images)) == len(images), f"{what}: a batch holds an image twice")
-            require(len(images) > 1, f"{what}: a batch holds {len(images)} image")
+            require(len(images) > 1, f"{what}: a batch holds {count(len(images), 'image')}")
             paired = set(batch.pairs.flatten().tolist())
-            observed = f"{what}: of {len(images)} images of a batch {len(paired)} are in a pair"
+            observed = (
+                f"{what}: of {count(len(images), 'image')} of a batch {len(paired)} are in a pair"
+            )
             require(paired == set(range(len(images))), observed)
 
 
@@ -104,7 +106,7 @@ def no_image_is_paired_with_itself(spec: Spec[Sampler]) -> None:
     for what, identities in TABLES.items():
         for batch in _build(spec, identities).batches(0):
             itself = (batch.images[batch.pairs[:, 0]] == batch.images[batch.pairs[:, 1]]).sum()
-            require(itself == 0, f"{what}: {int(itself)} pairs hold one image twice")
+            require(itself == 0, f"{what}: {count(int(itself), 'pair')} of one image twice")
 
 
 @SAMPLER.promise(hint="use int64 tensors, and bool for `same`")
@@ -207,7 +209,9 @@ def mined_batches_are_valid(spec: Spec[Sampler]) -> None:
             return
         sampler.mine(torch.randn(len(identities), 4), 1)
         batches = list(sampler.batches(1))
-        observed = f"{what}: {len(batches)} batches after mining, and the length is {len(sampler)}"
+        observed = (
+            f"{what}: {count(len(batches), 'batch')} after mining, and the length is {len(sampler)}"
+        )
         require(len(batches) == len(sampler), observed)
         for batch in batches:
             require_true_labels(batch, identities, what)
@@ -239,7 +243,7 @@ def require_true_labels(batch: PairBatch, identities: Int64Array, what: str) -> 
     )
     first, second = batch.identities[batch.pairs].unbind(1)
     wrong = int((batch.same != (first == second)).sum())
-    require(wrong == 0, f"{what}: `same` is wrong for {wrong} of {len(batch.pairs)} pairs")
+    require(wrong == 0, f"{what}: `same` is wrong for {wrong} of {count(len(batch.pairs), 'pair')}")
 
 
 def _build(spec: Spec[Sampler], identities: Int64Array, seed: int = SEED) -> Sampler:

@@ -4,6 +4,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LRScheduler
 
+from facesim.errors import count
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
 from facesim.testing.modules import through_a_file
@@ -53,7 +54,8 @@ def resuming_is_bit_identical(spec: Spec[LRScheduler]) -> None:
         scheduler.load_state_dict(saved[1])
         resumed = begun + _rates(optimizer, scheduler, 20 - interrupted_at)
         require(
-            resumed == whole, f"interrupted after {interrupted_at} steps, the later rates differ"
+            resumed == whole,
+            f"interrupted after {count(interrupted_at, 'step')}, the later rates differ",
         )
 
 

@@ -98,4 +98,8 @@ def _lint(
         for name in (*SPLITS, "anywhere")
         for file in getattr(data.exclude, name, ())
     ]
-    return LintedExperiment(report, tuple(excluded), tuple(leaked_images(of_each, copies)))
+    leaked = leaked_images(of_each, copies)
+    if all(getattr(data, name) is None for name in SPLITS):
+        # Another `data.split` of the source puts the image into another split.
+        leaked = [each._replace(split="") for each in leaked]
+    return LintedExperiment(report, tuple(excluded), tuple(leaked))

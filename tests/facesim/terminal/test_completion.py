@@ -1,5 +1,6 @@
 """What a shell completes, in a folder with a few runs and experiments."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,33 @@ def test_run_directories_are_known_by_their_file(typed: str, offered: list[str])
 
 def test_an_absolute_path_stays_one(folder: Path) -> None:
     assert complete_run_dir(f"{folder}/ot") == [f"{folder}/other/7"]
+
+
+def test_no_folder_of_the_system_is_looked_into_and_not_too_many(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    scandir = os.scandir
+
+    def counted(path: str) -> Any:
+        opened.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    for number in range(30):
+        (folder / "many" / f"{number:02d}").mkdir(parents=True)
+        (folder / "many" / f"{number:02d}" / "run.json").touch()
+    monkeypatch.setattr(completion, "_MOST_FOLDERS", 20)
+    assert complete_run_dir("many/") == [f"many/{number:02d}" for number in range(29, 9, -1)]
+    assert len(opened) <= 21
+    opened.clear()
+    complete_run_dir("/")
+    assert 0 < len(opened) <= 21
+    monkeypatch.setattr(completion, "_MOST_FOLDERS", 2000)
+    complete_run_dir("/pro")
+    complete_run_dir("/proc/")
+    complete_run_dir("/proc/self/")
+    assert not [path for path in opened if path.startswith("/proc")]
 
 
 def context(**params: str) -> Any:

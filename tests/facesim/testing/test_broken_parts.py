@@ -76,7 +76,7 @@ def table(folder: Path, **changed: Any) -> FaceTable:
         (
             {"files": np.array(["a.png", "b.png", "a.png"], dtype=object)},
             "no_image_is_listed_twice",
-            "1 images are in several rows, the first ['a.png']",
+            "1 image in several rows, the first ['a.png']",
         ),
         (
             {"files": np.array(["a.png", "../b.png", "c.png"], dtype=object)},
@@ -320,7 +320,7 @@ def unlike_in_training() -> Backbone:
         (
             lambda: backbone(nn.Identity(), pooled=False),
             "features_have_the_stated_width",
-            "1 images gave torch.float32 [1, 4], pooled=False",
+            "1 image gave torch.float32 [1, 4], pooled=False",
         ),
     ],
 )

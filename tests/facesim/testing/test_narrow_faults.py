@@ -31,6 +31,7 @@ from facesim import (
     System,
 )
 from facesim.arrays import Int64Array
+from facesim.errors import count as number_of
 from facesim.interfaces import find_kind
 from facesim.registry import Spec
 from facesim.testing import ContractBrokenError, check_plugin
@@ -231,7 +232,7 @@ class UnlikeExported(Tail):
         (
             lambda: backbone(nn.Identity(), Doubling()),
             "features_have_the_stated_width",
-            "1 images gave torch.float64 [1, 4], `features` says 4",
+            "1 image gave torch.float64 [1, 4], `features` says 4",
         ),
         (
             lambda: backbone(nn.Identity(), Centred()),
@@ -274,7 +275,7 @@ class OfOneCount(nn.Linear):
 def test_heads(count: int) -> None:
     broken = type("Broken", (OfOneCount,), {"count": count})
     told = observed_of("head", broken, "embeddings_are_one_row_per_image")
-    assert told == f"{count} images gave torch.float64 [{count}, 4]"
+    assert told == f"{number_of(count, 'image')} gave torch.float64 [{count}, 4]"
 
 
 # Losses: some composition of a batch, or some number of pairs
@@ -393,7 +394,7 @@ LOSSES: list[tuple[type[Contrastive], str, str]] = [
         (
             type("Broken", (Column,), {"pairs": pairs}),
             "score_is_symmetric",
-            f"the scores of {pairs} pairs have shape [{pairs}, 1]",
+            f"the scores of {number_of(pairs, 'pair')} have shape [{pairs}, 1]",
         )
         for pairs in (50, 1, 0)
     ),
@@ -493,7 +494,7 @@ SCHEDULERS: list[tuple[Callable[[Any, int], Any], str, str]] = [
         (
             forgetful(at),
             "resuming_is_bit_identical",
-            f"interrupted after {at} steps, the later rates differ",
+            f"interrupted after {number_of(at, 'step')}, the later rates differ",
         )
         for at in (1, 7)
     ),
@@ -705,7 +706,7 @@ SAMPLERS: list[tuple[type[Pairs], str, str]] = [
     (Shifted, "labels_are_true", f"{FIRST}: an image is not a row of the table"),
     (BelowZero, "labels_are_true", f"{FIRST}: an image is not a row of the table"),
     (OtherIdentities, "labels_are_true", f"{FIRST}: an identity differs from the table"),
-    (SelfPaired, "no_image_is_paired_with_itself", f"{FIRST}: 16 pairs hold one image twice"),
+    (SelfPaired, "no_image_is_paired_with_itself", f"{FIRST}: 16 pairs of one image twice"),
     (Single, "image_is_once_in_a_batch", f"{FIRST}: a batch holds 1 image"),
     (Columns, "types_and_shapes_are_those_of_a_pair_batch", "the shapes are ["),
     (Genuine, "epoch_has_both_classes", f"{FIRST}: there is no impostor pair"),
@@ -723,7 +724,7 @@ SAMPLERS: list[tuple[type[Pairs], str, str]] = [
         f"{FIRST}: epoch 2 differs if another epoch was mined before",
     ),
     (CannotBegin, "mined_batches_survive_a_checkpoint", "AssertionError"),
-    (Fewer, MINED, f"{FIRST}: 1 batches after mining, and the length is 12"),
+    (Fewer, MINED, f"{FIRST}: 1 batch after mining, and the length is 12"),
     (Twice, MINED, f"{FIRST}: a mined batch holds an image twice"),
     (MislabelsMined, MINED, f"{FIRST}: `same` is wrong for 16 of 16 pairs"),
 ]

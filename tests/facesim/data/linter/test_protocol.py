@@ -228,6 +228,30 @@ def test_what_lint_finds_it_can_exclude_and_then_the_run_goes_on(
     assert again.write_exclusion(tmp_path / "again.csv") == 3
 
 
+def test_what_is_excluded_of_a_source_does_not_depend_on_its_division(
+    data: Data, tmp_path: Path
+) -> None:
+    rows = [row for each in data.rows.values() for row in each]
+    for person in range(PEOPLE):
+        picture(0).save(data.root / f"{person:02d}-copy.png")
+        rows.append((f"{person:02d}-copy.png", f"person {person}"))
+    lines = ["img,ids", *(f"{file},{person}" for file, person in rows)]
+    (tmp_path / "all.csv").write_text("\n".join(lines) + "\n")
+    source = (
+        *("data.train=null", "data.val=null", "data.test=null"),
+        f"data.source={{name: csv, images: {data.root}, table: {tmp_path / 'all.csv'}}}",
+        "data.split.ratios=[0.5, 0.25, 0.25]",
+    )
+    leaks = tmp_path / "leaks.csv"
+    linted = lint_experiment(data.experiment(*source), Processes())
+    assert linted.write_exclusion(leaks) >= 9
+    assert {each.split for each in linted.leaked} == {""}
+    without = (*source, f"data.exclude={leaks}")
+    assert lint_experiment(data.experiment(*without), Processes()).report.allows_run
+    for seed in (1, 2):  # none of them is looked for in a split that does not hold it
+        lint_experiment(data.experiment(*without, f"data.split.seed={seed}"), Processes())
+
+
 def test_a_run_is_not_resumed_with_other_excluded_images(data: Data, tmp_path: Path) -> None:
     leaks = tmp_path / "leaks.csv"
     leaks.write_text("split,file\ntrain,00-0.png\n")
