@@ -215,8 +215,8 @@ def _judge(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"refused before decoding: its header declares {width} x {height} pixels; "
-            f"{MAX_PIXELS:,} are allowed"
+            f"refused before decoding: its header declares {height} x {width} pixels (height x "
+            f"width); {MAX_PIXELS:,} are allowed"
         )
     # Further frames of a JPEG (MPO) are previews of the first, or its stereo partners.
     frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)

@@ -79,9 +79,10 @@ def _require_image_size(
         height, width = backbone.image_size
         remedy = ", or set the backbone's image_size"
         raise FacesimError(
-            f"backbone {spec.name!r} takes images of {height} x {width} pixels only, and "
-            f"image.size is {list(image_size)}; write `image: {{size: [{height}, {width}]}}`, to "
-            f"which images are then resized{remedy if 'image_size' in spec.arguments else ''}"
+            f"backbone {spec.name!r} takes images of {height} x {width} pixels (height x width) "
+            f"only, and image.size is {list(image_size)}; write `image: {{size: [{height}, "
+            f"{width}]}}`, to which images are then resized"
+            f"{remedy if 'image_size' in spec.arguments else ''}"
         )
     if min(image_size) >= _SMALL:
         return
@@ -91,8 +92,8 @@ def _require_image_size(
             backbone(torch.zeros(2, 3, height, width, dtype=torch.uint8))
     except RuntimeError as error:
         raise FacesimError(
-            f"backbone {spec.name!r} does not take images of {height} x {width} pixels: {error}; "
-            "choose a larger image.size"
+            f"backbone {spec.name!r} does not take images of {height} x {width} pixels (height x "
+            f"width): {error}; choose a larger image.size"
         ) from None
 
 

@@ -83,9 +83,9 @@ def _summary(pack: PackFile) -> str:
     return (
         f"Verifies whether two face images show one person. The network ({kind}, "
         f"{numbers[network.quantization]}) makes {count(network.embedding_dim, 'number')} of an "
-        f"RGB image of {width} x {height} pixels; a score compares two embeddings, and the "
-        f"threshold of an operating point decides. Packed by facesim {pack.facesim} from "
-        f"checkpoint `{pack.checkpoint}` of run `{pack.run}`."
+        f"RGB image of {height} x {width} pixels (height x width); a score compares two "
+        f"embeddings, and the threshold of an operating point decides. Packed by facesim "
+        f"{pack.facesim} from checkpoint `{pack.checkpoint}` of run `{pack.run}`."
     )
 
 
@@ -121,7 +121,7 @@ def _preparation(pack: PackFile) -> str:
         fit = str(pack.image.get("fit", "stretch"))
         return (
             "Images must be cropped and aligned as those of the measurement were; they are read "
-            f"as they are{cut} and resized to {width} x {height}{_FITTED[fit]}."
+            f"as they are{cut} and resized to {height} x {width} (height x width){_FITTED[fit]}."
         )
     aligner: Any = alignment["aligner"]
     template = alignment["template"]

@@ -163,7 +163,7 @@ def _lines(
         table = split.table
         yield split.name, f"{count(len(table), 'image')} of {count(len(table.labels), 'identity')}"
     height, width = experiment.image.size
-    yield "input", f"{width} x {height} pixels, {_fit_in_words(experiment)}"
+    yield "input", f"{height} x {width} pixels (height x width), {_fit_in_words(experiment)}"
     trainable, frozen = numbers["trainable_parameters"], numbers["frozen_parameters"]
     pairs = int(numbers["pairs_per_epoch"])
     # Weights but the trunk's, and the trainable ones twice more for an optimizer such as Adam.

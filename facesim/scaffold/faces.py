@@ -13,11 +13,14 @@ from pydantic import ValidationError
 
 from facesim.console import printable
 from facesim.data.decoding import opened_image, read_image
+from facesim.data.identity_split import divide_identities
 from facesim.discovery import load_installed_plugins
-from facesim.errors import DataError, FacesimError, PluginError, did_you_mean
+from facesim.errors import DataError, FacesimError, PluginError, count, did_you_mean
+from facesim.experiment.sections import IdentitySplit
 from facesim.experiment.yaml_scalars import escaped
 from facesim.experiment.yaml_writer import to_flow_yaml
 from facesim.interfaces import FaceTable, Recognised, backbones, datasets, protocols
+from facesim.interfaces.fmr_support import RULE_OF_30
 from facesim.machine_errors import in_words
 from facesim.registry import Plugin, Registry
 
@@ -27,13 +30,17 @@ _LONGEST_SIDE = 224
 """Pixels of a longer side that images are scaled down to; ImageNet's networks are made for it."""
 _PHOTOGRAPH = 400
 """Pixels of a longer side from which an image probably shows more than a face."""
-_FEW_PEOPLE = 30
+_RATIOS = {40: "[0.4, 0.3, 0.3]", 100: "[0.5, 0.25, 0.25]"}
+"""Of fewer people than that. Val has nine of 30: of fewer, each is in too many of the pairs."""
+_MANY_PEOPLE_RATIOS = "[0.7, 0.1, 0.2]"
 _FEWEST_PEOPLE = 6
 """That train, val and test can have two of each."""
 _SAMPLE = 24
 _MANY_IMAGES = 5000
 _MOST_PAIRS = 4
 """Evaluation pairs per image of a table with fewer images than that."""
+_ENOUGH_GENUINE = 100
+"""Genuine pairs of val and of test, if they have so many; the linter asks for 30."""
 _TURNED = (5, 6, 7, 8)
 """The values of EXIF's orientation that exchange height and width."""
 
@@ -167,7 +174,8 @@ def _found_in(path: Path, plugins: list[Plugin[FaceTable]]) -> Faces:
     height, width = shown = _usual_size(first)
     told = (
         f"{path}: {recognised.what}; {sum(len(it.labels) for it in tables.values()):,} people, "
-        f"{sum(map(len, tables.values())):,} images of about {width} x {height} pixels"
+        f"{sum(map(len, tables.values())):,} images of about {height} x {width} pixels "
+        "(height x width)"
     )
     protocol = _suggested(protocols, people) if undivided else ""
     notes = [f"{told}.", *recognised.notes, *(note for it in tables.values() for note in it.notes)]
@@ -177,20 +185,26 @@ def _found_in(path: Path, plugins: list[Plugin[FaceTable]]) -> Faces:
         notes.append(
             "If they show more than a face, let image.aligner find it: `facesim plugins aligners`."
         )
+    pairs = _pairs_per_image(first)
     lines = [f"{key}: {to_flow_yaml(node)}" for key, node in recognised.data.items()]
     if protocol:
         notes.append(f"{people} people are few to divide: `evaluate.protocol` tests all in turn.")
     if undivided and not protocol:
-        ratios = "[0.7, 0.1, 0.2]"
-        if people < _FEW_PEOPLE:
-            ratios = "[0.5, 0.25, 0.25]"
+        few = [share for below, share in _RATIOS.items() if people < below]
+        ratios = few[0] if few else _MANY_PEOPLE_RATIOS
+        if few:
             notes.append(f"{people} people are few to divide: expect wide intervals.")
+        try:
+            pairs, note = _pairs_of_parts(first, pairs, ratios)
+            notes += note
+        except DataError as error:  # as `facesim check` will say
+            notes.append(f"{error}.")
         at = list(recognised.data).index("source") + 1
         lines.insert(at, f"split: {{ratios: {ratios}, seed: 0}} # people of train, val and test")
     comments = [f"# {line}" for note in notes for line in wrap(printable(note), 94)]
     scale = min(1.0, _LONGEST_SIDE / max(shown))
     size = (max(16, round(height * scale)), max(16, round(width * scale)))
-    return Faces(told, "\n".join([*comments, *lines]), size, protocol, _pairs_per_image(first))
+    return Faces(told, "\n".join([*comments, *lines]), size, protocol, pairs)
 
 
 def _recognised(path: Path, plugins: list[Plugin[FaceTable]]) -> tuple[Recognised, list[str]]:
@@ -230,6 +244,29 @@ def _pairs_per_image(table: FaceTable) -> int:
         return 1
     images = float(np.median(np.bincount(table.identities)))
     return int(min(_MOST_PAIRS, max(1, (images - 1) // 2)))
+
+
+def _pairs_of_parts(table: FaceTable, pairs: int, ratios: str) -> tuple[int, list[str]]:
+    """Pairs per image with which val and test have enough genuine ones; a note if they cannot.
+
+    Raises:
+        DataError: the people cannot be divided so.
+    """
+    train, val, test = json.loads(ratios)
+    part = divide_identities(table, IdentitySplit(ratios=(train, val, test), seed=0))
+    of_identity = np.bincount(table.identities, minlength=len(table.labels))
+    notes = []
+    for index, split in ((1, "val"), (2, "test")):
+        images = of_identity[part == index]
+        genuine = int((images * (images - 1) // 2).sum())
+        if genuine < RULE_OF_30:
+            notes.append(
+                f"{split} has {count(genuine, 'genuine pair')}, fewer than {RULE_OF_30}: more "
+                "images per person, or more people, would make its results less uncertain."
+            )
+        wanted = min(-(-2 * _ENOUGH_GENUINE // images.sum()), 2 * genuine // images.sum())
+        pairs = max(pairs, int(wanted))
+    return pairs, notes
 
 
 def _usual_size(table: FaceTable) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Questions that `facesim new experiment` asks on a terminal, each until its answer can be used."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,8 +35,6 @@ def ask(given: dict[str, Any]) -> Answers:
         FacesimError: what is given cannot be used.
     """
     asks = sys.stdin.isatty()
-    if not asks and None in given.values():
-        say("nothing is asked, as standard input is no terminal; see --help for the options")
     faces = _ask_faces(given["faces"], given["root"], asks=asks)
     say(faces.told)
     answers = suggested(faces)
@@ -48,7 +47,28 @@ def ask(given: dict[str, Any]) -> Answers:
             default = str(getattr(answers, key)).partition(" #")[0]  # without its comment
             use = partial(_with_answer, answers, key, default)
             answers = _asked(question, default, use)
+    if not asks:
+        _say_taken(given, answers)
+    node, _, note = answers.backbone.partition(" #")
+    if note:
+        say(f"backbone {node.strip()}:{note}")
     return answers
+
+
+def _say_taken(given: dict[str, Any], answers: Answers) -> None:
+    """Say which default each question that nobody was asked has got."""
+    taken = []
+    if given["faces"] is None and given["root"] is None:
+        taken.append(f"--faces {possible_faces()[0].name}")
+    for key in _OTHERS:
+        if given[key] is None:
+            value = str(getattr(answers, key)).partition(" #")[0].strip()
+            taken.append(f"--{key} {shlex.quote(value)}")
+    if taken:
+        say(
+            "standard input is no terminal, so nothing is asked and nothing read from it; taken: "
+            f"{' '.join(taken)}"
+        )
 
 
 def _ask_faces(faces: str | None, root: str | None, *, asks: bool) -> Faces:

@@ -33,7 +33,9 @@ def output_shape(model: nn.Module, image_size: tuple[int, int], who: str) -> tup
             output: object = functional_call(model.eval(), state, (images,))
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         height, width = image_size
-        raise FacesimError(f"{who} does not take {height} x {width} pixels: {error}") from None
+        raise FacesimError(
+            f"{who} does not take {height} x {width} pixels (height x width): {error}"
+        ) from None
     finally:
         model.train(was_training)
     if not isinstance(output, Tensor):

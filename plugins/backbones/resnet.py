@@ -19,7 +19,8 @@ def suggest(size: tuple[int, int]) -> str | None:
     if min(size) < SMALLEST:
         return None
     return (
-        "{name: resnet, depth: 18, frozen_stages: 3} # ImageNet's weights, the last stage trained"
+        "{name: resnet, depth: 18, frozen_stages: 3} "
+        "# ImageNet's weights, downloaded on first use; the last stage is trained"
     )
 
 

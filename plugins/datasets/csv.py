@@ -72,7 +72,8 @@ def csv(
             row = int(absolute.argmax())
             raise DataError(
                 f"{columns.place(row)}: {image_column}: the path {files[row]!r} is absolute; write "
-                f"it relative to {root}, or allow it by `allow_absolute`"
+                f"it relative to {root.absolute()}, or allow it: `allow_absolute: true` beside "
+                "`table` in the experiment, `--allow-absolute` of `facesim data split`"
             )
         named = frame[image_column].str.match(r"[A-Za-z]:[/\\]|\\\\").to_numpy(dtype=bool)
         if named.any() and os.name == "posix":

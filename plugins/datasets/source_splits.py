@@ -115,6 +115,8 @@ def split_source(
     typer.echo(printable("\n".join(summary(tables))))
     for note in table.notes:
         typer.echo(printable(note))
+    written = ", ".join(str(target / f"{name}.csv") for name in SPLITS)
+    typer.echo(printable(f"\nwritten: {written}"))
     typer.echo("\nIn the experiment file:\n")
     typer.echo("\n".join(data_section(tables, target, (image_column, identity_column))))
 
@@ -136,7 +138,8 @@ def summary(tables: Mapping[str, FaceTable]) -> list[str]:
     lines = [f"{'split':<6}{'identities':>11}{'images':>9}  images per identity"]
     for name, table in tables.items():
         images = np.bincount(table.identities)
-        spread = f"{images.min()} to {images.max()}, median {np.median(images):g}"
+        fewest, most = images.min(), images.max()
+        spread = f"{fewest} to {most}, median {np.median(images):g}" if fewest < most else fewest
         lines.append(f"{name:<6}{len(images):>11,}{len(table):>9,}  {spread}")
     times = Counter(label for table in tables.values() for label in table.labels.tolist())
     twice = [label for label, splits in times.items() if splits > 1]

@@ -38,7 +38,7 @@ class Property:
 
 PROPERTIES = {
     "encoding": Property("encoding", categorical=True),
-    "size": Property("size in pixels", categorical=True),
+    "size": Property("height x width in pixels", categorical=True),
     "subsampling": Property("chroma subsampling", categorical=True),
     "pixels": Property("pixels per image", categorical=False),
     "aspect": Property("width / height", categorical=False),
@@ -102,7 +102,7 @@ def _measured(path: Path, size: int, changed: int) -> tuple[str | float, ...]:  
     small = np.asarray(upright.resize((32, 32)), np.float32)  # colours need no detail
     return (
         encoding,
-        f"{width} x {height}",
+        f"{height} x {width}",
         subsampling,
         float(width * height),
         width / height,

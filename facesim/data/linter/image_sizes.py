@@ -40,7 +40,7 @@ class ImageSize(JsonModel):
     images: int
 
     def __str__(self) -> str:
-        return f"{self.width} x {self.height}"
+        return f"{self.height} x {self.width}"
 
 
 class ImageSizes(JsonModel):
@@ -82,12 +82,12 @@ class ImageSizes(JsonModel):
     def in_words(self) -> str:
         """The distribution in one sentence."""
         if self.different == 1:
-            listed = f"{self.frequent[0]} pixels"
+            listed = f"{self.frequent[0]} pixels (height x width)"
         else:
             often = ", ".join(f"{each} ({each.images / self.read:.0%})" for each in self.frequent)
             listed = (
-                f"{self.different:,} sizes: most often {often}; smallest {self.smallest}, "
-                f"largest {self.largest}"
+                f"{self.different:,} sizes, height x width: most often {often}; smallest "
+                f"{self.smallest}, largest {self.largest}"
             )
         if self.read < self.images:
             listed += f" (of {self.read:,} images at random, always the same)"

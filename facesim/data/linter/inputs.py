@@ -57,8 +57,8 @@ def lint_inputs(
         findings.add(
             "magnified",
             f"most images of {_names(magnified)} are magnified {MAGNIFIED:g} times or more to the "
-            f"{width} x {height} pixels of the input, which show no more than fewer would; make "
-            "`image.size` smaller, or take larger images",
+            f"{height} x {width} pixels (height x width) of the input, which show no more than "
+            "fewer would; make `image.size` smaller, or take larger images",
             [
                 f"{each.name}: {each.sizes.often_magnified:.0%} of the images; the median one "
                 f"{each.sizes.magnified:.2g} times"

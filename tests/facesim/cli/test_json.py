@@ -138,6 +138,14 @@ def test_a_check_is_one_document_whatever_the_number_of_processes(folder: Path) 
     assert found["facts"]["train"] == "48 images of 8 identities"
 
 
+def test_what_a_check_finds_is_its_result_and_stays_where_it_is_quiet(facesim: Command) -> None:
+    few = "--set=evaluate.pairs_per_image=0.5"
+    code, output, error = facesim("check", "mine.yaml", few, "--quiet")
+    assert (code, error) == (0, "")
+    assert "warning: too_few_genuine: test has" in output
+    assert "warning: too_few_genuine: test has" in facesim("lint", "mine.yaml", few, "--quiet")[1]
+
+
 def test_findings_are_a_document_and_an_exit_code(facesim: Command) -> None:
     code, output, _ = facesim("lint", "mine.yaml", "--set=data.test.first_identity=0", "--json")
     assert code == 1

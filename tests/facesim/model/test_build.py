@@ -94,7 +94,10 @@ def test_images_too_small_for_the_network_are_refused(tmp_path: Path) -> None:
         backbone={"name": "torchvision", "model": "alexnet", "weights": "none"},
         image={"size": (16, 16)},
     )
-    with pytest.raises(FacesimError, match=r"does not take images of 16 x 16 pixels.*larger image"):
+    with pytest.raises(
+        FacesimError,
+        match=r"does not take images of 16 x 16 pixels \(height x width\).*larger image",
+    ):
         build_network(tried, 2, CPU)
 
 

@@ -46,7 +46,7 @@ def test_a_sound_experiment_is_described_and_nothing_is_written(
         "train": "48 images of 8 identities",
         "val": "16 images of 4 identities",
         "test": "16 images of 4 identities",
-        "input": "24 x 24 pixels, fit letterbox: whole images, black bars",
+        "input": "24 x 24 pixels (height x width), fit letterbox: whole images, black bars",
         "parameters": "6,648 trainable, 0 frozen",
         "embedding": "4 numbers",
         "epoch": "48 pairs in 6 batches",
@@ -55,7 +55,7 @@ def test_a_sound_experiment_is_described_and_nothing_is_written(
         "checkpoint": "about 0.1 MB",
     }
     assert not [note for note in report.notes if "leaves every trainable weight" in note]
-    assert report.notes[0] == "train: 24 x 24 pixels; at the input as large"
+    assert report.notes[0] == "train: 24 x 24 pixels (height x width); at the input as large"
     assert [note.split(": ")[1] for note in report.notes[3:]] == [
         *("too_few_genuine", "too_few_impostors"),
         *("too_few_genuine", "too_few_impostors"),

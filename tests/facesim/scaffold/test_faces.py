@@ -1,6 +1,7 @@
 """``facesim new experiment``: what the images that a person names are recognised as."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from PIL import Image
 
 from facesim import DataError, FacesimError, FaceTable, PluginError, Recognised, build_table
 from facesim.discovery import load_installed_plugins
+from facesim.experiment.loading import load_experiment
 from facesim.interfaces import backbones, datasets
+from facesim.processes import Processes
 from facesim.registry import Registry
+from facesim.scaffold.experiment import Answers, write_experiment
 from facesim.scaffold.faces import Faces, find_faces, needs_root, possible_faces
+from facesim.training.lint import lint_experiment
 
 load_installed_plugins()
 
@@ -44,10 +49,11 @@ def test_people_whom_nobody_has_split_are_a_source_that_is_split(tmp_path: Path)
     faces = find_faces(str(root))
     assert data_of(faces) == {
         "source": {"name": "folder", "root": str(root)},
-        "split": {"ratios": [0.7, 0.1, 0.2], "seed": 0},
+        "split": {"ratios": [0.5, 0.25, 0.25], "seed": 0},
     }
     assert faces.told == (
-        f"{root}: one folder per person; 40 people, 80 images of about 30 x 40 pixels"
+        f"{root}: one folder per person; 40 people, 80 images of about 40 x 30 pixels "
+        "(height x width)"
     )
     assert f"# {root}" in faces.data
 
@@ -57,8 +63,33 @@ def test_few_people_are_divided_so_that_each_split_has_some(
 ) -> None:
     monkeypatch.setattr("facesim.scaffold.faces.protocols", Registry("protocol", "protocols"))
     faces = find_faces(str(draw(tmp_path / "photos", 29)))
-    assert data_of(faces)["split"]["ratios"] == [0.5, 0.25, 0.25]
+    assert data_of(faces)["split"]["ratios"] == [0.4, 0.3, 0.3]
     assert "# 29 people are few to divide: expect wide intervals." in faces.data
+
+
+@pytest.mark.parametrize(("people", "images"), [(30, 4), (30, 6), (40, 4), (40, 9)])
+def test_the_linter_finds_enough_pairs_of_everybody(
+    people: int, images: int, tmp_path: Path
+) -> None:
+    root, generator = tmp_path / "photos", np.random.default_rng(0)
+    for person, image in product(range(people), range(images)):
+        path = root / f"person {person}" / f"{image}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(path)
+    file = write_experiment(Answers(find_faces(str(root))), tmp_path / "mine.yaml")[0]
+    report = lint_experiment(load_experiment(file), Processes()).report
+    rules = {finding.rule for finding in report.findings}
+    assert rules.isdisjoint({"too_few_genuine", "dominant_identity"})
+
+
+def test_too_few_images_for_pairs_are_said_in_the_file(tmp_path: Path) -> None:
+    faces = find_faces(str(draw(tmp_path / "few", 40)))
+    assert faces.pairs_per_image == 1  # of 20 images, so that each genuine pair is there once
+    assert "# val has 10 genuine pairs, fewer than 30: more images per person" in faces.data
+    many = find_faces(str(draw(tmp_path / "many", 100)))
+    assert data_of(many)["split"]["ratios"] == [0.7, 0.1, 0.2]
+    alone = find_faces(str(draw(tmp_path / "alone", 30, 1)))
+    assert "# the source has 30 identities" in alone.data
 
 
 @pytest.mark.parametrize(("images", "pairs"), [(1, 1), (2, 1), (5, 2), (6, 2), (9, 4), (30, 4)])

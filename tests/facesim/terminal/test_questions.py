@@ -77,6 +77,20 @@ def test_a_folder_is_looked_into_and_what_it_is_is_said(
     assert asked[1][1].startswith("{name: resnet, depth: 18")
 
 
+def test_weights_that_will_be_downloaded_are_said(
+    answering: Callable[..., Asked], photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering()
+    ask(given(faces=photos, backbone="small_cnn", loss="learned", epochs=3))
+    assert "download" not in capsys.readouterr().out
+    answering("")
+    ask(given(faces=photos, loss="learned", epochs=3))
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "backbone {name: resnet, depth: 18, frozen_stages: 3}: ImageNet's weights, downloaded on "
+        "first use; the last stage is trained"
+    )
+
+
 def test_a_dataset_that_reads_a_folder_is_asked_for_it(
     answering: Callable[..., Asked], photos: str
 ) -> None:
@@ -149,7 +163,12 @@ def test_without_a_terminal_nothing_is_asked(
     asked = answering()
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
     assert ask(given(loss="triplet")) == Answers(find_faces(), "small_cnn", "triplet", 6)
-    assert "nothing is asked, as standard input is no terminal" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "standard input is no terminal, so nothing is asked and nothing read from it; taken: "
+        "--faces synthetic_faces --backbone small_cnn --epochs 6"
+    )
+    ask(given(faces="synthetic", backbone="{name: resnet, depth: 18}", loss="triplet", epochs=1))
+    assert "taken" not in capsys.readouterr().out
     with pytest.raises(FacesimError, match="reads a folder; name it too"):
         ask(given(faces="folder"))
     assert asked == []

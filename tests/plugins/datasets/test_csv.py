@@ -1,5 +1,6 @@
 """The csv dataset: images and identities from two columns, the others kept."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -75,8 +76,13 @@ def test_an_absolute_path_names_its_line_and_the_key_that_allows_it(
     tmp_path: Path, images: Path
 ) -> None:
     path = _write(tmp_path, f"img,ids\nimages/a.jpg,1\n{images}/b.jpg,2\n")
-    told = r"train\.csv:3: img: the path '/.*b\.jpg' is absolute; .* allow it by `allow_absolute`"
+    told = (
+        r"train\.csv:3: img: the path '/.*b\.jpg' is absolute; .* allow it: `allow_absolute: true`"
+    )
     with pytest.raises(DataError, match=told):
+        csv(table=path)
+    told = f"relative to {tmp_path}, or allow it: `allow_absolute: true` beside `table`"
+    with pytest.raises(DataError, match=re.escape(told)):
         csv(table=path)
     with pytest.raises(DataError, match=r"train\.csv:2: img: the path 'C:.*' is absolute"):
         csv(table=_write(tmp_path, "img,ids\nC:\\faces\\a.jpg,1\n"))

@@ -227,3 +227,23 @@ def test_what_is_wrong_is_told_and_nothing_is_written(
     assert code == 2
     assert message in error
     assert not (tmp_path / "photos_splits").exists()
+
+
+def test_the_written_files_are_named_and_equal_numbers_said_once(
+    typed: Typed, tmp_path: Path
+) -> None:
+    for person in range(12):
+        for number in range(8 + person % 2):
+            path = tmp_path / "uneven" / f"{person}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+            if number < 8:
+                path = tmp_path / "people" / f"{person}" / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"")
+    code, output, _ = typed("people", "--ratios", "0.5", "0.25", "0.25")
+    assert code == 0
+    files = "people_splits/train.csv, people_splits/val.csv, people_splits/test.csv"
+    assert f"\nwritten: {files}\n" in output
+    assert [line.split()[3:] for line in output.splitlines()[3:6]] == [["8"]] * 3
+    assert "8 to 9, median 8.5" in typed("uneven", "--ratios", "0.5", "0.25", "0.25")[1]

@@ -28,7 +28,7 @@ def test_an_image_of_one_colour_has_its_brightness_and_saturation_and_no_contras
     found = read(tmp_path, Image.new("RGB", (40, 20), (100, 50, 0)))
     assert (found["encoding"], found["size"], found["subsampling"]) == (
         "PNG RGB",
-        "40 x 20",
+        "20 x 40",
         "none",
     )
     assert (found["pixels"], found["aspect"], found["quality"]) == (800, 2.0, 100)
@@ -70,7 +70,7 @@ def test_a_turned_photograph_has_the_size_in_which_it_is_seen(tmp_path: Path) ->
     image = Image.new("RGB", (40, 20))
     turned = image.getexif()
     turned[0x0112] = 6
-    assert read(tmp_path, image, "a.jpg", exif=turned)["size"] == "20 x 40"
+    assert read(tmp_path, image, "a.jpg", exif=turned)["size"] == "40 x 20"
 
 
 def test_rows_come_in_the_order_that_is_asked_for_and_each_is_counted(tmp_path: Path) -> None:

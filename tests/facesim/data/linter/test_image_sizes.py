@@ -24,7 +24,7 @@ def table(folder: Path, *sizes: tuple[int, int]) -> FaceTable:
 
 def test_one_size_is_said_in_a_word(tmp_path: Path) -> None:
     found = image_sizes(table(tmp_path, *[(100, 100)] * 4), Preprocessing((112, 92), fit="stretch"))
-    assert found.in_words == "100 x 100 pixels"
+    assert found.in_words == "100 x 100 pixels (height x width)"
     assert found.effect == "as large, squeezed by 18%"
     assert (found.often_squeezed, found.often_magnified, found.frame) == (1.0, 0.0, (100, 100))
 
@@ -32,8 +32,10 @@ def test_one_size_is_said_in_a_word(tmp_path: Path) -> None:
 def test_frequent_smallest_and_largest_sizes_are_counted(tmp_path: Path) -> None:
     images = table(tmp_path, (30, 40), *[(92, 112)] * 5, *[(60, 60)] * 2, (20, 30), (200, 300))
     found = image_sizes(images, Preprocessing((112, 92), fit="letterbox"))
-    assert found.in_words.startswith("5 sizes: most often 92 x 112 (50%), 60 x 60 (20%), ")
-    assert found.in_words.endswith("; smallest 20 x 30, largest 200 x 300")
+    assert found.in_words.startswith(
+        "5 sizes, height x width: most often 112 x 92 (50%), 60 x 60 (20%), "
+    )
+    assert found.in_words.endswith("; smallest 30 x 20, largest 300 x 200")
     assert found.often_magnified == 0.2  # 30 x 40 and 20 x 30
     assert found.often_squeezed == 0
 

@@ -32,7 +32,7 @@ def test_most_images_magnified_twice_are_a_warning(tmp_path: Path) -> None:
     images = table(tmp_path, *[(46, 56)] * 6, *[(92, 112)] * 4)
     finding = only(linted(images, Preprocessing((112, 92), fit="letterbox")))
     assert finding.rule == "magnified"
-    assert "most images of train are magnified 2 times or more to the 92 x 112 pixels" in (
+    assert "most images of train are magnified 2 times or more to the 112 x 92 pixels (height" in (
         finding.message
     )
     assert finding.rows == ("train: 60% of the images; the median one 2 times",)
@@ -74,5 +74,5 @@ def test_unaligned_faces_are_a_warning_that_says_what_to_do(tmp_path: Path) -> N
 def test_what_images_look_like_is_kept_and_may_be_missing(tmp_path: Path) -> None:
     report = linted(table(tmp_path, (10, 10)), Preprocessing((10, 10)))
     assert LintReport.model_validate_json(report.model_dump_json()) == report
-    assert str(report.images[0]) == "train: 10 x 10 pixels; at the input as large"
+    assert str(report.images[0]) == "train: 10 x 10 pixels (height x width); at the input as large"
     assert LintReport.model_validate_json('{"findings": []}').images == ()

@@ -75,7 +75,10 @@ DIFFERING: dict[str, tuple[dict[str, object], str]] = {
     "some encodings": ({"ending": "png", "spoiled": 0.4}, "encoding: JPEG RGB 100% in train"),
     "quality": ({"quality": 50}, "JPEG quality: 90 in train, 50 in test"),
     "some qualities": ({"quality": 30, "spoiled": 0.4}, "JPEG quality: 90 100% in train, 90 "),
-    "size": ({"change": lambda image: image.resize((24, 28))}, "size in pixels: 48 x 56 100% in"),
+    "size": (
+        {"change": lambda image: image.resize((24, 28))},
+        "height x width in pixels: 56 x 48 100% in",
+    ),
     "blur": (
         {"change": lambda image: image.filter(ImageFilter.GaussianBlur(2))},
         "sharpness (standard deviation of the Laplacian): ",
@@ -133,9 +136,9 @@ def test_impostors_that_always_differ_in_size_are_a_shortcut(tmp_path: Path) -> 
     table = spoiled_impostors(tmp_path / "test", lambda image: image.resize((36, 42)))
     finding = linted({"test": table}, {"test": pairs_of(table)})["pair_shortcut"]
     assert finding.severity == "error"
-    assert "size in pixels" in finding.message
+    assert "height x width in pixels" in finding.message
     assert "ROC curve 1.00" in finding.message
-    assert "whether the two images differ in size in pixels" in "".join(finding.rows)
+    assert "whether the two images differ in height x width in pixels" in "".join(finding.rows)
     assert len(finding.images) == 10
 
 
@@ -169,4 +172,4 @@ def test_the_quality_of_a_jpeg_is_read_from_its_quantisation(tmp_path: Path, qua
     table = FaceTable(tmp_path, np.array(["0.jpg"]), np.zeros(1, np.int64), np.array(["ann"]))
     found = read_properties(table, np.zeros(1, np.int64))
     assert found["quality"][0] == pytest.approx(quality, abs=2)
-    assert (found["encoding"][0], found["size"][0]) == ("JPEG RGB", "48 x 56")
+    assert (found["encoding"][0], found["size"][0]) == ("JPEG RGB", "56 x 48")

@@ -81,7 +81,7 @@ def test_sizes_and_mean_faces_are_shown_and_without_faces_only_their_numbers() -
     assert isinstance(means, Table)
     assert isinstance(gallery, Gallery)
     told = "0.92 times as large, black bars on 18%"
-    assert images.rows == (("train", "60", "100 x 80 pixels", told),)
+    assert images.rows == (("train", "60", "80 x 100 pixels (height x width)", told),)
     assert means.rows == (("train", "60", "2.0%", "3 degrees", "5%", "0.70"),)
     assert gallery.pairs[0].faces[0].image == "data:image/webp;base64,UklG"
     assert gallery.pairs[0].facts == ("sharpness 0.70",)
