@@ -31,10 +31,18 @@ def differing_values(documents: Sequence[Any]) -> dict[str, tuple[str | None, ..
     Returns:
         For each key one text per document, as in JSON; None where a document has no such key.
     """
+    return {
+        key: tuple(_as_text(values[at]) if at in values else None for at in range(len(documents)))
+        for key, values in differing_leaves(documents).items()
+    }
+
+
+def differing_leaves(documents: Sequence[Any]) -> dict[str, dict[int, Any]]:
+    """The same as plain data: the value by the index of each document that has the key."""
     leaves = [dict(_leaves(document)) for document in documents]
     keys = dict.fromkeys(key for values in leaves for key in values)
     return {
-        key: tuple(_as_text(values[key]) if key in values else None for values in leaves)
+        key: {at: values[key] for at, values in enumerate(leaves) if key in values}
         for key in keys
         if any(key not in values or values[key] != leaves[0].get(key) for values in leaves)
     }

@@ -14,12 +14,13 @@ from facesim.errors import PluginError
 from facesim.experiment.error_messages import problems_of
 from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
+from facesim.experiment.named_paths import named_paths
 from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, is_text
 from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Image
 from facesim.experiment.shipped import experiment_file
 from facesim.experiment.yaml_parser import parse, read_source
-from facesim.experiment.yaml_scalars import escaped, resolve
+from facesim.experiment.yaml_scalars import defaults_taken, escaped, resolve
 from facesim.registry import AS_WRITTEN, WITHOUT_PLUGIN_FILES
 from facesim.registry.signature import validate_strictly
 
@@ -257,6 +258,9 @@ def _validated(
         ]
     if problems:
         raise ExperimentError(_in_order(problems, path))
+    if defaults := defaults_taken(root, os.environ):
+        nowhere = [key for key, named in named_paths(experiment) if not os.path.lexists(named)]
+        return experiment.with_unset({key: defaults[key] for key in nowhere if key in defaults})
     return experiment
 
 

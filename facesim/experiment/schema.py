@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import (
     BaseModel,
     Field,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
@@ -112,6 +113,8 @@ class Experiment(Section):
         default=None, description="what `facesim optimize` varies; `facesim run` ignores it"
     )
 
+    _unset: Mapping[KeyPath, str] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _searches_among_what_is_trained(self) -> "Experiment":
         if self.search is not None and self.train.epochs == 0:
@@ -174,6 +177,25 @@ class Experiment(Section):
         """The experiment of one of the :attr:`folds`, counted from 1: an ordinary one."""
         split = {} if self.data.split is None else dict(self.data.split.model_dump())
         return self._with_split({**split, "fold": number})
+
+    def with_unset(self, variables: Mapping[KeyPath, str]) -> "Experiment":
+        """A copy that remembers the variables whose defaults lead nowhere.
+
+        Args:
+            variables: by the key of a path that does not exist, the variable and where it is.
+        """
+        copy = self.model_copy()
+        copy._unset = variables  # noqa: SLF001
+        return copy
+
+    def unset_below(self, section: str) -> str | None:
+        """A variable whose default led to a path in ``data.train``, say, that does not exist."""
+        found = (
+            it
+            for key, it in self._unset.items()
+            if ".".join(map(str, key)).startswith(f"{section}.")
+        )
+        return next(found, None)
 
     def specs(self) -> dict[str, tuple[Spec[Any], ...]]:
         """The plugins by place (``data.train``, ``loss``), in the order of the kinds."""

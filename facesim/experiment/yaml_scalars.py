@@ -44,6 +44,23 @@ def resolve(node: Node, environment: Mapping[str, str]) -> tuple[Any, list[Probl
     return _resolve(node, (), environment, problems), problems
 
 
+def defaults_taken(
+    node: Node, environment: Mapping[str, str], path: KeyPath = ()
+) -> dict[KeyPath, str]:
+    """The scalars where a default stands for a variable: its name, and where the file has it."""
+    if not isinstance(node.value, Scalar):
+        found: dict[KeyPath, str] = {}
+        for key, below in node.children():
+            found |= defaults_taken(below, environment, (*path, key))
+        return found
+    names = [
+        match["name"]
+        for match in _VARIABLE.finditer(node.value.text)
+        if match["default"] is not None and not environment.get(match["name"])
+    ]
+    return {path: f"{names[0]} ({node.mark})"} if names else {}
+
+
 def typed(text: str) -> Any:
     """A plain scalar's value: None, bool, int, float, or else the text itself."""
     if text in _CONSTANTS:

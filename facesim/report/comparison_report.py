@@ -24,7 +24,7 @@ from facesim.report.formatting import (
 )
 from facesim.report.plots.intervals import differences_plot
 from facesim.report.plots.roc_curve import roc_overlay
-from facesim.runs.compared_runs import assignment
+from facesim.runs.compared_runs import assignment, in_short
 from facesim.runs.comparison import TELLING, ComparedGroup, ComparedRun, Comparison
 from facesim.runs.presentation import DescribedMetric
 
@@ -243,15 +243,26 @@ def support_table(
     return (Table(caption, ("FMR", "Support"), tuple(rows), numeric=False),)
 
 
-def configuration_matrix(comparison: Comparison) -> Table | Text:
-    """Each key in which the experiments differ, with its value in each group."""
+def configuration_matrix(comparison: Comparison, *, short: bool = False) -> Table | Text:
+    """Each key in which the experiments differ, with its value in each group.
+
+    Args:
+        comparison: of runs.
+        short: whether long lists are told by what differs in them.
+    """
     if not comparison.configuration:
         return Text("The experiments do not differ.")
     return Table(
         "Keys in which the experiments differ",
         ("Key", *(group.label for group in comparison.groups)),
         tuple(
-            (key, *(NOTHING if value is None else value for value in values))
+            (
+                key,
+                *(
+                    NOTHING if value is None else value
+                    for value in (in_short(values) if short else values)
+                ),
+            )
             for key, values in comparison.configuration.items()
         ),
         numeric=False,
@@ -261,9 +272,10 @@ def configuration_matrix(comparison: Comparison) -> Table | Text:
 def configuration_list(comparison: Comparison) -> Table | Text:
     """The same without what names say: as a matrix for two groups, else who has which value."""
     if len(comparison.groups) <= 2 or not comparison.configuration:
-        return configuration_matrix(comparison)
+        return configuration_matrix(comparison, short=True)
     rows = []
-    for key, values in comparison.configuration.items():
+    for key, whole in comparison.configuration.items():
+        values = in_short(whole)
         if all(
             assignment(key, value) in group.label.split(", ")
             for value, group in zip(values, comparison.groups, strict=True)

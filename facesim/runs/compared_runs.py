@@ -1,5 +1,6 @@
 """The runs of a comparison: those in folders, those of one experiment, and their names."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +18,9 @@ _LEVELS = 5
 
 _MOST_TRIED = 3
 """Keys in the sets that are all tried; larger sets are grown key by key."""
+
+_LONG = 60
+"""Characters of a value that has room in a column of the terminal, and in a name."""
 
 Configuration = Mapping[str, tuple[str | None, ...]]
 
@@ -152,9 +156,9 @@ def labels_of(groups: Sequence[Sequence[RunFiles]], configuration: Configuration
     names = [group[0].experiment.name for group in groups]
     if len(set(names)) == len(names):
         return names
-    keys = _fewest_keys(configuration)
+    shown = {key: in_short(configuration[key]) for key in _fewest_keys(configuration)}
     labels = [
-        ", ".join(assignment(key, configuration[key][at]) for key in keys)
+        ", ".join(assignment(key, values[at]) for key, values in shown.items())
         for at in range(len(groups))
     ]
     run_ids = [group[0].path.absolute().name for group in groups]
@@ -175,6 +179,55 @@ def assignment(key: str, value: str | None) -> str:
         return str(value)
     key = key.removesuffix(".name")
     return f"without {key}" if value is None else f"{key}={value}"
+
+
+def in_short(values: Sequence[str | None]) -> tuple[str | None, ...]:
+    """The values of a key where there is little room.
+
+    Of lists of plugins, such as ``callbacks``, the names of those that differ, with the parameters
+    that do, and how many do not; of other long lists and mappings as much as fits.
+
+    Args:
+        values: of :func:`configuration_of`, one per group.
+    """
+    lists = [_plugins_of(value) for value in values]
+    short: list[str | None] = []
+    for value, listed in zip(values, lists, strict=True):
+        if value is None or len(value) <= _LONG or value[0] not in "[{":
+            short.append(value)
+        elif listed:
+            short.append(_in_names(listed, [other for other in lists if other is not listed]))
+        else:
+            short.append(f"{value[:_LONG]}...")
+    return tuple(short)
+
+
+def _plugins_of(value: str | None) -> list[dict[str, Any]]:
+    """The plugins that a value lists; none if it is something else."""
+    try:
+        found = json.loads(value or "")
+    except ValueError:  # a text
+        return []
+    named = isinstance(found, list) and all(isinstance(it, dict) and "name" in it for it in found)
+    return found if named else []
+
+
+def _in_names(plugins: list[dict[str, Any]], others: Sequence[list[dict[str, Any]]]) -> str:
+    told, alike = [], 0
+    for plugin in plugins:
+        if all(plugin in other for other in others):
+            alike += 1
+            continue
+        named = [it for other in others for it in other if it["name"] == plugin["name"]]
+        differing = [
+            f"{key}={json.dumps(value)}"
+            for key, value in plugin.items()
+            if any(it.get(key) != value for it in named)
+        ]
+        told.append(" ".join([plugin["name"], *differing]))
+    if not told:  # in another order
+        return " + ".join(plugin["name"] for plugin in plugins)
+    return " + ".join([*told, *([f"{alike:,} alike"] if alike else [])])
 
 
 def _fewest_keys(configuration: Configuration) -> tuple[str, ...]:

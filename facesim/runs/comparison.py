@@ -7,7 +7,7 @@ from typing import Any
 
 from facesim.errors import FacesimError
 from facesim.evaluation.differences import MetricDifference
-from facesim.experiment.differences import differing_values
+from facesim.experiment.differences import differing_leaves, differing_values
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import EvaluationResult
 from facesim.runs.compared_runs import by_experiment, configuration_of, labels_of
@@ -234,15 +234,22 @@ def _runs_of(label: str, read: Sequence[RunFiles]) -> list[str]:
 
 
 def comparison_data(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as plain JSON data, the best group first."""
+    """A comparison as plain JSON data, the best group first.
+
+    A value of ``configuration`` is as the experiment has it, null where it has no such key, and for
+    ``seed`` a list.
+    """
+    groups = comparison.groups
+    values = differing_leaves([group.runs[0].files.experiment.as_data() for group in groups])
+    values["seed"] = {at: group.seeds for at, group in enumerate(groups)}
     return {
         "evaluation": comparison.name,
         "reference": comparison.reference.label,
         "sorted_by": next((metric.name for metric in comparison.ordered_metrics), None),
         "comparisons_corrected_for": len(comparison.groups) - 1,
         "configuration": {
-            key: dict(zip((group.label for group in comparison.groups), values, strict=True))
-            for key, values in comparison.configuration.items()
+            key: {group.label: values[key].get(at) for at, group in enumerate(groups)}
+            for key in comparison.configuration
         },
         "groups": [_group_data(comparison, group) for group in comparison.ranked],
     }

@@ -144,10 +144,11 @@ class Tables:
                 place = partial(place_of, data.exclude.file, name)
                 table = drop_images(table, list(excluded), place)
         except FacesimError as error:
-            raise FacesimError(f"{key}: {error}") from error
+            raise FacesimError(f"{key}: {error}{_advice(experiment, key)}") from error
         except OSError as error:
             where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-            raise FacesimError(f"{key}: {where}{error.strerror or error}") from error
+            told = f"{where}{error.strerror or error}{_advice(experiment, key)}"
+            raise FacesimError(f"{key}: {told}") from error
         if not len(table):
             raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
         self._excluded |= here
@@ -193,6 +194,12 @@ class Tables:
             if file not in self._excluded:
                 place = place_of(data.exclude.file if data.exclude else None, "", file)
                 raise DataError(f"{place}: {file!r} is no image of {', '.join(SPLITS)}")
+
+
+def _advice(experiment: Experiment, key: str) -> str:
+    """What may help where a dataset cannot be read: a variable that is not set."""
+    unset = experiment.unset_below(key)
+    return f"; set the variable {unset}, whose default leads nowhere" if unset else ""
 
 
 def prepare(

@@ -111,6 +111,11 @@ def test_a_quiet_comparison_is_its_tables(facesim: Command, ran: dict[str, Any])
     assert (code, error) == (0, "")
     assert "written to" not in output
     assert "Accuracy" in output
+    document = json.loads(facesim("compare", *runs, "--json", "--quiet")[1])
+    assert document["configuration"] == {
+        "name": {"mine": "mine", "other": "other"},
+        "seed": {"mine": [0], "other": [1]},
+    }
     assert "written to" in facesim("compare", *runs, "--out=page.html")[1]
 
 

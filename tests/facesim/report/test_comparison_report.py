@@ -1,6 +1,7 @@
 """The comparison of runs as a page and on the terminal."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -268,6 +269,20 @@ def test_the_terminal_lists_the_keys_that_names_leave_out(build_run: Build) -> N
     rows = {row[0]: row[1] for row in table.rows}
     assert "loss.name" not in rows
     assert rows["loss.scale"] == "-: loss=contrastive; loss=triplet\n64.0: loss=arcface"
+
+
+def test_the_terminal_says_of_long_lists_what_differs_and_the_page_all(build_run: Build) -> None:
+    lists = [
+        json.dumps([{"name": "early_stopping", "metric": "eer", "patience": patience, "gain": 0.1}])
+        for patience in (3, 5)
+    ]
+    comparison = compare_runs([build_run("one"), build_run("two")])
+    comparison = replace(comparison, configuration={"callbacks": tuple(lists)})
+    short, whole = configuration_list(comparison), configuration_matrix(comparison)
+    assert isinstance(short, Table)
+    assert isinstance(whole, Table)
+    assert short.rows == (("callbacks", "early_stopping patience=3", "early_stopping patience=5"),)
+    assert whole.rows == (("callbacks", *lists),)
 
 
 def test_the_page_of_two_systems_says_the_seeds_of_each(build_run: Build) -> None:

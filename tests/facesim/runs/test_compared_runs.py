@@ -10,7 +10,7 @@ import pytest
 
 from facesim.atomic import write_text
 from facesim.errors import FacesimError
-from facesim.runs.compared_runs import by_experiment, finished_runs, labels_of
+from facesim.runs.compared_runs import by_experiment, finished_runs, in_short, labels_of
 from facesim.runs.comparison import compare_runs
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
@@ -169,3 +169,31 @@ def test_the_command_compares_a_folder_and_says_what_it_passed_over(
         str(first.path),
     ]
     assert len(document["passed_over"]) == 1
+
+
+def test_long_lists_are_told_by_what_differs_in_them() -> None:
+    stop = {"name": "early_stopping", "metric": "eer", "patience": 3, "smallest_gain": 0.0}
+    save = {"name": "save_embeddings", "split": "val", "every": 1, "files": "all"}
+    later = stop | {"patience": 5}
+    values = tuple(map(json.dumps, ([save, stop], [save], [later, save], [])))
+    assert in_short((values[0], values[1])) == (
+        "early_stopping + 1 alike",
+        "save_embeddings",
+    )
+    assert in_short((values[0], values[2])) == (
+        "early_stopping patience=3 + 1 alike",
+        "early_stopping patience=5 + 1 alike",
+    )
+    assert in_short((values[0], json.dumps([stop, save]))) == (
+        "save_embeddings + early_stopping",
+        "early_stopping + save_embeddings",
+    )
+    assert in_short((values[0], None, "[]")) == ("save_embeddings + early_stopping", None, "[]")
+    path, numbers = "/long" * 40, json.dumps(list(range(100)))
+    assert in_short((path, numbers)) == (path, f"{numbers[:60]}...")
+    labels = labels_of(FILES, {"callbacks": (values[0], values[2], "[]")})
+    assert labels == [
+        "callbacks=save_embeddings + early_stopping patience=3",
+        "callbacks=early_stopping patience=5 + save_embeddings",
+        "callbacks=[]",
+    ]

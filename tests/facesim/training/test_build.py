@@ -14,6 +14,7 @@ from facesim.arrays import Int64Array
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
+from facesim.experiment.shipped import shipped_experiment
 from facesim.interfaces import FaceTable, datasets, optimizers, samplers
 from facesim.interfaces.sampler import PairBatch, Sampler, TableSampler
 from facesim.model.inputs import CachedInputs, PixelInputs
@@ -288,3 +289,20 @@ def test_a_folder_that_a_dataset_cannot_make_is_named(load: Load, tmp_path: Path
     experiment = load(f"data.train={{name: synthetic_faces, root: {tmp_path / 'file'}}}")
     with pytest.raises(FacesimError, match=r"data\.train: .*file"):
         Tables().read("train", experiment)
+
+
+def test_a_file_that_is_not_there_names_the_variable_whose_default_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FACESIM_CELEBA", raising=False)
+    experiment = load_experiment(shipped_experiment("celeba_lite0"))
+    told = (
+        r"^data\.train: data/celeba/train\.csv: there is no such file; set the variable "
+        r"FACESIM_CELEBA \(.*celeba_lite0\.yaml:\d+:\d+\), whose default leads nowhere$"
+    )
+    with pytest.raises(FacesimError, match=told):
+        Tables().read("train", experiment)
+    monkeypatch.setenv("FACESIM_CELEBA", str(tmp_path / "faces"))
+    with pytest.raises(FacesimError, match=r"train\.csv: there is no such file$"):
+        Tables().read("train", load_experiment(shipped_experiment("celeba_lite0")))
