@@ -168,7 +168,8 @@ def compare(
         reporter.say(line)
     written = None if out is None else write_comparison(comparison, out, every=every)
     if as_json:
-        content = {**comparison_data(comparison), "passed_over": passed, "written": written}
+        file = None if written is None else written.absolute()
+        content = {**comparison_data(comparison), "passed_over": passed, "written": file}
         print_document("compare", content)
         return
     print_comparison(Console(), comparison, every=every)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from facesim.atomic import write_text
+from facesim.console import printable
 from facesim.csv_cells import guarded
 from facesim.errors import FacesimError
 from facesim.evaluation.differences import MetricDifference
@@ -80,8 +81,8 @@ def _as_csv(comparison: Comparison, every: bool) -> str:  # noqa: ARG001
         for run in group.runs if len(group.runs) > 1 else ():
             for metric in comparison.ordered_metrics:
                 found = run.result.metrics[metric.name]
-                where = (str(run.files.experiment.seed), guarded(str(run.files.path)))
-                rows.writerow(_run_row(guarded(run.label), metric, found, *where))
+                where = (str(run.files.experiment.seed), _cell(str(run.files.path)))
+                rows.writerow(_run_row(_cell(run.label), metric, found, *where))
     return file.getvalue()
 
 
@@ -91,7 +92,7 @@ def _group_row(comparison: Comparison, group: ComparedGroup, metric: Metric) -> 
     seeds = " ".join(map(str, group.seeds))
     return [
         "group",
-        guarded(group.label),
+        _cell(group.label),
         int(group is comparison.reference),
         seeds,
         metric.name,
@@ -99,7 +100,7 @@ def _group_row(comparison: Comparison, group: ComparedGroup, metric: Metric) -> 
         _digits(group.deviation(metric)),
         *_interval(found),
         *_difference(group.differences.get(metric.name), found),
-        guarded(str(group.runs[0].files.path)) if alone else "",
+        _cell(str(group.runs[0].files.path)) if alone else "",
     ]
 
 
@@ -108,7 +109,7 @@ def _run_row(
 ) -> list[object]:
     measured = (_digits(found.value), "", *_interval(found))
     no_difference = ("",) * 5
-    reason = guarded(found.reason or "")
+    reason = _cell(found.reason or "")
     return ["run", label, "", seed, metric.name, *measured, *no_difference, reason, directory]
 
 
@@ -121,12 +122,17 @@ def _interval(found: Estimate | None) -> list[object]:
 def _difference(found: MetricDifference | None, estimate: Estimate | None) -> list[object]:
     """The cells from the difference to the reason."""
     reason = (found.reason if found else None) or (estimate.reason if estimate else None)
-    said = guarded(reason or "")
+    said = _cell(reason or "")
     if found is None:
         return ["", "", "", "", "", said]
     verdict = {"first": "worse", "second": "better", None: ""}[found.better]
     ends = (_digits(found.difference), _digits(found.low), _digits(found.high))
     return [*ends, found.interval or "", verdict, said]
+
+
+def _cell(text: str) -> str:
+    """Text of data as a cell that is no formula, and does not steer a terminal that shows it."""
+    return guarded(printable(text))
 
 
 def _digits(value: float | None) -> str:
@@ -161,7 +167,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    escaped = re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", printable(text))
     return escaped.replace("\n", "<br>")
 
 
@@ -225,12 +231,14 @@ def _latex_cell(text: str, side: str) -> str:
     lines = [part for line in text.split("\n") for part in wrapper.wrap(line)]
     if len(lines) < 2:
         return _latex(text)
-    inside = " \\\\ ".join(map(_latex, lines))
+    # `\\` takes a bracket or star that follows for its own.
+    shown = [f"{{}}{_latex(line)}" if line[0] in "[*" else _latex(line) for line in lines]
+    inside = " \\\\ ".join(shown)
     return f"\\begin{{tabular}}[t]{{@{{}}{side}@{{}}}}{inside}\\end{{tabular}}"
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in printable(text))
 
 
 _WRITERS: dict[str, Callable[[Comparison, bool], str]] = {

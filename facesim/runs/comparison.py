@@ -275,7 +275,7 @@ def _group_data(comparison: Comparison, group: ComparedGroup) -> dict[str, Any]:
             {
                 "label": run.label,
                 "seed": run.files.experiment.seed,
-                "directory": str(run.files.path),
+                "directory": str(run.files.path.absolute()),
                 "pairs": run.result.pairs,
                 "metrics": {
                     metric.name: run.result.metrics[metric.name].model_dump(

@@ -1,6 +1,8 @@
 """A comparison as CSV, Markdown, LaTeX and HTML."""
 
 import io
+import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facesim.cli.application import app
+from facesim.console import printable
 from facesim.errors import FacesimError
 from facesim.report.comparison_files import require_known_suffix, write_comparison
 from facesim.runs.comparison import Comparison, compare_runs
@@ -95,6 +98,25 @@ def test_latex_is_escaped_and_says_what_it_needs(comparison: Comparison, tmp_pat
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(inside[1]) - 1}
 
 
+def test_a_line_of_a_latex_cell_is_no_argument_of_the_line_break(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    first, *others = comparison.groups
+    named = replace(comparison, groups=(replace(first, label="a\n[2cm]\n*b"), *others))
+    text = write_comparison(named, tmp_path / "c.tex").read_text(encoding="utf-8")
+    assert r"a \\ {}[2cm] \\ {}*b" in text
+    assert not re.search(r"\\\\ *[\[*]", text)
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.md", "c.tex"])
+def test_no_file_steers_a_terminal(comparison: Comparison, tmp_path: Path, name: str) -> None:
+    first, *others = comparison.groups
+    named = replace(comparison, groups=(replace(first, label="a\x1b[2Jb\u202ec"), *others))
+    text = write_comparison(named, tmp_path / name).read_text(encoding="utf-8")
+    assert text == printable(text)
+    assert "x1b" in text
+
+
 @pytest.mark.parametrize("name", ["c.txt", "c", "c.csv.gz", "c.htm"])
 def test_another_suffix_is_refused_before_anything_is_read(name: str, tmp_path: Path) -> None:
     with pytest.raises(FacesimError, match=r"written as \.html, \.csv, \.md or \.tex, by"):
@@ -117,6 +139,19 @@ def test_the_command_writes_what_the_suffix_says(
     assert ("<html" in text) == (name == "c.html")
     begins = {"c.html": "<", "C.CSV": "kind,label,", "c.md": "**Best ", "c.tex": "% For "}
     assert text.startswith(begins[name])
+
+
+def test_paths_in_json_are_absolute(
+    build_run: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [build_run(name).path for name in ("one", "two")]
+    monkeypatch.chdir(paths[0].parent)
+    typed = [os.path.relpath(path) for path in paths]
+    arguments = ["compare", *typed, "--json", "--out", os.path.relpath(tmp_path / "c.csv")]
+    shown = json.loads(CliRunner().invoke(app, arguments).stdout)
+    directories = [run["directory"] for group in shown["groups"] for run in group["runs"]]
+    assert all(Path(each).is_absolute() for each in (*directories, shown["written"]))
+    assert {Path(each).resolve() for each in directories} == {path.resolve() for path in paths}
 
 
 def test_all_metrics_are_written_where_all_are_asked_for(
