@@ -7,7 +7,7 @@ import pytest
 
 from facesim.experiment.nodes import Mark, Node, Scalar
 from facesim.experiment.yaml_parser import parse
-from facesim.experiment.yaml_scalars import escaped, resolve, typed
+from facesim.experiment.yaml_scalars import defaults_taken, escaped, resolve, typed
 
 START = Mark("f.yaml", 1, 1)
 
@@ -137,3 +137,12 @@ def test_a_variable_that_is_no_text_is_a_problem() -> None:
 def test_escaped_text_is_read_back_as_it_is(text: str) -> None:
     node = Node(Scalar(escaped(text), plain=False), START, START)
     assert resolve(node, {"X": "one"}) == (text, [])
+
+
+def test_a_default_is_taken_where_its_variable_is_not_set_or_empty() -> None:
+    tree, _ = parse("a: [x, '${A:-b}/${C}']\nb: ${B:-1}\nc: $${A:-1}\nd: ${C}", START)
+    assert defaults_taken(tree, {"B": "", "C": "1"}) == {
+        ("a", 1): "A (f.yaml:1:8)",
+        ("b",): "B (f.yaml:2:4)",
+    }
+    assert defaults_taken(tree, {"A": "1", "B": "2"}) == {}
