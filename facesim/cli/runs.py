@@ -1,5 +1,6 @@
 """Commands on run directories."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,8 +95,13 @@ def report(
     from facesim.report.run_report import write_report
     from facesim.runs.run import Run
 
-    files = Run.open(run_dir).read(name)
+    run = Run.open(run_dir)
+    files = run.read(name)
     say(f"written to {write_report(files, faces=faces, trust=trust)}")
+    left = [stage for stage in run.missing_stages if stage not in ("lint", "report")]
+    if left:
+        command = ["facesim", "run", str(run.path / "experiment.yaml"), f"--resume={run.path}"]
+        say(f"still to do: {', '.join(left)}; go on with: {shlex.join(command)}")
 
 
 class _Against(TyperCommand):

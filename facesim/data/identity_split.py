@@ -79,10 +79,11 @@ def _fold_tables(table: FaceTable, split: IdentitySplit, folds: int) -> dict[str
             "column out of the source, or write `evaluate: {protocol: pairs}` to use it"
         )
     table = _without_pairs(table)
-    people = len(table.labels)
     fold = folds_of_identities(table, split, folds)[table.identities] + 1
     if split.fold is None:
-        note = f"Each of the {people:,} identities is in the test of one of {folds} folds."
+        note = (
+            f"Each of the {len(table.labels):,} identities is in the test of one of {folds} folds."
+        )
         return {"test": replace(table, notes=(*table.notes, note))}
     following = split.fold % folds + 1
     rows = {
@@ -92,11 +93,9 @@ def _fold_tables(table: FaceTable, split: IdentitySplit, folds: int) -> dict[str
     }
     tables = {}
     for name, which in rows.items():
-        here = len(np.unique(table.identities[which]))
-        of = f"{here:,} of the {people:,} identities of the source: fold {split.fold} of {folds}."
         notes = tuple(f"Of the whole source: {note}" for note in table.notes)
         whole = replace(table, notes=notes if name == "train" else ())
-        tables[name] = keep_rows(whole, np.flatnonzero(which), of)
+        tables[name] = keep_rows(whole, np.flatnonzero(which))
     return tables
 
 

@@ -222,7 +222,8 @@ def _two_labels(split: EmbeddedSplit, images: FloatArray, findings: Findings) ->
         shown.append([split.path(image) for group in groups for image in group])
     findings.add(
         "one_person_two_labels",
-        f"{len(couples):,} couples of identities of {split.name} may be one person each: their "
+        f"{count(len(couples), 'couple')} of identities of {split.name} may be one person"
+        f"{' each' * (len(couples) > 1)}: their "
         "images are hardly nearer to those of the same label than to those of the other, and "
         "genuine pairs count as impostors if so; look at them",
         rows,

@@ -45,7 +45,11 @@ def load_experiment(
 
 
 def load_run_experiment(
-    path: Path, overrides: Sequence[str] = (), *, trust: bool = False
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    trust: bool = False,
+    all_there: bool = True,
 ) -> Experiment:
     """Load an experiment that facesim wrote into a run directory, and import its plugins.
 
@@ -53,6 +57,8 @@ def load_run_experiment(
         path: the file.
         overrides: assignments as ``--set`` takes them, by this user.
         trust: as for :func:`load_experiment`.
+        all_there: whether a plugin of which nothing is installed any more is a problem; it can be
+            shown but not built otherwise.
 
     Raises:
         DataError: it is not what facesim wrote.
@@ -66,7 +72,8 @@ def load_run_experiment(
     root, wrong = _load_named_plugins(root, trust=trust, of_run=path)
     problems += wrong
     root, wrong = _with_exclusion_read(root)
-    return _validated(path, root, [*problems, *wrong])
+    context = None if all_there else WITHOUT_PLUGIN_FILES
+    return _validated(path, root, [*problems, *wrong], context)
 
 
 def load_packed_experiment(content: bytes, path: Path, *, trust: bool = False) -> Experiment:

@@ -37,6 +37,7 @@ class Start(BaseModel):
     device: str = ""
     threads: int | None = None
     processes: int = 1
+    plugins: dict[str, str] = {}
 
 
 def record_environment(

@@ -399,10 +399,11 @@ class Run:
             presentation = self.path / RunFile.PRESENTATION
             if not presentation.exists():
                 write_json(presentation, Presentation.of(self.experiment))
+            done = {stage.name for stage in self.stages if stage.is_done}
             for number in range(1, folds + 1):
                 stop.check()
                 title = f"fold {number} of {folds}"
-                reporter.say(title)
+                reporter.say(f"{title}: done already" if f"fold {number}" in done else title)
                 fold = self._fold(number, TitledReporter(reporter, title))
                 if not (fold.path / RunFile.LINT).exists():  # what is in it was said of all folds
                     found = lint_experiment(fold.experiment, Processes(), self.tables)

@@ -26,7 +26,8 @@ def lint_near_images(
             left, right = tables[first], tables[second]
             findings.add(
                 "near_image_in_two_splits",
-                f"{first} and {second} share {count(len(couples), 'image')} that look the same",
+                f"{first} and {second} share {count(len(couples), 'image')} that "
+                f"{'looks' if len(couples) == 1 else 'look'} the same",
                 couples.named(left, right, ROWS_SHOWN),
                 max(len(couples) - ROWS_SHOWN, 0),
                 couples.paths(left, right, ROWS_SHOWN),
@@ -57,10 +58,11 @@ def lint_duplicates(
         found = couples.where(which)
         if len(found):
             identical = int(found.identical.sum())
+            bytewise = {0: "none ", len(found): ""}.get(identical, f"{identical:,} of them ")
             findings.add(
                 rule,
-                f"{name} holds {len(found):,} couples of one image under {noun}, {identical:,} of "
-                f"them equal byte for byte: {effects[rule]}",
+                f"{name} holds {count(len(found), 'couple')} of one image under {noun}, "
+                f"{bytewise}byte for byte: {effects[rule]}",
                 _labelled(found, table),
                 max(len(found) - ROWS_SHOWN, 0),
                 found.paths(table, table, ROWS_SHOWN),
@@ -145,13 +147,20 @@ def _effects(name: str, compared: _Compared | None) -> dict[Rule, str]:
             "image_twice": "every system accepts such a genuine pair",
             "image_under_two_labels": "every system falsely matches such an impostor pair",
         }
-    genuine = f"{compared.genuine:,} of the {compared.all_genuine:,} genuine pairs"
-    impostor = f"{compared.impostor:,} of the {compared.all_impostor:,} impostor pairs"
+    genuine = _some_of(compared.genuine, compared.all_genuine, "genuine pair")
+    impostor = _some_of(compared.impostor, compared.all_impostor, "impostor pair")
     return {
-        "image_twice": f"{genuine} compare two of them, which every system accepts",
-        "image_under_two_labels": f"{impostor} compare two of them, which every system falsely "
-        "matches",
+        "image_twice": f"{genuine} two of them, which every system accepts",
+        "image_under_two_labels": f"{impostor} two of them, which every system falsely matches",
     }
+
+
+def _some_of(some: int, every: int, noun: str) -> str:
+    """The subject of a sentence and its verb."""
+    if every < 2:
+        return f"the only {noun} compares" if some else f"no {noun} compares"
+    verb = "compares" if some < 2 else "compare"
+    return f"{f'{some:,}' if some else 'none'} of the {every:,} {noun}s {verb}"
 
 
 def _labelled(couples: Couples, table: FaceTable) -> list[str]:

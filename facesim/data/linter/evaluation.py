@@ -211,7 +211,7 @@ def _tested_before(
     if again.any() and not (again.all() and _among(seen["test"], seen[measured]).all()):
         findings.add(
             "tested_before",
-            f"{again.sum():,} of the {len(again):,} images of {measured} are in test of the run: "
+            f"{_of_which(again, measured)} in test of the run: "
             "the two results are not independent of each other",
         )
     if calibration is not None:
@@ -219,9 +219,14 @@ def _tested_before(
         if tuned.any():
             findings.add(
                 "tested_before",
-                f"{tuned.sum():,} of the {len(tuned):,} images of {calibration} are in test of the "
-                "run: the thresholds that are chosen on them must not be reported on that test",
+                f"{_of_which(tuned, calibration)} in test of the run: the thresholds that are "
+                "chosen on them must not be reported on that test",
             )
+
+
+def _of_which(which: np.ndarray[tuple[int], np.dtype[np.bool_]], name: str) -> str:
+    is_or_are = "is" if which.sum() == 1 else "are"
+    return f"{which.sum():,} of the {count(len(which), 'image')} of {name} {is_or_are}"
 
 
 def _among(images: _Images, others: _Images) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -107,26 +107,34 @@ def findings_over_folds(
         source: what the images of all folds look like, and what was found of that.
     """
     source = source or LintReport()
-    folds: dict[tuple[Rule, str], list[int]] = {}
-    first: dict[tuple[Rule, str], Finding] = {}
+    folds: dict[tuple[Rule, str], dict[int, Finding]] = {}
     for number, report in enumerate(reports, start=1):
         for finding in report.findings:
             if finding.rule == "dominant_identity" and "pairs of test" in finding.message:
                 continue
             if finding.rule in OF_INPUTS:
                 continue
-            alike = finding.rule, re.sub(r"\d[\d.,]*", "#", finding.message)
-            first.setdefault(alike, finding)
-            folds.setdefault(alike, []).append(number)
+            alike = finding.rule, _without_numbers(finding.message)
+            folds.setdefault(alike, {}).setdefault(number, finding)
     found = list(source.findings)
-    for alike, finding in first.items():
-        numbers = list(dict.fromkeys(folds[alike]))
-        where = f"fold {numbers[0]}"
-        if len(numbers) > 1:
-            where += f" (and alike in {len(numbers) - 1} of the {len(reports) - 1} others)"
-        found.append(finding.model_copy(update={"message": f"{where}: {finding.message}"}))
+    for where in folds.values():
+        numbers, of_each = list(where), list(where.values())
+        place = f"in fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+        if 1 < len(numbers) == len(reports):
+            place = "in every fold"
+        if len({each.message for each in of_each}) > 1:
+            place += f" (the numbers are those of fold {numbers[0]})"
+        message = f"{place}: {of_each[0].message}"
+        found.append(of_each[0].model_copy(update={"message": message}))
     by_severity = tuple(sorted(found, key=lambda each: each.severity))
     return LintReport(findings=by_severity, images=source.images)
+
+
+def _without_numbers(message: str) -> str:
+    """What sentences have in common that differ in numbers, and so in singular and plural."""
+    text = re.sub(r"\bnone\b|\d[\d.,]*", "#", message)
+    text = re.sub(r"(# (of them )?)?byte for byte", "byte for byte", text)
+    return re.sub(r"ies\b", "y", re.sub(r"\bare\b", "is", text)).replace("s", "")
 
 
 class ProtocolError(FacesimError):

@@ -111,7 +111,7 @@ def _impostors(split: str, pairs: PairSet, smallest_far: float, findings: Findin
         )
         findings.add(
             "too_few_impostors",
-            f"{split} has {impostors:,} impostor pairs; an FMR of {smallest_far:g} is not "
+            f"{split} has {count(impostors, 'impostor pair')}; an FMR of {smallest_far:g} is not "
             f"measurable below {unstable} and unstable below {measured}",
         )
 

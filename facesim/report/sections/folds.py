@@ -14,6 +14,9 @@ from facesim.report.plots.intervals import Line, interval_panel
 from facesim.runs.directory import FOLDS, RunFile
 from facesim.runs.run_files import RunFiles
 
+RESUME = "`facesim run experiment.yaml --resume .` in the run directory goes on."
+"""What to do with a run of folds that is not finished."""
+
 
 def folds_section(files: RunFiles) -> Section:
     """The folds beside each other, and the way to their own reports."""
@@ -32,8 +35,13 @@ def folds_section(files: RunFiles) -> Section:
         )
     ]
     done = [each for each in files.folds if each.result is not None]
-    if len(done) < folds:
-        blocks.append(Text(f"{len(done)} of {folds} folds are tested so far.", "note"))
+    tested = {int(each.path.name) for each in done}
+    left = [f"fold {number}" for number in range(1, folds + 1) if number not in tested]
+    if files.result is None:
+        left.append("the evaluation of all folds together")
+    if left:
+        told = f"{len(done)} of {folds} folds are tested so far. Still to do: {', '.join(left)}."
+        blocks.append(Text(f"{told} {RESUME}", "note"))
     if done:
         blocks.append(_compared(done))
     links = tuple(

@@ -9,6 +9,7 @@ from facesim.console import warn_once
 from facesim.discovery import UntrustedPluginsError
 from facesim.errors import FacesimError, PluginError
 from facesim.experiment.loading import load_run_experiment
+from facesim.experiment.nodes import ExperimentError
 from facesim.interfaces import ReportSection, RunRecord
 from facesim.interfaces.report_section import BLOCKS
 from facesim.interrupts import is_ctrl_c
@@ -35,13 +36,17 @@ def plugin_sections(files: RunFiles, *, trust: bool = False) -> list[Section]:
     if any(spec.plugin.is_stand_in for spec in wanted):
         try:
             file = files.path / RunFile.EXPERIMENT
-            wanted = load_run_experiment(file, trust=trust).report_sections
+            loaded = load_run_experiment(file, trust=trust, all_there=False)
+            wanted = loaded.report_sections
         except UntrustedPluginsError:
             refusal = (
                 "it comes from a plugin file that the run names, which is code, and nothing "
                 "records that you began the run with it. Read the file first; then `facesim report "
                 "RUN_DIR --trust` makes the report with it"
             )
+        except ExperimentError as error:  # of other plugins it says nothing that matters here
+            own = [each for each in error.problems if each.path[:1] == ("plugins",)]
+            refusal = "; ".join(str(each).partition("\n")[0] for each in own or error.problems)
         except FacesimError as error:
             refusal = str(error)
     sections = []
@@ -60,8 +65,22 @@ def plugin_sections(files: RunFiles, *, trust: bool = False) -> list[Section]:
 def _section(spec: Spec[ReportSection], files: RunFiles, refusal: str) -> Section | None:
     """Raises PluginError, or whatever the plugin raises."""
     if spec.plugin.is_stand_in:
-        raise PluginError(refusal)
+        raise PluginError(refusal or _why_missing(spec, files))
     return spec.build().section(_record(files))
+
+
+def _why_missing(spec: Spec[ReportSection], files: RunFiles) -> str:
+    """Why a section is not registered although the plugin files of the run are imported."""
+    registry = spec.plugin.registry
+    failed = registry.failed_to_register(spec.name)
+    if failed:
+        return f"{failed[0].origin}: {failed[0].reason}"
+    sources = [start.plugins.get(f"{registry.kind} {spec.name}") for start in files.starts]
+    source = next((each for each in reversed(sources) if each), None)
+    if source is None:
+        return "no plugin of this name is installed"
+    distribution = re.search(r"\(([^()]*)\)$", source)
+    return f"the run had it from {distribution[1] if distribution else source}, which is not here"
 
 
 def _record(files: RunFiles) -> RunRecord:

@@ -29,6 +29,7 @@ from facesim.report.formatting import (
     words,
 )
 from facesim.report.plots.intervals import Line, interval_panel
+from facesim.report.sections.folds import RESUME
 from facesim.runs.run_files import RunFiles
 
 
@@ -36,10 +37,11 @@ def result_section(files: RunFiles) -> Section:
     """The headline metrics, and the baselines that they are compared with."""
     result = files.result
     if result is None:
-        text = (
-            f"This run has no evaluation {files.name!r} yet; `facesim eval` evaluates a run that "
-            "has trained."
-        )
+        text = f"This run has no evaluation {files.name!r} yet"
+        if files.experiment.folds is None:
+            text += "; `facesim eval` evaluates a run that has trained."
+        else:
+            text += f": its folds are not all tested. {RESUME}"
         return Section("result", "Result", (Text(text, "note"),))
     metrics = files.metrics
     cards = (*files.protocol_report.cards, *headline_cards(result, metrics))

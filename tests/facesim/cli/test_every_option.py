@@ -319,6 +319,8 @@ def test_optimize_that_is_stopped(facesim: Facesim, calls: Calls) -> None:
 class Evaluated:
     """A run that keeps what it is asked to evaluate."""
 
+    missing_stages = ("report",)
+
     def __init__(self, error: BaseException | None = None) -> None:
         self.choices: list[dict[str, Any]] = []
         self.error = error

@@ -112,7 +112,7 @@ def test_one_person_under_two_labels_within_a_split(split: str) -> None:
     person = data.labels[split] == f"{split}06"
     data.labels[split][np.flatnonzero(person)[::2]] = "alias"
     (finding,) = data.look()["one_person_two_labels"]
-    assert f"1 couples of identities of {split} may be one person" in finding.message
+    assert f"1 couple of identities of {split} may be one person: their" in finding.message
     assert finding.rows[0].startswith(f"alias and {split}06: ")
     assert len(finding.images[0]) == 6
 

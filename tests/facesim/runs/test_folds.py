@@ -253,6 +253,48 @@ def test_progress_says_which_fold(run: Run, heard: Heard) -> None:
     assert len(told) == len(set(told)), "what is found in each fold is said once"
 
 
+def test_what_a_fold_consists_of_is_said_once(heard: Heard) -> None:
+    told = heard.said[heard.said.index("fold 2 of 3") : heard.said.index("fold 3 of 3")]
+    assert [line for line in told if line.startswith(("train:", "val:", "test:"))] == [
+        f"{name}: 24 images of 4 identities" for name in ("train", "val", "test")
+    ]
+
+
+def test_folds_that_are_done_are_passed_over_in_words(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy/folds/3")
+    heard = Heard()
+    Run.open(tmp_path / "copy", Processes(heard)).complete()
+    folds = [line for line in heard.said if line.startswith("fold ")]
+    assert folds == ["fold 1 of 3: done already", "fold 2 of 3: done already", "fold 3 of 3"]
+
+
+def test_the_report_of_a_run_that_was_killed_says_what_is_still_to_do(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    shutil.rmtree(copy / "folds/3")
+    shutil.rmtree(copy / "eval/test")
+    monkeypatch.setattr(sys, "argv", ["facesim", "report", str(copy), "--no-faces"])
+    with pytest.raises(SystemExit):
+        main()
+    told = " ".join(capsys.readouterr().out.split())
+    command = f"facesim run {copy}/experiment.yaml --resume={copy}"
+    assert f"still to do: fold 3, evaluate test; go on with: {command}" in told
+    page = (copy / "report.html").read_text()
+    left = "fold 3, the evaluation of all folds together"
+    assert f"2 of 3 folds are tested so far. Still to do: {left}." in page
+    assert "`facesim eval` evaluates" not in page
+    monkeypatch.setattr(sys, "argv", ["facesim", "report", str(run.path), "--no-faces"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "still to do" not in capsys.readouterr().out
+
+
 def test_the_report_shows_the_spread_and_leads_to_the_folds(run: Run) -> None:
     page = write_report(run.read(), faces=False).read_text()
     for number in (1, 2, 3):
@@ -387,7 +429,7 @@ def test_lint_looks_at_every_fold(experiment: Experiment, tmp_path: Path) -> Non
     assert not linted.report.allows_run
     found = [each for each in linted.report.findings if each.rule == "image_in_two_splits"]
     assert found
-    assert found[0].message.startswith("fold ")
+    assert found[0].message.startswith("in fold")
     assert {each.split for each in linted.leaked} == {""}
     with pytest.raises(ProtocolError):
         Run.begin(leaking, tmp_path / "runs")

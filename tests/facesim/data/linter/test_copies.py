@@ -53,7 +53,7 @@ def test_near_images_of_two_splits_are_an_error_with_their_paths() -> None:
     lint_near_images({"train": TRAIN, "test": TEST}, found, findings)
     (finding,) = findings.report().findings
     assert (finding.rule, finding.severity) == ("near_image_in_two_splits", "error")
-    assert finding.message == "train and test share 1 image that look the same"
+    assert finding.message == "train and test share 1 image that looks the same"
     assert finding.rows == ("c.jpg = x.jpg (mirrored)",)
     assert finding.images == (("faces/c.jpg", "faces/x.jpg"),)
 
@@ -67,10 +67,10 @@ def test_one_image_twice_under_one_label_is_told_from_one_under_two() -> None:
     twice, labels = duplicates(found)
     assert (twice.rule, twice.severity) == ("image_twice", "warning")
     assert twice.rows == ("a.jpg = b.jpg: identity ann",)
-    assert "1 couples of one image under one identity, 1 of them equal" in twice.message
+    assert "train holds 1 couple of one image under one identity, byte for byte: " in twice.message
     assert (labels.rule, labels.severity) == ("image_under_two_labels", "warning")
     assert labels.rows == ("d.jpg = e.jpg: identities bob and cy",)
-    assert "1 couples of one image under two identities, 0 of them equal" in labels.message
+    assert "1 couple of one image under two identities, none byte for byte: " in labels.message
     assert "at least one label of each is wrong" in labels.message
 
 
@@ -82,11 +82,19 @@ def test_the_pairs_that_compare_copies_are_counted() -> None:
     )
     twice, labels = duplicates(found, pairs, "test")
     assert twice.message.endswith(
-        "1 of the 2 genuine pairs compare two of them, which every system accepts"
+        "1 of the 2 genuine pairs compares two of them, which every system accepts"
     )
     assert labels.message.endswith(
-        "1 of the 3 impostor pairs compare two of them, which every system falsely matches"
+        "1 of the 3 impostor pairs compares two of them, which every system falsely matches"
     )
+
+
+def test_no_pair_that_compares_copies_is_none_and_not_0() -> None:
+    found = copies({"test": [0, 0, 2, 3, 4]}, (3, 4, False))
+    pairs = PairSet(np.array([[2, 3], [1, 4], [0, 4]]), np.array([True, False, False]))
+    twice, labels = duplicates(found, pairs, "test")
+    assert ": no genuine pair compares two of them" in twice.message
+    assert ": none of the 2 impostor pairs compares two of them" in labels.message
 
 
 def test_genuine_pairs_that_are_mostly_copies_are_an_error() -> None:

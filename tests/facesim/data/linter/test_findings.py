@@ -99,14 +99,41 @@ def test_what_is_alike_in_several_folds_is_said_once() -> None:
             findings.add(rule, message)
         return findings.report()
 
-    several = [found("val has 72 pairs"), found("val has 1,072 pairs", "test has 8"), found()]
+    several = [
+        found("val has 72", "one"),
+        found("val has 1", "test has 8", "one"),
+        found("one"),
+    ]
     told = [str(each) for each in findings_over_folds(several).findings]
     assert told == [
-        "warning: too_few_impostors: fold 1 (and alike in 1 of the 2 others): val has 72 pairs",
-        "warning: too_few_impostors: fold 2: test has 8",
+        "warning: too_few_impostors: in folds 1, 2 (the numbers are those of fold 1): val has 72",
+        "warning: too_few_impostors: in every fold: one",
+        "warning: too_few_impostors: in fold 2: test has 8",
     ]
     errors = [found("shared", rule="identity_in_two_splits"), LintReport()]
     assert not findings_over_folds(errors).allows_run
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "holds 1 couple, byte for byte: none of the 2 genuine pairs compares two",
+            "holds 12 couples, 3 of them byte for byte: 2 of the 96 genuine pairs compare two",
+        ),
+        ("share 1 identity, none byte for byte", "share 2 identities, byte for byte"),
+        ("1 of the 3 images is in test", "2 of the 3 images are in test"),
+    ],
+)
+def test_singular_and_plural_are_alike(one: str, other: str) -> None:
+    reports = []
+    for message in (one, other):
+        findings = Findings({})
+        findings.add("image_twice", message)
+        reports.append(findings.report())
+    assert len(findings_over_folds(reports).findings) == 1
+    reports[1] = LintReport(findings=(reports[1].findings[0].model_copy(update={"message": "b"}),))
+    assert len(findings_over_folds(reports).findings) == 2
 
 
 def test_who_is_in_most_test_pairs_of_a_fold_is_not_in_most_of_all() -> None:
@@ -114,4 +141,6 @@ def test_who_is_in_most_test_pairs_of_a_fold_is_not_in_most_of_all() -> None:
     for name in ("val", "test"):
         findings.add("dominant_identity", f"identity 3 is in 30% of the pairs of {name}")
     found = findings_over_folds([findings.report()]).findings
-    assert [each.message for each in found] == ["fold 1: identity 3 is in 30% of the pairs of val"]
+    assert [each.message for each in found] == [
+        "in fold 1: identity 3 is in 30% of the pairs of val"
+    ]

@@ -1,5 +1,6 @@
 """Sections of plugins in the report: what they are shown, and what a failing one costs."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from facesim.atomic import write_text
 from facesim.console import warn_once
@@ -219,3 +221,72 @@ def test_a_damaged_file_of_a_callback_is_named_and_the_report_is_there(
     (text,) = section.blocks
     assert isinstance(text, Text)
     assert "a.txt: is not what facesim wrote" in text.text
+
+
+def changed_run(run: Run, **settings: Any) -> Run:
+    """A run as if it had begun with other settings, whatever is installed here."""
+    content = yaml.safe_load((run.path / "experiment.yaml").read_text()) | settings
+    write_text(run.path / "experiment.yaml", yaml.safe_dump(content))
+    return Run.open(run.path)
+
+
+SOURCES = {
+    "a distribution": ("/site/acme.py:3 (acme-faces 1.2)", "the run had it from acme-faces 1.2"),
+    "a module": ("/home/me/watch.py:3", "the run had it from /home/me/watch.py:3"),
+    "nothing known": (None, "no plugin of this name is installed"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_one_line_says_which_plugin_is_not_installed_any_more(
+    build_run: Callable[..., Run], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    source, said = SOURCES[name]
+    gone = {"callbacks": ["norm_watch"], "report_sections": ["worst"], "trackers": ["elsewhere"]}
+    run = changed_run(build_run(), **gone)
+    plugins = {} if source is None else {f"{report_sections.kind} worst": source}
+    write_text(run.path / "environment.json", json.dumps([{"plugins": plugins}]))
+    with caplog.at_level(logging.WARNING, "facesim"):
+        page = report_page(run.read(), faces=False)
+    (section,) = [each for each in page.sections if each.title == "Worst"]
+    (text,) = section.blocks
+    assert isinstance(text, Text)
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert told.startswith(f"the report section 'worst' is left out: {said}")
+    assert text.text.lower() == f"{told}.".lower()
+    assert not any(each in told for each in ("norm_watch", "elsewhere", "\n"))
+
+
+def test_a_section_of_a_plugin_file_needs_no_other_plugin_of_the_run(
+    build_run: Callable[..., Run], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "of_file.py"
+    file.write_text(
+        "from facesim import ReportSection, Section, Text, report_sections\n\n\n"
+        "@report_sections('of_file')\n"
+        "class OfFile(ReportSection):\n"
+        '    """A section."""\n\n'
+        "    def section(self, run):\n"
+        "        return Section('a', 'Of the file', (Text('is there'),))\n"
+    )
+    settings = {"callbacks": ["norm_watch"], "report_sections": ["of_file", "worst"]}
+    run = changed_run(build_run(), plugins=[str(file)], **settings)
+    with caplog.at_level(logging.WARNING, "facesim"):
+        page = report_page(run.read(), faces=False, trust=True)
+    assert "Of the file" in [section.title for section in page.sections]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("the report section 'worst' is left out: no plugin")
+
+
+def test_a_plugin_file_that_is_gone_is_named_in_one_line(
+    build_run: Callable[..., Run], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = {"callbacks": ["norm_watch"], "report_sections": ["of_file"]}
+    run = changed_run(build_run(), plugins=[str(tmp_path / "gone.py")], **settings)
+    with caplog.at_level(logging.WARNING, "facesim"):
+        report_page(run.read(), faces=False, trust=True)
+    (record,) = caplog.records
+    assert "gone.py" in record.getMessage()
+    assert "norm_watch" not in record.getMessage()
+    assert "\n" not in record.getMessage()
