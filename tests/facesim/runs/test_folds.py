@@ -394,7 +394,9 @@ def test_the_images_of_all_folds_are_described_once(run: Run, experiment: Experi
     heard = Heard()
     linted = lint_experiment(experiment, Processes(heard)).report
     (images,) = linted.images
-    assert str(images).startswith("the source: 24 x 24 pixels; at the input as large")
+    assert str(images).startswith(
+        "the source: 24 x 24 pixels (height x width); at the input as large"
+    )
     assert images.sizes.images == 72
     assert images.face is not None
     assert images.face.images == 72
