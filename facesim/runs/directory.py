@@ -233,9 +233,11 @@ class RunDirectory:
         for folder in ("checkpoints", "pairs", "eval/*", f"{CALLBACKS}/*"):
             for found in self.path.glob(folder):
                 remove_leftovers(found)
+        unlocked = {RunFile.LINT, RunFile.REPORT}
+        if self.path.parent.name == FOLDS:  # the run that it is a fold of is locked
+            unlocked.remove(RunFile.LINT)
         for file in RunFile:
-            age = _UNLOCKED_SECONDS if file in (RunFile.LINT, RunFile.REPORT) else 0.0
-            remove_leftovers(self.path, age, file)
+            remove_leftovers(self.path, _UNLOCKED_SECONDS if file in unlocked else 0.0, file)
 
     @contextmanager
     def keeping_traceback(self) -> Iterator[None]:

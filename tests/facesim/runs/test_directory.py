@@ -170,3 +170,15 @@ def test_a_traceback_goes_to_no_file_that_a_link_leads_to(
         raise KeyError("margin")
     assert (tmp_path / "mine").read_text() == "kept"
     assert "KeyError: 'margin'" in (directory.path / "traceback.txt").read_text()
+
+
+def test_what_a_killed_fold_left_of_its_findings_goes_at_once(
+    directory: RunDirectory, tiny: Experiment
+) -> None:
+    """The run that it is a fold of holds the lock; those of others may be being written."""
+    fold = directory.create_fold(1, tiny)
+    for each in (directory, fold):
+        (each.path / ".lint.json.1.tmp").touch()
+        each.remove_leftovers()
+    assert (directory.path / ".lint.json.1.tmp").exists()
+    assert not (fold.path / ".lint.json.1.tmp").exists()
