@@ -7,7 +7,10 @@ from pathlib import Path
 from facesim.interfaces import REGISTRIES
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
-WITHOUT_RESULTS = ("celeba", "faiss", "postgres", "test", "test-engine", "dev")
+WITHOUT_RESULTS = (
+    *("celeba", "excel", "faiss", "parquet", "postgres"),
+    *("test", "test-engine", "dev"),
+)
 """Extras that change no number of a run."""
 
 

@@ -152,6 +152,11 @@ VARIATIONS: dict[tuple[str, str], Variation] = {
     ("schedulers", "torch.PolynomialLR"): ("scheduler=torch.PolynomialLR",),
     ("schedulers", "torch.StepLR"): ("scheduler={name: torch.StepLR, step_size: 30}",),
     ("protocols", "exhaustive"): ("evaluate.protocol=exhaustive",),
+    ("protocols", "identity_folds"): (
+        "data.source={name: synthetic_faces, size: 32, identities: 120, images_per_identity: 5}",
+        *("data.train=null", "data.val=null", "data.test=null"),
+        "evaluate.protocol={name: identity_folds, folds: 3}",
+    ),
     ("protocols", "k_fold"): pairs_in_folds,
     ("protocols", "pairs"): (),
     ("callbacks", "early_stopping"): ("callbacks=[early_stopping]",),

@@ -58,7 +58,7 @@ def test_its_templates_are_there(kind: Kind) -> None:
 
 @EVERY_KIND
 def test_its_suite_is_there(kind: Kind) -> None:
-    suite = getattr(suites, f"{kind.name.capitalize()}Contract")
+    suite = getattr(suites, f"{kind.name.title().replace('_', '')}Contract")
     assert suite.kind == kind.name
 
 

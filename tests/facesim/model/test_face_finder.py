@@ -155,7 +155,9 @@ def test_a_photograph_that_changes_meanwhile_is_a_failure_of_its_own(
     monkeypatch.setattr(module, "_records_of", changing)
     failures: dict[int, DataError] = {}
     found = find(table, failures=failures)
-    reason = "cannot be read" if gone else "it, or a copy of it, has changed since it was listed"
+    reason = (
+        "there is no such file" if gone else "it, or a copy of it, has changed since it was listed"
+    )
     assert list(failures) == [1]
     assert str(failures[1]).startswith(f"{table.path(1)}: {reason}")
     assert [len(each.faces) for each in found] == [0, 0, 2, 3]

@@ -46,7 +46,7 @@ def test_they_say_the_same_as_with_the_images(
     page = (runs[0] / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" in with_images
     assert "data:image/jpeg" not in page
-    assert "Faces are left out, since the evaluated images cannot be read: " in page
+    assert "Faces and filters by attribute are left out, since " in page
     for part in ('id="label-noise"', 'id="roc"'):
         assert part in with_images
         assert part in page
