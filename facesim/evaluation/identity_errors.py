@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
-from facesim.evaluation.intervals import LEVEL
+from facesim.evaluation.intervals import level_of_each
 from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, Uncertainty
 from facesim.interfaces.result import Estimate
 
@@ -86,10 +87,10 @@ def identity_errors(
     errors = np.bincount(sides[wrong, 0], minlength=len(codes))
     errors += np.bincount(sides[wrong & ~same, 1], minlength=len(codes))
     shown = np.argsort(-errors, kind="stable")[:most]
-    images = np.unique(files.ravel().astype(str), return_inverse=True)[1].reshape(files.shape)
+    images = pd.factorize(files.ravel())[0].astype(np.int64).reshape(files.shape)
     totals = {True: _share(wrong[same]), False: _share(wrong[~same])}
     # One rate per identity and kind of error was looked at, also those that are not shown.
-    level = 1 - (1 - LEVEL) / max(2 * len(codes), 1)
+    level = level_of_each(max(2 * len(codes), 1))
     found = []
     for identity, pairs in zip(shown, _pairs_of(sides, shown), strict=True):
         genuine, impostor = pairs[same[pairs]], pairs[~same[pairs]]

@@ -10,8 +10,6 @@ from facesim.atomic import write_text
 from facesim.page import Column, Filter, Group, Page, Records, Section
 from facesim.report.rendering import render
 
-CHROMIUM = Path("/usr/bin/chromium")
-
 RECORDS = Records(
     "pairs",
     "All pairs",
@@ -31,20 +29,6 @@ RECORDS = Records(
     ),
     "Search",
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
