@@ -12,10 +12,13 @@ FEW = range(6, 30)
 
 
 def suggest(people: int) -> str | None:
-    """The protocol for few people, with two or more in a fold."""
+    """The protocol for few people, with three in a fold where they are enough.
+
+    Of two in a fold one alone would be left by the jackknife, without an impostor pair.
+    """
     if people not in FEW:
         return None
-    return f"{{name: identity_folds, folds: {5 if people >= 10 else 3}}}"
+    return f"{{name: identity_folds, folds: {min(max(people // 3, 3), 5)}}}"
 
 
 @protocols("identity_folds", suggest=suggest)

@@ -203,7 +203,7 @@ def test_a_wrong_option_is_an_error_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("people", "folds"), [(6, 3), (12, 5), (29, 5), (30, None)])
+@pytest.mark.parametrize(("people", "folds"), [(6, 3), (12, 4), (29, 5), (30, None)])
 def test_few_people_are_tested_in_turn(people: int, folds: int | None, tmp_path: Path) -> None:
     for person in range(people):
         path = tmp_path / "photos" / str(person) / "1.pgm"

@@ -8,6 +8,7 @@ from facesim.experiment.differences import differences
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.nodes import ExperimentError
 from facesim.experiment.schema import Experiment
+from facesim.interfaces import protocols
 
 FOLDS = """
 name: few
@@ -84,3 +85,11 @@ def test_folds_need_a_source_of_people(tmp_path: Path) -> None:
     file.write_text(text.replace("source: {name: synthetic_faces, identities: 12}", splits))
     with pytest.raises(ExperimentError, match=r"write them as `data: \{source"):
         load_experiment(file)
+
+
+@pytest.mark.parametrize(("people", "folds"), [(6, 3), (11, 3), (12, 4), (15, 5), (29, 5)])
+def test_it_is_suggested_for_few_people_with_three_in_a_fold(people: int, folds: int) -> None:
+    suggest = protocols.get("identity_folds").suggest
+    assert suggest is not None
+    assert suggest(people) == f"{{name: identity_folds, folds: {folds}}}"
+    assert suggest(5) is suggest(30) is None
