@@ -49,7 +49,11 @@ def study_page(plan: Plan, study: optuna.Study, summary: Summary) -> Page:
         *([Section("pareto", "Pareto front", pareto)] if pareto else []),
         Section("importances", "Importances", importances),
         Section("slices", "Slices", tuple(plots.slices(0))),
-        Section("parallel", "Parallel coordinates", (plots.parallel_coordinates(0),)),
+        *(
+            [Section("parallel", "Parallel coordinates", (plots.parallel_coordinates(0),))]
+            if len(plan.space.parameters) > 1  # of one, the slice shows as much
+            else []
+        ),
         Section("trials", "Trials", (_trials_table(plan, trials),)),
         Section("space", "Space", (Code("The search as declared, with its defaults", search),)),
     )

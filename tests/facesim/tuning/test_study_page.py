@@ -206,3 +206,11 @@ def test_every_trial_has_its_row_with_its_values_or_none(
     (table,) = section(page_of(summary), "trials")
     assert [row[0] for row in table.rows] == ["0", "1", "2", "3", "4"]
     assert [row[2] for row in table.rows] == ["0.5000", "-", "-", "-", "-"]
+
+
+def test_one_parameter_has_no_parallel_coordinates(
+    page_of: Callable[[Summary], Page], summary: Summary, plan: Plan
+) -> None:
+    assert len(plan.space.parameters) > 1
+    vars(plan.space)["parameters"] = plan.space.parameters[:1]
+    assert "parallel" not in [each.name for each in page_of(summary).sections]
