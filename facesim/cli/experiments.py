@@ -74,11 +74,11 @@ def run(
             elif resume:
                 run = Run.open(Path(resume), group)
             if run is None:
-                run = Run.begin(experiment, out, group)
+                run = Run.begin(experiment, out, group, on_created=remember_run)
             else:
                 run.take_experiment(experiment)
                 reporter.say(f"still to do: {', '.join(run.missing_stages) or 'nothing'}")
-            remember_run(run.path)
+                remember_run(run.path)
             run.complete()
     except Stopped as stopped:
         again = ["facesim", "run", str(file), *(f"--set={value}" for value in overrides or ())]

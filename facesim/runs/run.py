@@ -1,7 +1,7 @@
 """Run: lint, train, evaluate, and resume where it stopped."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -86,8 +86,20 @@ class Run:
             self.experiment = experiment
 
     @classmethod
-    def begin(cls, experiment: Experiment, out: Path, processes: Processes | None = None) -> "Run":
+    def begin(
+        cls,
+        experiment: Experiment,
+        out: Path,
+        processes: Processes | None = None,
+        on_created: Callable[[Path], None] | None = None,
+    ) -> "Run":
         """Build an experiment's components, lint it, and make its run directory; trains nothing.
+
+        Args:
+            experiment: resolved.
+            out: the folder of its run directories' folder.
+            processes: work on it, and report the progress.
+            on_created: called with the directory as soon as there is one.
 
         Raises:
             FacesimError: something cannot be built or read; nothing is written then.
@@ -100,6 +112,8 @@ class Run:
         lint = _lint_folds(experiment, tables, processes) if experiment.folds else None
         lint = lint or _lint(components, processes)
         run = cls(RunDirectory.create(out, experiment), processes, experiment)
+        if on_created is not None:
+            on_created(run.path)
         run.tables = tables
         if not experiment.folds:
             run.components = components

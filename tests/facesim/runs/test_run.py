@@ -15,6 +15,7 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, losses
+from facesim.runs.directory import RunFile
 from facesim.runs.run import Run
 from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint
@@ -166,3 +167,16 @@ def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weigh
 
 def test_a_run_keeps_what_its_scores_are(finished: Run) -> None:
     assert finished.read().score_unit == finished.components.state.network.loss.score_unit != ""
+
+
+def test_a_run_is_told_of_before_anything_else_is_written_into_it(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    told: list[tuple[Path, bool]] = []
+
+    def tell(path: Path) -> None:
+        told.append((path, (path / RunFile.LINT).exists()))
+
+    run = Run.begin(tiny, tmp_path / "runs", on_created=tell)
+    assert told == [(run.path, False)]
+    assert (run.path / RunFile.LINT).exists()
