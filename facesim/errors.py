@@ -73,6 +73,12 @@ def nearest(wrong: str, known: Sequence[str]) -> list[str]:
     return [lowered[name] for name in get_close_matches(wrong.lower(), lowered)]
 
 
+def listed(names: Sequence[str]) -> str:
+    """``train``, ``train and val``, ``train, val and test``; of one name or more."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def count(number_of: int, noun: str) -> str:
     """``1 pair``, ``6,000 pairs``, ``12 identities``, ``2 batches``."""
     if number_of == 1:

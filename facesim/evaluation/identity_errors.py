@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
+from facesim.errors import count
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import level_of_each
 from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, Uncertainty
@@ -131,7 +132,7 @@ def _rate(wrong: BoolArray, units: Int64Array, of_everybody: float, level: float
         return IdentityRate(0, 0, Estimate(value=None, reason="no such pair"), is_high=False)
     share = errors / pairs
     if pairs < FEWEST_PAIRS:
-        reason = f"only {pairs} pairs" if pairs > 1 else "only 1 pair"
+        reason = f"only {count(pairs, 'pair')}"
         return IdentityRate(pairs, errors, Estimate(value=share, reason=reason), is_high=False)
     uncertainty = _uncertainty(wrong, units)
     if uncertainty.reason is not None:

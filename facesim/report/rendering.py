@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -85,7 +84,10 @@ def _records_json(records: Records) -> str:
     ]
     columns = list(map(_column, records.columns))
     content = {"columns": columns, "filters": filters, "search": records.search}
-    return _safe_json(json.dumps(content, separators=(",", ":"), allow_nan=False))
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":  # JSON of ASCII without these cannot end its script element
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz-"
@@ -100,11 +102,3 @@ def _column(column: Column) -> dict[str, Any]:
     if column.numbers is not None:
         content["numbers"] = list(column.numbers)
     return content
-
-
-def _safe_json(text: str) -> str:
-    """JSON that is safe inside a script element, whatever strings it holds."""
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    # Beyond ASCII there are characters that turn the direction of text, or that no browser shows.
-    return re.sub("[^ -~]", lambda match: json.dumps(match[0])[1:-1], text)

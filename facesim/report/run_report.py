@@ -4,7 +4,7 @@ from pathlib import Path
 
 from facesim.atomic import write_text
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import FacesimError
+from facesim.errors import FacesimError, listed
 from facesim.interfaces.result import EvaluationResult
 from facesim.machine_errors import in_words
 from facesim.page import Page, Section, Text
@@ -89,8 +89,10 @@ def _evaluation_sections(
                 *(["filters by attribute"] if images is None else []),
                 *(["intervals of curves", "suspected labels"] if identities is None else []),
             ]
-            listed = " and ".join(filter(None, [", ".join(lost[:-1]), lost[-1]])).capitalize()
-            missing = f"{listed} are left out, since the evaluated images cannot be read: {error}"
+            missing = (
+                f"{listed(lost).capitalize()} are left out, since the evaluated images cannot be "
+                f"read: {error}"
+            )
     sections = [
         scores_section(result, pairs, identities, files.metrics, files.baselines),
         operating_points_section(result, files.metrics, files.score_unit),

@@ -65,7 +65,7 @@ def evaluate_together(
     known = [each for each in probabilities if each is not None]
     found = EvaluationOutcome(
         table,
-        _findings(folds),
+        findings_over_folds([each.lint or LintReport() for each in folds]),
         None,
         Measurement(result, ScoredPairs(pairs, scored.scores, network=numbers)),
         _baselines(measured, result, metrics),
@@ -111,11 +111,6 @@ class _MeasuredRun:
         ]
         scored = replace(self.fold.scored, scores=self.baseline_scores[name])
         return MeasuredFold(scored, points)
-
-
-def _findings(folds: Sequence[RunFiles]) -> LintReport:
-    """What the linter found in the folds' own evaluations, and in their embeddings."""
-    return findings_over_folds([each.lint or LintReport() for each in folds])
 
 
 def _slices(

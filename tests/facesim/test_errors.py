@@ -3,7 +3,7 @@
 import pytest
 
 from facesim import FacesimError, PluginError
-from facesim.errors import PluginFailure, count, did_you_mean, nearest
+from facesim.errors import PluginFailure, count, did_you_mean, listed, nearest
 
 LOSSES = ["arcface", "contrastive", "cosface", "learned", "multi_similarity"]
 
@@ -56,3 +56,9 @@ def test_counts_follow_their_number() -> None:
     assert count(2, "batch") == "2 batches"
     assert count(20, "photograph") == "20 photographs"
     assert count(3, "process") == "3 processes"
+
+
+def test_names_are_listed_as_in_a_sentence() -> None:
+    assert listed(["train"]) == "train"
+    assert listed(["train", "val"]) == "train and val"
+    assert listed(["train", "val", "test"]) == "train, val and test"

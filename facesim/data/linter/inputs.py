@@ -12,6 +12,7 @@ from facesim.data.linter.image_sizes import (
 )
 from facesim.data.linter.mean_face import SAMPLED_FACES, mean_face
 from facesim.data.preprocessing import Preprocessing
+from facesim.errors import listed
 from facesim.interfaces import FaceTable
 from facesim.processes import Processes
 
@@ -92,8 +93,7 @@ def lint_inputs(
 
 
 def _names(splits: Sequence[SplitImages]) -> str:
-    *first, last = (each.name for each in splits)
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed([each.name for each in splits])
 
 
 def _frame(usual: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
