@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from facesim.interfaces import Backbone, Head, Loss, PairBatch
+from facesim.model.trunk_engine import EagerEngine, TrunkEngine
 from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
-from facesim.model.trunk_pass import run_trunk_in_blocks
 
 _TRUNK = "backbone.trunk."
 
@@ -83,6 +83,7 @@ class SiameseNetwork(nn.Module):
         head: features -> embedding.
         loss: the training loss, whose ``score`` compares two embeddings.
         embedding_dim: width of an embedding.
+        engine: runs the trunk where pixels come in.
     """
 
     def __init__(self, backbone: Backbone, head: Head, loss: Loss, embedding_dim: int) -> None:
@@ -91,6 +92,7 @@ class SiameseNetwork(nn.Module):
         self.head = head
         self.loss = loss
         self.embedding_dim = embedding_dim
+        self.engine: TrunkEngine = EagerEngine(backbone)
         self._trunk_digest: str | None = None
 
     @property
@@ -151,7 +153,7 @@ class SiameseNetwork(nn.Module):
             batch: the same images and their pairs, on the same device; None embeds only.
         """
         if inputs.kind == "pixels":
-            trunk_output = run_trunk_in_blocks(self.backbone, inputs.values)
+            trunk_output = self.engine.run(inputs.values)
         else:
             trunk_output = inputs.values.float()
         embeddings: Tensor = self.head(self.backbone.tail(trunk_output)).float()

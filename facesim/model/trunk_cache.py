@@ -13,7 +13,6 @@ from facesim.arrays import Int64Array
 from facesim.console import warn_once
 from facesim.data.image_digests import TableDigests
 from facesim.errors import FacesimError
-from facesim.interfaces import Backbone
 from facesim.model.bucket_locks import buckets_of
 from facesim.model.cache_admin import StoreDescription, stores_root
 from facesim.model.cache_filler import CacheFiller
@@ -22,6 +21,7 @@ from facesim.model.feature_store import (
     MissingFeaturesError,
     StoreUnwritableError,
 )
+from facesim.model.trunk_engine import TrunkEngine
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe
 from facesim.model.trunk_pass import TrunkPass, from_rows, to_rows
 from facesim.reporters import ignore_progress
@@ -38,12 +38,12 @@ class TrunkCache:
     Where they cannot be written, what is missing is computed each time, which is said once.
 
     Example:
-        >>> cache = TrunkCache(backbone, TableDigests(table), recipe, name="resnet")
+        >>> cache = TrunkCache(EagerEngine(backbone), TableDigests(table), recipe, name="resnet")
         >>> cache.fill()
         >>> features = backbone.tail(cache.features(rows).to(device).float())
 
     Args:
-        backbone: runs on the device where it is; the trunk's output must be a tensor [B, ...].
+        engine: runs the trunk, whose output must be a tensor [B, ...].
         images: the table's; their digests are computed on first use.
         recipe: preprocessing, view and number types.
         name: of the backbone, for `facesim cache list`.
@@ -60,7 +60,7 @@ class TrunkCache:
 
     def __init__(
         self,
-        backbone: Backbone,
+        engine: TrunkEngine,
         images: TableDigests,
         recipe: TrunkRecipe,
         *,
@@ -68,8 +68,9 @@ class TrunkCache:
         workers: int = 0,
         fingerprint: Fingerprint | None = None,
     ) -> None:
-        self._trunk = TrunkPass(backbone, recipe)
-        folder = stores_root() / (fingerprint or Fingerprint.of_trunk(backbone)).key(recipe)
+        self._trunk = TrunkPass(engine, recipe)
+        fingerprint = fingerprint or Fingerprint.of_trunk(engine.backbone)
+        folder = stores_root() / fingerprint.key(recipe, engine.versions)
         # The key decides the shape, so a store that is there knows it without running the trunk.
         known = StoreDescription.read(folder) if StoreDescription.is_in(folder) else None
         self._description = known or StoreDescription.of(name, self._trunk.row_shape(), recipe)
@@ -81,7 +82,7 @@ class TrunkCache:
         self._positions: Int64Array | None = None
         self.is_writable = True
         self._filling = threading.Lock()
-        self._pinned = backbone.mean.device.type == "cuda"
+        self._pinned = engine.device.type == "cuda"
         self._all_rows = np.arange(len(images.table))
 
     @property

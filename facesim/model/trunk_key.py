@@ -70,13 +70,18 @@ class Fingerprint:
         """
         return cls(trunk_digest(backbone), code_digest(backbone.trunk))
 
-    def key(self, recipe: TrunkRecipe) -> str:
+    def key(self, recipe: TrunkRecipe, engine: str = "") -> str:
         """32 hexadecimal digits that change with anything that the features depend on.
 
         The device is not part of it: devices differ by rounding only.
+
+        Args:
+            recipe: how images become features.
+            engine: the versions of the one that runs the trunk; empty for eager.
         """
-        parts = repr((_FORMAT, recipe, recipe.preprocessing.cache_key, self.weights, self.code))
-        return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+        parts = (_FORMAT, recipe, recipe.preprocessing.cache_key, self.weights, self.code)
+        text = repr((*parts, engine) if engine else parts)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def trunk_digest(backbone: Backbone) -> str:

@@ -1,48 +1,18 @@
-"""Running a frozen trunk: in blocks of one size, and as the cache stores its output."""
+"""Running a frozen trunk so that its output is as the cache stores it."""
 
 import torch
 from torch import Tensor
 
 from facesim.errors import FacesimError
-from facesim.interfaces import Backbone
+from facesim.model.trunk_engine import TrunkEngine
 from facesim.model.trunk_key import TrunkRecipe
-
-TRUNK_BLOCK = 32
-"""Images per pass. Larger passes are not faster on a CPU."""
-
-_ACCELERATOR_BLOCK = 128
-
-
-def run_trunk_in_blocks(backbone: Backbone, images: Tensor, block: int = TRUNK_BLOCK) -> Tensor:
-    """The trunk's output, computed in passes of exactly ``block`` images.
-
-    In ``eval()`` mode the images of a batch do not interact, but the kernels of a convolution
-    depend on the batch size, and they round differently. In batches of one size, the last one
-    padded with black images, an image has the same features to the last bit, on the same machine
-    with the same number of threads.
-
-    Args:
-        backbone: its trunk is run, on the device where it is.
-        images: uint8 [B, 3, H, W] on the same device.
-        block: images in one pass.
-
-    Returns:
-        [B, ...], detached.
-    """
-    if not backbone.has_trunk:
-        return backbone.run_trunk(images)
-    outputs = []
-    for part in torch.split(images, block):
-        output = backbone.run_trunk(_padded(part, block))
-        outputs.append(output[: len(part)])
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
 class TrunkPass:
     """Runs a trunk over blocks of images.
 
     Args:
-        backbone: runs on the device where it is.
+        engine: runs the trunk.
         recipe: view and number types.
 
     Attributes:
@@ -50,11 +20,11 @@ class TrunkPass:
         dtype: in which the features are stored.
     """
 
-    def __init__(self, backbone: Backbone, recipe: TrunkRecipe) -> None:
-        self._backbone = backbone
+    def __init__(self, engine: TrunkEngine, recipe: TrunkRecipe) -> None:
+        self._engine = engine
         self._recipe = recipe
-        self._device = backbone.mean.device
-        self.block = TRUNK_BLOCK if self._device.type == "cpu" else _ACCELERATOR_BLOCK
+        self._device = engine.device
+        self.block = engine.block
         self.dtype = torch.float16 if recipe.dtype == "float16" else torch.float32
 
     def row_shape(self) -> tuple[int, ...]:
@@ -65,7 +35,7 @@ class TrunkPass:
         """
         black = torch.zeros((2, 3, *self._recipe.preprocessing.size), dtype=torch.uint8)
         with torch.inference_mode():
-            output: object = self._backbone.run_trunk(black.to(self._device))
+            output: object = self._engine.backbone.run_trunk(black.to(self._device))
         if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
             raise FacesimError(
                 "the trunk's output cannot be cached: it is not a tensor [B, ...] with a row for "
@@ -81,7 +51,7 @@ class TrunkPass:
             images = images.flip(3)
         autocast = self._recipe.precision == "bfloat16"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=autocast):
-            output = run_trunk_in_blocks(self._backbone, images, self.block)
+            output = self._engine.run(images)
         return PendingFeatures(to_rows(output), self.dtype)
 
 
@@ -151,13 +121,3 @@ class _HostCopy:
 
 
 _copy_streams: dict[torch.device, torch.cuda.Stream] = {}
-
-
-def _padded(images: Tensor, block: int) -> Tensor:
-    if len(images) == block:
-        return images.contiguous(memory_format=torch.channels_last)
-    shape = (block, *images.shape[1:])
-    padded = torch.zeros(shape, dtype=images.dtype, device=images.device)
-    padded = padded.contiguous(memory_format=torch.channels_last)
-    padded[: len(images)] = images
-    return padded

@@ -17,6 +17,7 @@ from facesim.experiment.exclusion import SPLITS
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
+from facesim.model.trunk_engine import EagerEngine, block_on
 from facesim.model.trunk_pass import TrunkPass, from_rows
 from facesim.notebook.display import Metrics, Shown, Verification
 from facesim.page import Table, Text
@@ -213,7 +214,8 @@ class OpenedRun(Shown):
         if cache_refusal_reason(self.experiment, self.network, ()) is not None:
             return NetworkInput(pixels, "pixels")
         recipe = embedding_recipe(self.experiment, self.network)
-        rows = TrunkPass(self.network.backbone, recipe).start(pixels).rows()
+        engine = EagerEngine(self.network.backbone, block_on(self.network.device))
+        rows = TrunkPass(engine, recipe).start(pixels).rows()
         return NetworkInput(from_rows(rows), "trunk_output")
 
 

@@ -9,6 +9,7 @@ from facesim.interfaces import Transform
 from facesim.model.inputs import CachedInputs, Inputs, PixelInputs
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_engine import EagerEngine, block_on
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.seeds import derive_seed
 from facesim.training.step import precision_of
@@ -35,7 +36,7 @@ def make_inputs(
 
     def cache(*, flipped: bool) -> TrunkCache:
         return TrunkCache(
-            network.backbone,
+            EagerEngine(network.backbone, block_on(network.device)),
             images,
             _cached_recipe(experiment, network, flipped=flipped),
             name=experiment.backbone.name,

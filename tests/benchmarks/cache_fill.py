@@ -24,8 +24,8 @@ from facesim.data.loader import load_images
 from facesim.data.preprocessing import Preprocessing
 from facesim.interfaces import Backbone, FaceTable
 from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_engine import TRUNK_BLOCK, EagerEngine
 from facesim.model.trunk_key import TrunkRecipe
-from facesim.model.trunk_pass import TRUNK_BLOCK
 from facesim_plugins.backbones.resnet import resnet
 
 IMAGES = 768
@@ -43,7 +43,7 @@ def measure(images: int = IMAGES) -> dict[str, float]:
         os.environ["FACESIM_CACHE"] = f"{folder}/cache"
         table = _table(Path(folder), images)
         cache = TrunkCache(
-            backbone,
+            EagerEngine(backbone),
             TableDigests(table),
             TrunkRecipe(PREPROCESSING),
             name="resnet",

@@ -18,6 +18,7 @@ from facesim.interfaces import Backbone, FaceTable, MiningSampler, PairBatch, Sa
 from facesim.interfaces.transform import CallableTransform
 from facesim.model.inputs import CachedInputs, PixelInputs
 from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_engine import EagerEngine
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.processes import Processes
 from facesim.runs.run import Run
@@ -144,7 +145,7 @@ class ListedMining(Listed, MiningSampler):
 
 def cache_of(backbone: Backbone, table: FaceTable, *, flipped: bool = False) -> TrunkCache:
     recipe = TrunkRecipe(Preprocessing((20, 16)), flipped=flipped, dtype="float32")
-    return TrunkCache(backbone, TableDigests(table), recipe, name="tiny")
+    return TrunkCache(EagerEngine(backbone), TableDigests(table), recipe, name="tiny")
 
 
 @pytest.fixture
@@ -349,7 +350,7 @@ def test_mirroring_is_drawn_on_the_callers_thread(backbone: Backbone, table: Fac
 
     def cache(*, flipped: bool) -> TrunkCache:
         recipe = TrunkRecipe(PREPROCESSING, flipped=flipped)
-        return TrunkCache(backbone, TableDigests(table), recipe, name="t")
+        return TrunkCache(EagerEngine(backbone), TableDigests(table), recipe, name="t")
 
     inputs = CachedInputs(
         cache(flipped=False),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from facesim.interfaces import Backbone, Loss, ModuleHead, PairBatch
 from facesim.model.network import NetworkInput, NetworkOutput, SiameseNetwork
-from facesim.model.trunk_pass import run_trunk_in_blocks
+from facesim.model.trunk_engine import EagerEngine
 
 CPU = torch.device("cpu")
 
@@ -51,7 +51,7 @@ def batch() -> PairBatch:
 def test_pixels_and_the_trunks_output_for_them_give_the_same_bits(
     network: SiameseNetwork, pixels: NetworkInput, batch: PairBatch
 ) -> None:
-    output = run_trunk_in_blocks(network.backbone, pixels.values)
+    output = EagerEngine(network.backbone).run(pixels.values)
     from_pixels = network(pixels, batch)
     from_output = network(NetworkInput(output, "trunk_output"), batch)
     assert torch.equal(from_pixels.embeddings, from_output.embeddings)
@@ -61,7 +61,7 @@ def test_pixels_and_the_trunks_output_for_them_give_the_same_bits(
 def test_the_trunks_output_may_be_half_precision_and_embeddings_are_float32(
     network: SiameseNetwork, pixels: NetworkInput
 ) -> None:
-    half = run_trunk_in_blocks(network.backbone, pixels.values).half()
+    half = EagerEngine(network.backbone).run(pixels.values).half()
     embeddings, loss = network(NetworkInput(half, "trunk_output"))
     assert (embeddings.dtype, tuple(embeddings.shape), loss) == (torch.float32, (40, 3), None)
     expected = network(NetworkInput(half.float(), "trunk_output")).embeddings

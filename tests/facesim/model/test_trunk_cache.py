@@ -32,8 +32,8 @@ from facesim.model.bucket_locks import buckets_of
 from facesim.model.cache_admin import list_stores, prune, stores_root
 from facesim.model.feature_store import MissingFeaturesError
 from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_engine import EagerEngine
 from facesim.model.trunk_key import TrunkRecipe
-from facesim.model.trunk_pass import run_trunk_in_blocks
 
 PREPROCESSING = Preprocessing((20, 16))
 FLOAT32 = TrunkRecipe(PREPROCESSING, dtype="float32")
@@ -53,7 +53,9 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def _cache(
     backbone: Backbone, table: FaceTable, recipe: TrunkRecipe = FLOAT32, workers: int = 0
 ) -> TrunkCache:
-    return TrunkCache(backbone, TableDigests(table), recipe, name="tiny", workers=workers)
+    return TrunkCache(
+        EagerEngine(backbone), TableDigests(table), recipe, name="tiny", workers=workers
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -76,7 +78,7 @@ def _pixels(table: FaceTable) -> Tensor:
 
 
 def _expected(backbone: Backbone, table: FaceTable) -> Tensor:
-    return run_trunk_in_blocks(backbone, _pixels(table))
+    return EagerEngine(backbone).run(_pixels(table))
 
 
 def _rows(table: FaceTable) -> Int64Array:
@@ -150,7 +152,7 @@ def test_the_flipped_view_is_another_store(backbone: Backbone, table: FaceTable)
     for cache in (plain_cache, flipped_cache):
         cache.fill()
 
-    expected = run_trunk_in_blocks(backbone, _pixels(table).flip(3))
+    expected = EagerEngine(backbone).run(_pixels(table).flip(3))
     assert torch.equal(flipped_cache.features(_rows(table)), expected)
     assert torch.equal(plain_cache.features(_rows(table)), _expected(backbone, table))
     views = {store.description and store.description.view for store in list_stores(stores_root())}
@@ -274,7 +276,7 @@ def test_training_from_the_cache_gives_the_same_weights_as_without(
         return [parameter.detach() for parameter in tail.parameters()]
 
     cached = trained(cache.features)
-    uncached = trained(lambda rows: run_trunk_in_blocks(backbone, pixels[rows]))
+    uncached = trained(lambda rows: EagerEngine(backbone).run(pixels[rows]))
 
     assert all(torch.equal(a, b) for a, b in zip(cached, uncached, strict=True))
 
