@@ -70,7 +70,7 @@ def examine_host() -> HostStatus:
     gloo, gloo_problem = gloo_binding(name, addresses, interfaces)
     nccl, nccl_problem = nccl_choice(interfaces) if "nccl" in backends else ((), None)
     return HostStatus(
-        cores=_cores(),
+        cores=available_cores(),
         threads=os.environ.get("OMP_NUM_THREADS"),
         backends=tuple(backends),
         name=name,
@@ -147,7 +147,8 @@ def nccl_choice(interfaces: Sequence[Interface]) -> tuple[tuple[Interface, ...],
     return (), f"NCCL_SOCKET_IFNAME={asked} leaves no interface of this host, which has {known}"
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """The number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -74,9 +74,10 @@ class Experiment(Section):
     backbone: Annotated[Spec[Backbone], interfaces.backbones] = Field(
         description="the network from an image to features; its first stages may be frozen"
     )
-    trunk_cache: Literal["float16", "float32", "off"] = Field(
+    trunk_cache: Literal["float16", "float16_compressed", "float32", "off"] = Field(
         default="float16",
-        description="how the frozen trunk's output is stored on disk; float32 changes no result",
+        description="how the frozen trunk's output is stored on disk; float32 changes no result, "
+        "float16_compressed is float16 with lossless compression",
     )
     head: Annotated[Spec[Head], interfaces.heads] = Field(
         description="the small network from features to the embedding"

@@ -21,7 +21,7 @@ from facesim.data.decoding import decoder_versions
 from facesim.errors import FacesimError
 from facesim.folders import make_folder
 from facesim.model.bucket_locks import BUCKETS, CLAIMS, BucketLocks
-from facesim.model.feature_chunk import SUFFIX
+from facesim.model.feature_chunk import COMPRESSED_SUFFIX, SUFFIXES
 from facesim.model.feature_store import FeatureStore, Verification
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.paths import CHECK_CACHE, cache_dir
@@ -129,6 +129,7 @@ class StoreInfo:
         size_bytes: of all its chunks.
         last_used: seconds since 1970.
         problem: why it cannot be read, or is no store; it is left alone then.
+        compressed_bytes: those of compressed chunks.
     """
 
     folder: Path
@@ -136,6 +137,16 @@ class StoreInfo:
     size_bytes: int
     last_used: float
     problem: str = ""
+    compressed_bytes: int = 0
+
+    @property
+    def stored_as(self) -> str:
+        """The features' type on disk: ``float16, compressed``."""
+        dtype = self.description.dtype if self.description else "unreadable"
+        if not self.compressed_bytes:
+            return dtype
+        whole = self.compressed_bytes == self.size_bytes
+        return f"{dtype}, {'' if whole else 'partly '}compressed"
 
     def open(self) -> FeatureStore:
         """Open it, to count or to verify.
@@ -173,12 +184,17 @@ def _store_at(path: Path) -> StoreInfo | None:
     """None where another process has removed it."""
     try:
         names = [entry.name for entry in path.iterdir()]
-        known = [name for name in names if name in (_FILE, CLAIMS) or name.endswith(SUFFIX)]
+        chunks = [name for name in names if name.endswith(SUFFIXES)]
+        known = [*chunks, *(name for name in names if name in (_FILE, CLAIMS))]
         if names and not known:
             return StoreInfo(path, None, 0, 0.0, "is no store of facesim; move it elsewhere")
-        size = sum((path / name).stat().st_size for name in names if name.endswith(SUFFIX))
+        sizes = {name: (path / name).stat().st_size for name in chunks}
+        compressed = sum(sizes[name] for name in chunks if name.endswith(COMPRESSED_SUFFIX))
         last_used = (path / _FILE if _FILE in names else path).stat().st_mtime
-        return StoreInfo(path, StoreDescription.read(path), size, last_used)
+        description = StoreDescription.read(path)
+        return StoreInfo(
+            path, description, sum(sizes.values()), last_used, compressed_bytes=compressed
+        )
     except FileNotFoundError:
         return None
     except NotADirectoryError:

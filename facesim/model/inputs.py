@@ -196,10 +196,9 @@ def _fill(cache: TrunkCache, rows: Int64Array, processes: Processes) -> bool:
     if not torch.cat(processes.gather(torch.tensor([missing]))).any():
         return True
     if missing and cache.has_room(missing):
-        megabytes = cache.bytes_needed(rows) / 1e6
         processes.reporter.say(
-            f"trunk cache: {count(missing, 'image')} to compute once, {megabytes:,.0f} MB in "
-            f"{cache.store.folder}"
+            f"trunk cache: {count(missing, 'image')} to compute once, {cache.space_needed(rows)} "
+            f"in {cache.store.folder}"
         )
     share = cache.share(rows, processes.rank, processes.size)
     if not _fill_together(cache, share, processes):

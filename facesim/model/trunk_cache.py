@@ -74,7 +74,9 @@ class TrunkCache:
         # The key decides the shape, so a store that is there knows it without running the trunk.
         known = StoreDescription.read(folder) if StoreDescription.is_in(folder) else None
         self._description = known or StoreDescription.of(name, self._trunk.row_shape(), recipe)
-        self.store = FeatureStore(folder, self._description.row_shape, recipe.dtype)
+        self.store = FeatureStore(
+            folder, self._description.row_shape, recipe.dtype, compressed=recipe.compressed
+        )
         self._description.mark_used(folder)
         self._images = images
         self._preprocessing = recipe.preprocessing
@@ -109,8 +111,16 @@ class TrunkCache:
         return np.asarray(rows[buckets % count == number])
 
     def bytes_needed(self, rows: Int64Array | None = None) -> int:
-        """What :meth:`fill` will add to the disk."""
+        """What :meth:`fill` will add to the disk; an estimate if that is compressed."""
         return self.store.bytes_needed(self.missing(rows))
+
+    def space_needed(self, rows: Int64Array | None = None) -> str:
+        """The same as text, which says what it is: ``about 1,234 MB, compressed``."""
+        space = f"{self.bytes_needed(rows) / 1e6:,.0f} MB"
+        if not self.store.compressed:
+            return space
+        is_estimate = self.store.compressed_share is not None
+        return f"about {space}, compressed" if is_estimate else f"at most {space}, to be compressed"
 
     def has_room(self, images: int) -> bool:
         """Whether the features of so many further images can be kept; if not, that is said once."""
@@ -148,6 +158,11 @@ class TrunkCache:
                 try:
                     self.store.require_space(len(missing))
                     self._description.mark_used(self.store.folder)
+                    if self.store.compressed and self.store.compressed_share is None:
+                        # One chunk shows how well they compress, and so whether all will fit.
+                        missing, first = np.split(missing, [-self.store.rows_per_chunk])
+                        self._fill(first, advance)
+                        self.store.require_space(len(missing))
                     self._fill(missing, advance)
                 except StoreUnwritableError as error:
                     self._give_up(error)

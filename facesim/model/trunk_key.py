@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,12 +31,16 @@ class TrunkRecipe:
         flipped: whether the pixels are mirrored left to right.
         dtype: in which the features are stored.
         precision: in which the trunk computes; bfloat16 is autocast.
+        compressed: whether they are compressed on disk from now on. They are the same features, so
+            this is no part of the key: compressed ones serve a run that does not ask for them, and
+            the other way round.
     """
 
     preprocessing: Preprocessing
     flipped: bool = False
     dtype: Literal["float16", "float32"] = "float16"
     precision: Literal["float32", "bfloat16"] = "float32"
+    compressed: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,10 @@ def print_stores(
             continue
         about = store.description
         used = _when(store.last_used)
-        described = (
-            ("unreadable", "", "", "")
-            if about is None
-            else (about.backbone, " x ".join(map(str, about.row_shape)), about.dtype, about.view)
-        )
+        described = ("unreadable", "", "", "")
+        if about is not None:
+            shape = " x ".join(map(str, about.row_shape))
+            described = (about.backbone, shape, store.stored_as, about.view)
         cells = (store.folder.name[:8], *described, f"{store.size_bytes / 1e6:,.1f}", used)
         table.add_row(*map(Text, cells))
     console.print(table)

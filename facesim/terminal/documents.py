@@ -125,6 +125,7 @@ def stores_content(root: Path, stores: Sequence["StoreInfo"]) -> dict[str, Any]:
                 "key": store.folder.name,
                 "folder": store.folder,
                 "size_bytes": store.size_bytes,
+                "compressed_bytes": store.compressed_bytes,
                 "last_used": datetime.fromtimestamp(store.last_used, UTC).isoformat(),
                 "description": store.description,
                 "problem": store.problem or None,

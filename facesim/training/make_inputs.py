@@ -80,5 +80,6 @@ def _cached_recipe(
         Preprocessing.of(experiment.image),
         flipped=flipped,
         dtype="float32" if experiment.trunk_cache == "float32" else "float16",
+        compressed=experiment.trunk_cache == "float16_compressed",
         precision=precision_of(experiment.train.precision, network.device),
     )

@@ -69,7 +69,7 @@ KEYS = {
         "name": "characters <= 100",
         "seed": "0; >= 0; < 4294967296",
         "device": '"auto"',
-        "trunk_cache": '"float16"; float16, float32 or off',
+        "trunk_cache": '"float16"; float16, float16_compressed, float32 or off',
     },
     "Data": {"workers": "2; >= 0; <= 256"},
     "IdentitySplit": {

@@ -50,6 +50,29 @@ def test_stores_are_listed_with_what_they_are_of_the_last_used_first(tmp_path: P
     assert first.open().verify().rows == 10
 
 
+def test_compressed_stores_are_listed_verified_and_pruned_as_all_others(tmp_path: Path) -> None:
+    folder = _store(tmp_path, "mixed", 1).folder
+    more = FeatureStore(folder, (5,), np.float16, compressed=True)
+    more.append(DIGESTS + 1, np.ones((10, 5), np.float16))
+    only = FeatureStore(tmp_path / "only", (5,), np.float16, compressed=True)
+    only.append(DIGESTS, np.ones((10, 5), np.float16))
+    StoreDescription.of("small", (5,), RECIPE).mark_used(only.folder)
+
+    listed = {store.folder.name: store for store in list_stores(tmp_path)}
+
+    assert listed["mixed"].stored_as == "float16, partly compressed"
+    assert listed["only"].stored_as == "float16, compressed"
+    assert listed["only"].size_bytes == listed["only"].compressed_bytes == only.size_bytes()
+    assert 0 < listed["mixed"].compressed_bytes < listed["mixed"].size_bytes
+    (damaged,) = only.folder.glob("*.zchunk")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    found = {store.folder.name: verified for store, verified in verify_stores(tmp_path)}
+    assert found["mixed"] == Verification(2, 20, ())
+    assert found["only"] == Verification(0, 0, (damaged.name,))
+    assert len(prune(tmp_path, older_than_days=0).removed) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_folder_is_no_stores(tmp_path: Path) -> None:
     assert list_stores(tmp_path / "nothing") == []
     assert prune(tmp_path / "nothing", max_gb=0) == Pruned((), ())

@@ -7,6 +7,7 @@ import shutil
 import struct
 import zlib
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ import pytest
 
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
+from facesim.model import feature_store
 from facesim.model.feature_chunk import (
+    COMPRESSED_INDEX_BYTES,
+    COMPRESSED_SUFFIX,
     FOOTER_BYTES,
     INDEX_BYTES,
+    SUFFIX,
     Chunk,
     ChunkDamagedError,
     Rows,
@@ -38,6 +43,14 @@ def _features(digests: Digests) -> Rows:
     return first / np.float16(7)
 
 
+@pytest.fixture(params=[SUFFIX, COMPRESSED_SUFFIX], ids=["plain", "compressed"], autouse=True)
+def suffix(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every promise holds for either kind of store; this is the suffix of its chunks."""
+    kind = partial(feature_store.FeatureStore, compressed=request.param == COMPRESSED_SUFFIX)
+    monkeypatch.setitem(globals(), "FeatureStore", kind)
+    return str(request.param)
+
+
 def _filled(folder: Path, *counts: int) -> tuple[FeatureStore, Digests]:
     """A store with a chunk of each of these sizes."""
     store = FeatureStore(folder, SHAPE, np.float16)
@@ -50,8 +63,8 @@ def _filled(folder: Path, *counts: int) -> tuple[FeatureStore, Digests]:
     return store, digests
 
 
-def _chunk_files(store: FeatureStore) -> list[Path]:
-    return sorted(store.folder.glob("*.chunk"), key=lambda path: path.stat().st_mtime_ns)
+def _chunk_files(store: feature_store.FeatureStore) -> list[Path]:
+    return sorted(store.folder.glob("*.*chunk"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def test_what_was_appended_is_read_back_in_any_order(tmp_path: Path) -> None:
@@ -164,14 +177,14 @@ def test_a_bit_that_flipped_in_the_features_drops_the_chunk(
     np.testing.assert_array_equal(store.read(store.locate(digests)), _features(digests))
 
 
-def test_no_flipped_bit_anywhere_ever_gives_a_wrong_row(tmp_path: Path) -> None:
+def test_no_flipped_bit_anywhere_ever_gives_a_wrong_row(tmp_path: Path, suffix: str) -> None:
     store, digests = _filled(tmp_path / "store", 3)
     whole = _chunk_files(store)[0].read_bytes()
     for offset in range(len(whole)):
         folder = tmp_path / f"flipped-{offset}"
         folder.mkdir()
-        (folder / "x.chunk").write_bytes(whole)
-        _flip_bit(folder / "x.chunk", offset)
+        (folder / f"x{suffix}").write_bytes(whole)
+        _flip_bit(folder / f"x{suffix}", offset)
         flipped = FeatureStore(folder, SHAPE, np.float16)
         try:
             rows = flipped.read(flipped.locate(digests))
@@ -180,18 +193,30 @@ def test_no_flipped_bit_anywhere_ever_gives_a_wrong_row(tmp_path: Path) -> None:
         np.testing.assert_array_equal(rows, _features(digests), err_msg=f"byte {offset}")
 
 
+def _index(content: bytes) -> bytes:
+    """The index of a chunk."""
+    per_row = (
+        INDEX_BYTES if content[-FOOTER_BYTES:].startswith(b"FSCHUNK1") else COMPRESSED_INDEX_BYTES
+    )
+    rows, _ = struct.unpack("<QQ", content[-FOOTER_BYTES + 8 : -4])
+    return content[-FOOTER_BYTES - rows * per_row : -FOOTER_BYTES]
+
+
+def _with_index(content: bytes, index: bytes) -> bytes:
+    """A chunk with another index, and the footer that fits it."""
+    checksum = zlib.crc32(index, zlib.crc32(content[-FOOTER_BYTES + 8 : -4]))
+    data = content[: -FOOTER_BYTES - len(index)]
+    return data + index + content[-FOOTER_BYTES:-4] + struct.pack("<I", checksum)
+
+
 def test_a_row_never_passes_for_that_of_another_image(tmp_path: Path) -> None:
     """Two digests are exchanged, and the footer is what it would be had they been written so."""
     _, digests = _filled(tmp_path / "store", 2)
     store = FeatureStore(tmp_path / "store", SHAPE, np.float16)
     (path,) = _chunk_files(store)
     content = path.read_bytes()
-    rows, row_bytes = 2, store.row_bytes
-    index = content[rows * row_bytes : rows * row_bytes + rows * INDEX_BYTES]
-    exchanged = index[16:32] + index[:16] + index[32:]
-    checksum = zlib.crc32(exchanged, zlib.crc32(struct.pack("<QQ", rows, row_bytes)))
-    footer = content[-FOOTER_BYTES:-4] + struct.pack("<I", checksum)
-    path.write_bytes(content[: rows * row_bytes] + exchanged + footer)
+    index = _index(content)
+    path.write_bytes(_with_index(content, index[16:32] + index[:16] + index[32:]))
 
     exchanged_store = FeatureStore(tmp_path / "store", SHAPE, np.float16)
     assert len(exchanged_store) == 2
@@ -200,7 +225,7 @@ def test_a_row_never_passes_for_that_of_another_image(tmp_path: Path) -> None:
 
 
 def test_a_chunk_cut_short_anywhere_is_dropped(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, digests = _filled(tmp_path / "store", 4)
     whole = _chunk_files(store)[0].read_bytes()
@@ -208,11 +233,11 @@ def test_a_chunk_cut_short_anywhere_is_dropped(
         caplog.clear()
         folder = tmp_path / f"cut-{length}"
         folder.mkdir()
-        (folder / "x.chunk").write_bytes(whole[:length])
+        (folder / f"x{suffix}").write_bytes(whole[:length])
         cut = FeatureStore(folder, SHAPE, np.float16)
 
         assert len(cut.missing(digests)) == 4
-        assert not (folder / "x.chunk").exists()
+        assert not (folder / f"x{suffix}").exists()
         assert "is damaged" in caplog.text
 
 
@@ -227,11 +252,13 @@ def test_a_chunk_that_is_cut_after_it_was_opened_is_dropped(tmp_path: Path) -> N
     assert len(store.missing(digests)) == 4
 
 
-def test_a_file_of_a_few_bytes_is_no_chunk_however_small_a_row_is(tmp_path: Path) -> None:
+def test_a_file_of_a_few_bytes_is_no_chunk_however_small_a_row_is(
+    tmp_path: Path, suffix: str
+) -> None:
     for size in range(FOOTER_BYTES + INDEX_BYTES + 8):
-        (tmp_path / "x.chunk").write_bytes(bytes(size))
+        (tmp_path / f"x{suffix}").write_bytes(bytes(size))
         assert len(FeatureStore(tmp_path, (1,), np.float32).missing(_digests(4))) == 4
-        assert not (tmp_path / "x.chunk").exists(), size
+        assert not (tmp_path / f"x{suffix}").exists(), size
 
 
 def test_a_damaged_chunk_that_another_process_has_removed_is_only_dropped(tmp_path: Path) -> None:
@@ -245,8 +272,8 @@ def test_a_damaged_chunk_that_another_process_has_removed_is_only_dropped(tmp_pa
     assert stores[1].verify().unreadable == ()
 
 
-def test_a_chunk_of_another_shape_is_not_taken(tmp_path: Path) -> None:
-    path = tmp_path / "x.chunk"
+def test_a_chunk_of_another_shape_is_not_taken(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
     write_chunk(path, _digests(4), np.zeros((4, 6), np.float16))
 
     with pytest.raises(ChunkDamagedError):
@@ -315,7 +342,7 @@ def test_a_chunk_is_bounded_in_bytes_and_in_rows(tmp_path: Path) -> None:
 def test_a_disk_that_is_too_small_is_an_error_beforehand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = FeatureStore(tmp_path / "store", SHAPE, np.float16)
+    store, _ = _filled(tmp_path / "store", 9)
     usage = namedtuple("usage", "total used free")
     free = store.bytes_needed(1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, free))

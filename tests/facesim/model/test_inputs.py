@@ -117,6 +117,19 @@ def test_half_precision_features_give_nearly_the_same_weights(
         torch.testing.assert_close(cached[name], weights, rtol=0.05, atol=0.02)
 
 
+def test_compression_changes_no_weight_and_no_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for trunk_cache in ("float16", "float16_compressed"):
+        monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / f"cache-{trunk_cache}"))
+        results.append(trained(tmp_path, trunk_cache, "[horizontal_flip]"))
+    (plain, plain_metrics), (compressed, compressed_metrics) = results
+    assert list((tmp_path / "cache-float16_compressed").rglob("*.zchunk"))
+    assert all(torch.equal(compressed[name], plain[name]) for name in plain)
+    assert compressed_metrics == plain_metrics
+
+
 class Listed(Sampler):
     """Gives the batches that it is given, for every epoch those of its number."""
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import namedtuple
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,43 @@ def test_float16_features_are_the_trunks_rounded(backbone: Backbone, table: Face
     cache = _cache(backbone, table, FLOAT16)
     cache.fill()
 
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table).half())
+
+
+def test_compressed_features_are_those_of_float16_and_serve_for_them(
+    backbone: Backbone, table: FaceTable, computed: list[int]
+) -> None:
+    cache = _cache(backbone, table, replace(FLOAT16, compressed=True))
+    assert cache.space_needed() == "at most 0 MB, to be compressed"
+    cache.fill(_rows(table)[:40])
+    assert cache.space_needed() == "about 0 MB, compressed"
+    plain = _cache(backbone, table, FLOAT16)
+    assert plain.missing() == 30
+    plain.fill()
+    computed.clear()
+
+    for again in (cache, plain):
+        assert torch.equal(again.features(_rows(table)), _expected(backbone, table).half())
+    assert computed == []
+    assert {path.suffix for path in _chunks()} == {".chunk", ".zchunk"}
+
+
+def test_one_chunk_tells_whether_compressed_features_fit_on_the_disk(
+    backbone: Backbone,
+    table: FaceTable,
+    computed: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = _cache(backbone, table, replace(FLOAT16, compressed=True))
+    usage = namedtuple("usage", "total used free")
+    free = cache.store.bytes_needed(20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, free))
+
+    cache.fill()
+
+    assert len(computed) == 16 == cache.store.rows_per_chunk
+    assert "the features of 54 images take" in caplog.text
     assert torch.equal(cache.features(_rows(table)), _expected(backbone, table).half())
 
 
@@ -383,7 +421,7 @@ def test_a_disk_that_becomes_full_keeps_what_is_there_and_the_next_run_goes_on(
 
 
 def _chunks() -> list[Path]:
-    return sorted(stores_root().glob("*/*.chunk"))
+    return sorted(stores_root().glob("*/*.*chunk"))
 
 
 @pytest.mark.parametrize("opened_before", [False, True])

@@ -140,6 +140,10 @@ def test_every_part_of_the_recipe_matters(recipe: TrunkRecipe) -> None:
     assert trunk_key(_backbone(), recipe) != KEY
 
 
+def test_that_features_are_compressed_on_disk_changes_no_key() -> None:
+    assert trunk_key(_backbone(), replace(RECIPE, compressed=True)) == KEY
+
+
 def test_the_decoder_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preprocessing, "decoder_versions", lambda: "another")
 

@@ -43,6 +43,12 @@ def test_each_store_says_what_it_holds_and_how_large_it_is() -> None:
         assert cell in text
 
 
+def test_a_compressed_store_says_so() -> None:
+    compressed = replace(store(), compressed_bytes=2_500_000)
+    text = printed(lambda console: print_stores(console, Path("/cache"), [compressed]))
+    assert "float16, compressed" in text
+
+
 def test_a_store_that_nothing_describes_is_listed_all_the_same() -> None:
     text = printed(lambda console: print_stores(console, Path("/cache"), [store(None)]))
     assert "unreadable" in text
