@@ -15,6 +15,8 @@ JSON_BYTES = 2**30
 SOURCE_BYTES = 16 * 2**20
 """A larger file of a plugin is refused."""
 
+_PART = 2**20
+
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a symbolic link",
@@ -46,17 +48,23 @@ def open_file(path: Path, limit: int, *, follow_links: bool = True) -> BufferedR
     Raises:
         OSError: it is something else, larger, or cannot be opened; its ``strerror`` says so.
     """
+    return os.fdopen(_open(path, limit, follow_links=follow_links)[0], "rb")
+
+
+def _open(path: Path, limit: int, *, follow_links: bool) -> tuple[int, int]:
+    """A descriptor, and the size of the file in bytes."""
     require_regular(path.stat() if follow_links else path.lstat(), path)
     # What takes the file's place only now is not waited for, or followed, either.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     flags |= 0 if follow_links else getattr(os, "O_NOFOLLOW", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
+    descriptor = os.open(path, flags)
     try:
-        require_regular(os.fstat(file.fileno()), path, limit)
+        status = os.fstat(descriptor)
+        require_regular(status, path, limit)
     except OSError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor, status.st_size
 
 
 def open_text(path: Path, limit: int, *, errors: str = "strict") -> TextIOWrapper:
@@ -74,11 +82,19 @@ def read_file(path: Path, limit: int, *, follow_links: bool = True) -> bytes:
     Raises:
         OSError: as of :func:`open_file`.
     """
-    with open_file(path, limit, follow_links=follow_links) as file:
-        size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1)  # Python allocates as much as it is asked to read
-        if len(content) > size:  # it grows, or it is a file of the system, which have no size
-            content += file.read(limit + 1 - size)
+    # Without a buffered file, whose making takes as long as the reading of a photograph.
+    descriptor, size = _open(path, limit, follow_links=follow_links)
+    try:
+        content = os.read(descriptor, size + 1)  # Python allocates as much as it is asked to read
+        if len(content) != size:  # it grows, or it is a file of the system, which have no size
+            parts = [content]
+            left = limit + 1 - len(content)
+            while left > 0 and (part := os.read(descriptor, min(left, _PART))):
+                parts.append(part)
+                left -= len(part)
+            content = b"".join(parts)
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
         raise _too_large(path, limit)
     return content

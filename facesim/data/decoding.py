@@ -23,10 +23,17 @@ _EXIF = b"Exif\0\0"
 _XMP = b"ns.adobe.com/xap"
 
 
-def decode_plain_jpeg(data: bytes, max_pixels: int) -> UInt8Array | None:
+def decode_plain_jpeg(
+    data: bytes, max_pixels: int, into: UInt8Array | None = None
+) -> UInt8Array | None:
     """Decode an intact colour JPEG without metadata.
 
     libjpeg-turbo decodes here as in Pillow, so that the pixels are the same.
+
+    Args:
+        data: the content of the file.
+        max_pixels: the most that are decoded.
+        into: an array that is filled and returned if the image has its shape.
 
     Returns:
         RGB, uint8 [H, W, 3]; None if the file is left to Pillow: another format or colour space,
@@ -38,6 +45,9 @@ def decode_plain_jpeg(data: bytes, max_pixels: int) -> UInt8Array | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours != "YCbCr" or height * width > max_pixels:
             return None
+        if into is not None and into.shape == (height, width, 3):
+            simplejpeg.decode_jpeg(data, buffer=into)
+            return into
         pixels: UInt8Array = simplejpeg.decode_jpeg(data)
     except ValueError:
         return None
@@ -84,25 +94,53 @@ def decode_image(
     Raises:
         DataError: unreadable, damaged, of a refused kind, or too large; or the crop exceeds it.
     """
-    data = read_image(path)
-    pixels = decode_plain_jpeg(data, MAX_PIXELS)
-    if pixels is not None and crop is None and pixels.shape[:2] == size:
-        return pixels
+    pixels = np.empty((*size, 3), np.uint8)
+    decode_content(path, read_image(path), pixels, crop, fit)
+    return pixels
+
+
+def decode_content(
+    path: Path,
+    content: bytes,
+    into: UInt8Array,
+    crop: tuple[int, int, int, int] | None = None,
+    fit: Fit = "stretch",
+) -> None:
+    """Decode the content of a file as :func:`decode_image` does, into an array.
+
+    Args:
+        path: of the file, for errors.
+        content: of the file, as :func:`read_image` returns it.
+        into: uint8 [height, width, 3], contiguous; its size is that of the result.
+        crop: as of :func:`decode_image`.
+        fit: as of :func:`decode_image`.
+
+    Raises:
+        DataError: as of :func:`decode_image`; ``into`` holds anything then.
+    """
+    pixels = decode_plain_jpeg(content, MAX_PIXELS, into if crop is None else None)
+    if pixels is into:
+        return
     try:
         with pillow_errors_named():
-            upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
-            return _crop_and_fit(upright, size, crop, fit)
+            upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(content))
+            image = fit_image(_crop(upright, crop), into.shape[:2], fit)
+            into[...] = np.asarray(image)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def decode_upright(path: Path) -> Image.Image:
+def decode_upright(path: Path, content: bytes | None = None) -> Image.Image:
     """The whole image of a file, RGB and upright, at its own size; as :func:`decode_image` reads.
+
+    Args:
+        path: the file.
+        content: of the file, where it has been read.
 
     Raises:
         DataError: as there.
     """
-    data = read_image(path)
+    data = read_image(path) if content is None else content
     pixels = decode_plain_jpeg(data, MAX_PIXELS)
     try:
         with pillow_errors_named():
@@ -132,7 +170,7 @@ def convert_image(
     Raises:
         DataError: it is of a refused kind or too large, or the crop exceeds it.
     """
-    return _crop_and_fit(convert_upright(image), size, crop, fit)
+    return np.array(fit_image(_crop(convert_upright(image), crop), size, fit))
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -246,12 +284,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bits(grey: npt.NDArray[np.uint16]) -> UInt8Array:
     """0..65535 -> 0..255, rounded; Pillow's own conversion would clip."""
     return ((grey.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-
-
-def _crop_and_fit(
-    image: Image.Image, size: tuple[int, int], crop: tuple[int, int, int, int] | None, fit: Fit
-) -> UInt8Array:
-    return np.array(fit_image(_crop(image, crop), size, fit))
 
 
 def _crop(image: Image.Image, crop: tuple[int, int, int, int] | None) -> Image.Image:

@@ -1,6 +1,13 @@
-"""Loading the pixels of table rows in order, decoded ahead in worker processes."""
+"""Loading the pixels of table rows in order, decoded ahead by workers.
 
-import errno
+Decoding is libraries' C code that releases Python's lock, so its workers are threads: they start at
+once, and write straight into the tensors that the caller gets. Random transforms and detectors are
+Python code of plugins, which holds the lock and draws from torch's global generator; where there
+are any, the workers are processes.
+"""
+
+import itertools
+import math
 import multiprocessing
 import multiprocessing.queues
 import os
@@ -10,7 +17,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
@@ -20,11 +27,12 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.data._utils import signal_handling
 
 from facesim.arrays import Int64Array, UInt8Array
 from facesim.data.augmentation import Augmentation
+from facesim.data.decoding import read_image
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable
@@ -61,7 +69,7 @@ def load_batches(
         batches: as a sampler yields them; consumed in this process.
         preprocessing: decodes the images.
         augmentation: the epoch's, or None.
-        workers: processes that decode; 0 decodes in this process.
+        workers: threads that decode, or processes that also augment; 0 decodes as the caller waits.
 
     Yields:
         The batch, and the pixels of ``batch.images``: uint8 [B, 3, H, W], channels last in memory,
@@ -79,7 +87,7 @@ def load_batches(
             yield batch.images.numpy()
 
     images = _Images(table, _without_detector(table, preprocessing), augmentation)
-    with closing(_decode_ahead(images, rows(), workers)) as decoded:
+    with closing(_decode_parts(images, rows(), workers)) as decoded:
         for pixels in decoded:
             yield drawn.popleft(), pixels
 
@@ -116,46 +124,38 @@ def load_rows(
         DataError: an image cannot be used; the text names its file.
     """
     images = _Images(table, _without_detector(table, preprocessing), None)
-    with closing(_decode_ahead(images, iter(parts), workers)) as decoded:
+    with closing(_decode_parts(images, iter(parts), workers)) as decoded:
         yield from decoded
 
 
 @dataclass(frozen=True)
-class _Images(Dataset[Tensor | FacesimError]):
-    """The dataset of a worker: indexed by arrays of rows, whose pixels are the items."""
+class _Images:
+    """Decodes and augments rows of a table."""
 
     table: FaceTable
     preprocessing: Preprocessing
     augmentation: Augmentation | None
 
-    def __getitem__(self, rows: Int64Array) -> Tensor | FacesimError:
-        # A raised error would reach the user wrapped in the worker's traceback.
-        try:
-            return self._pixels(rows)
-        except FacesimError as error:
-            # Another process does not see what an error came from.
-            return error if machine_error(error) is None else MachineError(str(error))
-        except BaseException as error:
-            if get_worker_info() is None or _can_be_made_again(type(error)):
-                raise
-            raise RuntimeError(reason_of(error)).with_traceback(error.__traceback__) from None
+    def empty(self, count: int) -> Tensor:
+        """Memory for the pixels of some images, uint8 [B, H, W, 3], pinned where there is CUDA."""
+        shape = (count, *self.preprocessing.size, 3)
+        if torch.cuda.is_available():
+            return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        # numpy gets large pages; a large tensor of torch takes several times as long to fill.
+        return torch.from_numpy(np.empty(shape, np.uint8))
 
-    def _pixels(self, rows: Int64Array) -> Tensor:
-        # numpy, because torch would start its threads to copy every single image.
-        pixels = np.empty((len(rows), *self.preprocessing.size, 3), dtype=np.uint8)
-        for position, row in enumerate(rows.tolist()):
-            pixels[position] = self._image(row)
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
-
-    def _image(self, row: int) -> UInt8Array:
-        try:
-            image = self.preprocessing.decode(self.table.path(row), self.table.placement(row))
-        except DataError as error:
-            raise DataError(f"{error} (row {row} of its table)") from None
-        if self.augmentation is None:
-            return image
-        augmented = self.augmentation(torch.from_numpy(image).permute(2, 0, 1), row)
-        return augmented.permute(1, 2, 0).numpy()
+    def decode(self, rows: Int64Array, into: UInt8Array) -> None:
+        """Fill uint8 [B, H, W, 3] with the pixels of some rows."""
+        for row, pixels in zip(rows.tolist(), into, strict=True):
+            path = self.table.path(row)
+            try:
+                content = read_image(path)
+                self.preprocessing.decode_content(path, content, pixels, self.table.placement(row))
+            except DataError as error:
+                raise DataError(f"{error} (row {row} of its table)") from None
+            if self.augmentation is not None:
+                augmented = self.augmentation(torch.from_numpy(pixels).permute(2, 0, 1), row)
+                pixels[...] = augmented.permute(1, 2, 0).numpy()
 
 
 def _without_detector(table: FaceTable, preprocessing: Preprocessing) -> Preprocessing:
@@ -163,6 +163,93 @@ def _without_detector(table: FaceTable, preprocessing: Preprocessing) -> Preproc
     if table.placements is None:
         return preprocessing
     return replace(preprocessing, alignment=None)
+
+
+def _decode_parts(images: _Images, parts: Iterator[Int64Array], workers: int) -> Generator[Tensor]:
+    """The pixels of each part, uint8 [B, 3, H, W]."""
+    if workers == 0:
+        decoded = _decode_here(images, parts)
+    elif images.augmentation is None and images.preprocessing.alignment is None:
+        decoded = _decode_in_threads(images, parts, workers)
+    else:
+        decoded = _decode_in_processes(images, parts, workers)
+    with closing(decoded):
+        for pixels in decoded:
+            yield pixels.permute(0, 3, 1, 2)
+
+
+def _decode_here(images: _Images, parts: Iterator[Int64Array]) -> Generator[Tensor]:
+    for rows in parts:
+        pixels = images.empty(len(rows))
+        images.decode(rows, pixels.numpy())
+        yield pixels
+
+
+_IMAGES_PER_TASK = 8
+"""What is waited for when loading is broken off, each of them perhaps a large photograph."""
+
+
+def _decode_in_threads(
+    images: _Images, parts: Iterator[Int64Array], workers: int
+) -> Generator[Tensor]:
+    waiting: deque[tuple[Tensor, list[Future[None]]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="facesim-decode")
+
+    def begin(rows: Int64Array) -> None:
+        pixels = images.empty(len(rows))
+        waiting.append((pixels, []))
+        for start in range(0, len(rows), _IMAGES_PER_TASK):
+            task = slice(start, start + _IMAGES_PER_TASK)
+            waiting[-1][1].append(pool.submit(images.decode, rows[task], pixels[task].numpy()))
+
+    try:
+        for rows in itertools.islice(parts, workers + 1):
+            begin(rows)
+        while waiting:
+            pixels, tasks = waiting.popleft()
+            for each in tasks:
+                each.result()
+            for rows in itertools.islice(parts, 1):
+                begin(rows)
+            yield pixels
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_IMAGES_PER_BLOCK = 32
+"""Fewer would pay more for being sent for, more would keep the other workers waiting."""
+
+
+@dataclass(frozen=True)
+class _Blocks(Dataset[int | FacesimError]):
+    """The dataset of a worker: its items are written into shared memory.
+
+    What the worker sends back would be memory of its own otherwise, made and mapped anew for every
+    item. The main process copies a block out once, so that the caller's tensor lives for as long
+    as he likes, and the block is written again.
+
+    Attributes:
+        images: decodes them.
+        shared: uint8 [blocks, images, H, W, 3].
+    """
+
+    images: _Images
+    shared: Tensor
+
+    def __getitem__(self, item: tuple[int, Int64Array]) -> int | FacesimError:
+        """Decode some rows into a block; returns its number, or an error that is the user's."""
+        block, rows = item
+        # A raised error would reach the user wrapped in the worker's traceback.
+        try:
+            self.images.decode(rows, self.shared[block].numpy()[: len(rows)])
+        except FacesimError as error:
+            # Another process does not see what an error came from.
+            return error if machine_error(error) is None else MachineError(str(error))
+        except BaseException as error:
+            if _can_be_made_again(type(error)):
+                raise
+            raise RuntimeError(reason_of(error)).with_traceback(error.__traceback__) from None
+        return block
 
 
 def _can_be_made_again(kind: type[BaseException]) -> bool:
@@ -173,23 +260,66 @@ def _can_be_made_again(kind: type[BaseException]) -> bool:
     return issubclass(kind, Exception) and not getattr(kind, "message", None)
 
 
-def _decode_ahead(images: _Images, rows: Iterator[Int64Array], workers: int) -> Generator[Tensor]:
+def _decode_in_processes(
+    images: _Images, parts: Iterator[Int64Array], workers: int
+) -> Generator[Tensor]:
+    first = next(parts, None)
+    if first is None:
+        return
+    size = min(max(1, len(first)), _IMAGES_PER_BLOCK)
+    # Each worker has at least two blocks to do, and all together have the next two batches.
+    ahead = max(2, math.ceil(2 * len(first) / size / workers))
+    numbers = range(ahead * workers + 1)  # one more, which is being copied
+    blocks = _Blocks(images, _shared_memory((len(numbers), size, *images.preprocessing.size, 3)))
+    drawn: deque[int] = deque()
+
+    def items() -> Iterator[tuple[int, Int64Array]]:
+        free = itertools.cycle(numbers)
+        for rows in itertools.chain([first], parts):
+            drawn.append(len(rows))
+            for start in range(0, max(1, len(rows)), size):
+                yield next(free), rows[start : start + size]
+
+    with closing(_filled_blocks(blocks, items(), workers, ahead)) as filled:
+        for block in filled:
+            pixels = images.empty(drawn.popleft())
+            for start in range(0, max(1, len(pixels)), size):
+                part = pixels[start : start + size]
+                part.copy_(blocks.shared[block if start == 0 else next(filled)][: len(part)])
+            yield pixels
+
+
+def _shared_memory(shape: tuple[int, ...]) -> Tensor:
+    memory = torch.empty(shape, dtype=torch.uint8)
+    try:
+        memory.share_memory_()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise MachineError(
+            f"there is no shared memory (/dev/shm) for the processes that decode images: {error}; "
+            f"{_SMALLER}"
+        ) from error
+    return memory
+
+
+def _filled_blocks(
+    blocks: _Blocks, items: Iterator[tuple[int, Int64Array]], workers: int, ahead: int
+) -> Generator[int]:
+    """The number of each item's block, in order, once a worker has filled it."""
     decoded = _started(
         DataLoader(
-            images,
+            blocks,
             batch_size=None,
-            sampler=rows,
+            sampler=items,
             num_workers=workers,
+            prefetch_factor=ahead,
             worker_init_fn=_begin_worker,
-            pin_memory=torch.cuda.is_available(),
             # By default the loader draws its workers' seed from the global generator.
             generator=torch.Generator(),
         )
     )
     processes: Sequence[BaseProcess] = getattr(decoded, "_workers", ())
     try:
-        for item in _until_a_worker_dies(decoded, processes):
-            yield _pixels_or_raise(item)
+        yield from _until_a_worker_dies(decoded, processes)
     except BaseException as error:
         # The frames of torch in the traceback would keep the workers alive as long as the error.
         traceback.clear_frames(error.__traceback__)
@@ -222,9 +352,7 @@ def _started(loader: DataLoader[Any]) -> Iterator[Any]:
         sys.unraisablehook = hook
 
 
-def _until_a_worker_dies(
-    decoded: Iterator[Any], processes: Sequence[BaseProcess]
-) -> Iterator[Tensor | FacesimError]:
+def _until_a_worker_dies(decoded: Iterator[Any], processes: Sequence[BaseProcess]) -> Iterator[int]:
     while True:
         try:
             item = next(decoded)
@@ -233,23 +361,20 @@ def _until_a_worker_dies(
         except Exception as error:
             if _OF_A_DEAD_WORKER.match(str(error)) or any(each.exitcode for each in processes):
                 raise _lost(processes) from error
-            if "Too many open files" in str(error):  # what torch makes of it
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
             raise
+        if isinstance(item, FacesimError):
+            raise item
         yield item
 
 
 def _lost(processes: Sequence[BaseProcess]) -> MachineError:
     ends = [process.exitcode for process in processes if process.exitcode]
     if _UNSENT in ends or -signal.SIGBUS in ends:
-        how = "could not hand them over: shared memory (/dev/shm), memory or a ulimit ran out"
+        how = "could not hand them over: memory, shared memory (/dev/shm) or a ulimit ran out"
     else:
         by = next((f" by {signal.Signals(-end).name}" for end in ends if end < 0), "")
         how = f"was killed{by}: probably memory ran out"
-    return MachineError(
-        f"a process that decodes images {how}; use fewer workers (`data.workers`) or smaller "
-        "batches. The same command goes on"
-    )
+    return MachineError(f"a process that decodes images {how}; {_SMALLER}")
 
 
 def _kill(decoded: Iterator[Any], processes: Sequence[BaseProcess]) -> None:
@@ -261,12 +386,7 @@ def _kill(decoded: Iterator[Any], processes: Sequence[BaseProcess]) -> None:
         process.join()
 
 
-def _pixels_or_raise(item: Tensor | FacesimError) -> Tensor:
-    if isinstance(item, FacesimError):
-        raise item
-    return item
-
-
+_SMALLER = "use fewer workers (`data.workers`) or smaller batches. The same command goes on"
 _OF_A_DEAD_WORKER = re.compile(r"DataLoader worker \(pid")
 _UNSENT = 74
 """The exit code of a worker that could not send an item."""

@@ -20,9 +20,11 @@ from facesim.data import decoding
 from facesim.data.decoding import (
     convert_image,
     convert_upright,
+    decode_content,
     decode_image,
     decode_upright,
     decoder_versions,
+    read_image,
 )
 from facesim.errors import DataError
 
@@ -103,9 +105,30 @@ class Preprocessing:
         Raises:
             DataError: the image cannot be used; the text names the file.
         """
+        pixels = np.empty((*self.size, 3), np.uint8)
+        self.decode_content(path, read_image(path), pixels, placement)
+        return pixels
+
+    def decode_content(
+        self, path: Path, content: bytes, into: UInt8Array, placement: FloatArray | None = None
+    ) -> None:
+        """Decode the content of a file that has been read as :meth:`decode` does, into an array.
+
+        Args:
+            path: of the file, for errors.
+            content: of the file, as :func:`~facesim.data.decoding.read_image` returns it.
+            into: uint8 [height, width, 3], contiguous.
+            placement: as of :meth:`decode`.
+
+        Raises:
+            DataError: as of :meth:`decode`; ``into`` holds anything then.
+        """
         if placement is not None:
-            return crop_face(decode_upright(path), placement, self.size)
-        return self.look(path)[0]
+            into[...] = crop_face(decode_upright(path, content), placement, self.size)
+        elif self.alignment is not None:
+            into[...] = self._aligned_file(self.alignment, path, content)[0]
+        else:
+            decode_content(path, content, into, self.crop, self.fit)
 
     def convert(self, image: PIL.Image.Image) -> UInt8Array:
         """The pixels of an image in memory, as :meth:`decode` returns those of a file.
@@ -127,11 +150,16 @@ class Preprocessing:
             return self._aligned(self.alignment, convert_upright(image), None)
         if self.alignment is None:
             return decode_image(image, self.size, self.crop, self.fit), None
-        upright = decode_upright(image)
+        return self._aligned_file(self.alignment, image, read_image(image))
+
+    def _aligned_file(
+        self, alignment: Alignment, path: Path, content: bytes
+    ) -> tuple[UInt8Array, Placed]:
+        upright = decode_upright(path, content)
         try:
-            return self._aligned(self.alignment, upright, image)
+            return self._aligned(alignment, upright, path)
         except DataError as error:
-            raise type(error)(f"{image}: {error}") from None
+            raise type(error)(f"{path}: {error}") from None
 
     def _aligned(
         self, alignment: Alignment, upright: PIL.Image.Image, path: Path | None

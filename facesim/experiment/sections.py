@@ -222,7 +222,12 @@ class Data(Section):
         description="images to leave out: a CSV file split,file relative to this file, as `facesim "
         "lint --write` makes it, or the images by split",
     )
-    workers: int = Field(default=2, ge=0, le=256, description="processes that decode images")
+    workers: int = Field(
+        default=2,
+        ge=0,
+        le=256,
+        description="threads that decode images; processes where transforms augment them",
+    )
 
     @field_validator("train", "val", "test")
     @classmethod

@@ -95,7 +95,7 @@ class BackgroundWriter:
 class CacheFiller:
     """Fills a store with the features of a table's images.
 
-    Three stages overlap: worker processes decode the next blocks, the device computes the current
+    Three stages overlap: workers decode the next blocks, the device computes the current
     one, and a thread checks and writes the previous ones.
 
     Args:
@@ -103,7 +103,7 @@ class CacheFiller:
         images: the table's, with their digests.
         preprocessing: decodes the images.
         trunk: computes the features.
-        workers: processes that decode; 0 decodes in this one.
+        workers: threads that decode; 0 decodes between two passes.
     """
 
     def __init__(

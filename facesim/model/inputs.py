@@ -48,7 +48,7 @@ class PixelInputs:
         preprocessing: decodes the images.
         transforms: random augmentations, keyed by (seed, epoch, row).
         seed: of the augmentations.
-        workers: processes that decode; 0 decodes in this one.
+        workers: see :func:`~facesim.data.loader.load_batches`.
     """
 
     def __init__(

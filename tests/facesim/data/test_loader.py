@@ -3,6 +3,7 @@ import multiprocessing
 import multiprocessing.util
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,12 +24,20 @@ from facesim.data import loader
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
-from facesim.errors import DataError
+from facesim.errors import DataError, FacesimError
 from facesim.interfaces import CallableTransform, FaceTable, PairBatch
 from facesim.machine_errors import MachineError
 
 PREPROCESSING = Preprocessing(size=(8, 6), crop=(1, 0, 6, 8))
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
+KEPT = Augmentation((CallableTransform(torch.clone),), seed=0, epoch=0)
+"""Changes nothing, but is decoded by processes."""
+
+WAYS = pytest.mark.parametrize(
+    ("workers", "augmentation"),
+    [(0, None), (2, None), (2, KEPT)],
+    ids=["here", "threads", "processes"],
+)
 
 
 @pytest.fixture
@@ -50,6 +59,11 @@ def _batches(table: FaceTable, count: int = 5) -> Iterator[PairBatch]:
         )
 
 
+def _in_order(table: FaceTable) -> Iterator[PairBatch]:
+    for row in range(0, len(table), 2):
+        yield PairBatch.of_pairs(np.array([[row, row + 1]]), table.identities)
+
+
 def _noise(image: Tensor) -> Tensor:
     return torch.randint(0, 256, image.shape, dtype=torch.uint8)
 
@@ -63,17 +77,39 @@ def _fail(image: Tensor) -> Tensor:
     raise ZeroDivisionError("a bug in a transform")
 
 
-@WORKERS
-def test_each_batch_comes_with_the_pixels_of_its_images(table: FaceTable, workers: int) -> None:
-    loaded = list(load_batches(table, _batches(table), PREPROCESSING, workers=workers))
-    assert len(loaded) == 5
-    for expected, (batch, pixels) in zip(_batches(table), loaded, strict=True):
+@WAYS
+def test_each_batch_comes_with_the_pixels_of_its_images(
+    table: FaceTable, workers: int, augmentation: Augmentation | None
+) -> None:
+    loaded = list(
+        load_batches(
+            table, _batches(table, 12), PREPROCESSING, augmentation=augmentation, workers=workers
+        )
+    )
+    assert len(loaded) == 12  # more than are under way at once
+    for expected, (batch, pixels) in zip(_batches(table, 12), loaded, strict=True):
         assert torch.equal(batch.images, expected.images)
         assert torch.equal(batch.pairs, expected.pairs)
         assert pixels.dtype == torch.uint8
         assert pixels.is_contiguous(memory_format=torch.channels_last)
         for row, image in zip(batch.images.tolist(), pixels, strict=True):
             assert np.array_equal(image.permute(1, 2, 0), PREPROCESSING.decode(table.path(row)))
+
+
+@WAYS
+def test_batches_may_have_any_sizes(
+    table: FaceTable, workers: int, augmentation: Augmentation | None
+) -> None:
+    sizes = (1, 10, 3, 8, 1)
+    batches = [
+        PairBatch.of_pairs(np.arange(2 * size).reshape(-1, 2), table.identities) for size in sizes
+    ]
+    loaded = load_batches(table, batches, PREPROCESSING, augmentation=augmentation, workers=workers)
+    everything = torch.stack(
+        [torch.from_numpy(PREPROCESSING.decode(table.path(row))) for row in range(20)]
+    )
+    for size, (_, pixels) in zip(sizes, loaded, strict=True):
+        assert torch.equal(pixels.permute(0, 2, 3, 1), everything[: 2 * size])
 
 
 def test_augmented_pixels_do_not_depend_on_the_workers(table: FaceTable) -> None:
@@ -113,8 +149,10 @@ def test_no_rows_give_no_tensors(table: FaceTable) -> None:
     assert list(load_images(table, np.empty(0, np.int64), PREPROCESSING, batch_size=2)) == []
 
 
-@WORKERS
-def test_batches_are_drawn_only_a_few_ahead(table: FaceTable, workers: int) -> None:
+@WAYS
+def test_batches_are_drawn_only_a_few_ahead(
+    table: FaceTable, workers: int, augmentation: Augmentation | None
+) -> None:
     drawn = []
 
     def endless() -> Iterator[PairBatch]:
@@ -122,7 +160,9 @@ def test_batches_are_drawn_only_a_few_ahead(table: FaceTable, workers: int) -> N
             drawn.append(1)
             yield from _batches(table, 1)
 
-    loaded = load_batches(table, endless(), PREPROCESSING, workers=workers)
+    loaded = load_batches(
+        table, endless(), PREPROCESSING, augmentation=augmentation, workers=workers
+    )
     next(loaded)
     assert len(drawn) <= 1 + 2 * workers
     assert isinstance(loaded, Generator)
@@ -149,13 +189,17 @@ def test_the_callers_random_states_are_left_as_they_were(table: FaceTable, worke
     assert np.array_equal(before[2], _numpy_state())
 
 
-@WORKERS
+@WAYS
 def test_a_damaged_image_is_a_data_error_with_its_own_text_only(
-    table: FaceTable, workers: int
+    table: FaceTable, workers: int, augmentation: Augmentation | None
 ) -> None:
     table.path(4).write_bytes(b"damaged")
     with pytest.raises(DataError) as caught:
-        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=3, workers=workers))
+        list(
+            load_batches(
+                table, _in_order(table), PREPROCESSING, augmentation=augmentation, workers=workers
+            )
+        )
     assert str(caught.value).startswith(f"{table.path(4)}: its header is not that of an image")
     assert str(caught.value).endswith("(row 4 of its table)")
     assert "Traceback" not in str(caught.value)
@@ -200,14 +244,10 @@ def test_what_torch_cannot_hand_on_comes_out_of_a_worker_with_its_frames(
     assert not multiprocessing.active_children()
 
 
-def _fill_shared_memory(image: Tensor) -> Tensor:
-    """As if /dev/shm were full."""
-
-    def fail(_storage: object) -> tuple[int, int]:
-        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
-
-    torch.UntypedStorage._share_fd_cpu_ = fail  # type: ignore[method-assign]
-    return image
+def _raise_what_cannot_be_sent(image: Tensor) -> Tensor:
+    error = FacesimError("a transform's own")
+    error.lock = threading.Lock()  # type: ignore[attr-defined]
+    raise error
 
 
 @pytest.mark.parametrize(
@@ -215,8 +255,8 @@ def _fill_shared_memory(image: Tensor) -> Tensor:
     [
         (_die, r"a process that decodes images was killed by SIGKILL: probably memory ran out; "),
         (
-            _fill_shared_memory,
-            r"a process .* could not hand them over: shared memory \(/dev/shm\), ",
+            _raise_what_cannot_be_sent,
+            r"a process .* could not hand them over: memory, shared memory \(/dev/shm\) or ",
         ),
     ],
 )
@@ -238,7 +278,7 @@ def test_a_lost_worker_is_said_to_be_one(
 
 
 def test_a_worker_that_dies_disturbs_nothing_but_the_loading(table: FaceTable) -> None:
-    loaded = load_images(table, np.arange(20), PREPROCESSING, batch_size=1, workers=2)
+    loaded = load_batches(table, _in_order(table), PREPROCESSING, augmentation=KEPT, workers=2)
     next(loaded)
     for process in multiprocessing.active_children():
         assert process.pid is not None
@@ -259,7 +299,7 @@ def test_a_worker_that_dies_at_once_is_said_to_be_lost(
 
     monkeypatch.setattr(loader, "_begin_worker", die)
     with pytest.raises(MachineError, match="a process that decodes images was killed by SIGSEGV"):
-        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=1, workers=2))
+        list(load_batches(table, _in_order(table), PREPROCESSING, augmentation=KEPT, workers=2))
     assert not multiprocessing.active_children()
     assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
 
@@ -277,22 +317,55 @@ def test_workers_that_cannot_all_be_started_are_ended(
 
     monkeypatch.setattr(os, "fork", one_only)
     with pytest.raises(BlockingIOError):
-        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=1, workers=2))
+        list(load_batches(table, _in_order(table), PREPROCESSING, augmentation=KEPT, workers=2))
     assert not multiprocessing.active_children()
     assert capfd.readouterr().err == ""
 
 
 def test_an_iterator_that_is_dropped_midway_ends_its_workers(table: FaceTable) -> None:
-    loaded = load_batches(table, _batches(table), PREPROCESSING, workers=2)
+    loaded = load_batches(table, _batches(table), PREPROCESSING, augmentation=KEPT, workers=2)
     next(loaded)
     assert len(multiprocessing.active_children()) == 2
     del loaded
     assert not multiprocessing.active_children()
 
 
+def _decoding_threads() -> list[str]:
+    names = (thread.name for thread in threading.enumerate())
+    return [name for name in names if name.startswith("facesim-decode")]
+
+
+def test_only_the_code_of_plugins_is_run_by_processes(table: FaceTable) -> None:
+    loaded = load_batches(table, _batches(table), PREPROCESSING, workers=2)
+    next(loaded)
+    assert _decoding_threads()
+    assert not multiprocessing.active_children()
+    del loaded
+    assert not _decoding_threads()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where shared memory is has no name there")
+def test_shared_memory_has_no_name_that_could_outlive_the_process(table: FaceTable) -> None:
+    for _ in load_batches(table, _batches(table), PREPROCESSING, augmentation=KEPT, workers=2):
+        assert not list(Path("/dev/shm").glob(f"*_{os.getpid()}_*"))
+        mapped = Path("/proc/self/maps").read_text()
+        assert re.search(rf"/dev/shm/\S*_{os.getpid()}_\S* \(deleted\)", mapped)
+
+
+def test_too_little_shared_memory_is_said_before_a_worker_is_started(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_tensor: Tensor) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    monkeypatch.setattr(Tensor, "share_memory_", fail)
+    with pytest.raises(MachineError, match=r"no shared memory \(/dev/shm\) .* use fewer workers"):
+        next(load_batches(table, _batches(table), PREPROCESSING, augmentation=KEPT, workers=2))
+
+
 def test_an_error_of_the_consumer_ends_the_workers(table: FaceTable) -> None:
     def consume() -> None:
-        for _ in load_batches(table, _batches(table), PREPROCESSING, workers=2):
+        for _ in load_batches(table, _batches(table), PREPROCESSING, augmentation=KEPT, workers=2):
             raise KeyError
 
     with pytest.raises(KeyError) as caught:
@@ -301,29 +374,38 @@ def test_an_error_of_the_consumer_ends_the_workers(table: FaceTable) -> None:
     assert not multiprocessing.active_children()
 
 
-def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable) -> None:
+@pytest.mark.parametrize("workers", ["threads", "processes"])
+def test_ctrl_c_is_the_main_process_business_alone(table: FaceTable, workers: str) -> None:
     script = textwrap.dedent("""
         import signal
         import sys
         from pathlib import Path
         import numpy as np
+        import torch
         # A shell starts what it runs in the background with this signal ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        from facesim.data.augmentation import Augmentation
         from facesim.data.preprocessing import Preprocessing
-        from facesim.data.loader import load_images
-        from facesim.interfaces import FaceTable
+        from facesim.data.loader import load_batches
+        from facesim.interfaces import CallableTransform, FaceTable, PairBatch
 
         files = np.array([f"{row}.png" for row in range(20)])
         table = FaceTable(Path(sys.argv[1]), files, np.arange(20), files)
+        pairs = np.arange(20).reshape(10, 1, 2)
+        batches = (PairBatch.of_pairs(each, table.identities) for each in pairs)
+        changes_nothing = Augmentation((CallableTransform(torch.clone),), seed=0, epoch=0)
+        augmentation = changes_nothing if sys.argv[2] == "processes" else None
         preprocessing = Preprocessing(size=(8, 6))
         try:
-            for _ in load_images(table, np.arange(20), preprocessing, batch_size=1, workers=2):
+            for _ in load_batches(
+                table, batches, preprocessing, augmentation=augmentation, workers=2
+            ):
                 print("decoded", flush=True)
                 sys.stdin.readline()
         except KeyboardInterrupt:
             print("interrupted")
     """)
-    command = [sys.executable, "-c", script, str(table.root)]
+    command = [sys.executable, "-c", script, str(table.root), workers]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
@@ -399,5 +481,5 @@ def test_workers_that_torch_had_to_end_after_the_last_image_are_no_error(
         multiprocessing.util.Finalize(None, os._exit, args=(3,), exitpriority=100)
 
     monkeypatch.setattr(loader, "_begin_worker", begin_worker)
-    parts = list(load_images(table, np.arange(6), PREPROCESSING, batch_size=2, workers=2))
-    assert len(torch.cat(parts)) == 6
+    loaded = load_batches(table, _in_order(table), PREPROCESSING, augmentation=KEPT, workers=2)
+    assert sum(len(pixels) for _, pixels in loaded) == 20
