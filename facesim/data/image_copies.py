@@ -4,6 +4,7 @@ import logging
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 
 COMPARED_WITHIN = 100_000
 """Images of a table that are compared with each other; the time grows with their square."""
+
+_IMAGES_KEPT = 4096
+"""An image is a candidate's partner several times; each takes 16 KB."""
 
 _SOURCES = tuple(
     Path(str(module.__file__))
@@ -263,8 +267,12 @@ def _near_duplicates(
 ) -> NearDuplicates:
     """The near-duplicates among some images, the first of which are compared with all."""
 
+    @lru_cache(_IMAGES_KEPT)
+    def grey(image: int) -> Tensor:
+        return grey_image(paths[rows[image]], FINE_SIDE)
+
     def pixels(images: Int64Array) -> Tensor:
-        return torch.stack([grey_image(paths[rows[image]], FINE_SIDE) for image in images])
+        return torch.stack([grey(image) for image in images.tolist()])
 
     small = small[rows]
     with processes.reporter.task("near-duplicates: candidates", compared) as advance:

@@ -30,8 +30,8 @@ _LEAST_SIMILARITY = 0.25
 
 _ROWS_AT_A_TIME = 2048
 _COLUMNS_AT_A_TIME = 4096
-_PAIRS_AT_A_TIME = 64
-"""Few enough that a batch stays in the processor's cache."""
+_PAIRS_AT_A_TIME, _LARGER_PAIRS_AT_A_TIME = 256, 64
+"""Few enough that one displacement of a batch stays in the processor's cache."""
 
 _SAMPLE = 20_000
 """Images that the descriptors' covariance is estimated from."""
@@ -108,29 +108,35 @@ def verify_candidates(
     Raises:
         DataError: an image cannot be decoded.
     """
-    found = []
-    for start in range(0, len(candidates.rows), _PAIRS_AT_A_TIME):
-        part = slice(start, start + _PAIRS_AT_A_TIME)
+    worth_it = []
+    for part in _parts(len(candidates.rows), _PAIRS_AT_A_TIME):
         rows, mirrored = candidates.rows[part], torch.from_numpy(candidates.mirrored[part])
         first = torch.from_numpy(thumbnails[rows[:, 0]]).float()
         second = torch.from_numpy(thumbnails[rows[:, 1]]).float()
         alignment = align(first, _flipped(second, mirrored))
         close = alignment.agreement >= WORTH_A_CLOSER_LOOK
-        if close.any():
-            kept = rows[close.numpy()]
-            larger = _flipped(pixels(kept[:, 1]), mirrored[close])
-            same = same_image(pixels(kept[:, 0]), larger, alignment.transform[close]).numpy()
-            found.append((kept[same], mirrored[close].numpy()[same]))
-        advance(len(rows))
-    if not found:
+        pairs = torch.from_numpy(rows)[close]
+        worth_it.append((pairs, mirrored[close], alignment.transform[close]))
+        advance(len(rows) - len(pairs))
+    if not worth_it:
         return NearDuplicates(np.zeros((0, 2), np.int64), np.zeros(0, bool))
-    pairs, flips = (np.concatenate(part) for part in zip(*found, strict=True))
+    close_pairs, flipped, transforms = (torch.cat(parts) for parts in zip(*worth_it, strict=True))
+    same = torch.zeros(len(close_pairs), dtype=torch.bool)
+    for part in _parts(len(close_pairs), _LARGER_PAIRS_AT_A_TIME):
+        first, second = map(pixels, close_pairs[part].numpy().T)
+        same[part] = same_image(first, _flipped(second, flipped[part]), transforms[part])
+        advance(len(first))
+    found, flips = close_pairs[same].numpy(), flipped[same].numpy()
     # A symmetric image is its own mirror image: then it is said once, as not mirrored.
-    order = np.lexsort((flips, pairs[:, 1], pairs[:, 0]))
-    pairs, flips = pairs[order], flips[order]
-    first_of_pair = np.ones(len(pairs), bool)
-    first_of_pair[1:] = (np.diff(pairs, axis=0) != 0).any(axis=1)
-    return NearDuplicates(pairs[first_of_pair], flips[first_of_pair])
+    order = np.lexsort((flips, found[:, 1], found[:, 0]))
+    found, flips = found[order], flips[order]
+    first_of_pair = np.ones(len(found), bool)
+    first_of_pair[1:] = (np.diff(found, axis=0) != 0).any(axis=1)
+    return NearDuplicates(found[first_of_pair], flips[first_of_pair])
+
+
+def _parts(number: int, at_a_time: int) -> list[slice]:
+    return [slice(start, start + at_a_time) for start in range(0, number, at_a_time)]
 
 
 def _flipped(images: Tensor, mirrored: Tensor) -> Tensor:
@@ -164,15 +170,17 @@ def _descriptors(thumbnails: Thumbnails) -> tuple[Tensor, Tensor]:
     "Negative evidences and co-occurences in image retrieval: the benefit of PCA and whitening",
     2012.
     """
-    sample = torch.cat(list(_histograms(thumbnails[:: max(len(thumbnails) // _SAMPLE, 1)])))
-    sample = sample.flatten(0, 1).double()
+    every = max(len(thumbnails) // _SAMPLE, 1)
+    sampled = list(_histograms(thumbnails[::every]))
+    sample = torch.cat(sampled).flatten(0, 1).double()
     mean = sample.mean(dim=0)
     values, vectors = torch.linalg.eigh(torch.cov((sample - mean).T))
     shrinkage = 0.1 + sample.shape[1] / len(sample)
     scale = (values + shrinkage * values.mean()).rsqrt()
     projection = (vectors * scale)[:, -_DIMENSIONS:].float()
     # Part by part: all histograms would take four kilobytes per image.
-    parts = [(part - mean.float()) @ projection for part in _histograms(thumbnails)]
+    histograms = sampled if every == 1 else _histograms(thumbnails)
+    parts = [(part - mean.float()) @ projection for part in histograms]
     plain, mirrored = torch.nn.functional.normalize(torch.cat(parts), dim=2).unbind(dim=1)
     return plain.contiguous(), mirrored.contiguous()
 
@@ -200,10 +208,10 @@ def _oriented_gradients(images: Tensor) -> Tensor:
     right[:, :, 1:-1] = normal[:, :, 2:] - normal[:, :, :-2]
     strength = torch.hypot(right, down)
     direction = torch.atan2(down, right) / (2 * torch.pi) * _DIRECTIONS
-    half = _DIRECTIONS / 2
     found = []
     for each in range(_DIRECTIONS):
-        away = ((direction - each + half) % _DIRECTIONS - half).abs()
+        away = (direction - each).abs()  # at most 11, as directions begin at -4
+        away = torch.minimum(away, (_DIRECTIONS - away).abs())
         found.append(cells @ ((1 - away).clamp_min(0) * strength @ cells.T))
     histograms = torch.stack(found, dim=1).flatten(1).sqrt()
     return torch.nn.functional.normalize(histograms)

@@ -1,5 +1,6 @@
 """Copies among the images of several tables."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from facesim.data import image_copies
+from facesim.data import decoding, image_copies, thumbnails
 from facesim.data.image_copies import ImageCopies, find_copies
 from facesim.data.image_digests import image_digests
 from facesim.errors import DataError
@@ -201,3 +202,23 @@ def test_a_damaged_cache_is_searched_again(faces: Faces, tmp_path: Path) -> None
     for content in (b"", b"PK", kept.read_bytes()[:-30]):
         kept.write_bytes(content)
         assert faces.copies().near_between("train", "test").rows.tolist() == before.rows.tolist()
+
+
+def test_an_image_that_is_a_candidate_of_several_is_decoded_once(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once as a thumbnail, and once larger, however many images it is compared with closely."""
+    third = faces.image("p3.png")
+    for number, change in enumerate(("5% cropped", "mirrored", "gamma 1.8")):
+        faces.add("test", f"copy{number}.png", CHANGES[change](third))
+    decoded: Counter[tuple[Path, tuple[int, int]]] = Counter()
+    decode = decoding.decode_image
+
+    def counted(path: Path, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        decoded[path, size] += 1
+        return decode(path, size)
+
+    monkeypatch.setattr(thumbnails, "decode_image", counted)
+    assert len(faces.copies().near_between("train", "test")) == 3
+    assert set(decoded.values()) == {1}
+    assert (faces.root / "p3.png", (64, 64)) in decoded
