@@ -44,6 +44,7 @@ from facesim.interfaces import FmrStatus as FmrStatus
 from facesim.interfaces import FmrSupport as FmrSupport
 from facesim.interfaces import FnmrAtFmr as FnmrAtFmr
 from facesim.interfaces import Head as Head
+from facesim.interfaces import KindCounts as KindCounts
 from facesim.interfaces import LabelledScores as LabelledScores
 from facesim.interfaces import Loss as Loss
 from facesim.interfaces import Measurement as Measurement
@@ -52,6 +53,7 @@ from facesim.interfaces import MiningSampler as MiningSampler
 from facesim.interfaces import Normalization as Normalization
 from facesim.interfaces import PairBatch as PairBatch
 from facesim.interfaces import PairSet as PairSet
+from facesim.interfaces import PairWeights as PairWeights
 from facesim.interfaces import ParameterGroups as ParameterGroups
 from facesim.interfaces import Protocol as Protocol
 from facesim.interfaces import ProtocolReport as ProtocolReport
@@ -60,6 +62,7 @@ from facesim.interfaces import RateAtFmr as RateAtFmr
 from facesim.interfaces import Recognised as Recognised
 from facesim.interfaces import ReportSection as ReportSection
 from facesim.interfaces import Roc as Roc
+from facesim.interfaces import RocBlock as RocBlock
 from facesim.interfaces import RunRecord as RunRecord
 from facesim.interfaces import Sampler as Sampler
 from facesim.interfaces import ScoredPairs as ScoredPairs
@@ -74,6 +77,7 @@ from facesim.interfaces import callbacks as callbacks
 from facesim.interfaces import data_commands as data_commands
 from facesim.interfaces import datasets as datasets
 from facesim.interfaces import equal_error_rate as equal_error_rate
+from facesim.interfaces import equal_error_rates as equal_error_rates
 from facesim.interfaces import heads as heads
 from facesim.interfaces import losses as losses
 from facesim.interfaces import metrics as metrics
@@ -86,6 +90,7 @@ from facesim.interfaces import samplers as samplers
 from facesim.interfaces import schedulers as schedulers
 from facesim.interfaces import tar_at_fmr as tar_at_fmr
 from facesim.interfaces import target_point as target_point
+from facesim.interfaces import tars_at_fmr as tars_at_fmr
 from facesim.interfaces import trackers as trackers
 from facesim.interfaces import transforms as transforms
 from facesim.locks import ProcessLock as ProcessLock

@@ -1,25 +1,26 @@
 """Calibration on ``val``: thresholds at operating points, and probabilities of scores."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
 import numpy as np
 from pydantic import AliasChoices, Field, FiniteFloat, NonNegativeInt
 
-from facesim.arrays import BoolArray, FloatArray
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.probabilities import ProbabilityMap, expected_calibration_error, fit_sigmoid
 from facesim.evaluation.provenance import Provenance
-from facesim.evaluation.threshold_spread import ThresholdSpread, threshold_spreads
+from facesim.evaluation.threshold_spread import Rule, ThresholdSpread, threshold_spreads
 from facesim.interfaces.fmr_support import FmrSupport, not_measurable_reason
 from facesim.interfaces.result import rate_name
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_block import RocBlock
 from facesim.interfaces.roc_points import (
     FMR_TARGETS,
     equal_error_rate,
-    tar_at_fmr,
+    equal_error_rates,
+    points_at_fmr,
     target_point,
 )
 from facesim.interfaces.scores import LabelledScores
@@ -90,11 +91,11 @@ def points_with_spread(scored: LabelledScores) -> tuple[OperatingPoint, ...]:
     """The operating points of pairs, each with what other people would have made of it."""
     roc = scored.roc()
     points = choose_operating_points(roc)
-    rules: dict[str, Callable[[Roc], float]] = {
-        BEST_ACCURACY: lambda roc: roc.threshold_at(roc.best_accuracy_point()),
-        "eer": lambda roc: equal_error_rate(roc).threshold,
+    rules: dict[str, Rule] = {
+        BEST_ACCURACY: lambda curves: curves.thresholds_at(curves.best_accuracy_points()),
+        "eer": lambda curves: _where_both(curves, equal_error_rates(curves)[1]),
         **{
-            f"far_{rate_name(target)}": partial(_threshold_at_target, target=target)
+            f"far_{rate_name(target)}": partial(_thresholds_at_target, target=target)
             for target in FMR_TARGETS
         },
     }
@@ -103,8 +104,12 @@ def points_with_spread(scored: LabelledScores) -> tuple[OperatingPoint, ...]:
     return tuple(at.model_copy(update={"spread": spreads.get(at.name)}) for at in points)
 
 
-def _threshold_at_target(roc: Roc, target: float) -> float:
-    return tar_at_fmr(roc, target).threshold
+def _thresholds_at_target(curves: RocBlock, target: float) -> FloatArray:
+    return _where_both(curves, points_at_fmr(curves, target))
+
+
+def _where_both(curves: RocBlock, points: Int64Array) -> FloatArray:
+    return np.where(curves.has_both, curves.thresholds_at(points), np.nan)
 
 
 SMALLEST_SCORE = 1e-300

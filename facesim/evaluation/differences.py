@@ -1,13 +1,14 @@
 """Differences of metrics between two systems: paired on the same comparisons, or independent."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from pydantic import FiniteFloat
 
-from facesim.arrays import Int64Array
+from facesim.arrays import FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import (
@@ -16,11 +17,12 @@ from facesim.evaluation.intervals import (
     name_together,
     student_t_quantile,
 )
-from facesim.evaluation.pooling import metric_value, undefined_reason
+from facesim.evaluation.pooling import metric_value, metric_values, undefined_reason
 from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
 
@@ -121,6 +123,12 @@ class ScoredRun:
         """The metric of a curve of this run's scores."""
         return metric_value(metric, roc, self.threshold)
 
+    def values(self, metrics: Sequence[Metric], weights: PairWeights) -> FloatArray:
+        """Each of K metrics under B weights of the comparisons, float64 [B, K]."""
+        curves = self.scored.rocs(weights)
+        found = [metric_values(metric, self.threshold, curves) for metric in metrics]
+        return np.array(found, np.float64).reshape(len(metrics), len(weights)).T
+
 
 def paired_differences(
     first: ScoredRun,
@@ -153,13 +161,16 @@ def paired_differences(
     }
     measured = [metrics[name] for name, reason in reasons.items() if reason is None]
 
-    def differences(weights: Int64Array | None = None) -> list[float]:
-        before, after = (run.scored.roc(weights) for run in (first, second))
-        return [second.value(each, after) - first.value(each, before) for each in measured]
+    def differences(weights: PairWeights) -> FloatArray:
+        return second.values(measured, weights) - first.values(measured, weights)
 
     jackknife = IdentityJackknife.of(first.scored)
     spread = jackknife.uncertainties(differences, seed, of_differences=True)
-    found = iter(zip(differences(), spread, strict=True))
+    whole = [
+        second.value(each, second.scored.roc()) - first.value(each, first.scored.roc())
+        for each in measured
+    ]
+    found = iter(zip(whole, spread, strict=True))
     return tuple(
         MetricDifference(metric=name, difference=None, reason=reasons[name])
         if reasons[name]

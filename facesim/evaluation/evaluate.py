@@ -4,9 +4,12 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
-from facesim.arrays import Int64Array
+import numpy as np
+
+from facesim.arrays import FloatArray, Int64Array
 from facesim.errors import FacesimError
 from facesim.evaluation.calibration import (
     BEST_ACCURACY,
@@ -15,7 +18,12 @@ from facesim.evaluation.calibration import (
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import wilson_interval
-from facesim.evaluation.pooling import curve_point, metric_value, undefined_reason
+from facesim.evaluation.pooling import (
+    curve_point,
+    metric_value,
+    metric_values,
+    undefined_reason,
+)
 from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, OtherVariance, Uncertainty
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import (
@@ -25,6 +33,7 @@ from facesim.interfaces.result import (
     ProcedureInterval,
 )
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_block import PairWeights, RocBlock
 from facesim.interfaces.scores import LabelledScores
 
 SAMPLED_INTERVAL_NAME = f"{INTERVAL_NAME}_of_sampled_pairs"
@@ -86,7 +95,7 @@ class Resampling:
     ) -> dict[MetricQuery, Estimate]:
         """The same estimates, each value with its interval or the reason why there is none.
 
-        All metrics are measured on each curve in turn, so that one pass serves them all.
+        All metrics are measured on each block of curves in turn, so that one pass serves them all.
         """
         if not self.resamples:
             return dict(estimates)
@@ -99,10 +108,9 @@ class Resampling:
         if not values:
             return {**estimates, **without}
 
-        def measure(weights: Int64Array) -> list[float]:
-            times = weights if self.stands_for is None else weights * self.stands_for
-            roc = self.scored.roc(times)
-            return [_measure(query, roc) for query in values]
+        def measure(weights: PairWeights) -> FloatArray:
+            curves = self.scored.rocs(weights.times(self.stands_for))
+            return np.stack([metric_values(*query, curves) for query in values], axis=1)
 
         spread = IdentityJackknife.of(self.scored).uncertainties(measure, self.seed)
         bounded = {
@@ -160,9 +168,16 @@ class Resampling:
         ]
         if not spreads or spreads[0].effective_identities < FEWEST_EFFECTIVE_IDENTITIES:
             return None
-        roc = self.scored.roc(self.stands_for)
-        values = [_measure((metric, other), roc) for other in spreads[0].thresholds]
-        return OtherVariance(statistics.variance(values), spreads[0].degrees)
+        thresholds = np.array(spreads[0].thresholds)
+        curves = self._whole.take(np.zeros(len(thresholds), np.int64))
+        values = metric_values(metric, thresholds, curves)
+        return OtherVariance(statistics.variance(values.tolist()), spreads[0].degrees)
+
+    @cached_property
+    def _whole(self) -> RocBlock:
+        """The curve of all pairs."""
+        every = PairWeights.of_rows(np.ones((1, len(self.scored)), np.int64))
+        return self.scored.rocs(every.times(self.stands_for))
 
 
 def evaluate_scores(
@@ -289,6 +304,10 @@ class _Rate(Metric):
 
     def value(self, roc: Roc, threshold: float) -> float:
         return float(getattr(roc.at(threshold), self.name))
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        found: FloatArray = getattr(curves.at(thresholds), self.name)
+        return found
 
     def undefined_reason(self, roc: Roc) -> str | None:
         needed = {"fmr": roc.impostor, "tar": roc.genuine}.get(self.name, len(roc) - 1)

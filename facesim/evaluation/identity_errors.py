@@ -1,6 +1,6 @@
 """Error rates of single identities at the threshold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackkni
 from facesim.evaluation.intervals import level_of_each
 from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, Uncertainty
 from facesim.interfaces.result import Estimate
+from facesim.interfaces.roc_block import PairWeights, shares
 
 FEWEST_PAIRS = 5
 """A rate of fewer pairs of an identity has no interval."""
@@ -152,9 +153,17 @@ def _uncertainty(wrong: BoolArray, units: Int64Array) -> Uncertainty:
     distinct, codes = np.unique(units, return_inverse=True)
     first, second = codes.reshape(units.shape).T.astype(np.int64)
 
-    def share(weights: Int64Array) -> Sequence[float] | FloatArray:
-        total = weights.sum()
-        return [float(weights @ wrong / total) if total else np.nan]
-
     jackknife = IdentityJackknife(first, second, len(distinct))
+    genuine = second == len(distinct)
+
+    def share(weights: PairWeights) -> FloatArray:
+        def pairs(wanted: BoolArray) -> Int64Array:
+            of_genuine, of_impostor = (
+                weights.distinct[:, wanted & kind].sum(axis=1) for kind in (genuine, ~genuine)
+            )
+            found: Int64Array = of_genuine[weights.genuine] + of_impostor[weights.impostor]
+            return found
+
+        return shares(pairs(wrong), pairs(np.ones_like(wrong)))[:, None]
+
     return jackknife.uncertainties(share, seed=0)[0]

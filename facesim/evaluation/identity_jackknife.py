@@ -1,14 +1,16 @@
 """The jackknife over identities: metrics without each of them in turn."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.intervals import LEVEL
 from facesim.evaluation.uncertainty import Composition, Deletions, Uncertainty
+from facesim.interfaces.roc_block import PairWeights, rows_of_block
 from facesim.interfaces.scores import LabelledScores
 
 INTERVAL_NAME = f"identity_jackknife_{LEVEL * 100:.0f}"
@@ -20,8 +22,11 @@ MOST_GROUPS = 200
 PAIR_GROUPS = 60
 """Groups in which the pairs of a kind are deleted, to see their variance as independent pairs."""
 
-Statistics = Callable[[Int64Array], Sequence[float] | FloatArray]
-"""Weights int64 [P] of the pairs -> K numbers, ``nan`` where one does not exist."""
+Statistics = Callable[[PairWeights], FloatArray]
+"""B ways to weight the P pairs -> K numbers for each, float64 [B, K]; ``nan`` where one does not
+exist."""
+
+_BOTH, _GENUINE, _IMPOSTOR = (True, True), (True, False), (False, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,32 +99,44 @@ class IdentityJackknife:
             seed: of the groups of pairs.
             by_kind: whether also without the genuine or the impostor pairs of each identity alone.
         """
-
-        def measured(left_out: Iterable[BoolArray]) -> FloatArray:
-            found = [statistics((~each).astype(np.int64)) for each in left_out]
-            # A kind without pairs has no rows, and columns nevertheless.
-            return np.array(found, np.float64).reshape(len(found), columns)
-
         # The last entry stands for the missing second identity of genuine pairs.
-        groups = np.append(self.groups, -1)
+        groups = np.append(self.groups, -1).astype(np.int16)
         first, second = groups[self.first], groups[self.second]
-        kinds = (self.second == self.identities, self.second != self.identities)
-        whole = np.array([statistics(np.ones(len(self.first), np.int64))], np.float64)
-        columns = whole.shape[1]
+        genuine = self.second == self.identities
+        numbers = _pair_groups(genuine, np.random.default_rng(seed))
+        whole = statistics(PairWeights.of_rows(np.ones((1, len(genuine)), np.uint8)))
 
-        def of_identities() -> Iterator[BoolArray]:
-            # One at a time, for the sake of memory: there may be millions of pairs.
-            for group in range(groups.max() + 1):
-                yield (first == group) | (second == group)
+        def measured(
+            kept: Callable[[Int64Array], BoolArray], count: int, kinds: Sequence[tuple[bool, bool]]
+        ) -> list[FloatArray]:
+            """Without each of some groups of pairs, for each of the kinds of pairs that go."""
+            found = [np.empty((count, whole.shape[1])) for _ in kinds]
+            most = rows_of_block(len(genuine)) - 1
+            for start in range(0, count, most):
+                left_out = np.arange(start, min(start + most, count))
+                distinct = np.ones((len(left_out) + 1, len(genuine)), np.uint8)
+                distinct[1:] = kept(left_out[:, None])
+                # Row 0 has all pairs.
+                rows = np.arange(1, len(left_out) + 1)
+                of_genuine = np.concatenate([rows * genuine_go for genuine_go, _ in kinds])
+                of_impostor = np.concatenate([rows * impostor_go for _, impostor_go in kinds])
+                values = statistics(PairWeights(distinct, of_genuine, of_impostor))
+                for out, part in zip(found, np.split(values, len(kinds)), strict=True):
+                    out[start : start + len(left_out)] = part
+            return found
 
-        alone = [
-            measured(each & kind for each in (of_identities() if by_kind else ())) for kind in kinds
-        ]
-        generator = np.random.default_rng(seed)
-        pairs = [measured(_pair_groups(kind, generator)) for kind in kinds]
-        return Deletions(
-            measured(of_identities()), (alone[0], alone[1]), (pairs[0], pairs[1]), whole
+        identities = measured(
+            lambda group: (first != group) & (second != group),
+            int(groups.max()) + 1,
+            [_BOTH, _GENUINE, _IMPOSTOR] if by_kind else [_BOTH],
         )
+        none = np.empty((0, whole.shape[1]))
+        by_kinds = (identities[1], identities[2]) if by_kind else (none, none)
+        pairs = measured(lambda group: numbers != group, PAIR_GROUPS, [_GENUINE, _IMPOSTOR])
+        # Of fewer pairs than groups each is a group.
+        of_genuine = pairs[0][: np.count_nonzero(genuine)]
+        of_impostor = pairs[1][: np.count_nonzero(~genuine)]
+        return Deletions(identities[0], by_kinds, (of_genuine, of_impostor), whole)
 
     def uncertainties(
         self, statistics: Statistics, seed: int, *, of_differences: bool = False
@@ -142,10 +159,10 @@ class IdentityJackknife:
         ]
 
 
-def _pair_groups(of_kind: BoolArray, generator: np.random.Generator) -> Iterator[BoolArray]:
-    """Random groups of the pairs of a kind, bool [P] each."""
-    pairs = generator.permutation(np.flatnonzero(of_kind))
-    for start in range(min(PAIR_GROUPS, len(pairs))):
-        group = np.zeros(len(of_kind), np.bool_)
-        group[pairs[start::PAIR_GROUPS]] = True
-        yield group
+def _pair_groups(genuine: BoolArray, generator: np.random.Generator) -> npt.NDArray[np.int16]:
+    """The number of each pair's random group of its kind, int16 [P]."""
+    numbers = np.empty(len(genuine), np.int16)
+    for kind in (genuine, ~genuine):
+        pairs = generator.permutation(np.flatnonzero(kind))
+        numbers[pairs] = np.arange(len(pairs)) % PAIR_GROUPS
+    return numbers

@@ -11,10 +11,13 @@ import math
 
 import numpy as np
 
+from facesim.arrays import FloatArray
+from facesim.errors import FacesimError
 from facesim.interfaces.fmr_support import FmrStatus, FmrSupport
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import CurvePoint
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_block import RocBlock, shares
 
 
 def metric_value(metric: Metric, roc: Roc, threshold: float | None) -> float:
@@ -30,6 +33,39 @@ def metric_value(metric: Metric, roc: Roc, threshold: float | None) -> float:
         return metric.value(roc, at)
     values = [metric.value(each, at) for each in roc.by_network]
     return mean_over_networks(roc, np.array(values))
+
+
+def metric_values(
+    metric: Metric, thresholds: FloatArray | float | None, curves: RocBlock
+) -> FloatArray:
+    """`metric_value` of each of B curves, float64 [B].
+
+    Args:
+        metric: what is measured.
+        thresholds: one for each curve or for all; None for a metric without.
+        curves: of the same comparisons.
+
+    Raises:
+        FacesimError: the metric gives another number of values.
+    """
+    at = np.full(len(curves), np.nan if thresholds is None else thresholds)
+
+    def measured(of: RocBlock) -> FloatArray:
+        values = np.asarray(metric.values(of, at), np.float64)
+        if values.shape != at.shape:
+            raise FacesimError(
+                f"the metric {metric.name} gives values of shape {values.shape} for "
+                f"{len(at)} curves: values() needs one each"
+            )
+        return values
+
+    if metric.at_threshold or len(curves.by_network) == 1:
+        return measured(curves)
+    values = np.stack([measured(each) for each in curves.by_network], axis=1)
+    pairs = [each.genuine.total + each.impostor.total for each in curves.by_network]
+    weights = np.stack(pairs, axis=1)
+    means = (values[:, None, :] @ weights[:, :, None].astype(np.float64))[:, 0, 0]
+    return shares(means, weights.sum(axis=1))
 
 
 def mean_over_networks(roc: Roc, values: np.ndarray) -> float:

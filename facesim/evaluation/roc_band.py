@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesim.arrays import FloatArray
+from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.identity_jackknife import IdentityJackknife
 from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_block import RocBlock, shares
 from facesim.interfaces.scores import LabelledScores
 
 
@@ -37,7 +38,7 @@ def roc_band(scored: LabelledScores, fmr: FloatArray, *, seed: int) -> RocBand:
     """
     tar = _tar_at(scored.roc(), fmr)
     spread = IdentityJackknife.of(scored).uncertainties(
-        lambda weights: _tar_at(scored.roc(weights), fmr), seed
+        lambda weights: _tars_at(scored.rocs(weights), fmr), seed
     )
     intervals = [
         uncertainty.interval(float(value), is_rate=True)
@@ -57,3 +58,30 @@ def _tar_at(roc: Roc, fmr: FloatArray) -> FloatArray:
     # Vertical averaging: Fawcett, "An introduction to ROC analysis", 2006.
     found: FloatArray = np.average(tar, axis=0, weights=[each.genuine for each in curves])
     return found
+
+
+def _tars_at(curves: RocBlock, fmr: FloatArray) -> FloatArray:
+    """`_tar_at` of each of B curves, float64 [B, F]."""
+    blocks = curves.by_network
+    tar = np.stack([_tars_of_network(each, fmr) for each in blocks])
+    if len(blocks) == 1:
+        return np.asarray(tar[0])
+    # Without genuine pairs the TAR is nan, and so is the mean whatever the weight.
+    weights = np.stack([np.maximum(each.genuine.total, 1) for each in blocks])
+    weights = np.broadcast_to(weights[:, :, None], tar.shape)
+    found: FloatArray = np.average(tar, axis=0, weights=weights)
+    return found
+
+
+def _tars_of_network(curves: RocBlock, fmr: FloatArray) -> FloatArray:
+    impostor = curves.impostor.total[:, None]
+
+    def exceeds(points: Int64Array) -> BoolArray:
+        return np.greater(shares(curves.impostor.at(points), impostor), fmr)
+
+    points = curves.first_point(exceeds, (len(curves), len(fmr))) - 1
+    has_both = np.expand_dims(curves.has_both, 1)
+    # Without impostors no point exceeds anything.
+    points = np.where(has_both, points, 0)
+    tar = shares(curves.genuine.at(points), curves.genuine.total[:, None])
+    return np.where(has_both, tar, np.nan)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import FiniteFloat
 
-from facesim.arrays import Int64Array
+from facesim.arrays import FloatArray
 from facesim.errors import FacesimError
 from facesim.evaluation.differences import MetricDifference, ScoredRun
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import level_of_each, name_together, student_t_quantile
 from facesim.evaluation.uncertainty import Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
+from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
 
 SEEDS_INTERVAL = "identities_and_seeds_95"
@@ -105,24 +106,22 @@ def differences_over_seeds(
     measured = [metrics[name] for name, reason in reasons.items() if reason is None]
     lists = _PairLists.of([run.scored for run in runs])
 
-    def values(weights: Int64Array | None = None) -> list[list[float]]:
-        """Of each run, each metric."""
-        found = []
-        for at, run in enumerate(runs):
-            roc = run.scored.roc(None if weights is None else lists.of_run(weights, at))
-            found.append([run.value(metric, roc) for metric in measured])
+    def difference_of_means(weights: PairWeights) -> FloatArray:
+        values = np.stack(
+            [
+                run.values(measured, weights.of_pairs(pairs))
+                for run, pairs in zip(runs, lists.slices, strict=True)
+            ]
+        )
+        found: FloatArray = values[len(first) :].mean(axis=0) - values[: len(first)].mean(axis=0)
         return found
-
-    def difference_of_means(weights: Int64Array) -> list[float]:
-        columns = np.array(values(weights)).reshape(len(runs), -1)
-        return list(columns[len(first) :].mean(axis=0) - columns[: len(first)].mean(axis=0))
 
     spread = (
         lists.jackknife.uncertainties(difference_of_means, seed, of_differences=True)
         if measured
         else []
     )
-    of_runs = np.array(values()).reshape(len(runs), -1).T.tolist()
+    of_runs = [[run.value(metric, run.scored.roc()) for run in runs] for metric in measured]
     found = iter(zip(of_runs, spread, strict=True))
     differences = {}
     for name, metric in metrics.items():
@@ -232,6 +231,3 @@ class _PairLists:
         )
         slices = tuple(slice(int(ends[at]), int(ends[at + 1])) for at in numbers)
         return cls(IdentityJackknife.of(together), slices)
-
-    def of_run(self, weights: Int64Array, at: int) -> Int64Array:
-        return weights[self.slices[at]]

@@ -14,6 +14,7 @@ from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackkni
 from facesim.evaluation.intervals import Interval
 from facesim.evaluation.uncertainty import Composition, Deletions, Uncertainty, simultaneous_level
 from facesim.interfaces.result import Estimate
+from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
 
@@ -127,11 +128,19 @@ class SliceCounts:
         kinds = 2 * genuine.astype(np.int64) + accepted
         return cls(attribute, pairs, first[pairs] * _KINDS + kinds[pairs])
 
-    def count(self, weights: Int64Array) -> FloatArray:
-        """Pairs of each value and kind, float64 [V, 4], each counted ``weights`` [P] times."""
-        values = len(self.attribute.values)
-        counts = np.bincount(self.cells, weights[self.pairs], values * _KINDS)
-        return counts.astype(np.float64).reshape(values, _KINDS)
+    def count(self, weights: PairWeights) -> FloatArray:
+        """Pairs of each value and kind under B weights of all pairs, float64 [B, V, 4]."""
+        shape = (len(self.attribute.values), _KINDS)
+        found = np.zeros((len(weights.distinct), *shape))
+        order = np.argsort(self.cells, kind="stable")
+        cells = self.cells[order]
+        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        if starts.size:
+            ordered = np.take(weights.distinct, self.pairs[order], axis=1)
+            sums = np.add.reduceat(ordered, starts, axis=1, dtype=np.int64)
+            found.reshape(len(found), -1)[:, cells[starts]] = sums
+        impostor, genuine = found[weights.impostor, :, :2], found[weights.genuine, :, 2:]
+        return np.concatenate([impostor, genuine], axis=2)
 
     def composition(self, value: int, rate: Rate, jackknife: IdentityJackknife) -> Composition:
         """Of the pairs that a value's rate is a share of."""
@@ -228,13 +237,15 @@ def measure_slices(
     accepted = scored.scores >= threshold
     counted = [SliceCounts.of(attribute, rows, scored.same, accepted) for attribute in attributes]
 
-    def shares(weights: Int64Array) -> FloatArray:
+    def shares(weights: PairWeights) -> FloatArray:
         """The rates of every value of every attribute, one after the other."""
-        counts = np.concatenate([found.count(weights) for found in counted])
-        return np.stack([share_of(counts, rate) for rate in _RATES], axis=1).ravel()
+        counts = np.concatenate([found.count(weights) for found in counted], axis=1)
+        rates = np.stack([share_of(counts, rate) for rate in _RATES], axis=2)
+        return rates.reshape(len(weights), -1)
 
     deletions = jackknife.deletions(shares, seed) if resamples and counted else None
-    totals = shares(np.ones(len(scored), np.int64)) if counted else np.empty(0)
+    every = PairWeights.of_rows(np.ones((1, len(scored)), np.uint8))
+    totals = shares(every)[0] if counted else np.empty(0)
     rates: list[SliceRate] = []
     for found in counted:
         for number, value in enumerate(found.attribute.values):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from pydantic import FiniteFloat
 
-from facesim.arrays import Int64Array
+from facesim.arrays import FloatArray
 from facesim.evaluation.identity_jackknife import IdentityJackknife
 from facesim.evaluation.uncertainty import MOST_UNDEFINED
-from facesim.interfaces.roc import Roc
+from facesim.interfaces.roc_block import PairWeights, RocBlock, rows_of_block
 from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
 
@@ -17,6 +17,10 @@ RESAMPLES = 200
 
 QUANTILES = 50
 """Of the thresholds of all resamples, as many are kept."""
+
+
+Rule = Callable[[RocBlock], FloatArray]
+"""B curves to a threshold of each, float64 [B]; ``nan`` where it finds none."""
 
 
 class ThresholdSpread(JsonModel):
@@ -36,8 +40,10 @@ class ThresholdSpread(JsonModel):
         return self.effective_identities - 1
 
 
-def resampled_weights(people: IdentityJackknife, seed: int, resamples: int) -> Iterator[Int64Array]:
-    """How often each pair, int64 [P], counts in resamples of the identities.
+def resampled_weights(
+    people: IdentityJackknife, seed: int, resamples: int
+) -> Iterator[PairWeights]:
+    """How often each pair counts in resamples of the identities, in blocks.
 
     A resample draws as many identities as there are, with replacement. A genuine pair then counts
     as often as its identity was drawn, an impostor pair the product of how often its two were, as
@@ -52,33 +58,39 @@ def resampled_weights(people: IdentityJackknife, seed: int, resamples: int) -> I
         resamples: their number.
     """
     generator = np.random.default_rng(seed)
-    for _ in range(resamples):
-        drawn = generator.integers(people.identities, size=people.identities)
+    most = rows_of_block(len(people.first))
+    for start in range(0, resamples, most):
+        rows = min(most, resamples - start)
+        drawn = generator.integers(people.identities, size=(rows, people.identities))
         # The last entry stands for the missing second identity of genuine pairs.
-        times = np.append(np.bincount(drawn, minlength=people.identities), 1)
-        yield times[people.first] * times[people.second]
+        times = np.ones((rows, people.identities + 1), np.int32)
+        for row, identities in zip(times, drawn, strict=True):
+            row[:-1] = np.bincount(identities, minlength=people.identities)
+        weights = np.take(times, people.first, axis=1)
+        weights *= np.take(times, people.second, axis=1)
+        yield PairWeights.of_rows(weights)
 
 
 def threshold_spreads(
-    scored: LabelledScores, rules: Mapping[str, Callable[[Roc], float]], *, seed: int = 0
+    scored: LabelledScores, rules: Mapping[str, Rule], *, seed: int = 0
 ) -> dict[str, ThresholdSpread | None]:
     """The spread of the threshold of each rule, over resamples of the identities of the pairs.
 
     Args:
         scored: the pairs on which thresholds are chosen.
-        rules: from a curve to a threshold, by name; ``nan`` where it finds none.
+        rules: by name.
         seed: of the resamples.
 
     Returns:
         By name; None for a rule that finds no threshold in most resamples.
     """
     people = IdentityJackknife.of(scored)
-    chosen = np.array(
+    chosen = np.concatenate(
         [
-            [rule(roc) for rule in rules.values()]
-            for roc in map(scored.roc, resampled_weights(people, seed, RESAMPLES))
+            np.stack([rule(curves) for rule in rules.values()], axis=1)
+            for curves in map(scored.rocs, resampled_weights(people, seed, RESAMPLES))
         ]
-    ).reshape(RESAMPLES, len(rules))
+    )
     effective = people.composition().identities
     spreads: dict[str, ThresholdSpread | None] = {}
     for name, thresholds in zip(rules, chosen.T, strict=True):

@@ -45,11 +45,14 @@ from facesim.interfaces.recognised import Recognised
 from facesim.interfaces.report_section import ReportSection, RunRecord
 from facesim.interfaces.result import CurvePoint, Estimate, EvaluationResult, rate_name
 from facesim.interfaces.roc import Confusion, Roc
+from facesim.interfaces.roc_block import KindCounts, PairWeights, RocBlock
 from facesim.interfaces.roc_points import (
     FMR_TARGETS,
     equal_error_rate,
+    equal_error_rates,
     tar_at_fmr,
     target_point,
+    tars_at_fmr,
 )
 from facesim.interfaces.sampler import MiningSampler, PairBatch, Sampler, TableSampler
 from facesim.interfaces.scores import LabelledScores
@@ -81,6 +84,7 @@ __all__ = [
     "Head",
     "Int64Array",
     "Kind",
+    "KindCounts",
     "LabelledScores",
     "Loss",
     "Measurement",
@@ -90,6 +94,7 @@ __all__ = [
     "Normalization",
     "PairBatch",
     "PairSet",
+    "PairWeights",
     "ParameterGroups",
     "Protocol",
     "ProtocolReport",
@@ -98,6 +103,7 @@ __all__ = [
     "Recognised",
     "ReportSection",
     "Roc",
+    "RocBlock",
     "RunRecord",
     "Sampler",
     "ScoredPairs",
@@ -113,6 +119,7 @@ __all__ = [
     "data_commands",
     "datasets",
     "equal_error_rate",
+    "equal_error_rates",
     "find_kind",
     "heads",
     "losses",
@@ -126,6 +133,7 @@ __all__ = [
     "schedulers",
     "tar_at_fmr",
     "target_point",
+    "tars_at_fmr",
     "trackers",
     "transforms",
 ]

@@ -5,8 +5,10 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import cache
 
+import numpy as np
 from pydantic import NonNegativeInt
 
+from facesim.arrays import Int64Array
 from facesim.json_files import JsonModel
 
 RULE_OF_30 = 30
@@ -62,6 +64,15 @@ def false_matches_allowed(target: float, impostor: int) -> int:
     floating point, and 29 here.
     """
     return math.floor(_as_written(target) * impostor)
+
+
+def each_false_matches_allowed(target: float, impostor: Int64Array) -> Int64Array:
+    """`false_matches_allowed` of each number of impostor pairs, int64 of any shape."""
+    rate = _as_written(target)
+    if rate.numerator * int(impostor.max(initial=0)) <= np.iinfo(np.int64).max >= rate.denominator:
+        return impostor * rate.numerator // rate.denominator
+    allowed = [false_matches_allowed(target, each) for each in impostor.ravel().tolist()]
+    return np.array(allowed, np.int64).reshape(impostor.shape)
 
 
 def impostors_needed(target: float, false_matches: int) -> int:

@@ -1,10 +1,12 @@
 """Rates of genuine pairs where the FMR is at a target, on the ROC's own curve."""
 
+from facesim.arrays import FloatArray
 from facesim.interfaces.fmr_support import not_measurable_reason
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import CurvePoint, rate_name
 from facesim.interfaces.roc import Roc
-from facesim.interfaces.roc_points import tar_at_fmr, target_point
+from facesim.interfaces.roc_block import RocBlock
+from facesim.interfaces.roc_points import tar_at_fmr, target_point, tars_at_fmr
 
 
 class RateAtFmr(Metric):
@@ -45,3 +47,7 @@ class FnmrAtFmr(RateAtFmr):
     def value(self, roc: Roc, threshold: float) -> float:  # noqa: ARG002
         """Read on these very pairs, at a threshold of their own."""
         return tar_at_fmr(roc, self.target).fnmr
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:  # noqa: ARG002
+        """The same of each curve."""
+        return 1.0 - tars_at_fmr(curves, self.target)

@@ -296,6 +296,19 @@ class SortedPairs:
             weights=weights,
         )
 
+    @cached_property
+    def by_kind(self) -> tuple[tuple[Int64Array, Int64Array], tuple[Int64Array, Int64Array]]:
+        """The genuine and the impostor pairs alone.
+
+        Of each kind the pairs int64 [K] by descending score, and how many of them each point of the
+        curve accepts, int64 [T + 1].
+        """
+        genuine, impostor = (
+            (self.order[kind], _from_zero(np.cumsum(kind, dtype=np.int64)[self.ends]))
+            for kind in (self.same, ~self.same)
+        )
+        return genuine, impostor
+
 
 def checked_scores(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
     """Scores as float64 [P] and same as bool [P].

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.interfaces.fmr_support import (
     FmrStatus,
     FmrSupport,
+    each_false_matches_allowed,
     false_matches_allowed,
     not_measurable_reason,
 )
 from facesim.interfaces.result import CurvePoint
 from facesim.interfaces.roc import Roc, proportion
+from facesim.interfaces.roc_block import RocBlock, shares
 
 FMR_TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """The false match rates at which the built-in operating points and metrics are read."""
@@ -58,6 +61,17 @@ def tar_at_fmr(roc: Roc, target: float) -> TarAtFmr:
         allowed,
         roc.threshold_at(index),
     )
+
+
+def points_at_fmr(curves: RocBlock, target: float) -> Int64Array:
+    """The point of each of B curves that `tar_at_fmr` reads, int64 [B]."""
+    return curves.last_point_allowing(each_false_matches_allowed(target, curves.impostor.total))
+
+
+def tars_at_fmr(curves: RocBlock, target: float) -> FloatArray:
+    """The TAR of `tar_at_fmr` of each of B curves, float64 [B]."""
+    tar = shares(curves.genuine.at(points_at_fmr(curves, target)), curves.genuine.total)
+    return np.where(curves.has_both, tar, np.nan)
 
 
 def target_point(roc: Roc, target: float) -> CurvePoint:
@@ -111,3 +125,29 @@ def equal_error_rate(roc: Roc) -> EqualErrorRate:
     rate = float(roc.fmr[before] + share * (roc.fmr[after] - roc.fmr[before]))
     nearer = before if -excess[before] <= excess[after] else after
     return EqualErrorRate(rate, roc.threshold_at(nearer))
+
+
+def equal_error_rates(curves: RocBlock) -> tuple[FloatArray, Int64Array]:
+    """`equal_error_rate` of each of B curves: the rates float64 [B], and the nearer points [B].
+
+    The rates are ``nan``, and the points mean nothing, unless a curve has both kinds of pairs.
+    """
+    genuine, impostor = curves.genuine, curves.impostor
+
+    def fmr(points: Int64Array) -> FloatArray:
+        return shares(impostor.at(points), impostor.total)
+
+    def excess(points: Int64Array) -> FloatArray:
+        return fmr(points) - shares(genuine.total - genuine.at(points), genuine.total)
+
+    after = curves.first_point(lambda at: excess(at) >= 0.0, (len(curves),))
+    # A curve without both kinds reaches nothing.
+    after = np.clip(after, 1, max(len(curves.thresholds) - 1, 1))
+    if len(curves.thresholds) == 1:
+        return np.full(len(curves), np.nan), np.zeros(len(curves), np.int64)
+    before = after - 1
+    low, high = excess(before), excess(after)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates = fmr(before) + low / (low - high) * (fmr(after) - fmr(before))
+    nearer = np.where(-low <= high, before, after)
+    return np.where(curves.has_both, rates, np.nan), nearer

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.errors import FacesimError
 from facesim.interfaces.roc import Roc, SortedPairs, checked_scores
+from facesim.interfaces.roc_block import PairWeights, RocBlock
 from facesim.interfaces.tables import PairSet
 
 
@@ -121,6 +122,10 @@ class LabelledScores:
     def roc(self, weights: Int64Array | None = None) -> Roc:
         """The ROC curve, each comparison counted ``weights`` [P] times; once each by default."""
         return self.ranked.roc(weights, self)
+
+    def rocs(self, weights: PairWeights) -> RocBlock:
+        """The ROC curves under B ways to weight the comparisons."""
+        return RocBlock.of(self, weights)
 
     def has_same_comparisons_as(self, other: "LabelledScores") -> bool:
         """Whether the other scores are of comparisons with these labels and identities."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from facesim.interfaces import LabelledScores, Metric
+from facesim.interfaces import LabelledScores, Metric, PairWeights
 from facesim.registry import Spec
 from facesim.testing.contract import Contract, promises_of_every_kind, require
 
@@ -70,6 +70,25 @@ def weights_stand_for_repeated_pairs(spec: Spec[Metric]) -> None:
     values = [metric.value(roc, 0.5) for roc in (scored.roc(weights), repeated.roc())]
     close = math.isclose(*values, rel_tol=1e-9, abs_tol=1e-12)
     require(close, f"weighted {values[0]:g}, repeated {values[1]:g}")
+
+
+@METRIC.promise(hint="compute in values() what value() computes, or do not override it")
+def values_of_a_block_are_those_of_its_curves(spec: Spec[Metric]) -> None:
+    """Curves with other weights each have together the values that they have one by one."""
+    metric, scored = spec.build(), _scored(1.0)
+    distinct = np.random.default_rng(2).integers(0, 3, (4, PAIRS))
+    distinct[1], distinct[2] = scored.same, 0
+    curves = scored.rocs(
+        PairWeights(distinct, np.array([0, 1, 2, 3, 0, 3]), np.array([0, 1, 2, 3, 3, 2]))
+    )
+    thresholds = np.array([0.5, 0.0, 0.5, -0.5, 0.1, 0.5])
+    found = np.asarray(metric.values(curves, thresholds))
+    require(found.shape == (6,), f"values of shape {found.shape} for 6 curves")
+    for at, (roc, threshold) in enumerate(zip(curves, thresholds.tolist(), strict=True)):
+        if metric.undefined_reason(roc) is None:
+            value = metric.value(roc, threshold)
+            close = math.isclose(value, found[at], rel_tol=1e-9, abs_tol=1e-12)
+            require(close, f"curve {at}: {value:g} alone, {found[at]:g} in a block")
 
 
 @METRIC.promise(hint="draw nothing, and keep no state between calls")

@@ -1,6 +1,6 @@
 """Accuracy at the threshold from val."""
 
-from facesim import Metric, Roc, metrics
+from facesim import FloatArray, Metric, Roc, RocBlock, metrics
 
 
 @metrics("accuracy", default=True)
@@ -19,6 +19,10 @@ class Accuracy(Metric):
     def value(self, roc: Roc, threshold: float) -> float:
         """Correct decisions over all pairs."""
         return roc.at(threshold).accuracy
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return curves.at(thresholds).accuracy
 
     def undefined_reason(self, roc: Roc) -> str | None:
         """One pair of either kind is enough."""

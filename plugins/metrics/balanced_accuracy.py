@@ -1,6 +1,6 @@
 """Balanced accuracy at the threshold from val."""
 
-from facesim import Metric, Roc, metrics
+from facesim import FloatArray, Metric, Roc, RocBlock, metrics
 
 
 @metrics("balanced_accuracy")
@@ -18,3 +18,7 @@ class BalancedAccuracy(Metric):
     def value(self, roc: Roc, threshold: float) -> float:
         """``(1 - FNMR + 1 - FMR) / 2``."""
         return roc.at(threshold).balanced_accuracy
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return curves.at(thresholds).balanced_accuracy

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from facesim import Int64Array, Metric, Roc, metrics
+from facesim import FloatArray, Int64Array, KindCounts, Metric, Roc, RocBlock, metrics
 
 
 @metrics("d_prime")
@@ -26,13 +26,23 @@ class DPrime(Metric):
         """``nan`` unless there are pairs of both kinds and the scores of one kind vary."""
         if not (roc.genuine and roc.impostor):
             return math.nan
-        # In a unit that is a power of two, which rounds nothing, no square overflows or vanishes.
-        exponent = math.frexp(float(np.abs(roc.thresholds[1:]).max()))[1]
-        scores = np.ldexp(roc.thresholds[1:], -exponent)
+        scores = _scaled(roc.thresholds[1:])
         genuine_mean, genuine_variance = _moments(scores, np.diff(roc.true_accepts))
         impostor_mean, impostor_variance = _moments(scores, np.diff(roc.false_accepts))
         spread = math.sqrt((genuine_variance + impostor_variance) / 2.0)
         return (genuine_mean - impostor_mean) / spread if spread else math.nan
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve, with the moments of each kind once per distinct weight."""
+        if len(curves.thresholds) == 1:
+            return np.full(len(curves), np.nan)
+        scores = _scaled(curves.thresholds[1:])
+        genuine_mean, genuine_variance = _each_moments(scores, curves.genuine)
+        impostor_mean, impostor_variance = _each_moments(scores, curves.impostor)
+        spread = np.sqrt((genuine_variance + impostor_variance) / 2.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = (genuine_mean - impostor_mean) / spread
+        return np.where(curves.has_both & (spread > 0), values, np.nan)
 
     def undefined_reason(self, roc: Roc) -> str | None:
         """It needs every single score, and scores that vary."""
@@ -47,3 +57,22 @@ def _moments(scores: npt.NDArray[np.float64], counts: Int64Array) -> tuple[float
     weights = counts / counts.sum()
     mean = float(scores @ weights)
     return mean, float(np.square(scores - mean) @ weights)
+
+
+def _each_moments(scores: FloatArray, kind: KindCounts) -> tuple[FloatArray, FloatArray]:
+    """`_moments` of each curve, float64 [B] twice; ``nan`` of no pairs."""
+    counts = kind.at_scores
+    with np.errstate(invalid="ignore"):
+        weights = counts / counts.sum(axis=1, keepdims=True)
+    # Products of stacked rows, which round as that of a single row does.
+    means = weights[:, None, :] @ scores[:, None]
+    squares = np.subtract(scores, means[:, 0], out=np.empty_like(weights))
+    np.square(squares, out=squares)
+    variances = squares[:, None, :] @ weights[:, :, None]
+    return means[kind.rows, 0, 0], variances[kind.rows, 0, 0]
+
+
+def _scaled(scores: FloatArray) -> FloatArray:
+    """In a unit that is a power of two, which rounds nothing, no square overflows or vanishes."""
+    exponent = math.frexp(float(np.abs(scores).max()))[1]
+    return np.ldexp(scores, -exponent)

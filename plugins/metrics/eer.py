@@ -2,7 +2,16 @@
 
 import math
 
-from facesim import CurvePoint, Metric, Roc, equal_error_rate, metrics
+from facesim import (
+    CurvePoint,
+    FloatArray,
+    Metric,
+    Roc,
+    RocBlock,
+    equal_error_rate,
+    equal_error_rates,
+    metrics,
+)
 
 
 @metrics("eer")
@@ -17,6 +26,10 @@ class Eer(Metric):
     def value(self, roc: Roc, threshold: float) -> float:
         """On the line between the two points of the curve that enclose it."""
         return equal_error_rate(roc).rate
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return equal_error_rates(curves)[0]
 
     def point(self, roc: Roc) -> CurvePoint:
         """The nearest point, on these very pairs."""

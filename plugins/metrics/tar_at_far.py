@@ -4,7 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from facesim import FMR_TARGETS, Metric, RateAtFmr, Roc, metrics, rate_name, tar_at_fmr
+from facesim import (
+    FMR_TARGETS,
+    FloatArray,
+    Metric,
+    RateAtFmr,
+    Roc,
+    RocBlock,
+    metrics,
+    rate_name,
+    tar_at_fmr,
+    tars_at_fmr,
+)
 
 
 class TarAtFar(RateAtFmr):
@@ -22,6 +33,10 @@ class TarAtFar(RateAtFmr):
     def value(self, roc: Roc, threshold: float) -> float:
         """Read on these very pairs, at a threshold of their own."""
         return tar_at_fmr(roc, self.target).tar
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return tars_at_fmr(curves, self.target)
 
 
 @metrics("tar_at_far")

@@ -1,6 +1,6 @@
 """FMR, FNMR and TAR at the threshold from val."""
 
-from facesim import Metric, Roc, metrics
+from facesim import FloatArray, Metric, Roc, RocBlock, metrics
 
 
 @metrics("fmr", aliases=("far",))
@@ -16,6 +16,10 @@ class FalseMatchRate(Metric):
     def value(self, roc: Roc, threshold: float) -> float:
         """False matches over impostor pairs."""
         return roc.at(threshold).fmr
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return curves.at(thresholds).fmr
 
     def undefined_reason(self, roc: Roc) -> str | None:
         """Impostor pairs are enough."""
@@ -53,6 +57,10 @@ class FalseNonMatchRate(_OfGenuinePairs):
         """False non-matches over genuine pairs."""
         return roc.at(threshold).fnmr
 
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return curves.at(thresholds).fnmr
+
 
 @metrics("tar")
 class TrueAcceptRate(_OfGenuinePairs):
@@ -63,3 +71,7 @@ class TrueAcceptRate(_OfGenuinePairs):
     def value(self, roc: Roc, threshold: float) -> float:
         """Accepted genuine pairs over genuine pairs."""
         return roc.at(threshold).tar
+
+    def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+        """The same of each curve."""
+        return curves.at(thresholds).tar

@@ -89,7 +89,9 @@ from facesim.evaluation.calibration import points_with_spread
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import MetricQuery, Thresholds, evaluate_scores
 from facesim.evaluation.identity_jackknife import IdentityJackknife
+from facesim.evaluation.pooling import metric_values
 from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
 
 load_installed_plugins()
@@ -221,11 +223,13 @@ def repeat(scenario: Scenario, seed: int) -> npt.NDArray[np.float64]:
     """Value, low and high, float64 [K metrics, 3], of one repeat."""
     (scored,) = draw(scenario, seed)
 
-    def measure(weights: npt.NDArray[np.int64] | None = None) -> list[float]:
-        roc = scored.roc(weights)
-        return [metric.value(roc, at or math.nan) for metric, at in scenario.queries]
+    def measure(weights: PairWeights) -> npt.NDArray[np.float64]:
+        curves = scored.rocs(weights)
+        found = [metric_values(*query, curves) for query in scenario.queries]
+        return np.stack(found, axis=1)
 
-    values = measure()
+    roc = scored.roc()
+    values = [metric.value(roc, at or math.nan) for metric, at in scenario.queries]
     spread = IdentityJackknife.of(scored).uncertainties(measure, seed)
     intervals = [
         uncertainty.interval(value, is_rate=metric.is_rate)

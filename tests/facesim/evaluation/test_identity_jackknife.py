@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from facesim.arrays import Int64Array
+from facesim.arrays import BoolArray, Int64Array
 from facesim.evaluation.identity_jackknife import MOST_GROUPS, IdentityJackknife, Statistics
 from facesim.interfaces.scores import LabelledScores
 
@@ -21,13 +22,23 @@ def jackknife_of(first: Int64Array, second: Int64Array) -> IdentityJackknife:
     return IdentityJackknife.of(LabelledScores.of(scores, first == second, first, second))
 
 
-def share_of(values: npt.NDArray[Any]) -> Statistics:
-    """The mean of one number per pair."""
-    return lambda weights: [float(weights @ values / weights.sum())]
+def each(statistic: Callable[[Int64Array], list[float]], same: BoolArray) -> Statistics:
+    """A statistic of one list of weights, of each in turn."""
+    return lambda weights: np.array(
+        [statistic(weights.of_curve(at, same)) for at in range(len(weights))]
+    )
+
+
+def share_of(values: npt.NDArray[Any], same: BoolArray | None = None) -> Statistics:
+    """The mean of one number per pair; all are genuine unless it is said."""
+    return each(
+        lambda weights: [float(weights @ values / weights.sum())],
+        np.ones(len(values), np.bool_) if same is None else same,
+    )
 
 
 def test_deletions_are_the_statistic_without_all_pairs_of_each_identity() -> None:
-    found = jackknife_of(FIRST, SECOND).deletions(share_of(VALUES), seed=0)
+    found = jackknife_of(FIRST, SECOND).deletions(share_of(VALUES, FIRST == SECOND), seed=0)
     expected = [VALUES[(who != FIRST) & (who != SECOND)].mean() for who in (3, 4, 7, 9)]
     np.testing.assert_allclose(found.identities[:, 0], expected)
     genuine = [np.delete(VALUES, at).mean() for at in np.flatnonzero(FIRST == SECOND)]
@@ -67,7 +78,7 @@ def test_the_variance_of_impostor_pairs_is_that_of_their_mean() -> None:
         for _ in range(150):
             people = effect * random.normal(size=15)
             values = random.normal(size=len(first)) + people[first] + people[second]
-            (found,) = jackknife.uncertainties(share_of(values), seed=0)
+            (found,) = jackknife.uncertainties(share_of(values, first == second), seed=0)
             means.append(values.mean())
             variances.append(found.variance)
         assert 0.8 < np.mean(variances) / np.var(means) < 1.8
@@ -81,7 +92,9 @@ def test_an_accuracy_does_not_vary_with_who_has_most_pairs_of_a_kind() -> None:
     first = np.append(shown[:2000], shown[2000:])
     other = (shown[2000:] + random.integers(1, 40, size=2000)) % 40
     second = np.append(shown[:2000], other)
-    (found,) = jackknife_of(first, second).uncertainties(share_of(first != second), seed=0)
+    (found,) = jackknife_of(first, second).uncertainties(
+        share_of(first != second, first == second), seed=0
+    )
     assert 0 < found.variance < 0.02**2
 
 
@@ -89,7 +102,11 @@ def test_more_identities_than_the_most_groups_are_deleted_in_groups() -> None:
     people = np.repeat(np.arange(1000), 2)
     values = np.random.default_rng(3).normal(size=2000)
     found = jackknife_of(people, people).deletions(
-        lambda weights: [float(weights @ values / weights.sum()), float(weights.sum())], seed=0
+        each(
+            lambda weights: [float(weights @ values / weights.sum()), float(weights.sum())],
+            np.ones(2000, np.bool_),
+        ),
+        seed=0,
     )
     assert found.identities.shape == (MOST_GROUPS, 2)
     np.testing.assert_array_equal(found.identities[:, 1], 1990)
@@ -117,7 +134,8 @@ def test_no_pairs_have_no_identities() -> None:
 def test_a_metric_that_some_identities_alone_make_possible_has_no_interval_but_a_reason() -> None:
     people = np.arange(10)
     found = jackknife_of(people, people).uncertainties(
-        lambda weights: [1.0 if weights[:2].all() else math.nan], seed=0
+        each(lambda weights: [1.0 if weights[:2].all() else math.nan], np.ones(10, np.bool_)),
+        seed=0,
     )
     interval = found[0].interval(0.8, is_rate=True)
     assert interval.low is None

@@ -7,6 +7,7 @@ from facesim.arrays import BoolArray, FloatArray, Int64Array
 from facesim.evaluation.attribute_values import AttributeValues
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.slices import SIMULTANEOUS, Slice, Slices, measure_slices
+from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
 
 IMAGES, PEOPLE, PAIRS = 200, 40, 3000
@@ -79,8 +80,9 @@ def test_intervals_are_those_of_the_jackknife_over_all_identities() -> None:
     inside: BoolArray = (FIRST % 2 == 1) & (SECOND % 2 == 1) & ~GENUINE
     jackknife = IdentityJackknife.of(LabelledScores.of(SCORES, GENUINE, FIRST, SECOND))
 
-    def fmr(weights: Int64Array) -> list[float]:
-        return [weights[inside & (SCORES >= 1.0)].sum() / weights[inside].sum()]
+    def fmr(weights: PairWeights) -> FloatArray:
+        each = [weights.of_curve(at, GENUINE) for at in range(len(weights))]
+        return np.array([[w[inside & (SCORES >= 1.0)].sum() / w[inside].sum()] for w in each])
 
     composition = jackknife.composition(np.flatnonzero(inside))
     expected = (

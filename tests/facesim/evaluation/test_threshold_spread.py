@@ -1,10 +1,12 @@
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from facesim.arrays import FloatArray, Int64Array
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.calibration import Calibration, points_with_spread
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
@@ -16,6 +18,7 @@ from facesim.evaluation.threshold_spread import (
     threshold_spreads,
 )
 from facesim.interfaces.kinds import built_metrics, standard_metrics
+from facesim.interfaces.roc_block import RocBlock
 from facesim.interfaces.scores import LabelledScores
 
 load_installed_plugins()
@@ -38,10 +41,17 @@ def draw(seed: int, people: int = 20, pairs: int = 800) -> LabelledScores:
     return LabelledScores.of(scores, same, first, second)
 
 
+def drawn_weights(seed: int, resamples: int) -> Iterator[Int64Array]:
+    """Of each resample."""
+    for weights in resampled_weights(PEOPLE, seed, resamples):
+        for at in range(len(weights)):
+            yield weights.of_curve(at, FIRST == SECOND)
+
+
 def test_a_pair_counts_once_for_each_way_to_meet_its_people_again() -> None:
     names = np.unique(FIRST)
     generator = np.random.default_rng(4)
-    for weights in resampled_weights(PEOPLE, seed=4, resamples=20):
+    for weights in drawn_weights(seed=4, resamples=20):
         drawn = names[generator.integers(3, size=3)]
         for pair, weight in enumerate(weights):
             if FIRST[pair] == SECOND[pair]:
@@ -53,13 +63,16 @@ def test_a_pair_counts_once_for_each_way_to_meet_its_people_again() -> None:
 
 
 def test_the_same_seed_draws_the_same_resamples_and_more_of_them_go_on() -> None:
-    few, many = ([*resampled_weights(PEOPLE, 0, resamples)] for resamples in (3, 8))
+    few, many = ([*drawn_weights(0, resamples)] for resamples in (3, 8))
     np.testing.assert_array_equal(few, many[:3])
-    assert not np.array_equal(many, [*resampled_weights(PEOPLE, 1, 8)])
+    assert not np.array_equal(many, [*drawn_weights(1, 8)])
 
 
 def test_a_rule_that_finds_no_threshold_in_most_resamples_has_no_spread() -> None:
-    found = threshold_spreads(draw(0), {"never": lambda _: math.nan, "one": lambda _: 1.0})
+    found = threshold_spreads(
+        draw(0),
+        {"never": lambda of: np.full(len(of), np.nan), "one": lambda of: np.ones(len(of))},
+    )
     assert found["never"] is None
     one = found["one"]
     assert one is not None
@@ -155,8 +168,12 @@ def test_of_too_few_people_in_val_the_procedure_has_no_interval(people: int) -> 
 
 
 def test_thresholds_stand_for_equal_parts_of_the_resamples_each_in_its_middle() -> None:
-    drawn = itertools.count()
-    (spread,) = threshold_spreads(draw(0), {"counting": lambda _: float(next(drawn))}).values()
+    drawn = iter(range(RESAMPLES))
+
+    def counting(curves: RocBlock) -> FloatArray:
+        return np.array(list(itertools.islice(drawn, len(curves))), np.float64)
+
+    (spread,) = threshold_spreads(draw(0), {"counting": counting}).values()
     assert spread is not None
     parts = np.array_split(np.arange(RESAMPLES), QUANTILES)
     assert len(spread.thresholds) == QUANTILES
