@@ -115,14 +115,20 @@ class TableDigests:
             self._keys = np.frombuffer(keys, np.uint8).reshape(-1, DIGEST_BYTES)
         return self._keys
 
-    def require_unchanged(self, row: int, remedy: str) -> None:
+    def require_unchanged(self, row: int, remedy: str, content: bytes | None = None) -> None:
         """Raise if the image of a row is not the one any more whose digest was computed.
 
+        Args:
+            row: of the table.
+            remedy: what is wrong, and what to do.
+            content: of the file, where it has been read.
+
         Raises:
-            DataError: with what to do.
+            DataError: with the remedy.
         """
         path = self.table.path(row)
-        if digest_file(path) != self.get()[row].tobytes():
+        digest = digest_file(path) if content is None else _digest(content)
+        if digest != self.get()[row].tobytes():
             raise DataError(f"{path}: {remedy}")
 
 

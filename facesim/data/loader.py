@@ -33,6 +33,7 @@ from torch.utils.data._utils import signal_handling
 from facesim.arrays import Int64Array, UInt8Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.decoding import read_image
+from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable
@@ -86,7 +87,7 @@ def load_batches(
             drawn.append(batch)
             yield batch.images.numpy()
 
-    images = _Images(table, _without_detector(table, preprocessing), augmentation)
+    images = _Images(table, _without_detector(table, preprocessing), augmentation=augmentation)
     with closing(_decode_parts(images, rows(), workers)) as decoded:
         for pixels in decoded:
             yield drawn.popleft(), pixels
@@ -109,32 +110,51 @@ def load_images(
         DataError: an image cannot be used; the text names its file.
     """
     parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-    return load_rows(table, parts, preprocessing, workers=workers)
+    images = _Images(table, _without_detector(table, preprocessing))
+    return _decode_parts(images, parts, workers)
 
 
 def load_rows(
-    table: FaceTable, parts: Iterable[Int64Array], preprocessing: Preprocessing, *, workers: int = 0
+    images: TableDigests,
+    parts: Iterable[Int64Array],
+    preprocessing: Preprocessing,
+    *,
+    workers: int = 0,
 ) -> Generator[Tensor]:
-    """The pixels of batches of rows, drawn on demand and without augmentation.
+    """The pixels of batches of rows, drawn on demand, without augmentation.
+
+    An image is read once, for its digest and for its pixels.
 
     Yields:
         uint8 [B, 3, H, W] of each batch, as in :func:`load_batches`.
 
     Raises:
-        DataError: an image cannot be used; the text names its file.
+        DataError: an image cannot be used, or has changed since its digest was computed; the text
+            names its file.
     """
-    images = _Images(table, _without_detector(table, preprocessing), None)
-    with closing(_decode_parts(images, iter(parts), workers)) as decoded:
-        yield from decoded
+    preprocessing = _without_detector(images.table, preprocessing)
+    decoder = _Images(images.table, preprocessing, digests=images)
+    return _decode_parts(decoder, iter(parts), workers)
+
+
+_CHANGED = "it has changed since the run began; start the run again"
 
 
 @dataclass(frozen=True)
 class _Images:
-    """Decodes and augments rows of a table."""
+    """Decodes and augments rows of a table.
+
+    Attributes:
+        table: the images.
+        preprocessing: decodes them.
+        augmentation: the epoch's, or None.
+        digests: the table's, where an image that has changed since is an error.
+    """
 
     table: FaceTable
     preprocessing: Preprocessing
-    augmentation: Augmentation | None
+    augmentation: Augmentation | None = None
+    digests: TableDigests | None = None
 
     def empty(self, count: int) -> Tensor:
         """Memory for the pixels of some images, uint8 [B, H, W, 3], pinned where there is CUDA."""
@@ -150,6 +170,8 @@ class _Images:
             path = self.table.path(row)
             try:
                 content = read_image(path)
+                if self.digests is not None:
+                    self.digests.require_unchanged(row, _CHANGED, content)
                 self.preprocessing.decode_content(path, content, pixels, self.table.placement(row))
             except DataError as error:
                 raise DataError(f"{error} (row {row} of its table)") from None

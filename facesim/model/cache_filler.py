@@ -150,7 +150,7 @@ class CacheFiller:
             BackgroundWriter(self._store, locks.mark_written) as writer,
         ):
             blocks = self._locked_blocks(missing, locks, drawn)
-            pixels = load_rows(self._table, blocks, self._preprocessing, workers=self._workers)
+            pixels = load_rows(self._images, blocks, self._preprocessing, workers=self._workers)
             with closing(pixels):
                 for images in pixels:
                     rows = drawn.popleft()
@@ -171,7 +171,8 @@ class CacheFiller:
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
         workers = self._workers if len(parts) > 1 else 0
         computed = []
-        with closing(load_rows(self._table, parts, self._preprocessing, workers=workers)) as pixels:
+        pixels = load_rows(self._images, parts, self._preprocessing, workers=workers)
+        with closing(pixels):
             for part, images in zip(parts, pixels, strict=True):
                 computed.append(self._checked(part, self._trunk.start(images)))
         return torch.from_numpy(np.concatenate(computed))
@@ -217,12 +218,6 @@ class CacheFiller:
     def _checked(self, rows: Int64Array, features: PendingFeatures) -> Rows:
         """The features, once they are known to be right; called on the writing thread."""
         self._require_representable(rows, features.magnitudes())
-        # The digest is that of the file as it was listed. Were it another file by now, its
-        # features would be stored as those of the old content, for every later run.
-        for row in rows.tolist():
-            self._images.require_unchanged(
-                row, "it has changed since the run began; start the run again"
-            )
         return features.rows().numpy()
 
     def _require_representable(self, rows: Int64Array, magnitudes: Tensor) -> None:

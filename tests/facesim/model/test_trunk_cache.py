@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from facesim.arrays import Int64Array
 from facesim.console import warn_once
+from facesim.data import loader
 from facesim.data.image_digests import TableDigests, image_digests
 from facesim.data.loader import load_images, load_rows
 from facesim.data.preprocessing import Preprocessing
@@ -92,14 +93,18 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
 
     def counting(
-        table: FaceTable, parts: Iterable[Int64Array], preprocessing: Preprocessing, *, workers: int
+        images: TableDigests,
+        parts: Iterable[Int64Array],
+        preprocessing: Preprocessing,
+        *,
+        workers: int,
     ) -> Generator[Tensor]:
         def counted() -> Generator[Int64Array]:
             for part in parts:
                 rows.extend(part.tolist())
                 yield part
 
-        return load_rows(table, counted(), preprocessing, workers=workers)
+        return load_rows(images, counted(), preprocessing, workers=workers)
 
     monkeypatch.setattr(cache_filler, "load_rows", counting)
     return rows
@@ -292,6 +297,39 @@ def test_an_image_that_changes_during_the_run_is_an_error(
     with pytest.raises(DataError, match=r"009\.png: it has changed since the run began"):
         cache.fill()
     assert torch.equal(_cache(backbone, table).features(_rows(table)), _expected(backbone, table))
+
+
+def test_what_is_checked_is_the_content_that_is_decoded(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the file is as it was before and afterwards."""
+    cache = _cache(backbone, table)
+    other = table.path(1).read_bytes()
+    monkeypatch.setattr(loader, "read_image", lambda path: other)
+
+    with pytest.raises(DataError, match=r"it has changed since the run began"):
+        cache.fill()
+    monkeypatch.undo()
+    assert torch.equal(_cache(backbone, table).features(_rows(table)), _expected(backbone, table))
+
+
+def test_an_image_is_opened_once_to_be_filled_in(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = _cache(backbone, table, workers=2)
+    assert cache.missing() == len(_rows(table))
+    opened: list[str] = []
+    open_ = os.open
+
+    def counting(path: str | bytes | Path, flags: int, *mode: int) -> int:
+        opened.append(os.fsdecode(path))
+        return open_(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", counting)
+    cache.fill()
+
+    images = [str(table.path(row)) for row in _rows(table).tolist()]
+    assert sorted(each for each in opened if each in images) == sorted(images)
 
 
 def test_training_from_the_cache_gives_the_same_weights_as_without(
