@@ -1,6 +1,8 @@
 """The images of a table as inputs of the network: pixels, or the trunk's cached output."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -153,10 +155,10 @@ class CachedInputs:
 
     def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
-        augmentation = Augmentation(self.mirroring, self.seed, epoch)
-        read = ((batch, self._augmented(batch.images.numpy(), augmentation)) for batch in batches)
-        # The augmentation seeds torch's global generator, which only one thread may use.
-        return read if self.mirroring else prefetched(read, _BATCHES_AHEAD)
+        if self.mirroring:
+            return self._mirrored(batches, Augmentation(self.mirroring, self.seed, epoch))
+        read = ((batch, self._read(batch.images.numpy(), None)) for batch in batches)
+        return prefetched(read, _BATCHES_AHEAD)
 
     def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
         """The trunk's output for some rows, in order, not mirrored."""
@@ -164,12 +166,34 @@ class CachedInputs:
         read = (NetworkInput(self.plain.features(part), "trunk_output") for part in parts)
         return prefetched(read, _BATCHES_AHEAD)
 
-    def _augmented(self, rows: Int64Array, augmentation: Augmentation) -> NetworkInput:
+    def _mirrored(
+        self, batches: Iterable[B], augmentation: Augmentation
+    ) -> Iterator[tuple[B, NetworkInput]]:
+        """What is mirrored is drawn on the caller's thread, and what was drawn is read on another.
+
+        The augmentation seeds torch's global generator, which only one thread may use.
+        """
+        waiting: deque[tuple[B, Future[NetworkInput]]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="facesim-features") as thread:
+            try:
+                for batch in batches:
+                    rows = batch.images.numpy()
+                    read = thread.submit(self._read, rows, _flips(rows, augmentation))
+                    waiting.append((batch, read))
+                    if len(waiting) > _BATCHES_AHEAD:
+                        first, features = waiting.popleft()
+                        yield first, features.result()
+                while waiting:
+                    first, features = waiting.popleft()
+                    yield first, features.result()
+            finally:
+                for _, features in waiting:
+                    features.cancel()
+
+    def _read(self, rows: Int64Array, flips: npt.NDArray[np.bool_] | None) -> NetworkInput:
         features = self.plain.features(rows)
-        if self.mirrored is not None:
-            flips = _flips(rows, augmentation)
-            if flips.any():
-                features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
+        if self.mirrored is not None and flips is not None and flips.any():
+            features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
         return NetworkInput(features, "trunk_output")
 
 

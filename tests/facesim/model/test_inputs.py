@@ -371,5 +371,27 @@ def test_mirroring_is_drawn_on_the_callers_thread(backbone: Backbone, table: Fac
         mirroring=(CallableTransform(mirror),),
     )
     batches = [PairBatch.of_pairs(np.array([[row, row + 1]]), np.arange(70)) for row in range(4)]
-    assert len(list(inputs.batches(batches, 0))) == 4
+    assert [batch for batch, _ in inputs.batches(batches, 0)] == batches
     assert threads == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_features_are_read_ahead_on_another_thread(
+    mirroring: CachedInputs, monkeypatch: pytest.MonkeyPatch, mirrors: bool
+) -> None:
+    inputs = mirroring if mirrors else CachedInputs(mirroring.plain)
+    threads: set[threading.Thread] = set()
+    features = TrunkCache.features
+
+    def read(cache: TrunkCache, rows: Int64Array) -> torch.Tensor:
+        threads.add(threading.current_thread())
+        return features(cache, rows)
+
+    monkeypatch.setattr(TrunkCache, "features", read)
+    batches = (PairBatch.of_pairs(np.array([[row, row + 1]]), np.arange(70)) for row in range(9))
+    drawn = inputs.batches(batches, 0)
+    next(drawn)
+    assert threads
+    assert threading.current_thread() not in threads
+    getattr(drawn, "close")()  # noqa: B009
+    assert not [each for each in threads if each.is_alive()]
