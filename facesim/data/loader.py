@@ -34,6 +34,7 @@ from facesim.arrays import Int64Array, UInt8Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.decoding import read_image
 from facesim.data.image_digests import TableDigests
+from facesim.data.pixel_memory import PixelMemory
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
 from facesim.interfaces import FaceTable
@@ -59,6 +60,7 @@ def load_batches(
     *,
     augmentation: Augmentation | None = None,
     workers: int = 0,
+    memory: PixelMemory | None = None,
 ) -> Iterator[tuple[B, Tensor]]:
     """Pair each batch with the pixels of its images.
 
@@ -71,6 +73,7 @@ def load_batches(
         preprocessing: decodes the images.
         augmentation: the epoch's, or None.
         workers: threads that decode, or processes that also augment; 0 decodes as the caller waits.
+        memory: keeps the images for the next time; not used by processes.
 
     Yields:
         The batch, and the pixels of ``batch.images``: uint8 [B, 3, H, W], channels last in memory,
@@ -87,7 +90,8 @@ def load_batches(
             drawn.append(batch)
             yield batch.images.numpy()
 
-    images = _Images(table, _without_detector(table, preprocessing), augmentation=augmentation)
+    preprocessing = _without_detector(table, preprocessing)
+    images = _Images(table, preprocessing, augmentation=augmentation, memory=memory)
     with closing(_decode_parts(images, rows(), workers)) as decoded:
         for pixels in decoded:
             yield drawn.popleft(), pixels
@@ -100,6 +104,7 @@ def load_images(
     *,
     batch_size: int,
     workers: int = 0,
+    memory: PixelMemory | None = None,
 ) -> Iterator[Tensor]:
     """The pixels of some rows, in order and without augmentation.
 
@@ -110,7 +115,7 @@ def load_images(
         DataError: an image cannot be used; the text names its file.
     """
     parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-    images = _Images(table, _without_detector(table, preprocessing))
+    images = _Images(table, _without_detector(table, preprocessing), memory=memory)
     return _decode_parts(images, parts, workers)
 
 
@@ -149,12 +154,14 @@ class _Images:
         preprocessing: decodes them.
         augmentation: the epoch's, or None.
         digests: the table's, where an image that has changed since is an error.
+        memory: keeps what is decoded, or None.
     """
 
     table: FaceTable
     preprocessing: Preprocessing
     augmentation: Augmentation | None = None
     digests: TableDigests | None = None
+    memory: PixelMemory | None = None
 
     def empty(self, count: int) -> Tensor:
         """Memory for the pixels of some images, uint8 [B, H, W, 3], pinned where there is CUDA."""
@@ -167,17 +174,27 @@ class _Images:
     def decode(self, rows: Int64Array, into: UInt8Array) -> None:
         """Fill uint8 [B, H, W, 3] with the pixels of some rows."""
         for row, pixels in zip(rows.tolist(), into, strict=True):
-            path = self.table.path(row)
             try:
-                content = read_image(path)
-                if self.digests is not None:
-                    self.digests.require_unchanged(row, _CHANGED, content)
-                self.preprocessing.decode_content(path, content, pixels, self.table.placement(row))
+                self._decode(row, pixels)
             except DataError as error:
                 raise DataError(f"{error} (row {row} of its table)") from None
             if self.augmentation is not None:
                 augmented = self.augmentation(torch.from_numpy(pixels).permute(2, 0, 1), row)
                 pixels[...] = augmented.permute(1, 2, 0).numpy()
+
+    def _decode(self, row: int, into: UInt8Array) -> None:
+        path, placement = self.table.path(row), self.table.placement(row)
+
+        def decode() -> None:
+            content = read_image(path)
+            if self.digests is not None:
+                self.digests.require_unchanged(row, _CHANGED, content)
+            self.preprocessing.decode_content(path, content, into, placement)
+
+        if self.memory is None:
+            decode()
+        else:
+            self.memory.fill(into, path, placement, decode)
 
 
 def _without_detector(table: FaceTable, preprocessing: Preprocessing) -> Preprocessing:
@@ -194,7 +211,7 @@ def _decode_parts(images: _Images, parts: Iterator[Int64Array], workers: int) ->
     elif images.augmentation is None and images.preprocessing.alignment is None:
         decoded = _decode_in_threads(images, parts, workers)
     else:
-        decoded = _decode_in_processes(images, parts, workers)
+        decoded = _decode_in_processes(replace(images, memory=None), parts, workers)
     with closing(decoded):
         for pixels in decoded:
             yield pixels.permute(0, 3, 1, 2)

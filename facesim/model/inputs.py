@@ -12,6 +12,7 @@ import torch
 from facesim.arrays import Int64Array
 from facesim.data.augmentation import Augmentation
 from facesim.data.loader import B, load_batches, load_images, prefetched
+from facesim.data.pixel_memory import PixelMemory
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError, count
 from facesim.interfaces import FaceTable, MiningSampler, Sampler, Transform
@@ -43,7 +44,7 @@ class Inputs(Protocol):
 
 
 class PixelInputs:
-    """Decoded images, augmented in training.
+    """Decoded images, augmented in training; the first ones are kept in memory.
 
     Args:
         table: the images.
@@ -67,6 +68,7 @@ class PixelInputs:
         self.transforms = transforms
         self.seed = seed
         self.workers = workers
+        self._memory = PixelMemory(preprocessing)
 
     def warm(self, rows: Int64Array, processes: Processes, *, training: bool) -> None:
         """Pixels are decoded as they are needed."""
@@ -80,7 +82,12 @@ class PixelInputs:
         """Each batch of an epoch with its augmented pixels."""
         augmentation = Augmentation(self.transforms, self.seed, epoch) if self.transforms else None
         loaded = load_batches(
-            self.table, batches, self.preprocessing, augmentation=augmentation, workers=self.workers
+            self.table,
+            batches,
+            self.preprocessing,
+            augmentation=augmentation,
+            workers=self.workers,
+            memory=self._memory,
         )
         return ((batch, NetworkInput(pixels, "pixels")) for batch, pixels in loaded)
 
@@ -88,7 +95,12 @@ class PixelInputs:
         """The pixels of some rows, in order, as they are."""
         rows = np.asarray(rows, dtype=np.int64)
         loaded = load_images(
-            self.table, rows, self.preprocessing, batch_size=batch_size, workers=self.workers
+            self.table,
+            rows,
+            self.preprocessing,
+            batch_size=batch_size,
+            workers=self.workers,
+            memory=self._memory,
         )
         return (NetworkInput(pixels, "pixels") for pixels in loaded)
 

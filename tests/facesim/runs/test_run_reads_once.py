@@ -1,4 +1,4 @@
-"""One command reads its experiment and builds each of its tables once."""
+"""One command reads its experiment, builds each of its tables and decodes each image once."""
 
 import sys
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from facesim.cli import main
+from facesim.data import loader
 from facesim.data.image_digests import TableDigests
 from facesim.discovery import load_installed_plugins
 from facesim.experiment import loading
@@ -58,11 +59,12 @@ def test_a_run_with_its_evaluation_and_its_report(
     parsed = count_calls(monkeypatch, loading, "read_with_bases")
     parsed_again = count_calls(monkeypatch, loading, "read_source")
     digests = count_calls(monkeypatch, TableDigests, "__init__")
+    decoded = count_calls(monkeypatch, loader, "read_image")
     data = [
         f"--set=data.{split}={{name: counted, split: {split}, first: {first}, root: {tmp_path}}}"
         for first, split in ((0, "train"), (6, "val"), (12, "test"))
     ]
-    arguments = ["facesim", "run", str(tiny_file), *data, "--set=train.epochs=1"]
+    arguments = ["facesim", "run", str(tiny_file), *data, "--set=train.epochs=2"]
     monkeypatch.setattr(sys, "argv", [*arguments, f"--out={tmp_path / 'runs'}"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -73,3 +75,6 @@ def test_a_run_with_its_evaluation_and_its_report(
     assert len(digests) == 3
     assert len(parsed) == 1
     assert parsed_again == []
+    # In all epochs, validations and evaluations; and for raw pixels, which are of their own size.
+    assert len(set(decoded)) == 72
+    assert max(Counter(decoded).values()) == 2
