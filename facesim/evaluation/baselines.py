@@ -29,7 +29,6 @@ from facesim.interfaces import (
 from facesim.interfaces.protocol import Measurement, System
 from facesim.interfaces.result import EvaluationResult
 from facesim.interfaces.roc import Roc
-from facesim.interfaces.scores import LabelledScores
 from facesim.json_files import JsonModel
 from facesim.model.build import build_backbone
 from facesim.model.network import SiameseNetwork
@@ -161,7 +160,7 @@ def measure_baseline(
         description=baseline.description,
         result=measured.result,
         differences=differences,
-        curve=KeptCurve.of(Roc.of_scores(scored.scored.scores, scored.scored.same)),
+        curve=KeptCurve.of(scored.scored.roc()),
     )
     return found, scored.scored.scores
 
@@ -175,8 +174,7 @@ def scored_run(measured: Measurement, table: FaceTable) -> ScoredRun:
     scored = measured.scored
     if scored is None:
         raise ValueError("the scores of single pairs were not kept")
-    labelled = LabelledScores.of_pairs(scored.scores, scored.pairs, table.identities)
-    return ScoredRun(labelled, measured.result.threshold)
+    return ScoredRun(scored.labelled(table.identities), measured.result.threshold)
 
 
 PIXELS_SIDE = 32

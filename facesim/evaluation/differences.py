@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,8 +17,9 @@ from facesim.evaluation.intervals import (
     name_together,
     student_t_quantile,
 )
+from facesim.evaluation.metric_deletions import metric_deletions
 from facesim.evaluation.pooling import metric_value, metric_values, undefined_reason
-from facesim.evaluation.uncertainty import Uncertainty
+from facesim.evaluation.uncertainty import Deletions, Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
 from facesim.interfaces.roc import Roc
@@ -123,6 +124,11 @@ class ScoredRun:
         """The metric of a curve of this run's scores."""
         return metric_value(metric, roc, self.threshold)
 
+    def deletions(self, metrics: Sequence[Metric], seed: int) -> Deletions:
+        """Each of the metrics without each identity in turn; see `metric_deletions`."""
+        queries = [(each, self.threshold if each.at_threshold else None) for each in metrics]
+        return metric_deletions(self.scored, queries, seed)
+
     def values(self, metrics: Sequence[Metric], weights: PairWeights) -> FloatArray:
         """Each of K metrics under B weights of the comparisons, float64 [B, K]."""
         curves = self.scored.rocs(weights)
@@ -161,11 +167,13 @@ def paired_differences(
     }
     measured = [metrics[name] for name, reason in reasons.items() if reason is None]
 
-    def differences(weights: PairWeights) -> FloatArray:
-        return second.values(measured, weights) - first.values(measured, weights)
-
-    jackknife = IdentityJackknife.of(first.scored)
-    spread = jackknife.uncertainties(differences, seed, of_differences=True)
+    spread: list[Uncertainty] = []
+    if measured:
+        deletions = second.deletions(measured, seed) - first.deletions(measured, seed)
+        # What makes people unequal is mostly in both and cancels: no random effects.
+        composition = IdentityJackknife.of(first.scored).composition()
+        composition = replace(composition, counts=None)
+        spread = [deletions.uncertainty(index, composition) for index in range(len(measured))]
     whole = [
         second.value(each, second.scored.roc()) - first.value(each, first.scored.roc())
         for each in measured

@@ -18,13 +18,19 @@ from facesim.evaluation.calibration import (
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import wilson_interval
+from facesim.evaluation.metric_deletions import MetricQuery, metric_deletions
 from facesim.evaluation.pooling import (
     curve_point,
     metric_value,
     metric_values,
     undefined_reason,
 )
-from facesim.evaluation.uncertainty import FEWEST_EFFECTIVE_IDENTITIES, OtherVariance, Uncertainty
+from facesim.evaluation.uncertainty import (
+    FEWEST_EFFECTIVE_IDENTITIES,
+    Deletions,
+    OtherVariance,
+    Uncertainty,
+)
 from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import (
     AchievedPoint,
@@ -38,9 +44,6 @@ from facesim.interfaces.scores import LabelledScores
 
 SAMPLED_INTERVAL_NAME = f"{INTERVAL_NAME}_of_sampled_pairs"
 """What ``metrics.json`` calls an interval from a sample of the pairs that the value is of."""
-
-MetricQuery = tuple[Metric, float | None]
-"""A metric and the threshold to measure it at; None for a metric that needs none."""
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,23 @@ class Resampling:
         if not values:
             return {**estimates, **without}
 
-        def measure(weights: PairWeights) -> FloatArray:
-            curves = self.scored.rocs(weights.times(self.stands_for))
-            return np.stack([metric_values(*query, curves) for query in values], axis=1)
-
-        spread = IdentityJackknife.of(self.scored).uncertainties(measure, self.seed)
+        deletions = self._deletions(list(values))
+        composition = IdentityJackknife.of(self.scored).composition()
         bounded = {
-            query: self._bounded(query, estimates[query], uncertainty)
-            for query, uncertainty in zip(values, spread, strict=True)
+            query: self._bounded(query, estimates[query], deletions.uncertainty(index, composition))
+            for index, query in enumerate(values)
         }
         return {**estimates, **without, **bounded}
+
+    def _deletions(self, queries: Sequence[MetricQuery]) -> Deletions:
+        if self.stands_for is None:
+            return metric_deletions(self.scored, queries, self.seed)
+
+        def measure(weights: PairWeights) -> FloatArray:
+            curves = self.scored.rocs(weights.times(self.stands_for))
+            return np.stack([metric_values(*query, curves) for query in queries], axis=1)
+
+        return IdentityJackknife.of(self.scored).deletions(measure, self.seed)
 
     def _without_interval(
         self, estimates: Mapping[MetricQuery, Estimate]

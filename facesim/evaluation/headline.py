@@ -1,6 +1,7 @@
 """Headline of a result: the FNMR at a stated FMR where most comparisons are of one kind."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from facesim.interfaces.fmr_support import FmrStatus, false_matches_allowed
 from facesim.interfaces.metric import Metric
@@ -35,7 +36,13 @@ def choose_headline(genuine: int, impostor: int, measured_on: int) -> Metric | N
         for target in FMR_TARGETS
         if FmrStatus.of(false_matches_allowed(target, measured_on)) is FmrStatus.MEASURED
     ]
-    return _Headline(min(measured, default=max(FMR_TARGETS)))
+    return _headline(min(measured, default=max(FMR_TARGETS)))
+
+
+@cache
+def _headline(target: float) -> _Headline:
+    """One object per target, so that what it measured is known again."""
+    return _Headline(target)
 
 
 def metrics_of_result(result: EvaluationResult, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
@@ -48,5 +55,5 @@ def metrics_of_result(result: EvaluationResult, metrics: Mapping[str, Metric]) -
     found = result.metrics[result.headline] if result.headline is not None else None
     if found is None or found.point is None or found.point.target is None:
         return dict(metrics)
-    headline = _Headline(found.point.target)
+    headline = _headline(found.point.target)
     return {headline.name: headline, **{n: m for n, m in metrics.items() if n != headline.name}}

@@ -60,9 +60,9 @@ class IdentityJackknife:
     def of(cls, scored: LabelledScores) -> "IdentityJackknife":
         """Number the identities of P pairs from 0; any integers may name them."""
         both = np.concatenate([scored.first, scored.second])
-        distinct, codes = np.unique(both, return_inverse=True)
-        first, second = codes.reshape(2, -1).astype(np.int64)
-        return cls(first, np.where(scored.same, len(distinct), second), len(distinct))
+        codes, identities = _numbered(both)
+        first, second = codes.reshape(2, -1)
+        return cls(first, np.where(scored.same, identities, second), identities)
 
     @cached_property
     def groups(self) -> Int64Array:
@@ -157,6 +157,18 @@ class IdentityJackknife:
             deletions.uncertainty(index, composition)
             for index in range(deletions.identities.shape[1])
         ]
+
+
+def _numbered(names: Int64Array) -> tuple[Int64Array, int]:
+    """Integers by their rank among the distinct ones, and how many those are."""
+    lowest, highest = int(names.min(initial=0)), int(names.max(initial=0))
+    if highest - lowest < 4 * len(names) + 1000:
+        # Sorting takes longer than looking up.
+        present = np.zeros(highest - lowest + 1, np.bool_)
+        present[names - lowest] = True
+        return (np.cumsum(present, dtype=np.int64) - 1)[names - lowest], int(present.sum())
+    distinct, codes = np.unique(names, return_inverse=True)
+    return codes.astype(np.int64), len(distinct)
 
 
 def _pair_groups(genuine: BoolArray, generator: np.random.Generator) -> npt.NDArray[np.int16]:

@@ -9,8 +9,9 @@ interval of effective trials. What comes of it: ``tests/benchmarks/bootstrap_cov
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -99,6 +100,57 @@ class Deletions:
             function(self.whole),
         )
 
+    def columns(self, indices: Sequence[int]) -> "Deletions":
+        """Of some of the statistics."""
+        return self.map(lambda found: found[:, indices])
+
+    @classmethod
+    def together(cls, parts: "Sequence[Deletions]") -> "Deletions":
+        """Of one or more lists of statistics, one after the other, of the same parts of pairs."""
+
+        def stacked(part: Callable[[Deletions], FloatArray]) -> FloatArray:
+            return np.concatenate([part(each) for each in parts], axis=1)
+
+        return cls(
+            stacked(lambda each: each.identities),
+            (stacked(lambda each: each.by_kind[0]), stacked(lambda each: each.by_kind[1])),
+            (stacked(lambda each: each.pairs[0]), stacked(lambda each: each.pairs[1])),
+            stacked(lambda each: each.whole),
+        )
+
+    def __sub__(self, other: "Deletions") -> "Deletions":
+        """The differences of these and as many others, of the same parts of the same pairs."""
+        return Deletions(
+            self.identities - other.identities,
+            (self.by_kind[0] - other.by_kind[0], self.by_kind[1] - other.by_kind[1]),
+            (self.pairs[0] - other.pairs[0], self.pairs[1] - other.pairs[1]),
+            self.whole - other.whole,
+        )
+
+    @cached_property
+    def _jackknife(self) -> FloatArray:
+        return _jackknife_variances(self.identities)
+
+    @cached_property
+    def _of_kinds(self) -> list[FloatArray]:
+        return [_jackknife_variances(each) for each in self.by_kind]
+
+    @cached_property
+    def _of_pairs(self) -> list[FloatArray]:
+        return [_jackknife_variances(each) for each in self.pairs]
+
+    @cached_property
+    def _undefined(self) -> Int64Array:
+        return np.asarray(np.count_nonzero(~np.isfinite(self.identities), axis=0), np.int64)
+
+    @cached_property
+    def _means(self) -> FloatArray:
+        columns = np.ascontiguousarray(self.identities.T)
+        defined = self._undefined < len(self.identities)
+        means = np.full(len(columns), np.nan)
+        means[defined] = np.nanmean(columns[defined], axis=1)
+        return means
+
     def uncertainty(self, index: int, composition: Composition) -> "Uncertainty":
         """How far statistic ``index`` varies.
 
@@ -107,9 +159,8 @@ class Deletions:
         random effects, which does not hang on who happens to have most pairs. Without the counts of
         pairs it is the jackknife's less what counts twice.
         """
-        deleted = self.identities[:, index]
-        of_pairs = [_jackknife_variance(each[:, index]) for each in self.pairs]
-        jackknife = _jackknife_variance(deleted)
+        of_pairs = [float(each[index]) for each in self._of_pairs]
+        jackknife = float(self._jackknife[index])
         if composition.counts is None:
             variance = max(jackknife - of_pairs[1], sum(of_pairs))
             degrees = composition.identities - 1
@@ -122,7 +173,7 @@ class Deletions:
             ]
             # By the ratio of both over the kinds, since what the kinds do may cancel: each shifts
             # the accuracy by the share of its pairs alone.
-            by_kind = sum(_jackknife_variance(each[:, index]) for each in self.by_kind)
+            by_kind = sum(float(each[index]) for each in self._of_kinds)
             ratio = sum(found for found, _ in kinds) / by_kind if by_kind > 0 else 0.0
             effects = jackknife * ratio
             variance = (max(jackknife, sum(of_pairs)) + max(effects, sum(of_pairs))) / 2
@@ -131,9 +182,9 @@ class Deletions:
         return Uncertainty(
             variance=variance,
             expected=of_pairs[0] * genuine_effect + of_pairs[1] * impostor_effect,
-            mean=float(np.nanmean(deleted)) if np.isfinite(deleted).any() else math.nan,
-            undefined=int(np.count_nonzero(~np.isfinite(deleted))),
-            deletions=len(deleted),
+            mean=float(self._means[index]),
+            undefined=int(self._undefined[index]),
+            deletions=len(self.identities),
             composition=composition,
             degrees=degrees,
         )
@@ -172,11 +223,22 @@ def _random_effects(
     return between * float(np.square(share).sum()) + of_pairs, degrees
 
 
-def _jackknife_variance(deleted: FloatArray) -> float:
-    defined = deleted[np.isfinite(deleted)]
-    if not len(defined):
-        return 0.0
-    return float(np.square(defined - defined.mean()).mean() * (len(defined) - 1))
+def _jackknife_variances(deleted: FloatArray) -> FloatArray:
+    """Of each of K statistics float64 [G, K], from the deletions in which it exists."""
+    found = np.zeros(deleted.shape[1])
+    if not len(deleted):
+        return found
+    # Contiguous, so that sums round as those of a single statistic do.
+    columns = np.ascontiguousarray(deleted.T)
+    finite = np.isfinite(columns)
+    whole = finite.all(axis=1)
+    defined = columns[whole]
+    squares = np.square(defined - defined.mean(axis=1, keepdims=True))
+    found[whole] = squares.mean(axis=1) * (len(deleted) - 1)
+    for index in np.flatnonzero(~whole & finite.any(axis=1)):
+        some = columns[index, finite[index]]
+        found[index] = np.square(some - some.mean()).mean() * (len(some) - 1)
+    return found
 
 
 def simultaneous_level(deletions: Deletions, seed: int, draws: int) -> float:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -61,6 +61,23 @@ class ScoredPairs:
     scores: npt.NDArray[np.floating]
     loss: float | None = None
     network: Int64Array | None = None
+    _labelled: tuple[Int64Array, LabelledScores] | None = field(
+        default=None, init=False, repr=False
+    )
+
+    def labelled(self, identities: Int64Array) -> LabelledScores:
+        """The scores with the identities of a table, int64 [N]: one object however often asked for.
+
+        What is measured on it once need not be measured again.
+
+        Raises:
+            FacesimError: as `LabelledScores`.
+        """
+        if self._labelled is None or self._labelled[0] is not identities:
+            scored = LabelledScores.of_pairs(self.scores, self.pairs, identities)
+            object.__setattr__(self, "_labelled", (identities, scored))
+            return scored
+        return self._labelled[1]
 
 
 class System(ABC):

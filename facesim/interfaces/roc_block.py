@@ -24,6 +24,18 @@ BLOCK_BYTES = 1 << 25
 """What a block of curves may take; few pairs have all their curves in one block."""
 
 
+PART_BYTES = 1 << 19
+"""What is read and written at a time should stay in a core's cache: fresh memory costs more than
+the sums do."""
+
+
+def parts_of_rows(rows: int, width: int) -> Iterator[slice]:
+    """Few rows at a time of an array of ``width`` numbers each."""
+    step = max(1, PART_BYTES // (8 * max(width, 1)))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
 def rows_of_block(pairs: int) -> int:
     """How many distinct weights of so many pairs a block may hold, 2 or more."""
     return max(2, BLOCK_BYTES // (BYTES_PER_PAIR * max(pairs, 1)))
@@ -95,17 +107,27 @@ class KindCounts:
 
     def at(self, points: Int64Array) -> Int64Array:
         """The pairs that each curve accepts at points int64 [B] or [B, F] of its own."""
-        rows = self.rows.reshape(-1, *(1,) * (points.ndim - 1))
-        return np.asarray(self.accepted[rows, points], np.int64)
+        begins = self._begins if points.ndim == 1 else self._begins[:, None]
+        return np.asarray(np.take(self.accepted, begins + points), np.int64)
 
-    @property
-    def at_scores(self) -> IntArray:
-        """The pairs with each distinct score, integers [U, T]."""
-        return np.diff(self.accepted, axis=1)
+    @cached_property
+    def _begins(self) -> Int64Array:
+        """Where the row of each curve begins in the array as one line, int64 [B]."""
+        begins: Int64Array = self.rows * self.accepted.shape[1]
+        return begins
 
-    def rates(self) -> FloatArray:
-        """The share of pairs that each point accepts, float64 [U, T + 1]; ``nan`` of no pairs."""
-        return shares(self.accepted, self.accepted[:, -1:])
+    def at_scores(self) -> Iterator[tuple[slice, IntArray]]:
+        """The pairs with each distinct score, a few of the U rows at a time: integers [R, T]."""
+        for some in parts_of_rows(*self.accepted.shape):
+            yield some, np.diff(self.accepted[some], axis=1)
+
+    def rates(self, rows: Int64Array) -> FloatArray:
+        """The share of pairs that each point accepts under some of the U weights.
+
+        Float64 [R, T + 1] of int64 [R]; ``nan`` of no pairs.
+        """
+        accepted = self.accepted[rows]
+        return shares(accepted, accepted[:, -1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,11 +206,14 @@ class RocBlock:
         dtype = np.int32 if most < np.iinfo(np.int32).max else np.int64
         kinds = []
         for order, accepted in labelled.ranked.by_kind:
-            sums = np.zeros((len(weights.distinct), len(order) + 1), dtype)
-            np.cumsum(
-                np.take(weights.distinct, order, axis=1), axis=1, dtype=dtype, out=sums[:, 1:]
-            )
-            kinds.append(np.take(sums, accepted, axis=1))
+            found = np.empty((len(weights.distinct), len(accepted)), dtype)
+            for some in parts_of_rows(*found.shape):
+                ordered = np.take(weights.distinct[some], order, axis=1)
+                sums = np.zeros((len(ordered), len(order) + 1), dtype)
+                np.cumsum(ordered, axis=1, dtype=dtype, out=sums[:, 1:])
+                # Clipping spares a buffer; no position is out of bounds.
+                np.take(sums, accepted, axis=1, out=found[some], mode="clip")
+            kinds.append(found)
         return cls(
             labelled,
             weights,
@@ -236,12 +261,17 @@ class RocBlock:
 
     def areas(self) -> FloatArray:
         """`Roc.area` of each curve, float64 [B]."""
-        tar = self.genuine.rates()
-        tar = tar[:, 1:] + tar[:, :-1]
-        fmr = np.diff(self.impostor.rates(), axis=1)
-        # A product of rows per curve: copying rows into one large product takes longer.
-        rows = zip(self.impostor.rows, self.genuine.rows, strict=True)
-        doubled = np.array([fmr[i] @ tar[g] for i, g in rows], np.float64)
+        doubled = np.empty(len(self))
+        # Next to one another, the curves that leave out the same pairs share rows.
+        order = np.argsort(np.maximum(self.genuine.rows, self.impostor.rows), kind="stable")
+        for some in parts_of_rows(len(self), len(self.thresholds) // 3):
+            curves = order[some]
+            genuine, tar_of = np.unique(self.genuine.rows[curves], return_inverse=True)
+            impostor, fmr_of = np.unique(self.impostor.rows[curves], return_inverse=True)
+            tar = self.genuine.rates(genuine)
+            tar = tar[:, 1:] + tar[:, :-1]
+            fmr = np.diff(self.impostor.rates(impostor), axis=1)
+            doubled[curves] = [fmr[i] @ tar[g] for i, g in zip(fmr_of, tar_of, strict=True)]
         return np.where(self.has_both, doubled / 2.0, np.nan)
 
     def at(self, thresholds: FloatArray) -> Confusions:
@@ -264,14 +294,13 @@ class RocBlock:
         Returns:
             Points, int64 of that shape; T + 1 where no point reaches it.
         """
-        low, high = np.zeros(shape, np.int64), np.full(shape, len(self.thresholds))
-        for _ in range(len(self.thresholds).bit_length()):
-            open_ = low < high
-            middle = np.where(open_, (low + high) // 2, 0)
-            holds = reached(middle)
-            high = np.where(open_ & holds, middle, high)
-            low = np.where(open_ & ~holds, middle + 1, low)
-        return low
+        points = len(self.thresholds)
+        before = np.zeros(shape, np.int64)  # as many points are known not to reach it
+        for bit in reversed(range(points.bit_length())):
+            more = before + (1 << bit)
+            # Beyond the end the last point decides: if it does not reach it, none does.
+            before = np.where(reached(np.minimum(more, points) - 1), before, more)
+        return np.minimum(before, points)
 
     def last_point_allowing(self, false_accepts: Int64Array) -> Int64Array:
         """The last point that accepts at most so many impostor pairs, of int64 [B] or [B, F]."""

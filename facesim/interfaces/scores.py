@@ -121,7 +121,11 @@ class LabelledScores:
 
     def roc(self, weights: Int64Array | None = None) -> Roc:
         """The ROC curve, each comparison counted ``weights`` [P] times; once each by default."""
-        return self.ranked.roc(weights, self)
+        return self._unweighted if weights is None else self.ranked.roc(weights, self)
+
+    @cached_property
+    def _unweighted(self) -> Roc:
+        return self.ranked.roc(None, self)
 
     def rocs(self, weights: PairWeights) -> RocBlock:
         """The ROC curves under B ways to weight the comparisons."""

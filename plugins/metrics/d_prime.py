@@ -61,15 +61,17 @@ def _moments(scores: npt.NDArray[np.float64], counts: Int64Array) -> tuple[float
 
 def _each_moments(scores: FloatArray, kind: KindCounts) -> tuple[FloatArray, FloatArray]:
     """`_moments` of each curve, float64 [B] twice; ``nan`` of no pairs."""
-    counts = kind.at_scores
-    with np.errstate(invalid="ignore"):
-        weights = counts / counts.sum(axis=1, keepdims=True)
-    # Products of stacked rows, which round as that of a single row does.
-    means = weights[:, None, :] @ scores[:, None]
-    squares = np.subtract(scores, means[:, 0], out=np.empty_like(weights))
-    np.square(squares, out=squares)
-    variances = squares[:, None, :] @ weights[:, :, None]
-    return means[kind.rows, 0, 0], variances[kind.rows, 0, 0]
+    means, variances = np.empty((2, len(kind.accepted)))
+    for some, counts in kind.at_scores():
+        with np.errstate(invalid="ignore"):
+            weights = counts / kind.accepted[some, -1:]
+        # Products of stacked rows, which round as that of a single row does.
+        mean = weights[:, None, :] @ scores[:, None]
+        squares = scores - mean[:, 0]
+        np.square(squares, out=squares)
+        means[some] = mean[:, 0, 0]
+        variances[some] = (squares[:, None, :] @ weights[:, :, None])[:, 0, 0]
+    return means[kind.rows], variances[kind.rows]
 
 
 def _scaled(scores: FloatArray) -> FloatArray:

@@ -6,7 +6,6 @@ from facesim import (
     Comparisons,
     Evaluator,
     FaceTable,
-    LabelledScores,
     Measurement,
     PairSet,
     Protocol,
@@ -28,5 +27,5 @@ class Pairs(Protocol):
     ) -> Measurement:
         """Score each pair."""
         scored = system.score_pairs(comparisons.pair_list)
-        labelled = LabelledScores.of_pairs(scored.scores, scored.pairs, table.identities)
+        labelled = scored.labelled(table.identities)
         return Measurement(evaluator.evaluate(labelled, scored.loss), scored)

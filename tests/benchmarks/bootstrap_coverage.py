@@ -87,8 +87,9 @@ import numpy.typing as npt
 from facesim.discovery import load_installed_plugins
 from facesim.evaluation.calibration import points_with_spread
 from facesim.evaluation.differences import ScoredRun, paired_differences
-from facesim.evaluation.evaluate import MetricQuery, Thresholds, evaluate_scores
+from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.identity_jackknife import IdentityJackknife
+from facesim.evaluation.metric_deletions import MetricQuery
 from facesim.evaluation.pooling import metric_values
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.roc_block import PairWeights

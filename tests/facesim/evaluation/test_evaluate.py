@@ -9,13 +9,13 @@ from facesim.errors import FacesimError
 from facesim.evaluation.calibration import OperatingPoint, choose_operating_points
 from facesim.evaluation.evaluate import (
     SAMPLED_INTERVAL_NAME,
-    MetricQuery,
     Resampling,
     Thresholds,
     estimate_metrics,
     evaluate_scores,
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME
+from facesim.evaluation.metric_deletions import MetricQuery
 from facesim.evaluation.threshold_spread import ThresholdSpread
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Metric
