@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
@@ -224,7 +224,7 @@ def _decode_here(images: _Images, parts: Iterator[Int64Array]) -> Generator[Tens
         yield pixels
 
 
-_IMAGES_PER_TASK = 8
+_IMAGES_PER_TASK = 16
 """What is waited for when loading is broken off, each of them perhaps a large photograph."""
 
 
@@ -246,6 +246,7 @@ def _decode_in_threads(
             begin(rows)
         while waiting:
             pixels, tasks = waiting.popleft()
+            wait(tasks)  # so that this thread is woken once, not by every task
             for each in tasks:
                 each.result()
             for rows in itertools.islice(parts, 1):
