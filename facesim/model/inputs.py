@@ -34,8 +34,16 @@ class Inputs(Protocol):
         """The rows of which training needs something computed in advance, in some epochs."""
         ...
 
-    def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
-        """Each batch of an epoch with its images, in the CPU's memory."""
+    def batches(
+        self, batches: Iterable[B], epoch: int, *, widen: bool = False
+    ) -> Iterator[tuple[B, NetworkInput]]:
+        """Each batch of an epoch with its images, in the CPU's memory.
+
+        Args:
+            batches: drawn while earlier ones are in use.
+            epoch: of the augmentations.
+            widen: give the trunk's output as float32, the type in which the network takes it.
+        """
         ...
 
     def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
@@ -78,8 +86,11 @@ class PixelInputs:
         del sampler, epochs
         return np.empty(0, np.int64)
 
-    def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
+    def batches(
+        self, batches: Iterable[B], epoch: int, *, widen: bool = False
+    ) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with its augmented pixels."""
+        del widen  # pixels are what they are
         augmentation = Augmentation(self.transforms, self.seed, epoch) if self.transforms else None
         loaded = load_batches(
             self.table,
@@ -165,21 +176,24 @@ class CachedInputs:
                     return np.arange(images)
         return np.flatnonzero(used)
 
-    def batches(self, batches: Iterable[B], epoch: int) -> Iterator[tuple[B, NetworkInput]]:
+    def batches(
+        self, batches: Iterable[B], epoch: int, *, widen: bool = False
+    ) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
         if self.mirroring:
-            return self._mirrored(batches, Augmentation(self.mirroring, self.seed, epoch))
-        read = ((batch, self._read(batch.images.numpy(), None)) for batch in batches)
+            augmentation = Augmentation(self.mirroring, self.seed, epoch)
+            return self._mirrored(batches, augmentation, widen)
+        read = ((batch, self._read(batch.images.numpy(), None, widen)) for batch in batches)
         return prefetched(read, _BATCHES_AHEAD)
 
     def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
         """The trunk's output for some rows, in order, not mirrored."""
         parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-        read = (NetworkInput(self.plain.features(part), "trunk_output") for part in parts)
+        read = (self._read(part, None, widen=False) for part in parts)
         return prefetched(read, _BATCHES_AHEAD)
 
     def _mirrored(
-        self, batches: Iterable[B], augmentation: Augmentation
+        self, batches: Iterable[B], augmentation: Augmentation, widen: bool
     ) -> Iterator[tuple[B, NetworkInput]]:
         """What is mirrored is drawn on the caller's thread, and what was drawn is read on another.
 
@@ -190,7 +204,7 @@ class CachedInputs:
             try:
                 for batch in batches:
                     rows = batch.images.numpy()
-                    read = thread.submit(self._read, rows, _flips(rows, augmentation))
+                    read = thread.submit(self._read, rows, _flips(rows, augmentation), widen)
                     waiting.append((batch, read))
                     if len(waiting) > _BATCHES_AHEAD:
                         first, features = waiting.popleft()
@@ -202,11 +216,13 @@ class CachedInputs:
                 for _, features in waiting:
                     features.cancel()
 
-    def _read(self, rows: Int64Array, flips: npt.NDArray[np.bool_] | None) -> NetworkInput:
+    def _read(
+        self, rows: Int64Array, flips: npt.NDArray[np.bool_] | None, widen: bool
+    ) -> NetworkInput:
         features = self.plain.features(rows)
         if self.mirrored is not None and flips is not None and flips.any():
             features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
-        return NetworkInput(features, "trunk_output")
+        return NetworkInput(features.float() if widen else features, "trunk_output")
 
 
 def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:

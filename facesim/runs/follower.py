@@ -18,7 +18,7 @@ from facesim.experiment.named_paths import portable_data
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import MiningSampler
 from facesim.model.build import build_network
-from facesim.model.devices import pick_device
+from facesim.model.devices import keeping_freed_memory, pick_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
 from facesim.model.tensor_files import on_cpu
@@ -178,6 +178,7 @@ class _Follower:
         torch.set_num_threads(threads)
         self._settings.close()
         self._settings.enter_context(deterministic(self._experiment.train.deterministic))
+        self._settings.enter_context(keeping_freed_memory())
         for name, known in content.items():
             found = TableContent.of(self._tables.read(name, self._experiment))
             if found != TableContent(**known):

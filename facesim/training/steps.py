@@ -55,7 +55,8 @@ class Steps:
         components.network.train()
         drawn = islice(components.sampler.batches(epoch), begin, end)
         parts = (SharedBatch.of(batch, self._shards) for batch in drawn)
-        return components.train.inputs.batches(parts, epoch)
+        on_cpu = self._device.type == "cpu"  # other devices are sent the smaller type
+        return components.train.inputs.batches(parts, epoch, widen=on_cpu)
 
     def run(self, part: SharedBatch, inputs: NetworkInput, progress: Progress) -> Tensor:
         """Update the weights by one batch; returns its loss, which may still be computed.

@@ -10,6 +10,7 @@ from torch import Tensor
 from facesim.atomic import link_file
 from facesim.evaluation.embedding import Embedder, SharedNames
 from facesim.interfaces import PairSet
+from facesim.model.devices import keeping_freed_memory
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
@@ -92,6 +93,10 @@ class Trainer:
             NonFiniteLossError: the loss is not a finite number; earlier checkpoints are kept.
             TrainingCancelled: ``on_epoch`` ended the training.
         """
+        with keeping_freed_memory():
+            self._train(on_epoch)
+
+    def _train(self, on_epoch: OnEpoch) -> None:
         progress, epochs = self.progress, self.settings.epochs
         self._relink()
         try:

@@ -395,3 +395,28 @@ def test_features_are_read_ahead_on_another_thread(
     assert threading.current_thread() not in threads
     getattr(drawn, "close")()  # noqa: B009
     assert not [each for each in threads if each.is_alive()]
+
+
+def test_features_are_widened_on_the_thread_that_reads_them(
+    backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
+    threads, widen = [], Tensor.float
+
+    def noted(values: Tensor) -> Tensor:
+        threads.append(threading.current_thread())
+        return widen(values)
+
+    recipe = TrunkRecipe(PREPROCESSING)
+    cache = TrunkCache(EagerEngine(backbone), TableDigests(table), recipe, name="t")
+    cache.fill()
+    monkeypatch.setattr(Tensor, "float", noted)
+    batches = [PairBatch.of_pairs(np.array([[row, row + 1]]), np.arange(70)) for row in range(9)]
+    narrow = [read.values for _, read in CachedInputs(cache).batches(batches, 0)]
+    assert threads == []
+    wide = [read.values for _, read in CachedInputs(cache).batches(batches, 0, widen=True)]
+    assert {values.dtype for values in narrow} == {torch.float16}
+    assert {values.dtype for values in wide} == {torch.float32}
+    assert all(torch.equal(widen(a), b) for a, b in zip(narrow, wide, strict=True))
+    assert len(threads) == 9
+    assert threading.current_thread() not in threads
