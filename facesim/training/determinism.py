@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,13 +22,22 @@ def deterministic(enabled: bool) -> Iterator[None]:
     fills = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
     if enabled:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first CUDA call
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        _use_deterministic_algorithms(True, warn_only=True)
         memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        _use_deterministic_algorithms(before, warn_only=warn_only)
         memory.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+
+
+def _use_deterministic_algorithms(mode: bool, *, warn_only: bool) -> None:
+    """As torch's own function, which imports the compiler to tell it: over a second of a start."""
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = str(int(mode))  # read when it is imported later
+    if "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)
+    else:
+        torch._C._set_deterministic_algorithms(mode, warn_only=warn_only)  # noqa: SLF001
 
 
 @contextmanager

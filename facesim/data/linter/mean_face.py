@@ -20,7 +20,6 @@ from PIL import Image
 from pydantic import FiniteFloat
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from facesim.arrays import Int64Array, UInt8Array
 from facesim.data.preprocessing import Preprocessing
@@ -179,9 +178,18 @@ def _details(grey: UInt8Array) -> Tensor:
 
 
 def _blurred(images: Tensor, sigma: float) -> Tensor:
-    kernel = 2 * math.ceil(3 * sigma) + 1
-    blurred: Tensor = gaussian_blur(images[:, None], [kernel, kernel], [sigma, sigma])
-    return blurred[:, 0]
+    blur = _blur(sigma)
+    return blur @ images @ blur.T
+
+
+@lru_cache
+def _blur(sigma: float) -> Tensor:
+    """A matrix [S, S] whose product with a column is its Gaussian mean, mirrored at the ends."""
+    reach = math.ceil(3 * sigma)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    mirrored = np.pad(np.eye(_SIDE), ((reach, reach), (0, 0)), mode="reflect")
+    shifted = [mirrored[start : start + _SIDE] for start in range(2 * reach + 1)]
+    return torch.from_numpy(np.tensordot(weights / weights.sum(), shifted, axes=1)).float()
 
 
 def _best_moves(details: Tensor, template: Tensor) -> Tensor:

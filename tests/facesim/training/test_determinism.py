@@ -1,5 +1,7 @@
 """Deterministic algorithms inside a block, and what was set before it after it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +42,24 @@ def test_what_was_set_before_is_set_again_whatever_ends_the_block(before: Settin
     with pytest.raises(KeyboardInterrupt), deterministic(True):
         raise KeyboardInterrupt
     assert settings() == before
+
+
+def test_the_compiler_is_told_even_if_it_is_imported_later_and_not_imported_for_it() -> None:
+    code = """
+import sys
+from facesim.training.determinism import deterministic
+with deterministic(True):
+    assert "torch._inductor" not in sys.modules
+    import torch._inductor.config as compiler
+    assert compiler.deterministic
+assert not compiler.deterministic
+with deterministic(True):
+    assert compiler.deterministic
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_where_it_is_not_asked_for_nothing_changes() -> None:
