@@ -173,7 +173,7 @@ def paired_differences(
         # What makes people unequal is mostly in both and cancels: no random effects.
         composition = IdentityJackknife.of(first.scored).composition()
         composition = replace(composition, counts=None)
-        spread = [deletions.uncertainty(index, composition) for index in range(len(measured))]
+        spread = deletions.uncertainties(composition)
     whole = [
         second.value(each, second.scored.roc()) - first.value(each, first.scored.roc())
         for each in measured

@@ -111,11 +111,11 @@ class Resampling:
         if not values:
             return {**estimates, **without}
 
-        deletions = self._deletions(list(values))
         composition = IdentityJackknife.of(self.scored).composition()
+        spread = self._deletions(list(values)).uncertainties(composition)
         bounded = {
-            query: self._bounded(query, estimates[query], deletions.uncertainty(index, composition))
-            for index, query in enumerate(values)
+            query: self._bounded(query, estimates[query], uncertainty)
+            for query, uncertainty in zip(values, spread, strict=True)
         }
         return {**estimates, **without, **bounded}
 

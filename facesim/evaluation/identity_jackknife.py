@@ -153,10 +153,7 @@ class IdentityJackknife:
         composition = self.composition()
         if of_differences:
             composition = replace(composition, counts=None)
-        return [
-            deletions.uncertainty(index, composition)
-            for index in range(deletions.identities.shape[1])
-        ]
+        return deletions.uncertainties(composition)
 
 
 def _numbered(names: Int64Array) -> tuple[Int64Array, int]:

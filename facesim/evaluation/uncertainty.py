@@ -152,48 +152,70 @@ class Deletions:
         return means
 
     def uncertainty(self, index: int, composition: Composition) -> "Uncertainty":
-        """How far statistic ``index`` varies.
+        """How far statistic ``index`` varies; see :meth:`uncertainties`."""
+        (found,) = self._uncertainties([index], composition)
+        return found
+
+    def uncertainties(self, composition: Composition) -> "list[Uncertainty]":
+        """How far each of the K statistics varies.
 
         Its variance is the mean of two estimates: the jackknife's, which errs upwards, since what
         is an impostor pair's own counts twice, once with either identity; and as if identities were
         random effects, which does not hang on who happens to have most pairs. Without the counts of
         pairs it is the jackknife's less what counts twice.
         """
-        of_pairs = [float(each[index]) for each in self._of_pairs]
-        jackknife = float(self._jackknife[index])
-        if composition.counts is None:
-            variance = max(jackknife - of_pairs[1], sum(of_pairs))
-            degrees = composition.identities - 1
-        else:
-            kinds = [
-                _random_effects(each[:, index] - self.whole[0, index], counts, pairs, own)
-                for each, counts, pairs, own in zip(
-                    self.by_kind, composition.counts, composition.pairs, of_pairs, strict=True
-                )
-            ]
-            # By the ratio of both over the kinds, since what the kinds do may cancel: each shifts
-            # the accuracy by the share of its pairs alone.
-            by_kind = sum(float(each[index]) for each in self._of_kinds)
-            ratio = sum(found for found, _ in kinds) / by_kind if by_kind > 0 else 0.0
-            effects = jackknife * ratio
-            variance = (max(jackknife, sum(of_pairs)) + max(effects, sum(of_pairs))) / 2
-            degrees = (composition.identities - 1 + min(more for _, more in kinds)) / 2
-        genuine_effect, impostor_effect = composition.design_effects
-        return Uncertainty(
-            variance=variance,
-            expected=of_pairs[0] * genuine_effect + of_pairs[1] * impostor_effect,
-            mean=float(self._means[index]),
-            undefined=int(self._undefined[index]),
-            deletions=len(self.identities),
-            composition=composition,
-            degrees=degrees,
+        return self._uncertainties(range(self.whole.shape[1]), composition)
+
+    def _uncertainties(
+        self, indices: Sequence[int], composition: Composition
+    ) -> "list[Uncertainty]":
+        some = list(indices)
+        identities, (genuine_effect, impostor_effect) = (
+            composition.identities,
+            composition.design_effects,
         )
+        kinds = []
+        if composition.counts is not None:
+            columns = zip(
+                self.by_kind, composition.counts, composition.pairs, self._of_pairs, strict=True
+            )
+            kinds = [
+                _random_effects(each[:, some] - self.whole[0, some], counts, pairs, own[some])
+                for each, counts, pairs, own in columns
+            ]
+        found = []
+        for at, index in enumerate(some):
+            of_pairs = [float(each[index]) for each in self._of_pairs]
+            jackknife = float(self._jackknife[index])
+            if not kinds:
+                variance = max(jackknife - of_pairs[1], sum(of_pairs))
+                degrees = identities - 1
+            else:
+                # By the ratio of both over the kinds, since what the kinds do may cancel: each
+                # shifts the accuracy by the share of its pairs alone.
+                by_kind = sum(float(each[index]) for each in self._of_kinds)
+                of_effects = sum(float(effects[at]) for effects, _ in kinds)
+                effects = jackknife * (of_effects / by_kind if by_kind > 0 else 0.0)
+                variance = (max(jackknife, sum(of_pairs)) + max(effects, sum(of_pairs))) / 2
+                degrees = (identities - 1 + min(float(more[at]) for _, more in kinds)) / 2
+            found.append(
+                Uncertainty(
+                    variance=variance,
+                    expected=of_pairs[0] * genuine_effect + of_pairs[1] * impostor_effect,
+                    mean=float(self._means[index]),
+                    undefined=int(self._undefined[index]),
+                    deletions=len(self.identities),
+                    composition=composition,
+                    degrees=degrees,
+                )
+            )
+        return found
 
 
 def _random_effects(
-    changes: FloatArray, counts: Int64Array, pairs: int, of_pairs: float
-) -> tuple[float, float]:
-    """A statistic's variance through one kind of pairs, and its degrees of freedom.
+    changes: FloatArray, counts: Int64Array, pairs: int, of_pairs: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Variances of K statistics through one kind of pairs, and their degrees of freedom.
 
     Identities and pairs are taken for random effects. That of an identity with n pairs is known
     with the variance of the effects and one nth of that of pairs, and is weighted accordingly; the
@@ -201,26 +223,39 @@ def _random_effects(
     Searle, Casella and McCulloch, "Variance components", 1992.
 
     Args:
-        changes: float64 [G], of the statistic without the pairs of each identity.
+        changes: float64 [G, K], of the statistics without the pairs of each identity.
         counts: int64 [G], those pairs.
         pairs: of the kind.
-        of_pairs: the variance that independent pairs would have.
+        of_pairs: the variances float64 [K] that independent pairs would have.
     """
-    there = (counts > 0) & np.isfinite(changes)
-    if not there.any():
-        return 0.0, math.inf
-    share = counts[there] / pairs
-    trust = counts[there] / (counts[there] + 1 / INTRACLASS - 1)
-    effects = changes[there] / share * np.clip(1 - share, 0.1, None)
-    # What leaving out any pair of the kind does, as to an accuracy, is nobody's effect.
-    effects -= float(trust @ effects / trust.sum())
-    squares = np.square(effects) - of_pairs / share
-    # The statistic that the changes are from holds a share of each identity itself.
-    of_all = share / share.sum()
-    own = 1 - 2 * of_all + np.square(of_all).sum()
-    between = max(float(trust @ squares) / max(float(trust @ own), 1e-12), 0.0)
-    degrees = float(np.square(trust.sum()) / np.square(trust).sum()) - 1
-    return between * float(np.square(share).sum()) + of_pairs, degrees
+    there = (counts > 0)[:, None] & np.isfinite(changes)
+    variances, degrees = np.zeros(len(of_pairs)), np.full(len(of_pairs), np.inf)
+    remaining = np.flatnonzero(there.any(axis=0))
+    while remaining.size:
+        # Those that exist without the same identities, most often all of them.
+        deletions = there[:, remaining[0]]
+        same = (there[:, remaining] == deletions[:, None]).all(axis=0)
+        alike, remaining = remaining[same], remaining[~same]
+        share = counts[deletions] / pairs
+        trust = counts[deletions] / (counts[deletions] + 1 / INTRACLASS - 1)
+        columns = np.ascontiguousarray(changes[np.ix_(deletions, alike)].T)
+        effects = columns / share * np.clip(1 - share, 0.1, None)
+        # What leaving out any pair of the kind does, as to an accuracy, is nobody's effect.
+        effects -= _dots(effects, trust)[:, None] / trust.sum()
+        squares = np.square(effects) - of_pairs[alike, None] / share
+        # The statistic that the changes are from holds a share of each identity itself.
+        of_all = share / share.sum()
+        own = 1 - 2 * of_all + np.square(of_all).sum()
+        between = np.maximum(_dots(squares, trust) / max(float(trust @ own), 1e-12), 0.0)
+        variances[alike] = between * float(np.square(share).sum()) + of_pairs[alike]
+        degrees[alike] = float(np.square(trust.sum()) / np.square(trust).sum()) - 1
+    return variances, degrees
+
+
+def _dots(rows: FloatArray, vector: FloatArray) -> FloatArray:
+    """The product of each row and a vector, rounded as that of a single row is."""
+    found: FloatArray = (rows[:, None, :] @ vector[:, None])[:, 0, 0]
+    return found
 
 
 def _jackknife_variances(deleted: FloatArray) -> FloatArray:

@@ -271,7 +271,9 @@ class RocBlock:
             tar = self.genuine.rates(genuine)
             tar = tar[:, 1:] + tar[:, :-1]
             fmr = np.diff(self.impostor.rates(impostor), axis=1)
-            doubled[curves] = [fmr[i] @ tar[g] for i, g in zip(fmr_of, tar_of, strict=True)]
+            doubled[curves] = [
+                fmr[i] @ tar[g] for i, g in zip(fmr_of.tolist(), tar_of.tolist(), strict=True)
+            ]
         return np.where(self.has_both, doubled / 2.0, np.nan)
 
     def at(self, thresholds: FloatArray) -> Confusions:
