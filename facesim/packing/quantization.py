@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facesim.errors import FacesimError
-from facesim.packing.export import PIXELS, require_packages, serialized
+from facesim.model.onnx_export import serialized
+from facesim.packing.export import PIXELS, require_packages
 
 Quantization = Literal["int8", "float16"]
 
