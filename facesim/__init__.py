@@ -5,7 +5,6 @@ beside this file, each with its module. They are resolved from that list on firs
 ``import facesim`` costs nothing.
 """
 
-import ast
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 @cache
 def _module_of() -> dict[str, str]:
     """The module of each public name."""
+    import ast
+
     stub = ast.parse(Path(__file__).with_name("__init__.pyi").read_text("utf-8"))
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: str(node.module) for node in imports for alias in node.names}

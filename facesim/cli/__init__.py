@@ -2,6 +2,8 @@
 
 import os
 import sys
+from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -34,12 +36,15 @@ def main() -> None:
     watch_interrupts()
     arguments = sys.argv[1:]
     if _COMPLETING in os.environ:  # which a shell waits for, and ends in an exit
+        _import_help()
         app(arguments)
     _work_alone_if_unshared(arguments)
     if arguments[:2] == ["plugins", "doctor"]:  # the former name of `facesim doctor`
         del arguments[0]
     if _TRACEBACK in arguments:  # wherever it stands
         arguments = [_TRACEBACK, *(word for word in arguments if word != _TRACEBACK)]
+    if "--help" in arguments or not arguments:
+        _import_help()
     if _JSON in arguments:
         keep_stdout()
     try:
@@ -70,6 +75,7 @@ def _carry_out(arguments: list[str]) -> int:
 
             print_exit_document(code)
     except _UsageError as error:
+        _import_help()
         from typer.rich_utils import rich_format_error
 
         error.message = printable(error.message)  # it repeats an argument
@@ -80,6 +86,24 @@ def _carry_out(arguments: list[str]) -> int:
         cause = error.__cause__ if isinstance(error, RaisedByCodeError) else None
         _end(cause or error, traceback=_TRACEBACK in arguments)
     return code
+
+
+def _import_help() -> None:
+    """Import what prints help, without two modules that it imports for nothing here.
+
+    Parsers of Markdown and of source code take a third of the time that ``--help`` takes. Our help
+    is in rich's markup, and the tracebacks are Python's own.
+    """
+    unused = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+    stand_ins = {name: ModuleType(name) for name in unused.keys() - sys.modules.keys()}
+    for name, module in stand_ins.items():
+        setattr(module, unused[name], type(unused[name], (), {}))
+    sys.modules.update(stand_ins)
+    try:
+        import_module("typer.rich_utils")
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
 
 
 def _tell_script(error: BaseException, message: str, exit_code: int) -> None:

@@ -1,9 +1,10 @@
-"""How long the command takes to say how it is used, against Python's own start.
+"""How long the command takes to say how it is used, against Python's own start and typer's import.
 
 Run: ``python tests/benchmarks/startup.py``.
 """
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -11,25 +12,39 @@ import time
 
 ROUNDS = 7
 
+PROGRAMS = {
+    "help": "import sys; sys.argv = ['facesim', '--help']; from facesim.cli import main; main()",
+    "bare_python": "pass",
+    "typer": "import typer, rich.console",
+}
+"""The last is the least that a command line with this help takes."""
+
 
 def measure() -> dict[str, float]:
-    """Medians over rounds in turn; the first line of help is what a person waits for."""
-    helps, bare = [], []
-    program = "import sys; sys.argv = ['facesim', '--help']; from facesim.cli import main; main()"
+    """Medians over rounds in turn, of seconds that pass and of those of the processor."""
+    passed: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    worked: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for _ in range(ROUNDS):
-        bare.append(_seconds(["-c", "pass"]))
-        helps.append(_seconds(["-c", program]))
+        for name, program in PROGRAMS.items():
+            begin, before = time.perf_counter(), _processor_seconds()
+            subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+            passed[name].append(time.perf_counter() - begin)
+            worked[name].append(_processor_seconds() - before)
+    wall = {name: statistics.median(seconds) for name, seconds in passed.items()}
+    processor = {name: statistics.median(seconds) for name, seconds in worked.items()}
     return {
-        "help_s": statistics.median(helps),
-        "bare_python_s": statistics.median(bare),
-        "help_to_bare_python_ratio": statistics.median(helps) / statistics.median(bare),
+        "help_s": wall["help"],
+        "bare_python_s": wall["bare_python"],
+        "help_to_bare_python_ratio": wall["help"] / wall["bare_python"],
+        "help_to_bare_python_processor_ratio": processor["help"] / processor["bare_python"],
+        "help_to_typer_processor_ratio": processor["help"] / processor["typer"],
     }
 
 
-def _seconds(arguments: list[str]) -> float:
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
-    return time.perf_counter() - begin
+def _processor_seconds() -> float:
+    """Of all processes that were started and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:

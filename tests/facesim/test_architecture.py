@@ -145,6 +145,29 @@ def test_importing_it_imports_no_torch(module: str) -> None:
     assert finished.stdout.split() == []
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], [], ["runn"]], ids=" ".join)
+def test_help_imports_what_it_shows(arguments: list[str]) -> None:
+    """No parser of Markdown or source code; whoever imports one of them later gets it whole."""
+    program = f"""
+import atexit, sys
+sys.argv = ["facesim", *{arguments}]
+
+def check():
+    print({{"markdown_it", "pygments", "torch", "pandas"}} & {{*sys.modules}}, file=sys.stderr)
+    from rich.markdown import Markdown
+    Markdown("# title").parsed
+
+atexit.register(check)
+from facesim.cli import main
+main()
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert "Usage: facesim" in finished.stdout + finished.stderr
+    assert finished.stderr.splitlines()[-1] == "set()"
+
+
 def test_only_the_console_prints() -> None:
     """Where text goes to a terminal in one place, no character in it steers the terminal."""
     offenders = []
