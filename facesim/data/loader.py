@@ -234,23 +234,29 @@ def _decode_in_threads(
     waiting: deque[tuple[Tensor, list[Future[None]]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="facesim-decode")
 
-    def begin(rows: Int64Array) -> None:
-        pixels = images.empty(len(rows))
-        waiting.append((pixels, []))
-        for start in range(0, len(rows), _IMAGES_PER_TASK):
-            task = slice(start, start + _IMAGES_PER_TASK)
-            waiting[-1][1].append(pool.submit(images.decode, rows[task], pixels[task].numpy()))
+    def begin_next() -> None:
+        """Two batches; small ones until each worker has two tasks or there is one more of them."""
+        while len(waiting) < 2 or (
+            len(waiting) <= workers and sum(len(tasks) for _, tasks in waiting) < 2 * workers
+        ):
+            rows = next(parts, None)
+            if rows is None:
+                return
+            pixels = images.empty(len(rows))
+            tasks = []
+            for start in range(0, len(rows), _IMAGES_PER_TASK):
+                task = slice(start, start + _IMAGES_PER_TASK)
+                tasks.append(pool.submit(images.decode, rows[task], pixels[task].numpy()))
+            waiting.append((pixels, tasks))
 
     try:
-        for rows in itertools.islice(parts, workers + 1):
-            begin(rows)
+        begin_next()
         while waiting:
             pixels, tasks = waiting.popleft()
             wait(tasks)  # so that this thread is woken once, not by every task
             for each in tasks:
                 each.result()
-            for rows in itertools.islice(parts, 1):
-                begin(rows)
+            begin_next()
             yield pixels
     finally:
         pool.shutdown(cancel_futures=True)

@@ -169,6 +169,23 @@ def test_batches_are_drawn_only_a_few_ahead(
     loaded.close()
 
 
+def test_large_batches_are_drawn_two_ahead_however_many_the_threads(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which bounds the memory of many threads."""
+    monkeypatch.setattr(loader, "_IMAGES_PER_TASK", 1)
+    drawn = []
+
+    def endless() -> Iterator[PairBatch]:
+        while True:
+            drawn.append(1)
+            yield PairBatch.of_pairs(np.arange(20).reshape(-1, 2), table.identities)
+
+    loaded = load_batches(table, endless(), PREPROCESSING, workers=10)
+    next(loaded)
+    assert len(drawn) == 3
+
+
 def _numpy_state() -> npt.NDArray[np.uint32]:
     state = np.random.get_state(legacy=False)  # noqa: NPY002
     assert isinstance(state, dict)
