@@ -13,7 +13,7 @@ def crop_face(image: Image.Image, placement: FloatArray, size: tuple[int, int]) 
     of pixels. What lies outside of the photograph is black.
 
     Args:
-        image: the photograph, RGB, upright.
+        image: the photograph, of mode RGB or RGBX, upright.
         placement: float64 [2, 3], as :meth:`Template.place` returns it.
         size: height and width of the crop, in pixels.
 
@@ -46,7 +46,8 @@ def crop_face(image: Image.Image, placement: FloatArray, size: tuple[int, int]) 
         matrix.flatten().tolist(),
         Image.Resampling.BILINEAR,
     )
-    return np.array(crop.reduce(samples) if samples > 1 else crop)
+    face = crop.reduce(samples) if samples > 1 else crop
+    return np.array(face.convert("RGB"))
 
 
 def centred(photograph: tuple[int, int], size: tuple[int, int]) -> FloatArray:

@@ -24,7 +24,7 @@ _XMP = b"ns.adobe.com/xap"
 
 
 def decode_plain_jpeg(
-    data: bytes, max_pixels: int, into: UInt8Array | None = None
+    data: bytes, max_pixels: int, into: UInt8Array | None = None, *, padded: bool = False
 ) -> UInt8Array | None:
     """Decode an intact colour JPEG without metadata.
 
@@ -34,10 +34,12 @@ def decode_plain_jpeg(
         data: the content of the file.
         max_pixels: the most that are decoded.
         into: an array that is filled and returned if the image has its shape.
+        padded: whether any other result has a fourth byte per pixel, as Pillow keeps RGB.
 
     Returns:
-        RGB, uint8 [H, W, 3]; None if the file is left to Pillow: another format or colour space,
-        metadata that may rotate the image, any damage, more pixels than ``max_pixels``.
+        RGB, uint8 [H, W, 3], padded [H, W, 4]; None if the file is left to Pillow: another format
+        or colour space, metadata that may rotate the image, any damage, more pixels than
+        ``max_pixels``.
     """
     if not data.startswith(b"\xff\xd8\xff") or _EXIF in data or _XMP in data:
         return None
@@ -48,7 +50,7 @@ def decode_plain_jpeg(
         if into is not None and into.shape == (height, width, 3):
             simplejpeg.decode_jpeg(data, buffer=into)
             return into
-        pixels: UInt8Array = simplejpeg.decode_jpeg(data)
+        pixels: UInt8Array = simplejpeg.decode_jpeg(data, "RGBX" if padded else "RGB")
     except ValueError:
         return None
     return pixels
@@ -118,35 +120,47 @@ def decode_content(
     Raises:
         DataError: as of :func:`decode_image`; ``into`` holds anything then.
     """
-    pixels = decode_plain_jpeg(content, MAX_PIXELS, into if crop is None else None)
-    if pixels is into:
+    whole = into if crop is None else None
+    pixels = decode_plain_jpeg(content, MAX_PIXELS, whole, padded=True)
+    if pixels is not None and pixels is whole:
         return
     try:
         with pillow_errors_named():
-            upright = Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(content))
+            upright = _in_pillow(pixels) if pixels is not None else _as_rgb(_open(content))
             image = fit_image(_crop(upright, crop), into.shape[:2], fit)
-            into[...] = np.asarray(image)
+            into[...] = np.asarray(image.convert("RGB"))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def decode_upright(path: Path, content: bytes | None = None) -> Image.Image:
+def decode_upright(
+    path: Path, content: bytes | None = None, *, padded: bool = False
+) -> Image.Image:
     """The whole image of a file, RGB and upright, at its own size; as :func:`decode_image` reads.
 
     Args:
         path: the file.
         content: of the file, where it has been read.
+        padded: whether the mode may be RGBX, which is made with one copy less.
 
     Raises:
         DataError: as there.
     """
     data = read_image(path) if content is None else content
-    pixels = decode_plain_jpeg(data, MAX_PIXELS)
+    pixels = decode_plain_jpeg(data, MAX_PIXELS, padded=padded)
     try:
         with pillow_errors_named():
-            return Image.fromarray(pixels) if pixels is not None else _as_rgb(_open(data))
+            return _in_pillow(pixels) if pixels is not None else _as_rgb(_open(data))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _in_pillow(pixels: UInt8Array) -> Image.Image:
+    """An image of Pillow; padded pixels, which nothing may write any more, are not copied."""
+    height, width, channels = pixels.shape
+    if channels == 3:
+        return Image.fromarray(pixels)
+    return Image.frombuffer("RGBX", (width, height), pixels, "raw", "RGBX", 0, 1)
 
 
 def convert_upright(image: Image.Image) -> Image.Image:

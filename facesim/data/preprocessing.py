@@ -124,7 +124,8 @@ class Preprocessing:
             DataError: as of :meth:`decode`; ``into`` holds anything then.
         """
         if placement is not None:
-            into[...] = crop_face(decode_upright(path, content), placement, self.size)
+            upright = decode_upright(path, content, padded=True)
+            into[...] = crop_face(upright, placement, self.size)
         elif self.alignment is not None:
             into[...] = self._aligned_file(self.alignment, path, content)[0]
         else:

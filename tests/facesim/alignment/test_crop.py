@@ -33,6 +33,15 @@ def test_a_large_face_is_averaged_and_keeps_its_place(scale: float) -> None:
     assert np.abs(crop[:, 40, 1] - expected_y).max() < 1.5
 
 
+@pytest.mark.parametrize("scale", [0.5, 1, 3.3])
+def test_padded_pixels_make_the_same_crop(scale: float) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 4), dtype=np.uint8)
+    padded = Image.frombuffer("RGBX", (120, 90), pixels, "raw", "RGBX", 0, 1)
+    placement = np.array([[30 * scale, 4, 23.0], [-4, 20 * scale, 31.0]])  # reaches beyond
+    expected = crop_face(Image.fromarray(pixels[:, :, :3].copy()), placement, (20, 30))
+    assert np.array_equal(crop_face(padded, placement, (20, 30)), expected)
+
+
 def test_fine_detail_does_not_alias() -> None:
     stripes = np.zeros((500, 500, 3), np.uint8)
     stripes[:, ::2] = 255

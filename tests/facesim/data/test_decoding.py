@@ -55,8 +55,23 @@ def test_the_pixels_are_those_of_pillow(
         progressive=progressive,
     )
     pixels = decode_plain_jpeg(data, ANY)
+    padded = decode_plain_jpeg(data, ANY, padded=True)
+    into = np.empty((height, width, 3), np.uint8)
+    assert decode_plain_jpeg(data, ANY, into, padded=True) is into
+    assert pixels is not None
+    assert padded is not None
+    assert np.array_equal(pixels, _pillow(data))
+    assert np.array_equal(padded[:, :, :3], pixels)
+    assert np.array_equal(into, pixels)
+
+
+def test_an_image_of_another_shape_is_not_decoded_into_an_array() -> None:
+    data = _encode(Image.fromarray(_noise(8, 6)))
+    into = np.zeros((6, 8, 3), np.uint8)
+    pixels = decode_plain_jpeg(data, ANY, into)
     assert pixels is not None
     assert np.array_equal(pixels, _pillow(data))
+    assert not into.any()
 
 
 @settings(deadline=None, max_examples=200)
@@ -153,8 +168,11 @@ def test_every_lossless_format_is_read(tmp_path: Path, extension: str) -> None:
     assert np.array_equal(_pixels(path), array)
 
 
+@pytest.mark.parametrize("crop", [None, (10, 4, 70, 30), (10, 4, SIZE[1], SIZE[0])])
 @pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch"])
-def test_both_decoders_make_the_same_of_an_image_of_another_shape(tmp_path: Path, fit: Fit) -> None:
+def test_both_decoders_make_the_same_of_an_image_of_another_shape(
+    tmp_path: Path, fit: Fit, crop: tuple[int, int, int, int] | None
+) -> None:
     path = _save(tmp_path / "a.jpg", _noise(40, 90), quality=90)
     exif = Image.Exif()
     exif[0x0112] = 1
@@ -162,10 +180,11 @@ def test_both_decoders_make_the_same_of_an_image_of_another_shape(tmp_path: Path
     length = (2 + len(metadata)).to_bytes(2, "big")
     with_metadata.write_bytes(data[:2] + b"\xff\xe1" + length + metadata + data[2:])
     assert decode_plain_jpeg(with_metadata.read_bytes(), 10**6) is None
-    found = decode_image(path, SIZE, None, fit)
-    assert np.array_equal(found, decode_image(with_metadata, SIZE, None, fit))
+    found = decode_image(path, SIZE, crop, fit)
+    assert np.array_equal(found, decode_image(with_metadata, SIZE, crop, fit))
     with Image.open(path) as image:
-        assert np.array_equal(found, np.asarray(fit_image(image, SIZE, fit)))
+        box = crop and (crop[0], crop[1], crop[0] + crop[2], crop[1] + crop[3])
+        assert np.array_equal(found, np.asarray(fit_image(image.crop(box), SIZE, fit)))
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
