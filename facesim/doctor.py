@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from itertools import groupby
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -22,7 +23,9 @@ from facesim.discovery.installed import (
 from facesim.errors import PluginFailure
 from facesim.host import HostStatus, examine_host
 from facesim.interfaces import REGISTRIES
-from facesim.model.devices import available_devices, describe_device
+from facesim.model.devices import available_devices, describe_device, pick_device
+from facesim.model.folded_engines import why_unavailable
+from facesim.model.trunk_engine import EngineName
 from facesim.paths import cache_dir
 from facesim.plugin_info import failed_plugins
 from facesim.version import __version__, installed_version
@@ -80,6 +83,8 @@ class EnvironmentStatus:
         versions: of facesim, python, torch and torchvision.
         platform: operating system and architecture.
         devices: a description of each device that an experiment may name.
+        engines: why each engine of frozen backbones cannot be used on the default device; None if
+            it can.
         host: what several processes would use.
         extras: the optional extras, in the order of pyproject.toml.
         cache: the cache folder.
@@ -88,6 +93,7 @@ class EnvironmentStatus:
     versions: dict[str, str]
     platform: str
     devices: tuple[str, ...]
+    engines: dict[str, str | None]
     host: HostStatus
     extras: tuple[Extra, ...]
     cache: CacheFolder
@@ -109,6 +115,7 @@ def examine_environment() -> EnvironmentStatus:
         },
         platform=platform.platform(),
         devices=tuple(describe_device(device) for device in available_devices()),
+        engines={name: why_unavailable(name, pick_device("auto")) for name in get_args(EngineName)},
         host=examine_host(),
         extras=optional_extras(),
         cache=examine_cache(cache_dir()),

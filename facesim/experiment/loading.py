@@ -16,8 +16,8 @@ from facesim.experiment.exclusion import read_exclusion
 from facesim.experiment.merging import override, read_with_bases
 from facesim.experiment.named_paths import named_paths
 from facesim.experiment.nodes import ExperimentError, Mark, Node, Problem, Scalar, is_text
-from facesim.experiment.schema import Experiment
-from facesim.experiment.sections import Image
+from facesim.experiment.schema import Experiment, with_value
+from facesim.experiment.sections import Image, Section
 from facesim.experiment.shipped import experiment_file
 from facesim.experiment.yaml_parser import parse, read_source
 from facesim.experiment.yaml_scalars import defaults_taken, escaped, resolve
@@ -112,44 +112,48 @@ def read_run_experiment(path: Path) -> Experiment:
     return _validated(path, root, problems, context)
 
 
-_MEANT_BEFORE: dict[tuple[str, str], Callable[[Experiment], object]] = {
+_MEANT_BEFORE: dict[tuple[str, ...], Callable[[Experiment], object]] = {
     ("evaluate", "seed"): lambda experiment: experiment.seed,
     ("image", "fit"): lambda _: "stretch",
+    ("backbone_engine",): lambda _: "eager",
 }
 """What was done before a key existed, where it is not the key's default."""
 
 
-def keys_left_out(written: Experiment | Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+def keys_left_out(written: Experiment | Mapping[str, Any]) -> frozenset[tuple[str, ...]]:
     """The keys that an experiment of before does not say, and whose defaults it did not mean.
 
     Args:
         written: as it was read, or its plain data.
     """
-    if isinstance(written, Experiment):
-        said = {name: getattr(written, name).model_fields_set for name, _ in _MEANT_BEFORE}
-    else:
-        said = {name: written.get(name, ()) for name, _ in _MEANT_BEFORE}
-    return frozenset((name, key) for name, key in _MEANT_BEFORE if key not in said[name])
+
+    def says(key: tuple[str, ...]) -> bool:
+        section: Any = written
+        for name in key[:-1]:
+            section = getattr(section, name) if isinstance(section, Section) else section.get(name)
+        there = section.model_fields_set if isinstance(section, Section) else section or ()
+        return key[-1] in there
+
+    return frozenset(key for key in _MEANT_BEFORE if not says(key))
 
 
 def as_before(
-    experiment: Experiment, left_out: Collection[tuple[str, str]] | None = None
+    experiment: Experiment, left_out: Collection[tuple[str, ...]] | None = None
 ) -> Experiment:
     """The experiment as it was meant by the facesim that wrote it.
 
-    Pairs and resamples followed ``seed`` before ``evaluate.seed`` existed, and images of another
-    aspect ratio were stretched before ``image.fit`` did.
+    Pairs and resamples followed ``seed`` before ``evaluate.seed`` existed, images of another
+    aspect ratio were stretched before ``image.fit`` did, and trunks were run by eager PyTorch
+    before ``backbone_engine`` did.
 
     Args:
         experiment: as it was read.
         left_out: the keys that did not exist; by default those that it does not say.
     """
-    for name, key in keys_left_out(experiment) if left_out is None else left_out:
-        if name == "image" and experiment.image.aligner is not None:
+    for key in keys_left_out(experiment) if left_out is None else left_out:
+        if key == ("image", "fit") and experiment.image.aligner is not None:
             continue  # an aligned face has the size
-        changed = {key: _MEANT_BEFORE[name, key](experiment)}
-        section = getattr(experiment, name).model_copy(update=changed)
-        experiment = experiment.model_copy(update={name: section})
+        experiment = with_value(experiment, key, _MEANT_BEFORE[key](experiment))
     return experiment
 
 

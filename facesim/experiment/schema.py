@@ -79,6 +79,11 @@ class Experiment(Section):
         description="how the frozen trunk's output is stored on disk; float32 changes no result, "
         "float16_compressed is float16 with lossless compression",
     )
+    backbone_engine: Literal["auto", "eager", "compiled", "onnxruntime"] = Field(
+        default="auto",
+        description="what runs the frozen trunk: PyTorch's own modules, torch.compile, or ONNX "
+        "Runtime; auto takes the fastest here where that pays, and the run keeps it",
+    )
     head: Annotated[Spec[Head], interfaces.heads] = Field(
         description="the small network from features to the embedding"
     )
@@ -221,6 +226,15 @@ class Experiment(Section):
 
 _NOT_ALWAYS = ("callbacks", "report_sections")
 """Left out where they are empty: a run of before they existed has the same resolved experiment."""
+
+
+def with_value(experiment: Experiment, key: Sequence[str], value: object) -> Experiment:
+    """A copy with another value, which is valid, at a key of the root or of a section."""
+    *above, last = key
+    if above:
+        section = attrgetter(".".join(above))(experiment)
+        return with_value(experiment, above, section.model_copy(update={last: value}))
+    return experiment.model_copy(update={last: value})
 
 
 def value_at(data: Any, path: Sequence[str | int]) -> Any:

@@ -23,6 +23,7 @@ from facesim.folders import make_folder
 from facesim.model.bucket_locks import BUCKETS, CLAIMS, BucketLocks
 from facesim.model.feature_chunk import COMPRESSED_SUFFIX, SUFFIXES
 from facesim.model.feature_store import FeatureStore, Verification
+from facesim.model.trunk_engine import EngineName
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.paths import CHECK_CACHE, cache_dir
 
@@ -51,6 +52,7 @@ class StoreDescription:
         decoder: versions of the libraries that decoded.
         created: ISO 8601.
         fit: how images of another aspect ratio reach the size.
+        engine: what ran the trunk; only eager did before there was a choice.
     """
 
     backbone: str
@@ -63,10 +65,15 @@ class StoreDescription:
     decoder: str
     created: str
     fit: Fit = "stretch"
+    engine: EngineName = "eager"
 
     @classmethod
     def of(
-        cls, backbone: str, row_shape: tuple[int, ...], recipe: TrunkRecipe
+        cls,
+        backbone: str,
+        row_shape: tuple[int, ...],
+        recipe: TrunkRecipe,
+        engine: EngineName = "eager",
     ) -> "StoreDescription":
         """The description of a store that is created now."""
         return cls(
@@ -80,6 +87,7 @@ class StoreDescription:
             fit=recipe.preprocessing.fit,
             decoder=decoder_versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            engine=engine,
         )
 
     @classmethod

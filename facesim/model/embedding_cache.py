@@ -18,9 +18,9 @@ class EmbeddingCache:
     """The embeddings of a table's images by one network with the weights that it has now.
 
     They are found by the image's content in a store whose key changes with anything else that they
-    depend on: weights, code, preprocessing, number types. The stores lie beside those of the trunk
-    cache, and `facesim cache` lists and prunes both. Not for a network under training, whose
-    weights change from use to use.
+    depend on: weights, code, preprocessing, number types, the trunk's engine. The stores lie beside
+    those of the trunk cache, and `facesim cache` lists and prunes both. Not for a network under
+    training, whose weights change from use to use.
 
     Args:
         network: trained.
@@ -41,12 +41,13 @@ class EmbeddingCache:
     ) -> None:
         # Without the loss: it compares embeddings and makes none.
         modules = nn.ModuleList([network.backbone, network.head])
-        key = Fingerprint.of(modules).key(recipe)
+        key = Fingerprint.of(modules).key(recipe, network.engine.versions)
         shape = (network.embedding_dim,)
         self.store = FeatureStore(stores_root() / key, shape, np.float32)
         self.store.remove_leftovers()
         kept = replace(recipe, dtype="float32")
-        StoreDescription.of(f"{name}, embeddings", shape, kept).mark_used(self.store.folder)
+        about = StoreDescription.of(f"{name}, embeddings", shape, kept, network.engine.name)
+        about.mark_used(self.store.folder)
         self._images = images
         self._keys = images.keys()
         self._rows = np.empty(0, np.int64)

@@ -73,7 +73,9 @@ class TrunkCache:
         folder = stores_root() / fingerprint.key(recipe, engine.versions)
         # The key decides the shape, so a store that is there knows it without running the trunk.
         known = StoreDescription.read(folder) if StoreDescription.is_in(folder) else None
-        self._description = known or StoreDescription.of(name, self._trunk.row_shape(), recipe)
+        self._description = known or StoreDescription.of(
+            name, self._trunk.row_shape(), recipe, engine.name
+        )
         self.store = FeatureStore(
             folder, self._description.row_shape, recipe.dtype, compressed=recipe.compressed
         )

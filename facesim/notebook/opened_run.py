@@ -13,21 +13,24 @@ from facesim.data.images import Image, as_list, pixels_of
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError, count, did_you_mean
 from facesim.evaluation.calibration import BEST_ACCURACY, Calibration, OperatingPoint
+from facesim.experiment.decisions import AUTO, decided
 from facesim.experiment.exclusion import SPLITS
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import FaceTable
+from facesim.model.devices import pick_device
+from facesim.model.folded_engines import why_unavailable
 from facesim.model.network import NetworkInput, SiameseNetwork, evaluating
-from facesim.model.trunk_engine import EagerEngine, block_on
 from facesim.model.trunk_pass import TrunkPass, from_rows
 from facesim.notebook.display import Metrics, Shown, Verification
 from facesim.page import Table, Text
+from facesim.runs.environment import read_decisions
 from facesim.runs.evaluation import load_trained
 from facesim.runs.evaluation_plan import OWN, plan_evaluation
 from facesim.runs.run import Run
 from facesim.runs.run_files import RunFiles
 from facesim.runs.systems import calibration_of_the_run
 from facesim.training.checkpoint import BEST
-from facesim.training.make_inputs import cache_refusal_reason, embedding_recipe
+from facesim.training.make_inputs import cache_refusal_reason, caching_engine, embedding_recipe
 
 
 class OpenedRun(Shown):
@@ -123,11 +126,20 @@ class OpenedRun(Shown):
     def network(self) -> SiameseNetwork:
         """The trained network, with the weights of the best checkpoint.
 
+        Its trunk is run by the run's engine; where that is not available, by eager, which is said.
+
         Raises:
             FacesimError: there is no such checkpoint, or the network cannot be built.
         """
         self.run.require_one_network(f"open one of them, as in open_run('{self.path}/folds/1')")
-        return load_trained(self.run.directory, self.experiment, BEST)
+        experiment = decided(self.experiment, read_decisions(self.path))
+        engine, device = experiment.backbone_engine, pick_device(experiment.device)
+        reason = None if engine == AUTO else why_unavailable(engine, device)
+        if reason is not None:
+            told = f"the run's backbone_engine, {engine}, is not available here: {reason}"
+            warnings.warn(f"{told}. By eager, embeddings differ in their last digits", stacklevel=2)
+            experiment = experiment.model_copy(update={"backbone_engine": "eager"})
+        return load_trained(self.run.directory, experiment, BEST)
 
     def embed(self, images: Image | Iterable[Image]) -> Float32Array:
         """The embeddings of images.
@@ -214,8 +226,7 @@ class OpenedRun(Shown):
         if cache_refusal_reason(self.experiment, self.network, ()) is not None:
             return NetworkInput(pixels, "pixels")
         recipe = embedding_recipe(self.experiment, self.network)
-        engine = EagerEngine(self.network.backbone, block_on(self.network.device))
-        rows = TrunkPass(engine, recipe).start(pixels).rows()
+        rows = TrunkPass(caching_engine(self.network), recipe).start(pixels).rows()
         return NetworkInput(from_rows(rows), "trunk_output")
 
 

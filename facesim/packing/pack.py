@@ -142,8 +142,13 @@ def pack_run(run: Run, folder: Path, options: PackOptions) -> PackFile:
 
 
 def _original(run: Run, options: PackOptions) -> Original:
-    """The trained network of a checkpoint, with the thresholds that were chosen for it."""
-    experiment = run.experiment.model_copy(update={"device": "cpu"})
+    """The trained network of a checkpoint, with the thresholds that were chosen for it.
+
+    As PyTorch's own modules run it, on any machine; what the run's engine made of it is in the
+    scores that the run recorded, with which the pack is compared, too.
+    """
+    changed = {"device": "cpu", "backbone_engine": "eager"}
+    experiment = run.experiment.model_copy(update=changed)
     plan = plan_evaluation(run.directory, experiment, checkpoint=options.checkpoint)
     network = load_trained(run.directory, experiment, options.checkpoint)
     file = run.path / RunFile.CALIBRATION

@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from facesim.data.image_copies import find_copies
 from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, read_digests
 from facesim.errors import count
+from facesim.experiment.decisions import AUTO
 from facesim.experiment.schema import Experiment
 from facesim.model.devices import describe_device
+from facesim.model.folded_engines import why_unavailable
+from facesim.model.trunk_engine import EngineName
 from facesim.processes import Processes
 from facesim.runs.follower import share_start
 from facesim.training.build import RunComponents, Tables, prepare
@@ -137,6 +141,16 @@ def _fit_in_words(experiment: Experiment) -> str:
     return _FITS[experiment.image.fit] if aligner is None else f"faces cut out by {aligner.name}"
 
 
+def _engine_in_words(experiment: Experiment, device: torch.device) -> str:
+    if experiment.backbone_engine != AUTO:
+        return experiment.backbone_engine
+    names: tuple[EngineName, ...] = get_args(EngineName)
+    there = [name for name in names if why_unavailable(name, device) is None]
+    if len(there) == 1:
+        return f"auto: {there[0]}, the only one here; `facesim doctor` says why"
+    return f"auto: the fastest of {', '.join(there)}, chosen when the run begins"
+
+
 def _numbers(components: RunComponents, loss: float) -> dict[str, float]:
     trainable, frozen = components.network.count_parameters()
     numbers: dict[str, float] = {}
@@ -179,6 +193,8 @@ def _lines(
     )
     yield "first loss", f"{numbers['first_loss']:.4f}"
     yield "device", describe_device(network.device)
+    if network.backbone.has_trunk:
+        yield "backbone engine", _engine_in_words(experiment, network.device)
     if processes.size > 1:
         share = experiment.train.shards // processes.size
         yield (

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from facesim.atomic import write_text
 from facesim.console import printable
 from facesim.discovery import lies_in_results
 from facesim.errors import FacesimError
+from facesim.experiment.decisions import Decision
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json
 from facesim.model.devices import describe_device
 from facesim.plugin_info import describe
+from facesim.runs.directory import FOLDS, RunFile
 from facesim.version import installed_version
 
 _PACKAGES = ("facesim", "torch", "torchvision", "numpy", "pandas", "pillow", "pydantic")
@@ -38,15 +41,30 @@ class Start(BaseModel):
     threads: int | None = None
     processes: int = 1
     plugins: dict[str, str] = {}
+    decisions: dict[str, Decision] = {}
 
 
 def record_environment(
-    path: Path, experiment: Experiment, device: torch.device, processes: int = 1
+    path: Path,
+    experiment: Experiment,
+    device: torch.device,
+    processes: int = 1,
+    decisions: Mapping[str, Decision] | None = None,
 ) -> None:
-    """Append this start to ``environment.json``: a resumed run may go on with other versions."""
+    """Append this start to ``environment.json``: a resumed run may go on with other versions.
+
+    Args:
+        path: of the file.
+        experiment: of the run.
+        device: on which it trains.
+        processes: that train it together.
+        decisions: what was decided for it, by dotted key.
+    """
     read_starts(path)  # names a damaged file
     starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    starts.append({**describe_environment(experiment, device), "processes": processes})
+    start = {**describe_environment(experiment, device), "processes": processes}
+    made = {key: each.model_dump(mode="json") for key, each in (decisions or {}).items()}
+    starts.append({**start, "decisions": made})
     write_text(path, json.dumps(starts, indent=2) + "\n")
 
 
@@ -58,6 +76,29 @@ def read_starts(path: Path) -> tuple[Start, ...]:
     """
     remedy = "delete it; the next start of the run creates it again"
     return read_json(path, tuple[Start, ...], remedy=remedy) or ()
+
+
+def read_decisions(run: Path) -> dict[str, Decision]:
+    """What was decided when a run began, by dotted key; nothing before, or by an older facesim.
+
+    All folds of a run take what the first of them decided, so that they are alike.
+
+    Args:
+        run: its directory.
+
+    Raises:
+        DataError: what was recorded is damaged.
+    """
+    folders = [run]
+    if run.parent.name == FOLDS:
+        folders += [fold for fold in sorted(run.parent.glob("[!.]*")) if fold != run]
+    for folder in folders:
+        found: dict[str, Decision] = {}
+        for start in reversed(read_starts(folder / RunFile.ENVIRONMENT)):
+            found |= start.decisions
+        if found:
+            return found
+    return {}
 
 
 def set_threads(path: Path, experiment: Experiment) -> None:

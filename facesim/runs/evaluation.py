@@ -16,6 +16,7 @@ from facesim.evaluation.calibration import Calibration, calibrate
 from facesim.evaluation.evaluate import Thresholds
 from facesim.evaluation.slices import Slices, measure_slices
 from facesim.evaluation.task import EvaluationTask
+from facesim.experiment.decisions import decided
 from facesim.experiment.measured_metrics import measured_metrics
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import PairSet
@@ -27,6 +28,7 @@ from facesim.model.devices import pick_device
 from facesim.model.network import SiameseNetwork
 from facesim.processes import Processes
 from facesim.runs.directory import RunDirectory, RunFile
+from facesim.runs.environment import read_decisions
 from facesim.runs.evaluation_files import EvaluationOutcome, begin_files, write_files
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan
 from facesim.runs.follower import share_trained
@@ -41,6 +43,7 @@ from facesim.runs.systems import (
 from facesim.seeds import derive_seed
 from facesim.training.build import Split, Tables, load_split
 from facesim.training.checkpoint import load_network, read_checkpoint
+from facesim.training.engines import use_engine
 from facesim.training.evaluation_pairs import evaluation_pairs, plan_comparisons
 from facesim.training.trunk_file import load_trunk
 
@@ -107,16 +110,18 @@ def evaluate(plan: EvaluationPlan, tables: Tables, processes: Processes) -> Eval
 def load_trained(
     directory: RunDirectory, experiment: Experiment, checkpoint: str
 ) -> SiameseNetwork:
-    """The network of a run with the weights of one of its checkpoints.
+    """The network of a run with the weights of one of its checkpoints, run by the run's engine.
 
     Raises:
-        FacesimError: there is no such checkpoint, or it belongs to another experiment.
+        FacesimError: there is no such checkpoint, it belongs to another experiment, or the engine
+            is not available here.
     """
     path = directory.checkpoints.file(checkpoint)
     content = read_checkpoint(path)
     network = build_network(experiment, content["num_identities"], pick_device(experiment.device))
     load_trunk(directory.path / RunFile.TRUNK, network)
     load_network(path, content, network)
+    use_engine(network, decided(experiment, read_decisions(directory.path)))
     return network
 
 

@@ -23,6 +23,7 @@ _MAY_CHANGE = (
     "evaluate",
     "lint",
     "device",
+    "backbone_engine",
 )
 _CHANGE_NO_RESULT = (
     "plugins",
@@ -33,6 +34,7 @@ _CHANGE_NO_RESULT = (
     "evaluate.slices",
     "lint",
     "device",
+    "backbone_engine",
 )
 _OF_VAL = ("data.val", "evaluate.val_pairs")
 _DRAWS_VAL = (
@@ -128,7 +130,8 @@ def plan_evaluation(
     Args:
         directory: of the run.
         trained: the run's experiment.
-        overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint and device.
+        overrides: assignments as ``--set`` takes them; of data, image, evaluate, lint, device and
+            backbone_engine.
         name: None for :data:`OWN`, if no result changes.
         checkpoint: which weights.
         recalibrate: whether to choose new thresholds on val.

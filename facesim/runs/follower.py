@@ -12,6 +12,7 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.table_content import TableContent
 from facesim.errors import FacesimError
 from facesim.evaluation.embedding import embed_together
+from facesim.experiment.decisions import decided_as
 from facesim.experiment.differences import differences
 from facesim.experiment.exclusion import SPLITS
 from facesim.experiment.named_paths import portable_data
@@ -29,6 +30,7 @@ from facesim.shared_failures import SharedFailureError
 from facesim.training.build import RunComponents, Tables, prepare
 from facesim.training.checkpoint import Progress, checkpoint_content, restore_content
 from facesim.training.determinism import deterministic
+from facesim.training.engines import use_engine
 from facesim.training.make_inputs import make_inputs
 from facesim.training.shards import SharedBatch
 from facesim.training.steps import Steps
@@ -169,6 +171,7 @@ class _Follower:
             fold = ((portable["data"] or {}).get("split") or {}).get("fold")
             if self._whole.folds is not None and fold is not None:
                 self._experiment = self._whole.of_fold(fold)
+            self._experiment = decided_as(self._experiment, experiment)
             self._require_same(portable)
         for built in ("_components", "_steps"):
             vars(self).pop(built, None)
@@ -228,6 +231,7 @@ class _Follower:
         network = build_network(self._experiment, 2, device)
         network.backbone.load_state_dict(backbone)
         network.head.load_state_dict(head)
+        use_engine(network, self._experiment)
         self._networks[TRAINED] = network, self._experiment
         self._inputs.clear()
 

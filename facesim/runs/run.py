@@ -1,7 +1,8 @@
 """Run: lint, train, evaluate, and resume where it stopped."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
 from facesim.discovery import record_consent
 from facesim.errors import FacesimError
+from facesim.experiment.decisions import decided
 from facesim.experiment.differences import differences, with_values_of
 from facesim.experiment.loading import (
     as_before,
@@ -25,6 +27,7 @@ from facesim.json_files import write_json
 from facesim.processes import Processes
 from facesim.reporters import Reporter, TitledReporter
 from facesim.runs.directory import EvaluationFile, RunDirectory, RunFile
+from facesim.runs.environment import read_decisions
 from facesim.runs.evaluation import evaluate
 from facesim.runs.evaluation_plan import OWN, EvaluationPlan, plan_evaluation
 from facesim.runs.folds import evaluate_together
@@ -189,7 +192,8 @@ class Run:
             FacesimError: a table cannot be read or a component cannot be built.
         """
         trunk = self.path / RunFile.TRUNK
-        return prepare(self.experiment, trunk if trunk.exists() else None, self.tables)
+        experiment = self._as_decided(self.experiment)
+        return prepare(experiment, trunk if trunk.exists() else None, self.tables)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -289,7 +293,7 @@ class Run:
         self.require_one_network("train the folds with `facesim run`")
         with (
             self.directory.keeping_traceback(),
-            run_session(self.directory, self.components, self.processes) as session,
+            self._session() as session,
         ):
             share_start(session.processes, self.components, self.tables, session.progress)
             self._train(session, on_epoch)
@@ -307,7 +311,7 @@ class Run:
             return self._complete_folds(self.experiment.folds, on_epoch)
         with (
             self.directory.keeping_traceback(),
-            run_session(self.directory, self.components, self.processes) as session,
+            self._session() as session,
         ):
             if not (self.path / RunFile.LINT).exists():  # a kill came before it was written
                 write_json(self.path / RunFile.LINT, _lint(self.components, session.processes))
@@ -344,7 +348,7 @@ class Run:
             plan = self.plan_evaluation(**choices)
             experiment = plan.experiment
             with deterministic(experiment.train.deterministic):
-                share_experiment(processes, experiment, self.tables)
+                share_experiment(processes, self._as_decided(experiment), self.tables)
                 return plan, evaluate(plan, self.tables, processes)
 
     def plan_evaluation(
@@ -467,6 +471,17 @@ class Run:
 
     def _meant(self, experiment: Experiment) -> Experiment:
         return as_before(experiment, keys_left_out(self._written) & keys_left_out(experiment))
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        components = self.components
+        with run_session(self.directory, components, self.tables, self.processes) as session:
+            self.components = session.components
+            yield session
+
+    def _as_decided(self, experiment: Experiment) -> Experiment:
+        """This experiment with what was decided when the run began."""
+        return decided(experiment, read_decisions(self.path))
 
     def _train(self, session: Session, on_epoch: OnEpoch) -> None:
         presentation = self.path / RunFile.PRESENTATION

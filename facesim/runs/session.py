@@ -13,11 +13,12 @@ from facesim.interfaces import Tracker
 from facesim.interfaces.result import EvaluationResult
 from facesim.json_files import read_json
 from facesim.processes import Processes
+from facesim.reporters import Reporter
 from facesim.runs.directory import EVALUATE_AGAIN, EvaluationFile, RunDirectory, RunFile
-from facesim.runs.environment import record_environment, set_threads
+from facesim.runs.environment import read_decisions, record_environment, set_threads
 from facesim.runs.evaluation_plan import OWN
 from facesim.runs.log import RunLog, loss_of_entries, read_log
-from facesim.training.build import RunComponents
+from facesim.training.build import RunComponents, Tables, decide
 from facesim.training.checkpoint import (
     Progress,
     read_checkpoint,
@@ -25,6 +26,7 @@ from facesim.training.checkpoint import (
     trained_digest,
 )
 from facesim.training.determinism import deterministic
+from facesim.training.engines import changed_versions
 from facesim.training.stop import (
     InterruptibleReporter,
     Stopped,
@@ -39,11 +41,13 @@ class Session:
     """A run locked by this process.
 
     Attributes:
+        components: of the run, with everything decided.
         progress: where its last checkpoint left it.
         log: where it is logged.
         processes: report the progress, and stop at a signal.
     """
 
+    components: RunComponents
     progress: Progress
     log: RunLog
     processes: Processes
@@ -51,9 +55,17 @@ class Session:
 
 @contextmanager
 def run_session(
-    directory: RunDirectory, components: RunComponents, processes: Processes
+    directory: RunDirectory, components: RunComponents, tables: Tables, processes: Processes
 ) -> Iterator[Session]:
     """Lock a run and restore its last checkpoint; the way the block ends is logged as status.
+
+    A run that begins decides what its experiment leaves to the machine, and keeps that.
+
+    Args:
+        directory: of the run.
+        components: built from what is known of the run.
+        tables: where the tables are kept that were read.
+        processes: work on it.
 
     Raises:
         FacesimError: another process holds the run, or the checkpoint does not fit.
@@ -63,7 +75,8 @@ def run_session(
     deterministically = deterministic(experiment.train.deterministic)
     with directory.locked(), deterministically, stop_on_signals(processes) as stop:
         directory.remove_leftovers()
-        set_threads(directory.path / RunFile.ENVIRONMENT, experiment)
+        environment = directory.path / RunFile.ENVIRONMENT
+        set_threads(environment, experiment)
         if experiment.train.shards > 1:
             reporter.say(_how_shared(experiment.train, processes))
         for split in components.splits:
@@ -82,9 +95,9 @@ def run_session(
         trunk = directory.path / RunFile.TRUNK
         if not trunk.exists():
             save_trunk(trunk, components.network)
-        device = components.network.device
-        environment = directory.path / RunFile.ENVIRONMENT
-        record_environment(environment, experiment, device, processes.size)
+        components = _decided(directory, components, tables, reporter)
+        decisions, device = components.decisions, components.network.device
+        record_environment(environment, experiment, device, processes.size, decisions)
         trackers = _started(components, directory)
         log = RunLog(
             directory.path / RunFile.LOG, trackers, progress.log_bytes, progress.log_sha256
@@ -93,7 +106,7 @@ def run_session(
             reporter.say(loss_of_entries(log.lost_bytes))
         interruptible = InterruptibleReporter(reporter, stop)
         try:
-            yield Session(progress, log, replace(processes, reporter=interruptible))
+            yield Session(components, progress, log, replace(processes, reporter=interruptible))
         except Stopped:
             log.finish("interrupted")
             raise
@@ -105,6 +118,24 @@ def run_session(
                 log.finish("failed")
             raise
         log.finish("finished")
+
+
+def _decided(
+    directory: RunDirectory, components: RunComponents, tables: Tables, reporter: Reporter
+) -> RunComponents:
+    """The components with what was decided when the run began, which may be now."""
+    recorded = read_decisions(directory.path)
+    if recorded:
+        for change in changed_versions(components.network, recorded):
+            reporter.say(change)
+        return replace(components, decisions=recorded)
+    if (directory.path / RunFile.ENVIRONMENT).exists():  # begun by a facesim that decided nothing
+        return components
+    known, components = components.decisions, decide(components, tables)
+    for key, decision in components.decisions.items():
+        if key not in known:
+            reporter.say(f"{key}: {decision}")
+    return components
 
 
 def _how_shared(train: Train, processes: Processes) -> str:

@@ -196,6 +196,8 @@ def untouched_of(trained: SiameseNetwork, experiment: Experiment) -> SiameseNetw
     """
     network = untouched_backbone(experiment, trained.device)
     network.load_trunk_state(trained.backbone.trunk.state_dict())
+    if trained.engine.name != "eager":  # of the same trunk
+        network.engine = trained.engine
     return network
 
 

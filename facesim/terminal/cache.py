@@ -21,7 +21,7 @@ def print_stores(
 ) -> None:
     """Print the stores of the trunk cache, the small ones in one line unless ``every``."""
     table = Table(title=Text(f"trunk cache in {root}"))
-    for column in ("key", "backbone", "shape", "dtype", "view", "MB", "last used"):
+    for column in ("key", "backbone", "shape", "dtype", "view", "engine", "MB", "last used"):
         table.add_column(column, justify="right" if column == "MB" else "left")
     there = [store for store in stores if not store.problem]
     small = [] if every else [store for store in there if store.size_bytes < SMALL_BYTES]
@@ -31,10 +31,10 @@ def print_stores(
             continue
         about = store.description
         used = _when(store.last_used)
-        described = ("unreadable", "", "", "")
+        described = ("unreadable", "", "", "", "")
         if about is not None:
             shape = " x ".join(map(str, about.row_shape))
-            described = (about.backbone, shape, store.stored_as, about.view)
+            described = (about.backbone, shape, store.stored_as, about.view, about.engine)
         cells = (store.folder.name[:8], *described, f"{store.size_bytes / 1e6:,.1f}", used)
         table.add_row(*map(Text, cells))
     console.print(table)

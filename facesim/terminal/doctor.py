@@ -17,6 +17,7 @@ def print_environment(console: Console, status: EnvironmentStatus) -> None:
         "versions": ", ".join(f"{name} {version}" for name, version in status.versions.items()),
         "platform": status.platform,
         "devices": ", ".join(status.devices),
+        **{f"engine {name}": why or "available" for name, why in status.engines.items()},
         **_of_several_processes(status.host),
         **{f"extra {extra.name}": _packages(extra) for extra in status.extras},
         "cache": f"{status.cache.path} ({status.cache.size_bytes / 1e6:,.1f} MB; "

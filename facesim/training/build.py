@@ -2,7 +2,8 @@
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.tables import drop_images, require_plain_names
 from facesim.errors import DataError, FacesimError
 from facesim.evaluation.attribute_values import require_attributes
+from facesim.experiment.decisions import Decision, decided
 from facesim.experiment.exclusion import SPLITS, place_of
 from facesim.experiment.measured_metrics import measured_metrics, quantity_named
 from facesim.experiment.nodes import is_text
 from facesim.experiment.schema import Experiment
 from facesim.experiment.sections import Data
-from facesim.interfaces import Callback, FaceTable, Sampler, TableSampler, Tracker
+from facesim.interfaces import Callback, FaceTable, Sampler, TableSampler, Tracker, Transform
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.model.build import build_network
 from facesim.model.devices import pick_device
@@ -36,6 +38,7 @@ from facesim.seeds import derive_seed
 from facesim.training.aligned_tables import align_table
 from facesim.training.checkpoint import TrainingState
 from facesim.training.determinism import undisturbed
+from facesim.training.engines import ENGINE, decide_engine, use_engine
 from facesim.training.make_inputs import make_inputs
 from facesim.training.trunk_file import load_trunk, restore_trunk
 
@@ -62,7 +65,7 @@ class RunComponents:
     """The components of a run, built from its experiment.
 
     Attributes:
-        experiment: as it was read.
+        experiment: as it was read; what it leaves open is filled in when it is decided.
         train: the training split, with its augmentations.
         val: the split for thresholds and the best checkpoint.
         test: the split for the final results; training does not touch it.
@@ -73,6 +76,7 @@ class RunComponents:
         callbacks: by their keys, the plugin's name and a number where it is not the first.
         metrics: measured on val after each epoch, by name.
         best: by which the best checkpoint is kept.
+        decisions: what was decided for the run, by dotted key.
     """
 
     experiment: Experiment
@@ -86,6 +90,7 @@ class RunComponents:
     callbacks: dict[str, Callback]
     metrics: dict[str, Metric]
     best: Quantity
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -228,6 +233,7 @@ def prepare(
         load_trunk(trunk, network)
     elif trunk is not None:
         restore_trunk("what the main process sent", trunk, network)
+    use_engine(network, experiment)  # before the inputs, of whose cache it is a part
     train, val, test = (load_split(experiment, name, network, tables) for name in SPLITS)
     tables.require_excluded(experiment.data)
     _require_memory("train.batch_size", 2 * experiment.train.batch_size, experiment, train)
@@ -263,6 +269,37 @@ def prepare(
         callbacks,
         metrics,
         best,
+    )
+
+
+def decide(components: RunComponents, tables: Tables) -> RunComponents:
+    """The components of a run that begins, with what its experiment leaves to the machine decided.
+
+    Args:
+        components: as :func:`prepare` built them; what they say is decided stays.
+        tables: where the tables are kept that were read.
+
+    Raises:
+        FacesimError: what the experiment asks for cannot be had here.
+    """
+    network = components.network
+    if ENGINE in components.decisions:
+        return components
+    transforms = _transforms(components.experiment)
+    every = [split.digests for split in components.splits]
+    before = network.engine
+    decisions = decide_engine(components.experiment, network, every, transforms, components.sampler)
+    experiment = decided(components.experiment, decisions)
+    if network.engine is before:
+        return replace(components, experiment=experiment, decisions=decisions)
+    train, val, test = (load_split(experiment, name, network, tables) for name in SPLITS)
+    return replace(
+        components,
+        experiment=experiment,
+        train=train,
+        val=val,
+        test=test,
+        decisions=decisions,
     )
 
 
@@ -327,8 +364,12 @@ def load_split(experiment: Experiment, name: str, network: SiameseNetwork, table
     if name == "test":
         require_attributes(images.table.attributes, experiment.evaluate.slices)
     # Only the training split is augmented.
-    transforms = tuple(_build(spec) for spec in experiment.transforms) if name == "train" else ()
+    transforms = _transforms(experiment) if name == "train" else ()
     return Split(name, images.table, make_inputs(experiment, network, images, transforms), images)
+
+
+def _transforms(experiment: Experiment) -> tuple[Transform, ...]:
+    return tuple(_build(spec) for spec in experiment.transforms)
 
 
 def _require_text(attributes: pd.DataFrame) -> None:

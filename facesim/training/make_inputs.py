@@ -6,10 +6,12 @@ from facesim.data.image_digests import TableDigests
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Transform
+from facesim.model.cache_admin import StoreDescription, stores_root
+from facesim.model.feature_store import FeatureStore
 from facesim.model.inputs import CachedInputs, Inputs, PixelInputs
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
-from facesim.model.trunk_engine import EagerEngine, block_on
+from facesim.model.trunk_engine import EagerEngine, TrunkEngine, block_on
 from facesim.model.trunk_key import TrunkRecipe
 from facesim.seeds import derive_seed
 from facesim.training.step import precision_of
@@ -36,7 +38,7 @@ def make_inputs(
 
     def cache(*, flipped: bool) -> TrunkCache:
         return TrunkCache(
-            EagerEngine(network.backbone, block_on(network.device)),
+            caching_engine(network),
             images,
             _cached_recipe(experiment, network, flipped=flipped),
             name=experiment.backbone.name,
@@ -50,6 +52,27 @@ def make_inputs(
         mirroring=transforms,
         seed=seed,
     )
+
+
+def caching_engine(network: SiameseNetwork) -> TrunkEngine:
+    """The network's engine, in passes of the size in which the cache is filled."""
+    if network.engine.name != "eager":
+        return network.engine
+    return EagerEngine(network.backbone, block_on(network.device))
+
+
+def missing_of_eager(experiment: Experiment, network: SiameseNetwork, images: TableDigests) -> int:
+    """Of how many images the features that eager computes are not on disk.
+
+    Raises:
+        DataError: an image file cannot be read.
+    """
+    recipe = _cached_recipe(experiment, network, flipped=False)
+    folder = stores_root() / network.trunk_fingerprint.key(recipe)
+    about = StoreDescription.read(folder) if StoreDescription.is_in(folder) else None
+    if about is None:
+        return len(images.table)
+    return len(FeatureStore(folder, about.row_shape, about.dtype).missing(images.keys()))
 
 
 def embedding_recipe(experiment: Experiment, network: SiameseNetwork) -> TrunkRecipe:

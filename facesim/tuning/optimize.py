@@ -1,7 +1,7 @@
 """`facesim optimize`, from the file to the summary."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,10 +14,12 @@ from facesim.atomic import remove_leftovers, write_text
 from facesim.data.linter.protocol import lint_protocol
 from facesim.discovery import record_consent
 from facesim.errors import FacesimError, count
+from facesim.experiment.decisions import Decision, left_open
 from facesim.experiment.loading import load_with_source
 from facesim.json_files import write_json
 from facesim.processes import Processes
-from facesim.training.build import RunComponents, Split, prepare
+from facesim.training.build import RunComponents, Split, Tables, decide, prepare
+from facesim.training.engines import ENGINE
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.shards import require_even_shares
 from facesim.training.stop import InterruptibleReporter, stop_on_signals
@@ -27,11 +29,15 @@ from facesim.tuning.storage import storage_errors_named, storage_name
 from facesim.tuning.study import (
     TRIALS_FOLDER,
     Plan,
+    as_the_study,
     changed_plugins,
+    decisions_of,
     open_study,
+    record_decisions,
     silence_optuna,
     study_exists,
     threads_per_trial,
+    varies_backbone,
 )
 from facesim.tuning.study_page import write_study_page
 from facesim.tuning.summary import Summary, summarise
@@ -115,7 +121,8 @@ def optimize(request: Request, view: View, processes: Processes) -> tuple[Path, 
 def _search(plan: Plan, request: Request, view: View, processes: Processes) -> Summary:
     study = open_study(plan)
     _say_what_is_odd(plan, study, request, view)
-    base = _checked_base(plan, view)
+    tables = Tables(processes.reporter)
+    base = _checked_base(plan, tables, view)
     if plan.identity is not None:  # now that the datasets have been read
         contents = {split.name: split.digests for split in base.splits}
         plan = replace(plan, identity=plan.identity.reading(contents))
@@ -125,6 +132,7 @@ def _search(plan: Plan, request: Request, view: View, processes: Processes) -> S
         view.say(lost)
     queue = search_queue(plan)
     if not queue.is_done:
+        base = _decided(plan, study, base, tables, view)
         _fill_trunk_cache(processes, base.train, base.val)
     _run(queue, None, request, "search", view)
     winner = winning_trial(plan, study)
@@ -188,15 +196,34 @@ def _plan(request: Request) -> Plan:
     return plan
 
 
-def _checked_base(plan: Plan, view: View) -> RunComponents:
+def _checked_base(plan: Plan, tables: Tables, view: View) -> RunComponents:
     """Build and lint the base experiment, so that what is wrong with it is said once."""
-    prepared = prepare(plan.space.base)
+    prepared = prepare(as_the_study(plan, plan.space.base), tables=tables)
     pairs = choose_all_pairs(plan.space.base, prepared.splits[1:])
     lint = lint_protocol(plan.space.base, prepared.splits, pairs, Processes())
     for finding in lint.findings:
         view.say(str(finding))
     lint.require_no_errors()
     return prepared
+
+
+def _decided(
+    plan: Plan, study: optuna.Study, base: RunComponents, tables: Tables, view: View
+) -> RunComponents:
+    """The base experiment's components, with what it leaves open decided once for all trials."""
+    if decisions_of(plan) is not None:
+        return base
+    decisions: Mapping[str, Decision] = {}
+    if not varies_backbone(plan):
+        base = decide(base, tables)
+        decisions = base.decisions
+    elif left_open(base.experiment):  # an engine may not run every trunk, and each rounds its way
+        why = "the search varies the backbone, and all trials are run alike"
+        decisions = {ENGINE: Decision(chosen="eager", why=why)}
+    record_decisions(study, decisions)
+    for key, decision in decisions.items():
+        view.say(f"{key}: {decision}")
+    return prepare(as_the_study(plan, plan.space.base), tables=tables)
 
 
 def _fill_trunk_cache(processes: Processes, *splits: Split) -> None:

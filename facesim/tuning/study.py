@@ -1,7 +1,7 @@
 """A study: what it searches, its folder, and its record in Optuna's storage."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import Any
 import optuna
 import torch
 from filelock import FileLock
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from facesim.atomic import write_text
 from facesim.discovery import record_consent
 from facesim.errors import DataError, FacesimError
+from facesim.experiment.decisions import Decision, decided
 from facesim.experiment.differences import differences
-from facesim.experiment.loading import keys_left_out, load_text, load_with_source
+from facesim.experiment.loading import as_before, keys_left_out, load_text, load_with_source
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.nodes import KeyPath, Node
 from facesim.experiment.schema import Experiment
@@ -47,6 +48,8 @@ TRIALS_FOLDER = "trials"
 _DEFINITION = "facesim"
 _PATHS, _SPLITS = "paths", "splits"
 _THREADS = "threads_per_trial"
+_DECISIONS = "decisions"
+_DECISIONS_ADAPTER = TypeAdapter(dict[str, Decision])
 
 
 @dataclass(frozen=True)
@@ -249,14 +252,41 @@ def _fix_threads(plan: Plan, study: optuna.Study) -> None:
 
 def threads_per_trial(plan: Plan) -> int:
     """The number of threads with which every trial of a study is trained."""
-    study = optuna.load_study(study_name=plan.name, storage=open_storage(plan.storage, plan.folder))
-    return int(study.user_attrs[_THREADS])
+    return int(_attributes(plan)[_THREADS])
 
 
-def keys_left_out_of(plan: Plan) -> frozenset[tuple[str, str]]:
-    """The keys that did not exist when the study was begun; see :func:`as_before`."""
-    study = optuna.load_study(study_name=plan.name, storage=open_storage(plan.storage, plan.folder))
-    return keys_left_out(study.user_attrs[_DEFINITION]["base"])
+def _attributes(plan: Plan) -> dict[str, Any]:
+    storage = open_storage(plan.storage, plan.folder)
+    return optuna.load_study(study_name=plan.name, storage=storage).user_attrs
+
+
+def as_the_study(plan: Plan, experiment: Experiment) -> Experiment:
+    """An experiment of the study as all its trials are trained.
+
+    In a study of before a key existed it means what was done then: pairs follow ``seed``, images
+    are stretched, trunks are run by eager PyTorch, as in the trials that are done. What the study
+    decided takes the place of ``auto``, so that trials can be compared.
+    """
+    begun_with = _attributes(plan)[_DEFINITION]["base"]
+    return decided(as_before(experiment, keys_left_out(begun_with)), decisions_of(plan) or {})
+
+
+def decisions_of(plan: Plan) -> dict[str, Decision] | None:
+    """What was decided for all trials, by dotted key; None before the first of them."""
+    recorded = _attributes(plan).get(_DECISIONS)
+    return None if recorded is None else _DECISIONS_ADAPTER.validate_python(recorded)
+
+
+def record_decisions(study: optuna.Study, decisions: Mapping[str, Decision]) -> None:
+    """Record what was decided for all trials, unless another machine has done it by now."""
+    if _DECISIONS not in study.user_attrs:
+        made = {key: each.model_dump(mode="json") for key, each in decisions.items()}
+        study.set_user_attr(_DECISIONS, made)
+
+
+def varies_backbone(plan: Plan) -> bool:
+    """Whether trials have different trunks."""
+    return any(parameter.path[0] == "backbone" for parameter in walk(plan.space.parameters))
 
 
 def study_exists(plan: Plan) -> bool:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from facesim.errors import FacesimError
-from facesim.experiment.loading import as_before
+from facesim.experiment.decisions import applying
 from facesim.experiment.measured_metrics import quantity_named
 from facesim.experiment.schema import Experiment
 from facesim.machine_errors import machine_error
@@ -23,7 +24,7 @@ from facesim.training.trunk_file import share_trunk
 from facesim.tuning.objectives import COST, VAL, by_current_name, costs_of, values_of
 from facesim.tuning.optuna_factories import make_pruner, make_sampler
 from facesim.tuning.storage import DRAWN, EPOCHS, IS_BASE, REPEATS, RUN, places
-from facesim.tuning.study import Plan, keys_left_out_of, open_study
+from facesim.tuning.study import Plan, as_the_study, decisions_of, open_study
 from facesim.tuning.trial_queue import TrialQueue
 
 
@@ -134,12 +135,8 @@ def begin_or_continue(
     folder: Path,
     processes: Processes | None = None,
 ) -> Run:
-    """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``.
-
-    In a study of before ``evaluate.seed`` or ``image.fit`` existed its pairs follow ``seed`` and
-    its images are stretched, as in the trials that are done.
-    """
-    experiment = as_before(experiment, keys_left_out_of(plan))
+    """The run of a trial: that of the lost trial that it repeats, or a new one in ``folder``."""
+    experiment = as_the_study(plan, experiment)
     if (lost := trial.user_attrs.get(REPEATS)) is not None:
         # Whoever tried it has ended, perhaps while it made a run directory, or just after.
         for directory in folder.with_name(f"{lost:04d}").glob("*/*"):
@@ -149,6 +146,8 @@ def begin_or_continue(
     if left is not None:
         return left
     run = Run.begin(experiment, folder, processes)
+    known = decisions_of(plan) or {}
+    run.components = replace(run.components, decisions=applying(known, experiment))
     share_trunk(run.path / RunFile.TRUNK, plan.trunks, run.components.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run

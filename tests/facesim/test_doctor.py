@@ -43,6 +43,8 @@ def test_the_environment_of_this_process_is_described() -> None:
     assert status.versions["torch"] == torch.__version__
     assert status.versions["torchvision"] != "not installed"
     assert status.devices[0] == f"cpu ({torch.get_num_threads()} threads)"
+    assert [*status.engines] == ["eager", "compiled", "onnxruntime"]
+    assert status.engines["eager"] is None
     assert len(status.devices) >= 1 + torch.cuda.device_count()
     assert status.host.name == socket.gethostname()
     assert {"timm", "onnx", "celeba"} <= {extra.name for extra in status.extras}
@@ -120,13 +122,13 @@ def test_a_file_where_the_cache_should_be_is_a_problem(below: str, tmp_path: Pat
     cache = examine_cache(file / below)
 
     assert cache.problem == f"cannot write in {file}: Not a directory"
-    assert not EnvironmentStatus({}, "", (), HOST, (), cache).ok
+    assert not EnvironmentStatus({}, "", (), {}, HOST, (), cache).ok
 
 
 def test_a_missing_extra_and_a_host_that_others_cannot_reach_are_nothing_wrong() -> None:
     extras = (Extra("timm", {"timm": None}),)
     cache = CacheFolder(Path("cache"), 0, 0, None)
-    assert EnvironmentStatus({}, "", (), HOST, extras, cache).ok
+    assert EnvironmentStatus({}, "", (), {}, HOST, extras, cache).ok
 
 
 FAILURE = PluginFailure("acme", "acme 1.2", "no such module")

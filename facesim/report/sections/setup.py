@@ -24,6 +24,7 @@ def setup_section(files: RunFiles) -> Section:
         components[name] = "; ".join(map(_node, plugins)) or "none"
     if trained.data.split is not None:
         components["split"] = _parameters(trained.data.split.model_dump(mode="json"))
+    components |= _decisions(files.starts)
     components |= {
         "image": _parameters(evaluated.image.model_dump(mode="json")),
         "training": _parameters(trained.train.model_dump(mode="json")),
@@ -44,6 +45,22 @@ def setup_section(files: RunFiles) -> Section:
         numeric=False,
     )
     return Section("setup", "Experiment", (table,))
+
+
+def _decisions(starts: tuple[Start, ...]) -> dict[str, str]:
+    """What was decided when the run began, with what was measured for it."""
+    begun = next((start.decisions for start in starts if start.decisions), {})
+    shown = {}
+    for key, decision in begun.items():
+        facts = [f"{decision.chosen}: {decision.why}"]
+        facts += [decision.versions] if decision.versions else []
+        facts += [
+            f"{name} {value:,.0f}" if value >= 100 else f"{name} {value:.3g}"
+            for name, value in decision.measured.items()
+        ]
+        facts += [f"not {name}: {why}" for name, why in decision.refused.items()]
+        shown[key.replace("_", " ")] = "; ".join(facts)
+    return shown
 
 
 def summary_line(files: RunFiles) -> str:

@@ -70,6 +70,7 @@ KEYS = {
         "seed": "0; >= 0; < 4294967296",
         "device": '"auto"',
         "trunk_cache": '"float16"; float16, float16_compressed, float32 or off',
+        "backbone_engine": '"auto"; auto, eager, compiled or onnxruntime',
     },
     "Data": {"workers": "2; >= 0; <= 256"},
     "IdentitySplit": {

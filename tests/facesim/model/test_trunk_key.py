@@ -19,6 +19,7 @@ from facesim.data import preprocessing
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Normalization
+from facesim.model.trunk_engine import EagerEngine
 from facesim.model.trunk_key import (
     Fingerprint,
     TrunkRecipe,
@@ -232,3 +233,14 @@ def test_weights_have_the_digest_that_stores_of_earlier_versions_are_found_by() 
         "count": torch.tensor(7),
     }
     assert tensors_digest(tensors.items()) == "2555fcd06a74412aaf3bbe88665e5e16"
+
+
+def test_eager_has_the_keys_of_before_there_were_other_engines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Preprocessing, "cache_key", "decoded somehow")
+    fingerprint = Fingerprint("weights", "code")
+    key = fingerprint.key(RECIPE, EagerEngine(_backbone()).versions)
+    assert key == "880856174119e77a6a0084c4dc037d1e"
+    others = {fingerprint.key(RECIPE, versions) for versions in ("torch 2.9", "torch 2.10")}
+    assert len(others | {key}) == 3

@@ -37,7 +37,7 @@ def run(tiny: Experiment, tmp_path: Path) -> Run:
 
 
 def held(run: Run, processes: Processes | None = None) -> Any:
-    return run_session(run.directory, run.components, processes or Processes())
+    return run_session(run.directory, run.components, run.tables, processes or Processes())
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ DESCRIPTION = StoreDescription(
     crop=None,
     decoder="simplejpeg",
     created="2026-01-01T00:00:00Z",
+    engine="compiled",
 )
 
 
@@ -39,7 +40,7 @@ def store(description: StoreDescription | None = DESCRIPTION) -> StoreInfo:
 
 def test_each_store_says_what_it_holds_and_how_large_it_is() -> None:
     text = printed(lambda console: print_stores(console, Path("/cache"), [store()]))
-    for cell in ("01234567", "resnet", "512 x 7 x 7", "float16", "plain", "2.5"):
+    for cell in ("01234567", "resnet", "512 x 7 x 7", "float16", "plain", "compiled", "2.5"):
         assert cell in text
 
 

@@ -29,7 +29,8 @@ HOST = HostStatus(
 
 def printed_environment(cache: CacheFolder, host: HostStatus = HOST) -> list[str]:
     versions = {"facesim": "0.1.0", "torch": "2.6.0"}
-    status = EnvironmentStatus(versions, "Linux", ("cpu", "cuda:0"), host, EXTRAS, cache)
+    engines = {"eager": None, "onnxruntime": "the extra is missing"}
+    status = EnvironmentStatus(versions, "Linux", ("cpu", "cuda:0"), engines, host, EXTRAS, cache)
     console = Console(file=(file := io.StringIO()), width=40)
     print_environment(console, status)
     return file.getvalue().splitlines()
@@ -41,6 +42,8 @@ def test_the_environment_is_a_line_for_each_part() -> None:
         "  versions: facesim 0.1.0, torch 2.6.0",
         "  platform: Linux",
         "  devices: cpu, cuda:0",
+        "  engine eager: available",
+        "  engine onnxruntime: the extra is missing",
         "  processes: 8 CPU cores; 1 thread each under torchrun (OMP_NUM_THREADS is not set)",
         "  backends: gloo, nccl",
         "  host: node-1 (192.0.2.2, 192.0.2.3)",
@@ -58,7 +61,7 @@ def test_a_process_of_torchrun_s_on_a_host_that_others_cannot_reach() -> None:
         2, "4", (), "node-1", (), (), (), {"RANK": "1", "WORLD_SIZE": "2"}, ("set it", "and that")
     )
     lines = printed_environment(CACHE, host)
-    assert lines[4:8] == [
+    assert lines[6:10] == [
         "  processes: 2 CPU cores; 4 threads each (OMP_NUM_THREADS)",
         "  backends: none, as this torch is without torch.distributed",
         "  host: node-1 (no address)",

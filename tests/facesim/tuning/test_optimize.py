@@ -265,15 +265,28 @@ def test_the_trunk_cache_is_filled_before_the_workers_begin(
     search = "  trials: 1\n  space: {optimizer.lr: {float: [1e-3, 1e-2]}}\n"
     frozen = "{name: small_cnn, width: 4, frozen_stages: 1}"
     file = write_search(search, changed=("{name: small_cnn, width: 4}", frozen))
-    first, second = Said(), Said()
-    optimize(asked(file, workers=1), Heard(), Processes(first))
+    first, second, heard = Said(), Said(), Heard()
+    optimize(asked(file, workers=1), heard, Processes(first))
+    assert [line for line in heard.said if line.startswith("backbone_engine: eager (")] != []
+    heard.said.clear()
     assert [line.split(" in ")[0] for line in first.lines] == [
         "trunk cache: 48 images to compute once, 0 MB",
         "trunk cache: 16 images to compute once, 0 MB",
         "trunk cache: 16 images to compute once, 0 MB",
     ]
-    optimize(asked(file, workers=1), Heard(), Processes(second))
+    folder, _ = optimize(asked(file, workers=1), heard, Processes(second))
     assert second.lines == []
+    # The study decided once what its trials left to the machine.
+    assert [line for line in heard.said if line.startswith("backbone_engine: eager (")] == []
+    study = open_study(Plan.read(folder, None))
+    assert study.user_attrs["decisions"]["backbone_engine"]["chosen"] == "eager"
+    runs = [Run.open(file.parent) for file in folder.rglob("run.json")]
+    assert {run.recorded.backbone_engine for run in runs} == {"eager"}
+    decided = study.user_attrs["decisions"]
+    for run in runs:  # which did not decide it again
+        starts = json.loads((run.path / "environment.json").read_text())
+        assert {json.dumps(start["decisions"]) for start in starts} == {json.dumps(decided)}
+    assert load_experiment(folder / "best.yaml").backbone_engine == "auto"
 
 
 def test_the_same_command_elsewhere_joins_the_study(

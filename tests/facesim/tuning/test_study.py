@@ -10,9 +10,18 @@ import pytest
 import torch
 
 from facesim.errors import DataError, FacesimError
+from facesim.experiment.decisions import Decision
 from facesim.tuning.space import base_point
 from facesim.tuning.storage import DIGEST, IS_BASE, digest_of, open_storage
-from facesim.tuning.study import Plan, open_study, study_exists, threads_per_trial
+from facesim.tuning.study import (
+    Plan,
+    as_the_study,
+    open_study,
+    record_decisions,
+    study_exists,
+    threads_per_trial,
+    varies_backbone,
+)
 
 Write = Callable[..., Path]
 Planned = Callable[[Path], Plan]
@@ -167,3 +176,30 @@ def test_a_folder_that_cannot_be_made_is_named(plan: Plan, tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(FacesimError, match="cannot make the study's folder"):
         replace(plan, folder=tmp_path / "file" / "study").write()
+
+
+def test_what_a_study_decided_stands_for_all_its_trials(plan: Plan) -> None:
+    study = open_study(plan)
+    assert as_the_study(plan, plan.space.base).backbone_engine == "auto"
+    record_decisions(study, {"backbone_engine": Decision(chosen="compiled", why="faster")})
+    # Another machine that has decided meanwhile takes what is recorded.
+    elsewhere = open_study(plan)
+    record_decisions(elsewhere, {"backbone_engine": Decision(chosen="eager", why="no compiler")})
+    assert as_the_study(plan, plan.space.base).backbone_engine == "compiled"
+    asked = plan.space.base.model_copy(update={"backbone_engine": "onnxruntime"})
+    assert as_the_study(plan, asked).backbone_engine == "onnxruntime"
+
+
+def test_trials_of_a_study_of_before_are_run_by_eager(plan: Plan) -> None:
+    study = open_study(plan)
+    definition = study.user_attrs["facesim"]
+    del definition["base"]["backbone_engine"]
+    study.set_user_attr("facesim", definition)
+    open_study(plan)  # the same experiment still
+    assert as_the_study(plan, plan.space.base).backbone_engine == "eager"
+
+
+def test_a_search_over_backbones_is_known(write_search: Write, planned: Planned) -> None:
+    over = "  trials: 2\n  space: {backbone.width: {int: [4, 8]}}\n"
+    assert varies_backbone(planned(write_search(over)))
+    assert not varies_backbone(planned(write_search()))

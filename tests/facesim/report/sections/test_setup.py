@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from facesim.experiment.decisions import Decision
 from facesim.experiment.loading import load_experiment
 from facesim.page import Code, Table, Text
 from facesim.report.sections.setup import reproduction_section, setup_section, summary_line
@@ -139,3 +140,22 @@ def test_one_process_and_a_folder_without_a_repository_are_said_as_such(files: R
     assert "processes" not in rows
     assert rows["git commit"] == "not in a repository"
     assert rows["python"] == "3.11.7"
+
+
+def test_what_was_decided_when_the_run_began_is_shown_with_what_was_measured(
+    files: RunFiles,
+) -> None:
+    assert "backbone engine" not in rows_of(files)
+    decision = Decision(
+        chosen="compiled",
+        why="the fastest here",
+        versions="torch 2.9",
+        measured={"eager, images per second": 1137.66, "largest difference of a score": 2e-6},
+        refused={"onnxruntime": "an extra is missing"},
+    )
+    first = files.starts[0].model_copy(update={"decisions": {"backbone_engine": decision}})
+    rows = rows_of(replace(files, starts=(first, *files.starts)))
+    assert rows["backbone engine"] == (
+        "compiled: the fastest here; torch 2.9; eager, images per second 1,138; largest "
+        "difference of a score 2e-06; not onnxruntime: an extra is missing"
+    )
