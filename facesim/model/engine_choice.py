@@ -15,7 +15,6 @@ from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 from facesim.model.devices import describe_device
 from facesim.model.engine_measurements import (
-    LARGEST_DEVIATION,
     Deviation,
     EngineMeasurement,
     KeptMeasurements,
@@ -145,8 +144,10 @@ def choose_engine(
         return _unmeasured(network, "the experiment says so")
     if asked == "auto" and not network.backbone.has_trunk:
         return _unmeasured(network, "nothing of the backbone is frozen")
-    if asked == "auto" and not work.images:
-        return _unmeasured(network, "there is nothing to compute")
+    if asked == "auto" and work.images <= block_on(network.device):
+        return _unmeasured(
+            network, f"no more than a block is to be computed ({work.images} images)"
+        )
     chooser = _Chooser(network, work)
     with chooser.kept.held(), torch.random.fork_rng(devices=[]):
         return chooser.automatic() if asked == "auto" else chooser.named(asked)
@@ -251,13 +252,8 @@ class _Chooser:
             deviation = Deviation.between(self._network, eager, other)
         except FacesimError as error:
             return before.model_copy(update={"failure": str(error)})
-        bound = LARGEST_DEVIATION[precision]
-        if max(deviation.embedding, deviation.score) > bound:
-            failure = (
-                f"embeddings deviate from those of eager by {deviation.embedding:.2g} of their "
-                f"norm and scores by {deviation.score:.2g} standard deviations, more than {bound:g}"
-            )
-            return before.model_copy(update={"failure": failure})
+        if objection := deviation.objection(precision):
+            return before.model_copy(update={"failure": objection})
         if before.deviations:  # only the deviation is new
             found = before
         deviations = {**before.deviations, self._comparison: deviation}

@@ -22,8 +22,9 @@ from facesim.model.trunk_engine import EagerEngine, EngineName, TrunkEngine
 
 log = logging.getLogger(__name__)
 
-LARGEST_DEVIATION: dict[Precision, float] = {"float32": 1e-3, "bfloat16": 5e-2}
-"""By the precision of the trunk; features that are kept as float16 are rounded by 5e-4."""
+_ALIKE = 0.01
+"""Of the median score: the least that two scores are taken to differ by. Those of an untrained
+network may be equal but for their rounding."""
 
 _ROUNDS = 3
 _SLOW_SECONDS = 5.0
@@ -37,7 +38,7 @@ class Deviation(JsonModel):
         embedding: largest distance of two embeddings of an image, relative to the median norm of
             the eager ones.
         score: largest difference of two scores of a pair, relative to the standard deviation of
-            the eager scores of all pairs.
+            the eager scores of all pairs, or to a hundredth of their median where that is more.
     """
 
     embedding: FiniteFloat
@@ -58,15 +59,34 @@ class Deviation(JsonModel):
             a, b = (network.head(network.backbone.tail(o.float())).float() for o in (eager, other))
             scores, others = (network.loss.score(e[left], e[right]).float() for e in (a, b))
         distance = (a - b).norm(dim=1).max() / _positive(a.norm(dim=1).median())
-        difference = (scores - others).abs().max() / _positive(scores.std())
+        spread = torch.maximum(scores.std(), _ALIKE * scores.abs().median())
+        difference = (scores - others).abs().max() / _positive(spread)
         if not (distance.isfinite() and difference.isfinite()):
             raise FacesimError("an embedding or a score is not finite")
         return cls(embedding=distance.item(), score=difference.item())
+
+    def objection(self, precision: Precision) -> str:
+        """Why an engine of a precision that deviates by so much is refused; empty if it is not."""
+        bound = _BOUNDS[precision]
+        if self.embedding <= bound.embedding and self.score <= bound.score:
+            return ""
+        return (
+            f"embeddings deviate from those of eager by {self.embedding:.2g} of their norm and "
+            f"scores by {self.score:.2g} standard deviations; {bound.embedding:g} and "
+            f"{bound.score:g} are allowed"
+        )
 
 
 def _positive(scale: Tensor) -> Tensor:
     """1 where embeddings or scores are all the same: the difference is then an absolute one."""
     return torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+_BOUNDS: dict[Precision, Deviation] = {
+    "float32": Deviation(embedding=1e-3, score=1e-3),
+    "bfloat16": Deviation(embedding=0.05, score=0.5),
+}
+"""Features that are kept as float16 are rounded by 5e-4, and eager's own in bfloat16 by 1e-2."""
 
 
 class EngineMeasurement(JsonModel):

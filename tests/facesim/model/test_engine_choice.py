@@ -135,6 +135,20 @@ def test_deviations_are_those_of_embeddings_and_of_scores(monkeypatch: pytest.Mo
     assert distance > 1e-6
 
 
+def test_scores_that_are_alike_are_not_compared_by_their_rounding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Double, "error", 1e-6)
+    network = make_network()
+    linear = nn.Linear(8, 4)
+    nn.init.constant_(linear.bias, 100.0)
+    network.head = ModuleHead(linear)
+    monkeypatch.setattr(network.loss, "score", torch.cosine_similarity)
+    choice = choose(MANY, "onnxruntime", network)
+    assert choice.score_deviation is not None
+    assert choice.score_deviation < 1e-3
+
+
 def test_another_head_is_compared_anew_at_the_same_speeds(engines: list[str]) -> None:
     choose(6000)
     network = make_network()
@@ -193,7 +207,7 @@ def test_what_is_not_available_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_measured_where_nothing_is_to_be_run(engines: list[str]) -> None:
     network = make_network(nn.Identity())
     assert choose(MANY, network=network).why == "nothing of the backbone is frozen"
-    assert choose(0).why == "there is nothing to compute"
+    assert choose(32).why == "no more than a block is to be computed (32 images)"
     assert choose(MANY, "eager").why == "the experiment says so"
     assert engines == []
     with pytest.raises(FacesimError, match="nothing of the backbone is frozen"):
