@@ -1,127 +1,251 @@
-"""A step of the reference experiment from a warm cache, against the reference's own manner.
+"""A step of the reference experiment from a warm cache, against how else it is trained.
 
 Run: ``python tests/benchmarks/reference_epoch.py``. ResNet-50 at 178 x 218, the last stage's first
-bottleneck and an MLP trained, 64 pairs a step of 3,510 images. The reference's manner puts both
-images of every pair through trunk and tail at every step, in the memory format in which torchvision
-gives the network; the same in channels-last, which is faster, is given besides. The engine reads
-the trunk's output and puts each image of a batch through the tail once. All make the same steps in
-turn, the decoding left out; an epoch of 3,510 pairs is 55 of them.
+bottleneck and an MLP trained, 64 pairs a step, of the 3,510 training images of ``FACESIM_CELEBA``
+or as many drawn ones. The experiment leaves engine and compiling at their defaults, and its trunk's
+output is read from the cache. In turn with it, each in the memory format in which torchvision gives
+the network, and in channels-last, which is faster:
+
+- the reference's manner: both images of every pair through trunk and tail at every step. The
+  decoding is left out. An epoch of 3,510 pairs is 55 steps;
+- a loop of pytorch-metric-learning, if that is installed, as its documentation writes it: decoded
+  images from a DataLoader, through the whole network, whose frozen layers need no gradient. It is
+  compared by images per second.
 """
 
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from torchvision import models, transforms
 
 from facesim.data.loader import load_images
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import PairBatch
+from facesim.interfaces import FaceTable, PairBatch
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, prepare
-from facesim.training.step import training_loss, update
+from facesim.training.checkpoint import Progress
+from facesim.training.steps import Steps
 
-FORMATS = {"reference": torch.contiguous_format, "channels_last": torch.channels_last}
-"""The last is the one in which the engine's own steps are made."""
+ROUNDS = 5
+STEPS = 4
+PAIRS, EPOCH_PAIRS = 64, 3510
+PER_CLASS, BATCH = 4, 120
+"""Of pytorch-metric-learning: about as many images as 64 pairs have."""
 
-ROUNDS, STEPS, PAIRS, EPOCH_PAIRS = 3, 2, 64, 3510
+FORMATS = {"": torch.contiguous_format, "_in_channels_last": torch.channels_last}
 
 EXPERIMENT = """
 name: reference
 data:
-  train: {{name: synthetic_faces, identities: 351, images_per_identity: 10, root: {root}}}
-  val: {{name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 5000,
-         root: {root}}}
-  test: {{name: synthetic_faces, identities: 4, images_per_identity: 4, first_identity: 6000,
-          root: {root}}}
-  workers: 0
+  train: {{name: csv, images: {images}, table: {folder}/train.csv}}
+  val: {{name: csv, images: {images}, table: {folder}/val.csv}}
+  test: {{name: csv, images: {images}, table: {folder}/test.csv}}
 image: {{size: [218, 178]}}
 backbone: {{name: resnet, depth: 50, weights: none, frozen_stages: 3, last_stage_blocks: 1}}
 head: {{name: mlp, fc_dim: 128, out_dim: 16}}
 sampler: {{name: random_pairs, pairs_per_image: 1.0}}
 loss: {{name: contrastive, margin: 2.0}}
 optimizer: {{name: adam, lr: 5e-4}}
-train: {{epochs: 1, batch_size: {pairs}}}
+train: {{epochs: 10, batch_size: {pairs}}}
 """
 
 
 def measure() -> dict[str, float]:
-    """Medians over rounds in turn; the images are in memory for the reference's manner."""
+    """Medians over rounds in turn."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FACESIM_CACHE"] = f"{folder}/cache"
-        file = Path(folder) / "reference.yaml"
-        file.write_text(EXPERIMENT.format(root=f"{folder}/faces", pairs=PAIRS))
-        prepared = prepare(load_experiment(file))
-        prepared.network.train()
-        batches = list(islice(prepared.sampler.batches(0), STEPS))
-        rows = np.unique(np.concatenate([batch.images.numpy() for batch in batches]))
-        prepared.train.inputs.warm(rows, Processes(), training=True)
-        pixels = [_pixels(prepared, batch) for batch in batches]
-        _cached(prepared, batches)
-        epochs: dict[str, list[float]] = {name: [] for name in ("cached", *FORMATS)}
+        prepared = prepare(load_experiment(_experiment_file(Path(folder))))
+        cached = CachedSteps(prepared)
+        others: dict[str, Callable[[], None]] = {}
+        pixels = cached.pixels_of_first_batch()
+        for suffix, memory_format in FORMATS.items():
+            others[f"reference{suffix}"] = _reference_step(prepared, pixels, memory_format)
+        if find_spec("pytorch_metric_learning"):
+            for suffix, memory_format in FORMATS.items():
+                step = _metric_learning_step(prepared.train.table, memory_format)
+                others[f"metric_learning{suffix}"] = step
+        else:
+            print(
+                "pytorch-metric-learning is not installed: its loop is not measured",
+                file=sys.stderr,
+            )
+        cached.run()  # it compiles what is compiled; of the others a slow first step is no median
+        seconds: dict[str, list[float]] = {name: [] for name in ("cached", *others)}
         for _ in range(ROUNDS):
-            epochs["cached"].append(_epoch_seconds(lambda: _cached(prepared, batches)))
-            for name, memory_format in FORMATS.items():
-                prepared.network.to(memory_format=memory_format)
-                images = [each.contiguous(memory_format=memory_format) for each in pixels]
-                epochs[name].append(_epoch_seconds(lambda: _pairwise(prepared, batches, images)))  # noqa: B023
-    return {
-        "cached_epoch_s": statistics.median(epochs["cached"]),
-        "reference_epoch_s": statistics.median(epochs["reference"]),
-        "reference_to_cached_ratio": _ratio(epochs["reference"], epochs["cached"]),
-        "reference_in_channels_last_to_cached_ratio": _ratio(
-            epochs["channels_last"], epochs["cached"]
-        ),
+            for name, step in {"cached": cached.run, **others}.items():
+                seconds[name].append(_seconds(step))
+    return _figures(seconds, cached.images)
+
+
+def _figures(seconds: dict[str, list[float]], images: int) -> dict[str, float]:
+    """From the seconds of all cached steps, of so many images, and of one step of the others."""
+    steps_per_epoch = EPOCH_PAIRS / PAIRS
+    cached = np.array(seconds.pop("cached"))
+    figures = {
+        "cached_epoch_s": statistics.median(cached) / STEPS * steps_per_epoch,
+        "cached_images_per_s": images / statistics.median(cached),
     }
+    for name, times in seconds.items():
+        taken = np.array(times)
+        if name.startswith("reference"):
+            figures[f"{name}_epoch_s"] = statistics.median(taken) * steps_per_epoch
+            ratios = taken / (cached / STEPS)
+        else:
+            figures[f"{name}_images_per_s"] = BATCH / statistics.median(taken)
+            ratios = (taken / BATCH) / (cached / images)
+        figures[f"{name}_to_cached_ratio"] = statistics.median(ratios)
+    return figures
 
 
-def _pixels(prepared: RunComponents, batch: PairBatch) -> torch.Tensor:
-    """Uint8 pixels of the batch's images."""
-    preprocessing = Preprocessing.of(prepared.experiment.image)
-    rows = batch.images.numpy()
-    return torch.cat(
-        list(load_images(prepared.train.table, rows, preprocessing, batch_size=len(rows)))
-    )
+class CachedSteps:
+    """The first steps of the experiment, as a run makes them, from a warm cache.
+
+    Args:
+        prepared: of the run.
+
+    Attributes:
+        images: of all these steps.
+    """
+
+    def __init__(self, prepared: RunComponents) -> None:
+        self._prepared = prepared
+        self._steps = Steps(prepared, Processes())
+        self._batches = [
+            batch for _, batch in zip(range(STEPS), prepared.sampler.batches(0), strict=False)
+        ]
+        self.images = sum(len(batch.images) for batch in self._batches)
+        rows = np.unique(np.concatenate([batch.images.numpy() for batch in self._batches]))
+        prepared.train.inputs.warm(rows, Processes(), training=True)
+
+    def run(self) -> None:
+        """Make them."""
+        progress = Progress()
+        for part, inputs in self._steps.batches(0, 0, STEPS):
+            self._steps.run(part, inputs, progress)
+
+    def pixels_of_first_batch(self) -> tuple[PairBatch, Tensor]:
+        """The batch and its images, uint8 [B, 3, H, W]."""
+        batch, preprocessing = self._batches[0], Preprocessing.of(self._prepared.experiment.image)
+        rows = batch.images.numpy()
+        table = self._prepared.train.table
+        [pixels] = load_images(table, rows, preprocessing, batch_size=len(rows))
+        return batch, pixels
 
 
-def _cached(prepared: RunComponents, batches: list[PairBatch]) -> None:
-    for batch, inputs in prepared.train.inputs.batches(batches, 0):
-        update(prepared.state, training_loss(prepared.network, inputs, batch, "float32"))
-
-
-def _pairwise(
-    prepared: RunComponents, batches: list[PairBatch], pixels: list[torch.Tensor]
-) -> None:
+def _reference_step(
+    prepared: RunComponents, loaded: tuple[PairBatch, Tensor], memory_format: torch.memory_format
+) -> Callable[[], None]:
     """Two embeddings a pair, each from the pixels, and the contrastive loss of their distance."""
-    network = prepared.network
-    for batch, images in zip(batches, pixels, strict=True):
-        first, second = (
-            network.head(network.backbone(images[side])) for side in batch.pairs.unbind(1)
-        )
+    network = nn.Sequential(deepcopy(prepared.network.backbone), deepcopy(prepared.network.head))
+    network.to(memory_format=memory_format).train()
+    batch, images = loaded[0], loaded[1].contiguous(memory_format=memory_format)
+    optimizer = torch.optim.Adam([each for each in network.parameters() if each.requires_grad])
+
+    def step() -> None:
+        first, second = (network(images[side]) for side in batch.pairs.unbind(1))
         distance = functional.pairwise_distance(first, second)
         genuine = batch.same * distance.square()
         impostor = ~batch.same * (2.0 - distance).clamp(min=0).square()
-        update(prepared.state, (genuine + impostor).mean())
+        optimizer.zero_grad()
+        torch.autograd.backward((genuine + impostor).mean())
+        optimizer.step()
+
+    return step
 
 
-def _epoch_seconds(steps: Callable[[], None]) -> float:
-    """What an epoch takes at the rate of these steps."""
+class _Faces(Dataset[tuple[Tensor, int]]):
+    def __init__(self, table: FaceTable) -> None:
+        self._table = table
+        normalize = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        self._transform = transforms.Compose([transforms.ToTensor(), normalize])
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        image = Image.open(self._table.path(row)).convert("RGB")
+        return self._transform(image), int(self._table.identities[row])
+
+
+def _metric_learning_step(
+    table: FaceTable, memory_format: torch.memory_format
+) -> Callable[[], None]:
+    """A step on the next batch, which two processes have decoded meanwhile."""
+    from pytorch_metric_learning import losses, miners, samplers
+
+    resnet = models.resnet50()
+    frozen = nn.Sequential(
+        *(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool),
+        *(resnet.layer1, resnet.layer2, resnet.layer3),
+    )
+    trained = nn.Sequential(resnet.layer4[0], resnet.avgpool, nn.Flatten())
+    embedder = nn.Sequential(nn.Linear(2048, 128), nn.ReLU(), nn.Linear(128, 16))
+    frozen.requires_grad_(False)
+    model = nn.Sequential(frozen, trained, embedder).to(memory_format=memory_format).train()
+    frozen.eval()
+    sampler = samplers.MPerClassSampler(
+        table.identities, PER_CLASS, batch_size=BATCH, length_before_new_iter=len(table)
+    )
+    loader = DataLoader(_Faces(table), BATCH, sampler=sampler, num_workers=2, drop_last=True)
+    miner, loss_function = miners.MultiSimilarityMiner(), losses.TripletMarginLoss()
+    optimizer = torch.optim.Adam([each for each in model.parameters() if each.requires_grad])
+    batches: Iterator[tuple[Tensor, Tensor]] = iter(loader)
+
+    def step() -> None:
+        images, labels = next(batches)
+        images = images.contiguous(memory_format=memory_format)
+        optimizer.zero_grad()
+        embeddings = model(images)
+        loss_function(embeddings, labels, miner(embeddings, labels)).backward()
+        optimizer.step()
+
+    return step
+
+
+def _experiment_file(folder: Path) -> Path:
+    celeba = os.environ.get("FACESIM_CELEBA")
+    root = Path(celeba) if celeba else folder
+    images = root / "img_align_celeba" if celeba else folder
+    if not celeba:
+        _draw(folder)
+    file = folder / "reference.yaml"
+    file.write_text(EXPERIMENT.format(images=images, folder=root, pairs=PAIRS))
+    return file
+
+
+def _draw(folder: Path) -> None:
+    """Images of CelebA's size, ten of each identity."""
+    generator = np.random.default_rng(0)
+    for split, count in {"train": EPOCH_PAIRS, "val": 40, "test": 40}.items():
+        lines = ["img,ids"]
+        for number in range(count):
+            coarse = generator.integers(0, 256, (28, 23, 3), np.uint8)
+            image = Image.fromarray(coarse).resize((178, 218), Image.Resampling.BICUBIC)
+            name = f"{split}_{number:06d}.jpg"
+            image.save(folder / name, quality=90)
+            lines.append(f"{name},{split}{number // 10}")
+        (folder / f"{split}.csv").write_text("\n".join(lines) + "\n")
+
+
+def _seconds(work: Callable[[], None]) -> float:
     begin = time.perf_counter()
-    steps()
-    return (time.perf_counter() - begin) / STEPS * EPOCH_PAIRS / PAIRS
-
-
-def _ratio(slow: list[float], fast: list[float]) -> float:
-    """The median of those of each round."""
-    return statistics.median(one / other for one, other in zip(slow, fast, strict=True))
+    work()
+    return time.perf_counter() - begin
 
 
 def main() -> None:
