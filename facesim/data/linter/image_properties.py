@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from facesim.arrays import FloatArray, Int64Array
-from facesim.data.decoding import opened_image, read_image
+from facesim.data.decoding import MAX_PIXELS, decode_plain_jpeg, opened_image, read_image
 from facesim.errors import DataError
 from facesim.interfaces import FaceTable
 from facesim.reporters import ignore_progress
@@ -94,7 +94,11 @@ def _measured(path: Path, size: int, changed: int) -> tuple[str | float, ...]:  
             quality = _jpeg_quality(image)
             layers = getattr(image, "layer", None)
             subsampling = "none" if not layers else f"{layers[0][1]}x{layers[0][2]}"
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            plain = decode_plain_jpeg(data, MAX_PIXELS)
+            if plain is None:
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+            else:
+                upright = Image.fromarray(plain)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     width, height = upright.size
@@ -111,7 +115,7 @@ def _measured(path: Path, size: int, changed: int) -> tuple[str | float, ...]:  
         _sharpness(grey),
         float(grey.mean()),
         float(grey.std()),
-        float(np.ptp(small, axis=2).mean()),
+        float((small.max(axis=2) - small.min(axis=2)).mean()),
     )
 
 

@@ -66,6 +66,15 @@ def test_a_jpeg_has_its_subsampling_and_quality(tmp_path: Path, sampling: int, t
         assert (found["subsampling"], found["quality"]) == (told, pytest.approx(quality, abs=1))
 
 
+def test_both_decoders_of_jpeg_give_the_same_properties(tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (45, 60, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 1  # upright, but left to Pillow
+    plain = read(tmp_path, noise, "plain.jpg", quality=90)
+    with_exif = read(tmp_path, noise, "exif.jpg", quality=90, exif=exif)
+    assert plain.drop("bytes").equals(with_exif.drop("bytes"))
+
+
 def test_a_turned_photograph_has_the_size_in_which_it_is_seen(tmp_path: Path) -> None:
     image = Image.new("RGB", (40, 20))
     turned = image.getexif()
