@@ -229,16 +229,22 @@ def _impostor_scores(
     """
     scores = torch.empty(int((len(ordered) - partners_from).sum()))
     highest = torch.full((len(ordered),), -torch.inf)
+    of_row = torch.full((len(rows),), -torch.inf)
     filled = 0
-    for row, begin in zip(rows.tolist(), partners_from.tolist(), strict=True):
+    for at, (row, begin) in enumerate(zip(rows.tolist(), partners_from.tolist(), strict=True)):
+        if begin == len(ordered):
+            continue
+        scored = scores[filled : filled + len(ordered) - begin]
         for start in range(begin, len(ordered), _PAIRS_A_CALL):
             second = ordered[start : start + _PAIRS_A_CALL]
             part = score(ordered[row].expand_as(second), second)
-            scores[filled : filled + len(part)] = part
-            partners = highest[start : start + len(part)]
-            torch.maximum(partners, scores[filled : filled + len(part)], out=partners)
-            highest[row] = torch.maximum(highest[row], scores[filled : filled + len(part)].max())
-            filled += len(part)
+            scored[start - begin : start - begin + len(part)] = part
+        partners = highest[begin:]
+        torch.maximum(partners, scored, out=partners)
+        torch.amax(scored, dim=0, out=of_row[at])
+        filled += len(scored)
+    of_rows = highest[rows[0] : rows[0] + len(rows)]
+    torch.maximum(of_rows, of_row, out=of_rows)
     return scores.numpy(), highest.numpy()
 
 
