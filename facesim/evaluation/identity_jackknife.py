@@ -1,6 +1,6 @@
 """The jackknife over identities: metrics without each of them in turn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,8 +25,6 @@ PAIR_GROUPS = 60
 Statistics = Callable[[PairWeights], FloatArray]
 """B ways to weight the P pairs -> K numbers for each, float64 [B, K]; ``nan`` where one does not
 exist."""
-
-_BOTH, _GENUINE, _IMPOSTOR = (True, True), (True, False), (False, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,39 +102,38 @@ class IdentityJackknife:
         first, second = groups[self.first], groups[self.second]
         genuine = self.second == self.identities
         numbers = _pair_groups(genuine, np.random.default_rng(seed))
-        whole = statistics(PairWeights.of_rows(np.ones((1, len(genuine)), np.uint8)))
-
-        def measured(
-            kept: Callable[[Int64Array], BoolArray], count: int, kinds: Sequence[tuple[bool, bool]]
-        ) -> list[FloatArray]:
-            """Without each of some groups of pairs, for each of the kinds of pairs that go."""
-            found = [np.empty((count, whole.shape[1])) for _ in kinds]
-            most = rows_of_block(len(genuine)) - 1
-            for start in range(0, count, most):
-                left_out = np.arange(start, min(start + most, count))
-                distinct = np.ones((len(left_out) + 1, len(genuine)), np.uint8)
-                distinct[1:] = kept(left_out[:, None])
-                # Row 0 has all pairs.
-                rows = np.arange(1, len(left_out) + 1)
-                of_genuine = np.concatenate([rows * genuine_go for genuine_go, _ in kinds])
-                of_impostor = np.concatenate([rows * impostor_go for _, impostor_go in kinds])
-                values = statistics(PairWeights(distinct, of_genuine, of_impostor))
-                for out, part in zip(found, np.split(values, len(kinds)), strict=True):
-                    out[start : start + len(left_out)] = part
-            return found
-
-        identities = measured(
-            lambda group: (first != group) & (second != group),
-            int(groups.max()) + 1,
-            [_BOTH, _GENUINE, _IMPOSTOR] if by_kind else [_BOTH],
+        people = int(groups.max()) + 1
+        blocks: list[list[FloatArray]] = []
+        most = rows_of_block(len(genuine)) - 1
+        for start in range(0, people + PAIR_GROUPS, most):
+            left_out = np.arange(start, min(start + most, people + PAIR_GROUPS))
+            group = left_out[left_out < people][:, None]
+            pair_group = left_out[left_out >= people][:, None] - people
+            distinct = np.ones((len(left_out) + 1, len(genuine)), np.uint8)
+            distinct[1 : len(group) + 1] = (first != group) & (second != group)
+            distinct[len(group) + 1 :] = numbers != pair_group
+            rows = np.arange(1, len(distinct))
+            both, alone = rows[: len(group)], rows[0 if by_kind else len(group) :]
+            # Row 0 has all pairs.
+            other, whole = np.zeros_like(alone), np.zeros(1, np.int64)
+            of_genuine = np.concatenate([both, alone, other, whole])
+            of_impostor = np.concatenate([both, other, alone, whole])
+            values = statistics(PairWeights(distinct, of_genuine, of_impostor))
+            ends = np.cumsum([len(both), len(alone), len(alone)])
+            blocks.append(np.split(values, ends))
+        identities, without_genuine, without_impostor, _ = (
+            np.concatenate(part) for part in zip(*blocks, strict=True)
         )
-        none = np.empty((0, whole.shape[1]))
-        by_kinds = (identities[1], identities[2]) if by_kind else (none, none)
-        pairs = measured(lambda group: numbers != group, PAIR_GROUPS, [_GENUINE, _IMPOSTOR])
+        by_kind_to = people if by_kind else 0
         # Of fewer pairs than groups each is a group.
-        of_genuine = pairs[0][: np.count_nonzero(genuine)]
-        of_impostor = pairs[1][: np.count_nonzero(~genuine)]
-        return Deletions(identities[0], by_kinds, (of_genuine, of_impostor), whole)
+        genuine_to = by_kind_to + min(int(np.count_nonzero(genuine)), PAIR_GROUPS)
+        impostor_to = by_kind_to + min(int(np.count_nonzero(~genuine)), PAIR_GROUPS)
+        return Deletions(
+            identities,
+            (without_genuine[:by_kind_to], without_impostor[:by_kind_to]),
+            (without_genuine[by_kind_to:genuine_to], without_impostor[by_kind_to:impostor_to]),
+            blocks[0][-1],
+        )
 
     def uncertainties(
         self, statistics: Statistics, seed: int, *, of_differences: bool = False

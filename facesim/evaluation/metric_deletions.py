@@ -43,5 +43,5 @@ def metric_deletions(
 
         found = IdentityJackknife.of(scored).deletions(measure, seed)
         for index, query in enumerate(missing):
-            kept[seed, query] = found.columns([index])
+            kept[seed, query] = found.column(index)
     return Deletions.together([kept[seed, query] for query in queries])

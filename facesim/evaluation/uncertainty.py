@@ -100,9 +100,9 @@ class Deletions:
             function(self.whole),
         )
 
-    def columns(self, indices: Sequence[int]) -> "Deletions":
-        """Of some of the statistics."""
-        return self.map(lambda found: found[:, indices])
+    def column(self, index: int) -> "Deletions":
+        """Of one of the statistics."""
+        return self.map(lambda found: found[:, index : index + 1])
 
     @classmethod
     def together(cls, parts: "Sequence[Deletions]") -> "Deletions":

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.integer[Any]]
 
-BYTES_PER_PAIR = 48
-"""Of a block, for each of its distinct weights: counts and rates of both kinds, and a passing copy
-of some."""
+BYTES_PER_PAIR = 24
+"""Of a block, for each of its distinct weights: the weight, the counts of both kinds, and copies of
+these in passing."""
 
 BLOCK_BYTES = 1 << 25
 """What a block of curves may take; few pairs have all their curves in one block."""
@@ -146,28 +146,28 @@ class Confusions:
     genuine: Int64Array
     impostor: Int64Array
 
-    @property
+    @cached_property
     def tar(self) -> FloatArray:
         """True accept rates."""
         return shares(self.true_accepts, self.genuine)
 
-    @property
+    @cached_property
     def fmr(self) -> FloatArray:
         """False match rates."""
         return shares(self.false_accepts, self.impostor)
 
-    @property
+    @cached_property
     def fnmr(self) -> FloatArray:
         """False non-match rates."""
         return shares(self.genuine - self.true_accepts, self.genuine)
 
-    @property
+    @cached_property
     def accuracy(self) -> FloatArray:
         """Shares of all pairs that are decided correctly."""
         correct = self.true_accepts + self.impostor - self.false_accepts
         return shares(correct, self.genuine + self.impostor)
 
-    @property
+    @cached_property
     def balanced_accuracy(self) -> FloatArray:
         """As of one curve."""
         return (self.tar + 1.0 - self.fmr) / 2.0
@@ -278,10 +278,19 @@ class RocBlock:
 
     def at(self, thresholds: FloatArray) -> Confusions:
         """What a threshold of each curve accepts, float64 [B]; see `Roc.at`."""
-        below = np.searchsorted(self.thresholds[::-1], thresholds, side="left")
-        points = np.maximum(len(self.thresholds) - below - 1, 0)
-        genuine, impostor = self.genuine, self.impostor
-        return Confusions(genuine.at(points), impostor.at(points), genuine.total, impostor.total)
+        key = thresholds.tobytes()
+        if key not in self._at:  # several metrics ask for the same thresholds
+            below = np.searchsorted(self.thresholds[::-1], thresholds, side="left")
+            points = np.maximum(len(self.thresholds) - below - 1, 0)
+            genuine, impostor = self.genuine, self.impostor
+            self._at[key] = Confusions(
+                genuine.at(points), impostor.at(points), genuine.total, impostor.total
+            )
+        return self._at[key]
+
+    @cached_property
+    def _at(self) -> dict[bytes, Confusions]:
+        return {}
 
     def first_point(
         self, reached: Callable[[Int64Array], BoolArray], shape: tuple[int, ...]
@@ -332,6 +341,7 @@ class RocBlock:
 
 def shares(counts: npt.ArrayLike, totals: npt.ArrayLike) -> FloatArray:
     """``counts / totals`` as float64, ``nan`` where the total is 0."""
+    # Few totals are converted beforehand, or numpy would convert one for each count.
     with np.errstate(invalid="ignore"):
-        found: FloatArray = np.true_divide(counts, totals)
+        found: FloatArray = np.true_divide(counts, np.asarray(totals, np.float64))
     return found

@@ -64,7 +64,7 @@ def _each_moments(scores: FloatArray, kind: KindCounts) -> tuple[FloatArray, Flo
     means, variances = np.empty((2, len(kind.accepted)))
     for some, counts in kind.at_scores():
         with np.errstate(invalid="ignore"):
-            weights = counts / kind.accepted[some, -1:]
+            weights = counts / kind.accepted[some, -1:].astype(np.float64)
         # Products of stacked rows, which round as that of a single row does.
         mean = weights[:, None, :] @ scores[:, None]
         squares = scores - mean[:, 0]
