@@ -79,8 +79,8 @@ def are_blank(images: Thumbnails) -> BoolArray:
 
 
 def _decode(paths: list[Path]) -> Thumbnails:
-    images = torch.stack([grey_image(path, _SIDE) for path in paths])
-    grey: Thumbnails = images.round().byte().numpy()
+    colours = np.stack([decode_image(path, (_SIDE, _SIDE)) for path in paths])
+    grey: Thumbnails = (torch.from_numpy(colours).float() @ _LUMA).round().byte().numpy()
     return grey
 
 
