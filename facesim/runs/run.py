@@ -1,7 +1,7 @@
 """Run: lint, train, evaluate, and resume where it stopped."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +12,7 @@ from facesim.data.linter.findings import LintReport
 from facesim.data.linter.protocol import lint_protocol
 from facesim.discovery import record_consent
 from facesim.errors import FacesimError
-from facesim.experiment.decisions import decided
+from facesim.experiment.decisions import Decision, decided
 from facesim.experiment.differences import differences, with_values_of
 from facesim.experiment.loading import (
     as_before,
@@ -71,6 +71,10 @@ class Run:
         experiment: the resolved experiment, where it has been read; from the directory otherwise.
         trust: whether to import its plugins also if this user's own experiment did not name them
             when the run began.
+
+    Attributes:
+        decisions: what was decided for it elsewhere, by a search; the rest it decides when it
+            begins.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Run:
         self.directory = directory
         self.processes = processes or Processes()
         self.tables = Tables(self.processes.reporter)
+        self.decisions: Mapping[str, Decision] = {}
         if experiment is not None:
             self.experiment = experiment
 
@@ -474,7 +479,7 @@ class Run:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        components = self.components
+        components = replace(self.components, decisions=self.decisions)
         with run_session(self.directory, components, self.tables, self.processes) as session:
             self.components = session.components
             yield session

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +141,13 @@ def begin_or_continue(
         for directory in folder.with_name(f"{lost:04d}").glob("*/*"):
             if not (directory / RunFile.ENVIRONMENT).exists():  # no session ever began
                 shutil.rmtree(directory, ignore_errors=True)
+    decisions = applying(decisions_of(plan) or {}, experiment)
     left = _left_behind(plan, trial, experiment, processes)
     if left is not None:
+        left.decisions = decisions
         return left
     run = Run.begin(experiment, folder, processes)
-    known = decisions_of(plan) or {}
-    run.components = replace(run.components, decisions=applying(known, experiment))
+    run.decisions = decisions
     share_trunk(run.path / RunFile.TRUNK, plan.trunks, run.components.network)
     trial.set_user_attr(RUN, str(run.path.absolute()))
     return run

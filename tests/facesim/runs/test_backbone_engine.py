@@ -20,6 +20,8 @@ from facesim.model.engine_choice import EngineChoice, TrunkWork
 from facesim.model.folded_engines import why_unavailable
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_engine import EagerEngine, EngineName, TrunkEngine
+from facesim.notebook.opened_run import OpenedRun
+from facesim.packing.pack import PackOptions, pack_run
 from facesim.processes import Processes
 from facesim.reporters import SilentReporter
 from facesim.runs.dry_run import check_experiment
@@ -374,6 +376,40 @@ def test_the_network_of_a_run_has_its_engine(
     assert network.engine is run.components.network.engine  # and is not made again
     explicit = run.experiment.model_copy(update={"backbone_engine": "eager"})
     assert load_trained(run.directory, explicit, BEST).engine.name == "eager"
+
+
+def test_from_python_it_is_the_run_s_or_eager_with_a_warning(
+    experiment: Callable[..., Experiment],
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = completed(experiment(), tmp_path)
+    opened = OpenedRun(Run.open(run.path))
+    table, first = opened.table("test"), opened.scores.iloc[0]
+    rows = [table.files.tolist().index(first[side]) for side in ("file1", "file2")]
+    found = opened.score(table.path(rows[0]), table.path(rows[1]))
+    assert found == pytest.approx(first["score"], abs=1e-6)
+    missing = "facesim.notebook.opened_run.why_unavailable"
+    monkeypatch.setattr(missing, lambda *_: "no compiler")
+    again = OpenedRun(Run.open(run.path))
+    with pytest.warns(UserWarning, match="compiled, is not available here: no comp"):
+        assert again.network.engine.name == "eager"
+
+
+def test_a_run_is_packed_where_its_engine_is_missing(
+    experiment: Callable[..., Experiment],
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("safetensors")
+    pytest.importorskip("onnxscript")
+    run = completed(experiment(), tmp_path)
+    machine.is_there = False
+    monkeypatch.setattr(engines, "_made", {})
+    pack = pack_run(Run.open(run.path), tmp_path / "pack", PackOptions(format="torch"))
+    assert pack.files
 
 
 def test_a_backbone_without_a_trunk_has_no_choice(
