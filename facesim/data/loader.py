@@ -16,10 +16,11 @@ import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
@@ -72,7 +73,8 @@ def load_batches(
         batches: as a sampler yields them; consumed in this process.
         preprocessing: decodes the images.
         augmentation: the epoch's, or None.
-        workers: threads that decode, or processes that also augment; 0 decodes as the caller waits.
+        workers: threads that decode ahead, or processes that also augment. With 0, or where the
+            threads are behind, images are decoded as the caller waits.
         memory: keeps the images for the next time; not used by processes.
 
     Yields:
@@ -231,7 +233,7 @@ _IMAGES_PER_TASK = 16
 def _decode_in_threads(
     images: _Images, parts: Iterator[Int64Array], workers: int
 ) -> Generator[Tensor]:
-    waiting: deque[tuple[Tensor, list[Future[None]]]] = deque()
+    waiting: deque[tuple[Tensor, list[tuple[Future[None], Callable[[], None]]]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="facesim-decode")
 
     def begin_next() -> None:
@@ -246,20 +248,37 @@ def _decode_in_threads(
             tasks = []
             for start in range(0, len(rows), _IMAGES_PER_TASK):
                 task = slice(start, start + _IMAGES_PER_TASK)
-                tasks.append(pool.submit(images.decode, rows[task], pixels[task].numpy()))
+                decode: Callable[[], None] = partial(
+                    images.decode, rows[task], pixels[task].numpy()
+                )
+                tasks.append((pool.submit(decode), decode))
             waiting.append((pixels, tasks))
 
     try:
         begin_next()
         while waiting:
             pixels, tasks = waiting.popleft()
-            wait(tasks)  # so that this thread is woken once, not by every task
-            for each in tasks:
+            # The caller waits for this batch: what no worker has begun is decoded meanwhile here.
+            done = [
+                _done_here(decode) if task.cancel() else task for task, decode in reversed(tasks)
+            ]
+            wait(done)  # so that this thread is woken once, not by every task
+            for each in reversed(done):
                 each.result()
             begin_next()
             yield pixels
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _done_here(decode: Callable[[], None]) -> Future[None]:
+    done: Future[None] = Future()
+    try:
+        decode()
+        done.set_result(None)
+    except FacesimError as error:  # which is raised in the order of the images
+        done.set_exception(error)
+    return done
 
 
 _IMAGES_PER_BLOCK = 32

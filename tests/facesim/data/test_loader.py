@@ -22,6 +22,7 @@ from torch import Tensor
 
 from facesim.data import loader
 from facesim.data.augmentation import Augmentation
+from facesim.data.decoding import read_image
 from facesim.data.loader import load_batches, load_images, prefetched
 from facesim.data.preprocessing import Preprocessing
 from facesim.errors import DataError, FacesimError
@@ -184,6 +185,37 @@ def test_large_batches_are_drawn_two_ahead_however_many_the_threads(
     loaded = load_batches(table, endless(), PREPROCESSING, workers=10)
     next(loaded)
     assert len(drawn) == 3
+
+
+def test_a_caller_that_waits_decodes_what_no_worker_has_begun(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one worker is never slower than none."""
+    monkeypatch.setattr(loader, "_IMAGES_PER_TASK", 1)
+    main, decoded_here = threading.main_thread(), threading.Event()
+
+    def read(path: Path) -> bytes:
+        if threading.current_thread() is main:
+            decoded_here.set()
+        else:
+            assert decoded_here.wait(60)
+        return read_image(path)
+
+    monkeypatch.setattr(loader, "read_image", read)
+    (pixels,) = load_images(table, np.arange(20), PREPROCESSING, batch_size=20, workers=1)
+    for row, image in enumerate(pixels):
+        assert np.array_equal(image.permute(1, 2, 0), PREPROCESSING.decode(table.path(row)))
+
+
+@WORKERS
+def test_of_several_damaged_images_the_first_is_named(
+    table: FaceTable, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(loader, "_IMAGES_PER_TASK", 1)
+    for row in (13, 17, 19):
+        table.path(row).write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"\(row 13 of its table\)"):
+        list(load_images(table, np.arange(20), PREPROCESSING, batch_size=20, workers=workers))
 
 
 def _numpy_state() -> npt.NDArray[np.uint32]:
