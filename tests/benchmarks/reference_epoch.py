@@ -2,9 +2,9 @@
 
 Run: ``python tests/benchmarks/reference_epoch.py``. ResNet-50 at 178 x 218, the last stage's first
 bottleneck and an MLP trained, 64 pairs a step, of the 3,510 training images of ``FACESIM_CELEBA``
-or as many drawn ones. The experiment leaves engine and compiling at their defaults, and its trunk's
-output is read from the cache. In turn with it, each in the memory format in which torchvision gives
-the network, and in channels-last, which is faster:
+or as many drawn ones. The experiment leaves to the machine, as a run does, what runs the trunk and
+whether the tail is compiled, and reads the trunk's output from the cache. In turn with it, each in
+the memory format in which torchvision gives the network, and in channels-last, which is faster:
 
 - the reference's manner: both images of every pair through trunk and tail at every step. The
   decoding is left out. An epoch of 3,510 pairs is 55 steps;
@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,15 @@ from torchvision import models, transforms
 from facesim.data.loader import load_images
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.loading import load_experiment
-from facesim.interfaces import FaceTable, PairBatch
+from facesim.interfaces import FaceTable
+from facesim.model.devices import keeping_freed_memory
 from facesim.processes import Processes
-from facesim.training.build import RunComponents, prepare
+from facesim.training.build import RunComponents, Tables, decide, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.steps import Steps
 
 ROUNDS = 5
-STEPS = 4
+STEPS = 6
 PAIRS, EPOCH_PAIRS = 64, 3510
 PER_CLASS, BATCH = 4, 120
 """Of pytorch-metric-learning: about as many images as 64 pairs have."""
@@ -69,12 +71,11 @@ def measure() -> dict[str, float]:
     """Medians over rounds in turn."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FACESIM_CACHE"] = f"{folder}/cache"
-        prepared = prepare(load_experiment(_experiment_file(Path(folder))))
-        cached = CachedSteps(prepared)
+        tables = Tables()
+        prepared = prepare(load_experiment(_experiment_file(Path(folder))), tables=tables)
         others: dict[str, Callable[[], None]] = {}
-        pixels = cached.pixels_of_first_batch()
         for suffix, memory_format in FORMATS.items():
-            others[f"reference{suffix}"] = _reference_step(prepared, pixels, memory_format)
+            others[f"reference{suffix}"] = _reference_step(prepared, memory_format)
         if find_spec("pytorch_metric_learning"):
             for suffix, memory_format in FORMATS.items():
                 step = _metric_learning_step(prepared.train.table, memory_format)
@@ -84,6 +85,10 @@ def measure() -> dict[str, float]:
                 "pytorch-metric-learning is not installed: its loop is not measured",
                 file=sys.stderr,
             )
+        prepared = decide(prepared, tables)
+        for key, decision in prepared.decisions.items():
+            print(f"{key}: {decision}", file=sys.stderr)
+        cached = CachedSteps(prepared)
         cached.run()  # it compiles what is compiled; of the others a slow first step is no median
         seconds: dict[str, list[float]] = {name: [] for name in ("cached", *others)}
         for _ in range(ROUNDS):
@@ -123,37 +128,29 @@ class CachedSteps:
     """
 
     def __init__(self, prepared: RunComponents) -> None:
-        self._prepared = prepared
         self._steps = Steps(prepared, Processes())
-        self._batches = [
-            batch for _, batch in zip(range(STEPS), prepared.sampler.batches(0), strict=False)
-        ]
-        self.images = sum(len(batch.images) for batch in self._batches)
-        rows = np.unique(np.concatenate([batch.images.numpy() for batch in self._batches]))
+        drawn = [batch.images.numpy() for batch in islice(prepared.sampler.batches(0), STEPS)]
+        self.images = sum(map(len, drawn))
+        rows = np.unique(np.concatenate(drawn))
         prepared.train.inputs.warm(rows, Processes(), training=True)
 
     def run(self) -> None:
         """Make them."""
-        progress = Progress()
-        for part, inputs in self._steps.batches(0, 0, STEPS):
-            self._steps.run(part, inputs, progress)
-
-    def pixels_of_first_batch(self) -> tuple[PairBatch, Tensor]:
-        """The batch and its images, uint8 [B, 3, H, W]."""
-        batch, preprocessing = self._batches[0], Preprocessing.of(self._prepared.experiment.image)
-        rows = batch.images.numpy()
-        table = self._prepared.train.table
-        [pixels] = load_images(table, rows, preprocessing, batch_size=len(rows))
-        return batch, pixels
+        with keeping_freed_memory():  # as in a run, there from its first step to its last
+            for part, inputs in self._steps.batches(0, 0, STEPS):
+                self._steps.run(part, inputs, Progress())
 
 
 def _reference_step(
-    prepared: RunComponents, loaded: tuple[PairBatch, Tensor], memory_format: torch.memory_format
+    prepared: RunComponents, memory_format: torch.memory_format
 ) -> Callable[[], None]:
     """Two embeddings a pair, each from the pixels, and the contrastive loss of their distance."""
     network = nn.Sequential(deepcopy(prepared.network.backbone), deepcopy(prepared.network.head))
     network.to(memory_format=memory_format).train()
-    batch, images = loaded[0], loaded[1].contiguous(memory_format=memory_format)
+    batch = next(iter(prepared.sampler.batches(0)))
+    rows, preprocessing = batch.images.numpy(), Preprocessing.of(prepared.experiment.image)
+    [images] = load_images(prepared.train.table, rows, preprocessing, batch_size=len(rows))
+    images = images.contiguous(memory_format=memory_format)
     optimizer = torch.optim.Adam([each for each in network.parameters() if each.requires_grad])
 
     def step() -> None:
