@@ -23,9 +23,9 @@ from facesim.discovery.installed import (
 from facesim.errors import PluginFailure
 from facesim.host import HostStatus, examine_host
 from facesim.interfaces import REGISTRIES
+from facesim.model.cache_admin import EngineName
 from facesim.model.devices import available_devices, describe_device, pick_device
 from facesim.model.folded_engines import why_unavailable
-from facesim.model.trunk_engine import EngineName
 from facesim.paths import cache_dir
 from facesim.plugin_info import failed_plugins
 from facesim.version import __version__, installed_version

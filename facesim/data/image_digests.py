@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from facesim.bounded import read_file, require_regular
 from facesim.data.decoding import MAX_FILE_BYTES
 from facesim.data.digest_cache import CachedDigest, DigestCache
 from facesim.errors import DataError
-from facesim.interfaces import FaceTable
 from facesim.machine_errors import why_unread
 from facesim.paths import cache_dir
 from facesim.reporters import ignore_progress
 from facesim.worker_pool import worker_pool
+
+if TYPE_CHECKING:  # it would import torch, and `facesim cache list` with it
+    from facesim.interfaces import FaceTable
 
 Digests = npt.NDArray[np.uint8]
 """uint8 [N, 16], one digest per row."""
@@ -40,7 +42,7 @@ _SETTLED_NS = 2_000_000_000
 """A file that changes again within a tick of its clock, at most two seconds, looks unchanged."""
 
 
-def image_digests(table: FaceTable, advance: Callable[[int], None] = ignore_progress) -> Digests:
+def image_digests(table: "FaceTable", advance: Callable[[int], None] = ignore_progress) -> Digests:
     """The BLAKE2b digest of every image file of a table.
 
     A file is read again only if its size, modification time, change time or inode has changed; an
@@ -90,7 +92,7 @@ class TableDigests:
         table: the images.
     """
 
-    def __init__(self, table: FaceTable) -> None:
+    def __init__(self, table: "FaceTable") -> None:
         self.table = table
         self._digests: Digests | None = None
         self._keys: Digests | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,9 +23,13 @@ from facesim.folders import make_folder
 from facesim.model.bucket_locks import BUCKETS, CLAIMS, BucketLocks
 from facesim.model.feature_chunk import COMPRESSED_SUFFIX, SUFFIXES
 from facesim.model.feature_store import FeatureStore, Verification
-from facesim.model.trunk_engine import EngineName
-from facesim.model.trunk_key import TrunkRecipe
 from facesim.paths import CHECK_CACHE, cache_dir
+
+if TYPE_CHECKING:  # it would import torch, and `facesim cache list` with it
+    from facesim.model.trunk_key import TrunkRecipe
+
+EngineName = Literal["eager", "compiled", "onnxruntime"]
+"""What runs a frozen trunk, see :mod:`facesim.model.trunk_engine`."""
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +76,7 @@ class StoreDescription:
         cls,
         backbone: str,
         row_shape: tuple[int, ...],
-        recipe: TrunkRecipe,
+        recipe: "TrunkRecipe",
         engine: EngineName = "eager",
     ) -> "StoreDescription":
         """The description of a store that is created now."""

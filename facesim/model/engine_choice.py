@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
+from facesim.model.cache_admin import EngineName
 from facesim.model.devices import describe_device
 from facesim.model.engine_measurements import (
     Deviation,
@@ -25,7 +26,7 @@ from facesim.model.engine_measurements import (
 )
 from facesim.model.folded_engines import ENGINES, FoldedEngine, Precision, why_unavailable
 from facesim.model.network import SiameseNetwork
-from facesim.model.trunk_engine import EagerEngine, EngineName, TrunkEngine, block_on
+from facesim.model.trunk_engine import EagerEngine, TrunkEngine, block_on
 from facesim.model.trunk_key import code_digest
 from facesim.paths import cache_dir
 

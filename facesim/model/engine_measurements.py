@@ -16,9 +16,10 @@ from facesim.errors import DataError, FacesimError
 from facesim.folders import make_folder
 from facesim.json_files import JsonModel, read_json, write_json
 from facesim.locks import ProcessLock
+from facesim.model.cache_admin import EngineName
 from facesim.model.folded_engines import FoldedEngine, Precision
 from facesim.model.network import SiameseNetwork, evaluating
-from facesim.model.trunk_engine import EagerEngine, EngineName, TrunkEngine
+from facesim.model.trunk_engine import EagerEngine, TrunkEngine
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
+from facesim.model.cache_admin import EngineName
 from facesim.model.onnx_export import innermost_reason, to_onnx
-from facesim.model.trunk_engine import EngineName, TrunkEngine, block_on
+from facesim.model.trunk_engine import TrunkEngine, block_on
 
 Precision = Literal["float32", "bfloat16"]
 

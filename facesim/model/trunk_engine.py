@@ -1,14 +1,12 @@
 """Engines that run a frozen trunk, in blocks of one size: an image has one output to the bit."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from facesim.interfaces import Backbone
-
-EngineName = Literal["eager", "compiled", "onnxruntime"]
+from facesim.model.cache_admin import EngineName
 
 TRUNK_BLOCK = 32
 """Images per pass. Larger passes are not faster on a CPU."""

@@ -12,9 +12,9 @@ from facesim.data.linter.protocol import lint_protocol, looks_for_near_images, r
 from facesim.errors import count
 from facesim.experiment.decisions import AUTO
 from facesim.experiment.schema import Experiment
+from facesim.model.cache_admin import EngineName
 from facesim.model.devices import describe_device
 from facesim.model.folded_engines import why_unavailable
-from facesim.model.trunk_engine import EngineName
 from facesim.processes import Processes
 from facesim.runs.follower import share_start
 from facesim.training.build import RunComponents, Tables, prepare

@@ -134,7 +134,9 @@ def test_a_plugin_imports_absolutely(path: Path) -> None:
     assert relative == []
 
 
-@pytest.mark.parametrize("module", ["facesim", "facesim.cli"])
+@pytest.mark.parametrize(
+    "module", ["facesim", "facesim.cli", "facesim.terminal.cache", "facesim.terminal.documents"]
+)
 def test_importing_it_imports_no_torch(module: str) -> None:
     if find_spec(module) is None:
         pytest.skip(f"there is no {module}")

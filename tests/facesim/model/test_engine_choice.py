@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Loss, ModuleHead, PairBatch
 from facesim.model import engine_choice, engine_measurements, folded_engines
+from facesim.model.cache_admin import EngineName
 from facesim.model.engine_choice import EngineChoice, TrunkWork, choose_engine, make_engine
 from facesim.model.folded_engines import FoldedEngine
 from facesim.model.network import SiameseNetwork
-from facesim.model.trunk_engine import EagerEngine, EngineName
+from facesim.model.trunk_engine import EagerEngine
 
 SIZE = (20, 16)
 IMAGES = torch.randint(

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone
 from facesim.model import folded_engines
+from facesim.model.cache_admin import EngineName
 from facesim.model.folded_engines import ENGINES, FoldedEngine, why_unavailable
 from facesim.model.onnx_export import to_onnx
-from facesim.model.trunk_engine import EagerEngine, EngineName
+from facesim.model.trunk_engine import EagerEngine
 
 SIZE = (20, 16)
 CPU = torch.device("cpu")

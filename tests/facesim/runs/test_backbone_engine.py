@@ -15,11 +15,11 @@ from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.interfaces import Backbone
-from facesim.model.cache_admin import list_stores, stores_root
+from facesim.model.cache_admin import EngineName, list_stores, stores_root
 from facesim.model.engine_choice import EngineChoice, TrunkWork
 from facesim.model.folded_engines import why_unavailable
 from facesim.model.network import SiameseNetwork
-from facesim.model.trunk_engine import EagerEngine, EngineName, TrunkEngine
+from facesim.model.trunk_engine import EagerEngine, TrunkEngine
 from facesim.notebook.opened_run import OpenedRun
 from facesim.packing.pack import PackOptions, pack_run
 from facesim.processes import Processes
