@@ -425,7 +425,9 @@ class Train(Section):
         default=10, le=10**9, description="batches between two logged losses"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="auto is bfloat16 autocast on CUDA and float32 elsewhere"
+        default="auto",
+        description="auto is bfloat16 autocast on CUDA and float32 elsewhere; bfloat16 on a CPU is "
+        "fast where it has AVX512_BF16 or AMX",
     )
     compile: bool = Field(
         default=False,

@@ -1,6 +1,7 @@
 """One training step: forward, backward, update."""
 
 import math
+import platform
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -105,6 +106,21 @@ def precision_of(
     if asked == "auto":
         return "bfloat16" if device.type == "cuda" else "float32"
     return asked
+
+
+def why_slow(precision: str, device: torch.device) -> str | None:
+    """Why a precision is slower than float32 here; None if it is not, as far as is known."""
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if precision != "bfloat16" or device.type != "cpu" or not is_x86:
+        return None
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    tests = [getattr(torch.cpu, name) for name in names if hasattr(torch.cpu, name)]
+    if not tests or any(supported() for supported in tests):
+        return None
+    return (
+        "this processor has no bfloat16 arithmetic (AVX512_BF16 or AMX) and emulates it, slower "
+        "than float32; write `train: {precision: float32}`, or run on one that has it"
+    )
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -18,6 +18,7 @@ from facesim.training.step import (
     seed_step,
     training_loss,
     update,
+    why_slow,
 )
 
 CPU = torch.device("cpu")
@@ -120,3 +121,28 @@ def test_an_update_follows_its_own_gradient_at_the_rate_before_the_scheduler_mov
         update(state, weight * 2)
         expected -= rate * 2
         assert weight.item() == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "has_bfloat16", "precision", "warns"),
+    [
+        ("x86_64", False, "bfloat16", True),
+        ("x86_64", True, "bfloat16", False),
+        ("x86_64", False, "float32", False),
+        ("arm64", False, "bfloat16", False),
+    ],
+)
+def test_bfloat16_is_slow_on_processors_that_emulate_it(
+    machine: str,
+    has_bfloat16: bool,
+    precision: str,
+    warns: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: has_bfloat16, raising=False)
+    reason = why_slow(precision, CPU)
+    assert (reason is not None) == warns
+    assert reason is None or "precision: float32" in reason
+    assert why_slow(precision, torch.device("cuda", 0)) is None
