@@ -10,7 +10,7 @@ from facesim.experiment.schema import Experiment, value_at, with_value
 
 AUTO: Final = "auto"
 
-LEFT_TO_THE_MACHINE = ("backbone_engine",)
+LEFT_TO_THE_MACHINE = ("backbone_engine", "train.compile")
 """The keys that may say ``auto``, which is decided when a run begins and kept in its directory."""
 
 

@@ -429,9 +429,10 @@ class Train(Section):
         description="auto is bfloat16 autocast on CUDA and float32 elsewhere; bfloat16 on a CPU is "
         "fast where it has AVX512_BF16 or AMX",
     )
-    compile: bool = Field(
-        default=False,
-        description="compile tail and head with torch.compile: a slow start, faster steps",
+    compile: Literal["auto"] | bool = Field(
+        default="auto",
+        description="compile tail and head with torch.compile: a slow start, faster steps; auto "
+        "measures whether that pays within the run, and the run keeps it",
     )
     deterministic: bool = Field(
         default=True, description="use deterministic algorithms, so that a resumed run is identical"

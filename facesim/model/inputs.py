@@ -50,6 +50,10 @@ class Inputs(Protocol):
         """Some rows of the table, in order, without augmentation."""
         ...
 
+    def blank(self, images: int) -> NetworkInput:
+        """Zeros of the shape, type and layout of a batch of so many images."""
+        ...
+
 
 class PixelInputs:
     """Decoded images, augmented in training; the first ones are kept in memory.
@@ -114,6 +118,11 @@ class PixelInputs:
             memory=self._memory,
         )
         return (NetworkInput(pixels, "pixels") for pixels in loaded)
+
+    def blank(self, images: int) -> NetworkInput:
+        """Black images."""
+        shape = (images, 3, *self.preprocessing.size)
+        return NetworkInput(torch.zeros(shape, dtype=torch.uint8), "pixels")
 
 
 _BATCHES_AHEAD = 2
@@ -191,6 +200,10 @@ class CachedInputs:
         parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
         read = (self._read(part, None, widen=False) for part in parts)
         return prefetched(read, _BATCHES_AHEAD)
+
+    def blank(self, images: int) -> NetworkInput:
+        """Features that are all zero, in the layout in which :meth:`batches` gives them."""
+        return NetworkInput(self.plain.blank(images), "trunk_output")
 
     def _mirrored(
         self, batches: Iterable[B], augmentation: Augmentation, widen: bool

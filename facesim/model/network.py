@@ -1,9 +1,10 @@
 """The Siamese network: backbone, head and loss, called and saved as one module."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType, MethodType
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ from facesim.model.trunk_engine import EagerEngine, TrunkEngine
 from facesim.model.trunk_key import Fingerprint, code_digest, trunk_digest
 
 _TRUNK = "backbone.trunk."
+_SMALLEST_COMPILED = 2
+"""Images of a batch: of one image alone the compiler makes another graph."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class SiameseNetwork(nn.Module):
         loss: the training loss, whose ``score`` compares two embeddings.
         embedding_dim: width of an embedding.
         engine: runs the trunk where pixels come in.
+        is_compiled: whether tail and head are trained as one compiled graph.
+        is_compiled_by_parts: whether each of them is compiled, as in runs of before.
     """
 
     def __init__(self, backbone: Backbone, head: Head, loss: Loss, embedding_dim: int) -> None:
@@ -94,6 +99,8 @@ class SiameseNetwork(nn.Module):
         self.embedding_dim = embedding_dim
         self.engine: TrunkEngine = EagerEngine(backbone)
         self._trunk_digest: str | None = None
+        self._compiled: Callable[..., Tensor] | None = None
+        self.is_compiled = self.is_compiled_by_parts = False
 
     @property
     def device(self) -> torch.device:
@@ -152,21 +159,59 @@ class SiameseNetwork(nn.Module):
             inputs: B images, on the network's device.
             batch: the same images and their pairs, on the same device; None embeds only.
         """
-        if inputs.kind == "pixels":
-            trunk_output = self.engine.run(inputs.values)
-        else:
-            trunk_output = inputs.values.float()
-        embeddings: Tensor = self.head(self.backbone.tail(trunk_output)).float()
+        is_stored = inputs.kind == "trunk_output"
+        trunk_output = inputs.values if is_stored else self.engine.run(inputs.values)
+        embeddings = self.embed_trunk_output(trunk_output, widen=is_stored)
         if batch is None:
             return NetworkOutput(embeddings, None)
         # Distances and exponentials lose too much in bfloat16, whatever the caller's autocast.
         with torch.autocast(embeddings.device.type, enabled=False):
             return NetworkOutput(embeddings, self.loss(embeddings, batch))
 
-    def compile_trainable_part(self) -> None:
-        """Compile tail and head for batches of any size; their weights keep their names."""
+    def embed_trunk_output(self, trunk_output: Tensor, *, widen: bool) -> Tensor:
+        """Embed what the trunk gave for a batch of images.
+
+        Args:
+            trunk_output: [B, ...], on the network's device.
+            widen: whether it was stored, perhaps as float16, and becomes float32 again.
+        """
+        compiled = self._compiled if self.is_compiled and self.training else None
+        if compiled is None or len(trunk_output) < _SMALLEST_COMPILED:
+            return self._tail_and_head(trunk_output, widen=widen)
+        if trunk_output.ndim == 4:  # another layout would be another graph
+            trunk_output = trunk_output.contiguous(memory_format=torch.channels_last)
+        torch._dynamo.mark_dynamic(trunk_output, 0)  # noqa: SLF001  documented for use
+        return compiled(trunk_output, widen=widen)
+
+    def _tail_and_head(self, trunk_output: Tensor, *, widen: bool) -> Tensor:
+        tail_input = trunk_output.float() if widen else trunk_output
+        embeddings: Tensor = self.head(self.backbone.tail(tail_input))
+        return embeddings.float()
+
+    def compile_for_training(self) -> None:
+        """Train tail and head as one compiled graph, for batches of any size.
+
+        Nothing is compiled before the first pass in training mode, by whose number of images the
+        compiler divides the work: give all trainings that are to be equal the same first one. In
+        evaluation mode the modules themselves are run, as after training.
+        """
+        if self._compiled is None:
+            # Graphs are kept with the code that they were made of, and only some of them: the
+            # networks of many folds and trials each have code of their own.
+            method = type(self)._tail_and_head  # noqa: SLF001  the function, not bound
+            own = FunctionType(method.__code__.replace(), method.__globals__)
+            self._compiled = torch.compile(MethodType(own, self), fullgraph=True, dynamic=False)
+        self.is_compiled = True
+
+    def run_modules(self) -> None:
+        """Train the modules themselves again, not the compiled graph."""
+        self.is_compiled = False
+
+    def compile_by_parts(self) -> None:
+        """Compile tail and head each, in both modes, as runs do that were begun so."""
         for part in (self.backbone.tail, self.head):
             part.compile(dynamic=True)
+        self.is_compiled_by_parts = True
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The trainable parameters, one group each for tail, head and loss; empty ones left out."""

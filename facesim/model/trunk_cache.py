@@ -206,6 +206,10 @@ class TrunkCache:
             return from_rows(gathered)
         raise self._vanishing()
 
+    def blank(self, images: int) -> Tensor:
+        """What :meth:`features` would give for so many images, all zero."""
+        return from_rows(torch.zeros((images, *self.store.row_shape), dtype=self._trunk.dtype))
+
     def _fill(self, missing: Int64Array, advance: Callable[[int], None]) -> None:
         while len(missing):
             computed = self._filler.fill(missing, advance)

@@ -130,6 +130,8 @@ def _decided(
             reporter.say(change)
         return replace(components, decisions=recorded)
     if (directory.path / RunFile.ENVIRONMENT).exists():  # begun by a facesim that decided nothing
+        if components.experiment.train.compile is True:
+            components.network.compile_by_parts()
         return components
     known, components = components.decisions, decide(components, tables)
     for key, decision in components.decisions.items():

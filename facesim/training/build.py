@@ -37,6 +37,7 @@ from facesim.reporters import Reporter, SilentReporter
 from facesim.seeds import derive_seed
 from facesim.training.aligned_tables import align_table
 from facesim.training.checkpoint import TrainingState
+from facesim.training.compiling import COMPILE, Rehearsal, decide_compile
 from facesim.training.determinism import undisturbed
 from facesim.training.engines import ENGINE, decide_engine, use_engine
 from facesim.training.make_inputs import make_inputs
@@ -253,8 +254,6 @@ def prepare(
             f"sampler {experiment.sampler.name!r} draws no batch from the {len(train.table)} "
             "training images; lower train.batch_size or draw more pairs per image"
         )
-    if experiment.train.compile:
-        network.compile_trainable_part()
     optimizer, scheduler = _make_updates(experiment, network, total_steps)
     state = TrainingState(network, optimizer, scheduler, len(train.table.labels), sampler)
     return RunComponents(
@@ -282,25 +281,41 @@ def decide(components: RunComponents, tables: Tables) -> RunComponents:
     Raises:
         FacesimError: what the experiment asks for cannot be had here.
     """
-    network = components.network
-    if ENGINE in components.decisions:
+    if ENGINE not in components.decisions:
+        components = _with_engine(components, tables)
+    if COMPILE in components.decisions:
         return components
+    train = components.experiment.train
+    decisions = decide_compile(
+        train.compile,
+        components.total_steps * train.shards,
+        lambda: Rehearsal.of(
+            components.experiment,
+            components.network,
+            components.train.inputs,
+            components.sampler,
+            len(components.train.table),
+        ),
+    )
+    return replace(
+        components,
+        experiment=decided(components.experiment, decisions),
+        decisions={**components.decisions, **decisions},
+    )
+
+
+def _with_engine(components: RunComponents, tables: Tables) -> RunComponents:
+    network, known = components.network, components.decisions
     transforms = _transforms(components.experiment)
     every = [split.digests for split in components.splits]
     before = network.engine
-    decisions = decide_engine(components.experiment, network, every, transforms, components.sampler)
-    experiment = decided(components.experiment, decisions)
+    found = decide_engine(components.experiment, network, every, transforms, components.sampler)
+    experiment = decided(components.experiment, found)
+    components = replace(components, experiment=experiment, decisions={**known, **found})
     if network.engine is before:
-        return replace(components, experiment=experiment, decisions=decisions)
+        return components
     train, val, test = (load_split(experiment, name, network, tables) for name in SPLITS)
-    return replace(
-        components,
-        experiment=experiment,
-        train=train,
-        val=val,
-        test=test,
-        decisions=decisions,
-    )
+    return replace(components, train=train, val=val, test=test)
 
 
 def _callbacks(experiment: Experiment) -> dict[str, Callback]:

@@ -6,13 +6,23 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from facesim.console import warn_once
+from facesim.errors import FacesimError
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import Progress
+from facesim.training.compiling import Rehearsal, why_not_compiled
 from facesim.training.sharded_step import ShardedStep
 from facesim.training.shards import Shards, SharedBatch
-from facesim.training.step import precision_of, require_finite, seed_step, training_loss, update
+from facesim.training.step import (
+    precision_of,
+    require_finite,
+    seed_step,
+    training_loss,
+    update,
+    why_slow,
+)
 
 
 class Steps:
@@ -23,7 +33,8 @@ class Steps:
         processes: that share each batch.
 
     Raises:
-        FacesimError: the shards of a batch cannot be shared evenly.
+        FacesimError: the shards of a batch cannot be shared evenly, or there is nothing to compile
+            with.
     """
 
     def __init__(self, components: RunComponents, processes: Processes) -> None:
@@ -32,7 +43,12 @@ class Steps:
         self._seed = components.experiment.seed
         self._device = components.network.device
         self._precision = precision_of(settings.precision, self._device)
+        if settings.epochs and (slow := why_slow(self._precision, self._device)):
+            warn_once(f"train.precision: {slow}")
         self._shards = Shards.of(settings.shards, processes)
+        self._compiles = settings.compile is True and not components.network.is_compiled_by_parts
+        if self._compiles and (reason := why_not_compiled(self._device)):
+            raise FacesimError(f"train.compile: {reason}; or write `train: {{compile: false}}`")
         self._sharded: ShardedStep | None = None
         if settings.shards > 1 and settings.epochs:
             self._sharded = ShardedStep(
@@ -50,13 +66,36 @@ class Steps:
         """The batches of an epoch from ``begin`` to before ``end``, with this process's images.
 
         The network is in training mode from then on.
+
+        Raises:
+            FacesimError: what is trained cannot be compiled.
         """
         components = self._components
+        if self._compiles:
+            self._compile()
         components.network.train()
         drawn = islice(components.sampler.batches(epoch), begin, end)
         parts = (SharedBatch.of(batch, self._shards) for batch in drawn)
-        on_cpu = self._device.type == "cpu"  # other devices are sent the smaller type
-        return components.train.inputs.batches(parts, epoch, widen=on_cpu)
+        # Other devices are sent the smaller type, and a compiler widens while it reads.
+        widen = self._device.type == "cpu" and not components.network.is_compiled
+        return components.train.inputs.batches(parts, epoch, widen=widen)
+
+    def _compile(self) -> None:
+        components = self._components
+        rehearsal = Rehearsal.of(
+            components.experiment,
+            components.network,
+            components.train.inputs,
+            components.sampler,
+            len(components.train.table),
+        )
+        try:
+            rehearsal.compile()
+        except FacesimError as error:
+            raise FacesimError(
+                f"train.compile: {error}; write `train: {{compile: false}}`"
+            ) from error
+        self._compiles = False
 
     def run(self, part: SharedBatch, inputs: NetworkInput, progress: Progress) -> Tensor:
         """Update the weights by one batch; returns its loss, which may still be computed.

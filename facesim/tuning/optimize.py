@@ -19,6 +19,7 @@ from facesim.experiment.loading import load_with_source
 from facesim.json_files import write_json
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, Split, Tables, decide, prepare
+from facesim.training.compiling import COMPILE
 from facesim.training.engines import ENGINE
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.shards import require_even_shares
@@ -219,7 +220,10 @@ def _decided(
         decisions = base.decisions
     elif left_open(base.experiment):  # an engine may not run every trunk, and each rounds its way
         why = "the search varies the backbone, and all trials are run alike"
-        decisions = {ENGINE: Decision(chosen="eager", why=why)}
+        decisions = {
+            ENGINE: Decision(chosen="eager", why=why),
+            COMPILE: Decision(chosen=False, why=why),
+        }
     record_decisions(study, decisions)
     for key, decision in decisions.items():
         view.say(f"{key}: {decision}")

@@ -17,7 +17,6 @@ from facesim.experiment.schema import Experiment
 from facesim.interfaces import Loss, PairBatch, losses
 from facesim.runs.directory import RunFile
 from facesim.runs.run import Run
-from facesim.training.build import prepare
 from facesim.training.checkpoint import read_checkpoint
 from facesim.training.step import NonFiniteLossError
 
@@ -146,23 +145,6 @@ def test_a_folder_that_cannot_be_written_is_named(tiny: Experiment, tmp_path: Pa
     (tmp_path / "tiny").write_text("in the way")
     with pytest.raises(FacesimError, match="tiny"):
         Run.begin(tiny, tmp_path).complete()
-
-
-def test_compiling_by_choice_covers_what_is_trained_and_keeps_the_names_of_weights(
-    tiny_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled: list[torch.nn.Module] = []
-
-    def note(module: torch.nn.Module, *, dynamic: bool) -> None:
-        assert dynamic
-        compiled.append(module)
-
-    monkeypatch.setattr(torch.nn.Module, "compile", note)
-    plain = prepare(load_experiment(tiny_file)).network
-    assert compiled == []
-    network = prepare(load_experiment(tiny_file, ["train.compile=true"])).network
-    assert compiled == [network.backbone.tail, network.head]
-    assert network.state_dict().keys() == plain.state_dict().keys()
 
 
 def test_a_run_keeps_what_its_scores_are(finished: Run) -> None:
