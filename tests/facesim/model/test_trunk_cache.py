@@ -40,6 +40,8 @@ from facesim.model.trunk_key import TrunkRecipe
 PREPROCESSING = Preprocessing((20, 16))
 FLOAT32 = TrunkRecipe(PREPROCESSING, dtype="float32")
 FLOAT16 = TrunkRecipe(PREPROCESSING)
+COMPRESSED = replace(FLOAT32, compressed=True)
+EITHER_STORAGE = pytest.mark.parametrize("recipe", [FLOAT32, COMPRESSED], ids=["", "compressed"])
 
 
 @pytest.fixture(autouse=True)
@@ -573,13 +575,19 @@ def one_thread() -> Generator[None]:
     torch.set_num_threads(threads)
 
 
-def _fill_in_a_process(backbone: Backbone, table: FaceTable, report: Callable[[int], None]) -> None:
-    _cache(backbone, table).fill(advance=report)
+def _fill_in_a_process(
+    backbone: Backbone,
+    table: FaceTable,
+    report: Callable[[int], None],
+    recipe: TrunkRecipe = FLOAT32,
+) -> None:
+    _cache(backbone, table, recipe).fill(advance=report)
 
 
+@EITHER_STORAGE
 @pytest.mark.usefixtures("one_thread")
 def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
-    slow: Backbone, tables: Callable[[int], FaceTable], computed: list[int]
+    slow: Backbone, tables: Callable[[int], FaceTable], computed: list[int], recipe: TrunkRecipe
 ) -> None:
     table = tables(400)
     expected = _expected(slow, table)
@@ -588,7 +596,8 @@ def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
     found = []
     for images in (32, 64, 32, 96, 64):
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_fill_in_a_process, args=(slow, table, theirs.send))
+        arguments = (slow, table, theirs.send, recipe)
+        process = context.Process(target=_fill_in_a_process, args=arguments)
         process.start()
         done = 0
         while done < images and ours.poll(60):
@@ -596,7 +605,7 @@ def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
         time.sleep(generator.uniform(0, 0.05))
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
-        store = _cache(slow, table).store
+        store = _cache(slow, table, recipe).store
         positions = store.locate(image_digests(table))
         present = np.flatnonzero(positions >= 0)
         kept = torch.from_numpy(store.read(positions[present])).permute(0, 3, 1, 2)
@@ -605,17 +614,19 @@ def test_killed_at_any_moment_the_cache_is_right_and_goes_on(
 
     assert found == sorted(found), "nothing that was kept is lost again"
     assert 0 < found[-1] < 400
-    cache = _cache(slow, table)
+    cache = _cache(slow, table, recipe)
     assert torch.equal(cache.features(_rows(table)), expected)
     assert len(computed) == 400 - found[-1]
     assert cache.store.verify().dropped == ()
 
 
+@EITHER_STORAGE
 @pytest.mark.usefixtures("one_thread")
 def test_processes_that_fill_at_once_share_the_work(
     slow: Backbone,
     tables: Callable[[int], FaceTable],
     computed: list[int],
+    recipe: TrunkRecipe,
 ) -> None:
     table = tables(600)
     context = multiprocessing.get_context("fork")
@@ -624,7 +635,7 @@ def test_processes_that_fill_at_once_share_the_work(
 
     def fill() -> None:
         start.wait()
-        _fill_in_a_process(slow, table, lambda done: None)
+        _fill_in_a_process(slow, table, lambda done: None, recipe)
         results.put(computed)
 
     processes = [context.Process(target=fill) for _ in range(3)]
@@ -637,7 +648,8 @@ def test_processes_that_fill_at_once_share_the_work(
     everything = sorted(row for share in shares for row in share)
     assert everything == list(range(600)), "every image once, by whichever process"
     assert sum(len(share) > 0 for share in shares) > 1
-    assert torch.equal(_cache(slow, table).features(_rows(table)), _expected(slow, table))
+    cache = _cache(slow, table, recipe)
+    assert torch.equal(cache.features(_rows(table)), _expected(slow, table))
 
 
 @pytest.mark.usefixtures("one_thread")
