@@ -8,7 +8,7 @@ from facesim.interfaces import REGISTRIES
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
 WITHOUT_RESULTS = (
-    *("celeba", "excel", "faiss", "parquet", "postgres"),
+    *("celeba", "excel", "faiss", "parquet", "postgres", "zstd"),
     *("test", "test-engine", "dev"),
 )
 """Extras that change no number of a run."""
