@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
@@ -132,20 +133,28 @@ class SliceCounts:
         """Pairs of each value and kind under B weights of all pairs, float64 [B, V, 4]."""
         shape = (len(self.attribute.values), _KINDS)
         found = np.zeros((len(weights.distinct), *shape))
-        order = np.argsort(self.cells, kind="stable")
-        cells = self.cells[order]
-        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        pairs, starts, cells = self._by_cell
         if starts.size:
-            ordered = np.take(weights.distinct, self.pairs[order], axis=1)
+            ordered = np.take(weights.distinct, pairs, axis=1)
             sums = np.add.reduceat(ordered, starts, axis=1, dtype=np.int64)
-            found.reshape(len(found), -1)[:, cells[starts]] = sums
+            found.reshape(len(found), -1)[:, cells] = sums
         impostor, genuine = found[weights.impostor, :, :2], found[weights.genuine, :, 2:]
         return np.concatenate([impostor, genuine], axis=2)
 
+    @cached_property
+    def _by_cell(self) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """The pairs one cell after the other, where each cell begins, and which it is."""
+        # Few cells are sorted fastest as small integers.
+        cells = self.cells.astype(np.min_scalar_type(int(self.cells.max(initial=0))))
+        order = np.argsort(cells, kind="stable")
+        starts = np.flatnonzero(np.diff(self.cells[order], prepend=-1))
+        return self.pairs[order], starts, self.cells[order[starts]]
+
     def composition(self, value: int, rate: Rate, jackknife: IdentityJackknife) -> Composition:
         """Of the pairs that a value's rate is a share of."""
-        wanted = [value * _KINDS + kind for kind in _TOTAL[rate]]
-        return jackknife.composition(self.pairs[np.isin(self.cells, wanted)])
+        wanted = np.zeros(len(self.attribute.values) * _KINDS, np.bool_)
+        wanted[[value * _KINDS + kind for kind in _TOTAL[rate]]] = True
+        return jackknife.composition(self.pairs[wanted[self.cells]])
 
 
 def total_of(counts: FloatArray, rate: Rate) -> FloatArray:
