@@ -19,6 +19,8 @@ from torch.nn import functional
 from facesim import Backbone, FacesimError, PluginError, backbones, heads
 from facesim.data.preprocessing import Preprocessing
 from facesim.experiment.schema import Experiment
+from facesim.model.engine_choice import make_engine
+from facesim.model.folded_engines import why_unavailable
 from facesim.model.trunk_key import Fingerprint, TrunkRecipe, code_digest, trunk_digest
 from facesim.processes import Processes
 from facesim.runs.dry_run import check_experiment
@@ -95,6 +97,15 @@ def test_a_model_of_one_batch_size_is_run_as_often_as_needed(tmp_path: Path, bat
     assert backbone.image_size == (20, 20)
     for count in (1, 5):
         assert_same(backbone(images(count)), expected(images(count)))
+
+
+def test_the_engine_onnxruntime_says_that_it_cannot_export_a_model(tmp_path: Path) -> None:
+    backbone = build(write_model(tmp_path / "m.onnx"))
+    if (reason := why_unavailable("onnxruntime", backbone.mean.device)) is not None:
+        pytest.skip(reason)
+    engine = make_engine("onnxruntime", backbone, (20, 20), "float32")
+    with pytest.raises(FacesimError, match="cannot run the trunk: it cannot be exported"):
+        engine.run(images(2))
 
 
 def test_channels_may_come_last_and_backwards(tmp_path: Path) -> None:
