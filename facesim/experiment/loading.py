@@ -116,7 +116,6 @@ _MEANT_BEFORE: dict[tuple[str, ...], Callable[[Experiment], object]] = {
     ("evaluate", "seed"): lambda experiment: experiment.seed,
     ("image", "fit"): lambda _: "stretch",
     ("backbone_engine",): lambda _: "eager",
-    ("train", "compile"): lambda _: False,
 }
 """What was done before a key existed, where it is not the key's default."""
 
@@ -144,8 +143,8 @@ def as_before(
     """The experiment as it was meant by the facesim that wrote it.
 
     Pairs and resamples followed ``seed`` before ``evaluate.seed`` existed, images of another
-    aspect ratio were stretched before ``image.fit`` did, trunks were run by eager PyTorch before
-    ``backbone_engine`` did, and nothing was compiled unless ``train.compile`` said so.
+    aspect ratio were stretched before ``image.fit`` did, and trunks were run by eager PyTorch
+    before ``backbone_engine`` did.
 
     Args:
         experiment: as it was read.

@@ -430,7 +430,7 @@ class Train(Section):
         "fast where it has AVX512_BF16 or AMX",
     )
     compile: Literal["auto"] | bool = Field(
-        default="auto",
+        default=False,
         description="compile tail and head with torch.compile: a slow start, faster steps; auto "
         "measures whether that pays within the run, and the run keeps it",
     )

@@ -90,7 +90,7 @@ KEYS = {
         "checkpoint_name": '"step-{step:08d}"',
         "log_every": "10; > 0; <= 1000000000",
         "precision": '"auto"; auto, float32 or bfloat16',
-        "compile": '"auto"',
+        "compile": "false",
         "deterministic": "true",
         "shards": "1; >= 1; <= 4096",
         "reduce": '"ordered"; ordered or fast',

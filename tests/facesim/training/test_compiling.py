@@ -274,8 +274,8 @@ def test_a_small_run_is_not_compiled_and_keeps_that_it_is_not(
         raise AssertionError
 
     monkeypatch.setattr(torch, "compile", refuse)
-    experiment = load_experiment(tiny_file)
-    assert experiment.train.compile == "auto"
+    assert load_experiment(tiny_file).train.compile is False
+    experiment = load_experiment(tiny_file, ["train.compile=auto"])
     run = Run.begin(experiment, tmp_path)
     run.complete()
     decision = read_decisions(run.path)[COMPILE]
