@@ -128,5 +128,6 @@ from facesim.verifier.verifier import Verdict as Verdict
 from facesim.verifier.verifier import Verifier as Verifier
 from facesim.verifier.verifier import load_pack as load_pack
 from facesim.version import __version__ as __version__
+from facesim.worker_processes import worker_pool as worker_pool
 
 __all__: list[str]

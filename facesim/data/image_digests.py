@@ -21,7 +21,7 @@ from facesim.errors import DataError
 from facesim.machine_errors import why_unread
 from facesim.paths import cache_dir
 from facesim.reporters import ignore_progress
-from facesim.worker_pool import worker_pool
+from facesim.worker_processes import worker_pool
 
 if TYPE_CHECKING:  # it would import torch, and `facesim cache list` with it
     from facesim.interfaces import FaceTable

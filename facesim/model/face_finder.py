@@ -27,7 +27,7 @@ from facesim.plugin_source import source_digest
 from facesim.registry import Spec
 from facesim.reporters import Reporter
 from facesim.version import installed_version
-from facesim.worker_pool import worker_pool
+from facesim.worker_processes import worker_pool
 
 _ROW_SHAPE = (1 + MOST_FACES, 16)
 """Of a record: number of faces, height, width; then box, landmarks and confidence of each."""

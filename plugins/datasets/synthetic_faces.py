@@ -3,18 +3,25 @@
 import hashlib
 import inspect
 import os
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import PIL
-from PIL import Image
 from pydantic import Field
 
-from facesim import DataError, FaceTable, ProcessLock, cache_dir, datasets, make_folder
+from facesim import (
+    DataError,
+    FaceTable,
+    ProcessLock,
+    cache_dir,
+    datasets,
+    make_folder,
+    worker_pool,
+)
 from facesim_plugins.datasets import _face, _face_parts, _face_rendering
 from facesim_plugins.datasets._face import Face, face_of, view_of
 from facesim_plugins.datasets._face_rendering import render_face
@@ -68,19 +75,13 @@ def synthetic_faces(
     folder = (root or cache_dir() / "synthetic_faces") / _version(seed, size)
     numbers = range(first_identity, first_identity + identities)
     faces = [_known_face(seed, number) for number in numbers]
-    images = range(images_per_identity)
-    files = [f"{number:07d}_{image:05d}.png" for number in numbers for image in images]
-
-    def draw(row: int) -> Image.Image:
-        person, image = divmod(row, images_per_identity)
-        return render_face(faces[person], view_of(seed, numbers[person], image), size)
-
-    _complete(folder, files, draw)
+    images = [(number, image) for number in numbers for image in range(images_per_identity)]
+    _complete(folder, seed, size, images)
     of_rows = np.repeat(np.arange(identities), images_per_identity)
     looks = pd.DataFrame([face.attributes for face in faces])
     return FaceTable(
         root=folder,
-        files=np.array(files),
+        files=np.array([_file(*each) for each in images]),
         identities=of_rows,
         labels=np.array([str(number) for number in numbers]),
         attributes=looks.iloc[of_rows].reset_index(drop=True),
@@ -101,25 +102,50 @@ def _version(seed: int, size: int) -> str:
     return f"seed{seed}-size{size}-{digest.hexdigest()[:12]}"
 
 
-def _complete(folder: Path, files: Sequence[str], draw: Callable[[int], Image.Image]) -> None:
-    """Draw the files that are missing; of two processes, one draws and the other waits."""
-    if not _missing(folder, files):
+_IMAGES_PER_TASK = 25
+"""Drawn in a twentieth of a second, which is waited for where drawing is interrupted."""
+
+_FEW_IMAGES = 200
+"""Are drawn sooner than processes to draw them start."""
+
+
+def _complete(folder: Path, seed: int, size: int, images: Sequence[tuple[int, int]]) -> None:
+    """Draw the images whose files are missing; of two processes, one draws and the other waits."""
+    if not _missing(folder, images):
         return
     make_folder(folder)
     with ProcessLock(folder.with_name(folder.name + ".lock")):
-        for row in _missing(folder, files):
-            path = folder / files[row]
-            partial = path.with_suffix(".partial")
-            # Uncompressed: the noise would hardly shrink, and reading takes half the time.
-            draw(row).save(partial, "PNG", compress_level=0)
-            partial.replace(path)
+        missing = _missing(folder, images)
+        draw = partial(_draw, folder, seed, size)
+        if len(missing) < _FEW_IMAGES:
+            draw(missing)
+            return
+        starts = range(0, len(missing), _IMAGES_PER_TASK)
+        with worker_pool(16, "draws faces") as pool:
+            for _ in pool.map(draw, (missing[at : at + _IMAGES_PER_TASK] for at in starts)):
+                pass
 
 
-def _missing(folder: Path, files: Sequence[str]) -> list[int]:
-    """The rows whose file does not exist, or is empty as a power cut leaves it."""
+def _draw(folder: Path, seed: int, size: int, images: Sequence[tuple[int, int]]) -> None:
+    for number, image in images:
+        drawn = render_face(_known_face(seed, number), view_of(seed, number, image), size)
+        path = folder / _file(number, image)
+        unfinished = path.with_suffix(".partial")
+        # Uncompressed: the noise would hardly shrink, and reading takes half the time.
+        drawn.save(unfinished, "PNG", compress_level=0)
+        unfinished.replace(path)
+
+
+def _missing(folder: Path, images: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those whose file does not exist, or is empty as a power cut leaves it."""
     try:
         with os.scandir(folder) as entries:
             present = {entry.name for entry in entries if entry.stat().st_size}
     except FileNotFoundError:
         present = set()
-    return [row for row, file in enumerate(files) if file not in present]
+    return [each for each in images if _file(*each) not in present]
+
+
+def _file(number: int, image: int) -> str:
+    """The name of the file of an identity's image."""
+    return f"{number:07d}_{image:05d}.png"

@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "rendezvous",
         "reporters",
         "shared_failures",
-        "worker_pool",
+        "worker_processes",
     ),
     ("registry",),
     ("alignment",),

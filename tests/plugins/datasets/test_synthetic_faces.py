@@ -167,6 +167,19 @@ def test_two_processes_at_once_end_with_one_whole_data_set(tmp_path: Path) -> No
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_processes_draw_what_one_process_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = synthetic_faces(identities=8, images_per_identity=4, size=16, root=tmp_path / "here")
+    monkeypatch.setattr(plugin, "_FEW_IMAGES", 1)
+    monkeypatch.setattr(plugin, "_IMAGES_PER_TASK", 5)
+    there = synthetic_faces(identities=8, images_per_identity=4, size=16, root=tmp_path / "there")
+    assert [there.path(row).read_bytes() for row in range(32)] == [
+        here.path(row).read_bytes() for row in range(32)
+    ]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
 def test_seeds_and_sizes_have_folders_of_their_own(tmp_path: Path) -> None:
     roots = {
         synthetic_faces(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from facesim.machine_errors import MachineError
-from facesim.worker_pool import worker_pool
+from facesim.worker_processes import worker_pool
 
 BEGUN: list[int] = []
 
@@ -45,7 +45,7 @@ def test_a_killed_process_is_an_error_of_the_machine() -> None:
 def test_processes_end_with_a_main_process_that_is_killed() -> None:
     code = (
         "import os, sys, time\n"
-        "from facesim.worker_pool import worker_pool\n"
+        "from facesim.worker_processes import worker_pool\n"
         "with worker_pool(16, 'works') as pool:\n"
         "    found = set()\n"
         "    while len(found) < min(os.cpu_count() or 1, 16):\n"
