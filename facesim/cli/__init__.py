@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NoReturn
@@ -100,7 +101,8 @@ def _import_help() -> None:
         setattr(module, unused[name], type(unused[name], (), {}))
     sys.modules.update(stand_ins)
     try:
-        import_module("typer.rich_utils")
+        with suppress(ImportError):  # another typer may want more of them: it imports them itself
+            import_module("typer.rich_utils")
     finally:
         for name in stand_ins:
             del sys.modules[name]

@@ -380,6 +380,31 @@ def test_help_and_version_need_no_torch(argument: str) -> None:
     assert "facesim" in finished.stdout
 
 
+def test_help_is_printed_by_a_typer_that_wants_more_of_what_is_not_imported(tmp_path: Path) -> None:
+    import typer.rich_utils
+
+    source = Path(typer.rich_utils.__file__).read_text(encoding="utf-8")
+    other = source.replace("markdown import Markdown", "markdown import Heading, Markdown")
+    assert other != source
+    (tmp_path / "other.py").write_text(other, encoding="utf-8")
+    program = (
+        "import sys, importlib.util\n"
+        "sys.argv = ['facesim', '--help']\n"
+        "class Finder:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'typer.rich_utils':\n"
+        "            return importlib.util.spec_from_file_location(name, 'other.py')\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "from facesim.cli import main\n"
+        "main()\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "Usage: facesim" in finished.stdout
+
+
 @pytest.mark.parametrize("arguments", [["doctor"], ["check", "good.yaml"]])
 def test_a_torch_that_cannot_be_imported_is_a_message(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
