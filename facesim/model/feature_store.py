@@ -333,7 +333,9 @@ class FeatureStore:
             reason = f"cannot be read: {error.strerror}"
         else:
             try:
-                path.unlink(missing_ok=True)
+                path.unlink()
+            except FileNotFoundError:  # another thread or process was first, and has said so
+                return
             except OSError as refusal:
                 reason = f"is damaged ({error}) and cannot be removed: {refusal.strerror}"
             else:

@@ -4,6 +4,7 @@ import logging
 import shutil
 import struct
 import sys
+import threading
 import zlib
 from collections import namedtuple
 from pathlib import Path
@@ -14,7 +15,7 @@ from zstandard import ZstdCompressor
 
 from facesim.data.image_digests import Digests
 from facesim.errors import FacesimError
-from facesim.model import feature_chunk
+from facesim.model import feature_chunk, feature_store
 from facesim.model.feature_chunk import (
     COMPRESSED_INDEX_BYTES,
     COMPRESSED_SUFFIX,
@@ -24,7 +25,7 @@ from facesim.model.feature_chunk import (
     Rows,
     write_chunk,
 )
-from facesim.model.feature_store import FeatureStore
+from facesim.model.feature_store import FeatureStore, MissingFeaturesError
 
 SHAPE = (7, 6, 64)
 ROW_BYTES = 7 * 6 * 64 * 2
@@ -166,6 +167,26 @@ def test_a_forged_frame_is_damage(tmp_path: Path, frame: bytes, message: str) ->
 def test_frames_outside_of_their_chunk_are_damage(tmp_path: Path, ends: list[int]) -> None:
     with pytest.raises(ChunkDamagedError, match="places outside"):
         _chunk_of(tmp_path, [b"x" * 20, b"y" * 20], ends)
+
+
+def test_a_chunk_that_two_threads_find_damaged_is_dropped_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FeatureStore(tmp_path, SHAPE, np.float16, compressed=True)
+    store.append(_digests(2), _features(2))
+    both = threading.Barrier(2)
+
+    def damaged(*_: object) -> None:
+        both.wait(60)
+        raise ChunkDamagedError("torn")
+
+    monkeypatch.setattr(feature_store, "_ROWS_PER_THREAD", 1)
+    monkeypatch.setattr(feature_chunk, "available_cores", lambda: 2)
+    monkeypatch.setattr(Chunk, "copy_row", damaged)
+    with pytest.raises(MissingFeaturesError):
+        store.read(store.locate(_digests(2)))
+    assert len(store.verify().dropped) == 1
+    assert caplog.text.count("is damaged") == 1
 
 
 @pytest.fixture
