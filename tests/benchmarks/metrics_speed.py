@@ -135,9 +135,11 @@ def _stage(
 
 def _by_curve(task: Callable[[], object]) -> object:
     """A task with each curve made and measured by itself."""
+    # A difference needs no deletions of one kind alone.
+    of_differences = partial(_deletions_by_curve, by_kind=False)
     with (
         patch.object(evaluate, "metric_deletions", _deletions_by_curve),
-        patch.object(differences, "metric_deletions", _deletions_by_curve),
+        patch.object(differences, "metric_deletions", of_differences),
         patch.object(calibration, "threshold_spreads", _spreads_by_curve),
     ):
         return task()
@@ -149,7 +151,7 @@ def _curves(scored: LabelledScores, weights: PairWeights) -> Iterator[Roc]:
 
 
 def _deletions_by_curve(
-    scored: LabelledScores, queries: Sequence[MetricQuery], seed: int
+    scored: LabelledScores, queries: Sequence[MetricQuery], seed: int, *, by_kind: bool = True
 ) -> Deletions:
     def measure(weights: PairWeights) -> npt.NDArray[np.float64]:
         return np.array(
@@ -159,7 +161,7 @@ def _deletions_by_curve(
             ]
         )
 
-    return IdentityJackknife.of(scored).deletions(measure, seed)
+    return IdentityJackknife.of(scored).deletions(measure, seed, by_kind=by_kind)
 
 
 def _threshold_at(target: float, roc: Roc) -> float:
