@@ -2,7 +2,7 @@
 
 Run: ``python tests/benchmarks/feature_storage.py``. The features are those of ResNet-50's third
 stage with random weights, as they are and shifted so that two thirds are zero, of the faces of
-``FACESIM_CELEBA`` or of pictures drawn for the purpose; and, where its package is installed, of
+``FACESIM_CELEBA`` or of images drawn for the purpose; and, where its package is installed, of
 EfficientNet-Lite0's last stage with its real weights: how well features compress depends on how
 many of them are zero. Rows are read in random order, as training does, from memory and, with what
 the system keeps of the files dropped, from the disk on which temporary files lie. Plain and
