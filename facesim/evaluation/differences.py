@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 from pydantic import FiniteFloat
 
 from facesim.arrays import FloatArray
@@ -18,7 +17,7 @@ from facesim.evaluation.intervals import (
     student_t_quantile,
 )
 from facesim.evaluation.metric_deletions import metric_deletions
-from facesim.evaluation.pooling import metric_value, metric_values, undefined_reason
+from facesim.evaluation.pooling import measure_metrics, metric_value, undefined_reason
 from facesim.evaluation.uncertainty import Deletions, Uncertainty
 from facesim.interfaces.metric import Metric, Quantity
 from facesim.interfaces.result import Estimate
@@ -131,9 +130,8 @@ class ScoredRun:
 
     def values(self, metrics: Sequence[Metric], weights: PairWeights) -> FloatArray:
         """Each of K metrics under B weights of the comparisons, float64 [B, K]."""
-        curves = self.scored.rocs(weights)
-        found = [metric_values(metric, self.threshold, curves) for metric in metrics]
-        return np.array(found, np.float64).reshape(len(metrics), len(weights)).T
+        queries = [(each, self.threshold) for each in metrics]
+        return measure_metrics(queries, self.scored.rocs(weights))
 
 
 def paired_differences(

@@ -18,9 +18,11 @@ from facesim.evaluation.calibration import (
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME, IdentityJackknife
 from facesim.evaluation.intervals import wilson_interval
-from facesim.evaluation.metric_deletions import MetricQuery, metric_deletions
+from facesim.evaluation.metric_deletions import metric_deletions
 from facesim.evaluation.pooling import (
+    MetricQuery,
     curve_point,
+    measure_metrics,
     metric_value,
     metric_values,
     undefined_reason,
@@ -124,8 +126,7 @@ class Resampling:
             return metric_deletions(self.scored, queries, self.seed)
 
         def measure(weights: PairWeights) -> FloatArray:
-            curves = self.scored.rocs(weights.times(self.stands_for))
-            return np.stack([metric_values(*query, curves) for query in queries], axis=1)
+            return measure_metrics(queries, self.scored.rocs(weights.times(self.stands_for)))
 
         return IdentityJackknife.of(self.scored).deletions(measure, self.seed)
 

@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from facesim.arrays import FloatArray
 from facesim.evaluation.identity_jackknife import IdentityJackknife
-from facesim.evaluation.pooling import metric_values
+from facesim.evaluation.pooling import MetricQuery, measure_metrics
 from facesim.evaluation.uncertainty import Deletions
-from facesim.interfaces.metric import Metric
 from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
-
-MetricQuery = tuple[Metric, float | None]
-"""A metric and the threshold to measure it at; None for a metric that needs none."""
 
 _Kept = dict[tuple[int, MetricQuery], Deletions]
 # The intervals of a system and of its differences from others need the same numbers.
@@ -38,8 +32,7 @@ def metric_deletions(
     if missing:
 
         def measure(weights: PairWeights) -> FloatArray:
-            curves = scored.rocs(weights)
-            return np.stack([metric_values(*query, curves) for query in missing], axis=1)
+            return measure_metrics(missing, scored.rocs(weights))
 
         found = IdentityJackknife.of(scored).deletions(measure, seed)
         for index, query in enumerate(missing):

@@ -8,6 +8,7 @@ in classifier performance measurement", 2010. With one network it is the metric 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from facesim.interfaces.metric import Metric
 from facesim.interfaces.result import CurvePoint
 from facesim.interfaces.roc import Roc
 from facesim.interfaces.roc_block import RocBlock, shares
+
+MetricQuery = tuple[Metric, float | None]
+"""A metric and the threshold to measure it at; None for a metric that needs none."""
 
 
 def metric_value(metric: Metric, roc: Roc, threshold: float | None) -> float:
@@ -66,6 +70,27 @@ def metric_values(
     weights = np.stack(pairs, axis=1)
     means = (values[:, None, :] @ weights[:, :, None].astype(np.float64))[:, 0, 0]
     return shares(means, weights.sum(axis=1))
+
+
+def measure_metrics(queries: Sequence[MetricQuery], curves: RocBlock) -> FloatArray:
+    """Each of K metrics on each of B curves, float64 [B, K].
+
+    Raises:
+        FacesimError: as :func:`metric_values`.
+    """
+    found = np.empty((len(curves), len(queries)))
+    simple = []
+    for at, (metric, threshold) in enumerate(queries):
+        if type(metric).values is Metric.values:
+            simple.append(at)
+        else:
+            found[:, at] = metric_values(metric, threshold, curves)
+    if simple:  # making a curve takes longer than most metrics of it: they share it
+        for row, roc in enumerate(curves):
+            for at in simple:
+                metric, threshold = queries[at]
+                found[row, at] = metric_value(metric, roc, threshold)
+    return found
 
 
 def mean_over_networks(roc: Roc, values: np.ndarray) -> float:

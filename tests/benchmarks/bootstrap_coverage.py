@@ -89,8 +89,7 @@ from facesim.evaluation.calibration import points_with_spread
 from facesim.evaluation.differences import ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.identity_jackknife import IdentityJackknife
-from facesim.evaluation.metric_deletions import MetricQuery
-from facesim.evaluation.pooling import metric_values
+from facesim.evaluation.pooling import MetricQuery, measure_metrics
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.roc_block import PairWeights
 from facesim.interfaces.scores import LabelledScores
@@ -225,9 +224,7 @@ def repeat(scenario: Scenario, seed: int) -> npt.NDArray[np.float64]:
     (scored,) = draw(scenario, seed)
 
     def measure(weights: PairWeights) -> npt.NDArray[np.float64]:
-        curves = scored.rocs(weights)
-        found = [metric_values(*query, curves) for query in scenario.queries]
-        return np.stack(found, axis=1)
+        return measure_metrics(scenario.queries, scored.rocs(weights))
 
     roc = scored.roc()
     values = [metric.value(roc, at or math.nan) for metric, at in scenario.queries]

@@ -30,7 +30,7 @@ from facesim.evaluation.calibration import choose_operating_points, points_with_
 from facesim.evaluation.differences import MetricDifference, ScoredRun, paired_differences
 from facesim.evaluation.evaluate import Thresholds, evaluate_scores
 from facesim.evaluation.identity_jackknife import IdentityJackknife
-from facesim.evaluation.metric_deletions import MetricQuery
+from facesim.evaluation.pooling import MetricQuery
 from facesim.evaluation.threshold_spread import Rule, ThresholdSpread, threshold_spreads
 from facesim.evaluation.uncertainty import Deletions
 from facesim.interfaces.kinds import built_metrics, standard_metrics

@@ -15,7 +15,7 @@ from facesim.evaluation.evaluate import (
     evaluate_scores,
 )
 from facesim.evaluation.identity_jackknife import INTERVAL_NAME
-from facesim.evaluation.metric_deletions import MetricQuery
+from facesim.evaluation.pooling import MetricQuery
 from facesim.evaluation.threshold_spread import ThresholdSpread
 from facesim.interfaces.kinds import built_metrics, standard_metrics
 from facesim.interfaces.metric import Metric

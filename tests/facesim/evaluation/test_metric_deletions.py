@@ -101,6 +101,21 @@ def test_what_was_measured_of_the_same_comparisons_is_not_measured_again() -> No
     assert not np.array_equal(other.pairs[0], first.pairs[0])
 
 
+def test_metrics_in_their_simple_form_share_each_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making it takes longer than measuring it."""
+    curves, made = LabelledScores.roc, []
+
+    def counted(scored: LabelledScores, weights: Int64Array | None = None) -> Roc:
+        made.append(weights)
+        return curves(scored, weights)
+
+    monkeypatch.setattr(LabelledScores, "roc", counted)
+    metric_deletions(draw(), [(Counting(), None)], seed=1)
+    of_one = len(made)
+    metric_deletions(draw(), [(Counting(), None), (Counting(), None)], seed=1)
+    assert len(made) == 2 * of_one > 2 * PEOPLE
+
+
 def test_deletions_stand_in_the_order_of_the_queries() -> None:
     scored, auc, eer = draw(), METRICS["roc_auc"], METRICS["eer"]
     metric_deletions(scored, [(eer, None)], seed=0)
