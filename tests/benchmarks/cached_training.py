@@ -6,15 +6,17 @@ ResNet-50's fourth stage, an MLP) on 1024 x 14 x 12 features, and an MLP alone o
 that a wholly frozen ResNet-50 gives. The second computes so little that the difference between the
 engine's epoch and the bare one is what the engine costs: drawing, reading, checking, logging.
 
-The tail is also trained in bfloat16 and compiled, each in a process of its own whose compiler has
-an empty cache. Ten epochs of the reference (55 steps each) take what compiling took, if it
-pays, and 550 steps at the measured rate; the bare loop is eager, in float32, and compiles nothing.
+The tail is also trained in bfloat16, where the processor has it, and compiled, each in a process of
+its own whose compiler has an empty cache. Ten epochs of the reference (55 steps each) take what
+compiling took, if it pays, and 550 steps at the measured rate; the bare loop is eager, in float32,
+and compiles nothing.
 """
 
 import json
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +25,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from facesim import IMAGENET, Backbone, PairBatch, backbones
@@ -35,7 +38,7 @@ from facesim.runs.log import RunLog
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import Progress
 from facesim.training.evaluation_pairs import choose_pairs
-from facesim.training.step import update
+from facesim.training.step import update, why_slow
 from facesim.training.trainer import Trainer
 from facesim_plugins.backbones.resnet import resnet
 
@@ -110,6 +113,9 @@ def measure() -> dict[str, float]:
     with prepared_trainer("benchmark_resnet_tail", "[218, 178]", 64) as trainer:
         figures = _tail_steps(trainer)
     for precision in ("float32", "bfloat16"):
+        if slow := why_slow(precision, torch.device("cpu")):
+            print(f"{precision} is not measured: {slow}", file=sys.stderr)
+            continue
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
             figures |= process.submit(measure_run, precision).result()
