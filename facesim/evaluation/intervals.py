@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -74,7 +74,7 @@ def wilson_interval(
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def student_t_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's t with ``degrees`` of freedom at ``probability``, to five digits.
 
