@@ -22,6 +22,7 @@ from facesim import (
     EvaluationResult,
     Evaluator,
     FaceTable,
+    FloatArray,
     LabelledScores,
     Loss,
     Measurement,
@@ -31,6 +32,7 @@ from facesim import (
     Protocol,
     ProtocolReport,
     Roc,
+    RocBlock,
     System,
     Tracker,
     backbones,
@@ -586,6 +588,38 @@ def metric_that_draws() -> Spec[Any]:
     return metrics.spec("broken")
 
 
+def metric_of_unweighted_blocks() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Measures the curve of all pairs for each curve of a block."""
+
+        label = "Broken"
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return roc.area
+
+        def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+            return np.full(len(curves), curves.labelled.roc().area)
+
+    return metrics.spec("broken")
+
+
+def metric_of_blocks_that_always_exists() -> Spec[Any]:
+    @metrics("broken")
+    class Broken(Metric):
+        """Gives 0 for curves of a block that lack pairs of a kind."""
+
+        label = "Broken"
+
+        def value(self, roc: Roc, threshold: float) -> float:
+            return roc.area
+
+        def values(self, curves: RocBlock, thresholds: FloatArray) -> FloatArray:
+            return np.nan_to_num(curves.areas())
+
+    return metrics.spec("broken")
+
+
 def metric_without_a_label() -> Spec[Any]:
     @metrics("broken")
     class Broken(Metric):
@@ -765,6 +799,8 @@ BROKEN = [
     (metric_in_percent, "value_lies_within_the_range"),
     (metric_of_unweighted_scores, "weights_stand_for_repeated_pairs"),
     (metric_that_draws, "same_pairs_have_the_same_value"),
+    (metric_of_unweighted_blocks, "values_of_a_block_are_those_of_its_curves"),
+    (metric_of_blocks_that_always_exists, "values_of_a_block_are_those_of_its_curves"),
     (metric_without_a_label, "it_has_a_label"),
     (protocol_that_draws_as_it_likes, "plan_repeats"),
     (protocol_that_ignores_the_list, "listed_pairs_are_compared"),
