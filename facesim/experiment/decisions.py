@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from facesim.experiment.schema import Experiment, value_at, with_value
 
 AUTO: Final = "auto"
 
-LEFT_TO_THE_MACHINE = ("backbone_engine", "train.compile")
-"""The keys that may say ``auto``, which is decided when a run begins and kept in its directory."""
+LEFT_TO_THE_MACHINE: Final[Mapping[str, tuple[str | bool, ...]]] = {
+    "backbone_engine": ("eager", "compiled", "onnxruntime"),
+    "train.compile": (False, True),
+}
+"""The keys that may say ``auto``, which is decided when a run begins and kept in its directory,
+with the values that they may get."""
 
 
 class Decision(BaseModel):
@@ -35,6 +39,19 @@ class Decision(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.chosen} ({self.why})"
+
+
+def _known(decisions: dict[str, Decision]) -> dict[str, Decision]:
+    known = {key: each for key, each in decisions.items() if key in LEFT_TO_THE_MACHINE}
+    for key, each in known.items():
+        if each.chosen not in LEFT_TO_THE_MACHINE[key]:
+            raise ValueError(f"{each.chosen!r} cannot be chosen for {key}")
+    return known
+
+
+RecordedDecisions = Annotated[dict[str, Decision], AfterValidator(_known)]
+"""Decisions as a file holds them, by dotted key. A later facesim may leave other keys open, which
+are passed over; a value that a key does not have is an error."""
 
 
 def left_open(experiment: Experiment) -> bool:

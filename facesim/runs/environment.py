@@ -16,7 +16,7 @@ from facesim.atomic import write_text
 from facesim.console import printable
 from facesim.discovery import lies_in_results
 from facesim.errors import FacesimError
-from facesim.experiment.decisions import Decision
+from facesim.experiment.decisions import Decision, RecordedDecisions
 from facesim.experiment.schema import Experiment
 from facesim.json_files import read_json
 from facesim.model.devices import describe_device
@@ -41,7 +41,7 @@ class Start(BaseModel):
     threads: int | None = None
     processes: int = 1
     plugins: dict[str, str] = {}
-    decisions: dict[str, Decision] = {}
+    decisions: RecordedDecisions = {}
 
 
 def record_environment(

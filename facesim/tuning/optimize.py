@@ -38,7 +38,7 @@ from facesim.tuning.study import (
     silence_optuna,
     study_exists,
     threads_per_trial,
-    varies_backbone,
+    varies_trunk,
 )
 from facesim.tuning.study_page import write_study_page
 from facesim.tuning.summary import Summary, summarise
@@ -215,16 +215,17 @@ def _decided(
     if decisions_of(plan) is not None:
         return base
     decisions: Mapping[str, Decision] = {}
-    if not varies_backbone(plan):
+    if not varies_trunk(plan):
         base = decide(base, tables)
         decisions = base.decisions
     elif left_open(base.experiment):  # an engine may not run every trunk, and each rounds its way
-        why = "the search varies the backbone, and all trials are run alike"
+        why = "the search varies the trunk or how it computes, and all trials are run alike"
         decisions = {
             ENGINE: Decision(chosen="eager", why=why),
             COMPILE: Decision(chosen=False, why=why),
         }
-    record_decisions(study, decisions)
+    with plan.locked():
+        record_decisions(study, decisions)
     for key, decision in decisions.items():
         view.say(f"{key}: {decision}")
     return prepare(as_the_study(plan, plan.space.base), tables=tables)

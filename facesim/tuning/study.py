@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from facesim.atomic import write_text
 from facesim.discovery import record_consent
 from facesim.errors import DataError, FacesimError
-from facesim.experiment.decisions import Decision, decided
+from facesim.experiment.decisions import Decision, RecordedDecisions, decided
 from facesim.experiment.differences import differences
 from facesim.experiment.loading import as_before, keys_left_out, load_text, load_with_source
 from facesim.experiment.measured_metrics import quantity_named
@@ -49,7 +49,7 @@ _DEFINITION = "facesim"
 _PATHS, _SPLITS = "paths", "splits"
 _THREADS = "threads_per_trial"
 _DECISIONS = "decisions"
-_DECISIONS_ADAPTER = TypeAdapter(dict[str, Decision])
+_DECISIONS_ADAPTER = TypeAdapter[dict[str, Decision]](RecordedDecisions)
 
 
 @dataclass(frozen=True)
@@ -272,9 +272,17 @@ def as_the_study(plan: Plan, experiment: Experiment) -> Experiment:
 
 
 def decisions_of(plan: Plan) -> dict[str, Decision] | None:
-    """What was decided for all trials, by dotted key; None before the first of them."""
+    """What was decided for all trials, by dotted key; None before the first of them.
+
+    Raises:
+        DataError: it is not what facesim recorded.
+    """
     recorded = _attributes(plan).get(_DECISIONS)
-    return None if recorded is None else _DECISIONS_ADAPTER.validate_python(recorded)
+    try:
+        return None if recorded is None else _DECISIONS_ADAPTER.validate_python(recorded)
+    except ValidationError as error:
+        reason = f"{_DECISIONS}: {error.errors()[0]['msg']}"
+        raise DataError(damaged(storage_name(plan.storage, plan.folder), reason)) from None
 
 
 def record_decisions(study: optuna.Study, decisions: Mapping[str, Decision]) -> None:
@@ -284,9 +292,12 @@ def record_decisions(study: optuna.Study, decisions: Mapping[str, Decision]) -> 
         study.set_user_attr(_DECISIONS, made)
 
 
-def varies_backbone(plan: Plan) -> bool:
-    """Whether trials have different trunks."""
-    return any(parameter.path[0] == "backbone" for parameter in walk(plan.space.parameters))
+def varies_trunk(plan: Plan) -> bool:
+    """Whether trials have different trunks, or run theirs in different precisions or places."""
+    varied = {".".join(map(str, each.path)) for each in walk(plan.space.parameters)}
+    return any(
+        key in ("device", "train.precision") or key.split(".")[0] == "backbone" for key in varied
+    )
 
 
 def study_exists(plan: Plan) -> bool:

@@ -1,12 +1,16 @@
 """What was decided takes the place of what an experiment leaves open, and of nothing else."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from facesim.experiment.decisions import (
+    AUTO,
     LEFT_TO_THE_MACHINE,
     Decision,
+    RecordedDecisions,
     decided,
     decided_as,
     left_open,
@@ -50,3 +54,23 @@ def test_an_experiment_is_open_until_everything_is_decided(whole: Experiment) ->
 def test_a_decision_of_a_later_facesim_may_say_more() -> None:
     found = Decision.model_validate({"chosen": True, "why": "it pays", "seconds": 3})
     assert str(found) == "True (it pays)"
+
+
+def test_what_is_recorded_is_of_keys_and_values_that_are_left_open() -> None:
+    recorded = TypeAdapter(RecordedDecisions)
+    engine = {"chosen": "compiled", "why": "the fastest"}
+    later = {"device": {"chosen": "cpu", "why": "a key that a later version leaves open"}}
+    found = recorded.validate_python({"backbone_engine": engine, **later})
+    assert found == {"backbone_engine": Decision(chosen="compiled", why="the fastest")}
+    for key, chosen in (
+        ("backbone_engine", "../x"),
+        ("backbone_engine", True),
+        ("train.compile", "auto"),
+    ):
+        with pytest.raises(ValidationError, match=f"cannot be chosen for {key}"):
+            recorded.validate_python({key: {"chosen": chosen, "why": "edited"}})
+
+
+def test_every_value_that_an_experiment_may_name_can_be_chosen() -> None:
+    named = {*get_args(Experiment.model_fields["backbone_engine"].annotation)} - {AUTO}
+    assert {*LEFT_TO_THE_MACHINE["backbone_engine"]} == named

@@ -20,7 +20,7 @@ from facesim.tuning.study import (
     record_decisions,
     study_exists,
     threads_per_trial,
-    varies_backbone,
+    varies_trunk,
 )
 
 Write = Callable[..., Path]
@@ -199,7 +199,24 @@ def test_trials_of_a_study_of_before_are_run_by_eager(plan: Plan) -> None:
     assert as_the_study(plan, plan.space.base).backbone_engine == "eager"
 
 
-def test_a_search_over_backbones_is_known(write_search: Write, planned: Planned) -> None:
-    over = "  trials: 2\n  space: {backbone.width: {int: [4, 8]}}\n"
-    assert varies_backbone(planned(write_search(over)))
-    assert not varies_backbone(planned(write_search()))
+def test_decisions_that_facesim_did_not_make_are_named_as_damage(plan: Plan) -> None:
+    open_study(plan).set_user_attr("decisions", {"backbone_engine": {"chosen": "../x", "why": ""}})
+    with pytest.raises(
+        DataError, match=r"is damaged: decisions: .*cannot be chosen for backbone_engine"
+    ):
+        as_the_study(plan, plan.space.base)
+
+
+@pytest.mark.parametrize(
+    ("space", "varies"),
+    [
+        ("head.fc_dim: {int: [8, 64]}", False),
+        ("train.precision: {choice: [auto, bfloat16]}", True),
+        ("backbone.width: {int: [4, 8]}", True),
+    ],
+)
+def test_trunks_differ_by_backbone_and_precision(
+    write_search: Write, planned: Planned, space: str, varies: bool
+) -> None:
+    plan = planned(write_search(f"  trials: 2\n  space: {{{space}}}\n"))
+    assert varies_trunk(plan) is varies
