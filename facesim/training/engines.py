@@ -82,8 +82,8 @@ def decide_engine(
     )
     with undisturbed():
         choice = choose_engine(network, experiment.backbone_engine, work)
-    network.engine = choice.engine
-    if choice.name != "eager":
+    if choice.name != "eager":  # which it is already, in the passes that every start takes
+        network.engine = choice.engine
         _made[_key(choice.name, network, experiment)] = choice.engine
     measured = {f"{name}, images per second": rate for name, rate in choice.images_per_s.items()}
     deviations = {

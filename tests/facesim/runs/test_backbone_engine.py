@@ -75,7 +75,7 @@ class Machine:
         assert work.sample(5).shape == (5, 3, *work.image_size)
         torch.manual_seed(0)  # it may do anything to what others draw from
         if name == "eager" or not self.is_there:
-            eager = EagerEngine(network.backbone)
+            eager = EagerEngine(network.backbone, 128)  # as an accelerator fills the cache
             return EngineChoice(eager, "it is asked for", {}, None, None, {})
         return EngineChoice(
             Otherwise(network.backbone, 32),
@@ -211,6 +211,15 @@ def test_where_eager_s_features_are_on_disk_nothing_is_left_to_run(
     for _ in range(2):
         completed(experiment("backbone_engine=eager"), tmp_path)
     assert machine.asked == [("eager", 80), ("eager", 0)]
+
+
+def test_eager_runs_in_passes_of_one_size_when_a_run_begins_and_later(
+    experiment: Callable[..., Experiment], machine: Machine, tmp_path: Path
+) -> None:
+    machine.is_there = False
+    run = completed(experiment("trunk_cache=off"), tmp_path)
+    later = load_trained(run.directory, run.experiment, BEST)
+    assert run.components.network.engine.block == later.engine.block == 32
 
 
 def test_the_choice_moves_nothing_that_is_drawn(
