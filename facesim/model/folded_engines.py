@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class FoldedEngine(TrunkEngine):
         self._precision = precision
         self._compute: Callable[[Tensor], Tensor] | None = None
         self._making = threading.Lock()
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
+        """Itself: copies of a network share what was made of their frozen trunk."""
+        return self
 
     @staticmethod
     @abstractmethod

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -143,13 +143,15 @@ class SiameseNetwork(nn.Module):
         self.load_state_dict({**state, **trunk})
 
     def load_trunk_state(self, state: dict[str, Tensor]) -> None:
-        """Load the state dict of a trunk of the same architecture.
+        """Load the state dict of a trunk of the same architecture, which is run by eager then.
 
         Raises:
             RuntimeError: it is that of another trunk.
         """
         _require_tensors(state, self.backbone.trunk.state_dict())
         self._trunk_digest = None
+        if self.engine.name != "eager":  # it holds a copy of the trunk of before
+            self.engine = EagerEngine(self.backbone)
         self.backbone.trunk.load_state_dict(state)
 
     def forward(self, inputs: NetworkInput, batch: PairBatch | None = None) -> NetworkOutput:
@@ -181,7 +183,7 @@ class SiameseNetwork(nn.Module):
         if trunk_output.ndim == 4:  # another layout would be another graph
             trunk_output = trunk_output.contiguous(memory_format=torch.channels_last)
         torch._dynamo.mark_dynamic(trunk_output, 0)  # noqa: SLF001  documented for use
-        return compiled(trunk_output, widen=widen)
+        return compiled(self, trunk_output, widen=widen)
 
     def _tail_and_head(self, trunk_output: Tensor, *, widen: bool) -> Tensor:
         tail_input = trunk_output.float() if widen else trunk_output
@@ -200,7 +202,8 @@ class SiameseNetwork(nn.Module):
             # networks of many folds and trials each have code of their own.
             method = type(self)._tail_and_head  # noqa: SLF001  the function, not bound
             own = FunctionType(method.__code__.replace(), method.__globals__)
-            self._compiled = torch.compile(MethodType(own, self), fullgraph=True, dynamic=False)
+            # Not bound: a deep copy of the network keeps it, and is to run its own weights.
+            self._compiled = torch.compile(own, fullgraph=True, dynamic=False)
         self.is_compiled = True
 
     def run_modules(self) -> None:

@@ -1,6 +1,7 @@
 """The network is one module that is called, from pixels or from the trunk's cached output."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from facesim.interfaces import Backbone, Loss, ModuleHead, PairBatch
+from facesim.model.folded_engines import FoldedEngine
 from facesim.model.network import NetworkInput, NetworkOutput, SiameseNetwork
 from facesim.model.trunk_engine import EagerEngine
 
@@ -152,6 +154,43 @@ def test_another_trunk_state_is_another_digest(network: SiameseNetwork) -> None:
     network.load_trunk_state(state)
     assert network.trunk_digest != before
     assert network.trunk_fingerprint.weights == network.trunk_digest != fingerprint.weights
+
+
+class Black(FoldedEngine):
+    """Gives zeros, as if it had been made of another trunk."""
+
+    name = "compiled"
+
+    @staticmethod
+    def _packages() -> str:
+        return "black 1"
+
+    def _make(self, trunk: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda block: torch.zeros_like(trunk(block))
+
+
+def test_another_trunk_state_is_not_run_by_an_engine_that_holds_the_one_of_before(
+    network: SiameseNetwork, pixels: NetworkInput
+) -> None:
+    expected = network(pixels).embeddings
+    network.engine = Black(network.backbone, (20, 16))
+    assert not torch.equal(network(pixels).embeddings, expected)
+    network.load_trunk_state(network.backbone.trunk.state_dict())
+    assert torch.equal(network(pixels).embeddings, expected)
+
+
+def test_a_deep_copy_shares_the_engine_and_trains_its_own_weights(
+    network: SiameseNetwork, pixels: NetworkInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    network.engine = Black(network.backbone, (20, 16))
+    network.compile_for_training()
+    copied = copy.deepcopy(network).train()
+    assert copied.engine is network.engine
+    with torch.no_grad():
+        for name, parameter in copied.head.named_parameters():
+            parameter.fill_(2.0 if "bias" in name else 0.0)
+    assert (copied(pixels).embeddings == 2.0).all()
 
 
 def test_parameters_are_grouped_by_part_and_frozen_ones_are_in_no_group(
