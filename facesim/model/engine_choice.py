@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
+from facesim.machine_errors import machine_error
 from facesim.model.cache_admin import EngineName
 from facesim.model.devices import describe_device
 from facesim.model.engine_measurements import (
@@ -176,10 +177,10 @@ class _Chooser:
 
     def named(self, name: EngineName) -> EngineChoice:
         """An engine that was asked for."""
-        found = self._measurement(name)
-        if found.failure:
+        objection = self._objection(self._measurement(name, again=True))
+        if objection:
             raise FacesimError(
-                f"backbone_engine: {name} is refused: {found.failure}; write `backbone_engine: "
+                f"backbone_engine: {name} is refused: {objection}; write `backbone_engine: "
                 "eager`, or auto"
             )
         return self._chosen(name, "the experiment says so", {})
@@ -196,9 +197,12 @@ class _Chooser:
             reason = why_unavailable(name, self._network.device, self._work.precision)
             if reason is None and name == "compiled" and best_s < _LARGE_SECONDS:
                 reason = f"compiling does not pay where {best} takes {best_s:.0f} s"
-            found = self._measurement(name) if reason is None else None
-            if found is None or found.failure:
-                refused[name] = found.failure if found is not None else f"{reason}"
+            if reason is not None:
+                refused[name] = reason
+                continue
+            found = self._measurement(name)
+            if objection := self._objection(found):
+                refused[name] = objection
                 continue
             seconds = found.seconds + eager_s / found.speedup
             if seconds < _GAIN * best_s:
@@ -212,7 +216,7 @@ class _Chooser:
         speeds = {"eager": known.eager_images_per_s} | {
             other: known.eager_images_per_s * each.speedup
             for other, each in known.engines.items()
-            if other in self._made and not each.failure
+            if other in self._made and not self._objection(each)
         }
         deviation = None if name == "eager" else known.engines[name].deviations[self._comparison]
         return EngineChoice(
@@ -232,29 +236,39 @@ class _Chooser:
             self.kept.found = TrunkMeasurements(eager_images_per_s=speed)
         return self.kept.found
 
-    def _measurement(self, name: EngineName) -> EngineMeasurement:
-        """What is known of an engine, with its deviation; measured if it is not known."""
+    def _objection(self, found: EngineMeasurement) -> str:
+        """Why an engine is refused for this head and loss; empty if it is not."""
+        known = found.deviations.get(self._comparison)
+        return found.failure or (known.objection(self._work.precision) if known else "")
+
+    def _measurement(self, name: EngineName, *, again: bool = False) -> EngineMeasurement:
+        """What is known of an engine, with its deviation; measured if it is not known.
+
+        Args:
+            name: of the engine.
+            again: try it again where it has failed before: the cause may be gone.
+        """
         known, work, backbone = self._known(), self._work, self._network.backbone
         engine = _folded_engine(name, backbone, work.image_size, work.precision)
         self._made[name] = engine
         found = known.engines.get(name)
-        if found is None or found.versions != engine.versions:
+        if found is None or found.versions != engine.versions or (again and found.failure):
             found = EngineMeasurement(versions=engine.versions)
-        if not found.failure and self._comparison not in found.deviations:
-            found = self._measure(engine, found)
-            engines = {**known.engines, name: found}
-            self.kept.found = known.model_copy(update={"engines": engines})
+        if found.failure or self._comparison in found.deviations:
+            return found
+        try:
+            found = self._measured(engine, found)
+        except FacesimError as error:
+            found = found.model_copy(update={"failure": str(error)})
+            if machine_error(error) is not None:  # no space, no memory: nothing of the engine
+                return found
+        engines = {**known.engines, name: found}
+        self.kept.found = known.model_copy(update={"engines": engines})
         return found
 
-    def _measure(self, engine: FoldedEngine, before: EngineMeasurement) -> EngineMeasurement:
-        precision = self._work.precision
-        try:
-            found, eager, other = measured(engine, self._eager, self._sample, precision)
-            deviation = Deviation.between(self._network, eager, other)
-        except FacesimError as error:
-            return before.model_copy(update={"failure": str(error)})
-        if objection := deviation.objection(precision):
-            return before.model_copy(update={"failure": objection})
+    def _measured(self, engine: FoldedEngine, before: EngineMeasurement) -> EngineMeasurement:
+        found, eager, other = measured(engine, self._eager, self._sample, self._work.precision)
+        deviation = Deviation.between(self._network, eager, other)
         if before.deviations:  # only the deviation is new
             found = before
         deviations = {**before.deviations, self._comparison: deviation}

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Annotated
 
 import torch
 from pydantic import Field, FiniteFloat
 from torch import Tensor
 
+from facesim.console import warn_once
 from facesim.errors import DataError, FacesimError
 from facesim.folders import make_folder
 from facesim.json_files import JsonModel, read_json, write_json
@@ -22,6 +24,8 @@ from facesim.model.network import SiameseNetwork, evaluating
 from facesim.model.trunk_engine import EagerEngine, TrunkEngine
 
 log = logging.getLogger(__name__)
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 _ALIKE = 0.01
 """Of the median score: the least that two scores are taken to differ by. Those of an untrained
@@ -97,13 +101,13 @@ class EngineMeasurement(JsonModel):
         versions: of the engine then.
         speedup: its images per second over those of eager, measured in turn.
         seconds: it took to make.
-        deviations: by the digest of the code of head and loss.
+        deviations: by the digest of the code of head and loss; those that are refused, too.
         failure: why it cannot run the trunk; empty if it can.
     """
 
     versions: str
-    speedup: FiniteFloat = 1.0
-    seconds: FiniteFloat = 0.0
+    speedup: Positive = 1.0
+    seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     deviations: dict[str, Deviation] = Field(default={})
     failure: str = ""
 
@@ -111,7 +115,7 @@ class EngineMeasurement(JsonModel):
 class TrunkMeasurements(JsonModel):
     """What is known of a trunk on a machine."""
 
-    eager_images_per_s: FiniteFloat
+    eager_images_per_s: Positive
     engines: dict[EngineName, EngineMeasurement] = Field(default={})
 
 
@@ -125,17 +129,18 @@ class KeptMeasurements:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Read it, let no other process measure meanwhile, and write what was found."""
-        lock = ProcessLock(self.path.with_suffix(".lock"))
+        lock, before = ProcessLock(self.path.with_suffix(".lock")), None
         try:
             make_folder(self.path.parent)
-            lock.acquire()
+            if not lock.acquire(wait=False):
+                warn_once(f"{self.path.parent}: waiting for a process that measures engines")
+                lock.acquire()
+        except OSError as error:  # what was measured before can be read
+            log.debug("%s: what is measured is not kept: %s", self.path, error)
+        try:
             before = self.found = read_json(self.path, TrunkMeasurements, remedy="measured again")
         except DataError as error:
             log.debug("%s", error)
-            before = None
-        except OSError as error:
-            log.debug("%s: engines are measured each time: %s", self.path, error)
-            before = None
         try:
             yield
         finally:

@@ -1,5 +1,7 @@
 """The choice of an engine: measured once, remembered, refused where it deviates."""
 
+import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from facesim.errors import FacesimError
 from facesim.interfaces import IMAGENET, Backbone, Loss, ModuleHead, PairBatch
+from facesim.locks import ProcessLock
 from facesim.model import engine_choice, engine_measurements, folded_engines
 from facesim.model.cache_admin import EngineName
 from facesim.model.engine_choice import EngineChoice, TrunkWork, choose_engine, make_engine
@@ -243,3 +246,83 @@ def test_the_networks_mode_is_restored() -> None:
     choose(MANY, network=network)
     assert network.head.training
     assert not network.backbone.trunk.training
+
+
+def test_an_engine_that_is_refused_for_a_head_is_not_for_another(
+    monkeypatch: pytest.MonkeyPatch, engines: list[str]
+) -> None:
+    assert choose(6000).name == "onnxruntime"
+    network = make_network()
+    network.head = ModuleHead(nn.Sequential(nn.Linear(8, 4), nn.Tanh()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Double, "error", 0.1)
+        assert choose(6000, network=network).name == "eager"
+    assert choose(6000, network=network).name == "eager"  # as it was measured
+    assert choose(6000).name == "onnxruntime"
+    assert engines == ["onnxruntime", "onnxruntime"]
+
+
+def test_a_full_disk_is_not_remembered_as_a_failure_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_room(*_: object) -> Callable[[Tensor], Tensor]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Double, "_make", no_room)
+        choice = choose(6000)
+    assert choice.name == "eager"
+    assert "No space left" in choice.refused["onnxruntime"]
+    assert choose(6000).name == "onnxruntime"
+
+
+def test_an_engine_that_is_asked_for_is_tried_again_where_it_failed(
+    monkeypatch: pytest.MonkeyPatch, engines: list[str]
+) -> None:
+    def failing(*_: object) -> Callable[[Tensor], Tensor]:
+        raise FacesimError("has an operator of its own")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Double, "_make", failing)
+        choose(6000)
+    assert choose(6000).name == "eager"
+    assert engines == []
+    assert choose(6000, "onnxruntime").name == choose(6000).name == "onnxruntime"
+
+
+@pytest.mark.parametrize("key", ["eager_images_per_s", "speedup"])
+def test_a_file_with_impossible_speeds_is_measured_again(tmp_path: Path, key: str) -> None:
+    choose(6000)
+    [file] = (tmp_path / "cache" / "engines").glob("*.json")
+    written = re.sub(rf'"{key}": ?[0-9.]+', f'"{key}": 0.0', file.read_text())
+    assert written != file.read_text()
+    file.write_text(written)
+    assert choose(6000).name == "onnxruntime"
+
+
+def test_what_was_measured_is_read_where_nothing_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, engines: list[str]
+) -> None:
+    choose(6000)
+
+    def refuse(*_: object, **_named: object) -> bool:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(ProcessLock, "acquire", refuse)
+    assert choose(6000).name == "onnxruntime"
+    assert engines == ["onnxruntime"]
+
+
+def test_a_process_that_waits_for_another_s_measurement_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waited: list[bool] = []
+
+    def acquire(_: ProcessLock, *, wait: bool = True) -> bool:
+        waited.append(wait)
+        return wait
+
+    monkeypatch.setattr(ProcessLock, "acquire", acquire)
+    choose(6000)
+    assert waited == [False, True]
+    assert "waiting for a process that measures engines" in caplog.text
