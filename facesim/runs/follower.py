@@ -103,6 +103,7 @@ def share_start(
     backbone = components.network.backbone
     processes.request(
         "begin",
+        by_parts=components.network.is_compiled_by_parts,
         trunk=on_cpu(backbone.trunk.state_dict()) if backbone.has_trunk else None,
         state=on_cpu(checkpoint_content(components.state, progress)),
     )
@@ -190,10 +191,14 @@ class _Follower:
                     "files; every machine needs the same data"
                 )
 
-    def begin(self, trunk: dict[str, Tensor] | None, state: dict[str, Any]) -> None:
+    def begin(
+        self, trunk: dict[str, Tensor] | None, state: dict[str, Any], *, by_parts: bool
+    ) -> None:
         """Take the state with which the main process begins: weights, optimizer, sampler."""
         # With the trunk at once, because the key of the trunk cache follows from its weights.
         vars(self)["_components"] = prepare(self._experiment, trunk, self._tables)
+        if by_parts:
+            self._components.network.compile_by_parts()
         source = "what the main process sent"
         self._progress = restore_content(source, state, self._components.state)
 

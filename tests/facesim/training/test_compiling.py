@@ -16,6 +16,7 @@ from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment
 from facesim.processes import Processes
 from facesim.runs.environment import read_decisions, read_starts
+from facesim.runs.follower import follow
 from facesim.runs.run import Run
 from facesim.training import compiling as compiling_module
 from facesim.training import steps as steps_module
@@ -301,3 +302,28 @@ def test_a_run_of_before_that_was_compiled_goes_on_as_it_was(
     network = run.components.network
     assert compiled[:2] == [network.backbone.tail, network.head]
     assert not network.is_compiled
+
+
+def test_so_do_all_processes_of_its_group(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+
+    def refuse(*_arguments: object, **_named: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda part, **_: compiled.append(part))
+    experiment = load("train.shards=2", "train.epochs=1")
+
+    def work(processes: Lockstep) -> None:
+        if not processes.is_main:
+            follow(experiment, processes)
+            return
+        run = Run.begin(experiment, tmp_path, processes)
+        (run.path / "environment.json").write_text('[{"threads": 1}]')
+        run.complete()
+        processes.request("end")
+
+    in_lockstep(2, work)
+    assert len({id(part) for part in compiled}) == 4
