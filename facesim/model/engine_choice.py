@@ -1,6 +1,7 @@
 """Choosing the engine that runs a frozen trunk: measured once per trunk and machine, remembered."""
 
 import hashlib
+import logging
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_engine import EagerEngine, TrunkEngine, block_on
 from facesim.model.trunk_key import code_digest
 from facesim.paths import cache_dir
+
+log = logging.getLogger(__name__)
 
 _SMALL_SECONDS = 20.0
 """Of the eager trunk, below which nothing else is tried: an export alone takes some seconds."""
@@ -83,12 +86,14 @@ class TrunkWork:
         images: how many there are to run it on.
         sample: gives at most so many of them, uint8 [N, 3, H, W]; called only where something is
             measured. None, or fewer than two images: noise is measured on.
+        say: is told before an engine is made, which takes up to a minute.
     """
 
     image_size: tuple[int, int]
     precision: Precision
     images: int
     sample: Callable[[int], Tensor] | None = None
+    say: Callable[[str], object] = log.debug
 
 
 @dataclass(frozen=True)
@@ -256,6 +261,7 @@ class _Chooser:
             found = EngineMeasurement(versions=engine.versions)
         if found.failure or self._comparison in found.deviations:
             return found
+        work.say(f"backbone_engine: {name} is made and timed, which is kept for later runs")
         try:
             found = self._measured(engine, found)
         except FacesimError as error:

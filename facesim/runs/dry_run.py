@@ -22,7 +22,7 @@ from facesim.training.checkpoint import Progress
 from facesim.training.determinism import deterministic
 from facesim.training.evaluation_pairs import choose_all_pairs
 from facesim.training.lint import lint_experiment
-from facesim.training.step import NonFiniteLossError
+from facesim.training.step import NonFiniteLossError, precision_of
 from facesim.training.steps import Steps
 from facesim.training.stop import stoppable
 
@@ -142,10 +142,11 @@ def _fit_in_words(experiment: Experiment) -> str:
 
 
 def _engine_in_words(experiment: Experiment, device: torch.device) -> str:
+    precision = precision_of(experiment.train.precision, device)
     if experiment.backbone_engine != AUTO:
         return experiment.backbone_engine
     names: tuple[EngineName, ...] = get_args(EngineName)
-    there = [name for name in names if why_unavailable(name, device) is None]
+    there = [name for name in names if why_unavailable(name, device, precision) is None]
     if len(there) == 1:
         return f"auto: {there[0]}, the only one here; `facesim doctor` says why"
     return f"auto: the fastest of {', '.join(there)}, chosen when the run begins"

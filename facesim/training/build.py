@@ -108,11 +108,11 @@ class Tables:
     """The tables of datasets with their images' digests; each dataset is read once.
 
     Args:
-        reporter: shows the progress where faces are searched for.
+        reporter: shows the progress where faces are searched for, and what is decided.
     """
 
     def __init__(self, reporter: Reporter | None = None) -> None:
-        self._reporter = reporter or SilentReporter()
+        self.reporter = reporter or SilentReporter()
         self._read: list[tuple[Any, TableDigests]] = []
         self._sources: list[tuple[Any, FaceTable]] = []
         self._divided: list[tuple[Any, dict[str, FaceTable]]] = []
@@ -159,7 +159,7 @@ class Tables:
             raise FacesimError(f"data.{name}: dataset {dataset.name!r} holds no image")
         self._excluded |= here
         try:
-            images = align_table(TableDigests(table), image, name, self._reporter)
+            images = align_table(TableDigests(table), image, name, self.reporter)
         except DataError as error:
             raise DataError(f"data.{name}: {error}") from error
         self._read.append((what, images))
@@ -309,7 +309,9 @@ def _with_engine(components: RunComponents, tables: Tables) -> RunComponents:
     transforms = _transforms(components.experiment)
     every = [split.digests for split in components.splits]
     before = network.engine
-    found = decide_engine(components.experiment, network, every, transforms, components.sampler)
+    found = decide_engine(
+        components.experiment, network, every, transforms, components.sampler, tables.reporter
+    )
     experiment = decided(components.experiment, found)
     components = replace(components, experiment=experiment, decisions={**known, **found})
     if network.engine is before:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, FiniteFloat
 from torch import nn
 
 from facesim.errors import DataError, FacesimError
 from facesim.experiment.decisions import Decision
 from facesim.experiment.schema import Experiment
+from facesim.folders import make_folder
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.json_files import JsonModel, read_json, write_json
 from facesim.model.devices import describe_device
@@ -158,6 +160,9 @@ class Rehearsal:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+_Seconds = Annotated[FiniteFloat, Field(ge=0)]
+
+
 class _Measured(JsonModel):
     """Seconds, kept in the cache folder: equal trainings on one machine are decided alike.
 
@@ -167,9 +172,9 @@ class _Measured(JsonModel):
         compiling: compiling it.
     """
 
-    eager: float
-    compiled: float | None = None
-    compiling: float | None = None
+    eager: _Seconds
+    compiled: _Seconds | None = None
+    compiling: _Seconds | None = None
 
 
 def decide_compile(
@@ -271,7 +276,7 @@ def _read(file: Path) -> _Measured | None:
 
 def _keep(file: Path, measured: _Measured) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         write_json(file, measured)
     except OSError:  # then it is measured again
         return

@@ -18,6 +18,7 @@ from facesim.interfaces import FaceTable, Sampler, Transform
 from facesim.model.engine_choice import TrunkWork, choose_engine, make_engine
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_engine import EagerEngine, TrunkEngine
+from facesim.reporters import Reporter
 from facesim.training.determinism import undisturbed
 from facesim.training.make_inputs import cache_refusal_reason, missing_of_eager
 from facesim.training.step import precision_of
@@ -58,6 +59,7 @@ def decide_engine(
     images: Sequence[TableDigests],
     transforms: Sequence[Transform],
     sampler: Sampler,
+    reporter: Reporter,
 ) -> dict[str, Decision]:
     """Choose the engine of a run that begins, by its key; nothing if no trunk is frozen.
 
@@ -67,6 +69,7 @@ def decide_engine(
         images: of train, val and test.
         transforms: of the training images.
         sampler: of the training.
+        reporter: is told before an engine is made.
 
     Raises:
         FacesimError: the engine that the experiment names is not available here, or its embeddings
@@ -79,6 +82,7 @@ def decide_engine(
         precision_of(experiment.train.precision, network.device),
         _uses(experiment, network, images, transforms, sampler),
         lambda count: _sample(images[0].table, experiment, count),
+        reporter.say,
     )
     with undisturbed():
         choice = choose_engine(network, experiment.backbone_engine, work)

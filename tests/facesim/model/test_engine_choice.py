@@ -326,3 +326,10 @@ def test_a_process_that_waits_for_another_s_measurement_says_so(
     choose(6000)
     assert waited == [False, True]
     assert "waiting for a process that measures engines" in caplog.text
+
+
+def test_before_an_engine_is_made_that_is_said_and_no_more_where_it_is_remembered() -> None:
+    said: list[str] = []
+    for _ in range(2):
+        choose_engine(make_network(), "auto", TrunkWork(SIZE, "float32", 6000, say=said.append))
+    assert said == ["backbone_engine: onnxruntime is made and timed, which is kept for later runs"]

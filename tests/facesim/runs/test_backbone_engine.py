@@ -73,6 +73,7 @@ class Machine:
         self.asked.append((name, work.images))
         assert work.sample is not None
         assert work.sample(5).shape == (5, 3, *work.image_size)
+        work.say("compiled is made")
         torch.manual_seed(0)  # it may do anything to what others draw from
         if name == "eager" or not self.is_there:
             eager = EagerEngine(network.backbone, 128)  # as an accelerator fills the cache
@@ -152,6 +153,7 @@ def test_it_is_chosen_once_said_recorded_and_used_by_all_that_embeds(
     said = Said()
     run = completed(experiment(), tmp_path / "runs", said)
     assert machine.asked == [("auto", 48 + 16 + 16)]
+    assert "compiled is made" in said.lines
     assert [line for line in said.lines if "engine" in line] == [
         "backbone_engine: compiled (the fastest)"
     ]
@@ -436,6 +438,8 @@ def test_a_check_says_what_would_be_asked_for_and_measures_nothing(
             experiment(f"backbone_engine={asked}"), tmp_path, Processes(Said())
         )
         assert dict(report.lines)["backbone engine"].startswith(asked)
+    report = check_experiment(experiment("train.precision=bfloat16"), tmp_path, Processes(Said()))
+    assert "onnxruntime" not in dict(report.lines)["backbone engine"]  # which has no bfloat16
     assert machine.asked == []
     everything_trains = experiment("backbone.frozen_stages=0")
     report = check_experiment(everything_trains, tmp_path, Processes(Said()))
