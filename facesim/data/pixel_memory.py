@@ -10,8 +10,8 @@ from facesim.arrays import FloatArray, UInt8Array
 from facesim.data.preprocessing import Preprocessing
 
 KEPT_BYTES = 128 * 2**20
-"""Of pixels, in one process. A data set that is much larger is decoded anew in every epoch, as it
-would be by a cache that throws out what is used again last."""
+"""Of pixels, in one process. Images beyond it are decoded anew in every epoch; which are kept does
+not change, since epochs go through all images, so that throwing out any would save nothing."""
 
 
 class _Signature(NamedTuple):
@@ -41,7 +41,7 @@ class PixelMemory:
     may use it at once.
 
     Args:
-        preprocessing: whatever decides the pixels; they are not looked up by anything else of it.
+        preprocessing: whatever decides the pixels; its cache key stands for all of it.
     """
 
     _everything: ClassVar[dict[str, dict[tuple[str, bytes], _Kept]]] = {}

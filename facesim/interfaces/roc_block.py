@@ -30,7 +30,10 @@ the sums do."""
 
 
 def parts_of_rows(rows: int, width: int) -> Iterator[slice]:
-    """Few rows at a time of an array of ``width`` numbers each."""
+    """Slices of a few rows of an array each, ``width`` numbers per row: `PART_BYTES` or less.
+
+    One row where that is more.
+    """
     step = max(1, PART_BYTES // (8 * max(width, 1)))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
