@@ -104,18 +104,23 @@ def only_run(folder: Path) -> Path:
 
 
 def _environment(content: bytes, run: Path) -> object:
-    """Every start is the same but for its command and the number of processes."""
-    alone = {"command": None, "processes": 1}
-    starts = [{**start, **alone} for start in json.loads(content)]
+    """Every start is the same but for its command, the number of processes and what it measured."""
+    starts = json.loads(content)
+    for start in starts:
+        start.update(command=None, processes=1)
+        for decision in start["decisions"].values():
+            decision.update(why=None, measured=None)
     return [start for number, start in enumerate(starts) if start not in starts[:number]]
 
 
 def _report(content: bytes, run: Path) -> object:
-    """The page without the run's id, the number of its starts and their environment."""
+    """The page without the run's id, the number of its starts, their environment and speeds."""
     text = content.decode().replace(run.name, "RUN")
     text = re.sub(r"<p[^>]*>The run was resumed; it was started \d+ times\.</p>\s*", "", text)
     table = r"<table>\s*<caption><span>Environment of each start.*?</table>"
-    return re.sub(table, "", text, flags=re.S)
+    text = re.sub(table, "", text, flags=re.S)
+    speeds = r"(>backbone engine<.*?)<td[^>]*>(\w+): [^<]*"
+    return re.sub(speeds, r"\1\2", text, flags=re.S)
 
 
 def _manifest(content: bytes, run: Path) -> object:

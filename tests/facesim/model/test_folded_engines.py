@@ -181,12 +181,15 @@ def test_versions_are_known_before_anything_is_made(
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor import config as inductor_config
+
     assert why_unavailable("onnxruntime", torch.device("cuda")) == "it runs on the CPU only"
     assert why_unavailable("compiled", torch.device("mps")) == "it does not run on mps"
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
     reason = why_unavailable("onnxruntime", CPU)
     assert reason == 'it needs the package onnxscript: pip install "facesim[onnxruntime]"'
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
-    folded_engines_reason = why_unavailable("compiled", CPU)
-    assert folded_engines_reason is not None
-    assert "C++ compiler: install g++" in folded_engines_reason
+    # Not by monkeypatch, which would take the setting away where it restores it.
+    with inductor_config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        reason = why_unavailable("compiled", CPU)
+    assert reason is not None
+    assert "C++ compiler: install g++" in reason

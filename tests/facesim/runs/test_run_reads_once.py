@@ -56,6 +56,8 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[
 def test_a_run_with_its_evaluation_and_its_report(
     built: Counter[str], tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of its own: another test may have left embeddings of an image in the shared one.
+    monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
     parsed = count_calls(monkeypatch, loading, "read_with_bases")
     parsed_again = count_calls(monkeypatch, loading, "read_source")
     digests = count_calls(monkeypatch, TableDigests, "__init__")

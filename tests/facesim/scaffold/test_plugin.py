@@ -8,7 +8,6 @@ import tomllib
 import venv
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from facesim.interfaces import REGISTRIES
 from facesim.registry import Registry
 from facesim.scaffold.plugin import write_package, write_plugin
 from facesim.testing import check_plugin
+from facesim.version import installed_version
 
 EVERY_KIND = pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.kind)
 
@@ -160,7 +160,8 @@ def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    find_spec("pip") is None or find_spec("setuptools") is None,
+    # Not find_spec("pip"), which takes distutils from what is compiled in this process later.
+    installed_version("pip") is None or installed_version("setuptools") is None,
     reason="installing a distribution without a network needs pip and setuptools here",
 )
 def test_a_distribution_is_installed_tested_run_and_removed(
