@@ -199,7 +199,7 @@ def why_unavailable(
     if name == "eager":
         return None
     if name == "compiled":
-        return _compiler_missing(device)
+        return why_not_compiled(device)
     if device.type != "cpu":
         return "it runs on the CPU only"
     if precision != "float32":
@@ -217,7 +217,8 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def _compiler_missing(device: torch.device) -> str | None:
+def why_not_compiled(device: torch.device) -> str | None:
+    """Why torch can compile nothing for a device; None if it can. Compiles nothing."""
     from torch._inductor import cpp_builder, exc  # takes a second
     from torch.utils._triton import has_triton
 

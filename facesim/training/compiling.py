@@ -19,6 +19,7 @@ from facesim.folders import make_folder
 from facesim.interfaces import MiningSampler, Sampler
 from facesim.json_files import JsonModel, read_json, write_json
 from facesim.model.devices import describe_device
+from facesim.model.folded_engines import why_not_compiled
 from facesim.model.inputs import Inputs
 from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.paths import cache_dir
@@ -39,22 +40,6 @@ _KEPT_SECONDS = 30.0
 """Of eager steps, from which on a measurement is kept: what is near the limit is decided alike."""
 
 _ROUNDS = 5
-
-
-def why_not_compiled(device: torch.device) -> str | None:
-    """Why nothing can be compiled for a device; None if it can."""
-    from torch._inductor import cpp_builder, exc
-    from torch.utils._triton import has_triton
-
-    if device.type not in ("cpu", "cuda"):
-        return f"torch.compile is not used on {device.type}"
-    if device.type == "cuda" and not has_triton():
-        return "torch.compile needs the package triton"
-    try:
-        cpp_builder.get_cpp_compiler()
-    except exc.InvalidCxxCompiler:
-        return "torch.compile needs a C++ compiler: install g++, or let the variable CXX name one"
-    return None
 
 
 class Rehearsal:

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from facesim.console import warn_once
 from facesim.errors import FacesimError
+from facesim.model.folded_engines import why_not_compiled
 from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import Progress
-from facesim.training.compiling import Rehearsal, why_not_compiled
+from facesim.training.compiling import Rehearsal
 from facesim.training.sharded_step import ShardedStep
 from facesim.training.shards import Shards, SharedBatch
 from facesim.training.step import (
