@@ -151,7 +151,7 @@ def _register_backend() -> list[str]:
         """One process of several, alone."""
 
         def __init__(self, _store: object, rank: int, size: int, _timeout: object) -> None:
-            super().__init__(rank, size)  # type: ignore[call-arg]
+            super().__init__(rank, size)  # type: ignore[call-arg, unused-ignore]
 
     def refused(collective: str) -> Callable[..., None]:
         def call(*_: object, **__: object) -> None:
