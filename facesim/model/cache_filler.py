@@ -131,7 +131,7 @@ class CacheFiller:
 
         Args:
             missing: int64 [M], as :meth:`missing` returns it.
-            advance: called with the number of images that have just been computed.
+            advance: called with the number of images that have just been computed; it may raise.
 
         Returns:
             How many images were computed; all of them are in the store then.
@@ -147,17 +147,21 @@ class CacheFiller:
         # are the buckets released, so that no other process computes it again.
         with (
             BucketLocks(self._store.folder) as locks,
+            self._trunk.pool() as pool,
             BackgroundWriter(self._store, locks.mark_written) as writer,
         ):
             blocks = self._locked_blocks(missing, locks, drawn)
             pixels = load_rows(self._images, blocks, self._preprocessing, workers=self._workers)
             with closing(pixels):
+                under_way: deque[tuple[int, PendingFeatures]] = deque()
                 for images in pixels:
                     rows = drawn.popleft()
-                    features = self._trunk.start(images)
+                    features = self._trunk.start(images, pool)
                     writer.add(self._keys[rows], partial(self._checked, rows, features))
+                    under_way.append((len(rows), features))
                     computed += len(rows)
-                    advance(len(rows))
+                    _finish(under_way, self._trunk.passes_ahead, advance)
+                _finish(under_way, 0, advance)
         return computed
 
     def compute(self, rows: Int64Array) -> Tensor:
@@ -172,9 +176,9 @@ class CacheFiller:
         workers = self._workers if len(parts) > 1 else 0
         computed = []
         pixels = load_rows(self._images, parts, self._preprocessing, workers=workers)
-        with closing(pixels):
+        with closing(pixels), self._trunk.pool() as pool:
             for part, images in zip(parts, pixels, strict=True):
-                computed.append(self._checked(part, self._trunk.start(images)))
+                computed.append(self._checked(part, self._trunk.start(images, pool)))
         return torch.from_numpy(np.concatenate(computed))
 
     def _locked_blocks(
@@ -234,3 +238,13 @@ class CacheFiller:
                 f"{limit:.0f}; write `trunk_cache: float32`"
             )
         raise FacesimError(f"the trunk's output for {path} is not finite; check its weights")
+
+
+def _finish(
+    under_way: deque[tuple[int, PendingFeatures]], left: int, advance: Callable[[int], None]
+) -> None:
+    """Wait until no more than ``left`` passes are under way."""
+    while len(under_way) > left:
+        images, features = under_way.popleft()
+        features.wait()
+        advance(images)

@@ -4,7 +4,7 @@ import copy
 import threading
 from abc import abstractmethod
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from facesim.errors import FacesimError
 from facesim.interfaces import Backbone
 from facesim.model.cache_admin import EngineName
 from facesim.model.onnx_export import innermost_reason, to_onnx
-from facesim.model.trunk_engine import TrunkEngine, block_on
+from facesim.model.trunk_engine import TrunkEngine, block_on, padded
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -139,6 +139,14 @@ class OnnxRuntimeEngine(FoldedEngine):
     """Run by ONNX Runtime, in float32 on the CPU; threads share the images of a block."""
 
     name: EngineName = "onnxruntime"
+    passes_ahead = 1  # a thread that is through with its part of one begins the next
+    _session: "_Session"
+
+    def start(self, images: Tensor, pool: Executor) -> Callable[[], Tensor]:
+        """Start a pass, whose parts are computed behind those of the passes before."""
+        self.prepare()
+        wait = self._session.start(padded(images, self.block), pool)
+        return lambda: wait()[: len(images)]
 
     @staticmethod
     def _packages() -> str:
@@ -165,24 +173,48 @@ class OnnxRuntimeEngine(FoldedEngine):
         [output] = session.get_outputs()
         if output.type != "tensor(float)" or not all(isinstance(n, int) for n in output.shape):
             raise FacesimError(f"returns {output.type} {output.shape}")
-        return partial(_run_session, session, tuple(output.shape), threads)
+        self._session = _Session(session, tuple(output.shape), threads)
+        return self._session
 
 
-def _run_session(session: Any, shape: tuple[int, ...], threads: int, images: Tensor) -> Tensor:
-    pixels = images.permute(0, 2, 3, 1).numpy()
-    output = torch.empty((len(images), *shape[1:]))
+class _Session:
+    """A session of ONNX Runtime that computes a block in parts, each on one thread.
 
-    def run(start: int) -> None:
-        part = output[start : start + _PART]
-        binding = session.io_binding()
-        binding.bind_cpu_input("images", pixels[start : start + _PART])
-        binding.bind_output("output", "cpu", 0, np.float32, shape, part.data_ptr())
-        session.run_with_iobinding(binding)
+    Args:
+        session: for parts of ``_PART`` images.
+        shape: of a part's output.
+        threads: that compute a block.
+    """
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="facesim-trunk") as pool:
-        for _ in pool.map(run, range(0, len(images), _PART)):
-            pass
-    return output.permute(0, 3, 1, 2) if output.ndim == 4 else output
+    def __init__(self, session: Any, shape: tuple[int, ...], threads: int) -> None:
+        self._session = session
+        self._shape = shape
+        self._threads = threads
+
+    def __call__(self, images: Tensor) -> Tensor:
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="facesim-trunk") as pool:
+            return self.start(images, pool)()
+
+    def start(self, images: Tensor, pool: Executor) -> Callable[[], Tensor]:
+        """Compute a block on a pool; returns what waits for its output."""
+        pixels = images.permute(0, 2, 3, 1).numpy()
+        output = torch.empty((len(images), *self._shape[1:]))
+
+        def run(start: int) -> None:
+            part = output[start : start + _PART]
+            binding = self._session.io_binding()
+            binding.bind_cpu_input("images", pixels[start : start + _PART])
+            binding.bind_output("output", "cpu", 0, np.float32, self._shape, part.data_ptr())
+            self._session.run_with_iobinding(binding)
+
+        parts = [pool.submit(run, start) for start in range(0, len(images), _PART)]
+
+        def wait() -> Tensor:
+            for part in parts:
+                part.result()
+            return output.permute(0, 3, 1, 2) if output.ndim == 4 else output
+
+        return wait
 
 
 ENGINES: dict[EngineName, type[FoldedEngine]] = {

@@ -1,6 +1,8 @@
 """Engines that run a frozen trunk, in blocks of one size: an image has one output to the bit."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 import torch
 from torch import Tensor
@@ -36,10 +38,12 @@ class TrunkEngine(ABC):
     Attributes:
         name: as the experiment file has it.
         versions: of what its rounding depends on; part of the cache's key. Empty for eager.
+        passes_ahead: how many may be under way when another one is started.
     """
 
     name: EngineName
     versions: str = ""
+    passes_ahead: int = 0
 
     def __init__(self, backbone: Backbone, block: int) -> None:
         self.backbone = backbone
@@ -61,9 +65,23 @@ class TrunkEngine(ABC):
         """
         outputs = []
         for part in torch.split(images, self.block):
-            output = self._run_block(_padded(part, self.block))
+            output = self._run_block(padded(part, self.block))
             outputs.append(output[: len(part)])
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def start(self, images: Tensor, pool: Executor) -> Callable[[], Tensor]:
+        """Start a pass over at most ``block`` images.
+
+        Args:
+            images: uint8 [B, 3, H, W] on the engine's device.
+            pool: threads that compute, as many as torch's.
+
+        Returns:
+            A function that waits for the output [B, ...]; any thread may call it, more than once.
+        """
+        del pool
+        output = self.run(images)
+        return lambda: output
 
     @abstractmethod
     def _run_block(self, images: Tensor) -> Tensor:
@@ -98,11 +116,12 @@ class EagerEngine(TrunkEngine):
         return self.backbone.run_trunk(images)
 
 
-def _padded(images: Tensor, block: int) -> Tensor:
+def padded(images: Tensor, block: int) -> Tensor:
+    """At most ``block`` images with black ones behind them: uint8 [block, 3, H, W]."""
     if len(images) == block:
         return images.contiguous(memory_format=torch.channels_last)
     shape = (block, *images.shape[1:])
-    padded = torch.zeros(shape, dtype=images.dtype, device=images.device)
-    padded = padded.contiguous(memory_format=torch.channels_last)
-    padded[: len(images)] = images
-    return padded
+    whole = torch.zeros(shape, dtype=images.dtype, device=images.device)
+    whole = whole.contiguous(memory_format=torch.channels_last)
+    whole[: len(images)] = images
+    return whole

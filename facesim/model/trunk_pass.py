@@ -1,5 +1,9 @@
 """Running a frozen trunk so that its output is as the cache stores it."""
 
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +21,7 @@ class TrunkPass:
 
     Attributes:
         block: images in one pass.
+        passes_ahead: of the engine.
         dtype: in which the features are stored.
     """
 
@@ -25,6 +30,7 @@ class TrunkPass:
         self._recipe = recipe
         self._device = engine.device
         self.block = engine.block
+        self.passes_ahead = engine.passes_ahead
         self.dtype = torch.float16 if recipe.dtype == "float16" else torch.float32
 
     def row_shape(self) -> tuple[int, ...]:
@@ -43,38 +49,77 @@ class TrunkPass:
             )
         return tuple(to_rows(output).shape[1:])
 
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads for :meth:`start`."""
+        return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="facesim-trunk")
+
     @torch.inference_mode()
-    def start(self, images: Tensor) -> "PendingFeatures":
-        """Start a pass over uint8 pixels [B, 3, H, W] on the CPU."""
+    def start(self, images: Tensor, pool: Executor) -> "PendingFeatures":
+        """Start a pass.
+
+        Args:
+            images: uint8 [B, 3, H, W] on the CPU, at most :attr:`block`.
+            pool: of :meth:`pool`; where the engine computes on it, the pass may still be under way.
+        """
         images = images.to(self._device, non_blocking=True)
         if self._recipe.flipped:
             images = images.flip(3)
         autocast = self._recipe.precision == "bfloat16"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=autocast):
-            output = self._engine.run(images)
-        return PendingFeatures(to_rows(output), self.dtype)
+            output = self._engine.start(images, pool)
+            return PendingFeatures(output, self.dtype, self._device)
+
+
+_PIECE = 2**14
+"""Numbers that are converted at a time. Torch shares more of them among threads, which then wait
+for those that decode; the thread that writes is sooner done alone."""
 
 
 class PendingFeatures:
-    """Features that a device may still be computing. Its methods may be called on any thread.
+    """Features that are perhaps still computed. Its methods may be called on any thread.
+
+    On the CPU they are converted when they are asked for, so that the next pass begins at once.
 
     Args:
-        rows: [B, ...] as :func:`to_rows` gives them, in the trunk's own type.
-        dtype: in which they are stored.
+        output: waits for the trunk's output [B, ...].
+        dtype: in which the features are stored.
+        device: of the output.
     """
 
-    def __init__(self, rows: Tensor, dtype: torch.dtype) -> None:
-        low, high = rows.flatten(1).aminmax(dim=1)
-        self._magnitudes = _HostCopy(torch.maximum(-low, high).float())
-        self._rows = _HostCopy(rows.to(dtype))
+    def __init__(
+        self, output: Callable[[], Tensor], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._output = output
+        self._dtype = dtype
+        self._copies: tuple[_HostCopy, _HostCopy] | None = None
+        if device.type != "cpu":
+            rows = to_rows(output())
+            magnitudes = rows.flatten(1).abs().amax(dim=1).float()
+            self._copies = _HostCopy(magnitudes), _HostCopy(rows.to(dtype))
+
+    def wait(self) -> None:
+        """Return when the CPU has computed them; other devices are not waited for."""
+        self._output()
 
     def magnitudes(self) -> Tensor:
         """The largest absolute value of each image's features, float32 [B] on the CPU."""
-        return self._magnitudes.wait()
+        if self._copies is not None:
+            return self._copies[0].wait()
+        values = to_rows(self._output()).flatten(1).float().numpy()
+        return torch.from_numpy(np.maximum(-values.min(axis=1), values.max(axis=1)))
 
     def rows(self) -> Tensor:
-        """The features, on the CPU."""
-        return self._rows.wait()
+        """The features, on the CPU, as :func:`to_rows` gives them."""
+        if self._copies is not None:
+            return self._copies[1].wait()
+        computed = to_rows(self._output())
+        if computed.dtype == self._dtype:
+            return computed
+        converted = torch.empty(computed.shape, dtype=self._dtype)
+        pieces = (torch.split(each.view(-1), _PIECE) for each in (converted, computed))
+        for into, piece in zip(*pieces, strict=True):
+            into.copy_(piece)
+        return converted
 
 
 def to_rows(output: Tensor) -> Tensor:

@@ -226,8 +226,9 @@ class OpenedRun(Shown):
         if cache_refusal_reason(self.experiment, self.network, ()) is not None:
             return NetworkInput(pixels, "pixels")
         recipe = embedding_recipe(self.experiment, self.network)
-        rows = TrunkPass(caching_engine(self.network), recipe).start(pixels).rows()
-        return NetworkInput(from_rows(rows), "trunk_output")
+        trunk = TrunkPass(caching_engine(self.network), recipe)
+        with trunk.pool() as pool:
+            return NetworkInput(from_rows(trunk.start(pixels, pool).rows()), "trunk_output")
 
 
 def _operating_point(calibration: Calibration, name: str) -> OperatingPoint:

@@ -3,9 +3,10 @@
 Run: ``python tests/benchmarks/cache_fill.py [PART]``. ResNet-50 up to its third stage with random
 weights, and EfficientNet-Lite0 up to its sixth with ImageNet's where they are installed (random
 ones make its features next to zero, which hides how far engines deviate), 178 x 218 pixels, from
-the faces of ``FACESIM_CELEBA`` or images drawn for the purpose. The eager trunk, the engine that is
-chosen for 200,000 images, and the fill of the cache with that engine take turns, five times on as
-many parts of the images; the figures are medians over the parts.
+the faces of ``FACESIM_CELEBA`` or images drawn for the purpose. The eager trunk in float32, the
+engine that is chosen for 200,000 images, and the fill of the cache with that engine take turns,
+five times on as many parts of the images; the figures are medians over the parts. Engine and fill
+are measured in float32, and in bfloat16 where the processor has it.
 """
 
 import json
@@ -14,6 +15,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,15 +33,18 @@ from facesim.data.preprocessing import Preprocessing
 from facesim.evaluation.baselines import Cosine
 from facesim.interfaces import Backbone, FaceTable, ModuleHead
 from facesim.model.engine_choice import TrunkWork, choose_engine
+from facesim.model.folded_engines import Precision
 from facesim.model.network import SiameseNetwork
 from facesim.model.trunk_cache import TrunkCache
 from facesim.model.trunk_engine import TRUNK_BLOCK, EagerEngine, TrunkEngine
 from facesim.model.trunk_key import TrunkRecipe
+from facesim.training.step import autocast, why_slow
 from facesim_plugins.backbones.efficientnet_lite import efficientnet_lite
 from facesim_plugins.backbones.resnet import resnet
 
-PART = 160
-"""Images of a round of ResNet-50; EfficientNet-Lite0, which is faster, has twice as many."""
+PART = 384
+"""Images of a round of ResNet-50, two chunks: the last one is written while nothing else is done,
+in a fill of any size. EfficientNet-Lite0, which is faster, has twice as many."""
 
 ROUNDS = 5
 WORKERS = 2
@@ -65,47 +70,87 @@ def measure(part: int = PART) -> dict[str, float]:
 
 def _measure(name: str, backbone: Backbone, table: FaceTable, part: int) -> dict[str, float]:
     backbone = backbone.eval().to(memory_format=torch.channels_last)
-    preprocessing = Preprocessing(SIZE)
     rows = np.arange(min(ROUNDS * part, len(table)))
-
-    def images(of: Int64Array) -> list[Tensor]:
-        batches = load_images(table, of, preprocessing, batch_size=TRUNK_BLOCK, workers=WORKERS)
-        return list(batches)
-
-    network = SiameseNetwork(backbone, ModuleHead(nn.Linear(backbone.features, 16)), Cosine(), 16)
-    work = TrunkWork(SIZE, "float32", MANY, lambda count: images(rows[:count])[0])
-    choice = choose_engine(network, "auto", work)
-    print(
-        f"{name}: {choice.name}: {choice.why} {choice.refused or ''}", file=sys.stderr, flush=True
-    )
-    cache = TrunkCache(
-        choice.engine, TableDigests(table), TrunkRecipe(preprocessing), name=name, workers=WORKERS
-    )
     eager = EagerEngine(backbone)
-    for engine in (eager, choice.engine):  # the first pass is slower than any other
-        _run(engine, images(rows[:TRUNK_BLOCK]))
-    before_mb, seconds = _peak_mb(), []
+    fills = [_Fill(name, backbone, table, "float32")]
+    if slow := why_slow("bfloat16", torch.device("cpu")):
+        print(f"bfloat16 is not measured: {slow}", file=sys.stderr)
+    else:
+        fills.append(_Fill(name, backbone, table, "bfloat16"))
+    first = _images(table, rows[:TRUNK_BLOCK])
+    _run(eager, first)  # the first pass is slower than any other
+    for fill in fills:
+        fill.run(first)
+    before_mb = _peak_mb()
+    seconds: dict[str, list[float]] = defaultdict(list)
     for of in np.array_split(rows, ROUNDS):
-        loaded = images(of)
-        found = (
-            _seconds(lambda: _run(eager, loaded)),  # noqa: B023
-            _seconds(lambda: _run(choice.engine, loaded)),  # noqa: B023
-            _seconds(lambda: cache.fill(of)),  # noqa: B023
+        loaded = _images(table, of)
+        seconds["eager"].append(_seconds(lambda: _run(eager, loaded)) / len(of))  # noqa: B023
+        for fill in fills:
+            prefix = fill.prefix
+            seconds[f"{prefix}engine"].append(
+                _seconds(lambda: fill.run(loaded)) / len(of)  # noqa: B023
+            )
+            seconds[f"{prefix}fill"].append(
+                _seconds(lambda: fill.cache.fill(of)) / len(of)  # noqa: B023
+            )
+    figures = {f"{name}_images": float(len(rows))}
+    for what, each in seconds.items():
+        figures[f"{name}_{what}_images_per_s"] = 1 / median(each)
+    for fill in fills:
+        to_eager = zip(seconds["eager"], seconds[f"{fill.prefix}fill"], strict=True)
+        to_engine = (seconds[f"{fill.prefix}{what}"] for what in ("engine", "fill"))
+        named = f"{name}_{fill.prefix}"
+        figures |= {
+            f"{named}fill_to_eager_ratio": median(one / other for one, other in to_eager),
+            f"{named}fill_to_engine_ratio": median(
+                one / other for one, other in zip(*to_engine, strict=True)
+            ),
+            f"{named}embedding_deviation": fill.choice.embedding_deviation or 0.0,
+            f"{named}score_deviation": fill.choice.score_deviation or 0.0,
+        }
+    store_mb = fills[0].cache.store.size_bytes() / 1e6
+    peak_mb = _peak_mb() - before_mb
+    return {**figures, f"{name}_store_mb": store_mb, f"{name}_fill_peak_mb": peak_mb}
+
+
+class _Fill:
+    """An empty cache, and the engine that is chosen to fill it with very many images.
+
+    Args:
+        name: of the backbone.
+        backbone: whose trunk is run.
+        table: the images.
+        precision: in which the trunk computes.
+    """
+
+    def __init__(
+        self, name: str, backbone: Backbone, table: FaceTable, precision: Precision
+    ) -> None:
+        self.prefix = "" if precision == "float32" else f"{precision}_"
+        self._precision = precision
+        network = SiameseNetwork(
+            backbone, ModuleHead(nn.Linear(backbone.features, 16)), Cosine(), 16
         )
-        seconds.append([each / len(of) for each in found])
-    eager_s, engine_s, fill_s = (median(each) for each in zip(*seconds, strict=True))
-    return {
-        f"{name}_images": len(rows),
-        f"{name}_eager_images_per_s": 1 / eager_s,
-        f"{name}_engine_images_per_s": 1 / engine_s,
-        f"{name}_fill_images_per_s": 1 / fill_s,
-        f"{name}_fill_to_eager_ratio": median(eager / fill for eager, _, fill in seconds),
-        f"{name}_fill_to_engine_ratio": median(engine / fill for _, engine, fill in seconds),
-        f"{name}_embedding_deviation": choice.embedding_deviation or 0.0,
-        f"{name}_score_deviation": choice.score_deviation or 0.0,
-        f"{name}_store_mb": cache.store.size_bytes() / 1e6,
-        f"{name}_fill_peak_mb": _peak_mb() - before_mb,
-    }
+        rows = np.arange(TRUNK_BLOCK)
+        work = TrunkWork(SIZE, precision, MANY, lambda count: _images(table, rows[:count])[0])
+        self.choice = choose_engine(network, "auto", work)
+        told = f"{self.choice.name}: {self.choice.why} {self.choice.refused or ''}"
+        print(f"{name}, {precision}: {told}", file=sys.stderr, flush=True)
+        recipe = TrunkRecipe(Preprocessing(SIZE), precision=precision)
+        self.cache = TrunkCache(
+            self.choice.engine, TableDigests(table), recipe, name=name, workers=WORKERS
+        )
+
+    def run(self, batches: list[Tensor]) -> None:
+        """Run the engine alone, on images that are in memory."""
+        with autocast(torch.device("cpu"), self._precision):
+            _run(self.choice.engine, batches)
+
+
+def _images(table: FaceTable, rows: Int64Array) -> list[Tensor]:
+    batches = load_images(table, rows, Preprocessing(SIZE), batch_size=TRUNK_BLOCK, workers=WORKERS)
+    return list(batches)
 
 
 def _run(engine: TrunkEngine, batches: list[Tensor]) -> None:

@@ -128,7 +128,8 @@ def _features(backbone: Backbone, table: FaceTable) -> Rows:
     backbone = backbone.eval().to(memory_format=torch.channels_last)
     trunk = TrunkPass(EagerEngine(backbone), TrunkRecipe(PREPROCESSING))
     images = load_images(table, np.arange(len(table)), PREPROCESSING, batch_size=32)
-    return np.concatenate([trunk.start(batch).rows().numpy() for batch in images])
+    with trunk.pool() as pool:
+        return np.concatenate([trunk.start(batch, pool).rows().numpy() for batch in images])
 
 
 def _stores(folder: Path, features: Rows) -> Stores:

@@ -1,6 +1,7 @@
 """Engines with folded copies: same images, same bits; close to eager; weights of their own."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import pytest
@@ -95,6 +96,17 @@ def test_threads_get_the_same_bits(name: EngineName) -> None:
         thread.join()
     assert len(found) == 4
     assert all(torch.equal(each, expected) for each in found)
+
+
+def test_passes_that_are_under_way_together_have_the_bits_of_one_at_a_time(
+    name: EngineName,
+) -> None:
+    _, engine = built(name, flat=False)
+    expected = engine.run(IMAGES)
+    with ThreadPoolExecutor(2) as pool:
+        waits = [engine.start(part, pool) for part in torch.split(IMAGES, engine.block)]
+        assert torch.equal(torch.cat([wait() for wait in reversed(waits)][::-1]), expected)
+        assert torch.equal(waits[0](), expected[: engine.block])  # asked once more
 
 
 def test_the_callers_modes_change_no_bit_and_the_output_can_be_trained_on(

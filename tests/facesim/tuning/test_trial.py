@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -86,9 +87,9 @@ def test_only_the_first_trial_runs_the_trunk_and_all_share_its_file(
     passes: list[int] = []
     start, train = TrunkPass.start, SearchTrial.train
 
-    def counted(trunk: TrunkPass, images: Tensor) -> PendingFeatures:
+    def counted(trunk: TrunkPass, images: Tensor, pool: Executor) -> PendingFeatures:
         passes.append(len(images))
-        return start(trunk, images)
+        return start(trunk, images, pool)
 
     begun: list[int] = []
 
