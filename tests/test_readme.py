@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import facesim
-from facesim.cli.application import app
+from facesim.cli.program import app
 from facesim.errors import FacesimError
 from facesim.experiment.loading import load_experiment
 from facesim.experiment.schema import Experiment, keys_at

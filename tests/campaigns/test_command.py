@@ -14,7 +14,7 @@ import json, os, sys, time
 from dataclasses import asdict
 from pathlib import Path
 sys.path.insert(0, {root!r})
-import facesim.cli
+import facesim.cli.program
 import tests.campaigns.command as command
 
 command.GRACE = 0.5

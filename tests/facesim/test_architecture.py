@@ -135,7 +135,8 @@ def test_a_plugin_imports_absolutely(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["facesim", "facesim.cli", "facesim.terminal.cache", "facesim.terminal.documents"]
+    "module",
+    ["facesim", "facesim.cli.program", "facesim.terminal.cache", "facesim.terminal.documents"],
 )
 def test_importing_it_imports_no_torch(module: str) -> None:
     if find_spec(module) is None:

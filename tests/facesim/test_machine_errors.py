@@ -141,7 +141,7 @@ def test_the_command_line_says_it_in_one_line(
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "file"))
 
-    monkeypatch.setattr("facesim.cli.app", fail)
+    monkeypatch.setattr("facesim.cli.program.app", fail)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2

@@ -389,7 +389,7 @@ def test_help_is_printed_by_a_typer_that_wants_more_of_what_is_not_imported(tmp_
     (tmp_path / "other.py").write_text(other, encoding="utf-8")
     program = (
         "import sys, importlib.util\n"
-        "sys.argv = ['facesim', '--help']\n"
+        "sys.argv = ['facesim', 'run', '--help']\n"
         "class Finder:\n"
         "    def find_spec(name, path=None, target=None):\n"
         "        if name == 'typer.rich_utils':\n"
@@ -402,7 +402,7 @@ def test_help_is_printed_by_a_typer_that_wants_more_of_what_is_not_imported(tmp_
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert finished.returncode == 0, finished.stderr
-    assert "Usage: facesim" in finished.stdout
+    assert "Usage: facesim run" in finished.stdout
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["check", "good.yaml"]])

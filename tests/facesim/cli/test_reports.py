@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from facesim.cli.application import app
+from facesim.cli.program import app
 from facesim.runs.run import Run
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from facesim.atomic import MANIFEST
-from facesim.cli.application import app
+from facesim.cli.program import app
 from facesim.errors import FacesimError
 from facesim.notebook.opened_run import OpenedRun
 from facesim.packing.pack import PackOptions, pack_run

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from facesim.cli.application import app
+from facesim.cli.program import app
 from facesim.console import printable
 from facesim.errors import FacesimError
 from facesim.report.comparison_files import require_known_suffix, write_comparison

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from facesim.atomic import write_text
-from facesim.cli.application import app
+from facesim.cli.program import app
 from facesim.errors import FacesimError
 from facesim.evaluation.seed_differences import ONE_SEED, SEEDS_INTERVAL, SeedDifference
 from facesim.page import Table

@@ -41,7 +41,7 @@ train: {epochs: 1, batch_size: 8}
 
 COMMANDS = """\
 import sys
-from facesim.cli.application import app
+from facesim.cli.program import app
 for command in sys.argv[1:]:
     app(command.split(), standalone_mode=False)
 """

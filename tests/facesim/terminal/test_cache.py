@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from facesim.cli.application import app
+from facesim.cli.program import app
 from facesim.console import Console
 from facesim.errors import FacesimError
 from facesim.model.cache_admin import StoreDescription, StoreInfo
