@@ -30,8 +30,8 @@ def main() -> None:
     A user's mistake, an error of the machine or of a plugin is a message and exit code 2, a bug of
     facesim one with 70; there is a traceback with ``--traceback`` only.
     """
-    # Read when torch is imported: OpenMP threads that wait must not spin on a busy core, but for the
-    # tenth of a millisecond until the next operator, which is sooner there than they fall asleep.
+    # Read when torch is imported. OpenMP threads that wait must not spin on a busy core, but for
+    # the tenth of a millisecond in which the next operator comes: waking them takes longer.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if "WORLD_SIZE" in os.environ:  # torch prints its stack at each lost connection, which we tell
