@@ -2,9 +2,10 @@
 
 Run: ``python tests/benchmarks/reference_epoch.py``. ResNet-50 at 178 x 218, the last stage's first
 bottleneck and an MLP trained, 64 pairs a step, of the 3,510 training images of ``FACESIM_CELEBA``
-or as many drawn ones. The experiment leaves to the machine, as a run does, what runs the trunk and
-whether the tail is compiled, and reads the trunk's output from the cache. In turn with it, each in
-the memory format in which torchvision gives the network, and in channels-last, which is faster:
+or as many drawn ones. The experiment leaves to the machine, as a run does, what runs the trunk,
+and reads the trunk's output from the cache. It is trained in float32, and in bfloat16 where the
+processor has it. In turn with it, in float32, each in the memory format in which torchvision gives
+the network, and in channels-last, which is faster:
 
 - the reference's manner: both images of every pair through trunk and tail at every step. The
   decoding is left out. An epoch of 3,510 pairs is 55 steps;
@@ -41,6 +42,7 @@ from facesim.model.devices import keeping_freed_memory
 from facesim.processes import Processes
 from facesim.training.build import RunComponents, Tables, decide, prepare
 from facesim.training.checkpoint import Progress
+from facesim.training.step import why_slow
 from facesim.training.steps import Steps
 
 ROUNDS = 5
@@ -85,35 +87,50 @@ def measure() -> dict[str, float]:
                 "pytorch-metric-learning is not installed: its loop is not measured",
                 file=sys.stderr,
             )
-        prepared = decide(prepared, tables)
-        for key, decision in prepared.decisions.items():
-            print(f"{key}: {decision}", file=sys.stderr)
-        cached = CachedSteps(prepared)
-        cached.run()  # it compiles what is compiled; of the others a slow first step is no median
-        seconds: dict[str, list[float]] = {name: [] for name in ("cached", *others)}
+        cached = {"cached": CachedSteps(_decided(prepared, tables))}
+        if slow := why_slow("bfloat16", torch.device("cpu")):
+            print(f"bfloat16 is not measured: {slow}", file=sys.stderr)
+        else:
+            changes = ["train.precision=bfloat16"]
+            narrow = prepare(load_experiment(_experiment_file(Path(folder)), changes))
+            cached["cached_bfloat16"] = CachedSteps(_decided(narrow, Tables()))
+        for each in cached.values():
+            each.run()  # of the others a slow first step is no median
+        steps = {name: each.run for name, each in cached.items()} | others
+        seconds: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(ROUNDS):
-            for name, step in {"cached": cached.run, **others}.items():
+            for name, step in steps.items():
                 seconds[name].append(_seconds(step))
-    return _figures(seconds, cached.images)
+    return _figures(seconds, cached["cached"].images)
+
+
+def _decided(prepared: RunComponents, tables: Tables) -> RunComponents:
+    prepared = decide(prepared, tables)
+    for key, decision in prepared.decisions.items():
+        print(f"{key}: {decision}", file=sys.stderr)
+    return prepared
 
 
 def _figures(seconds: dict[str, list[float]], images: int) -> dict[str, float]:
     """From the seconds of all cached steps, of so many images, and of one step of the others."""
     steps_per_epoch = EPOCH_PAIRS / PAIRS
-    cached = np.array(seconds.pop("cached"))
-    figures = {
-        "cached_epoch_s": statistics.median(cached) / STEPS * steps_per_epoch,
-        "cached_images_per_s": images / statistics.median(cached),
-    }
+    figures: dict[str, float] = {}
+    all_cached = {name: each for name, each in seconds.items() if name.startswith("cached")}
+    for named, times in all_cached.items():
+        figures[f"{named}_epoch_s"] = statistics.median(times) / STEPS * steps_per_epoch
+        figures[f"{named}_images_per_s"] = images / statistics.median(times)
     for name, times in seconds.items():
-        taken = np.array(times)
         if name.startswith("reference"):
-            figures[f"{name}_epoch_s"] = statistics.median(taken) * steps_per_epoch
-            ratios = taken / (cached / STEPS)
+            figures[f"{name}_epoch_s"] = statistics.median(times) * steps_per_epoch
+            per_step: float = STEPS
+        elif name.startswith("metric_learning"):
+            figures[f"{name}_images_per_s"] = BATCH / statistics.median(times)
+            per_step = images / BATCH
         else:
-            figures[f"{name}_images_per_s"] = BATCH / statistics.median(taken)
-            ratios = (taken / BATCH) / (cached / images)
-        figures[f"{name}_to_cached_ratio"] = statistics.median(ratios)
+            continue
+        for named, cached in all_cached.items():
+            ratios = np.array(times) * per_step / np.array(cached)
+            figures[f"{name}_to_{named}_ratio"] = statistics.median(ratios)
     return figures
 
 
