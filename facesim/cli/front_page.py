@@ -1,7 +1,7 @@
-"""What ``facesim --help`` prints, drawn as typer draws it, without importing it or any command.
+"""What ``facesim --help`` prints, drawn as typer 0.29 does, without importing it or any command.
 
 To import typer, rich and the commands takes four times as long as Python takes to start. Tests hold
-the page equal to what typer makes of the commands.
+the page to the commands, their first lines and the look of that typer.
 """
 
 import os
@@ -48,7 +48,7 @@ COMMANDS = {
 NARROWEST = 60
 """Columns below which typer shortens names."""
 
-_STEERING = (
+STEERING = (
     "FORCE_COLOR",
     "GITHUB_ACTIONS",
     "NO_COLOR",
@@ -107,7 +107,7 @@ def _is_ordinary() -> bool:
         and sys.stdout is not None
         and str(sys.stdout.encoding).lower().startswith("utf")
         and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
-        and not any(name in os.environ for name in _STEERING)
+        and not any(name in os.environ for name in STEERING)
     )
 
 

@@ -31,9 +31,9 @@ def main() -> None:
     facesim one with 70; there is a traceback with ``--traceback`` only.
     """
     # Read when torch is imported. OpenMP threads that wait must not spin on a busy core, but for
-    # the tenth of a millisecond in which the next operator comes: waking them takes longer.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # about the tenth of a millisecond in which the next operator comes: waking them takes longer.
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
     if "WORLD_SIZE" in os.environ:  # torch prints its stack at each lost connection, which we tell
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     guard_terminal()

@@ -22,7 +22,7 @@ from facesim.model.feature_store import FeatureStore
 from facesim.model.trunk_pass import PendingFeatures, TrunkPass
 
 _BATCHES_WAITING = 4
-"""Bounds the memory that a slow disk can take."""
+"""Bounds the memory that a slow disk can take; each holds the trunk's output in its own type."""
 
 
 class BackgroundWriter:
@@ -103,7 +103,7 @@ class CacheFiller:
         images: the table's, with their digests.
         preprocessing: decodes the images.
         trunk: computes the features.
-        workers: threads that decode; 0 decodes between two passes.
+        workers: threads that decode; 0 decodes on the thread that starts the passes.
     """
 
     def __init__(

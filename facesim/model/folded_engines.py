@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -140,13 +140,12 @@ class OnnxRuntimeEngine(FoldedEngine):
 
     name: EngineName = "onnxruntime"
     passes_ahead = 1  # a thread that is through with its part of one begins the next
-    _session: "_Session"
 
     def start(self, images: Tensor, pool: Executor) -> Callable[[], Tensor]:
         """Start a pass, whose parts are computed behind those of the passes before."""
-        self.prepare()
-        wait = self._session.start(padded(images, self.block), pool)
-        return lambda: wait()[: len(images)]
+        compute, count = self._compute or self.prepare(), len(images)
+        wait = cast("_Session", compute).start(padded(images, self.block), pool)
+        return lambda: wait()[:count]
 
     @staticmethod
     def _packages() -> str:
@@ -173,8 +172,7 @@ class OnnxRuntimeEngine(FoldedEngine):
         [output] = session.get_outputs()
         if output.type != "tensor(float)" or not all(isinstance(n, int) for n in output.shape):
             raise FacesimError(f"returns {output.type} {output.shape}")
-        self._session = _Session(session, tuple(output.shape), threads)
-        return self._session
+        return _Session(session, tuple(output.shape), threads)
 
 
 class _Session:

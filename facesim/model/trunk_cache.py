@@ -47,7 +47,7 @@ class TrunkCache:
         images: the table's; their digests are computed on first use.
         recipe: preprocessing, view and number types.
         name: of the backbone, for `facesim cache list`.
-        workers: threads that decode while the trunk runs; 0 decodes in between.
+        workers: threads that decode while the trunk runs; 0 decodes on the caller's.
         fingerprint: of the trunk, if it is known already.
 
     Attributes:

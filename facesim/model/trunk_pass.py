@@ -21,7 +21,7 @@ class TrunkPass:
 
     Attributes:
         block: images in one pass.
-        passes_ahead: of the engine.
+        passes_ahead: how many may be under way when another one is started.
         dtype: in which the features are stored.
     """
 
@@ -61,6 +61,8 @@ class TrunkPass:
             images: uint8 [B, 3, H, W] on the CPU, at most :attr:`block`.
             pool: of :meth:`pool`; where the engine computes on it, the pass may still be under way.
         """
+        if len(images) > self.block:
+            raise ValueError(f"{len(images)} images in a pass of {self.block}")
         images = images.to(self._device, non_blocking=True)
         if self._recipe.flipped:
             images = images.flip(3)
@@ -76,7 +78,7 @@ for those that decode; the thread that writes is sooner done alone."""
 
 
 class PendingFeatures:
-    """Features that are perhaps still computed. Its methods may be called on any thread.
+    """Features that may still be being computed. Its methods may be called on any thread.
 
     On the CPU they are converted when they are asked for, so that the next pass begins at once.
 
@@ -94,8 +96,11 @@ class PendingFeatures:
         self._copies: tuple[_HostCopy, _HostCopy] | None = None
         if device.type != "cpu":
             rows = to_rows(output())
-            magnitudes = rows.flatten(1).abs().amax(dim=1).float()
-            self._copies = _HostCopy(magnitudes), _HostCopy(rows.to(dtype))
+            low, high = rows.flatten(1).aminmax(dim=1)
+            magnitudes = torch.maximum(-low, high).float()
+            stored = rows.to(dtype)
+            self._copies = _HostCopy(magnitudes), _HostCopy(stored)
+            self._output = lambda: stored  # the output itself is large, and no longer needed
 
     def wait(self) -> None:
         """Return when the CPU has computed them; other devices are not waited for."""

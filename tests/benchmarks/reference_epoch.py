@@ -122,14 +122,14 @@ def _figures(seconds: dict[str, list[float]], images: int) -> dict[str, float]:
     for name, times in seconds.items():
         if name.startswith("reference"):
             figures[f"{name}_epoch_s"] = statistics.median(times) * steps_per_epoch
-            per_step: float = STEPS
+            equal_steps: float = STEPS
         elif name.startswith("metric_learning"):
             figures[f"{name}_images_per_s"] = BATCH / statistics.median(times)
-            per_step = images / BATCH
+            equal_steps = images / BATCH
         else:
             continue
         for named, cached in all_cached.items():
-            ratios = np.array(times) * per_step / np.array(cached)
+            ratios = np.array(times) * equal_steps / np.array(cached)
             figures[f"{name}_to_{named}_ratio"] = statistics.median(ratios)
     return figures
 

@@ -13,7 +13,7 @@ from rich.style import Style
 from rich.text import Text
 from typer.testing import CliRunner
 
-from facesim.cli.front_page import NARROWEST, front_page
+from facesim.cli.front_page import NARROWEST, STEERING, front_page
 from facesim.cli.program import app
 
 PROGRAM = """
@@ -47,7 +47,7 @@ def visible(page: str) -> list[tuple[str, Style | None]]:
 
 
 def help_in(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    steering = {"FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TERM"}
+    steering = {*STEERING, "TERM"}
     inherited = {name: value for name, value in os.environ.items() if name not in steering}
     return subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -67,7 +67,8 @@ LOOK = pytest.mark.skipif(
 
 def test_it_has_the_words_of_typers_page_of_the_commands() -> None:
     drawn = (front_page("facesim", 500, coloured=False), page_of_typer(500, coloured=False))
-    ours, theirs = (sorted(re.findall(r"\w[^\s│]*", page)) for page in drawn)
+    without_types = (re.sub(r"<?bool>?", "", page) for page in drawn)  # some versions show none
+    ours, theirs = (sorted(re.findall(r"\w[^\s│]*", page)) for page in without_types)
     assert "optimize" in ours
     assert ours == theirs
 
@@ -116,7 +117,7 @@ def test_a_page_that_should_look_otherwise_is_typers(environment: dict[str, str]
 def test_a_terminal_sees_colours_and_a_pipe_none() -> None:
     master, terminal = pytest.importorskip("pty").openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
-    for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS"):
+    for name in STEERING:
         environment.pop(name, None)
     page = b""
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=terminal, env=environment):

@@ -8,9 +8,11 @@ import random
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections import namedtuple
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -267,6 +269,72 @@ def test_progress_sums_up_to_what_was_missing(backbone: Backbone, table: FaceTab
 
     assert sum(done) == 60
     assert min(done) >= 0
+
+
+class Overlapping(EagerEngine):
+    """Notes when its passes are started and when they are waited for."""
+
+    passes_ahead = 1
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        self.noted: list[str] = []
+
+    def start(self, images: Tensor, pool: Executor) -> Callable[[], Tensor]:
+        number = sum(each.startswith("start") for each in self.noted)
+        self.noted.append(f"start {number}")
+        computed = pool.submit(torch.inference_mode()(self.run), images)
+
+        def wait() -> Tensor:
+            if threading.current_thread() is threading.main_thread():
+                self.noted.append(f"wait {number}")
+            return computed.result()
+
+        return wait
+
+
+def _overlapping(backbone: Backbone, table: FaceTable) -> tuple[TrunkCache, Overlapping]:
+    engine = Overlapping(backbone)
+    return TrunkCache(engine, TableDigests(table), FLOAT32, name="overlapping"), engine
+
+
+def test_a_pass_is_started_before_the_one_before_it_has_ended(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    cache, engine = _overlapping(backbone, table)
+    done: list[int] = []
+    cache.fill(advance=done.append)
+
+    expected = ["start 0", "start 1", "wait 0", "start 2", "wait 1", "wait 2"]
+    assert engine.noted == expected
+    assert done[:3] == [32, 32, 6]
+    assert torch.equal(cache.features(_rows(table)), _expected(backbone, table))
+
+
+def test_passes_under_way_are_kept_when_progress_ends_the_filling(
+    backbone: Backbone, table: FaceTable
+) -> None:
+    def interrupt(done: int) -> None:
+        raise KeyboardInterrupt
+
+    cache, _ = _overlapping(backbone, table)
+    with pytest.raises(KeyboardInterrupt):
+        cache.fill(advance=interrupt)
+
+    assert cache.missing() == 70 - 64
+    assert not [each for each in threading.enumerate() if each.name.startswith("facesim-trunk")]
+
+
+def test_an_error_of_a_pass_reaches_the_caller_while_another_is_under_way(
+    backbone: Backbone, table: FaceTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, engine = _overlapping(backbone, table)
+    monkeypatch.setattr(engine, "run", lambda images: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        cache.fill()
+    assert cache.missing() == 70
+    assert not [each for each in threading.enumerate() if each.name.startswith("facesim-trunk")]
 
 
 def test_bytes_needed_is_what_filling_takes(backbone: Backbone, table: FaceTable) -> None:

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from facesim.model.trunk_pass import PendingFeatures, from_rows, to_rows
+from facesim.data.preprocessing import Preprocessing
+from facesim.interfaces import Backbone
+from facesim.model.trunk_engine import EagerEngine
+from facesim.model.trunk_key import TrunkRecipe
+from facesim.model.trunk_pass import PendingFeatures, TrunkPass, from_rows, to_rows
 
 CPU = torch.device("cpu")
 
@@ -38,6 +42,13 @@ def test_what_cannot_be_stored_shows_in_the_magnitude_of_its_image(value: float)
     expected = output.abs().flatten(1).amax(dim=1)
     torch.testing.assert_close(magnitudes, expected, rtol=0, atol=0, equal_nan=True)
     assert (magnitudes <= torch.finfo(torch.float16).max).tolist() == [True, False, True]
+
+
+def test_a_pass_of_more_images_than_a_block_is_refused(backbone: Backbone) -> None:
+    trunk = TrunkPass(EagerEngine(backbone), TrunkRecipe(Preprocessing((20, 16))))
+    images = torch.zeros(trunk.block + 1, 3, 20, 16, dtype=torch.uint8)
+    with trunk.pool() as pool, pytest.raises(ValueError, match="33 images in a pass of 32"):
+        trunk.start(images, pool)
 
 
 def test_the_cpu_is_waited_for_only_when_the_features_are_asked_for() -> None:
