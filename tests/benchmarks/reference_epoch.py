@@ -3,9 +3,9 @@
 Run: ``python tests/benchmarks/reference_epoch.py``. ResNet-50 at 178 x 218, the last stage's first
 bottleneck and an MLP trained, 64 pairs a step, of the 3,510 training images of ``FACESIM_CELEBA``
 or as many drawn ones. The experiment leaves to the machine, as a run does, what runs the trunk,
-and reads the trunk's output from the cache. It is trained in float32, and in bfloat16 where the
-processor has it. In turn with it, in float32, each in the memory format in which torchvision gives
-the network, and in channels-last, which is faster:
+and reads the trunk's output from the cache. It is trained in float32, and where the processor has
+it in bfloat16, compiled if that pays within ten epochs. In turn with it, in float32, each in the
+memory format in which torchvision gives the network, and in channels-last, which is faster:
 
 - the reference's manner: both images of every pair through trunk and tail at every step. The
   decoding is left out. An epoch of 3,510 pairs is 55 steps;
@@ -91,7 +91,7 @@ def measure() -> dict[str, float]:
         if slow := why_slow("bfloat16", torch.device("cpu")):
             print(f"bfloat16 is not measured: {slow}", file=sys.stderr)
         else:
-            changes = ["train.precision=bfloat16"]
+            changes = ["train.precision=bfloat16", "train.compile=auto"]
             narrow = prepare(load_experiment(_experiment_file(Path(folder)), changes))
             cached["cached_bfloat16"] = CachedSteps(_decided(narrow, Tables()))
         for each in cached.values():
