@@ -18,6 +18,7 @@ from facesim.errors import FacesimError, count
 from facesim.interfaces import FaceTable, MiningSampler, Sampler, Transform
 from facesim.model.network import NetworkInput
 from facesim.model.trunk_cache import TrunkCache
+from facesim.model.trunk_pass import converted, from_rows, to_rows
 from facesim.processes import Processes
 from facesim.reporters import Advance
 from facesim.shared_failures import all_done
@@ -235,7 +236,9 @@ class CachedInputs:
         features = self.plain.features(rows)
         if self.mirrored is not None and flips is not None and flips.any():
             features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
-        return NetworkInput(features.float() if widen else features, "trunk_output")
+        if widen:
+            features = from_rows(converted(to_rows(features), torch.float32))
+        return NetworkInput(features, "trunk_output")
 
 
 def _flips(rows: Int64Array, augmentation: Augmentation) -> npt.NDArray[np.bool_]:

@@ -73,8 +73,8 @@ class TrunkPass:
 
 
 _PIECE = 2**14
-"""Numbers that are converted at a time. Torch shares more of them among threads, which then wait
-for those that decode; the thread that writes is sooner done alone."""
+"""Numbers that are converted at a time. Torch shares more of them among threads, which hold up
+those that train, run the trunk or decode; a thread that reads or writes is sooner done alone."""
 
 
 class PendingFeatures:
@@ -117,14 +117,18 @@ class PendingFeatures:
         """The features, on the CPU, as :func:`to_rows` gives them."""
         if self._copies is not None:
             return self._copies[1].wait()
-        computed = to_rows(self._output())
-        if computed.dtype == self._dtype:
-            return computed
-        converted = torch.empty(computed.shape, dtype=self._dtype)
-        pieces = (torch.split(each.view(-1), _PIECE) for each in (converted, computed))
-        for into, piece in zip(*pieces, strict=True):
-            into.copy_(piece)
-        return converted
+        return converted(to_rows(self._output()), self._dtype)
+
+
+def converted(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """Contiguous rows on the CPU in another type, converted by the calling thread alone."""
+    if rows.dtype == dtype:
+        return rows
+    result = torch.empty(rows.shape, dtype=dtype)
+    pieces = (torch.split(each.view(-1), _PIECE) for each in (result, rows))
+    for into, piece in zip(*pieces, strict=True):
+        into.copy_(piece)
+    return result
 
 
 def to_rows(output: Tensor) -> Tensor:

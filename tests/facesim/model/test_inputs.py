@@ -401,22 +401,23 @@ def test_features_are_widened_on_the_thread_that_reads_them(
     backbone: Backbone, table: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACESIM_CACHE", str(tmp_path / "cache"))
-    threads, widen = [], Tensor.float
+    threads, copy = [], Tensor.copy_
 
-    def noted(values: Tensor) -> Tensor:
+    def noted(into: Tensor, values: Tensor) -> Tensor:
         threads.append(threading.current_thread())
-        return widen(values)
+        return copy(into, values)
 
     recipe = TrunkRecipe(PREPROCESSING)
     cache = TrunkCache(EagerEngine(backbone), TableDigests(table), recipe, name="t")
     cache.fill()
-    monkeypatch.setattr(Tensor, "float", noted)
+    monkeypatch.setattr(Tensor, "copy_", noted)
     batches = [PairBatch.of_pairs(np.array([[row, row + 1]]), np.arange(70)) for row in range(9)]
     narrow = [read.values for _, read in CachedInputs(cache).batches(batches, 0)]
     assert threads == []
     wide = [read.values for _, read in CachedInputs(cache).batches(batches, 0, widen=True)]
     assert {values.dtype for values in narrow} == {torch.float16}
     assert {values.dtype for values in wide} == {torch.float32}
-    assert all(torch.equal(widen(a), b) for a, b in zip(narrow, wide, strict=True))
+    assert all(torch.equal(a.float(), b) for a, b in zip(narrow, wide, strict=True))
+    assert all(a.stride() == b.stride() for a, b in zip(narrow, wide, strict=True))
     assert len(threads) == 9
     assert threading.current_thread() not in threads
