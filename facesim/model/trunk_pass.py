@@ -110,7 +110,7 @@ class PendingFeatures:
         """The largest absolute value of each image's features, float32 [B] on the CPU."""
         if self._copies is not None:
             return self._copies[0].wait()
-        values = to_rows(self._output()).flatten(1).float().numpy()
+        values = converted(to_rows(self._output()), torch.float32).flatten(1).numpy()
         return torch.from_numpy(np.maximum(-values.min(axis=1), values.max(axis=1)))
 
     def rows(self) -> Tensor:
