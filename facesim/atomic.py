@@ -154,19 +154,28 @@ def unseal(path: Path) -> None:
 def settle_manifest(folder: Path) -> None:
     """Forget the digests of former contents and of files that are gone.
 
-    To be called where no write has been cut short: the newest digest of a file is then its own, and
-    the manifest depends on the files alone.
+    The manifest then depends on the files alone, but for a file whose last write was cut short
+    between the manifest and the rename, or may be under way: the digests that are newer than its
+    content's stay, and so do all of one that has none of these contents.
     """
     if not (folder / MANIFEST).is_file():
         return
     with ProcessLock(folder / MANIFEST_LOCK):
         manifest = _read_manifest(folder)
         settled = {
-            name: digests[:1] for name, digests in manifest.items() if (folder / name).exists()
+            name: _up_to_own(digests, folder / name)
+            for name, digests in manifest.items()
+            if (folder / name).exists()
         }
         if settled != manifest:
             _write_manifest(folder, settled)
         remove_leftovers(folder, of=MANIFEST)  # who writes one holds the lock
+
+
+def _up_to_own(digests: list[str], path: Path) -> list[str]:
+    """A file's digests without those that are older than that of its content."""
+    own = sha256_of(path) if len(digests) > 1 else None
+    return digests[: digests.index(own) + 1] if own in digests else digests
 
 
 def require_unchanged(path: Path, remedy: str, *, or_a_sibling: bool = False) -> None:
@@ -184,12 +193,13 @@ def require_unchanged(path: Path, remedy: str, *, or_a_sibling: bool = False) ->
     if folder is None or not path.is_file():
         return
     name = _name_in(folder, path)
+    own = sha256_of(path)  # before the manifest, which a writer may change in between, is read
     manifest = _read_manifest(folder)
     if name not in manifest:
         return
     parent = Path(name).parent
     accepted = [key for key in manifest if or_a_sibling and Path(key).parent == parent] or [name]
-    if sha256_of(path) not in {digest for key in accepted for digest in manifest[key]}:
+    if own not in {digest for key in accepted for digest in manifest[key]}:
         raise DataError(
             f"{path}: is not what facesim wrote: it is damaged, or was edited; {remedy}. Where the "
             f"change is on purpose, delete the file's entry in {folder / MANIFEST}"

@@ -18,6 +18,7 @@ from facesim.atomic import (
     require_unchanged,
     seal,
     settle_manifest,
+    sha256_of,
     unseal,
     write_text,
 )
@@ -120,13 +121,60 @@ def test_a_kill_between_manifest_and_rename_leaves_a_file_that_is_accepted(
     path = folder / "a.txt"
     write_text(path, "before")
     for text in ("never", "nor this"):
-        with monkeypatch.context() as killed:
-            killed.setattr(Path, "replace", lambda here, there: 1 / 0 if there == path else None)
-            killed.setattr("facesim.atomic._write_manifest", write_in_place)
-            with pytest.raises(ZeroDivisionError):
-                write_text(path, text)
+        write_killed_before_rename(path, text, monkeypatch)
     assert "before" not in (folder / MANIFEST).read_text()
     require_unchanged(path, "")
+
+
+def write_killed_before_rename(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", lambda here, there: 1 / 0 if there == path else None)
+        killed.setattr("facesim.atomic._write_manifest", write_in_place)
+        with pytest.raises(ZeroDivisionError):
+            write_text(path, text)
+
+
+def test_settling_after_a_kill_between_manifest_and_rename_keeps_the_digest_of_the_content(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "a.txt"
+    for text in ("former", "before"):
+        write_text(path, text)
+    write_killed_before_rename(path, "never", monkeypatch)
+    for _ in range(2):
+        settle_manifest(folder)
+        require_unchanged(path, "")
+    assert len(json.loads((folder / MANIFEST).read_text())["a.txt"]) == 2
+    write_text(path, "never")
+    settle_manifest(folder)
+    assert len(json.loads((folder / MANIFEST).read_text())["a.txt"]) == 1
+
+
+def test_settling_accepts_no_content_that_was_not_written(folder: Path) -> None:
+    path = folder / "a.txt"
+    for text in ("first", "second"):
+        write_text(path, text)
+    path.write_text("edited")
+    settle_manifest(folder)
+    with pytest.raises(DataError):
+        require_unchanged(path, "")
+
+
+def test_a_file_that_is_written_while_it_is_checked_is_accepted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "a.txt"
+    write_text(path, "first")
+
+    def read_just_before_a_write(of: Path) -> str:
+        digest = sha256_of(of)
+        monkeypatch.undo()
+        write_text(path, "second")
+        return digest
+
+    monkeypatch.setattr("facesim.atomic.sha256_of", read_just_before_a_write)
+    require_unchanged(path, "")
+    assert path.read_text() == "second"
 
 
 def test_a_settled_manifest_depends_on_the_files_alone(folder: Path, tmp_path: Path) -> None:
