@@ -37,10 +37,11 @@ from facesim.reporters import Reporter, SilentReporter
 from facesim.seeds import derive_seed
 from facesim.training.aligned_tables import align_table
 from facesim.training.checkpoint import TrainingState
-from facesim.training.compiling import COMPILE, Rehearsal, decide_compile
+from facesim.training.compiling import COMPILE, decide_compile
 from facesim.training.determinism import undisturbed
 from facesim.training.engines import ENGINE, decide_engine, use_engine
 from facesim.training.make_inputs import make_inputs
+from facesim.training.rehearsal import Rehearsal
 from facesim.training.trunk_file import load_trunk, restore_trunk
 
 

@@ -13,7 +13,7 @@ from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import Progress
-from facesim.training.compiling import Rehearsal
+from facesim.training.rehearsal import Rehearsal
 from facesim.training.sharded_step import ShardedStep
 from facesim.training.shards import Shards, SharedBatch
 from facesim.training.step import (

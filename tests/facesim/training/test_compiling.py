@@ -1,7 +1,7 @@
 """Compiled training: one graph, the same bits after a resume and on any number of processes."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,8 +22,9 @@ from facesim.training import compiling as compiling_module
 from facesim.training import steps as steps_module
 from facesim.training.build import RunComponents, prepare
 from facesim.training.checkpoint import Progress, checkpoint_content, restore_content
-from facesim.training.compiling import COMPILE, Rehearsal, decide_compile
+from facesim.training.compiling import COMPILE, decide_compile
 from facesim.training.determinism import undisturbed
+from facesim.training.rehearsal import Rehearsal
 from facesim.training.steps import Steps
 from tests.facesim.lockstep import Lockstep, in_lockstep
 
@@ -114,35 +115,6 @@ def test_two_processes_train_compiled_to_the_bits_of_one(load: Load) -> None:
 def rehearsal_of(components: RunComponents, *, by_shard: bool = False) -> Rehearsal:
     blank = components.train.inputs.blank(7)
     return Rehearsal(components.network, blank, "float32", by_shard=by_shard)
-
-
-@pytest.mark.parametrize("by_shard", [False, True])
-def test_a_rehearsal_leaves_everything_as_it_was(load: Load, by_shard: bool) -> None:
-    components = prepare(load())
-    network = components.network.eval()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    random = torch.get_rng_state()
-    passes: list[Sequence[int]] = []
-    network.head.register_forward_hook(lambda _module, _, output: passes.append(output.shape))
-    rehearsal_of(components, by_shard=by_shard).run()
-    assert [shape[0] for shape in passes] == [7]
-    assert torch.equal(torch.get_rng_state(), random)
-    assert all(parameter.grad is None for parameter in network.parameters())
-    assert not network.training
-    require_equal(dict(network.state_dict()), before)
-
-
-@pytest.mark.parametrize("cache", ["float16", "float32", "off"])
-def test_blank_inputs_are_laid_out_like_those_of_a_batch(load: Load, cache: str) -> None:
-    changes = (f"trunk_cache={cache}", "transforms=[]", "backbone.frozen_stages=1")
-    components = prepare(load(*changes))
-    ((batch, read),) = components.train.inputs.batches(islice(components.sampler.batches(0), 1), 0)
-    blank = components.train.inputs.blank(len(batch.images))
-    assert (blank.kind, blank.values.dtype) == (read.kind, read.values.dtype)
-    assert blank.values.shape == read.values.shape
-    if cache != "off":  # pixels are laid out anew where that matters
-        assert blank.values.stride() == read.values.stride()
-    assert not blank.values.any()
 
 
 def test_training_compiled_without_a_compiler_is_refused_before_it_begins(
