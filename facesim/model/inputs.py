@@ -36,14 +36,14 @@ class Inputs(Protocol):
         ...
 
     def batches(
-        self, batches: Iterable[B], epoch: int, *, widen: bool = False
+        self, batches: Iterable[B], epoch: int, *, dtype: torch.dtype | None = None
     ) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with its images, in the CPU's memory.
 
         Args:
             batches: drawn while earlier ones are in use.
             epoch: of the augmentations.
-            widen: give the trunk's output as float32, the type in which the network takes it.
+            dtype: in which the trunk's output is given; None for that of the cache.
         """
         ...
 
@@ -92,10 +92,10 @@ class PixelInputs:
         return np.empty(0, np.int64)
 
     def batches(
-        self, batches: Iterable[B], epoch: int, *, widen: bool = False
+        self, batches: Iterable[B], epoch: int, *, dtype: torch.dtype | None = None
     ) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with its augmented pixels."""
-        del widen  # pixels are what they are
+        del dtype  # pixels are what they are
         augmentation = Augmentation(self.transforms, self.seed, epoch) if self.transforms else None
         loaded = load_batches(
             self.table,
@@ -187,19 +187,19 @@ class CachedInputs:
         return np.flatnonzero(used)
 
     def batches(
-        self, batches: Iterable[B], epoch: int, *, widen: bool = False
+        self, batches: Iterable[B], epoch: int, *, dtype: torch.dtype | None = None
     ) -> Iterator[tuple[B, NetworkInput]]:
         """Each batch of an epoch with the trunk's output for its images, read ahead."""
         if self.mirroring:
             augmentation = Augmentation(self.mirroring, self.seed, epoch)
-            return self._mirrored(batches, augmentation, widen)
-        read = ((batch, self._read(batch.images.numpy(), None, widen)) for batch in batches)
+            return self._mirrored(batches, augmentation, dtype)
+        read = ((batch, self._read(batch.images.numpy(), None, dtype)) for batch in batches)
         return prefetched(read, _BATCHES_AHEAD)
 
     def rows(self, rows: Int64Array, batch_size: int) -> Iterator[NetworkInput]:
         """The trunk's output for some rows, in order, not mirrored."""
         parts = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-        read = (self._read(part, None, widen=False) for part in parts)
+        read = (self._read(part, None, None) for part in parts)
         return prefetched(read, _BATCHES_AHEAD)
 
     def blank(self, images: int) -> NetworkInput:
@@ -207,7 +207,7 @@ class CachedInputs:
         return NetworkInput(self.plain.blank(images), "trunk_output")
 
     def _mirrored(
-        self, batches: Iterable[B], augmentation: Augmentation, widen: bool
+        self, batches: Iterable[B], augmentation: Augmentation, dtype: torch.dtype | None
     ) -> Iterator[tuple[B, NetworkInput]]:
         """What is mirrored is drawn on the caller's thread, and what was drawn is read on another.
 
@@ -218,7 +218,7 @@ class CachedInputs:
             try:
                 for batch in batches:
                     rows = batch.images.numpy()
-                    read = thread.submit(self._read, rows, _flips(rows, augmentation), widen)
+                    read = thread.submit(self._read, rows, _flips(rows, augmentation), dtype)
                     waiting.append((batch, read))
                     if len(waiting) > _BATCHES_AHEAD:
                         first, features = waiting.popleft()
@@ -231,13 +231,16 @@ class CachedInputs:
                     features.cancel()
 
     def _read(
-        self, rows: Int64Array, flips: npt.NDArray[np.bool_] | None, widen: bool
+        self,
+        rows: Int64Array,
+        flips: npt.NDArray[np.bool_] | None,
+        dtype: torch.dtype | None,
     ) -> NetworkInput:
         features = self.plain.features(rows)
         if self.mirrored is not None and flips is not None and flips.any():
             features[torch.from_numpy(flips)] = self.mirrored.features(rows[flips])
-        if widen:
-            features = from_rows(converted(to_rows(features), torch.float32))
+        if dtype is not None:
+            features = from_rows(converted(to_rows(features), dtype))
         return NetworkInput(features, "trunk_output")
 
 

@@ -24,8 +24,8 @@ class NetworkInput:
     """A batch of images on their way into the network.
 
     Attributes:
-        values: uint8 pixels [B, 3, H, W]; or the trunk's output for them, float16 or float32
-            [B, ...], which is what the trunk cache holds.
+        values: uint8 pixels [B, 3, H, W]; or the trunk's output for them [B, ...], float16 or
+            float32 as the trunk cache holds it, or bfloat16 where the tail takes it so.
         kind: which of the two.
     """
 
@@ -175,7 +175,7 @@ class SiameseNetwork(nn.Module):
 
         Args:
             trunk_output: [B, ...], on the network's device.
-            widen: whether it was stored, perhaps as float16, and becomes float32 again.
+            widen: whether it was stored, and becomes float32 again if that was as float16.
         """
         compiled = self._compiled if self.is_compiled and self.training else None
         if compiled is None or len(trunk_output) < _SMALLEST_COMPILED:
@@ -186,7 +186,8 @@ class SiameseNetwork(nn.Module):
         return compiled(self, trunk_output, widen=widen)
 
     def _tail_and_head(self, trunk_output: Tensor, *, widen: bool) -> Tensor:
-        tail_input = trunk_output.float() if widen else trunk_output
+        is_narrow = widen and trunk_output.dtype == torch.float16
+        tail_input = trunk_output.float() if is_narrow else trunk_output
         embeddings: Tensor = self.head(self.backbone.tail(tail_input))
         return embeddings.float()
 

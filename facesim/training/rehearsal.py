@@ -3,10 +3,13 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
@@ -36,13 +39,22 @@ class Rehearsal:
         self.network = network
         self.precision = precision
         self.by_shard = by_shard
+        self._blank = blank
         self._is_stored = blank.kind == "trunk_output"
-        values = blank.values.to(network.device)
-        if not self._is_stored:
-            with torch.no_grad(), autocast(network.device, precision):
-                output = network.engine.run(values[:2])
-            values = output.new_zeros((len(blank), *output.shape[1:]))
-        self._trunk_output = values
+
+    @cached_property
+    def _trunk_output(self) -> Tensor:
+        """Of the blank images, as it is cached."""
+        network, values = self.network, self._blank.values.to(self.network.device)
+        if self._is_stored:
+            return values
+        with torch.no_grad(), autocast(network.device, self.precision):
+            output = network.engine.run(values[:2])
+        return output.new_zeros((len(values), *output.shape[1:]))
+
+    @cached_property
+    def _output_as_read(self) -> Tensor:
+        return self._trunk_output.to(self.type_read)
 
     @classmethod
     def of(
@@ -71,14 +83,34 @@ class Rehearsal:
         precision = precision_of(settings.precision, network.device)
         return cls(network, blank, precision, by_shard=settings.shards > 1)
 
+    @cached_property
+    def type_read(self) -> torch.dtype | None:
+        """The type in which the modules are best given what is cached; None for that of the cache.
+
+        Other devices are sent the smallest. On a CPU a reader converts it while others compute: to
+        float32, or to bfloat16 where all that reads it are autocast's own casts, each of which
+        would convert it again, to the same bits.
+        """
+        network = self.network
+        if not self._is_stored or network.device.type != "cpu":
+            return None
+        if self.precision != "bfloat16" or network.is_compiled_by_parts:
+            return torch.float32
+        output = self._trunk_output[:2].float()
+        reads = _Reads(output)
+        with _unchanged(network), autocast(network.device, self.precision), reads:
+            network.embed_trunk_output(output, widen=False)
+        return torch.bfloat16 if reads.are_casts else torch.float32
+
     def run(self) -> None:
         """Run both passes, and wait for the device."""
         network = self.network
+        output = self._trunk_output if network.is_compiled else self._output_as_read
         with _unchanged(network):
             norms = BatchNorms(network.backbone.tail, network.head)
             collecting = norms.of_one_shard() if self.by_shard else nullcontext()
             with collecting, autocast(network.device, self.precision):
-                embeddings = network.embed_trunk_output(self._trunk_output, widen=self._is_stored)
+                embeddings = network.embed_trunk_output(output, widen=self._is_stored)
             if embeddings.requires_grad:
                 torch.autograd.backward(embeddings.square().mean())
             if network.device.type == "cuda":
@@ -120,6 +152,30 @@ class Rehearsal:
         machine = describe_device(network.device), torch.backends.cpu.get_cpu_capability()
         text = repr((what, str(self._trunk_output.dtype), torch.__version__, machine))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
+    """Looks at the operators that are given a float32 tensor.
+
+    Attributes:
+        are_casts: whether each of them was a cast to bfloat16 alone.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        self.are_casts = True
+        self._tensor = tensor
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run the operator."""
+        del types
+        named = kwargs or {}
+        if any(each is self._tensor for each in tree_leaves((args, named))):
+            is_cast = func is torch.ops.aten._to_copy.default  # noqa: SLF001  so it is called
+            self.are_casts &= is_cast and named.get("dtype") == torch.bfloat16
+        return func(*args, **named)
 
 
 @contextmanager

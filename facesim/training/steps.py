@@ -77,9 +77,12 @@ class Steps:
         components.network.train()
         drawn = islice(components.sampler.batches(epoch), begin, end)
         parts = (SharedBatch.of(batch, self._shards) for batch in drawn)
-        # Other devices are sent the smaller type, and a compiler widens while it reads.
-        widen = self._device.type == "cpu" and not components.network.is_compiled
-        return components.train.inputs.batches(parts, epoch, widen=widen)
+        network, inputs = components.network, components.train.inputs
+        dtype = None  # a compiler converts while it reads
+        if not network.is_compiled:
+            few = Rehearsal(network, inputs.blank(2), self._precision, by_shard=False)
+            dtype = few.type_read
+        return inputs.batches(parts, epoch, dtype=dtype)
 
     def _compile(self) -> None:
         components = self._components

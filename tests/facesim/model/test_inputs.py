@@ -414,7 +414,7 @@ def test_features_are_widened_on_the_thread_that_reads_them(
     batches = [PairBatch.of_pairs(np.array([[row, row + 1]]), np.arange(70)) for row in range(9)]
     narrow = [read.values for _, read in CachedInputs(cache).batches(batches, 0)]
     assert threads == []
-    wide = [read.values for _, read in CachedInputs(cache).batches(batches, 0, widen=True)]
+    wide = [read.values for _, read in CachedInputs(cache).batches(batches, 0, dtype=torch.float32)]
     assert {values.dtype for values in narrow} == {torch.float16}
     assert {values.dtype for values in wide} == {torch.float32}
     assert all(torch.equal(a.float(), b) for a, b in zip(narrow, wide, strict=True))
