@@ -25,7 +25,7 @@ class NetworkInput:
 
     Attributes:
         values: uint8 pixels [B, 3, H, W]; or the trunk's output for them [B, ...], float16 or
-            float32 as the trunk cache holds it, or bfloat16 where the tail takes it so.
+            float32 as the trunk cache holds it, or bfloat16 under autocast.
         kind: which of the two.
     """
 

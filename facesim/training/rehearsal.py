@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from facesim.errors import FacesimError
 from facesim.experiment.schema import Experiment
@@ -18,6 +16,7 @@ from facesim.model.devices import describe_device
 from facesim.model.inputs import Inputs
 from facesim.model.network import NetworkInput, SiameseNetwork
 from facesim.plugin_failures import reason_of
+from facesim.training.input_dtype import input_dtype
 from facesim.training.shards import BatchNorms, Shards
 from facesim.training.step import autocast, precision_of
 
@@ -27,8 +26,8 @@ class Rehearsal:
 
     Args:
         network: whose tail and head are run as in a step.
-        blank: the images of one pass, of the shape, type and layout of a batch; the trunk is run
-            on two of them at most.
+        blank: the images of one pass, as the inputs give them; the trunk is run on two of them at
+            most.
         precision: in which tail and head compute.
         by_shard: whether BatchNorm collects the statistics of one shard.
     """
@@ -44,7 +43,7 @@ class Rehearsal:
 
     @cached_property
     def _trunk_output(self) -> Tensor:
-        """Of the blank images, as it is cached."""
+        """Of the blank images; where it is cached, in the type of the cache."""
         network, values = self.network, self._blank.values.to(self.network.device)
         if self._is_stored:
             return values
@@ -53,8 +52,9 @@ class Rehearsal:
         return output.new_zeros((len(values), *output.shape[1:]))
 
     @cached_property
-    def _output_as_read(self) -> Tensor:
-        return self._trunk_output.to(self.type_read)
+    def _output_as_given(self) -> Tensor:
+        """The same, in the type in which the modules are given it."""
+        return self._trunk_output.to(input_dtype(self.network, self._blank, self.precision))
 
     @classmethod
     def of(
@@ -83,29 +83,10 @@ class Rehearsal:
         precision = precision_of(settings.precision, network.device)
         return cls(network, blank, precision, by_shard=settings.shards > 1)
 
-    @cached_property
-    def type_read(self) -> torch.dtype | None:
-        """The type in which the modules are best given what is cached; None for that of the cache.
-
-        Other devices are sent the smallest. On a CPU a reader converts it while others compute: to
-        float32, or to bfloat16 where all that reads it are autocast's own casts, each of which
-        would convert it again, to the same bits.
-        """
-        network = self.network
-        if not self._is_stored or network.device.type != "cpu":
-            return None
-        if self.precision != "bfloat16" or network.is_compiled_by_parts:
-            return torch.float32
-        output = self._trunk_output[:2].float()
-        reads = _Reads(output)
-        with _unchanged(network), autocast(network.device, self.precision), reads:
-            network.embed_trunk_output(output, widen=False)
-        return torch.bfloat16 if reads.are_casts else torch.float32
-
     def run(self) -> None:
         """Run both passes, and wait for the device."""
         network = self.network
-        output = self._trunk_output if network.is_compiled else self._output_as_read
+        output = self._trunk_output if network.is_compiled else self._output_as_given
         with _unchanged(network):
             norms = BatchNorms(network.backbone.tail, network.head)
             collecting = norms.of_one_shard() if self.by_shard else nullcontext()
@@ -150,32 +131,9 @@ class Rehearsal:
         shapes = [(name, tuple(p.shape), p.requires_grad) for name, p in parts.named_parameters()]
         what = (repr(parts), shapes, tuple(self._trunk_output.shape), self.precision, self.by_shard)
         machine = describe_device(network.device), torch.backends.cpu.get_cpu_capability()
-        text = repr((what, str(self._trunk_output.dtype), torch.__version__, machine))
+        types = [str(each.dtype) for each in (self._trunk_output, self._output_as_given)]
+        text = repr((what, types, torch.__version__, machine))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
-    """Looks at the operators that are given a float32 tensor.
-
-    Attributes:
-        are_casts: whether each of them was a cast to bfloat16 alone.
-    """
-
-    def __init__(self, tensor: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
-        self.are_casts = True
-        self._tensor = tensor
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Run the operator."""
-        del types
-        named = kwargs or {}
-        if any(each is self._tensor for each in tree_leaves((args, named))):
-            is_cast = func is torch.ops.aten._to_copy.default  # noqa: SLF001  so it is called
-            self.are_casts &= is_cast and named.get("dtype") == torch.bfloat16
-        return func(*args, **named)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The steps of an epoch, as every process of a run computes them."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 
 import torch
@@ -13,6 +14,7 @@ from facesim.model.network import NetworkInput
 from facesim.processes import Processes
 from facesim.training.build import RunComponents
 from facesim.training.checkpoint import Progress
+from facesim.training.input_dtype import input_dtype
 from facesim.training.rehearsal import Rehearsal
 from facesim.training.sharded_step import ShardedStep
 from facesim.training.shards import Shards, SharedBatch
@@ -77,12 +79,14 @@ class Steps:
         components.network.train()
         drawn = islice(components.sampler.batches(epoch), begin, end)
         parts = (SharedBatch.of(batch, self._shards) for batch in drawn)
-        network, inputs = components.network, components.train.inputs
-        dtype = None  # a compiler converts while it reads
-        if not network.is_compiled:
-            few = Rehearsal(network, inputs.blank(2), self._precision, by_shard=False)
-            dtype = few.type_read
-        return inputs.batches(parts, epoch, dtype=dtype)
+        dtype = None if components.network.is_compiled else self._input_dtype
+        return components.train.inputs.batches(parts, epoch, dtype=dtype)
+
+    @cached_property
+    def _input_dtype(self) -> torch.dtype | None:
+        components = self._components
+        blank = components.train.inputs.blank(4)
+        return input_dtype(components.network, blank, self._precision)
 
     def _compile(self) -> None:
         components = self._components
