@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from facesim.bounded import require_file
+from facesim.bounded import require_file, require_regular
 from facesim.console import warn_once
 from facesim.errors import DataError
 from facesim.folders import new_file_mode
@@ -163,7 +163,7 @@ def settle_manifest(folder: Path) -> None:
     with ProcessLock(folder / MANIFEST_LOCK):
         manifest = _read_manifest(folder)
         settled = {
-            name: _up_to_own(digests, folder / name)
+            name: _up_to_own(digests, folder, name)
             for name, digests in manifest.items()
             if (folder / name).exists()
         }
@@ -172,9 +172,17 @@ def settle_manifest(folder: Path) -> None:
         remove_leftovers(folder, of=MANIFEST)  # who writes one holds the lock
 
 
-def _up_to_own(digests: list[str], path: Path) -> list[str]:
+def _up_to_own(digests: list[str], folder: Path, name: str) -> list[str]:
     """A file's digests without those that are older than that of its content."""
-    own = sha256_of(path) if len(digests) > 1 else None
+    path, named = folder / name, Path(name)
+    # Somebody else's manifest may name anything, on which a read would wait without end.
+    if len(digests) < 2 or named.is_absolute() or ".." in named.parts:
+        return digests
+    try:
+        require_regular(path.lstat(), path)
+        own = sha256_of(path)
+    except OSError:
+        return digests
     return digests[: digests.index(own) + 1] if own in digests else digests
 
 
@@ -193,17 +201,20 @@ def require_unchanged(path: Path, remedy: str, *, or_a_sibling: bool = False) ->
     if folder is None or not path.is_file():
         return
     name = _name_in(folder, path)
-    own = sha256_of(path)  # before the manifest, which a writer may change in between, is read
-    manifest = _read_manifest(folder)
-    if name not in manifest:
-        return
     parent = Path(name).parent
-    accepted = [key for key in manifest if or_a_sibling and Path(key).parent == parent] or [name]
-    if own not in {digest for key in accepted for digest in manifest[key]}:
-        raise DataError(
-            f"{path}: is not what facesim wrote: it is damaged, or was edited; {remedy}. Where the "
-            f"change is on purpose, delete the file's entry in {folder / MANIFEST}"
-        )
+    own = ""
+    for _ in range(2):  # once more where it does not fit: both may have been written in between
+        manifest = _read_manifest(folder)
+        if name not in manifest:
+            return
+        own = own or sha256_of(path)
+        accepted = [key for key in manifest if or_a_sibling and Path(key).parent == parent]
+        if own in {digest for key in accepted or [name] for digest in manifest[key]}:
+            return
+    raise DataError(
+        f"{path}: is not what facesim wrote: it is damaged, or was edited; {remedy}. Where the "
+        f"change is on purpose, delete the file's entry in {folder / MANIFEST}"
+    )
 
 
 def _enter_into_manifest(written: Path, path: Path) -> None:

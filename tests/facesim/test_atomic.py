@@ -160,21 +160,72 @@ def test_settling_accepts_no_content_that_was_not_written(folder: Path) -> None:
         require_unchanged(path, "")
 
 
+@pytest.mark.parametrize("what", ["settled", "unsealed", "only replaced"])
 def test_a_file_that_is_written_while_it_is_checked_is_accepted(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder / "a.txt"
     write_text(path, "first")
 
     def read_just_before_a_write(of: Path) -> str:
-        digest = sha256_of(of)
         monkeypatch.undo()
+        digest = sha256_of(of)
         write_text(path, "second")
+        if what == "unsealed":
+            unseal(path)
+            path.write_text("second, in p")
+            digest = sha256_of(of)
+        if what == "settled":
+            settle_manifest(folder)
         return digest
 
     monkeypatch.setattr("facesim.atomic.sha256_of", read_just_before_a_write)
     require_unchanged(path, "")
+    assert "second" in path.read_text()
+
+
+def test_a_file_that_is_replaced_just_before_it_is_read_is_accepted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "a.txt"
+    write_text(path, "first")
+
+    def read_just_behind_a_write(of: Path) -> str:
+        monkeypatch.undo()
+        write_text(path, "second")
+        settle_manifest(folder)
+        return sha256_of(of)
+
+    monkeypatch.setattr("facesim.atomic.sha256_of", read_just_behind_a_write)
+    require_unchanged(path, "")
     assert path.read_text() == "second"
+
+
+def test_settling_reads_nothing_but_files_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    begin_manifest(folder)
+    os.mkfifo(folder / "pipe")
+    (folder / "inner").mkdir()
+    write_text(tmp_path / "outside", "")
+    (folder / "link").symlink_to(tmp_path / "outside")
+    names = [
+        "pipe",
+        "inner",
+        "link",
+        "../outside",
+        "inner/../../outside",
+        str(tmp_path / "outside"),
+    ]
+    manifest = {name: ["a", "b"] for name in [*names, "/dev/zero"]}
+    write_in_place(folder, manifest)
+    read: list[Path] = []
+    monkeypatch.setattr("facesim.atomic.sha256_of", read.append)
+    settle_manifest(folder)
+    assert read == []
+    assert json.loads((folder / MANIFEST).read_text()) == manifest
 
 
 def test_a_settled_manifest_depends_on_the_files_alone(folder: Path, tmp_path: Path) -> None:
@@ -182,7 +233,7 @@ def test_a_settled_manifest_depends_on_the_files_alone(folder: Path, tmp_path: P
         write_text(folder / "a", text)
     write_text(folder / "gone", "")
     (folder / "gone").unlink()
-    settle_manifest(folder)
+    settle_manifest(folder / "inner" / "..")
     settled = (folder / MANIFEST).read_text()
     other = tmp_path / "other"
     other.mkdir()
