@@ -125,9 +125,11 @@ def converted(rows: Tensor, dtype: torch.dtype) -> Tensor:
     if rows.dtype == dtype:
         return rows
     result = torch.empty(rows.shape, dtype=dtype)
+    # Torch converts float16 to bfloat16 one number at a time, and by way of float32 many at once.
+    through = torch.float32 if dtype == torch.bfloat16 else rows.dtype
     pieces = (torch.split(each.view(-1), _PIECE) for each in (result, rows))
     for into, piece in zip(*pieces, strict=True):
-        into.copy_(piece)
+        into.copy_(piece.to(through))
     return result
 
 
