@@ -5,8 +5,9 @@ weights, and EfficientNet-Lite0 up to its sixth with ImageNet's where they are i
 ones make its features next to zero, which hides how far engines deviate), 178 x 218 pixels, from
 the faces of ``FACESIM_CELEBA`` or images drawn for the purpose. The eager trunk in float32, the
 engine that is chosen for 200,000 images, and the fill of the cache with that engine take turns,
-five times on as many parts of the images; the figures are medians over the parts. Engine and fill
-are measured in float32, and in bfloat16 where the processor has it.
+five times on as many parts of the images, the trunk alone on the first images of each; the figures
+are medians over the parts. Engine and fill are measured in float32, and in bfloat16 where the
+processor has it.
 """
 
 import json
@@ -42,9 +43,13 @@ from facesim.training.step import autocast, why_slow
 from facesim_plugins.backbones.efficientnet_lite import efficientnet_lite
 from facesim_plugins.backbones.resnet import resnet
 
-PART = 384
-"""Images of a round of ResNet-50, two chunks: the last one is written while nothing else is done,
-in a fill of any size. EfficientNet-Lite0, which is faster, has twice as many."""
+PART = 768
+"""Images of a round, four chunks: the first block is decoded and the last chunk is written while
+nothing else is done, once in a fill of any size."""
+
+ALONE = 256
+"""Images of a round on which ResNet-50's trunk is run alone; EfficientNet-Lite0's has twice as
+many."""
 
 ROUNDS = 5
 WORKERS = 2
@@ -61,16 +66,16 @@ def measure(part: int = PART) -> dict[str, float]:
     lite0 = efficientnet_lite(weights="imagenet" if installed else "none", frozen_stages=6)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FACESIM_CACHE"] = f"{folder}/cache"
-        table = _table(Path(folder), 2 * ROUNDS * part)
+        table = _table(Path(folder), ROUNDS * part)
         return {
-            **_measure("resnet50", resnet50, table, part),
-            **_measure("lite0", lite0, table, 2 * part),
+            **_measure("resnet50", resnet50, table, ALONE),
+            **_measure("lite0", lite0, table, 2 * ALONE),
         }
 
 
-def _measure(name: str, backbone: Backbone, table: FaceTable, part: int) -> dict[str, float]:
+def _measure(name: str, backbone: Backbone, table: FaceTable, alone: int) -> dict[str, float]:
     backbone = backbone.eval().to(memory_format=torch.channels_last)
-    rows = np.arange(min(ROUNDS * part, len(table)))
+    rows = np.arange(len(table))
     eager = EagerEngine(backbone)
     fills = [_Fill(name, backbone, table, "float32")]
     if slow := why_slow("bfloat16", torch.device("cpu")):
@@ -84,12 +89,12 @@ def _measure(name: str, backbone: Backbone, table: FaceTable, part: int) -> dict
     before_mb = _peak_mb()
     seconds: dict[str, list[float]] = defaultdict(list)
     for of in np.array_split(rows, ROUNDS):
-        loaded = _images(table, of)
-        seconds["eager"].append(_seconds(lambda: _run(eager, loaded)) / len(of))  # noqa: B023
+        loaded, few = _images(table, of[:alone]), len(of[:alone])
+        seconds["eager"].append(_seconds(lambda: _run(eager, loaded)) / few)  # noqa: B023
         for fill in fills:
             prefix = fill.prefix
             seconds[f"{prefix}engine"].append(
-                _seconds(lambda: fill.run(loaded)) / len(of)  # noqa: B023
+                _seconds(lambda: fill.run(loaded)) / few  # noqa: B023
             )
             seconds[f"{prefix}fill"].append(
                 _seconds(lambda: fill.cache.fill(of)) / len(of)  # noqa: B023
