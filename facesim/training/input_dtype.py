@@ -34,25 +34,26 @@ def input_dtype(network: SiameseNetwork, blank: NetworkInput, precision: str) ->
     with undisturbed(), torch.enable_grad():
         torch.default_generator.manual_seed(0)
         try:
-            modules = nn.Sequential(deepcopy(network.backbone.tail), deepcopy(network.head)).train()
+            modules = deepcopy(nn.Sequential(network.backbone.tail, network.head)).train()
             with torch.no_grad():
                 # What is zero before the first step, as some weights are, would hide its input.
                 for weight in modules.parameters():
                     weight.add_(torch.randn_like(weight), alpha=0.02)
             values = torch.randn_like(blank.values[:_IMAGES], dtype=torch.float32)
-            passes = [_bits(modules, values.to(dtype)) for dtype in (torch.float32, torch.bfloat16)]
+            passes = [
+                _bits(deepcopy(modules), values.to(dtype))
+                for dtype in (torch.float32, torch.bfloat16)
+            ]
         except Exception:  # noqa: BLE001  modules of plugins, which may refuse a type
             return torch.float32
     return torch.bfloat16 if all(starmap(_equal, zip(*passes, strict=True))) else torch.float32
 
 
 def _bits(modules: nn.Module, values: Tensor) -> list[Tensor | None]:
-    """The output of a pass in bfloat16 and the gradients of all weights; moves no statistics."""
-    buffers = {name: buffer.clone() for name, buffer in modules.named_buffers()}
-    modules.zero_grad(set_to_none=True)
+    """The output of a pass in bfloat16, and the gradients of all weights."""
     torch.default_generator.manual_seed(0)
     with autocast(values.device, "bfloat16"):
-        output: Tensor = torch.func.functional_call(modules, buffers, values).float()
+        output: Tensor = modules(values).float()
     if output.requires_grad:
         torch.autograd.backward((output * torch.randn_like(output)).sum())
     return [output.detach(), *(weight.grad for weight in modules.parameters())]

@@ -112,9 +112,9 @@ def test_two_processes_train_compiled_to_the_bits_of_one(load: Load) -> None:
         require_equal(state, expected)
 
 
-def rehearsal_of(components: RunComponents, *, by_shard: bool = False) -> Rehearsal:
+def rehearsal_of(components: RunComponents) -> Rehearsal:
     blank = components.train.inputs.blank(7)
-    return Rehearsal(components.network, blank, "float32", by_shard=by_shard)
+    return Rehearsal(components.network, blank, "float32", by_shard=False)
 
 
 def test_training_compiled_without_a_compiler_is_refused_before_it_begins(
